@@ -1,0 +1,22 @@
+"""Facial micro-expression recognition in JAX.
+
+Read the package in the order in which the data goes:
+
+  cli.py            `mejax demo|prepare|train|report`: each verb a thin call
+  experiment.py     config -> data, model, folds, run, floors, report
+  configuration.py  `--config NAME:variant --config.key=value` -> locked config
+  workdir.py        the files of a run
+  corpora/          folders and sheets -> clips
+  motion/           pixels -> optical flow and strain
+  datasets/         clips -> examples on disk -> arrays, labels, views
+  models/           HTNet, STSTNet, and attention as a function
+  training/         one training as pure functions, and all folds as one program
+  evaluation/       held-out logits -> metrics, intervals, floors, report
+  configs/          one file per experiment
+
+Letters of array shapes, the same everywhere: b batch, t time, a amplification
+level, h w pixels, c channel, n token or example, d width, k class, f fold,
+s seed, r region. A trial is one training: (fold, seed, setting).
+"""
+
+__version__ = '0.1.0'

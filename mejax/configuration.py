@@ -1,0 +1,139 @@
+"""From `--config NAME:variant --config.key=value` to a locked ConfigDict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import difflib
+import importlib.util
+import pathlib
+import types
+
+from absl import flags
+import ml_collections
+from ml_collections import config_flags
+
+SHIPPED = pathlib.Path(__file__).parent / 'configs'
+
+
+def list_configs() -> list[str]:
+  """Names of the configs that ship with mejax."""
+  return sorted(path.stem for path in SHIPPED.glob('[!_]*.py'))
+
+
+def load_config(
+  spec: str, overrides: Sequence[str] = ()
+) -> ml_collections.ConfigDict:
+  """Loads a config and changes single values of it.
+
+  Args:
+    spec: name of a shipped config or path of a Python file that has
+      `get_config(arg='')`, each with an optional `:arg`: `htnet_regions:small`,
+      `my/config.py:wide`.
+    overrides: `key=value` with the key of a leaf, e.g. `num_seeds=5` or
+      `setting.learning_rate=3e-4` or `selection=last,inner`; a leading
+      `--config.` is allowed.
+
+  Returns:
+    The config, locked: a key that it does not have can be neither set nor read.
+
+  Raises:
+    ValueError: unknown config, variant or key, or a value of the wrong type;
+      the message lists what there is.
+  """
+  name, _, arg = spec.partition(':')
+  module = _import_file(_find(name))
+  variants = getattr(module, 'VARIANTS', (arg,))
+  if arg and arg not in variants:
+    raise ValueError(
+      f'Config {name!r} has no variant {arg!r}. It has: '
+      + (', '.join(f'{name}:{variant}' for variant in variants) or 'none.')
+    )
+  config = module.get_config(arg) if arg else module.get_config()
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise ValueError(
+      f'get_config() of {module.__file__} returned a {type(config).__name__};'
+      ' it must return an ml_collections.ConfigDict.'
+    )
+  return _override(config, overrides)
+
+
+def _find(name: str) -> pathlib.Path:
+  """The file that a config is called by; a shipped name comes first."""
+  if name in list_configs():
+    return SHIPPED / f'{name}.py'
+  path = pathlib.Path(name).expanduser()
+  if path.is_file():
+    return path
+  raise ValueError(
+    f'No config {name!r}: it is neither a file nor one of the configs that'
+    f' ship with mejax, which are {", ".join(_closest(name, list_configs()))}.'
+  )
+
+
+def _import_file(path: pathlib.Path) -> types.ModuleType:
+  module_spec = importlib.util.spec_from_file_location(path.stem, path)
+  if module_spec is None:
+    raise ValueError(f'{path} is not a Python file; a config is one.')
+  module = importlib.util.module_from_spec(module_spec)
+  module_spec.loader.exec_module(module)
+  if not hasattr(module, 'get_config'):
+    raise ValueError(f'{path} is no config: it has no function get_config().')
+  return module
+
+
+def _override(
+  config: ml_collections.ConfigDict, overrides: Sequence[str]
+) -> ml_collections.ConfigDict:
+  """Applies `key=value` strings as ml_collections flags do."""
+  known = dict(_leaves(config))
+  argv = ['mejax']
+  for override in overrides:
+    key, equals, value = override.removeprefix('--config.').partition('=')
+    if key not in known:
+      raise ValueError(
+        f'The config has no value {key!r} to set. Those it has, closest first:'
+        f' {", ".join(_closest(key, list(known)))}.'
+      )
+    if not equals:
+      raise ValueError(
+        f'{override!r} sets nothing; write it as --config.{key}=VALUE.'
+      )
+    # A flag that is repeated is ml_collections' own way to write a tuple.
+    is_list = isinstance(known[key], tuple) and not value.startswith('(')
+    parts = value.split(',') if is_list else [value]
+    argv += [f'--config.{key}={part}' for part in parts]
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_dict(
+    'config', config, flag_values=values, sys_argv=argv
+  )
+  try:
+    values(argv)
+  except flags.Error as error:
+    raise ValueError(f'Bad value for the config: {error}') from None
+  return values.config
+
+
+def _leaves(
+  config: ml_collections.ConfigDict, prefix: str = ''
+) -> Iterator[tuple[str, object]]:
+  """Dotted name and value of everything that is not a section."""
+  for key, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      yield from _leaves(value, f'{prefix}{key}.')
+    else:
+      yield f'{prefix}{key}', value
+
+
+def _closest(word: str, known: Sequence[str]) -> list[str]:
+  """All of `known`, the most similar to `word` first."""
+
+  def similarity(other: str) -> float:
+    # A forgotten section (`learning_rate`) is the most frequent slip.
+    last = other.rpartition('.')[2]
+    return max(
+      difflib.SequenceMatcher(None, word, name).ratio()
+      for name in (other, last)
+    )
+
+  return sorted(known, key=similarity, reverse=True)

@@ -1,0 +1,62 @@
+"""What every corpus reader yields: one annotated micro-expression."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+# Where the apex of a clip came from.
+APEX_SOURCES = ('annotated', 'repaired', 'midpoint', 'spotted', 'rendered')
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+  """One annotated micro-expression as it lies on disk.
+
+  Frame numbers are those of the corpus (the last integer in the file name).
+  A clip that cannot be used is still yielded, with the reason in `problem`, so
+  that nothing is dropped in silence.
+
+  Attributes:
+    corpus: database the clip belongs to, e.g. `casme2`.
+    subject: subject as the corpus writes it; unique only within `corpus`.
+    name: clip name, unique within (`corpus`, `subject`).
+    emotion: the corpus's own word for the expression.
+    frames: image files in time order; empty for ready-made flow.
+    frame_numbers: the number of each file of `frames`.
+    onset: number of the first frame of the movement.
+    apex: number of the frame of largest movement.
+    offset: number of the last frame of the movement.
+    fps: frames per second of the recording.
+    action_units: action units as written in the sheet, e.g. `('4', 'L12')`.
+    apex_source: one of `APEX_SOURCES`, or '' where it is not known.
+    flow_file: ready-made flow image, for corpora that ship no frames.
+    landmarks: (x, y) in pixels of left eye, right eye, nose, left and right
+      mouth corner ("left" is left in the image).
+    crop_points: the same five points as the released HTNet pipeline cut them.
+    truth: npz file with what a rendered clip knows about itself.
+    problem: why the clip cannot be used; '' if it can.
+  """
+
+  corpus: str
+  subject: str
+  name: str
+  emotion: str
+  frames: tuple[pathlib.Path, ...] = ()
+  frame_numbers: tuple[int, ...] = ()
+  onset: int | None = None
+  apex: int | None = None
+  offset: int | None = None
+  fps: float | None = None
+  action_units: tuple[str, ...] = ()
+  apex_source: str = ''
+  flow_file: pathlib.Path | None = None
+  landmarks: tuple[tuple[float, float], ...] = ()
+  crop_points: tuple[tuple[int, int], ...] = ()
+  truth: pathlib.Path | None = None
+  problem: str = ''
+
+  @property
+  def identity(self) -> str:
+    """`corpus/subject/name`: how messages name a clip."""
+    return f'{self.corpus}/{self.subject}/{self.name}'

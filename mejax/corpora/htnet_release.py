@@ -1,0 +1,266 @@
+"""The 442 ready-made flow images in the HTNet repository.
+
+The MEGC 2019 composite (SMIC-HS, CASME II, SAMM), one optical-flow image a
+clip, as published at github.com/wangzhifengharrison/HTNet. A clone looks so:
+
+    combined_3_class2_for_optical_flow.csv        one row a clip
+    datasets/STSNet_whole_norm_u_v_os/<sub>_<filename_o> .png
+
+The space before `.png` is in the published names. Each image is 28x28, 8 bit,
+R = u (to the right), G = v (down), B = optical strain; every channel of every
+image was stretched to 0..255 on its own, so the size of the motion is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import csv
+import dataclasses
+import math
+import pathlib
+
+import cv2
+from jaxtyping import UInt8
+import numpy as np
+
+from mejax.corpora.clip import Clip
+
+SHEET = 'combined_3_class2_for_optical_flow.csv'
+FLOW_FOLDER = 'datasets/STSNet_whole_norm_u_v_os'
+SIZE = 28
+DATABASES = ('casme2', 'smic', 'samm')
+EMOTIONS = {'0': 'negative', '1': 'positive', '2': 'surprise'}
+POINTS = ('leye', 'reye', 'nose', 'lmouth', 'rmouth')
+
+# Where the release looks for the five points of a face that it does not find.
+DEFAULT_POINTS = (
+  (9.528073, 11.062551),
+  (21.396168, 10.919773),
+  (15.380184, 17.380562),
+  (10.255435, 22.121233),
+  (20.583706, 22.25584),
+)
+# A crop of half this width around a clamped point stays inside the image.
+CLAMP = (7, 21)
+
+_SHEET_COLUMNS = ('dataset', 'sub', 'filename_o', 'label')
+_POINT_COLUMNS = tuple(f'{p}_{axis}' for p in POINTS for axis in 'xy')
+_CROP_COLUMNS = tuple(f'released_crop_{c}' for c in _POINT_COLUMNS)
+
+Identity = tuple[str, str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+  """The points of one image: measured from its edge, and as released."""
+
+  points: tuple[tuple[float, float], ...]
+  crop_points: tuple[tuple[int, int], ...]
+
+
+def read(
+  root: str | pathlib.Path,
+  *,
+  landmarks: str | pathlib.Path | None = None,
+) -> Iterator[Clip]:
+  """Reads a clone of the HTNet repository.
+
+  A missing or damaged image, and a clip that the landmark file lacks, comes as
+  a clip whose `problem` says so.
+
+  Args:
+    root: the clone.
+    landmarks: CSV with the columns dataset, subject, clip, then leye_x,
+      leye_y, reye_x, ... for left eye, right eye, nose, left and right mouth
+      corner, in pixels of the 28x28 image measured from its upper left edge.
+      It may also hold the crop points of the released pipeline, in the same
+      columns with `released_crop_` in front. Without it every clip has the
+      release's default points.
+
+  Returns:
+    The clips in the order of the sheet. Landmarks count from the centre of the
+    upper left pixel, half a pixel less than in the file.
+
+  Raises:
+    FileNotFoundError: the sheet, the image folder or the landmark file is not
+      there.
+    ValueError: a sheet lacks a column or holds a value it cannot hold.
+  """
+  root = pathlib.Path(root)
+  rows = _read_sheet(root)
+  faces = None if landmarks is None else _read_faces(pathlib.Path(landmarks))
+  return (_clip(root, row, faces, landmarks) for row in rows)
+
+
+def read_flow(path: pathlib.Path) -> UInt8[np.ndarray, '28 28 3']:
+  """Reads one flow image as (u, v, strain), 0..255.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: it is no whole 28x28 image of three 8-bit channels.
+  """
+  data = np.frombuffer(path.read_bytes(), np.uint8)
+  # OpenCV refuses a PNG that is cut short or has a wrong checksum.
+  image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+  if image is None:
+    raise ValueError('is damaged or no image')
+  if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
+    raise ValueError(
+      f'has shape {image.shape} and type {image.dtype}, expected '
+      f'({SIZE}, {SIZE}, 3) and uint8'
+    )
+  return np.ascontiguousarray(image[..., ::-1])
+
+
+def _clip(
+  root: pathlib.Path,
+  row: dict[str, str],
+  faces: dict[Identity, Face] | None,
+  landmarks: str | pathlib.Path | None,
+) -> Clip:
+  identity = _identity(row)
+  file = root / FLOW_FOLDER / f'{row["sub"]}_{row["filename_o"]} .png'
+  face = _default_face() if faces is None else faces.get(identity)
+  problem = ''
+  try:
+    read_flow(file)
+  except FileNotFoundError:
+    problem = f'flow image "{file.name}" is missing'
+  except (OSError, ValueError) as error:
+    problem = f'flow image "{file.name}" {error}'
+  if face is None:
+    assert landmarks is not None
+    problem = problem or f'no row in {pathlib.Path(landmarks).name}'
+    face = _default_face()
+  corpus, subject, name = identity
+  return Clip(
+    corpus=corpus,
+    subject=subject,
+    name=name,
+    emotion=EMOTIONS[row['label']],
+    flow_file=file,
+    # Plain division by 8 took the points from the 224-pixel face: they count
+    # from the image's edge. Against the mirror axis of the mean flow (13.2 to
+    # 13.4 in pixel centres) they are right only after this half pixel.
+    landmarks=tuple((x - 0.5, y - 0.5) for x, y in face.points),
+    crop_points=face.crop_points,
+    problem=problem,
+  )
+
+
+def _default_face() -> Face:
+  low, high = CLAMP
+  return Face(
+    points=DEFAULT_POINTS,
+    crop_points=tuple(
+      (int(min(max(x, low), high)), int(min(max(y, low), high)))
+      for x, y in DEFAULT_POINTS
+    ),
+  )
+
+
+def _read_sheet(root: pathlib.Path) -> list[dict[str, str]]:
+  """Rows of the label sheet, all checked."""
+  if not root.is_dir():
+    raise FileNotFoundError(f'{root} is no folder; expected a clone of HTNet')
+  sheet, folder = root / SHEET, root / FLOW_FOLDER
+  if not sheet.is_file() or not folder.is_dir():
+    found = ', '.join(sorted(p.name for p in root.iterdir())[:8]) or 'nothing'
+    raise FileNotFoundError(
+      f'{root} is no clone of the HTNet repository: it holds {found}; expected '
+      f'{SHEET} and {FLOW_FOLDER}/'
+    )
+  if not any(folder.glob('*.png')):
+    raise FileNotFoundError(f'{folder} holds no PNG; expected 442 flow images')
+  rows = _read_csv(sheet, _SHEET_COLUMNS)
+  _check_rows(sheet, rows)
+  return rows
+
+
+def _check_rows(sheet: pathlib.Path, rows: list[dict[str, str]]):
+  faults, seen = [], set()
+  for number, row in enumerate(rows, start=2):
+    where = f'line {number} ({"/".join(_identity(row))})'
+    if row['dataset'] not in DATABASES:
+      faults.append(
+        f'{where}: dataset is {row["dataset"]!r}, expected one of {DATABASES}'
+      )
+    if row['label'] not in EMOTIONS:
+      faults.append(
+        f'{where}: label is {row["label"]!r}, expected 0 (negative), '
+        '1 (positive) or 2 (surprise)'
+      )
+    if not row['sub'] or not row['filename_o']:
+      faults.append(f'{where}: sub or filename_o is empty')
+    if _identity(row) in seen:
+      faults.append(f'{where}: this clip has a row already')
+    seen.add(_identity(row))
+  _raise_faults(sheet, faults)
+
+
+def _read_faces(path: pathlib.Path) -> dict[Identity, Face]:
+  """Face points by clip; crop points are the defaults if the file has none."""
+  if not path.is_file():
+    raise FileNotFoundError(f'landmark file {path} does not exist')
+  rows = _read_csv(path, ('dataset', 'subject', 'clip', *_POINT_COLUMNS))
+  has_crops = any(c in rows[0] for c in _CROP_COLUMNS)
+  if has_crops:
+    _check_columns(path, rows[0], _CROP_COLUMNS)
+  faces, faults = {}, []
+  for number, row in enumerate(rows, start=2):
+    identity = (row['dataset'], row['subject'], row['clip'])
+    where = f'line {number} ({"/".join(identity)})'
+    try:
+      points = [float(row[c]) for c in _POINT_COLUMNS]
+      crops = [int(row[c]) for c in _CROP_COLUMNS] if has_crops else None
+    except ValueError as error:
+      faults.append(f'{where}: {error}')
+      continue
+    if not all(math.isfinite(p) for p in points):
+      faults.append(f'{where}: a point is not finite')
+    if crops and not all(CLAMP[0] <= c <= CLAMP[1] for c in crops):
+      faults.append(f'{where}: a crop point is not in {CLAMP}')
+    if identity in faces:
+      faults.append(f'{where}: this clip has a row already')
+    faces[identity] = Face(
+      points=_pairs(points),
+      crop_points=_pairs(crops) if crops else _default_face().crop_points,
+    )
+  _raise_faults(path, faults)
+  return faces
+
+
+def _read_csv(
+  path: pathlib.Path, columns: Sequence[str]
+) -> list[dict[str, str]]:
+  with path.open(newline='', encoding='utf-8-sig') as file:
+    reader = csv.DictReader(file, restval='')
+    rows = [
+      {k: v.strip() for k, v in row.items() if k is not None} for row in reader
+    ]
+  _check_columns(path, reader.fieldnames or (), columns)
+  if not rows:
+    raise ValueError(f'{path} has no rows')
+  return rows
+
+
+def _check_columns(path: pathlib.Path, found, expected: Sequence[str]):
+  missing = [c for c in expected if c not in found]
+  if missing:
+    raise ValueError(
+      f'{path} has no column {", ".join(missing)}; it has {", ".join(found)}'
+    )
+
+
+def _raise_faults(path: pathlib.Path, faults: list[str]):
+  if faults:
+    raise ValueError(f'{path}:\n  ' + '\n  '.join(faults))
+
+
+def _identity(row: dict[str, str]) -> Identity:
+  return row['dataset'], row['sub'], row['filename_o']
+
+
+def _pairs(values: Sequence) -> tuple:
+  return tuple(zip(values[::2], values[1::2], strict=True))

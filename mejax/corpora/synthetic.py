@@ -1,0 +1,332 @@
+"""The synthetic corpus: rendered faces with micro-expressions of known truth.
+
+On disk: `<root>/<subject>/<clip>/img<number>.png` (8-bit RGB), `truth.npz`
+beside the frames, `labels.csv` (one row a clip) and `corpus.json` (the parameters) at
+the root. `truth.npz` holds
+  true_flow        f32[h, w, 2]  onset to apex in pixels, right and down, at the
+                                 onset's pixels, head drift included
+  expression_flow  f32[h, w, 2]  the same without head drift
+  landmarks        f32[5, 2]     (x, y) at the onset, in the order of `Clip`
+  intensity        f32[t]        strength of the expression in each frame
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import zipfile
+
+import cv2
+import numpy as np
+import pandas as pd
+import tqdm
+
+from mejax.corpora.clip import Clip
+from mejax.corpora.faces import acting
+from mejax.corpora.faces import camera
+from mejax.corpora.faces import motion
+
+FPS = 100.0
+_COLUMNS = (
+  'subject', 'clip', 'emotion', 'onset', 'apex', 'offset', 'fps',
+  'action_units', 'amplitude',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parameters:
+  """What decides every byte of a corpus; `version` is that of the renderer."""
+
+  num_subjects: int
+  clips_per_subject: int
+  size: int
+  difficulty: float
+  seed: int
+  version: int = 1
+
+  def __post_init__(self):
+    least = {'num_subjects': 1, 'clips_per_subject': 1, 'size': 32, 'seed': 0}
+    for name, low in least.items():
+      if getattr(self, name) < low:
+        raise ValueError(
+          f'{name} is {getattr(self, name)}; expected {low} or more.'
+        )
+    if not 0 <= self.difficulty <= 1:
+      raise ValueError(f'difficulty is {self.difficulty}; expected 0 to 1.')
+
+  @property
+  def hard(self) -> float:
+    """Difficulty on the scale of the constants of `faces`.
+
+    Between 0.9 and 1 the classes cannot be told apart any more; the root makes
+    the first steps count.
+    """
+    return 0.88 * self.difficulty ** (1 / 3)
+
+  def generator(self, *stream: int) -> np.random.Generator:
+    """Random numbers of their own for each person, clip and camera."""
+    return np.random.default_rng([self.seed, *stream])
+
+
+def write(
+  root: str | os.PathLike[str],
+  *,
+  num_subjects: int = 12,
+  clips_per_subject: int = 9,
+  size: int = 128,
+  difficulty: int | float = 0.5,
+  seed: int = 0,
+  progress: bool = True,
+) -> pathlib.Path:
+  """Renders the corpus below `root` and returns that folder.
+
+  The same parameters give the same bytes. A call that was interrupted is
+  carried on by the same call: whole clips are kept.
+
+  Args:
+    root: folder to write to; new, empty, or begun with the same parameters.
+    num_subjects: number of made-up people.
+    clips_per_subject: clips of each; the emotions take turns.
+    size: width and height of the frames in pixels.
+    difficulty: 0 to 1; scales camera noise, head drift, other movements of the
+      face and foreign muscles in an expression, and weakens the expression.
+    seed: decides people, expressions and noise.
+    progress: whether to show a progress bar.
+
+  Raises:
+    ValueError: a parameter is out of range, or `root` holds something else.
+  """
+  parameters = _Parameters(
+    num_subjects, clips_per_subject, size, float(difficulty), seed
+  )
+  root = pathlib.Path(root)
+  _claim(root, parameters)
+  rows = []
+  total = num_subjects * clips_per_subject
+  with tqdm.tqdm(
+    total=total, desc='synthetic', unit='clip', disable=not progress
+  ) as bar:
+    for subject in range(num_subjects):
+      person = acting.cast(
+        parameters.generator(0, subject), size=size, hard=parameters.hard
+      )
+      for clip in range(clips_per_subject):
+        rows.append(_write_clip(root, person, subject, clip, parameters))
+        bar.update()
+  table = pd.DataFrame(rows, columns=list(_COLUMNS))
+  _replace(root / 'labels.csv', table.to_csv(index=False, lineterminator='\n'))
+  return root
+
+
+def read(root: str | os.PathLike[str]) -> Iterator[Clip]:
+  """Yields the clips below `root` in the order of `labels.csv`.
+
+  A clip with a missing or damaged file is yielded with `problem` set.
+
+  Raises:
+    FileNotFoundError: `root` or its `labels.csv` does not exist.
+    ValueError: `labels.csv` lacks a column or holds a value out of range.
+  """
+  root = pathlib.Path(root)
+  sheet = root / 'labels.csv'
+  if not root.is_dir():
+    raise FileNotFoundError(f'No folder {root}; expected a synthetic corpus.')
+  if not sheet.is_file():
+    if (root / 'corpus.json').is_file():
+      state = 'the corpus was not finished: write it again to carry on'
+    elif any(root.iterdir()):
+      state = 'the folder holds something else'
+    else:
+      state = 'the folder is empty'
+    raise FileNotFoundError(f'No labels.csv in {root}: {state}.')
+  table = pd.read_csv(sheet, dtype=str, keep_default_na=False)
+  missing = [name for name in _COLUMNS if name not in table.columns]
+  if missing:
+    raise ValueError(
+      f'{sheet} lacks the columns {missing}; expected {list(_COLUMNS)}, found '
+      f'{list(table.columns)}. Is this the folder of another corpus?'
+    )
+  return (_read_clip(root, sheet, row) for row in table.to_dict('records'))
+
+
+def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
+  """Marks `root` as the corpus of `parameters`, or says whose it is."""
+  marker = root / 'corpus.json'
+  asked = dataclasses.asdict(parameters)
+  if marker.is_file():
+    found = json.loads(marker.read_text())
+    differs = [
+      f'{name} {found.get(name)} (asked for {value})'
+      for name, value in asked.items()
+      if found.get(name) != value
+    ]
+    if differs:
+      raise ValueError(
+        f'{root} holds a synthetic corpus with other parameters: '
+        f'{", ".join(differs)}. Write to another folder or delete this one.'
+      )
+    return
+  root.mkdir(parents=True, exist_ok=True)
+  if any(path.name != 'corpus.json.partial' for path in root.iterdir()):
+    raise ValueError(
+      f'{root} is not empty and holds no synthetic corpus; expected a new or '
+      'empty folder.'
+    )
+  _replace(marker, json.dumps(asked, indent=2) + '\n')
+
+
+def _replace(path: pathlib.Path, text: str) -> None:
+  """Writes a file so that it is there whole or not at all."""
+  partial = path.with_name(path.name + '.partial')
+  partial.write_text(text, encoding='utf-8', newline='\n')
+  os.replace(partial, path)
+
+
+def _write_clip(
+  root: pathlib.Path,
+  person: acting.Person,
+  subject: int,
+  clip: int,
+  parameters: _Parameters,
+) -> dict[str, object]:
+  """Renders a clip unless it is there already; returns its row of the sheet."""
+  emotion = sorted(motion.EMOTIONS)[(subject + clip) % 3]
+  generator = parameters.generator(1, subject, clip)
+  first = int(generator.integers(1, 3000))
+  take = acting.perform(
+    generator, person, emotion, size=parameters.size, hard=parameters.hard
+  )
+  last = first + len(take.intensity) - 1
+  files = [f'img{n}.png' for n in range(first, last + 1)]
+  folder = root / f's{subject + 1:02d}' / f'clip{clip + 1:02d}'
+  # A clip is rendered in a folder of another name, so one that bears its own
+  # name was finished; still, somebody may have deleted files from it since.
+  whole = folder.is_dir() and {path.name for path in folder.iterdir()} >= {
+    'truth.npz',
+    *files,
+  }
+  if not whole:
+    partial = folder.with_name(f'.{folder.name}.partial')
+    for old in (folder, partial):
+      shutil.rmtree(old, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _render(
+      partial, files, person, take, parameters.generator(2, subject, clip)
+    )
+    os.replace(partial, folder)
+  return {
+    'subject': folder.parent.name,
+    'clip': folder.name,
+    'emotion': emotion,
+    'onset': first,
+    'apex': first + take.apex,
+    'offset': last,
+    'fps': FPS,
+    'action_units': acting.facs(take.activations),
+    'amplitude': f'{take.amplitude:.3f}',
+  }
+
+
+def _render(
+  folder: pathlib.Path,
+  files: Sequence[str],
+  person: acting.Person,
+  take: acting.Take,
+  generator: np.random.Generator,
+) -> None:
+  """Writes the frames of a clip and its truth; `generator` makes the noise."""
+  movements = take.expression + take.drift
+  for t, name in enumerate(files):
+    moved = motion.displacement(movements, t)
+    frame = camera.render(person.face, take.pose, motion.backward(moved))
+    frame = take.lighting.expose(frame, t, generator)
+    if not cv2.imwrite(str(folder / name), frame[..., ::-1]):
+      raise OSError(f'Cannot write {folder / name}.')
+  true_flow = motion.displacement(movements, take.apex)
+  eyes, nose, mouth = (
+    take.pose.place(person.face.points[name]) * len(true_flow) - 0.5
+    for name in ('eye', 'nose', 'mouth_corner')
+  )
+  np.savez(
+    folder / 'truth.npz',
+    true_flow=true_flow,
+    expression_flow=motion.displacement(take.expression, take.apex),
+    landmarks=np.stack([*eyes, nose[0], *mouth]).astype(np.float32),
+    intensity=take.intensity,
+  )
+
+
+def _read_clip(
+  root: pathlib.Path, sheet: pathlib.Path, row: Mapping[str, str]
+) -> Clip:
+  name = f'{row["subject"]}/{row["clip"]}'
+  if row['emotion'] not in motion.EMOTIONS:
+    raise ValueError(
+      f'{sheet}: emotion {row["emotion"]!r} of {name}; expected one of '
+      f'{sorted(motion.EMOTIONS)}.'
+    )
+  try:
+    onset, apex, offset = (int(row[k]) for k in ('onset', 'apex', 'offset'))
+    fps = float(row['fps'])
+  except ValueError as error:
+    raise ValueError(f'{sheet}: {name}: {error}.') from error
+  if not onset < apex < offset:
+    raise ValueError(
+      f'{sheet}: {name}: onset {onset}, apex {apex}, offset {offset}; expected '
+      'them in this order.'
+    )
+  folder = root / row['subject'] / row['clip']
+  numbers = tuple(range(onset, offset + 1))
+  frames = tuple(folder / f'img{n}.png' for n in numbers)
+  truth = folder / 'truth.npz'
+  landmarks, problem = _read_landmarks(truth)
+  problem = problem or _damage(frames)
+  return Clip(
+    corpus='synthetic',
+    subject=row['subject'],
+    name=row['clip'],
+    emotion=row['emotion'],
+    frames=frames,
+    frame_numbers=numbers,
+    onset=onset,
+    apex=apex,
+    offset=offset,
+    fps=fps,
+    action_units=tuple(filter(None, row['action_units'].split('+'))),
+    apex_source='rendered',
+    landmarks=landmarks,
+    truth=truth,
+    problem=problem,
+  )
+
+
+def _read_landmarks(truth: pathlib.Path):
+  try:
+    with np.load(truth) as arrays:
+      points = arrays['landmarks'].tolist()
+  except FileNotFoundError:
+    return (), f'{truth.name} is missing'
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    return (), f'{truth.name} is damaged ({error})'
+  return tuple((x, y) for x, y in points), ''
+
+
+def _damage(frames: tuple[pathlib.Path, ...]) -> str:
+  """Names the frames that are missing or cannot be decoded; '' if none."""
+  missing = [path.name for path in frames if not path.is_file()]
+  if missing:
+    return f'{len(missing)} of {len(frames)} frames missing: ' + ', '.join(
+      missing[:5]
+    )
+  damaged = [path.name for path in frames if cv2.imread(str(path)) is None]
+  if damaged:
+    return f'{len(damaged)} of {len(frames)} frames damaged: ' + ', '.join(
+      damaged[:5]
+    )
+  return ''

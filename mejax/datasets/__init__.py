@@ -1,0 +1,1 @@
+"""Clips to examples, examples to a TFDS dataset, and back as arrays."""

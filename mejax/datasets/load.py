@@ -1,0 +1,86 @@
+"""A prepared dataset as one dict of arrays."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from mejax.datasets import builder
+
+
+def load(name: str, data_dir: str | pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads all examples of a dataset, in the order of its corpus.
+
+  Args:
+    name: the corpus it was prepared from, e.g. `htnet_release`.
+    data_dir: the folder given to `mejax prepare`.
+
+  Returns:
+    flow f32[n, a, h, w, 3] as (u, v, strain); landmarks f32[n, 5, 2] in pixels
+    of the flow image, from the centre of its first pixel; emotion, corpus,
+    subject, clip, apex_source str[n]. htnet_release also has crop_points
+    i32[n, 5, 2]; synthetic has onset and apex u8[n, h, w, 3] and true_flow
+    f32[n, h, w, 2].
+
+  Raises:
+    FileNotFoundError: the dataset is not prepared.
+    ValueError: it was prepared in another schema version.
+  """
+  folder = dataset_folder(name, data_dir)
+  metadata(name, data_dir)  # Refuses another schema version.
+  tfds_builder = tfds.builder_from_directory(folder)
+  source = tfds_builder.as_data_source(split=builder.SPLIT)
+  rows = source.__getitems__(range(len(source)))
+  return {key: _column([row[key] for row in rows]) for key in rows[0]}
+
+
+def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
+  """How the dataset was made; same arguments and errors as `load`."""
+  folder = dataset_folder(name, data_dir)
+  values = json.loads((folder / 'metadata.json').read_text())
+  version = values.get('schema_version')
+  if version != builder.SCHEMA_VERSION:
+    raise _other_version(name, folder, version)
+  return values
+
+
+def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
+  """The folder of a prepared dataset; same arguments and errors as `load`."""
+  parent = pathlib.Path(data_dir) / builder.NAME / name
+  folder = parent / builder.VERSION
+  if folder.is_dir():
+    return folder
+  others = [p.name for p in parent.glob('*') if re.match(r'\d+\.', p.name)]
+  if others:
+    raise _other_version(name, parent, ', '.join(sorted(others)))
+  raise FileNotFoundError(
+    f'dataset {name!r} is not prepared in {data_dir}; prepare it with\n'
+    f'  {prepare_command(name, data_dir)}'
+  )
+
+
+def prepare_command(name: str, data_dir: str | pathlib.Path) -> str:
+  """What a user types to make a dataset."""
+  return f'mejax prepare {name} --source PATH --data_dir {data_dir}'
+
+
+def _other_version(
+  name: str, folder: pathlib.Path, found: object
+) -> ValueError:
+  data_dir = folder.parents[0] if folder.name == name else folder.parents[1]
+  return ValueError(
+    f'{folder} has schema version {found}, this mejax reads '
+    f'{builder.SCHEMA_VERSION}; prepare it again with\n'
+    f'  {prepare_command(name, data_dir.parent)} --overwrite'
+  )
+
+
+def _column(values: list) -> np.ndarray:
+  if isinstance(values[0], bytes):
+    return np.array([v.decode() for v in values], dtype=np.str_)
+  return np.stack(values)

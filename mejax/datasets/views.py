@@ -1,0 +1,136 @@
+"""What a model sees of an example: flow as a whole, or four regions of a face.
+
+A view is a function `(examples, *, options) -> f32[n, ...]`. Row i depends on
+example i alone: no number is taken from the dataset, so nothing of a held-out
+subject can reach training through a view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+
+from jaxtyping import Float
+import numpy as np
+
+from mejax.motion import regions
+
+Image = Float[np.ndarray, 'h w 3']
+
+# Flow is stored as (u, v, strain).
+CHANNELS = {'strain_v_u': (2, 1, 0), 'u_v_strain': (0, 1, 2)}
+
+# Longer movements than this are rare, so `fixed` keeps most values in [-1, 1].
+FIXED_PIXELS = 2.0
+
+
+def full_flow(
+  examples: Mapping[str, np.ndarray],
+  *,
+  level: int = 0,
+  channels: str = 'strain_v_u',
+  normalise: str = 'none',
+) -> Float[np.ndarray, 'n h w 3']:
+  """The flow image of one amplification level.
+
+  Args:
+    examples: flow f32[n, a, h, w, 3], as `load` gives it.
+    level: index of the amplification level.
+    channels: name and order of the channels, a key of `CHANNELS`.
+    normalise: what is done to each image, a key of `NORMALISE`.
+  """
+  images = _images(examples, level=level, normalise=normalise)
+  return _stack(images, channels)
+
+
+def region_mosaic(
+  examples: Mapping[str, np.ndarray],
+  *,
+  mode: str = 'landmarks',
+  level: int = 0,
+  channels: str = 'strain_v_u',
+  normalise: str = 'none',
+) -> Float[np.ndarray, 'n h w 3']:
+  """Four crops, half as wide as the image, at eyes and mouth corners.
+
+  Mode `landmarks` puts them where they are on a face, eyes above. Mode
+  `released` repeats the released HTNet pipeline, which exchanges x and y (see
+  `motion.regions.released_corners`), for comparison with published numbers.
+  The image is normalised before it is cut.
+
+  Args:
+    examples: flow f32[n, a, h, h, 3], landmarks f32[n, 5, 2] or, for
+      `released`, crop_points i32[n, 5, 2], as `load` gives them.
+    mode: `landmarks` or `released`.
+    level: index of the amplification level.
+    channels: name and order of the channels, a key of `CHANNELS`.
+    normalise: what is done to each image, a key of `NORMALISE`.
+  """
+  key, corners = _known(mode, MOSAICS, 'mode')
+  if key not in examples:
+    raise ValueError(
+      f'mode {mode!r} needs {key}, which only some datasets have; here are '
+      f'{", ".join(examples)}'
+    )
+  images = _images(examples, level=level, normalise=normalise)
+  size = examples['flow'].shape[-2]
+  mosaics = (
+    regions.mosaic(image, corners(points, size=size))
+    for image, points in zip(images, examples[key], strict=True)
+  )
+  return _stack(mosaics, channels)
+
+
+def _images(examples, *, level: int, normalise: str):
+  flow = examples['flow']
+  if not 0 <= level < flow.shape[1]:
+    raise ValueError(f'level is {level}, but there are {flow.shape[1]} levels')
+  function = _known(normalise, NORMALISE, 'normalise')
+  return (function(image) for image in flow[:, level])
+
+
+def _stack(images, channels: str) -> Float[np.ndarray, 'n h w 3']:
+  order = list(_known(channels, CHANNELS, 'channels'))
+  return np.stack([image[..., order] for image in images]).astype(np.float32)
+
+
+def _known(name: str, table: Mapping, what: str):
+  if name not in table:
+    raise ValueError(f'unknown {what} {name!r}; known: {", ".join(table)}')
+  return table[name]
+
+
+def _minmax(image: Image) -> Image:
+  """Each channel to [0, 1]; a constant one to 0."""
+  low = image.min((0, 1))
+  span = image.max((0, 1)) - low
+  return (image - low) / np.where(span > 0, span, 1)
+
+
+def _centre(image: Image) -> Float[np.ndarray, 'h w 3']:
+  """Each channel less its mean; a constant one is exactly 0."""
+  # In f64 the sum of f32 values is exact, so that a constant is its own mean.
+  return image - image.mean((0, 1), dtype=np.float64)
+
+
+def _centre_std(image: Image) -> Float[np.ndarray, 'h w 3']:
+  """Centred, then divided by the one standard deviation of all channels."""
+  centred = _centre(image)
+  deviation = np.sqrt(np.mean(centred**2))
+  return centred / deviation if deviation > 0 else centred
+
+
+NORMALISE: dict[str, Callable] = {
+  'none': lambda image: image,
+  'minmax': _minmax,
+  'centre': _centre,
+  'centre_std': _centre_std,
+  'fixed': lambda image: image / np.float32(FIXED_PIXELS),
+}
+
+MOSAICS = {
+  'landmarks': ('landmarks', regions.face_corners),
+  'released': ('crop_points', regions.released_corners),
+}
+
+VIEWS = {'full_flow': full_flow, 'region_mosaic': region_mosaic}

@@ -1,0 +1,97 @@
+"""How sure a number is: resampling subjects, not clips.
+
+Clips of one subject resemble each other, so that an interval over clips is too
+narrow. Subjects are drawn with replacement, as many as there are; everything
+is a function of per-subject confusion matrices, so that a resample is a
+weighted sum of them and no prediction is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from jaxtyping import Integer
+from jaxtyping import Num
+import numpy as np
+
+from mejax.evaluation import metrics
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+Statistic = Callable[..., np.ndarray]
+
+
+def group_confusion(
+  truth: Integer[np.ndarray, ' n'],
+  prediction: Integer[np.ndarray, 's n'],
+  groups,
+  *,
+  num_classes: int,
+  num_outputs: int | None = None,
+) -> Integer[np.ndarray, 's g k o']:
+  """Confusion matrices of each seed and each subject, subjects sorted."""
+  member = np.unique(groups)[:, None] == np.asarray(groups)
+  return metrics.confusion(
+    np.where(member, truth, -1),
+    prediction[:, None],
+    num_classes=num_classes,
+    num_outputs=num_outputs,
+  )
+
+
+def interval(
+  matrices: Num[np.ndarray, 's g k o'],
+  statistic: Statistic = metrics.uf1_of,
+  *,
+  resamples: int = RESAMPLES,
+  level: float = LEVEL,
+) -> tuple[float, float]:
+  """Percentile interval of a statistic averaged over the seeds.
+
+  Args:
+    matrices: from `group_confusion`.
+    statistic: of confusion matrices [..., k, o], e.g. `metrics.uar_of`.
+    resamples: number of times the subjects are drawn.
+    level: share of the resamples inside the interval.
+
+  Returns:
+    (low, high). The draws are fixed: equal input gives equal intervals.
+  """
+  return _percentiles(_resampled(matrices, statistic, resamples), level)
+
+
+def paired_difference(
+  first: Num[np.ndarray, 's g k o'],
+  second: Num[np.ndarray, 'z g k o'],
+  statistic: Statistic = metrics.uf1_of,
+  *,
+  resamples: int = RESAMPLES,
+  level: float = LEVEL,
+) -> tuple[float, float, float]:
+  """(second - first, low, high) of two runs on the same subjects.
+
+  Both runs get the same draws, so that what makes a subject easy for both
+  cancels; seeds, which may differ in number, are averaged inside each draw.
+  """
+  value = statistic(second.sum(1)).mean() - statistic(first.sum(1)).mean()
+  draws = _resampled(second, statistic, resamples) - _resampled(
+    first, statistic, resamples
+  )
+  return float(value), *_percentiles(draws, level)
+
+
+def _resampled(matrices, statistic, resamples) -> Float[np.ndarray, ' r']:
+  num_groups = matrices.shape[1]
+  generator = np.random.default_rng(0)
+  share = np.full(num_groups, 1 / num_groups)
+  times = generator.multinomial(num_groups, share, size=resamples)
+  pooled = np.einsum('rg,sgko->rsko', times, matrices, optimize=True)
+  return statistic(pooled).mean(1)
+
+
+def _percentiles(draws, level):
+  tail = 50 * (1 - level)
+  low, high = np.percentile(draws, [tail, 100 - tail])
+  return float(low), float(high)

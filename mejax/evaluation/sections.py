@@ -1,0 +1,344 @@
+"""The sections of the report that tell of one run."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import numpy as np
+
+from mejax.evaluation import bootstrap
+from mejax.evaluation import figures
+from mejax.evaluation import metrics
+from mejax.evaluation import page
+from mejax.evaluation import selection
+from mejax.evaluation.runs import HEADLINE
+from mejax.evaluation.runs import Run
+
+_COLUMNS = 'rule,clips,UF1,95 %,UAR,95 %,accuracy,precision'.split(',')
+_FLOOR_NAMES = {
+  'majority': 'majority class',
+  'pca_logistic': 'PCA + logistic',
+  'rbf_svm': 'RBF-SVM',
+}
+
+
+def one_run(run: Run, *, titled: bool) -> str:
+  """All sections of a run as HTML, under its name if `titled`."""
+  title = f'<h2>{html.escape(run.name)}</h2>' if titled else ''
+  return f'<section>{title}{_notes(run)}{_headline(run)}{_gap(run)}' + (
+    f'{_confusion(run)}{_parts(run)}{_subjects(run)}{_curves(run)}'
+    f'{_numbers(run)}{_settings(run)}{_rules(run)}{_config(run)}</section>'
+  )
+
+
+def _notes(run):
+  notes = []
+  if run.numbers['num_seeds'] < 5:
+    notes.append(
+      f'{_plural(run.numbers["num_seeds"], "seed")}: too few to publish. Seeds '
+      'alone move UF1 by about 0.03; use at least 5.'
+    )
+  if run.numbers['trials_not_finite']:
+    notes.append(
+      f'{_plural(run.numbers["trials_not_finite"], "training")} diverged: some '
+      'held-out logits are not finite.'
+    )
+  if 'settings' in run.numbers:
+    notes.append(
+      f'The run holds {len(run.numbers["settings"])} settings. This page shows '
+      'the first; picking the best by these numbers would make it '
+      f'{selection.WARNING}.'
+    )
+  return ''.join(f'<p class="note">{note}</p>' for note in notes)
+
+
+def _headline(run):
+  entry, numbers = run.entry(), run.numbers
+  spread = (
+    f'<small> &plusmn; {entry["uf1_std"]:.3f}</small>'
+    if numbers['num_seeds'] > 1
+    else ''
+  )
+  low, high = entry['uf1_ci']
+  rows = [dot(HEADLINE + ' epoch', entry, 'honest')]
+  if 'inner' in numbers['selection']:
+    rows.append(dot('inner folds', run.entry('inner'), 'honest'))
+  rows += floor_dots(run)
+  counts = numbers['class_counts']['full']
+  facts = (
+    (entry['n'], 'clips'),
+    (entry['subjects'], 'subjects'),
+    tuple(_plural(numbers['num_seeds'], 'seed').split()),
+    (f'{entry["uar"]:.3f}', 'UAR'),
+    (f'{entry["accuracy"]:.3f}', 'accuracy'),
+  )
+  return (
+    '<div class="panel"><div class="hero"><div><p class="eyebrow">UF1, honest'
+    f'</p><span class="score">{entry["uf1"]:.3f}{spread}</span></div>'
+    f'<p>95 % interval over subjects <b>{low:.3f} to {high:.3f}</b>.<br>'
+    f'{_against_floors(run)}</p></div><ul class="facts">'
+    + ''.join(f'<li><b>{value}</b> {name}</li>' for value, name in facts)
+    + '</ul>'
+    + page.figure(
+      figures.dot_plot(rows, label='UF1 of this run and of the floors'),
+      'Shaded: 95 % interval from resampling subjects; ticks: seeds. Squares: '
+      'floors, simple classifiers on the very same folds.',
+    )
+    + page.figure(
+      figures.class_bar(counts, numbers['class_names']), 'Clips of each class.'
+    )
+    + '</div>'
+  )
+
+
+def _against_floors(run):
+  """The best floor, and whether this run differs from it."""
+  if not run.floors:
+    return ''
+  floors = run.numbers['floors']
+  best = max(floors, key=lambda name: floors[name]['full']['uf1'])
+  value, low, high = bootstrap.paired_difference(
+    run.matrices(run.floors[best][None]), run.matrices()
+  )
+  verdict = 'Not told apart from'
+  if low > 0:
+    verdict = 'Above'
+  elif high < 0:
+    verdict = 'Below'
+  return (
+    f'{verdict} the best floor, {_FLOOR_NAMES.get(best, best)} '
+    f'({floors[best]["full"]["uf1"]:.3f}): difference '
+    f'{difference(value, low, high)}.'
+  )
+
+
+def _gap(run):
+  if 'oracle' not in run.numbers['selection']:
+    return ''
+  honest, oracle = run.entry()['uf1'], run.entry('oracle')['uf1']
+  setting = int(run.record['setting'].min())
+  picked = selection.select(run.record, 'oracle', setting=setting).epochs
+  return (
+    '<h3>What looking at the answers would add</h3>'
+    '<p>Many published tables keep, for every test subject, the epoch that '
+    'scored best on that very subject. Applied to these same trainings that '
+    f'shows {oracle:.3f} in place of {honest:.3f}. Nothing was learnt better; '
+    'the answers were used to choose. The hatched number is '
+    f'<span class="oracle-words">{selection.WARNING}</span>.</p>'
+    + page.figure(
+      figures.gap(honest, oracle)
+      + figures.epoch_histogram(run.record['epochs'], picked[picked >= 0]),
+      'Above: UF1. Below: how often each epoch was the pick for some subject '
+      'and seed (ties go to the later). No single trained epoch has this '
+      'score.',
+    )
+  )
+
+
+def _confusion(run):
+  entry, names = run.entry(), run.numbers['class_names']
+  matrix = np.asarray(entry['confusion']) / run.numbers['num_seeds']
+  pictures = ''.join(
+    page.figure(
+      figures.confusion_matrix(matrix, names, normalised=normalised),
+      caption,
+      '',
+    )
+    for normalised, caption in (
+      (False, 'Clips, mean over seeds.'),
+      (True, 'Share of each true class.'),
+    )
+  )
+  return (
+    '<h3>What is taken for what</h3><p class="soft">Truth in rows.</p>'
+    f'<div class="pair">{pictures}</div>'
+  )
+
+
+def _parts(run):
+  entries = run.numbers['selection'][HEADLINE]
+  if len(entries) == 1:
+    return ''
+  rows = [
+    dot(f'{part} ({entry["n"]})', entry, 'honest')
+    for part, entry in entries.items()
+    if part != 'full'
+  ]
+  return '<h3>By database</h3>' + page.figure(
+    figures.dot_plot(rows, label='UF1 of each database'),
+    'The same predictions, pooled again over the subjects of each database. '
+    'In brackets: clips.',
+  )
+
+
+def _subjects(run):
+  matrices = run.matrices().sum(0)
+  accuracy = metrics.accuracy_of(matrices)
+  names, first = np.unique(run.record['groups'], return_index=True)
+  seeds = run.numbers['num_seeds']
+  rows = [
+    (
+      str(run.record['corpus'][first[i]]),
+      str(run.record['subject'][first[i]]),
+      float(accuracy[i]),
+      int(matrices[i].sum()) // seeds,
+    )
+    for i in range(len(names))
+  ]
+  rows.sort(key=lambda row: (row[0], -row[2], row[1]))
+  return '<h3>By subject</h3>' + page.figure(
+    figures.subject_bars(rows),
+    'Accuracy in per cent, mean over seeds; a bar is a subject held out. Many '
+    'subjects have few clips and lack a class: single bars mean little.',
+  )
+
+
+def _curves(run):
+  record = run.record
+  setting = record['setting'].min()
+  outer = (record['inner'] < 0) & (record['setting'] == setting)
+  seeds = np.unique(record['seed'][outer])
+  uf1, loss = [], []
+  for seed in seeds:
+    trials = np.flatnonzero(outer & (record['seed'] == seed)).tolist()
+    pooled = sum(selection.trial_confusion(record, t) for t in trials)
+    uf1.append(metrics.uf1_of(pooled))
+    loss.append(record['train_loss'][trials].mean(0))
+  return (
+    '<h3>Learning</h3><div class="pair">'
+    + page.figure(
+      figures.curves(
+        record['epochs'],
+        np.asarray(loss, float),
+        label='Training loss over epochs',
+        kind='loss',
+      ),
+      'Training loss, mean over folds.',
+      '',
+    )
+    + page.figure(
+      figures.curves(
+        record['epochs'],
+        np.asarray(uf1, float),
+        label='Held-out UF1 over epochs',
+        kind='honest',
+        top=1.0,
+      ),
+      'Held-out UF1, pooled over folds. The dot is the last epoch, which '
+      'counts; a higher point before it is not a result.',
+      '',
+    )
+    + '</div><p class="soft">Line: mean over seeds. Band: lowest to highest '
+    'seed.</p>'
+  )
+
+
+def _numbers(run):
+  rows = []
+  for name, entries in run.numbers['selection'].items():
+    honest = selection.RULES[name].honest
+    rows += _table_rows(name, entries, '' if honest else 'oracle')
+  for name, entries in run.numbers['floors'].items():
+    rows += _table_rows(_FLOOR_NAMES.get(name, name), entries, '')
+  words = (
+    f'<p class="soft">&plusmn; is the standard deviation over seeds, 95 % an '
+    'interval from resampling subjects. Rows in '
+    f'<span class="oracle-words">orange: {selection.WARNING}</span>.</p>'
+  )
+  return f'<h3>All numbers</h3>{words}' + page.table(_COLUMNS, rows)
+
+
+def _settings(run):
+  if 'settings' not in run.numbers:
+    return ''
+  rows = []
+  for one in run.numbers['settings']:
+    full = {'full': one['selection'][HEADLINE]['full']}
+    rows += _table_rows(f'setting {one["setting"]}', full, '')
+  return (
+    '<h3>All settings</h3><p class="soft">Last epoch. None is chosen: the best '
+    'of many is a lucky one.</p>' + page.table(_COLUMNS, rows)
+  )
+
+
+def _table_rows(label, entries, kind):
+  rows = []
+  for part, entry in entries.items():
+    whole = part == 'full'
+    rows.append(
+      (
+        f'{kind} {"first" if whole else "part"}',
+        [
+          _label(label, kind) if whole else part,
+          str(entry['n']),
+          _spread(entry, 'uf1'),
+          '{:.3f}–{:.3f}'.format(*entry['uf1_ci']),
+          _spread(entry, 'uar'),
+          '{:.3f}–{:.3f}'.format(*entry['uar_ci']),
+          _spread(entry, 'accuracy'),
+          _spread(entry, 'mean_precision'),
+        ],
+      )
+    )
+  return rows
+
+
+def _label(name, kind):
+  return f'{name} (test-selected)' if kind == 'oracle' else name
+
+
+def _rules(run):
+  rows = [
+    ('' if selection.RULES[rule].honest else 'oracle', [rule, sentence])
+    for rule, sentence in run.numbers['rules'].items()
+  ]
+  return '<h3>How the epoch was chosen</h3>' + page.table([], rows, 'words')
+
+
+def _config(run):
+  rows = [('', [name, json.dumps(v)]) for name, v in _flat(run.config, '')]
+  if not rows:
+    return ''
+  return (
+    '<details><summary>Configuration</summary>'
+    f'{page.table([], rows, "words config")}</details>'
+  )
+
+
+def _flat(config, prefix):
+  for name, value in config.items():
+    if isinstance(value, dict) and value:
+      yield from _flat(value, f'{prefix}{name}.')
+    else:
+      yield f'{prefix}{name}', value
+
+
+def dot(label: str, entry: dict, kind: str) -> figures.Dot:
+  """The UF1 of an entry of metrics.json."""
+  return figures.Dot(
+    label, entry['uf1'], *entry['uf1_ci'], kind, entry['uf1_seeds']
+  )
+
+
+def floor_dots(run: Run) -> list[figures.Dot]:
+  """The UF1 of the floors."""
+  return [
+    dot(_FLOOR_NAMES.get(name, name), entries['full'], 'floor')
+    for name, entries in run.numbers['floors'].items()
+  ]
+
+
+def difference(value: float, low: float, high: float) -> str:
+  """A paired difference with its interval."""
+  return f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
+
+
+def _spread(entry, name):
+  several = len(entry[f'{name}_seeds']) > 1
+  spread = f' ± {entry[f"{name}_std"]:.3f}' if several else ''
+  return f'{entry[name]:.3f}{spread}'
+
+
+def _plural(number, word):
+  return f'{number} {word}{"" if number == 1 else "s"}'

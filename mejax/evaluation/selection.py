@@ -1,0 +1,192 @@
+"""Which evaluation of each training counts: rules on a record.
+
+A record holds the held-out logits of every trial at every evaluation. A rule
+picks, for every seed and every outer fold, one evaluation of the fold's outer
+trial; what it picks is pooled over the folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jaxtyping import Float
+from jaxtyping import Int32
+from jaxtyping import Integer
+import numpy as np
+
+from mejax.evaluation import metrics
+
+Record = Mapping[str, np.ndarray | np.generic]
+
+RECORD_VERSION = 1
+WARNING = 'test-selected, not an estimate'
+
+_KEYS = (
+  'schema_version logits index fold inner seed setting epochs train_loss '
+  'labels groups corpus subject clip fold_names class_names'
+).split()
+
+
+class Rule(NamedTuple):
+  """How a rule chooses its epoch, and whether its number is an estimate."""
+
+  sentence: str
+  honest: bool
+
+
+RULES = {
+  'last': Rule('The last epoch, a budget fixed beforehand.', True),
+  'inner': Rule(
+    'Per outer fold, the epoch with the best pooled UF1 on inner folds made '
+    'of training subjects only.',
+    True,
+  ),
+  'oracle': Rule(
+    'Per held-out subject, the epoch with the best accuracy on that very '
+    f'subject (as the released HTNet code): {WARNING}.',
+    False,
+  ),
+  'oracle_f1': Rule(
+    'Per held-out subject, the epoch with the best F1 on that very subject '
+    f'(as the released MMNet code): {WARNING}.',
+    False,
+  ),
+}
+
+
+class Selected(NamedTuple):
+  """What a rule picked.
+
+  Attributes:
+    logits: held-out logits of every example, one set for each seed.
+    epochs: epochs completed at the evaluation picked for each seed and fold;
+      -1 for a fold that holds out nothing.
+    seeds: the seed of each row.
+  """
+
+  logits: Float[np.ndarray, 's n k']
+  epochs: Int32[np.ndarray, 's f']
+  seeds: Int32[np.ndarray, ' s']
+
+
+def select(record: Record, rule: str, *, setting: int = 0) -> Selected:
+  """Applies a rule of `RULES` to a record.
+
+  Ties go to the later epoch: `oracle` and `oracle_f1` as the released codes do,
+  `inner` so that inner folds that cannot tell two epochs apart leave the fixed
+  budget, `last`, in place.
+
+  Raises:
+    ValueError: an unknown rule or setting, `inner` without inner trials, or
+      examples that no trial (or two) of a seed held out.
+  """
+  check(record)
+  if rule not in RULES:
+    raise ValueError(f'selection rule {rule!r}, expected one of {list(RULES)}')
+  if setting not in record['setting']:
+    known = np.unique(record['setting']).tolist()
+    raise ValueError(f'setting {setting} is not in the record, it has {known}')
+  if rule == 'inner' and not (record['inner'] >= 0).any():
+    raise ValueError(
+      "rule 'inner' needs inner trials, the record has none: train with inner "
+      f'folds, or use one of {rules_of(record)}'
+    )
+  seeds = np.unique(record['seed'][record['setting'] == setting])
+  outer = (record['inner'] < 0) & (record['setting'] == setting)
+  num_examples, num_outputs = len(record['labels']), record['logits'].shape[-1]
+  logits = np.zeros((len(seeds), num_examples, num_outputs), np.float32)
+  epochs = np.full((len(seeds), len(record['fold_names'])), -1, np.int32)
+  times = np.zeros((len(seeds), num_examples), int)
+  for trial in np.flatnonzero(outer).tolist():
+    row = np.searchsorted(seeds, record['seed'][trial])
+    held_out = record['index'][trial] >= 0
+    index = record['index'][trial][held_out]
+    if not index.size:
+      continue
+    chosen = _choose(record, rule, trial)
+    logits[row, index] = record['logits'][trial, chosen][held_out]
+    epochs[row, record['fold'][trial]] = record['epochs'][chosen]
+    times[row, index] += 1
+  _check_once(record, times, seeds)
+  return Selected(logits, epochs, seeds.astype(np.int32))
+
+
+def rules_of(record: Record) -> list[str]:
+  """The rules a record can answer: `inner` only if it has inner trials."""
+  has_inner = bool((record['inner'] >= 0).any())
+  return [rule for rule in RULES if rule != 'inner' or has_inner]
+
+
+def predictions(
+  logits: Float[np.ndarray, '*b k'],
+) -> Integer[np.ndarray, '*b']:
+  """The class of the largest logit; a logit that is nan never wins."""
+  return np.where(np.isnan(logits), -np.inf, logits).argmax(-1)
+
+
+def check(record: Record) -> None:
+  """Raises ValueError if this is not a record of a version known here."""
+  missing = [key for key in _KEYS if key not in record]
+  if missing:
+    raise ValueError(f'the record lacks {missing}: it is damaged or not one')
+  version = int(record['schema_version'])
+  if version != RECORD_VERSION:
+    raise ValueError(
+      f'record of version {version}, this mejax reads {RECORD_VERSION}: use '
+      'the version of mejax that wrote it, or train again'
+    )
+
+
+def trial_confusion(record: Record, trial: int) -> Integer[np.ndarray, 'e k o']:
+  """Confusion matrices of one trial's held-out examples, one an evaluation."""
+  index = record['index'][trial]
+  truth = np.where(index >= 0, record['labels'][index], -1)
+  return metrics.confusion(
+    truth,
+    predictions(record['logits'][trial]),
+    num_classes=len(record['class_names']),
+    num_outputs=record['logits'].shape[-1],
+  )
+
+
+def _choose(record, rule, trial) -> int:
+  """The evaluation that `rule` picks for an outer trial."""
+  num_evaluations = len(record['epochs'])
+  if rule == 'last':
+    return num_evaluations - 1
+  if rule == 'oracle':
+    score = metrics.accuracy_of(trial_confusion(record, trial))
+  elif rule == 'oracle_f1':
+    score = metrics.uf1_of(trial_confusion(record, trial))
+  else:
+    score = metrics.uf1_of(_pooled_inner(record, trial))
+  # Rounded, so that equal fractions summed in another order are a tie.
+  score = np.round(score, 9)
+  return int(np.flatnonzero(score == score.max())[-1])
+
+
+def _pooled_inner(record, trial):
+  """Confusion matrices [e, k, o] pooled over the inner trials of an outer."""
+  inner = record['inner'] >= 0
+  for name in ('fold', 'seed', 'setting'):
+    inner = inner & (record[name] == record[name][trial])
+  if not inner.any():
+    raise ValueError(
+      f"rule 'inner': fold {record['fold_names'][record['fold'][trial]]}, seed "
+      f'{record["seed"][trial]} has no inner trials'
+    )
+  return sum(trial_confusion(record, t) for t in np.flatnonzero(inner).tolist())
+
+
+def _check_once(record, times, seeds):
+  for wrong, what in ((times < 1, 'no trial'), (times > 1, 'several trials')):
+    if wrong.any():
+      row, example = np.argwhere(wrong)[0]
+      name = '/'.join(
+        record[key][example] for key in ('corpus', 'subject', 'clip')
+      )
+      raise ValueError(
+        f'{wrong.sum()} examples were held out by {what}, the first is {name} '
+        f'with seed {seeds[row]}: each must be held out once by each seed'
+      )

@@ -1,0 +1,271 @@
+"""metrics.json, predictions.csv and the table that ends a run.
+
+Both files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import csv
+import os
+import pathlib
+from typing import TextIO
+
+from jaxtyping import Bool
+from jaxtyping import Integer
+import numpy as np
+
+from mejax.evaluation import bootstrap
+from mejax.evaluation import metrics
+from mejax.evaluation import selection
+
+SCHEMA_VERSION = 1
+_STATISTICS = {
+  'uf1': metrics.uf1_of,
+  'uar': metrics.uar_of,
+  'accuracy': metrics.accuracy_of,
+  'mean_precision': metrics.mean_precision_of,
+}
+
+
+def metrics_json(
+  record: selection.Record,
+  floors: Mapping[str, Integer[np.ndarray, ' n']],
+  *,
+  protocol_sentence: str,
+  rules: Sequence[str] | None = None,
+  parts: Mapping[str, Bool[np.ndarray, ' n']] | None = None,
+) -> dict:
+  """Every number of a run, as plain Python values.
+
+  `selection` and `floors` hold rule or floor -> `full` and every part -> `uf1`
+  (mean over seeds of the pooled UF1), `uf1_std` (over seeds), `uf1_ci` (95 %
+  over subjects), `uf1_seeds`, the same for `uar`, `accuracy` and
+  `mean_precision`, `confusion` (counts summed over seeds, truth in rows), `n`
+  and `subjects`. Entries of a rule that chooses on the test subject carry
+  `warning`. With several settings in the record these are the numbers of the
+  first, and `settings` lists all: none is chosen.
+
+  Args:
+    record: see `selection`.
+    floors: from `floors.floors`; may be empty.
+    protocol_sentence: what counts as an example, and how they are split.
+    rules: which of `selection.RULES`; all that the record can answer if None.
+      `last` is always there: no oracle without an honest number beside it.
+    parts: name -> the examples of a part; if None, each corpus where there
+      are several.
+  """
+  selection.check(record)
+  rules = selection.rules_of(record) if rules is None else list(rules)
+  rules = list(dict.fromkeys(['last', *rules]))
+  settings = np.unique(record['setting'])
+  masks = {'full': np.ones(len(record['labels']), bool)}
+  masks.update(corpora(record) if parts is None else parts)
+  masks = {name: mask for name, mask in masks.items() if mask.any()}
+  selected = {
+    int(setting): {
+      rule: _entries(record, setting, rule, masks) for rule in rules
+    }
+    for setting in settings
+  }
+  first = int(settings[0])
+  chosen = record['setting'] == first
+  result = {
+    'schema_version': SCHEMA_VERSION,
+    'protocol': protocol_sentence,
+    'num_seeds': len(np.unique(record['seed'][chosen])),
+    'class_names': [str(name) for name in record['class_names']],
+    'class_counts': {
+      name: np.bincount(
+        record['labels'][mask], minlength=len(record['class_names'])
+      ).tolist()
+      for name, mask in masks.items()
+    },
+    'rules': {rule: selection.RULES[rule].sentence for rule in rules},
+    'selection': selected[first],
+    'floors': {
+      name: {
+        part: _numbers(record, found[None], mask)
+        for part, mask in masks.items()
+      }
+      for name, found in floors.items()
+    },
+    'trials_not_finite': _not_finite(record),
+  }
+  if len(settings) > 1:
+    result['settings'] = [
+      {'setting': setting, 'selection': entry}
+      for setting, entry in selected.items()
+    ]
+  return result
+
+
+def corpora(
+  record: selection.Record,
+) -> dict[str, Bool[np.ndarray, ' n']]:
+  """The examples of each corpus; empty if there is only one."""
+  names = np.unique(record['corpus'])
+  if len(names) == 1:
+    return {}
+  return {str(name): record['corpus'] == name for name in names}
+
+
+def write_predictions_csv(
+  path: str | os.PathLike,
+  record: selection.Record,
+  *,
+  rules: Sequence[str] | None = None,
+) -> None:
+  """Writes a row per rule, seed and example.
+
+  Columns: seed, corpus, subject, clip, truth, prediction, p0.. (softmax),
+  selection, and setting if the record has several.
+  """
+  rules = selection.rules_of(record) if rules is None else rules
+  settings = np.unique(record['setting'])
+  several = len(settings) > 1
+  classes = [f'p{k}' for k in range(record['logits'].shape[-1])]
+  header = ['seed', 'corpus', 'subject', 'clip', 'truth', 'prediction']
+  header += [*classes, 'selection'] + ['setting'] * several
+  identity = list(
+    zip(
+      *(record[key] for key in ('corpus', 'subject', 'clip', 'labels')),
+      strict=True,
+    )
+  )
+  with whole_file(path) as file:
+    writer = csv.writer(file, lineterminator='\n')
+    writer.writerow(header)
+    for setting in settings:
+      for rule in rules:
+        found = selection.select(record, rule, setting=int(setting))
+        prediction = selection.predictions(found.logits)
+        share = _softmax(found.logits)
+        for row, seed in enumerate(found.seeds):
+          for i, name in enumerate(identity):
+            writer.writerow(
+              [seed, *name, prediction[row, i]]
+              + [f'{p:.6g}' for p in share[row, i]]
+              + [rule]
+              + [setting] * several
+            )
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[TextIO]:
+  """Opens a text file that gets its name only once it is complete."""
+  path = pathlib.Path(path)
+  part = path.with_name(f'{path.name}.part')
+  with open(part, 'w', encoding='utf-8', newline='') as file:
+    yield file
+  os.replace(part, path)
+
+
+def print_table(numbers: dict) -> str:
+  """The table of a `metrics_json`, as text; prints nothing itself."""
+  parts = list(numbers['class_counts'])
+  lines = [numbers['protocol'], _counts_line(numbers), '']
+  lines.append(f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} accuracy')
+  for rule, entries in numbers['selection'].items():
+    honest = selection.RULES[rule].honest
+    for part in parts:
+      lines.append(_row(rule, part, entries[part], mark='' if honest else ' *'))
+  for floor, entries in numbers['floors'].items():
+    for part in parts:
+      lines.append(_row(floor, part, entries[part], mark=''))
+  seeds = numbers['num_seeds']
+  lines += [
+    '',
+    f'mean +- standard deviation over {seeds} seed{"s" * (seeds > 1)}',
+    '[95 % interval, from resampling the subjects]',
+  ]
+  if seeds < 5:
+    lines.append('Fewer than 5 seeds: too few to report.')
+  if any(not selection.RULES[rule].honest for rule in numbers['selection']):
+    lines.append(f'* {selection.WARNING}')
+  if 'settings' in numbers:
+    lines.append(
+      f'first of {len(numbers["settings"])} settings; none is chosen by its '
+      'score (metrics.json has all)'
+    )
+  if numbers['trials_not_finite']:
+    lines.append(
+      f'WARNING: trainings with logits that are not finite: '
+      f'{numbers["trials_not_finite"]}'
+    )
+  return '\n'.join(lines)
+
+
+def _entries(record, setting, rule, masks):
+  found = selection.select(record, rule, setting=int(setting))
+  prediction = selection.predictions(found.logits)
+  entries = {}
+  for part, mask in masks.items():
+    entries[part] = _numbers(record, prediction, mask)
+    if not selection.RULES[rule].honest:
+      entries[part]['warning'] = selection.WARNING
+  return entries
+
+
+def _numbers(record, prediction, mask):
+  """All numbers of predictions [s, n] on the examples in `mask`."""
+  matrices = bootstrap.group_confusion(
+    record['labels'][mask],
+    prediction[:, mask],
+    record['groups'][mask],
+    num_classes=len(record['class_names']),
+    num_outputs=record['logits'].shape[-1],
+  )
+  pooled = matrices.sum(1)
+  entry = {}
+  for name, statistic in _STATISTICS.items():
+    seeds = statistic(pooled)
+    spread = seeds.std() if len(seeds) > 1 else 0.0
+    entry[name] = float(seeds.mean())
+    entry[f'{name}_std'] = float(spread)
+    entry[f'{name}_ci'] = list(bootstrap.interval(matrices, statistic))
+    entry[f'{name}_seeds'] = seeds.tolist()
+  entry['confusion'] = pooled.sum(0).tolist()
+  entry['n'] = int(mask.sum())
+  entry['subjects'] = matrices.shape[1]
+  return entry
+
+
+def _not_finite(record):
+  """Number of trials with a held-out logit that is nan or infinite."""
+  wrong = ~np.isfinite(record['logits']).all(-1)
+  real = record['index'][:, None, :] >= 0
+  return int((wrong & real).any((1, 2)).sum())
+
+
+def _softmax(logits):
+  logits = np.nan_to_num(logits.astype(np.float64), nan=-np.inf, neginf=-1e300)
+  logits = np.clip(logits, -1e300, 1e300)
+  share = np.exp(logits - logits.max(-1, keepdims=True))
+  return share / share.sum(-1, keepdims=True)
+
+
+def _counts_line(numbers):
+  counts = numbers['class_counts']['full']
+  named = zip(counts, numbers['class_names'], strict=True)
+  return f'{sum(counts)} clips: ' + ', '.join(
+    f'{n} {name}' for n, name in named
+  )
+
+
+def _row(name, part, entry, *, mark):
+  low, high = entry['uf1_ci']
+  uf1 = f'{_spread(entry, "uf1")} [{low:.3f}, {high:.3f}]'
+  return (
+    f'{f"{name}{mark}":<12} {part:<10} {entry["n"]:>5}  {uf1:<32} '
+    f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16}'
+  ).rstrip()
+
+
+def _spread(entry, name):
+  several = len(entry[f'{name}_seeds']) > 1
+  spread = f' +- {entry[f"{name}_std"]:.3f}' if several else ''
+  return f'{entry[name]:.3f}{spread}'

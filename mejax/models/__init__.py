@@ -1,0 +1,18 @@
+"""Models: `Model(...)(inputs, train=...) -> (logits, out)`.
+
+`MODELS` maps a name to the function that makes the model from a preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flax.linen as nn
+
+from mejax.models import htnet
+from mejax.models import shallow
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+  'htnet': htnet.make,
+  'ststnet': shallow.make,
+}

@@ -1,0 +1,254 @@
+"""HTNet: local transformers in a hierarchy of facial regions.
+
+Wang et al., "HTNet for micro-expression recognition", arXiv 2307.14637, as
+the authors released it. The input is the mosaic of four 14x14 facial regions
+(strain, v, u in 0..255). Level 0 splits the patches into 2^(levels - 1) blocks
+a side and attends inside each block only; between levels a 3x3 convolution and
+a max-pool halve the sides and double the width, until one block is left.
+
+At the released sizes (28 pixels, patch 7, three levels) EVERY BLOCK HOLDS ONE
+TOKEN: attention is the identity on its values, query and key weights get a
+gradient of exactly zero, and patches meet only in the convolutions and
+max-pools. Attention needs image_size / (patch_size * 2^(levels - 1)) >= 2, as
+the `regions` presets have it: there each facial region is one block.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Float
+
+from mejax.models import attention
+from mejax.models import layers
+
+
+class Attention(nn.Module):
+  """Multi-head attention among the tokens of each block.
+
+  The width of a head is floor(d / heads), so that the inner width may be less
+  than d, as in the original.
+  """
+
+  heads: int
+  attention_fn: attention.AttentionFn
+  dropout: float
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, '*b n d'], *, train: bool
+  ) -> tuple[Float[Array, '*b n d'], Array | None]:
+    dim = x.shape[-1]
+    width = dim // self.heads
+    # Three matrices, not one: what a lone token leaves unread is then dropped.
+    query, key, value = (
+      layers.linear(self.heads * width, dim, use_bias=False, name=name)(
+        x
+      ).reshape(*x.shape[:-1], self.heads, width)
+      for name in ('query', 'key', 'value')
+    )
+    mixed, weights = attention.attend(self.attention_fn, query, key, value)
+    mixed = mixed.reshape(*x.shape[:-1], -1)
+    mixed = layers.linear(dim, mixed.shape[-1], name='out')(mixed)
+    return layers.Dropout(self.dropout)(mixed, train=train), weights
+
+
+class MLP(nn.Module):
+  """Two linear layers with the exact GELU between."""
+
+  mult: int
+  dropout: float
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, '*b n d'], *, train: bool
+  ) -> Float[Array, '*b n d']:
+    dim = x.shape[-1]
+    hidden = layers.linear(self.mult * dim, dim, name='inner')(x)
+    hidden = layers.Dropout(self.dropout)(layers.gelu(hidden), train=train)
+    x = layers.linear(dim, self.mult * dim, name='outer')(hidden)
+    return layers.Dropout(self.dropout)(x, train=train)
+
+
+class Block(nn.Module):
+  """Pre-norm transformer block."""
+
+  heads: int
+  mlp_mult: int
+  dropout: float
+  attention_fn: attention.AttentionFn
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, '*b n d'], *, train: bool
+  ) -> tuple[Float[Array, '*b n d'], Array | None]:
+    y, weights = Attention(
+      self.heads, self.attention_fn, self.dropout, name='attention'
+    )(layers.LayerNorm(name='attention_norm')(x), train=train)
+    x = x + y
+    y = layers.LayerNorm(name='mlp_norm')(x)
+    y = MLP(self.mlp_mult, self.dropout, name='mlp')(y, train=train)
+    return x + y, weights
+
+
+class Aggregate(nn.Module):
+  """3x3 convolution to `features`, layer norm, max-pool: half the side."""
+
+  features: int
+  conv: layers.ConvFn
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'b h w d']) -> Float[Array, 'b h2 w2 e']:
+    x = layers.Conv3x3(self.features, conv=self.conv, name='conv')(x)
+    return layers.max_pool3x3(layers.LayerNorm(name='norm')(x), stride=2)
+
+
+class HTNet(nn.Module):
+  """The whole model.
+
+  Attributes:
+    num_classes: k.
+    image_size: side of the square input in pixels.
+    patch_size: side of a patch in pixels; a patch is one token.
+    dim: width d of level 0; doubled at each further level.
+    heads: attention heads at level 0; doubled at each further level.
+    depths: transformer blocks of each level, finest first.
+    mlp_mult: width of the inner MLP layer over d.
+    dropout: rate behind the attention's and the MLP's linear layers.
+    attention_fn: see `mejax.models.attention`.
+    conv: 3x3 convolution of the form of `layers.conv3x3`.
+  """
+
+  num_classes: int = 3
+  image_size: int = 28
+  patch_size: int = 7
+  dim: int = 256
+  heads: int = 3
+  depths: tuple[int, ...] = (2, 2, 10)
+  mlp_mult: int = 4
+  dropout: float = 0.0
+  attention_fn: attention.AttentionFn = attention.softmax
+  conv: layers.ConvFn = layers.conv3x3
+
+  @nn.compact
+  def __call__(
+    self, inputs: Float[Array, 'b h w c'], *, train: bool
+  ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
+    """Logits, and what a person may want to look at.
+
+    Returns:
+      logits, and a dict of
+      attention: for each level, for each of its transformer blocks, the
+        weights `[b, r, h, n, n]` (None if the function forms none);
+      regions: for each level, the tokens `[b, r, n, d]` that leave it;
+      head: what the last linear layer reads, `[b, d]`.
+    """
+    self._check(inputs)
+    out = {'attention': [], 'regions': []}
+    x = patchify(inputs, self.patch_size)
+    x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
+    for level, depth in enumerate(self.depths):
+      if level:
+        aggregate = Aggregate(
+          self.dim * 2**level, self.conv, name=f'aggregate{level - 1}'
+        )
+        x = aggregate(x)
+      side = 2 ** (len(self.depths) - 1 - level)
+      tokens = split(x, side)
+      # One scalar a position, shared by all channels, as in the original.
+      position = self.param(
+        f'pos_emb{level}', nn.initializers.normal(1.0), (tokens.shape[2],)
+      )
+      tokens += position[:, None]
+      weights = []
+      for i in range(depth):
+        block = Block(
+          self.heads * 2**level,
+          self.mlp_mult,
+          self.dropout,
+          self.attention_fn,
+          name=f'level{level}_block{i}',
+        )
+        tokens, weight = block(tokens, train=train)
+        weights.append(weight)
+      out['attention'].append(tuple(weights))
+      out['regions'].append(tokens)
+      x = merge(tokens, side)
+    x = layers.LayerNorm(name='head_norm')(x).mean((1, 2))
+    out['head'] = x
+    return layers.linear(self.num_classes, x.shape[-1], name='head')(x), out
+
+  def _check(self, inputs):
+    size, levels = self.image_size, len(self.depths)
+    if inputs.ndim != 4 or inputs.shape[1:3] != (size, size):
+      raise ValueError(
+        f'HTNet got inputs of shape {inputs.shape};'
+        f' expected [b, {size}, {size}, c], or set image_size'
+      )
+    if size % (self.patch_size * 2 ** (levels - 1)):
+      raise ValueError(
+        f'an image of {size} pixels does not divide into patches of'
+        f' {self.patch_size} and {2 ** (levels - 1)} blocks a side'
+        f' ({levels} levels); change image_size, patch_size or depths'
+      )
+    if self.dim < self.heads:
+      raise ValueError(
+        f'dim {self.dim} is less than {self.heads} heads; expected dim >= heads'
+      )
+
+
+def patchify(
+  x: Float[Array, 'b h w c'], size: int
+) -> Float[Array, 'b h2 w2 p']:
+  """Square patches as vectors of (row, column, channel)."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h // size, size, w // size, size, c)
+  return jnp.swapaxes(x, 2, 3).reshape(b, h // size, w // size, -1)
+
+
+def split(x: Float[Array, 'b h w d'], side: int) -> Float[Array, 'b r n d']:
+  """A map as `side` x `side` blocks of tokens, both row-major."""
+  b, h, w, d = x.shape
+  x = x.reshape(b, side, h // side, side, w // side, d)
+  return jnp.swapaxes(x, 2, 3).reshape(b, side**2, -1, d)
+
+
+def merge(x: Float[Array, 'b r n d'], side: int) -> Float[Array, 'b h w d']:
+  """The map whose blocks `split` made."""
+  b, _, n, d = x.shape
+  inner = int(n**0.5)
+  x = x.reshape(b, side, side, inner, inner, d)
+  return jnp.swapaxes(x, 2, 3).reshape(b, side * inner, side * inner, d)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+  'released': dict(patch_size=7, dim=256, heads=3, depths=(2, 2, 10)),
+  'regions': dict(patch_size=2, dim=64, heads=4, depths=(2, 2)),
+  'regions_small': dict(patch_size=2, dim=32, heads=2, depths=(1, 1)),
+  'tiny': dict(patch_size=2, dim=8, heads=2, depths=(1, 1)),
+}
+
+
+def make(preset: str = 'released', **overrides: Any) -> HTNet:
+  """HTNet of a preset; `attention_fn` may be a name of the table.
+
+  Raises:
+    ValueError: unknown preset or attention function.
+    TypeError: unknown field.
+  """
+  if preset not in PRESETS:
+    raise ValueError(f'no HTNet preset {preset!r}; there are {list(PRESETS)}')
+  fields = PRESETS[preset] | overrides
+  if isinstance(name := fields.get('attention_fn'), str):
+    if name not in attention.ATTENTION:
+      raise ValueError(
+        f'no attention function {name!r};'
+        f' there are {list(attention.ATTENTION)}, or pass a function'
+      )
+    fields['attention_fn'] = attention.ATTENTION[name]
+  if 'depths' in fields:
+    fields['depths'] = tuple(fields['depths'])
+  return HTNet(**fields)

@@ -1,0 +1,1 @@
+"""Pixels to motion: pure functions, arrays in and arrays out."""

@@ -1,0 +1,58 @@
+"""Four square crops of a face, put together into one image.
+
+The five points of a face are (x, y) of left eye, right eye, nose, left and
+right mouth corner, "left" being left in the image. A crop is half as wide as
+the square image, so four crops fill an image of the same size.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from jaxtyping import Int
+from jaxtyping import Num
+import numpy as np
+
+# Points whose crops fill the upper left, upper right, lower left and lower
+# right of the mosaic; the nose has none.
+BLOCKS = (0, 1, 3, 4)
+
+
+def face_corners(
+  points: Float[np.ndarray, '5 2'], *, size: int
+) -> Int[np.ndarray, '4 2']:
+  """Upper left (row, column) of the crops around eyes and mouth corners.
+
+  A crop of even width is centred on the line between two pixels. Points count
+  from the centre of the upper left pixel, so that line is x + 1/2, rounded
+  (ties to even) and clamped so that the crop stays inside. With this a mirrored
+  face, x -> size - 1 - x, has exactly the mirrored crops wherever that
+  subtraction is exact, as for points on a grid of 1/1024 pixel.
+  """
+  half = size // 4
+  centres = np.rint(points[list(BLOCKS), ::-1].astype(np.float64) + 0.5)
+  return np.clip(centres.astype(np.int64), half, size - half) - half
+
+
+def released_corners(
+  crop_points: Int[np.ndarray, '5 2'], *, size: int
+) -> Int[np.ndarray, '4 2']:
+  """Upper left (row, column) of the crops as the released HTNet code cuts them.
+
+  The code takes x for the row and y for the column. So the crop of the right
+  eye holds the left half of the mouth, that of the left mouth corner the right
+  eye, and the mosaic is a face with its blocks transposed.
+  """
+  return crop_points[list(BLOCKS)].astype(np.int64) - size // 4
+
+
+def mosaic(
+  image: Num[np.ndarray, 'h h c'], corners: Int[np.ndarray, '4 2']
+) -> Num[np.ndarray, 'h h c']:
+  """Puts four crops of an image together, row by row."""
+  side = image.shape[0] // 2
+  upper_left, upper_right, lower_left, lower_right = (
+    image[row : row + side, column : column + side] for row, column in corners
+  )
+  return np.block(
+    [[[upper_left], [upper_right]], [[lower_left], [lower_right]]]
+  )

@@ -1,0 +1,99 @@
+"""Who trains and who is held out.
+
+A fold is two vectors over the examples, never a copy of the data: the weight of
+each example in training (0 = not in training) and whether it is held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxtyping import Bool
+from jaxtyping import Float
+from jaxtyping import Int
+import numpy as np
+
+
+class Folds(NamedTuple):
+  """Folds stacked on the leading axis.
+
+  Attributes:
+    train: weight of each example in training; 0 = never seen.
+    test: whether an example is held out.
+    outer: which outer fold it is or belongs to.
+    inner: -1 for an outer fold, else the number of the inner fold.
+    names: name of every outer fold, indexed by `outer`.
+  """
+
+  train: Float[np.ndarray, 'f n']
+  test: Bool[np.ndarray, 'f n']
+  outer: Int[np.ndarray, ' f']
+  inner: Int[np.ndarray, ' f']
+  names: tuple[str, ...]
+
+
+def leave_one_group_out(groups: Sequence[str] | np.ndarray) -> Folds:
+  """One fold a group (a subject, a database), in sorted order of the groups."""
+  groups = np.asarray(groups)
+  names = np.unique(groups)
+  if len(names) < 2:
+    raise ValueError(
+      f'Leaving one group out needs at least two groups; all {len(groups)}'
+      f' examples belong to {names.tolist()}.'
+    )
+  test = groups == names[:, None]
+  return Folds(
+    train=(~test).astype(np.float32),
+    test=test,
+    outer=np.arange(len(names), dtype=np.int32),
+    inner=np.full(len(names), -1, np.int32),
+    names=tuple(names.tolist()),
+  )
+
+
+def with_inner(
+  folds: Folds, groups: Sequence[str] | np.ndarray, *, num_inner: int = 5
+) -> Folds:
+  """Adds inner folds, by group, of each outer fold's own training examples.
+
+  The held-out group of the outer fold is neither trained on nor held out in
+  its inner folds, so that an epoch chosen there owes nothing to it.
+  """
+  from sklearn.model_selection import GroupKFold
+
+  groups = np.asarray(groups)
+  train, test, outer, inner = [], [], [], []
+  for fold, weight in enumerate(folds.train):
+    seen = np.flatnonzero(weight)
+    num_groups = len(np.unique(groups[seen]))
+    if num_groups < num_inner:
+      raise ValueError(
+        f'Fold {folds.names[fold]!r} trains on {num_groups} groups, which'
+        f' cannot be split into {num_inner} inner folds. Lower inner_folds or'
+        " leave out the rule 'inner'."
+      )
+    splits = GroupKFold(num_inner).split(seen, groups=groups[seen])
+    for number, (fit, held_out) in enumerate(splits):
+      train.append(np.zeros_like(weight))
+      train[-1][seen[fit]] = weight[seen[fit]]
+      test.append(np.zeros(len(groups), bool))
+      test[-1][seen[held_out]] = True
+      outer.append(folds.outer[fold])
+      inner.append(number)
+  return Folds(
+    train=np.concatenate([folds.train, train]),
+    test=np.concatenate([folds.test, test]),
+    outer=np.concatenate([folds.outer, np.asarray(outer, np.int32)]),
+    inner=np.concatenate([folds.inner, np.asarray(inner, np.int32)]),
+    names=folds.names,
+  )
+
+
+def held_out_index(test: Bool[np.ndarray, 'f n']) -> Int[np.ndarray, 'f h']:
+  """Positions of each fold's held-out examples, padded with -1."""
+  index = np.full((len(test), max(1, test.sum(1).max())), -1, np.int32)
+  for row, flags in zip(index, test, strict=True):
+    held_out = np.flatnonzero(flags)
+    row[: len(held_out)] = held_out
+  return index

@@ -1,0 +1,71 @@
+"""Packaging of mejax: ranges, not pins."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+  r"^__version__ = '(.+)'$", (ROOT / 'mejax/__init__.py').read_text(), re.M
+).group(1)
+
+setuptools.setup(
+  name='mejax',
+  version=VERSION,
+  description='Facial micro-expression recognition in JAX: every fold of a '
+  'leave-one-subject-out experiment trained in one program, reported honestly.',
+  long_description=(ROOT / 'README.md').read_text(),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  license_files=['LICENSE'],
+  classifiers=[
+    'Intended Audience :: Science/Research',
+    'Programming Language :: Python :: 3',
+    'Topic :: Scientific/Engineering :: Artificial Intelligence',
+  ],
+  keywords='micro-expression recognition jax flax optical-flow',
+  packages=setuptools.find_packages(include=['mejax', 'mejax.*']),
+  # mejax/configs is a link to configs/, so that `--config NAME` finds the same
+  # files in a checkout, in a wheel and in an editable install.
+  package_data={'mejax': ['configs/*.py', 'assets/*']},
+  python_requires='>=3.11',
+  install_requires=[
+    'absl-py>=2.1',
+    'array_record>=0.8',
+    'flax>=0.12',
+    # TFDS imports it without declaring it.
+    'importlib_resources>=6.4',
+    'jax>=0.10',
+    'jaxtyping>=0.3',
+    'matplotlib>=3.9',
+    'ml-collections>=1.0',
+    'numpy>=2.0',
+    'opencv-python>=4.14,<5',
+    'optax>=0.2.6',
+    'orbax-checkpoint>=0.12,<1',
+    'pandas>=2.2',
+    'scikit-learn>=1.5',
+    'tensorboardX>=2.6.2',
+    'tensorflow-datasets>=4.9.10',
+    'threadpoolctl>=3.5',
+    'tqdm>=4.66',
+  ],
+  extras_require={
+    'cuda': ['jax[cuda13]'],
+    'tpu': ['jax[tpu]'],
+    'search': ['optuna>=4.0'],
+    'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
+    'torch': ['torch>=2.4'],
+    'test': [
+      'beartype>=0.19',
+      'hypothesis>=6.100',
+      'import-linter>=2.1',
+      'pytest>=8.2',
+      'pytest-xdist>=3.6',
+      'ruff>=0.9',
+      'setuptools>=77',
+    ],
+  },
+  entry_points={'console_scripts': ['mejax = mejax.cli:main']},
+)

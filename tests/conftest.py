@@ -1,0 +1,33 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+  """Lets all workers, and programs that tests start, share compiled code."""
+  os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache/jax'))
+  os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
+
+
+@pytest.fixture(scope='session')
+def root() -> pathlib.Path:
+  """The root of the project."""
+  return ROOT
+
+
+@pytest.fixture(scope='session')
+def shared() -> pathlib.Path:
+  """The folder of licensed and golden data, which does not ship."""
+  folder = pathlib.Path(os.environ.get('MEJAX_SHARED', ROOT / '../shared'))
+  if not folder.is_dir():
+    pytest.skip(
+      f'needs the data folder {folder.resolve()}; MEJAX_SHARED names another'
+    )
+  return folder.resolve()

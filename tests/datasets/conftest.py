@@ -1,0 +1,48 @@
+"""A small HTNet tree and its dataset, made once."""
+
+from __future__ import annotations
+
+import pytest
+
+from mejax.datasets import load
+from mejax.datasets import prepare
+from tests.corpora import htnet_tree
+
+
+@pytest.fixture
+def tree(tmp_path):
+  """A clone of the HTNet repository with five clips."""
+  folder = tmp_path / 'clone'
+  folder.mkdir()
+  htnet_tree.write_tree(folder)
+  return folder
+
+
+@pytest.fixture(scope='session')
+def small(tmp_path_factory):
+  """Examples of such a clone with landmarks, and how they were written."""
+  folder = tmp_path_factory.mktemp('small')
+  images = htnet_tree.write_tree(folder / 'clone')
+  points = htnet_tree.write_landmarks(folder / 'points.csv')
+  prepare.prepare(
+    'htnet_release',
+    source=folder / 'clone',
+    landmarks=folder / 'points.csv',
+    data_dir=folder / 'data',
+    progress=False,
+  )
+  return load.load('htnet_release', folder / 'data'), images, points
+
+
+@pytest.fixture(scope='session')
+def released(shared, tmp_path_factory):
+  """The 442 examples of the real release, through prepare and load."""
+  folder = tmp_path_factory.mktemp('released')
+  prepare.prepare(
+    'htnet_release',
+    source=shared / 'htnet442',
+    landmarks=shared / 'htnet442/landmarks28.csv',
+    data_dir=folder,
+    progress=False,
+  )
+  return load.load('htnet_release', folder)

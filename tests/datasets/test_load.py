@@ -1,0 +1,95 @@
+"""Reading a dataset, and refusing what is none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mejax.datasets import builder
+from mejax.datasets import load
+from mejax.datasets import prepare
+
+
+@pytest.fixture
+def dataset(tree, tmp_path):
+  prepare.prepare(
+    'htnet_release', source=tree, data_dir=tmp_path, progress=False
+  )
+  return tmp_path
+
+
+def test_a_dataset_that_is_not_there_names_the_command_that_makes_it(tmp_path):
+  command = f'mejax prepare htnet_release --source PATH --data_dir {tmp_path}'
+  for read in (load.load, load.metadata):
+    with pytest.raises(FileNotFoundError) as error:
+      read('htnet_release', tmp_path)
+    assert command in str(error.value)
+
+
+def test_a_folder_of_another_schema_version_is_refused(dataset):
+  folder = dataset / builder.NAME / 'htnet_release'
+  (folder / builder.VERSION).rename(folder / '0.0.0')
+  for read in (load.load, load.metadata):
+    with pytest.raises(ValueError) as error:
+      read('htnet_release', dataset)
+    message = str(error.value)
+    assert 'schema version 0.0.0' in message
+    assert f'--data_dir {dataset} --overwrite' in message
+
+
+@pytest.mark.parametrize('version', [0, None])
+def test_metadata_of_another_schema_version_is_refused(dataset, tree, version):
+  file = load.dataset_folder('htnet_release', dataset) / 'metadata.json'
+  values = json.loads(file.read_text())
+  file.write_text(json.dumps(values | {'schema_version': version}))
+  for read in (load.load, load.metadata):
+    with pytest.raises(ValueError) as error:
+      read('htnet_release', dataset)
+    message = str(error.value)
+    assert f'schema version {version}' in message
+    assert f'--data_dir {dataset} --overwrite' in message
+  # What the message says to do mends it.
+  prepare.prepare(
+    'htnet_release',
+    source=tree,
+    data_dir=dataset,
+    overwrite=True,
+    progress=False,
+  )
+  assert len(load.load('htnet_release', dataset)['clip']) == 5
+
+
+def test_strings_are_strings_and_all_columns_are_as_long(dataset):
+  examples = load.load('htnet_release', dataset)
+  for key in ('emotion', 'corpus', 'subject', 'clip', 'apex_source'):
+    assert examples[key].dtype.kind == 'U'
+  assert {len(column) for column in examples.values()} == {5}
+  assert set(examples['apex_source']) == {''}
+  assert examples['flow'].flags.writeable
+  assert np.isfinite(examples['landmarks']).all()
+
+
+def test_views_and_protocols_need_neither_opencv_nor_tfds(root):
+  program = (
+    'import sys, mejax.datasets.views, mejax.datasets.protocols\n'
+    'heavy = {"cv2", "tensorflow_datasets", "jax"} & set(sys.modules)\n'
+    'sys.exit(", ".join(heavy) or None)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', program], cwd=root, capture_output=True, text=True
+  )
+  assert done.returncode == 0, done.stderr
+
+
+def test_reading_and_writing_import_no_tensorflow(root):
+  program = (
+    'import sys, mejax.datasets.prepare, mejax.datasets.load\n'
+    'sys.exit("tensorflow" in sys.modules)'
+  )
+  assert (
+    subprocess.run([sys.executable, '-c', program], cwd=root).returncode == 0
+  )

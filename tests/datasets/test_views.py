@@ -1,0 +1,214 @@
+"""Views against the released pipeline, the mirror and plain arithmetic."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from mejax.datasets import views
+
+
+def _random(n=4, size=28, seed=0):
+  generator = np.random.default_rng(seed)
+  flow = generator.normal(size=(n, 2, size, size, 3)).astype(np.float32)
+  grid = generator.integers(0, size * 1024, (n, 5, 2))
+  return {
+    'flow': flow,
+    'landmarks': (grid / 1024).astype(np.float32),
+    'crop_points': generator.integers(7, 22, (n, 5, 2)).astype(np.int32),
+  }
+
+
+def _mirror(examples):
+  """The examples of the mirrored faces; u points the other way."""
+  flow = examples['flow'][..., ::-1, :] * np.float32([-1, 1, 1])
+  landmarks = examples['landmarks'][:, [1, 0, 2, 4, 3]].copy()
+  landmarks[..., 0] = flow.shape[-2] - 1 - landmarks[..., 0]
+  return {'flow': flow, 'landmarks': landmarks}
+
+
+def test_the_released_mosaic_is_that_of_the_original_for_all_442(
+  released, shared
+):
+  golden = np.load(shared / 'golden/htnet/assembled_inputs.npz')
+  names = [
+    f'{s}_{c} .png'
+    for s, c in zip(released['subject'], released['clip'], strict=True)
+  ]
+  assert [str(name) for name in golden['names']] == names
+  made = views.region_mosaic(released, mode='released')
+  assert made.dtype == np.float32
+  np.testing.assert_array_equal(made, golden['inputs'])
+
+
+def test_the_released_mosaic_follows_the_exchanged_coordinates(small):
+  examples, images, points = small
+  made = views.region_mosaic(examples, mode='released')
+  for mosaic, identity in zip(made, images, strict=True):
+    strain_v_u = images[identity][..., ::-1]
+    left_eye, right_eye, _, left_mouth, right_mouth = [
+      strain_v_u[x - 7 : x + 7, y - 7 : y + 7] for x, y in points[identity][1]
+    ]
+    expected = np.vstack(
+      [
+        np.hstack([left_eye, right_eye]),
+        np.hstack([left_mouth, right_mouth]),
+      ]
+    )
+    np.testing.assert_array_equal(mosaic, expected)
+
+
+def test_the_landmark_mosaic_is_cut_around_the_rounded_points(small):
+  examples, images, points = small
+  made = views.region_mosaic(examples, channels='u_v_strain')
+  for mosaic, identity in zip(made, images, strict=True):
+    # The file counts from the edge, where the middle of a crop is a whole.
+    centres = np.clip(np.rint(points[identity][0]), 7, 21).astype(int)
+    crops = [images[identity][y - 7 : y + 7, x - 7 : x + 7] for x, y in centres]
+    expected = np.vstack([np.hstack(crops[:2]), np.hstack(crops[3:])])
+    np.testing.assert_array_equal(mosaic, expected)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+  st.integers(0, 2**32 - 1),
+  st.sampled_from([28, 64]),
+  st.sampled_from(['none', 'fixed', 'centre', 'centre_std']),
+)
+def test_the_mosaic_of_a_mirrored_face_is_the_mirrored_mosaic(
+  seed, size, normalise
+):
+  examples = _random(n=2, size=size, seed=seed)
+  options = {'channels': 'u_v_strain', 'normalise': normalise}
+  made = views.region_mosaic(examples, **options)
+  mirrored = views.region_mosaic(_mirror(examples), **options)
+  expected = made[:, :, ::-1] * np.float32([-1, 1, 1])
+  # Only the mean adds up the pixels, in another order.
+  exact = normalise in ('none', 'fixed')
+  np.testing.assert_allclose(mirrored, expected, atol=0 if exact else 1e-5)
+
+
+@pytest.mark.parametrize('normalise', views.NORMALISE)
+def test_a_row_depends_on_its_example_alone(normalise):
+  examples = _random()
+  changed = {key: value.copy() for key, value in examples.items()}
+  for value in changed.values():
+    value[1:] = 9
+  changed['flow'][2] = np.nan
+  for view, options in (
+    (views.full_flow, {}),
+    (views.region_mosaic, {'mode': 'landmarks'}),
+    (views.region_mosaic, {'mode': 'released'}),
+  ):
+    made = view(examples, normalise=normalise, **options)
+    alone = view(
+      {key: value[:1] for key, value in examples.items()},
+      normalise=normalise,
+      **options,
+    )
+    among = view(changed, normalise=normalise, **options)
+    np.testing.assert_array_equal(made[0], alone[0])
+    np.testing.assert_array_equal(made[0], among[0])
+
+
+@pytest.mark.parametrize('normalise', views.NORMALISE)
+@pytest.mark.parametrize('mode', views.MOSAICS)
+def test_an_image_is_normalised_before_it_is_cut(mode, normalise):
+  examples = _random()
+  whole = views.full_flow(examples, normalise=normalise)
+  normalised = dict(examples, flow=whole[:, None, :, :, ::-1])
+  np.testing.assert_array_equal(
+    views.region_mosaic(examples, mode=mode, normalise=normalise),
+    views.region_mosaic(normalised, mode=mode),
+  )
+
+
+def test_a_view_leaves_its_examples_as_they_were():
+  examples = _random()
+  before = {key: value.copy() for key, value in examples.items()}
+  for normalise in views.NORMALISE:
+    views.full_flow(examples, normalise=normalise)[:] = 0
+    views.region_mosaic(examples, normalise=normalise)[:] = 0
+  for key, value in before.items():
+    np.testing.assert_array_equal(examples[key], value)
+
+
+def test_full_flow_chooses_level_and_channels():
+  examples = _random()
+  np.testing.assert_array_equal(
+    views.full_flow(examples, level=1, channels='u_v_strain'),
+    examples['flow'][:, 1],
+  )
+  np.testing.assert_array_equal(
+    views.full_flow(examples), examples['flow'][:, 0, :, :, ::-1]
+  )
+
+
+def test_centre_std_has_mean_0_in_each_channel_and_deviation_1_in_the_image():
+  examples = _random()
+  examples['flow'] *= np.float32([1, 10, 100])
+  made = views.full_flow(examples, normalise='centre_std').astype(np.float64)
+  np.testing.assert_allclose(made.mean((1, 2)), 0, atol=1e-5)
+  np.testing.assert_allclose(made.std((1, 2, 3)), 1, rtol=1e-5)
+  # One number for all channels keeps their proportions.
+  spread = made.std((1, 2))
+  np.testing.assert_allclose(spread[:, 0] / spread[:, 2], 100, rtol=0.1)
+
+
+def test_minmax_spans_0_to_1_in_each_channel():
+  made = views.full_flow(_random(), normalise='minmax')
+  np.testing.assert_array_equal(made.min((1, 2)), 0)
+  np.testing.assert_array_equal(made.max((1, 2)), 1)
+
+
+def test_fixed_keeps_the_size_of_motion_apart():
+  examples = _random()
+  larger = dict(examples, flow=3 * examples['flow'])
+  np.testing.assert_allclose(
+    views.full_flow(larger, normalise='fixed'),
+    3 * views.full_flow(examples, normalise='fixed'),
+    rtol=1e-6,
+  )
+  np.testing.assert_array_equal(
+    views.full_flow(examples, normalise='fixed') * views.FIXED_PIXELS,
+    views.full_flow(examples),
+  )
+
+
+@pytest.mark.parametrize('normalise', ['minmax', 'centre', 'centre_std'])
+@pytest.mark.parametrize('value', [0.0, 0.1, 1e-30, 1e30])
+@pytest.mark.filterwarnings('error')
+def test_a_constant_channel_becomes_zeros(normalise, value):
+  examples = _random()
+  examples['flow'][..., 1] = value
+  made = views.full_flow(examples, channels='u_v_strain', normalise=normalise)
+  np.testing.assert_array_equal(made[..., 1], 0)
+  assert np.isfinite(made).all()
+  examples['flow'][...] = value
+  made = views.full_flow(examples, normalise=normalise)
+  np.testing.assert_array_equal(made, 0)
+
+
+@pytest.mark.parametrize(
+  ('view', 'options', 'message'),
+  [
+    ('full_flow', {'level': 2}, 'level is 2, but there are 2 levels'),
+    ('full_flow', {'level': -1}, 'level is -1'),
+    ('full_flow', {'channels': 'uv'}, "unknown channels 'uv'; known: strain_v"),
+    ('full_flow', {'normalise': 'std'}, "unknown normalise 'std'; known: none"),
+    ('region_mosaic', {'mode': 'x'}, "unknown mode 'x'; known: landmarks, rel"),
+  ],
+)
+def test_an_unknown_option_lists_the_known_ones(view, options, message):
+  with pytest.raises(ValueError, match=message):
+    views.VIEWS[view](_random(), **options)
+
+
+def test_released_needs_crop_points():
+  examples = _random()
+  del examples['crop_points']
+  with pytest.raises(ValueError, match="'released' needs crop_points"):
+    views.region_mosaic(examples, mode='released')

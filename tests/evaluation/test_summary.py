@@ -1,0 +1,144 @@
+"""metrics.json, predictions.csv and the printed table."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from mejax.evaluation import selection
+from mejax.evaluation import summary
+
+
+def _numbers(record, **options):
+  floors = {'majority': np.zeros(len(record['labels']), np.int32)}
+  return summary.metrics_json(
+    record, floors, protocol_sentence='Made-up clips.', **options
+  )
+
+
+def test_metrics_json_has_the_promised_form(make_record):
+  record = make_record(num_inner=2, num_seeds=2)
+  numbers = json.loads(json.dumps(_numbers(record), allow_nan=False))
+  assert list(numbers['selection']) == ['last', 'inner', 'oracle', 'oracle_f1']
+  assert numbers['num_seeds'] == 2 and numbers['protocol'] == 'Made-up clips.'
+  assert numbers['schema_version'] == summary.SCHEMA_VERSION
+  every = {**numbers['selection'], **numbers['floors']}
+  for name, parts in every.items():
+    assert list(parts) == ['full', 'casme2', 'samm', 'smic']
+    for entry in parts.values():
+      low, high = entry['uf1_ci']
+      assert 0 <= low <= high <= 1
+      assert np.sum(entry['confusion']) == entry['n'] * len(entry['uf1_seeds'])
+      warned = entry.get('warning') == selection.WARNING
+      assert warned == name.startswith('oracle')
+  counts = numbers['class_counts']
+  assert counts['full'] == np.bincount(record['labels']).tolist()
+  assert numbers['selection']['last']['samm']['n'] == sum(counts['samm'])
+
+
+def test_uf1_is_the_mean_over_seeds_of_the_pooled_uf1(make_record):
+  record = make_record(num_seeds=3)
+  entry = _numbers(record)['selection']['last']
+  logits = selection.select(record, 'last').logits
+  part = record['corpus'] == 'samm'
+  for name, mask in (('full', part | True), ('samm', part)):
+    seeds = [
+      reference.f1_score(
+        record['labels'][mask], row[mask].argmax(-1), average='macro'
+      )
+      for row in logits
+    ]
+    assert entry[name]['uf1_seeds'] == pytest.approx(seeds)
+    assert entry[name]['uf1'] == pytest.approx(np.mean(seeds))
+    assert entry[name]['uf1_std'] == pytest.approx(np.std(seeds, ddof=1))
+
+
+def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
+  record = make_record(corpora=(('samm', 6, 4.0),), num_seeds=1)
+  entries = _numbers(record)['selection']['last']
+  assert list(entries) == ['full'] and entries['full']['uf1_std'] == 0
+
+
+def test_an_oracle_never_stands_without_an_honest_number(make_record):
+  numbers = _numbers(make_record(num_seeds=1), rules=('oracle',))
+  assert list(numbers['selection']) == ['last', 'oracle']
+
+
+def test_no_setting_is_chosen_by_its_score(make_record):
+  record = make_record(num_settings=2, num_seeds=2)
+  numbers = _numbers(record)
+  settings = numbers['settings']
+  assert [one['setting'] for one in settings] == [0, 1]
+  assert settings[0]['selection'] == numbers['selection']
+  uf1 = [one['selection']['last']['full']['uf1'] for one in settings]
+  assert uf1[1] > uf1[0]
+
+
+def test_predictions_csv_tells_every_prediction(make_record, tmp_path):
+  record = make_record(num_seeds=2)
+  path = tmp_path / 'predictions.csv'
+  summary.write_predictions_csv(path, record, rules=['last', 'oracle'])
+  with open(path, newline='') as file:
+    rows = list(csv.DictReader(file))
+  names = 'seed corpus subject clip truth prediction p0 p1 p2 selection'
+  assert list(rows[0]) == names.split()
+  assert len(rows) == 2 * 2 * len(record['labels'])
+  for row in rows:
+    shares = [float(row[f'p{k}']) for k in range(3)]
+    assert sum(shares) == pytest.approx(1, abs=1e-4)
+    assert int(row['prediction']) == np.argmax(shares)
+  second = [r for r in rows if r['seed'] == '1' and r['selection'] == 'last']
+  uf1 = reference.f1_score(
+    [r['truth'] for r in second],
+    [r['prediction'] for r in second],
+    average='macro',
+  )
+  expected = _numbers(record)['selection']['last']['full']['uf1_seeds'][1]
+  assert uf1 == pytest.approx(expected)
+
+
+def test_predictions_of_several_settings_name_the_setting(
+  make_record, tmp_path
+):
+  record = make_record(num_settings=2, num_seeds=1)
+  summary.write_predictions_csv(tmp_path / 'p.csv', record, rules=['last'])
+  with open(tmp_path / 'p.csv', newline='') as file:
+    settings = [row['setting'] for row in csv.DictReader(file)]
+  assert settings == ['0'] * (len(settings) // 2) + ['1'] * (len(settings) // 2)
+
+
+def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
+  path = tmp_path / 'file'
+  path.write_text('old')
+  with pytest.raises(RuntimeError), summary.whole_file(path) as file:
+    file.write('new')
+    raise RuntimeError
+  assert path.read_text() == 'old'
+
+
+def test_the_table_holds_the_numbers_and_labels_the_oracle(make_record):
+  numbers = _numbers(make_record(num_seeds=2))
+  table = summary.print_table(numbers)
+  for name, parts in numbers['selection'].items():
+    mark = ' *' if name.startswith('oracle') else ''
+    rows = [line for line in table.splitlines() if line.startswith(name + ' ')]
+    assert len(rows) == len(parts)
+    for row, (part, entry) in zip(rows, parts.items(), strict=True):
+      assert row.startswith(f'{name}{mark} ') and f' {part} ' in row
+      assert f'{entry["uf1"]:.3f} +- {entry["uf1_std"]:.3f}' in row
+      assert '[{:.3f}, {:.3f}]'.format(*entry['uf1_ci']) in row
+  assert f'* {selection.WARNING}' in table
+  assert 'majority' in table and 'Fewer than 5 seeds' in table
+
+
+def test_diverged_trainings_are_counted_and_said(make_record):
+  record = make_record(num_seeds=1)
+  record['logits'][3] = np.nan
+  numbers = _numbers(record)
+  assert numbers['trials_not_finite'] == 1
+  json.dumps(numbers, allow_nan=False)
+  assert 'not finite: 1' in summary.print_table(numbers)

@@ -1,0 +1,73 @@
+"""Where the crops of a mosaic come from."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from mejax.motion import regions
+
+
+def _mirror_points(points, size):
+  """The points of the mirrored face: x turned, left and right exchanged."""
+  points = points[[1, 0, 2, 4, 3]].copy()
+  points[:, 0] = size - 1 - points[:, 0]
+  return points
+
+
+@given(
+  st.lists(st.integers(-4 * 1024, 68 * 1024), min_size=10, max_size=10),
+  st.sampled_from([16, 28, 64]),
+)
+def test_crops_of_the_mirrored_face_are_the_mirrored_crops(numbers, size):
+  # A grid of 1/1024 pixel, where the mirror is exact; whole and half pixels,
+  # the ties of rounding, are among them.
+  points = (np.array(numbers) / 1024).astype(np.float32).reshape(5, 2)
+  corners = regions.face_corners(points, size=size)
+  mirrored = regions.face_corners(_mirror_points(points, size), size=size)
+  expected = corners[[1, 0, 3, 2]].copy()
+  expected[:, 1] = size - size // 2 - expected[:, 1]
+  np.testing.assert_array_equal(mirrored, expected)
+
+
+@given(st.lists(st.floats(-5, 33, width=32), min_size=10, max_size=10))
+def test_a_crop_lies_in_the_image_and_is_centred_if_it_can_be(numbers):
+  points = np.array(numbers, np.float32).reshape(5, 2)
+  corners = regions.face_corners(points, size=28)
+  assert ((corners >= 0) & (corners <= 14)).all()
+  # The 14 pixels from c to c + 13 have their centre at c + 6.5.
+  wanted = points[[0, 1, 3, 4], ::-1].clip(6.5, 20.5)
+  assert np.abs(corners + 6.5 - wanted).max() <= 0.5
+
+
+def test_the_mosaic_shows_each_point_where_it_is_on_a_face():
+  points = np.array([[8, 9], [19, 10], [14, 15], [9, 20], [18, 19]], np.float32)
+  image = np.zeros((28, 28, 1), np.float32)
+  for value, (x, y) in enumerate(points.astype(int), start=1):
+    image[y, x] = value
+  made = regions.mosaic(image, regions.face_corners(points, size=28))[..., 0]
+  blocks = made[:14, :14], made[:14, 14:], made[14:, :14], made[14:, 14:]
+  # Left eye, right eye, left and right mouth corner, in the middle of a block.
+  for value, block in zip((1, 2, 4, 5), blocks, strict=True):
+    assert block[6:8, 6:8].max() == value
+
+
+def test_released_crops_exchange_x_and_y():
+  crop_points = np.array([[9, 11], [21, 10], [15, 17], [10, 20], [19, 18]])
+  image = np.random.default_rng(0).integers(0, 256, (28, 28, 3))
+  made = regions.mosaic(image, regions.released_corners(crop_points, size=28))
+  crops = [image[x - 7 : x + 7, y - 7 : y + 7] for x, y in crop_points]
+  np.testing.assert_array_equal(made[:14, :14], crops[0])
+  np.testing.assert_array_equal(made[:14, 14:], crops[1])
+  np.testing.assert_array_equal(made[14:, :14], crops[3])
+  np.testing.assert_array_equal(made[14:, 14:], crops[4])
+
+
+@pytest.mark.parametrize('size', [28, 64])
+def test_a_mosaic_is_as_large_as_its_image(size):
+  image = np.zeros((size, size, 3), np.float32)
+  points = np.full((5, 2), size / 2, np.float32)
+  corners = regions.face_corners(points, size=size)
+  assert regions.mosaic(image, corners).shape == image.shape

@@ -1,0 +1,129 @@
+"""The command line: quick, teaching, and clear about bad input."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from mejax import cli
+from mejax import configuration
+
+VERBS = ('demo', 'prepare', 'train', 'report')
+TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
+
+
+def run(*args: str, cwd=None) -> subprocess.CompletedProcess:
+  """`mejax args...` in a process of its own."""
+  program = 'import sys; from mejax import cli; sys.exit(cli.main())'
+  return subprocess.run(
+    [sys.executable, '-c', program, *args],
+    capture_output=True,
+    text=True,
+    cwd=cwd,
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+  )
+
+
+@pytest.mark.parametrize('verb', VERBS)
+def test_the_help_of_a_verb_teaches_with_an_example(verb, capsys):
+  with pytest.raises(SystemExit) as stop:
+    cli.main([verb, '--help'])
+  assert stop.value.code == 0
+  text = capsys.readouterr().out
+  assert 'example:\n  ' in text
+  assert f'mejax {verb}' in text.partition('example:')[2]
+
+
+def test_help_names_all_verbs_within_0_3_seconds_of_computing():
+  def seconds():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = run('--help')
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert all(f'\n    {verb} ' in result.stdout for verb in VERBS)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+  assert min(seconds() for _ in range(3)) < 0.3
+
+
+def test_help_of_train_names_every_shipped_config(capsys):
+  with pytest.raises(SystemExit):
+    cli.main(['train', '--help'])
+  text = capsys.readouterr().out
+  assert all(name in text for name in configuration.list_configs())
+
+
+@pytest.mark.parametrize(
+  ('args', 'words'),
+  [
+    (['--config', 'nothing'], 'which are'),
+    (['--config', 'ststnet:large'], 'ststnet:smoke'),
+    (['--config', 'ststnet', '--config.learning_rate=1'], 'setting.learning_'),
+    (['--config', 'ststnet', '--config.num_seeds=many'], 'num_seeds=many'),
+  ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(args, words, tmp_path):
+  result = run('train', '--workdir', 'run', *args, cwd=tmp_path)
+  assert result.returncode == 2
+  assert words in result.stderr
+  assert 'Traceback' not in result.stderr
+  assert result.stderr.startswith('mejax train: ')
+  assert not list(tmp_path.iterdir())
+
+
+def test_debug_shows_where_bad_input_was_noticed():
+  result = run('train', '--debug', '--workdir', 'run', '--config', 'nothing')
+  assert result.returncode != 0
+  assert 'Traceback' in result.stderr
+
+
+@pytest.mark.parametrize(
+  'args',
+  [
+    [*TRAIN, '--conf.num_seeds=1'],
+    [*TRAIN, '--dry'],
+    ['report', 'run', '--config.num_seeds=1'],
+    ['fly'],
+    [],
+  ],
+)
+def test_unknown_options_and_verbs_are_refused(args, capsys):
+  with pytest.raises(SystemExit) as stop:
+    cli.main(args)
+  assert stop.value.code == 2
+  assert 'mejax' in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+  def broken(*_):
+    raise ValueError('not raised by mejax')
+
+  monkeypatch.setattr(configuration, 'load_config', broken)
+  with pytest.raises(ValueError, match='not raised by mejax'):
+    cli.main(TRAIN)
+
+
+def test_a_missing_file_is_bad_input_wherever_it_is_noticed(
+  monkeypatch, capsys
+):
+  def missing(*_):
+    open('no such file')
+
+  monkeypatch.setattr(configuration, 'load_config', missing)
+  assert cli.main(TRAIN) == 2
+  assert 'no such file' in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+  def interrupted(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(configuration, 'load_config', interrupted)
+  assert cli.main([*TRAIN, '--config.model.name=my model']) == 130
+  assert (
+    "mejax train --config ststnet --workdir run '--config.model.name=my model'"
+    in capsys.readouterr().err
+  )

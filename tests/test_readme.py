@@ -1,0 +1,112 @@
+"""The README does what it says: its commands and programs, in its order.
+
+They run in a clean copy with a virtual environment of its own, which borrows
+the libraries of the one that runs the tests, so that nothing is downloaded.
+Changed are only length (the small demo, `:smoke` configs) and the clone of
+HTNet, for which the shared folder stands in.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import site
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / 'README.md').read_text()
+BLOCKS = re.findall(r'^```(bash|python)\n(.*?)^```$', README, re.M | re.S)
+STEPS = [
+  (language, step.strip())
+  for language, text in BLOCKS
+  for step in (text.splitlines() if language == 'bash' else [text])
+]
+TESTS = next(step for _, step in STEPS if 'pytest' in step)
+# What comes after the clone works on it, own arrays excepted.
+NEEDS_CLONE = ('git clone', '--data_dir data', 'mejax report')
+
+
+def test_ci_calls_exactly_the_test_command():
+  assert (ROOT / '.ci/run').read_text().splitlines()[-1] == TESTS
+
+
+def test_the_main_job_and_the_tests_are_one_line_each():
+  first, second = (text.splitlines() for _, text in BLOCKS[:2])
+  assert len(first) == len(second) == 1
+  assert first[0].endswith('mejax demo')
+  assert second[0] == TESTS
+
+
+def test_links_lead_to_files_that_are_there():
+  targets = re.findall(r'\]\(([^)#]+)\)', README)
+  local = [target for target in targets if '://' not in target]
+  assert local
+  assert [target for target in local if not (ROOT / target).exists()] == []
+
+
+def test_every_shipped_config_is_in_the_table():
+  table = re.findall(r'^\| `(\w+)` \|', README, re.M)
+  assert sorted(table) == sorted(
+    path.stem for path in (ROOT / 'configs').glob('*.py')
+  )
+
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory) -> pathlib.Path:
+  """A copy without anything that was made in the tree."""
+  folder = tmp_path_factory.mktemp('readme') / 'mejax'
+  made = ('.git', '.venv', '.cache', 'HTNet', 'data', 'runs', '*.egg-info')
+  ignore = shutil.ignore_patterns(*made, '__pycache__')
+  shutil.copytree(ROOT, folder, symlinks=True, ignore=ignore)
+  return folder
+
+
+@pytest.mark.parametrize(
+  ('language', 'step'),
+  [
+    pytest.param(*step, id=step[1].splitlines()[0][:60])
+    for step in STEPS
+    if step[1] != TESTS
+  ],
+)
+def test_step(language, step, copy, request):
+  if any(word in step for word in NEEDS_CLONE):
+    step = step.replace(
+      'git clone https://github.com/wangzhifengharrison/HTNet',
+      f'ln -s {request.getfixturevalue("shared") / "htnet442"} HTNet',
+    )
+  step = re.sub(r'mejax demo$', 'mejax demo --small', step)
+  step = re.sub(r'--config (\w+)(:\w+)?', r'--config \1:smoke', step)
+  name = re.match(r'# (\w+\.py)\n', step)
+  if name:
+    (copy / name.group(1)).write_text(step)
+    return
+  command = ['bash', '-c'] if language == 'bash' else ['.venv/bin/python', '-c']
+  result = subprocess.run(
+    [*command, step],
+    cwd=copy,
+    env=environment(copy),
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+  )
+  assert result.returncode == 0, f'{step}\n{result.stdout[-4000:]}'
+  assert result.stdout or 'mejax' not in step
+
+
+def environment(copy: pathlib.Path) -> dict[str, str]:
+  """Finds the copy's programs first, and every library without a download."""
+  folders = [copy / '.venv/bin', pathlib.Path(sys.executable).parent]
+  return os.environ | {
+    'PATH': os.pathsep.join([*map(str, folders), os.environ['PATH']]),
+    'PYTHONPATH': os.pathsep.join(site.getsitepackages()),
+    'PIP_NO_INDEX': '1',
+    'PIP_NO_DEPS': '1',
+    # pip reads this one as the value of `build_isolation`.
+    'PIP_NO_BUILD_ISOLATION': 'false',
+  }

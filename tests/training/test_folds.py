@@ -1,0 +1,67 @@
+"""Folds checked against scikit-learn, and against the rule of no leak."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from sklearn.model_selection import LeaveOneGroupOut
+
+from mejax.training import folds as folds_lib
+
+_GROUPS = st.lists(st.sampled_from('abcdefgh'), min_size=2, max_size=40).filter(
+  lambda groups: len(set(groups)) > 1
+)
+
+
+@given(_GROUPS)
+def test_leave_one_group_out_equals_scikit_learn(groups):
+  folds = folds_lib.leave_one_group_out(groups)
+  splits = LeaveOneGroupOut().split(groups, groups=groups)
+  for train, test, (fit, held_out) in zip(
+    folds.train, folds.test, splits, strict=True
+  ):
+    np.testing.assert_array_equal(np.flatnonzero(train), fit)
+    np.testing.assert_array_equal(np.flatnonzero(test), held_out)
+
+
+@given(_GROUPS.filter(lambda groups: len(set(groups)) > 3))
+def test_inner_folds_split_training_groups_and_never_see_the_outer(groups):
+  outer = folds_lib.leave_one_group_out(groups)
+  folds = folds_lib.with_inner(outer, groups, num_inner=3)
+  groups = np.array(groups)
+  for fold, name in enumerate(outer.names):
+    inner = (folds.outer == fold) & (folds.inner >= 0)
+    assert inner.sum() == 3
+    # Every training example is held out once inside, the outer subject never.
+    np.testing.assert_array_equal(folds.test[inner].sum(0), groups != name)
+    assert not folds.train[inner][:, groups == name].any()
+    for train, test in zip(folds.train[inner], folds.test[inner], strict=True):
+      assert not set(groups[train > 0]) & set(groups[test])
+
+
+def test_training_weights_reach_the_inner_folds():
+  groups = list('aabbccdd')
+  outer = folds_lib.leave_one_group_out(groups)
+  weighted = outer._replace(train=outer.train * np.arange(1, 9))
+  inner = folds_lib.with_inner(weighted, groups, num_inner=3)
+  assert set(inner.train[-1][inner.train[-1] > 0]) <= set(range(1, 9))
+  assert inner.train[-1].max() > 1
+
+
+def test_one_subject_cannot_be_left_out():
+  with pytest.raises(ValueError, match='at least two groups'):
+    folds_lib.leave_one_group_out(['a', 'a'])
+
+
+def test_too_few_subjects_for_inner_folds_is_an_error():
+  folds = folds_lib.leave_one_group_out(['a', 'b', 'c'])
+  with pytest.raises(ValueError, match='trains on 2 groups'):
+    folds_lib.with_inner(folds, ['a', 'b', 'c'], num_inner=5)
+
+
+def test_held_out_index_pads_with_minus_one():
+  folds = folds_lib.leave_one_group_out(['a', 'b', 'b', 'a', 'b'])
+  index = folds_lib.held_out_index(folds.test)
+  assert index.tolist() == [[0, 3, -1], [1, 2, 4]]

@@ -1,0 +1,131 @@
+"""A run that is killed, and killed again, ends with the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from mejax.training import loop
+from mejax.training import placement
+from tests.training import setup_trials as given
+
+
+def _start(workdir, mode):
+  return subprocess.Popen(
+    [sys.executable, '-m', 'tests.training.killed_run', str(workdir), mode],
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _finish(process):
+  _, errors = process.communicate(timeout=300)
+  assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize('mode', ['map', 'vmap'])
+def test_killed_run_resumes_to_the_same_bits(tmp_path, mode):
+  whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+  whole.mkdir()
+  broken.mkdir()
+  _finish(_start(whole, mode))
+  seconds = random.Random()  # Another moment every time the suite runs.
+  for _ in range(2):
+    process = _start(broken, mode)
+    while not (broken / 'log.jsonl').exists() and process.poll() is None:
+      time.sleep(0.05)
+    time.sleep(seconds.uniform(0, 2.0))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+  _finish(_start(broken, mode))
+  with np.load(whole / 'outcome.npz') as first:
+    with np.load(broken / 'outcome.npz') as second:
+      for name in first:
+        np.testing.assert_array_equal(first[name], second[name], name)
+  assert _log(whole) == _log(broken)
+
+
+def _log(workdir):
+  return [
+    json.loads(line)
+    for line in (workdir / 'log.jsonl').read_text().split('\n')
+    if line
+  ]
+
+
+def _run(workdir, *, inputs=None, **options):
+  arrays = given.make_arrays()
+  inputs = arrays[0] if inputs is None else inputs
+  size = len(np.unique(arrays[2]))
+  options = {'eval_every': 2, 'progress': False} | options
+  return loop.run(
+    given.make_trainer(arrays[2]),
+    given.make_trials(arrays[2]),
+    given.make_data(inputs, arrays[1]),
+    workdir=workdir,
+    placement=placement.Placement('map', 1, size),
+    devices=jax.devices()[:1],
+    **options,
+  )
+
+
+def test_outcome_has_every_evaluation_and_the_log_says_the_same(tmp_path):
+  outcome = _run(tmp_path)
+  assert outcome.epochs.tolist() == [2, 4, 6]
+  losses = [entry['train_loss'] for entry in _log(tmp_path)]
+  np.testing.assert_allclose(losses, outcome.train_loss.mean(0), rtol=1e-6)
+
+
+def test_rounds_equal_one_round(tmp_path):
+  (tmp_path / 'one').mkdir()
+  (tmp_path / 'three').mkdir()
+  arrays = given.make_arrays()
+  outcomes = [
+    loop.run(
+      given.make_trainer(arrays[2]),
+      given.make_trials(arrays[2]),
+      given.make_data(*arrays[:2]),
+      workdir=tmp_path / name,
+      placement=placement.Placement('map', 1, size),
+      devices=jax.devices()[:1],
+      eval_every=2,
+      progress=False,
+    )
+    for name, size in (('one', 9), ('three', 4))
+  ]
+  for first, second in zip(*outcomes, strict=True):
+    np.testing.assert_array_equal(first, second)
+
+
+def test_training_loss_that_is_not_finite_stops_and_names_trials(tmp_path):
+  inputs, _, groups = given.make_arrays()
+  inputs[groups == 's3'] = np.nan
+  with pytest.raises(FloatingPointError, match=r'trials \[0, 1, 2, 4.*epoch 2'):
+    _run(tmp_path, inputs=inputs)
+
+
+def test_last_epoch_must_be_evaluated(tmp_path):
+  with pytest.raises(ValueError, match='eval_every=4 must divide'):
+    _run(tmp_path, eval_every=4)
+
+
+def test_torn_last_line_of_the_log_is_dropped(tmp_path):
+  _run(tmp_path)
+  whole = _log(tmp_path)
+  path = tmp_path / 'log.jsonl'
+  path.write_text(path.read_text() + '{"round": 0, "win')
+  log = loop.Log(tmp_path, 0, 2)
+  log.write(2, 6, {'train_loss': 1.0})
+  log.close()
+  assert _log(tmp_path)[:2] == whole[:2]
+  assert len(_log(tmp_path)) == 3

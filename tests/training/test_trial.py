@@ -1,0 +1,194 @@
+"""One training: its batches, its steps, against PyTorch's rules and optax."""
+
+from __future__ import annotations
+
+from flax import linen as nn
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mejax.training import trial as trial_lib
+from tests.training import setup_trials as given_lib
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+  train=st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=12, max_size=12),
+  batch_size=st.sampled_from([4, 5]),
+  shuffle=st.booleans(),
+  epoch=st.integers(0, 3),
+)
+def test_an_epoch_holds_each_training_example_once_and_no_other(
+  train, batch_size, shuffle, epoch
+):
+  train = np.array(train, np.float32)
+  if not train.any():
+    train[0] = 1.0
+  trainer = given_lib.make_trainer(
+    np.array(list('aabb')),
+    batch_size=batch_size,
+    shuffle=shuffle,
+    steps_per_epoch=-(-12 // batch_size),
+  )
+  trial = _trial(train)
+  batches = trainer.batches(trial, jnp.int32(epoch))
+  index, weight = batches.index.ravel(), batches.weight.ravel()
+  seen = np.flatnonzero(train)
+  assert set(index.tolist()) <= set(seen.tolist())
+  assert sorted(index[weight > 0].tolist()) == seen.tolist()
+  np.testing.assert_array_equal(weight[weight > 0], train[index[weight > 0]])
+  if not shuffle:
+    assert index[: len(seen)].tolist() == seen.tolist()
+
+
+def test_epochs_differ_in_order():
+  trainer = given_lib.make_trainer(np.array(list('aabb')))
+  trial = _trial(np.ones(16, np.float32))
+  first, second = (trainer.batches(trial, jnp.int32(e)).index for e in (0, 1))
+  assert (first != second).any()
+
+
+def test_a_step_of_zero_weight_changes_nothing_but_the_count():
+  inputs, labels, groups = given_lib.make_arrays()
+  trainer = given_lib.make_trainer(groups)
+  trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
+  data = given_lib.make_data(inputs, labels)
+  state = trainer.init(trial, data)
+  full = jax.tree.map(lambda x: x[0], trainer.batches(trial, jnp.int32(0)))
+  state = _step(trainer, state, trial, data, full)
+  empty = full.replace(weight=jnp.zeros_like(full.weight))
+  after = _step(trainer, state, trial, data, empty)
+  assert after.step == state.step + 1
+  jax.tree.map(
+    np.testing.assert_array_equal, after.replace(step=0), state.replace(step=0)
+  )
+
+
+def test_padding_rows_do_not_count_in_loss_statistics_or_gradient():
+  inputs, labels, groups = given_lib.make_arrays()
+  trainer = given_lib.make_trainer(groups, model=_NoDropout())
+  trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
+  data = given_lib.make_data(inputs, labels)
+  state = trainer.init(trial, data)
+  index = jnp.arange(20, 28)
+  short = trial_lib.Batch(index, jnp.ones(8))
+  padded = trial_lib.Batch(
+    jnp.concatenate([index, jnp.full(5, 20)]),
+    jnp.concatenate([jnp.ones(8), jnp.zeros(5)]),
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6),
+    _step(trainer, state, trial, data, short),
+    _step(trainer, state, trial, data, padded),
+  )
+
+
+@pytest.mark.parametrize('name', ['adam', 'adamw', 'sgd'])
+def test_steps_equal_optax_with_its_own_schedule(name):
+  setting = trial_lib.Setting(
+    learning_rate=3e-3,
+    weight_decay=0.1 if name == 'adamw' else 0.0,
+    warmup_fraction=0.25,
+  )
+  inputs, labels, groups = given_lib.make_arrays()
+  trainer = given_lib.make_trainer(
+    groups,
+    optimizer=trial_lib.OPTIMIZERS[name],
+    model=_NoDropout(),
+    num_epochs=4,
+    steps_per_epoch=2,
+  )
+  trials = given_lib.make_trials(groups, setting=setting)
+  trial = jax.tree.map(lambda x: x[0], trials)
+  data = given_lib.make_data(inputs, labels)
+  state = trainer.init(trial, data)
+  schedule = optax.warmup_cosine_decay_schedule(0.0, 3e-3, 2, 8)
+  optimizer = {
+    'adam': lambda: optax.adam(schedule),
+    'adamw': lambda: optax.adamw(schedule, weight_decay=0.1),
+    'sgd': lambda: optax.sgd(schedule, momentum=0.9),
+  }[name]()
+  params, opt_state = state.params, optimizer.init(state.params)
+  for epoch in range(4):
+    batches = trainer.batches(trial, jnp.int32(epoch))
+    for i in range(2):
+      batch = jax.tree.map(lambda x, i=i: x[i], batches)
+      gradients = jax.grad(trainer.loss, has_aux=True)(
+        params, state.replace(params=params), trial, data, batch
+      )[0]
+      updates, new_opt_state = optimizer.update(gradients, opt_state, params)
+      state = _step(trainer, state, trial, data, batch)
+      params = optax.apply_updates(params, updates)
+      opt_state = new_opt_state
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+    state.params,
+    params,
+  )
+
+
+def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
+  groups = given_lib.make_arrays()[2]
+  setting = trial_lib.Setting(label_smoothing=0.3)
+  trainer = given_lib.make_trainer(groups, model=_Passes())
+  trial = jax.tree.map(
+    lambda x: x[0], given_lib.make_trials(groups, setting=setting)
+  )
+  logits = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]], np.float32)
+  data = given_lib.make_data(logits, np.array([1, 2], np.int32))
+  state = trainer.init(trial, data)
+  batch = trial_lib.Batch(jnp.array([0, 1]), jnp.array([1.0, 3.0]))
+  loss, _ = trainer.loss(state.params, state, trial, data, batch)
+  log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+  each = -(0.7 * log_p[[0, 1], [1, 2]] + 0.3 * log_p.mean(1))
+  assert loss == pytest.approx((each[0] + 3 * each[1]) / 4, rel=1e-6)
+
+
+def test_batch_statistics_without_a_mask_are_refused():
+  class Careless(nn.Module):
+    @nn.compact
+    def __call__(self, inputs, *, train):
+      x = nn.BatchNorm(use_running_average=not train)(inputs)
+      return nn.Dense(3)(x.reshape(x.shape[0], -1)), {}
+
+  inputs, labels, groups = given_lib.make_arrays()
+  trainer = given_lib.make_trainer(groups, model=Careless())
+  trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
+  with pytest.raises(ValueError, match='Careless.*mask=None'):
+    trainer.init(trial, given_lib.make_data(inputs, labels))
+
+
+class _NoDropout(nn.Module):
+  @nn.compact
+  def __call__(self, inputs, *, train, mask=None):
+    x = inputs.reshape(inputs.shape[0], -1)
+    rows = None if mask is None else mask[:, None]
+    x = nn.BatchNorm(use_running_average=not train)(x, mask=rows)
+    return nn.Dense(3)(x), {}
+
+
+class _Passes(nn.Module):
+  @nn.compact
+  def __call__(self, inputs, *, train):
+    return inputs + 0 * self.param('p', nn.initializers.zeros, ()), {}
+
+
+def _trial(train):
+  return trial_lib.Trial(
+    key=jax.random.key(0),
+    train=jnp.asarray(train),
+    held_out=jnp.array([-1]),
+    setting=trial_lib.Setting(),
+  )
+
+
+def _step(trainer, state, trial, data, batch):
+  gradients, collections = jax.grad(trainer.loss, has_aux=True)(
+    state.params, state, trial, data, batch
+  )
+  return trainer.apply_gradients(state, trial, gradients, collections, batch)
