@@ -4,6 +4,7 @@ Read the package in the order in which the data goes:
 
   cli.py            `mejax demo|prepare|train|report`: each verb a thin call
   experiment.py     config -> data, model, folds, run, floors, report
+  assemble.py       what a config names: task, model, trainer, trials
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
   workdir.py        the files of a run
   corpora/          folders and sheets -> clips

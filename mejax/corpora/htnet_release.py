@@ -90,7 +90,7 @@ def read(
   root = pathlib.Path(root)
   rows = _read_sheet(root)
   faces = None if landmarks is None else _read_faces(pathlib.Path(landmarks))
-  return (_clip(root, row, faces, landmarks) for row in rows)
+  return (_clip(root, row, faces) for row in rows)
 
 
 def read_flow(path: pathlib.Path) -> UInt8[np.ndarray, '28 28 3']:
@@ -117,7 +117,6 @@ def _clip(
   root: pathlib.Path,
   row: dict[str, str],
   faces: dict[Identity, Face] | None,
-  landmarks: str | pathlib.Path | None,
 ) -> Clip:
   identity = _identity(row)
   file = root / FLOW_FOLDER / f'{row["sub"]}_{row["filename_o"]} .png'
@@ -130,8 +129,7 @@ def _clip(
   except (OSError, ValueError) as error:
     problem = f'flow image "{file.name}" {error}'
   if face is None:
-    assert landmarks is not None
-    problem = problem or f'no row in {pathlib.Path(landmarks).name}'
+    problem = problem or 'has no row in the landmark file'
     face = _default_face()
   corpus, subject, name = identity
   return Clip(
@@ -140,9 +138,10 @@ def _clip(
     name=name,
     emotion=EMOTIONS[row['label']],
     flow_file=file,
-    # Plain division by 8 took the points from the 224-pixel face: they count
-    # from the image's edge. Against the mirror axis of the mean flow (13.2 to
-    # 13.4 in pixel centres) they are right only after this half pixel.
+    # From the image's edge to the centre of its first pixel. That points count
+    # from the edge is seen in the mean flow of each database: its mirror axis
+    # lies at 13.2 to 13.4 in pixel centres, the middle of the eyes in the
+    # given points at 13.9 to 14.3.
     landmarks=tuple((x - 0.5, y - 0.5) for x, y in face.points),
     crop_points=face.crop_points,
     problem=problem,

@@ -1,8 +1,8 @@
 """The synthetic corpus: rendered faces with micro-expressions of known truth.
 
 On disk: `<root>/<subject>/<clip>/img<number>.png` (8-bit RGB), `truth.npz`
-beside the frames, `labels.csv` (one row a clip) and `corpus.json` (the parameters) at
-the root. `truth.npz` holds
+beside the frames, `labels.csv` (one row a clip) and `corpus.json` (the
+parameters) at the root. `truth.npz` holds
   true_flow        f32[h, w, 2]  onset to apex in pixels, right and down, at the
                                  onset's pixels, head drift included
   expression_flow  f32[h, w, 2]  the same without head drift

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 from tensorflow_datasets.proto import tf_example_pb2
 
-# Raised whenever an older dataset cannot be read as if it were new.
+# To be raised when an older dataset cannot be read as if it were new.
 SCHEMA_VERSION = 1
 VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import shlex
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   values = json.loads((folder / 'metadata.json').read_text())
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
-    raise _other_version(name, folder, version)
+    raise _other_version(name, data_dir, version)
   return values
 
 
@@ -57,7 +58,7 @@ def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
     return folder
   others = [p.name for p in parent.glob('*') if re.match(r'\d+\.', p.name)]
   if others:
-    raise _other_version(name, parent, ', '.join(sorted(others)))
+    raise _other_version(name, data_dir, ', '.join(sorted(others)))
   raise FileNotFoundError(
     f'dataset {name!r} is not prepared in {data_dir}; prepare it with\n'
     f'  {prepare_command(name, data_dir)}'
@@ -66,17 +67,17 @@ def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
 
 def prepare_command(name: str, data_dir: str | pathlib.Path) -> str:
   """What a user types to make a dataset."""
-  return f'mejax prepare {name} --source PATH --data_dir {data_dir}'
+  folder = shlex.quote(str(data_dir))
+  return f'mejax prepare {name} --source PATH --data_dir {folder}'
 
 
 def _other_version(
-  name: str, folder: pathlib.Path, found: object
+  name: str, data_dir: str | pathlib.Path, found: object
 ) -> ValueError:
-  data_dir = folder.parents[0] if folder.name == name else folder.parents[1]
   return ValueError(
-    f'{folder} has schema version {found}, this mejax reads '
-    f'{builder.SCHEMA_VERSION}; prepare it again with\n'
-    f'  {prepare_command(name, data_dir.parent)} --overwrite'
+    f'dataset {name!r} in {data_dir} has schema version {found}, this mejax '
+    f'reads {builder.SCHEMA_VERSION}; prepare it again with\n'
+    f'  {prepare_command(name, data_dir)} --overwrite'
   )
 
 

@@ -72,8 +72,13 @@ def region_mosaic(
       f'mode {mode!r} needs {key}, which only some datasets have; here are '
       f'{", ".join(examples)}'
     )
+  height, size = examples['flow'].shape[2:4]
+  if height != size or size % 4:
+    raise ValueError(
+      f'flow is {height} x {size}; a mosaic needs a square image whose side is'
+      ' a multiple of 4'
+    )
   images = _images(examples, level=level, normalise=normalise)
-  size = examples['flow'].shape[-2]
   mosaics = (
     regions.mosaic(image, corners(points, size=size))
     for image, points in zip(images, examples[key], strict=True)
@@ -109,7 +114,8 @@ def _minmax(image: Image) -> Image:
 
 def _centre(image: Image) -> Float[np.ndarray, 'h w 3']:
   """Each channel less its mean; a constant one is exactly 0."""
-  # In f64 the sum of f32 values is exact, so that a constant is its own mean.
+  # The sum of up to 2^29 equal f32 values is exact in f64: a constant is its
+  # own mean.
   return image - image.mean((0, 1), dtype=np.float64)
 
 

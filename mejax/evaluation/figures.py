@@ -84,7 +84,6 @@ def gap(honest: float, oracle: float, *, width: int = 860) -> str:
   def at(value):
     return _LEFT + value * (right - _LEFT)
 
-  middle = (at(honest) + at(oracle)) / 2
   extra = max(at(oracle) - at(honest), 0)
   parts = [
     *_grid(at, 26, height),
@@ -99,7 +98,9 @@ def gap(honest: float, oracle: float, *, width: int = 860) -> str:
     f'width="{extra:.1f}" height="26" rx="3"/>',
     _text(right + 20, 91, f'{oracle:.3f}', 'number oracle'),
     f'<path class="bracket" d="M{at(honest):.1f} 70V64H{at(oracle):.1f}V70"/>',
-    _text(middle, 54, f'{oracle - honest:+.3f}', 'number oracle', 'middle'),
+    _text(
+      at(honest) + extra + 8, 69, f'{oracle - honest:+.3f}', 'number oracle'
+    ),
     *_scale(at, height, 'UF1'),
   ]
   words = (

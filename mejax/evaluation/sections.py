@@ -130,8 +130,7 @@ def _gap(run):
       figures.gap(honest, oracle)
       + figures.epoch_histogram(run.record['epochs'], picked[picked >= 0]),
       'Above: UF1. Below: how often each epoch was the pick for some subject '
-      'and seed (ties go to the later). No single trained epoch has this '
-      'score.',
+      'and seed (ties go to the later).',
     )
   )
 

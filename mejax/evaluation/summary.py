@@ -223,7 +223,7 @@ def _numbers(record, prediction, mask):
   entry = {}
   for name, statistic in _STATISTICS.items():
     seeds = statistic(pooled)
-    spread = seeds.std() if len(seeds) > 1 else 0.0
+    spread = seeds.std(ddof=1) if len(seeds) > 1 else 0.0
     entry[name] = float(seeds.mean())
     entry[f'{name}_std'] = float(spread)
     entry[f'{name}_ci'] = list(bootstrap.interval(matrices, statistic))

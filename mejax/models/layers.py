@@ -114,6 +114,18 @@ def max_pool3x3(
   return result
 
 
+class Weights(nn.Module):
+  """Kernel and bias on their own, for a model that applies them itself."""
+
+  shape: tuple[int, ...]
+
+  @nn.compact
+  def __call__(self) -> tuple[Array, Array]:
+    init = uniform_init(int(np.prod(self.shape[:-1])))
+    kernel = self.param('kernel', init, self.shape)
+    return kernel, self.param('bias', init, self.shape[-1:])
+
+
 class LayerNorm(nn.Module):
   """Layer norm over the channels, variance biased, eps inside the root."""
 
@@ -140,10 +152,17 @@ class BatchNorm(nn.Module):
   counts), of all rows if it marks none. The running variance is unbiased.
   """
 
+  features: int
   momentum: float = 0.9
   epsilon: float = 1e-5
 
-  @nn.compact
+  def setup(self) -> None:
+    shape = (self.features,)
+    self.scale = self.param('scale', nn.initializers.ones, shape)
+    self.bias = self.param('bias', nn.initializers.zeros, shape)
+    self.mean = self.variable('batch_stats', 'mean', jnp.zeros, shape)
+    self.var = self.variable('batch_stats', 'var', jnp.ones, shape)
+
   def __call__(
     self,
     x: Float[Array, 'b *h c'],
@@ -151,21 +170,28 @@ class BatchNorm(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> Float[Array, 'b *h c']:
-    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
-    bias = self.param('bias', nn.initializers.zeros, x.shape[-1:])
-    running_mean = self.variable('batch_stats', 'mean', jnp.zeros, x.shape[-1:])
-    running_var = self.variable('batch_stats', 'var', jnp.ones, x.shape[-1:])
-    if train:
-      mean, var, count = moments(x, mask)
+    gain, offset = self.affine(moments(x, mask) if train else None)
+    return x * gain + offset
+
+  def affine(
+    self, batch: tuple[Array, Array, Array] | None
+  ) -> tuple[Float[Array, 'c'], Float[Array, 'c']]:
+    """Gain and offset that normalise, by a batch or the running statistics.
+
+    Args:
+      batch: mean, biased variance and count of the batch in training, which
+        enter the running statistics; None in evaluation.
+    """
+    mean, var = self.mean.value, self.var.value
+    if batch is not None:
+      mean, var, count = batch
       if not self.is_initializing():
-        keep = self.momentum
-        running_mean.value = keep * running_mean.value + (1 - keep) * mean
+        new = 1 - self.momentum
         unbiased = var * count / jnp.maximum(count - 1, 1)
-        running_var.value = keep * running_var.value + (1 - keep) * unbiased
-    else:
-      mean, var = running_mean.value, running_var.value
-    gain = scale * jax.lax.rsqrt(var + self.epsilon)
-    return x * gain + (bias - mean * gain)
+        self.mean.value += new * (mean - self.mean.value)
+        self.var.value += new * (unbiased - self.var.value)
+    gain = self.scale * jax.lax.rsqrt(var + self.epsilon)
+    return gain, self.bias - mean * gain
 
 
 def moments(
@@ -173,13 +199,18 @@ def moments(
 ) -> tuple[Float[Array, 'c'], Float[Array, 'c'], Float[Array, '']]:
   """Mean, biased variance and count of the rows that `mask` marks, or all."""
   rows = x.reshape(x.shape[0], -1, x.shape[-1])
-  weight = jnp.ones(x.shape[:1], x.dtype)
-  if mask is not None:
-    weight = jnp.where(mask.any(), mask, True).astype(x.dtype)
+  weight = row_weights(mask, x.shape[0])
   count = weight.sum() * rows.shape[1]
   mean = weight @ rows.sum(1) / count
   square = weight @ jnp.square(rows).sum(1) / count
   return mean, jnp.maximum(square - jnp.square(mean), 0), count
+
+
+def row_weights(mask: Bool[Array, 'b'] | None, size: int) -> Float[Array, 'b']:
+  """One for each row that counts: all of them if `mask` marks none."""
+  if mask is None:
+    return jnp.ones(size)
+  return jnp.where(mask.any(), mask, True).astype(jnp.float32)
 
 
 class Dropout(nn.Module):
@@ -194,8 +225,8 @@ class Dropout(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Float[Array, '*b'], *, train: bool
-  ) -> Float[Array, '*b']:
+    self, x: Float[Array, 'b *h'], *, train: bool
+  ) -> Float[Array, 'b *h']:
     if not 0 <= self.rate < 1:
       raise ValueError(f'dropout rate is {self.rate}; expected 0 <= rate < 1')
     if not train or self.rate == 0:
@@ -211,11 +242,13 @@ class Dropout(nn.Module):
 def random_bits(key: Array, shape: tuple[int, ...], *, width: int) -> Array:
   """Random integers of `width` (1, 2, 4, 8) bits, as uint32 of that shape.
 
-  `jax.random.bits` spends a whole 32-bit word on each, whatever the width.
+  `jax.random.bits` spends a whole 32-bit word on each, whatever the width. A
+  word is cut along the first axis, so that the others stay contiguous.
   """
-  size = int(np.prod(shape))
-  per_word = 32 // width
-  words = jax.random.bits(key, (-(-size // per_word), 1), jnp.uint32)
-  shifts = np.arange(per_word, dtype=np.uint32) * np.uint32(width)
-  bits = (words >> shifts) & np.uint32(2**width - 1)
-  return bits.reshape(-1)[:size].reshape(shape)
+  rows, *rest = shape
+  cuts = 32 // width
+  words = jax.random.bits(key, (-(-rows // cuts), *rest), jnp.uint32)
+  shifts = np.arange(cuts, dtype=np.uint32) * np.uint32(width)
+  bits = words[:, None] >> shifts.reshape(-1, *(1 for _ in rest))
+  bits = bits & np.uint32(2**width - 1)
+  return bits.reshape(-1, *rest)[:rows]

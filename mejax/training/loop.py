@@ -1,4 +1,4 @@
-"""Runs all trials to their end: the only function that loops, logs and saves."""
+"""Runs all trials to their end: the only room that loops, logs and saves."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def run(
       )
     )
   bar.close()
-  logits, losses = (np.concatenate(parts) for parts in zip(*rounds))
+  logits, losses = (
+    np.concatenate(parts) for parts in zip(*rounds, strict=True)
+  )
   epochs = np.arange(1, num_windows + 1, dtype=np.int32) * eval_every
   return Outcome(logits, losses, epochs)
 

@@ -113,7 +113,7 @@ def measure_bytes(
       + memory.temp_size_in_bytes
     )
 
-  # A loop over one trial is no loop, so that the first trial is not like others.
+  # A loop over one trial is compiled away: the first is not like the others.
   return max(1, peak(3) - peak(2))
 
 

@@ -23,8 +23,8 @@ from jaxtyping import PyTree
 import numpy as np
 import optax
 
-# Leaves of the trees below are arrays, or whatever JAX puts in their place while
-# it traces, maps and shards; their shapes stand in the docstrings.
+# Leaves of the trees below are arrays, or whatever JAX puts in their place
+# while it traces, maps and shards; their shapes stand in the docstrings.
 Leaf = Any
 
 

@@ -63,7 +63,7 @@ def test_a_clip_without_a_landmark_row_says_so(tree):
   file = tree / 'points.csv'
   htnet_tree.write_landmarks(file, htnet_tree.ROWS[1:])
   first, *others = htnet_release.read(tree, landmarks=file)
-  assert first.problem == 'no row in points.csv'
+  assert first.problem == 'has no row in the landmark file'
   assert not any(c.problem for c in others)
 
 

@@ -145,11 +145,13 @@ def test_a_backward_field_undoes_its_forward_field_to_0_02_pixels():
 def test_the_true_flow_takes_a_noise_free_apex_back_to_its_onset():
   for seed in range(3):
     onset, apex, flow = _rendered(seed=seed, amplitude=2.0)
-    inside = np.s_[8:-8, 8:-8]
-    still = np.abs(apex - onset)[inside].mean()
-    right = np.abs(_pull(apex, flow) - onset)[inside].mean()
-    wrong = np.abs(_pull(apex, -flow) - onset)[inside].mean()
-    assert right < still / 4
+    # Without the finest detail, which no interpolation brings back.
+    onset, apex = (cv2.GaussianBlur(x, (0, 0), 1) for x in (onset, apex))
+    still, right, wrong = (
+      np.abs(_pull(apex, sign * flow) - onset)[8:-8, 8:-8].mean()
+      for sign in (0, 1, -1)
+    )
+    assert right < still / 5
     assert wrong > 1.5 * still
 
 

@@ -207,6 +207,13 @@ def test_an_unknown_option_lists_the_known_ones(view, options, message):
     views.VIEWS[view](_random(), **options)
 
 
+@pytest.mark.parametrize('size', [(28, 32), (30, 30)])
+def test_a_mosaic_of_an_image_that_has_no_quarters_is_refused(size):
+  examples = dict(_random(), flow=np.zeros((4, 1, *size, 3), np.float32))
+  with pytest.raises(ValueError, match=f'flow is {size[0]} x {size[1]}'):
+    views.region_mosaic(examples)
+
+
 def test_released_needs_crop_points():
   examples = _random()
   del examples['crop_points']
