@@ -38,7 +38,6 @@ setuptools.setup(
     'importlib_resources>=6.4',
     'jax>=0.10',
     'jaxtyping>=0.3',
-    'matplotlib>=3.9',
     'ml-collections>=1.0',
     'numpy>=2.0',
     'opencv-python>=4.14,<5',

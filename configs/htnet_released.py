@@ -56,10 +56,6 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # trains every fold and seed with both. The first is the one reported.
   config.grid = ml_collections.ConfigDict()
 
-  # Values of settings that are trained side by side, every combination of
-  # them, e.g. config.grid.learning_rate = (1e-4, 1e-3).
-  config.grid = ml_collections.ConfigDict()
-
   # Length and repetition.
   config.batch_size = 256
   config.num_epochs = 800

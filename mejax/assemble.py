@@ -20,7 +20,7 @@ import ml_collections
 import numpy as np
 
 from mejax import models
-from mejax.evaluation import selection
+from mejax.evaluation import selection as selection_lib
 from mejax.models import attention
 from mejax.training import augment
 from mejax.training import folds as folds_lib
@@ -166,10 +166,7 @@ def make_trainer(
   return trial_lib.Trainer(
     model=model or make_model(config, len(task.class_names)),
     num_epochs=config.num_epochs,
-    steps_per_epoch=trial_lib.num_steps_per_epoch(
-      folds.train, config.batch_size
-    ),
-    batch_size=config.batch_size,
+    batch_sizes=trial_lib.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
     optimizer=named(config.optimizer, trial_lib.OPTIMIZERS, 'optimizer'),
     schedule=named(config.schedule, trial_lib.SCHEDULES, 'schedule'),
@@ -230,7 +227,7 @@ def make_record(
 ) -> dict[str, np.ndarray]:
   """All that metrics and selection rules need to know of a run."""
   return {
-    'schema_version': np.int32(selection.RECORD_VERSION),
+    'schema_version': np.int32(selection_lib.RECORD_VERSION),
     'logits': outcome.logits,
     'train_loss': outcome.train_loss,
     'epochs': outcome.epochs,

@@ -61,6 +61,7 @@ def train(
   Returns:
     The content of `metrics.json`; empty for a dry run.
   """
+  placement_lib.use_every_core()
   workdir = pathlib.Path(workdir)
   if task is None:
     task = assemble.load_task(config, data_dir)
@@ -251,7 +252,7 @@ def _print_plan(config, trainer, trials, data, devices) -> None:
   seconds = placement_lib.measure_epoch_seconds(
     trainer, placement, trials, data, devices=devices
   )
-  steps = config.num_epochs * trainer.steps_per_epoch
+  steps = config.num_epochs * len(trainer.batch_sizes)
   print(
     f'{num_trials} trials of {config.num_epochs} epochs,'
     f' {steps} steps of {config.batch_size} examples each\n'

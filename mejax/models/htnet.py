@@ -11,6 +11,12 @@ TOKEN: attention is the identity on its values, query and key weights get a
 gradient of exactly zero, and patches meet only in the convolutions and
 max-pools. Attention needs image_size / (patch_size * 2^(levels - 1)) >= 2, as
 the `regions` presets have it: there each facial region is one block.
+
+preset         tokens per block  parameters   GFLOP per sample, forward
+released       1, 1, 1           139,582,982  0.370 (0.429 with dead q and k)
+regions        49, 49                571,045  0.124
+regions_small  49, 49                 81,861  0.021
+tiny           49, 49                  5,565  0.001
 """
 
 from __future__ import annotations
@@ -103,7 +109,7 @@ class Aggregate(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w d']) -> Float[Array, 'b h2 w2 e']:
     x = layers.Conv3x3(self.features, conv=self.conv, name='conv')(x)
-    return layers.max_pool3x3(layers.LayerNorm(name='norm')(x), stride=2)
+    return layers.max_pool3x3(layers.LayerNorm(name='norm')(x), 2)
 
 
 class HTNet(nn.Module):

@@ -153,11 +153,8 @@ def pool_cells(
 
 def _pool_cells(outputs, sign):
   def merge(one, other):
-    better = other[0] > one[0]
-    picks = (
-      jnp.where(better, b, a) for a, b in zip(one[:2], other[:2], strict=True)
-    )
-    return *picks, one[2] + other[2], one[3] + other[3]
+    sums = (a + b for a, b in zip(one[2:], other[2:], strict=True))
+    return *layers.first_largest(one[:2], other[:2]), *sums
 
   x = nn.relu(outputs)
   inside = jnp.where(INSIDE.reshape(9, 1, -1, 1), sign * x, -jnp.inf)

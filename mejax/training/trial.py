@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 import dataclasses
 import inspect
+import itertools
+import math
 from typing import Any
 
 from flax import linen as nn
@@ -142,8 +144,8 @@ class Trainer:
   Attributes:
     model: Linen module, `(inputs, *, train[, mask]) -> (logits, out)`.
     num_epochs: epochs of the whole training.
-    steps_per_epoch: the same for every fold; see `num_steps_per_epoch`.
-    batch_size: examples in a step, padding included.
+    batch_sizes: examples of each step of an epoch, padding included; the same
+      for every fold; see `epoch_batch_sizes`.
     shuffle: draw a new order every epoch; else the order of the data.
     optimizer: from a setting to a direction; see `OPTIMIZERS`.
     schedule: from progress and setting to a rate; see `SCHEDULES`.
@@ -152,8 +154,7 @@ class Trainer:
 
   model: nn.Module
   num_epochs: int
-  steps_per_epoch: int
-  batch_size: int
+  batch_sizes: tuple[int, ...]
   shuffle: bool = True
   optimizer: Optimizer = OPTIMIZERS['adam']
   schedule: Schedule = SCHEDULES['constant']
@@ -178,8 +179,13 @@ class Trainer:
     opt_state = self.optimizer(trial.setting).init(params)
     return TrialState(jnp.int32(0), params, variables, opt_state)
 
-  def batches(self, trial: Trial, epoch: Int[Array, '']) -> Batch:
-    """An epoch of index batches that hold the trial's own examples only."""
+  def batches(self, trial: Trial, epoch: Int[Array, '']) -> tuple[Batch, ...]:
+    """An epoch of batches that hold the trial's own training examples only.
+
+    Returns:
+      Batches of equal size stacked [step, b]: one stack, or a second one for a
+      last step of another size.
+    """
     size = trial.train.shape[0]
     order = jnp.arange(size)
     if self.shuffle:
@@ -188,11 +194,18 @@ class Trainer:
     unseen = trial.train[order] <= 0
     order = order[jnp.argsort(unseen, stable=True)]
     count = size - unseen.sum()
-    slot = jnp.arange(self.steps_per_epoch * self.batch_size)
+    slot = jnp.arange(sum(self.batch_sizes))
     index = order[slot % count]
     weight = jnp.where(slot < count, trial.train[index], 0.0)
-    shape = (self.steps_per_epoch, self.batch_size)
-    return Batch(index.reshape(shape), weight.reshape(shape))
+    stacks, start = [], 0
+    for size, group in itertools.groupby(self.batch_sizes):
+      shape = (len(list(group)), size)
+      part = slice(start, start + math.prod(shape))
+      stacks.append(
+        Batch(index[part].reshape(shape), weight[part].reshape(shape))
+      )
+      start = part.stop
+    return tuple(stacks)
 
   def loss(
     self,
@@ -237,7 +250,7 @@ class Trainer:
     updates, opt_state = optimizer.update(
       gradients, state.opt_state, state.params
     )
-    progress = state.step / (self.num_epochs * self.steps_per_epoch)
+    progress = state.step / (self.num_epochs * len(self.batch_sizes))
     share = self.schedule(progress, trial.setting)
     rate = trial.setting.learning_rate * share
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
@@ -260,8 +273,15 @@ class Trainer:
     return self.model.apply(variables, inputs, train=False)[0]
 
 
-def num_steps_per_epoch(
+def epoch_batch_sizes(
   train: Float[np.ndarray, 'f n'], batch_size: int
-) -> int:
-  """Steps that the fold with the most training examples needs."""
-  return -(-int((train > 0).sum(1).max()) // batch_size)
+) -> tuple[int, ...]:
+  """Sizes of the steps of an epoch, enough for the fold with most examples.
+
+  Each is `batch_size`, except that the last of two is no larger than it must
+  be: among few steps its padding would cost most.
+  """
+  most = int((train > 0).sum(1).max())
+  steps = -(-most // batch_size)
+  last = most - batch_size if steps == 2 else batch_size
+  return (batch_size,) * (steps - 1) + (last,)

@@ -69,8 +69,7 @@ def make_trainer(groups, **changes) -> trial.Trainer:
   options = {
     'model': Tiny(),
     'num_epochs': NUM_EPOCHS,
-    'steps_per_epoch': trial.num_steps_per_epoch(train, BATCH),
-    'batch_size': BATCH,
+    'batch_sizes': trial.epoch_batch_sizes(train, BATCH),
     'optimizer': trial.OPTIMIZERS['adamw'],
     'schedule': trial.SCHEDULES['warmup_cosine'],
   }

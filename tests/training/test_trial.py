@@ -19,7 +19,7 @@ from tests.training import setup_trials as given_lib
 @settings(deadline=None, max_examples=25)
 @given(
   train=st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=12, max_size=12),
-  batch_size=st.sampled_from([4, 5]),
+  batch_size=st.sampled_from([4, 5, 8]),
   shuffle=st.booleans(),
   epoch=st.integers(0, 3),
 )
@@ -31,13 +31,13 @@ def test_an_epoch_holds_each_training_example_once_and_no_other(
     train[0] = 1.0
   trainer = given_lib.make_trainer(
     np.array(list('aabb')),
-    batch_size=batch_size,
+    batch_sizes=trial_lib.epoch_batch_sizes(train[None], batch_size),
     shuffle=shuffle,
-    steps_per_epoch=-(-12 // batch_size),
   )
   trial = _trial(train)
-  batches = trainer.batches(trial, jnp.int32(epoch))
-  index, weight = batches.index.ravel(), batches.weight.ravel()
+  stacks = trainer.batches(trial, jnp.int32(epoch))
+  index = jnp.concatenate([stack.index.ravel() for stack in stacks])
+  weight = jnp.concatenate([stack.weight.ravel() for stack in stacks])
   seen = np.flatnonzero(train)
   assert set(index.tolist()) <= set(seen.tolist())
   assert sorted(index[weight > 0].tolist()) == seen.tolist()
@@ -49,7 +49,9 @@ def test_an_epoch_holds_each_training_example_once_and_no_other(
 def test_epochs_differ_in_order():
   trainer = given_lib.make_trainer(np.array(list('aabb')))
   trial = _trial(np.ones(16, np.float32))
-  first, second = (trainer.batches(trial, jnp.int32(e)).index for e in (0, 1))
+  first, second = (
+    trainer.batches(trial, jnp.int32(e))[0].index for e in (0, 1)
+  )
   assert (first != second).any()
 
 
@@ -59,7 +61,7 @@ def test_a_step_of_zero_weight_changes_nothing_but_the_count():
   trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
   data = given_lib.make_data(inputs, labels)
   state = trainer.init(trial, data)
-  full = jax.tree.map(lambda x: x[0], trainer.batches(trial, jnp.int32(0)))
+  full = jax.tree.map(lambda x: x[0], trainer.batches(trial, jnp.int32(0))[0])
   state = _step(trainer, state, trial, data, full)
   empty = full.replace(weight=jnp.zeros_like(full.weight))
   after = _step(trainer, state, trial, data, empty)
@@ -101,7 +103,7 @@ def test_steps_equal_optax_with_its_own_schedule(name):
     optimizer=trial_lib.OPTIMIZERS[name],
     model=_NoDropout(),
     num_epochs=4,
-    steps_per_epoch=2,
+    batch_sizes=(16, 16),
   )
   trials = given_lib.make_trials(groups, setting=setting)
   trial = jax.tree.map(lambda x: x[0], trials)
@@ -115,7 +117,7 @@ def test_steps_equal_optax_with_its_own_schedule(name):
   }[name]()
   params, opt_state = state.params, optimizer.init(state.params)
   for epoch in range(4):
-    batches = trainer.batches(trial, jnp.int32(epoch))
+    (batches,) = trainer.batches(trial, jnp.int32(epoch))
     for i in range(2):
       batch = jax.tree.map(lambda x, i=i: x[i], batches)
       gradients = jax.grad(trainer.loss, has_aux=True)(
