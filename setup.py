@@ -33,6 +33,7 @@ setuptools.setup(
   install_requires=[
     'absl-py>=2.1',
     'array_record>=0.8',
+    'clu>=0.0.12',
     'flax>=0.12',
     # TFDS imports it without declaring it.
     'importlib_resources>=6.4',

@@ -227,7 +227,7 @@ def make_record(
 ) -> dict[str, np.ndarray]:
   """All that metrics and selection rules need to know of a run."""
   return {
-    'schema_version': np.int32(selection_lib.RECORD_VERSION),
+    'schema_version': np.array(selection_lib.RECORD_VERSION),
     'logits': outcome.logits,
     'train_loss': outcome.train_loss,
     'epochs': outcome.epochs,

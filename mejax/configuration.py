@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import difflib
 import importlib.util
 import pathlib
 import types
+from typing import Any
 
 from absl import flags
 import ml_collections
@@ -82,6 +84,30 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
   return module
 
 
+def change(
+  config: ml_collections.ConfigDict, values: Mapping[str, Any]
+) -> None:
+  """Sets values of a config in place, by dotted key.
+
+  Raises:
+    ValueError: a key that the config does not have, or a value of another type.
+  """
+  for key, value in values.items():
+    _check_known(key, dict(_leaves(config)))
+    try:
+      config.update_from_flattened_dict({key: value})
+    except TypeError as error:
+      raise ValueError(f'Bad value for {key}: {error}') from None
+
+
+def _check_known(key: str, known: Mapping[str, Any]) -> None:
+  if key not in known:
+    raise ValueError(
+      f'The config has no value {key!r} to set. Those it has, closest first:'
+      f' {", ".join(_closest(key, list(known)))}.'
+    )
+
+
 def _override(
   config: ml_collections.ConfigDict, overrides: Sequence[str]
 ) -> ml_collections.ConfigDict:
@@ -90,11 +116,7 @@ def _override(
   argv = ['mejax']
   for override in overrides:
     key, equals, value = override.removeprefix('--config.').partition('=')
-    if key not in known:
-      raise ValueError(
-        f'The config has no value {key!r} to set. Those it has, closest first:'
-        f' {", ".join(_closest(key, list(known)))}.'
-      )
+    _check_known(key, known)
     if not equals:
       raise ValueError(
         f'{override!r} sets nothing; write it as --config.{key}=VALUE.'

@@ -13,11 +13,10 @@ import os
 import pathlib
 from typing import Any
 
+from clu import parameter_overview
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
-from jaxtyping import Int
 import ml_collections
 import numpy as np
 
@@ -133,9 +132,9 @@ def report(
 
 
 def leave_one_subject_out(
-  inputs: Float[np.ndarray, 'n ...'],
-  labels: Int[np.ndarray, ' n'],
-  subjects: Sequence[str],
+  inputs: np.ndarray | Sequence,
+  labels: np.ndarray | Sequence[int],
+  subjects: np.ndarray | Sequence[str],
   *,
   workdir: str | os.PathLike,
   model: nn.Module | str = 'ststnet',
@@ -146,9 +145,9 @@ def leave_one_subject_out(
   """An honest leave-one-subject-out run on own arrays.
 
   Args:
-    inputs: model inputs, e.g. flow images.
-    labels: class of each example, 0..k-1.
-    subjects: subject of each example; each is held out once.
+    inputs: f32[n ...], model inputs, e.g. flow images.
+    labels: i32[n], class of each example, 0..k-1.
+    subjects: str[n], subject of each example; each is held out once.
     workdir: folder of the run; the same call resumes it.
     model: a Linen module, a name of `mejax.models.MODELS`, or
       `package.module:name`.
@@ -172,8 +171,8 @@ def leave_one_subject_out(
     config.update(dataset='', protocol='', order='', view={'name': ''})
     config.setting.mirror = 0.0
     config.model = {'name': model} if isinstance(model, str) else {}
-  config.update_from_flattened_dict(
-    {key.replace('__', '.'): value for key, value in changes.items()}
+  configuration.change(
+    config, {key.replace('__', '.'): value for key, value in changes.items()}
   )
   task = Task(
     inputs=inputs,
@@ -247,17 +246,21 @@ def _print_plan(config, trainer, trials, data, devices) -> None:
   num_trials = len(trials.train)
   first = jax.tree.map(lambda x: x[0], trials)
   params = jax.eval_shape(trainer.init, first, data).params
-  count = sum(x.size for x in jax.tree.leaves(params))
   cost = placement_lib.measure_bytes(trainer, trials, data, mode=placement.mode)
   seconds = placement_lib.measure_epoch_seconds(
-    trainer, placement, trials, data, devices=devices
+    trainer,
+    placement,
+    trials,
+    data,
+    devices=devices,
+    eval_every=config.eval_every,
   )
   steps = config.num_epochs * len(trainer.batch_sizes)
+  print(parameter_overview.get_parameter_overview(params, include_stats=False))
   print(
     f'{num_trials} trials of {config.num_epochs} epochs,'
     f' {steps} steps of {config.batch_size} examples each\n'
-    f'{count:,} parameters a trial\n'
-    f'{cost / 2**20:.1f} MiB for each further trial\n'
+    f'{cost / 2**20:.2f} MiB for each further trial\n'
     f'{placement.describe(num_trials, len(devices))}\n'
     f'about {seconds * config.num_epochs / 60:.1f} minutes, compilation not'
     ' counted\nNothing was trained.'

@@ -14,9 +14,9 @@ the `regions` presets have it: there each facial region is one block.
 
 preset         tokens per block  parameters   GFLOP per sample, forward
 released       1, 1, 1           139,582,982  0.370 (0.429 with dead q and k)
-regions        49, 49                571,045  0.124
-regions_small  49, 49                 81,861  0.021
-tiny           49, 49                  5,565  0.001
+regions        49, 49                571,045  0.114
+regions_small  49, 49                 81,861  0.019
+tiny           49, 49                  5,565  0.002
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ class Attention(nn.Module):
       ).reshape(*x.shape[:-1], self.heads, width)
       for name in ('query', 'key', 'value')
     )
-    mixed, weights = attention.attend(self.attention_fn, query, key, value)
+    attention_fn = self.attention_fn
+    if isinstance(attention_fn, nn.Module):
+      # A copy, so that its parameters are this block's own.
+      attention_fn = attention_fn.copy(name='attention_fn')
+    mixed, weights = attention.attend(attention_fn, query, key, value)
     mixed = mixed.reshape(*x.shape[:-1], -1)
     mixed = layers.linear(dim, mixed.shape[-1], name='out')(mixed)
     return layers.Dropout(self.dropout)(mixed, train=train), weights

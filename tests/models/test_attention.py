@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,18 +94,51 @@ def test_wrong_result_is_an_error_that_says_what_came(function, message):
     attention.attend(function, *inputs())
 
 
+def init(model, x):
+  return jax.jit(model.init, static_argnames='train')(
+    jax.random.key(1), x, train=False
+  )
+
+
+def apply(model, variables, x):
+  return jax.jit(model.apply, static_argnames='train')(
+    variables, x, train=False
+  )[0]
+
+
 def test_swapping_attention_keeps_the_parameter_tree_and_changes_the_logits():
   x = jax.random.uniform(jax.random.key(0), (2, 28, 28, 3))
   model = htnet.make('tiny')
-  variables = model.init(jax.random.key(1), x, train=False)
+  variables = init(model, x)
   wide = functools.partial(attention.windowed, radius=6)
-  logits = {'softmax': model.apply(variables, x, train=False)[0]}
+  logits = {'softmax': apply(model, variables, x)}
   for name in ('linear', 'windowed', wide):
     swapped = htnet.make('tiny', attention_fn=name)
-    own = swapped.init(jax.random.key(1), x, train=False)
+    own = jax.eval_shape(lambda model=swapped: init(model, x))
     assert jax.tree.structure(own) == jax.tree.structure(variables)
-    logits[name] = swapped.apply(variables, x, train=False)[0]
+    logits[name] = apply(swapped, variables, x)
   # A window that covers the block is softmax; the others are not.
   np.testing.assert_allclose(logits[wide], logits['softmax'], atol=1e-5)
   for name in ('linear', 'windowed'):
     assert np.abs(logits[name] - logits['softmax']).max() > 1e-4
+
+
+class Tempered(nn.Module):
+  """Softmax attention with a learned temperature."""
+
+  @nn.compact
+  def __call__(self, query, key, value):
+    temperature = self.param('temperature', nn.initializers.ones, ())
+    return attention.softmax(query * temperature, key, value)
+
+
+def test_attention_module_has_parameters_of_its_own_in_every_block():
+  x = jax.random.uniform(jax.random.key(0), (2, 28, 28, 3))
+  plain, own = htnet.make('tiny'), htnet.make('tiny', attention_fn=Tempered())
+  variables = init(own, x)
+  flat = jax.tree_util.tree_leaves_with_path(variables)
+  paths = [jax.tree_util.keystr(path) for path, _ in flat]
+  assert len([path for path in paths if 'temperature' in path]) == 2
+  np.testing.assert_allclose(
+    apply(own, variables, x), apply(plain, variables, x), atol=1e-6
+  )

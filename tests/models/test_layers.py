@@ -94,6 +94,12 @@ def test_max_pool_gives_the_whole_gradient_to_the_first_of_equals():
   np.testing.assert_array_equal(gradient(jnp.ones((1, 2, 2, 1))), expected)
 
 
+def test_max_pool_of_nan_is_nan():
+  x = jnp.ones((1, 4, 4, 1)).at[0, 1, 1, 0].set(jnp.nan)
+  pooled = np.asarray(layers.max_pool3x3(x, 3))[0, :, :, 0]
+  np.testing.assert_array_equal(np.isnan(pooled), [[True, False], [False] * 2])
+
+
 def test_layer_norm_and_gelu_equal_flax():
   x = 100 * normal(4, 6) + 50
   ours, flax = layers.LayerNorm(), nn.LayerNorm(epsilon=1e-5)
@@ -176,8 +182,8 @@ def test_dropout_does_nothing_in_evaluation_and_refuses_a_rate_of_one():
   x = normal(3, 4)
   y = layers.Dropout(0.5).apply({}, x, train=False)
   np.testing.assert_array_equal(x, y)
-  with pytest.raises(ValueError, match='rate is 1'):
-    layers.Dropout(1).apply({}, x, train=True)
+  with pytest.raises(ValueError, match='rate is 1.0'):
+    layers.Dropout(1.0).apply({}, x, train=True)
 
 
 def test_dropout_under_vmap_equals_each_alone():

@@ -22,9 +22,15 @@ def images():
   return jnp.array(x, jnp.float32)
 
 
+def init(model):
+  return jax.jit(model.init, static_argnames='train')(
+    jax.random.key(0), images(), train=False
+  )
+
+
 def parameters(model):
   """Initial parameters with biases and with gains of both signs."""
-  variables = model.init(jax.random.key(0), images(), train=False)
+  variables = init(model)
   params, stats = variables['params'], variables['batch_stats']
   for i in range(3):
     size = params[f'norm{i}']['scale'].size
@@ -62,7 +68,7 @@ def cross_entropy(logits):
 
 def test_ststnet_has_the_published_1683_parameters():
   model = shallow.make()
-  variables = model.init(jax.random.key(0), images(), train=False)
+  variables = init(model)
   sizes = jax.tree.map(jnp.size, variables['params'])
   assert sum(jax.tree.leaves(sizes)) == 1683
   assert [sizes[f'conv{i}']['bias'] for i in range(3)] == [3, 5, 8]

@@ -1,0 +1,336 @@
+"""HTNet against the authors' model, through golden/htnet.
+
+The golden weights follow a formula (its README), so that the logits of the
+two synthetic samples are pinned here for when the shared folder is not there.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mejax.models import htnet
+
+SMALL = {
+  'A': ('A_patch7_h3', dict(patch_size=7, dim=16, heads=2, depths=(1, 1, 2))),
+  'B': ('B_patch2_h2', dict(patch_size=2, dim=16, heads=2, depths=(1, 2))),
+  'D': (
+    'D_patch2_h2_heads3',
+    dict(patch_size=2, dim=16, heads=3, depths=(1, 2)),
+  ),
+}
+PINNED = {
+  'A': [
+    [-0.31832289, -0.49865715, -0.05448517],
+    [-0.19661098, -0.59826913, -0.04289697],
+  ],
+  'B': [
+    [-1.00521686, 0.00678199, -0.09269693],
+    [-0.99766925, 0.08777331, -0.08053173],
+  ],
+  'D': [
+    [-0.617563, 0.0543537, 0.42279287],
+    [-0.60466585, 0.05559357, 0.39873039],
+  ],
+}
+LEARNING_RATE = 5e-5
+
+
+def hashed(count, position):
+  """The README's pseudo-random u in [-1, 1) of parameter `position`."""
+  h = np.arange(count, dtype=np.uint32)
+  h += np.uint32(position * 0x9E3779B9 % 2**32)
+  h ^= h >> 16
+  h *= np.uint32(0x85EBCA6B)
+  h ^= h >> 13
+  h *= np.uint32(0xC2B2AE35)
+  h ^= h >> 16
+  return h / 2.0**31 - 1
+
+
+def state_shapes(patch_size, dim, heads, depths):
+  """Names and shapes of the original's parameters, in its own order."""
+  shapes = {'to_patch_embedding.1.weight': (dim, 3 * patch_size**2, 1, 1)}
+  shapes['to_patch_embedding.1.bias'] = (dim,)
+  tokens = (28 // patch_size // 2 ** (len(depths) - 1)) ** 2
+  for level, depth in enumerate(depths):
+    d, h = dim * 2**level, heads * 2**level
+    inner = d // h * h
+    shapes[f'layers.{level}.0.pos_emb'] = (tokens,)
+    for block in range(depth):
+      at = f'layers.{level}.0.layers.{block}'
+      shapes |= {f'{at}.0.norm.{x}': (1, d, 1, 1) for x in 'gb'}
+      shapes[f'{at}.0.fn.to_qkv.weight'] = (3 * inner, d, 1, 1)
+      shapes[f'{at}.0.fn.to_out.0.weight'] = (d, inner, 1, 1)
+      shapes[f'{at}.0.fn.to_out.0.bias'] = (d,)
+      shapes |= {f'{at}.1.norm.{x}': (1, d, 1, 1) for x in 'gb'}
+      shapes[f'{at}.1.fn.net.0.weight'] = (4 * d, d, 1, 1)
+      shapes[f'{at}.1.fn.net.0.bias'] = (4 * d,)
+      shapes[f'{at}.1.fn.net.3.weight'] = (d, 4 * d, 1, 1)
+      shapes[f'{at}.1.fn.net.3.bias'] = (d,)
+    if level < len(depths) - 1:
+      shapes[f'layers.{level}.1.0.weight'] = (2 * d, d, 3, 3)
+      shapes[f'layers.{level}.1.0.bias'] = (2 * d,)
+      shapes |= {f'layers.{level}.1.1.{x}': (1, 2 * d, 1, 1) for x in 'gb'}
+  shapes |= {f'mlp_head.0.{x}': (1, d, 1, 1) for x in 'gb'}
+  return shapes | {'mlp_head.2.weight': (3, d), 'mlp_head.2.bias': (3,)}
+
+
+def hash_weights(shapes):
+  """The golden weights by their formula, float32, under the original names."""
+  weights, fan_in = {}, 1
+  for position, (name, shape) in enumerate(shapes.items(), 1):
+    u = hashed(np.prod(shape), position).reshape(shape)
+    kind = name.split('.')[-1]
+    if kind == 'weight':
+      fan_in = np.prod(shape[1:])
+    scale = {'g': 0.1, 'b': 0.1, 'pos_emb': 1.0}.get(kind, fan_in**-0.5)
+    weights[name] = ((kind == 'g') + scale * u).astype(np.float32)
+  return weights
+
+
+RENAMED = (
+  (r'to_patch_embedding\.1', 'embed'),
+  (r'layers\.(\d)\.0\.pos_emb', r'pos_emb\1'),
+  (r'layers\.(\d)\.1\.0', r'aggregate\1.conv'),
+  (r'layers\.(\d)\.1\.1', r'aggregate\1.norm'),
+  (r'layers\.(\d)\.0\.layers\.(\d)', r'level\1_block\2'),
+  (r'\.0\.norm', '.attention_norm'),
+  (r'\.1\.norm', '.mlp_norm'),
+  (r'0\.fn\.to_out\.0', 'attention.out'),
+  (r'1\.fn\.net\.0', 'mlp.inner'),
+  (r'1\.fn\.net\.3', 'mlp.outer'),
+  (r'mlp_head\.0', 'head_norm'),
+  (r'mlp_head\.2', 'head'),
+  (r'\.weight$', '.kernel'),
+  (r'\.g$', '.scale'),
+  (r'\.b$', '.bias'),
+)
+
+
+def our_paths(name):
+  """Where a parameter of the original lies in ours; q, k, v are three."""
+  for pattern, new in RENAMED:
+    name = re.sub(pattern, new, name)
+  if '0.fn.to_qkv' not in name:
+    return [tuple(name.split('.'))]
+  return [
+    tuple(name.replace('0.fn.to_qkv', f'attention.{part}').split('.'))
+    for part in ('query', 'key', 'value')
+  ]
+
+
+def from_torch(state):
+  """Our parameter tree from arrays under the original's names."""
+  flat = {}
+  for name, value in state.items():
+    paths = our_paths(name)
+    for path, part in zip(paths, np.split(value, len(paths)), strict=True):
+      if part.shape[2:] == (3, 3):
+        part = part.transpose(2, 3, 1, 0)
+      elif path[-1] == 'kernel':
+        part = part.reshape(part.shape[:2]).T
+      else:
+        part = part.reshape(-1)
+      flat[path] = jnp.array(part)
+  return unflatten(flat)
+
+
+def unflatten(flat):
+  tree = {}
+  for path, value in flat.items():
+    *parents, leaf = path
+    functools.reduce(lambda t, k: t.setdefault(k, {}), parents, tree)[leaf] = (
+      value
+    )
+  return tree
+
+
+def to_torch(tree, name, shape):
+  """The array of our tree under the original's name and shape."""
+  parts = []
+  for path in our_paths(name):
+    part = np.asarray(functools.reduce(dict.__getitem__, path, tree))
+    axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(part.ndim, (0,))
+    parts.append(part.transpose(axes))
+  return np.concatenate(parts).reshape(shape)
+
+
+def synthetic_samples():
+  """Samples 3 and 4 of every golden file, as our layout has them."""
+  values = np.floor((hashed(4704, 999) + 1) * 128).reshape(2, 3, 28, 28)
+  return jnp.array(values.transpose(0, 2, 3, 1), jnp.float32)
+
+
+@pytest.fixture(params=SMALL)
+def small(request):
+  """Letter, model, shapes and formula weights of a small golden model."""
+  fields = SMALL[request.param][1]
+  shapes = state_shapes(**fields)
+  return request.param, htnet.make(**fields), shapes, hash_weights(shapes)
+
+
+def golden(shared, file):
+  return dict(np.load(shared / 'golden' / 'htnet' / f'{file}.npz'))
+
+
+def samples(data):
+  return jnp.array(data['input'].transpose(0, 2, 3, 1))
+
+
+def loss_fn(model, inputs, labels):
+  """Mean cross-entropy as a function of the parameters, with the logits."""
+
+  def loss(params):
+    logits, _ = model.apply({'params': params}, inputs, train=True)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return loss.mean(), logits
+
+  return loss
+
+
+def make_adam_step(loss):
+  """One step: parameters, optimiser state, loss, logits, gradients."""
+
+  @functools.partial(jax.jit, donate_argnums=(0, 1))
+  def step(params, state):
+    (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    updates, state = optax.adam(LEARNING_RATE).update(grads, state)
+    return optax.apply_updates(params, updates), state, value, logits, grads
+
+  return step
+
+
+def test_logits_of_synthetic_samples_equal_the_original(small):
+  letter, model, _, weights = small
+  logits, _ = jax.jit(model.apply, static_argnames='train')(
+    {'params': from_torch(weights)}, synthetic_samples(), train=True
+  )
+  np.testing.assert_allclose(logits, PINNED[letter], rtol=0, atol=5e-6)
+
+
+def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
+  letter, model, shapes, weights = small
+  data = golden(shared, SMALL[letter][0])
+  for name in data['names']:
+    np.testing.assert_array_equal(weights[name], data[f'sd/{name}'])
+  np.testing.assert_array_equal(samples(data)[3:], synthetic_samples())
+  step = make_adam_step(loss_fn(model, samples(data), data['labels']))
+  params = from_torch(weights)
+  state, losses = optax.adam(LEARNING_RATE).init(params), []
+  for i in range(5):
+    params, state, value, logits, grads = step(params, state)
+    losses.append(float(value))
+    if i == 0:
+      np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=5e-6)
+      assert losses[0] == pytest.approx(float(data['loss64']), abs=5e-6)
+      for name in set(shapes) - {last_position(shapes)}:
+        check_gradient(data, name, to_torch(grads, name, shapes[name]))
+        check_step(data, name, to_torch(params, name, shapes[name]))
+  np.testing.assert_allclose(losses, data['adam_losses'], rtol=0, atol=1e-4)
+
+
+def check_gradient(data, name, ours):
+  truth = data[f'grad64/{name}']
+  assert np.abs(ours - truth).max() <= 1e-5 * np.abs(truth).max(), name
+
+
+def check_step(data, name, ours):
+  """Where rounding does not decide the sign: Adam's first step is a sign."""
+  gradient = np.abs(data[f'grad64/{name}'])
+  sure = (gradient > 1e-4 * gradient.max()) | (gradient == 0)
+  error = np.abs(ours - data[f'adam1/{name}'])[sure]
+  assert error.max() <= 2e-7 + 2e-2 * LEARNING_RATE, name
+
+
+def last_position(shapes):
+  """The parameter whose gradient is zero but for rounding (golden README)."""
+  return [name for name in shapes if name.endswith('pos_emb')][-1]
+
+
+def test_lone_tokens_leave_query_and_key_without_gradient(small):
+  letter, model, shapes, weights = small
+  labels = np.array([1, 2])
+  loss = loss_fn(model, synthetic_samples(), labels)
+  grads = jax.jit(jax.grad(loss, has_aux=True))(from_torch(weights))[0]
+  for name in (name for name in shapes if 'to_qkv' in name):
+    query, key, value = np.split(to_torch(grads, name, shapes[name]), 3)
+    assert np.any(query) == np.any(key) == (letter != 'A')
+    assert np.any(value)
+
+
+def test_regions_match_the_original_at_each_level(shared):
+  data = golden(shared, 'B_patch2_h2')
+  model = htnet.make(**SMALL['B'][1])
+  params = from_torch({name: data[f'sd/{name}'] for name in data['names']})
+  inputs = samples(data)
+  apply = jax.jit(model.apply, static_argnames='train')
+  _, out = apply({'params': params}, inputs, train=False)
+  for level, tokens in enumerate(out['regions']):
+    b, r, n, d = tokens.shape
+    truth = data[f'act/transformer{level}_blocks'].reshape(b, r, d, n)
+    np.testing.assert_allclose(
+      tokens, truth.transpose(0, 1, 3, 2), rtol=1e-5, atol=2e-4
+    )
+  np.testing.assert_allclose(out['head'], data['act/head_mean'], atol=5e-6)
+  for level, weights in enumerate(out['attention']):
+    assert len(weights) == model.depths[level]
+    assert weights[0].shape == (5, 4 ** (1 - level), 2 * 2**level, 49, 49)
+    np.testing.assert_allclose(weights[0].sum(-1), 1, atol=1e-5)
+
+
+def test_released_model_equals_the_original(shared):
+  data = golden(shared, 'C_released_2_2_10_hash')
+  config = json.loads(str(data['config']))
+  shapes = state_shapes(
+    *(config[x] for x in ('patch_size', 'dim', 'heads', 'block_repeats'))
+  )
+  weights = hash_weights(shapes)
+  assert list(shapes) == list(data['names'])
+  for value, (total, norm, first, last) in zip(
+    weights.values(), data['wcheck'], strict=True
+  ):
+    assert (value.flat[0], value.flat[-1]) == (first, last)
+    assert np.sum(value, dtype=np.float64) == pytest.approx(total, abs=1e-4)
+    assert np.linalg.norm(value.ravel()) == pytest.approx(norm, rel=1e-4)
+  params = from_torch(weights)
+  del weights
+  model = htnet.make('released')
+  step = make_adam_step(loss_fn(model, samples(data), data['labels']))
+  state, losses = optax.adam(LEARNING_RATE).init(params), []
+  for i in range(3):
+    params, state, value, logits, grads = step(params, state)
+    losses.append(float(value))
+    if i == 0:
+      np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=2e-5)
+      assert losses[0] == pytest.approx(float(data['loss64']), abs=2e-5)
+      for name in set(shapes) - {last_position(shapes)}:
+        ours = to_torch(grads, name, shapes[name])
+        check_released_gradient(data, name, ours)
+    del grads
+  np.testing.assert_allclose(losses, data['adam_losses'], rtol=1e-3)
+
+
+def check_released_gradient(data, name, ours):
+  total, norm, largest = data[f'gradstat64/{name}']
+  bound = 1e-4 * largest
+  assert np.linalg.norm(ours.ravel()) == pytest.approx(norm, rel=1e-4), name
+  assert np.abs(ours).max() == pytest.approx(largest, abs=bound), name
+  assert ours.sum(dtype=np.float64) == pytest.approx(
+    total, abs=bound * ours.size**0.5
+  ), name
+  if f'grad64/{name}' in data:
+    assert np.abs(ours - data[f'grad64/{name}']).max() <= bound, name
+  else:
+    head, tail = data[f'gradhead64/{name}'], data[f'gradtail64/{name}']
+    assert np.abs(ours.flat[:64] - head).max() <= bound, name
+    assert np.abs(ours.flat[-64:] - tail).max() <= bound, name
+  if 'to_qkv' in name:
+    assert not np.any(ours[: len(ours) // 3 * 2]), name

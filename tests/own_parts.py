@@ -1,0 +1,34 @@
+"""Parts of a user's own, named `tests.own_parts:...` in configs of tests."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from flax import linen as nn
+import numpy as np
+
+from mejax.datasets import protocols
+from mejax.models import attention
+
+
+class Linear(nn.Module):
+  """The smallest model there is."""
+
+  num_classes: int = 3
+
+  @nn.compact
+  def __call__(self, inputs, *, train: bool):
+    return nn.Dense(self.num_classes)(inputs.reshape(len(inputs), -1)), {}
+
+
+def view(examples, *, scale: float = 1.0):
+  return (scale * examples['flow'][:, 0, ::4, ::4]).astype(np.float32)
+
+
+def double_softmax(query, key, value):
+  return attention.softmax(2.0 * query, key, value)
+
+
+protocol = dataclasses.replace(
+  protocols.PROTOCOLS['megc2019'], name='own', sentence='My own protocol.'
+)
