@@ -1,0 +1,161 @@
+"""Images read between their pixels.
+
+A point is (x, y): x to the right, y down, whole numbers at pixel centres. All
+warps here look up: the value of the result at a place is that of the image at
+the place it points to. So `by_flow(second, flow)`, with the flow from first to
+second, looks like the first frame.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Float
+from jaxtyping import Int
+import numpy as np
+
+METHODS = ('bilinear', 'bicubic')
+BORDERS = ('edge', 'reflect', 'zero')
+
+
+@functools.partial(jax.jit, static_argnames=('method', 'border'))
+def sample(
+  image: Float[Array | np.ndarray, '*b h w c'],
+  points: Float[Array | np.ndarray, '*b p q 2'],
+  *,
+  method: str = 'bilinear',
+  border: str = 'edge',
+) -> Float[Array, '*b p q c']:
+  """Values of images at points that need not be whole pixels.
+
+  `bicubic` is the convolution of Keys (1981) with a = -1/2, exact for quadratic
+  images. Beyond the border the image repeats its last pixel (`edge`), is
+  mirrored about it (`reflect`), or is 0 (`zero`).
+
+  Raises:
+    ValueError: unknown method or border.
+  """
+  _check(method, METHODS, 'method')
+  _check(border, BORDERS, 'border')
+  *batch, height, width, channels = image.shape
+  one = functools.partial(_sample_one, method=method, border=border)
+  values = jax.vmap(one)(
+    image.reshape(-1, height, width, channels),
+    points.reshape(-1, *points.shape[-3:]),
+  )
+  return values.reshape(*batch, *values.shape[1:])
+
+
+def by_flow(
+  image: Float[Array | np.ndarray, '*b h w c'],
+  flow: Float[Array | np.ndarray, '*b h w 2'],
+  *,
+  method: str = 'bilinear',
+  border: str = 'edge',
+) -> Float[Array, '*b h w c']:
+  """The image at every pixel's place plus its flow (u, v)."""
+  points = grid(*flow.shape[-3:-1]) + flow
+  return sample(image, points, method=method, border=border)
+
+
+def by_matrix(
+  image: Float[Array | np.ndarray, '*b h w c'],
+  matrix: Float[Array | np.ndarray, '*b 2 3'],
+  *,
+  size: tuple[int, int],
+  method: str = 'bilinear',
+  border: str = 'edge',
+) -> Float[Array, '*b p q c']:
+  """An image of `size` (rows, columns) whose point x is the image's at A x + b.
+
+  The matrix is [A b], from places in the result to places in the image: what
+  OpenCV's warpAffine takes with WARP_INVERSE_MAP.
+  """
+  points = apply_matrix(matrix, grid(*size))
+  return sample(image, points, method=method, border=border)
+
+
+def grid(height: int, width: int) -> Float[Array, '{height} {width} 2']:
+  """The (x, y) of every pixel."""
+  x, y = jnp.meshgrid(
+    jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32)
+  )
+  return jnp.stack([x, y], -1)
+
+
+def apply_matrix(
+  matrix: Float[Array | np.ndarray, '*b 2 3'],
+  points: Float[Array | np.ndarray, 'p q 2'],
+) -> Float[Array, '*b p q 2']:
+  """A x + b for every point x and every matrix [A b]."""
+  # Products of coordinates want more than the bfloat16 of a TPU's default.
+  turned = jnp.einsum(
+    '...ij,pqj->...pqi', matrix[..., :2], points, precision='highest'
+  )
+  return turned + matrix[..., None, None, :, 2]
+
+
+def _sample_one(
+  image: Float[Array, 'h w c'],
+  points: Float[Array, 'p q 2'],
+  *,
+  method: str,
+  border: str,
+) -> Float[Array, 'p q c']:
+  height, width, channels = image.shape
+  pixels = image.reshape(height * width, channels)
+  columns = _taps(points[..., 0], width, method, border)
+  rows = _taps(points[..., 1], height, method, border)
+  value = 0.0
+  for row, weight_y in rows:
+    line = 0.0
+    for column, weight_x in columns:
+      index = row * width + column
+      # Indices are clamped where they are made.
+      tap = pixels.at[index].get(mode='promise_in_bounds')
+      line += weight_x[..., None] * tap
+    value += weight_y[..., None] * line
+  return value
+
+
+def _taps(
+  place: Float[Array, 'p q'], size: int, method: str, border: str
+) -> list[tuple[Int[Array, 'p q'], Float[Array, 'p q']]]:
+  """Pixels along one axis that make up a value, each with its weight."""
+  if border != 'reflect':
+    # Nothing changes further out, and far places would overflow an int32.
+    place = jnp.clip(place, -3, size + 2)
+  start = jnp.floor(place)
+  t = place - start
+  if method == 'bilinear':
+    first, weights = 0, [1 - t, t]
+  else:
+    first, weights = -1, _keys(t)
+  start = start.astype(jnp.int32)
+  taps = []
+  for offset, weight in enumerate(weights, first):
+    index = start + offset
+    if border == 'zero':
+      weight = jnp.where((index >= 0) & (index < size), weight, 0)
+    if border == 'reflect' and size > 1:
+      index = abs((index + size - 1) % (2 * size - 2) - size + 1)
+    taps.append((jnp.clip(index, 0, size - 1), weight))
+  return taps
+
+
+def _keys(t: Float[Array, 'p q']) -> list[Float[Array, 'p q']]:
+  """Weights of the pixels at -1, 0, 1, 2 for a place at t in [0, 1)."""
+  return [
+    t * (-0.5 + t * (1 - 0.5 * t)),
+    1 + t * t * (1.5 * t - 2.5),
+    t * (0.5 + t * (2 - 1.5 * t)),
+    t * t * (0.5 * t - 0.5),
+  ]
+
+
+def _check(value: str, known: tuple[str, ...], what: str) -> None:
+  if value not in known:
+    raise ValueError(f'unknown {what} {value!r}; known: {known}')
