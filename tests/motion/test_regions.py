@@ -71,3 +71,31 @@ def test_a_mosaic_is_as_large_as_its_image(size):
   points = np.full((5, 2), size / 2, np.float32)
   corners = regions.face_corners(points, size=size)
   assert regions.mosaic(image, corners).shape == image.shape
+
+
+FACE = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
+
+
+def test_the_eyelids_are_ellipses_about_the_eyes_and_nothing_else():
+  covered = regions.eyelids(FACE, size=(100, 101))
+  assert covered.shape == (100, 101)
+  assert covered[40, 30] and covered[40, 70] and covered[40, 41]
+  assert not covered[60, 50] and not covered[40, 50] and not covered[31, 30]
+  np.testing.assert_allclose(
+    covered.sum(), 2 * np.pi * (0.3 * 40) * (0.2 * 40), rtol=0.03
+  )
+  np.testing.assert_array_equal(covered, covered[:, ::-1])
+
+
+def test_the_eyelids_turn_and_grow_with_the_face():
+  turned = FACE[:, ::-1] * 2  # Seen along the diagonal, and twice as large.
+  covered = regions.eyelids(np.stack([turned, turned]), size=(202, 200))
+  expected = regions.eyelids(FACE, size=(100, 101))
+  assert covered.shape == (2, 202, 200)
+  for one in covered:
+    np.testing.assert_array_equal(one[::2, ::2], expected.T)
+
+
+def test_eyes_in_one_place_are_refused():
+  with pytest.raises(ValueError, match='one place'):
+    regions.eyelids(np.zeros((5, 2), np.float32), size=(20, 20))
