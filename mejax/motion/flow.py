@@ -5,15 +5,24 @@ Flow is in pixels from the first frame to the second: u to the right, v down.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 from jaxtyping import Array
 from jaxtyping import Float
 import numpy as np
 
+from mejax.motion.tvl1 import tvl1 as tvl1
+
 # Three quantities are called "optical strain" in this field. The weight is that
 # of the squared shear (uy + vx); the third is no strain at all.
 STRAIN_SHEAR = {'shreve': 0.5, 'quarter_shear': 0.25}
 STRAIN_DEFINITIONS = (*STRAIN_SHEAR, 'magnitude')
+DIS_PRESETS = {
+  'ultrafast': cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+  'fast': cv2.DISOPTICAL_FLOW_PRESET_FAST,
+  'medium': cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
 
 
 def farneback(
@@ -32,28 +41,46 @@ def farneback(
   Frames are RGB in [0, 1]; the flow is (u, v) in pixels. Farneback, "Two-frame
   motion estimation based on polynomial expansion" (2003).
   """
-  *batch, height, width, _ = first.shape
-  pairs = zip(
-    first.reshape(-1, height, width, 3),
-    second.reshape(-1, height, width, 3),
-    strict=True,
+  settings = (
+    pyramid_scale,
+    levels,
+    window,
+    iterations,
+    poly_n,
+    poly_sigma,
+    0,
   )
-  flows = [
-    cv2.calcOpticalFlowFarneback(
-      _grey(a),
-      _grey(b),
-      None,
-      pyramid_scale,
-      levels,
-      window,
-      iterations,
-      poly_n,
-      poly_sigma,
-      0,
-    )
-    for a, b in pairs
-  ]
-  return np.asarray(flows, np.float32).reshape(*batch, height, width, 2)
+  return _each_pair(
+    lambda a, b: cv2.calcOpticalFlowFarneback(a, b, None, *settings),
+    first,
+    second,
+  )
+
+
+def dis(
+  first: Float[np.ndarray, '*b h w 3'],
+  second: Float[np.ndarray, '*b h w 3'],
+  *,
+  preset: str = 'medium',
+) -> Float[np.ndarray, '*b h w 2']:
+  """Dense flow by inverse search of patches, computed by OpenCV.
+
+  Frames are RGB in [0, 1], rounded to 256 grey levels; the flow is (u, v) in
+  pixels. Kroeger, Timofte, Dai, Van Gool, "Fast optical flow using dense
+  inverse search" (2016).
+
+  Raises:
+    ValueError: unknown preset.
+  """
+  if preset not in DIS_PRESETS:
+    raise ValueError(f'unknown preset {preset!r}; known: {tuple(DIS_PRESETS)}')
+  engine = cv2.DISOpticalFlow.create(DIS_PRESETS[preset])
+
+  def one(a, b):
+    a, b = (np.rint(frame).clip(0, 255).astype(np.uint8) for frame in (a, b))
+    return engine.calc(a, b, None)
+
+  return _each_pair(one, first, second)
 
 
 def strain(
@@ -102,6 +129,22 @@ def _difference(
     axis=-1,
   )
   return xp.moveaxis(slope, -1, axis)
+
+
+def _each_pair(
+  method: Callable,
+  first: Float[np.ndarray, '*b h w 3'],
+  second: Float[np.ndarray, '*b h w 3'],
+) -> Float[np.ndarray, '*b h w 2']:
+  """Flow of every pair of a batch by a method for two grey frames in 0..255."""
+  *batch, height, width, _ = first.shape
+  pairs = zip(
+    first.reshape(-1, height, width, 3),
+    second.reshape(-1, height, width, 3),
+    strict=True,
+  )
+  flows = [method(_grey(a), _grey(b)) for a, b in pairs]
+  return np.asarray(flows, np.float32).reshape(*batch, height, width, 2)
 
 
 def _grey(frame: Float[np.ndarray, 'h w 3']) -> Float[np.ndarray, 'h w']:

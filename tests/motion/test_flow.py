@@ -56,6 +56,34 @@ def test_farneback_of_a_batch_is_that_of_each_pair():
     )
 
 
+@pytest.mark.parametrize(('u', 'v'), [(1.0, 0.0), (0.0, 1.5), (-0.7, 0.4)])
+def test_dis_finds_a_known_shift_u_to_the_right_and_v_down(u, v):
+  first = _texture()
+  found = flow.dis(first, _moved(first, u, v))
+  inside = found[12:-12, 12:-12]
+  np.testing.assert_allclose(np.median(inside, (0, 1)), (u, v), atol=0.1)
+
+
+def test_dis_is_opencv_on_grey_bytes_for_each_pair_of_a_batch():
+  first = np.stack([_texture(), _texture()[::-1].copy()])
+  second = np.stack([_moved(frame, 0.5, 1.0) for frame in first])
+  found = flow.dis(first[None], second[None], preset='fast')
+  assert found.shape == (1, 2, 96, 96, 2)
+  engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+  for i in range(2):
+    grey = [
+      np.rint(cv2.cvtColor(255 * frame, cv2.COLOR_RGB2GRAY)).astype(np.uint8)
+      for frame in (first[i], second[i])
+    ]
+    np.testing.assert_array_equal(found[0, i], engine.calc(*grey, None))
+
+
+def test_an_unknown_preset_of_dis_lists_the_known_ones():
+  frame = _texture()
+  with pytest.raises(ValueError, match='ultrafast.*fast.*medium'):
+    flow.dis(frame, frame, preset='slow')
+
+
 def _linear(ux, uy, vx, vy, size=12):
   """The flow with these derivatives, and a translation that must not count."""
   y, x = np.mgrid[:size, :size].astype(np.float32)

@@ -1,0 +1,269 @@
+"""TV-L1 optical flow: fixed iterations, batched, compiled.
+
+The flow minimises the total variation of u and of v plus `attachment` times the
+absolute difference between the first frame and the second one warped back.
+
+  Zach, Pock, Bischof: "A duality based approach for realtime TV-L1 optical
+  flow" (DAGM 2007): splitting, thresholding and dual step.
+  Wedel, Pock, Zach, Bischof, Cremers: "An improved algorithm for TV-L1 optical
+  flow" (2009): five-point derivatives averaged over both frames, bicubic
+  warps.
+
+Fields are [2, n, h, w] in here, u and v first: the shifts of the inner loop
+then run along contiguous memory, and pairs are independent.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Float
+from jaxtyping import Num
+import numpy as np
+
+from mejax.motion import warp
+
+SMALLEST = 16  # Pixels of the shorter side at the coarsest level.
+GREY = (0.299, 0.587, 0.114)  # Rec. 601, as OpenCV's.
+
+Images = Float[Array, 'n h w']
+Field = Float[Array, '2 n h w']
+# What is traced may be given as a number or as an array.
+Scalar = float | int | Num[Array, '']
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=('levels', 'warps', 'iterations', 'pairs_at_once'),
+)
+def tvl1(
+  first: Num[Array | np.ndarray, '...'],
+  second: Num[Array | np.ndarray, '...'],
+  *,
+  attachment: Scalar = 0.15,
+  tightness: Scalar = 0.2,
+  step: Scalar = 0.25,
+  blur: Scalar = 0.7,
+  levels: int = 4,
+  warps: int = 2,
+  iterations: int = 30,
+  pairs_at_once: int | None = None,
+) -> Float[Array, '... 2']:
+  """Flow (u, v) in pixels from the first frame to the second.
+
+  Frames are in [0, 1], grey [*b, h, w] or RGB [*b, h, w, 3]; a last axis of
+  three is taken for colours. The result is [*b, h, w, 2].
+
+  `attachment` is the paper's lambda and `tightness` its theta, for grey values
+  of 0 to 255; `step` is the time step of the dual ascent. Both frames are
+  smoothed first by a Gaussian of `blur` pixels. Each level of the pyramid is
+  half as large as the one below and gets `warps` linearisations of
+  `iterations` steps. `pairs_at_once` bounds the memory: a batch is taken so
+  many pairs at a time.
+
+  Raises:
+    ValueError: shapes that differ, are no images, or are smaller than 16
+      pixels; frames that are no floats; nothing to iterate.
+  """
+  _check(first, second, levels=levels, warps=warps, iterations=iterations)
+  first, second = _grey(first), _grey(second)
+  *batch, height, width = first.shape
+  pairs = [
+    _blurred(x.reshape(math.prod(batch), height, width), blur)
+    for x in (first, second)
+  ]
+  solve = functools.partial(
+    _coarse_to_fine,
+    weights=(attachment * tightness, tightness, step / tightness),
+    levels=levels,
+    warps=warps,
+    iterations=iterations,
+  )
+  if pairs_at_once is None or pairs_at_once >= len(pairs[0]):
+    flow = jnp.moveaxis(solve(*pairs), 0, -1)
+  else:
+    flow = lax.map(
+      lambda pair: jnp.stack(solve(*(x[None] for x in pair)), -1)[0],
+      tuple(pairs),
+      batch_size=pairs_at_once,
+    )
+  return flow.reshape(*batch, height, width, 2)
+
+
+def _coarse_to_fine(
+  first: Images,
+  second: Images,
+  *,
+  weights: tuple,
+  levels: int,
+  **options,
+) -> Field:
+  pyramid = [(first, second)]
+  for _ in range(levels - 1):
+    n, *size = pyramid[-1][0].shape
+    size = [(side + 1) // 2 for side in size]
+    if min(size) < SMALLEST:
+      break
+    pyramid.append(
+      tuple(jax.image.resize(x, (n, *size), 'linear') for x in pyramid[-1])
+    )
+  flow = jnp.zeros((2, *pyramid[-1][0].shape), first.dtype)
+  for pair in reversed(pyramid):
+    flow = _one_level(*pair, _enlarge(flow, pair[0].shape), weights, **options)
+  return flow
+
+
+def _enlarge(flow: Float[Array, '2 n p q'], shape: tuple[int, ...]) -> Field:
+  """The flow on a finer grid, in the pixels of that grid."""
+  old = flow.shape[1:]
+  if old == shape:
+    return flow
+  ratio = jnp.array([shape[2] / old[2], shape[1] / old[1]], flow.dtype)
+  flow = jax.image.resize(flow, (2, *shape), 'linear')
+  return flow * ratio[:, None, None, None]
+
+
+def _one_level(
+  first: Images,
+  second: Images,
+  flow: Field,
+  weights: tuple,
+  *,
+  warps: int,
+  iterations: int,
+) -> Field:
+  slope_of_first = _slope(first)
+  height, width = first.shape[-2:]
+  x, y = jnp.arange(width), jnp.arange(height)[:, None]
+
+  def relinearise(_, state):
+    flow, dual_x, dual_y = state
+    motion = jnp.moveaxis(flow, 0, -1)
+    seen = warp.by_flow(second[..., None], motion, method='bicubic')[..., 0]
+    # Without the barriers XLA works out warps and borders anew for every tap
+    # of a filter, and takes a minute to compile that.
+    seen = lax.optimization_barrier(seen)
+    slope = (slope_of_first + _slope(seen)) / 2
+    # What comes from outside the frame says nothing about the motion.
+    at_x, at_y = x + flow[0], y + flow[1]
+    known = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0)
+    known &= at_y <= height - 1
+    slope = jnp.where(known, slope, 0)
+    constant = jnp.where(known, seen - first, 0)
+    constant -= slope[0] * flow[0] + slope[1] * flow[1]
+    return _iterate(state, slope, constant, weights, iterations)
+
+  dual = jnp.zeros_like(flow)
+  return lax.fori_loop(0, warps, relinearise, (flow, dual, dual))[0]
+
+
+def _iterate(
+  state: tuple[Field, Field, Field],
+  slope: Field,
+  constant: Images,
+  weights: tuple,
+  iterations: int,
+) -> tuple[Field, Field, Field]:
+  """Alternates thresholding, the primal step and the dual step.
+
+  The residual, linear in the flow, is constant + slope . flow; the dual
+  variables belong to the x and y derivatives of u and v.
+  """
+  threshold, tightness, ascent = weights
+  # Sums over (u, v) are written out: XLA's reductions are slow on a CPU.
+  inverse = 1 / (slope[0] ** 2 + slope[1] ** 2 + 1e-3)
+
+  def iterate(_, state):
+    flow, dual_x, dual_y = state
+    residual = constant + slope[0] * flow[0] + slope[1] * flow[1]
+    change = jnp.clip(-residual * inverse, -threshold, threshold)
+    divergence = _backward(dual_x, -1) + _backward(dual_y, -2)
+    flow = flow + change * slope + tightness * divergence
+    along_x, along_y = _forward(flow, -1), _forward(flow, -2)
+    shrink = 1 / (1 + ascent * jnp.sqrt(along_x**2 + along_y**2))
+    dual_x = (dual_x + ascent * along_x) * shrink
+    dual_y = (dual_y + ascent * along_y) * shrink
+    return flow, dual_x, dual_y
+
+  return lax.fori_loop(0, iterations, iterate, state)
+
+
+def _forward(field: Field, axis: int) -> Field:
+  """The next value minus this one; 0 at the end."""
+  size = field.shape[axis]
+  after = lax.slice_in_dim(field, 1, size, axis=axis)
+  before = lax.slice_in_dim(field, 0, size - 1, axis=axis)
+  return _pad(after - before, axis, (0, 1))
+
+
+def _backward(field: Field, axis: int) -> Field:
+  """This value minus the one before, which is 0 at the start."""
+  before = lax.slice_in_dim(field, 0, field.shape[axis] - 1, axis=axis)
+  return field - _pad(before, axis, (1, 0))
+
+
+def _pad(field: Float[Array, '2 n p q'], axis: int, width: tuple) -> Field:
+  widths = [(0, 0)] * field.ndim
+  widths[axis] = width
+  return jnp.pad(field, widths)
+
+
+def _slope(image: Images) -> Field:
+  """Derivatives along x and y by five points."""
+  weights = [w / 12 for w in (1, -8, 0, 8, -1)]
+  return jnp.stack([_correlate(image, weights, axis) for axis in (-1, -2)])
+
+
+def _blurred(image: Images, sigma: Scalar) -> Images:
+  """Gaussian smoothing, cut off at three pixels; none for sigma 0."""
+  distance = jnp.arange(-3, 4)
+  weights = jnp.exp(-(distance**2) / (2 * jnp.maximum(sigma, 1e-3) ** 2))
+  weights /= weights.sum()
+  return _correlate(_correlate(image, weights, -1), weights, -2)
+
+
+def _correlate(image: Images, weights: list | Array, axis: int) -> Images:
+  """Weighted sum of neighbours along an axis; the border repeats itself."""
+  reach = len(weights) // 2
+  widths = [(0, 0)] * image.ndim
+  widths[axis] = (reach, reach)
+  padded = lax.optimization_barrier(jnp.pad(image, widths, mode='edge'))
+  size = image.shape[axis]
+  return sum(
+    weights[i] * lax.slice_in_dim(padded, i, i + size, axis=axis)
+    for i in range(len(weights))
+  )
+
+
+def _grey(frame: Num[Array | np.ndarray, '...']) -> Float[Array, '...']:
+  frame = jnp.asarray(frame, float)
+  if frame.shape[-1] == 3:
+    frame = sum(GREY[c] * frame[..., c] for c in range(3))
+  return 255 * frame
+
+
+def _check(first, second, **counts) -> None:
+  if first.shape != second.shape:
+    raise ValueError(
+      f'first and second must have one shape, not {first.shape} and '
+      f'{second.shape}'
+    )
+  shape = first.shape[:-1] if first.shape[-1:] == (3,) else first.shape
+  if len(shape) < 2 or min(shape[-2:]) < SMALLEST:
+    raise ValueError(
+      f'frames must be [*b, h, w] or [*b, h, w, 3] with at least {SMALLEST} '
+      f'rows and columns, not {first.shape}'
+    )
+  for frame in (first, second):
+    if not jnp.issubdtype(frame.dtype, jnp.floating):
+      raise ValueError(
+        f'frames must be floats in [0, 1], not {frame.dtype}; divide by 255'
+      )
+  for name, count in counts.items():
+    if count < 1:
+      raise ValueError(f'{name} must be at least 1, not {count}')

@@ -1,0 +1,227 @@
+"""Optical flow: error against known motion, and time per pair.
+
+  python -m tests.benchmarks.flow_accuracy [--contrib PYTHON]
+
+Contestants: our TV-L1, OpenCV's Farneback (with the settings that HTNet's
+authors use) and DIS, and OpenCV's TV-L1. The last one lives in the package
+opencv-contrib-python, which does not go together with opencv-python: put it
+into an environment of its own and name its interpreter with `--contrib`.
+
+A pair is a picture and the same picture warped by smooth bumps, the longest
+motion being 0.2 to 2 pixels. Pictures: a face (of matplotlib's sample photo,
+left out where matplotlib is missing), pink noise, and noise as smooth as skin.
+Both frames are sampled from a picture of twice the resolution. With noise,
+each frame gets its own (standard deviation 1 grey level) and is rounded to
+bytes. The error is the mean end-point error in pixels.
+
+Every contestant gets the cores that the process may use (`taskset` limits
+them); time is wall time, the best of some rounds in which all take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import json
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import jax
+import numpy as np
+import scipy.ndimage
+
+from mejax.motion import flow
+
+AMPLITUDES = (0.2, 0.5, 1.0, 2.0)
+NOISES = (0, 1)
+OPENCV = """
+import json, sys, time
+import cv2, numpy
+pairs = numpy.load(sys.argv[1])
+method = cv2.optflow.DualTVL1OpticalFlow_create()
+seconds, flows = [], []
+for first, second in zip(pairs['first'], pairs['second']):
+  start = time.perf_counter()
+  flows.append(method.calc(first, second, None))
+  seconds.append(time.perf_counter() - start)
+numpy.save(sys.argv[2], flows)
+print(json.dumps({'version': cv2.__version__, 'seconds': seconds}))
+"""
+
+
+def make_field(size: int, amplitude: float, source) -> Callable:
+  """Four bumps in u and four in v, as a function of places (x, y)."""
+  centres = source.uniform(0.2, 0.8, (2, 4, 2)) * size
+  widths = source.uniform(0.07, 0.14, (2, 4)) * size
+  heights = source.normal(size=(2, 4))
+
+  def field(x, y):
+    distance = (x[..., None, None] - centres[..., 0]) ** 2
+    distance += (y[..., None, None] - centres[..., 1]) ** 2
+    return (heights * np.exp(-distance / (2 * widths**2))).sum(-1)
+
+  x, y = np.meshgrid(np.arange(size), np.arange(size))
+  longest = np.linalg.norm(field(x, y), axis=-1).max()
+  return lambda x, y: field(x, y) * amplitude / longest
+
+
+def make_picture(kind: str, size: int, source) -> np.ndarray:
+  """A grey picture in [0, 1], twice as large as the frames."""
+  n = 2 * size
+  if kind == 'face':
+    import matplotlib.cbook
+    import matplotlib.image
+
+    file = matplotlib.cbook.get_sample_data('grace_hopper.jpg', asfileobj=False)
+    colours = matplotlib.image.imread(file) / 255
+    left = 120 if n <= 300 else 30
+    return (colours @ [0.299, 0.587, 0.114])[5 : 5 + n, left : left + n]
+  frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(n), np.fft.fftfreq(n)))
+  frequency[0, 0] = np.inf
+  if kind == 'pink':
+    spectrum, contrast = 1 / frequency, 0.15
+  else:
+    spectrum, contrast = np.exp(-((frequency * n / 12) ** 2) / 2), 0.12
+  noise = np.fft.ifft2(spectrum * np.fft.fft2(source.normal(size=(n, n)))).real
+  return np.clip(0.5 + contrast * noise / noise.std(), 0, 1)
+
+
+def make_pair(kind: str, size: int, amplitude: float, noise: int, seed: int):
+  """Two frames, f32[2, size, size], and the flow from the first to the second.
+
+  The second frame is the picture itself and the first one looks ahead along
+  the flow, so that the flow is exact.
+  """
+  source = np.random.default_rng(seed)
+  picture = make_picture(kind, size, source)
+  field = make_field(size, amplitude, source)
+  fine = (np.arange(2 * size) + 0.5) / 2 - 0.5
+  x, y = np.meshgrid(fine, fine)
+  u, v = np.moveaxis(field(x, y), -1, 0)
+  places = [2 * (y + v) + 0.5, 2 * (x + u) + 0.5]
+  first = scipy.ndimage.map_coordinates(picture, places, mode='mirror')
+  frames = np.stack([first, picture])
+  frames = frames.reshape(2, size, 2, size, 2).mean((2, 4))
+  if noise:
+    frames = 255 * frames + noise * source.normal(size=frames.shape)
+    frames = np.rint(frames).clip(0, 255) / 255
+  x, y = np.meshgrid(np.arange(size), np.arange(size))
+  return frames.astype(np.float32), field(x, y)
+
+
+def opencv_tvl1(python: str, first, second) -> tuple[np.ndarray, list, str]:
+  """Flow, seconds per pair and version of OpenCV in another environment."""
+  with tempfile.TemporaryDirectory() as folder:
+    pairs, out = pathlib.Path(folder, 'in.npz'), pathlib.Path(folder, 'out.npy')
+    np.savez(pairs, first=first, second=second)
+    said = subprocess.run(
+      [python, '-c', OPENCV, pairs, out],
+      check=True,
+      capture_output=True,
+      text=True,
+    )
+    said = json.loads(said.stdout)
+    return np.load(out), said['seconds'], said['version']
+
+
+def colour(frames: np.ndarray) -> np.ndarray:
+  """The RGB that OpenCV's methods of ours expect."""
+  return np.repeat(frames[..., None], 3, -1)
+
+
+METHODS = {
+  'ours': lambda a, b: np.asarray(flow.tvl1(a, b)),
+  'Farneback': lambda a, b: flow.farneback(colour(a), colour(b)),
+  'DIS': lambda a, b: flow.dis(colour(a), colour(b)),
+}
+
+
+def print_errors(sizes, kinds, *, pairs: int, contrib: str | None) -> None:
+  """One row for each size, picture and noise; one column for each amplitude."""
+  names = [*METHODS, *(['OpenCV TV-L1'] if contrib else [])]
+  print('\nMean end-point error, px: ' + ' / '.join(names))
+  print('| size | picture | noise |', *(f'{a} px |' for a in AMPLITUDES))
+  print('|---' * (3 + len(AMPLITUDES)) + '|')
+  ratios = []
+  for size in sizes:
+    cells = [(k, n, a) for k in kinds for n in NOISES for a in AMPLITUDES]
+    made = [
+      make_pair(kind, size, amplitude, noise, seed)
+      for kind, noise, amplitude in cells
+      for seed in range(pairs)
+    ]
+    frames, truth = map(np.stack, zip(*made, strict=True))
+    first, second = frames[:, 0], frames[:, 1]
+    flows = [method(first, second) for method in METHODS.values()]
+    if contrib:
+      flows.append(opencv_tvl1(contrib, first, second)[0])
+    errors = np.linalg.norm(np.stack(flows) - truth, axis=-1).mean((-2, -1))
+    errors = errors.reshape(len(names), len(kinds), len(NOISES), -1, pairs)
+    errors = errors.mean(-1)
+    ratios.append(errors[0] / errors[-1])
+    for k, kind in enumerate(kinds):
+      for n, noise in enumerate(NOISES):
+        row = (' / '.join(f'{e:.3f}' for e in c) for c in errors[:, k, n].T)
+        print(f'| {size} | {kind} | {noise} |', *(f'{cell} |' for cell in row))
+  if contrib:
+    print(
+      f'ours / OpenCV TV-L1: mean {np.mean(ratios):.2f}, '
+      f'worst {np.max(ratios):.2f}'
+    )
+
+
+def print_times(batches, *, rounds: int, contrib: str | None) -> None:
+  """Milliseconds per pair at 128 px."""
+  print('\nMilliseconds per pair of 128 px, on', jax.devices()[0].device_kind)
+  methods = METHODS | {
+    'ours, 4 at once': lambda a, b: np.asarray(
+      flow.tvl1(a, b, pairs_at_once=4)
+    ),
+  }
+  print('| batch |', *(f'{name} |' for name in methods), 'OpenCV TV-L1 |')
+  print('|---' * (2 + len(methods)) + '|')
+  for batch in batches:
+    kinds = ('pink', 'smooth')
+    made = [
+      make_pair(kinds[i % 2], 128, AMPLITUDES[i // 2 % 4], 1, i)[0]
+      for i in range(min(batch, 8))
+    ]
+    frames = np.resize(np.stack(made), (batch, 2, 128, 128))
+    first, second = frames[:, 0], frames[:, 1]
+    best = dict.fromkeys(methods, np.inf)
+    for turn in range(rounds + 1):  # The first turn compiles.
+      for name, method in methods.items():
+        start = time.perf_counter()
+        method(first, second)
+        if turn:
+          best[name] = min(best[name], time.perf_counter() - start)
+    row = [f'{1e3 * seconds / batch:.2f}' for seconds in best.values()]
+    theirs = ''
+    if contrib:  # It takes pairs one by one: a few are enough.
+      _, seconds, version = opencv_tvl1(contrib, first[:8], second[:8])
+      theirs = f'{1e3 * np.mean(seconds):.0f} ({version})'
+    print(f'| {batch} |', *(f'{cell} |' for cell in [*row, theirs]))
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+  parser.add_argument('--contrib', metavar='PYTHON', help='see above')
+  parser.add_argument('--sizes', type=int, nargs='*', default=[128, 224])
+  parser.add_argument('--batches', type=int, nargs='*', default=[1, 32, 256])
+  parser.add_argument('--pairs', type=int, default=4, help='in each cell')
+  parser.add_argument('--rounds', type=int, default=3)
+  options = parser.parse_args()
+  kinds = ['face', 'pink', 'smooth']
+  try:
+    import matplotlib  # noqa: F401
+  except ImportError:
+    kinds.remove('face')
+  given = {'contrib': options.contrib}
+  print_errors(options.sizes, kinds, pairs=options.pairs, **given)
+  print_times(options.batches, rounds=options.rounds, **given)
+
+
+if __name__ == '__main__':
+  main()
