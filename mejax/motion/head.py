@@ -83,7 +83,8 @@ def _motion_at(motion, place):
 def _least_squares(flow, place, weight):
   """(a, c, tx, ty) of the flow (a x - c y + tx, c x + a y + ty)."""
   axes = (-2, -1)
-  total = jnp.maximum(weight.sum(axes), jnp.finfo(weight.dtype).tiny)
+  # Nothing is divided by nothing where the mask is empty.
+  total = jnp.maximum(weight.sum(axes), 1e-12)
 
   def mean(values):
     return (weight * values).sum(axes) / total

@@ -63,14 +63,19 @@ def tvl1(
   of 0 to 255; `step` is the time step of the dual ascent. Both frames are
   smoothed first by a Gaussian of `blur` pixels. Each level of the pyramid is
   half as large as the one below and gets `warps` linearisations of
-  `iterations` steps. `pairs_at_once` bounds the memory: a batch is taken so
-  many pairs at a time.
+  `iterations` steps.
+
+  `pairs_at_once` is how many pairs of a batch are worked on together: by
+  default all, which fills an accelerator, but 1 on a CPU, where the fields of
+  one pair stay in cache.
 
   Raises:
     ValueError: shapes that differ, are no images, or are smaller than 16
       pixels; frames that are no floats; nothing to iterate.
   """
-  _check(first, second, levels=levels, warps=warps, iterations=iterations)
+  if pairs_at_once is None and jax.default_backend() == 'cpu':
+    pairs_at_once = 1
+  _check(first, second, levels, warps, iterations, pairs_at_once)
   first, second = _grey(first), _grey(second)
   *batch, height, width = first.shape
   pairs = [
@@ -88,7 +93,7 @@ def tvl1(
     flow = jnp.moveaxis(solve(*pairs), 0, -1)
   else:
     flow = lax.map(
-      lambda pair: jnp.stack(solve(*(x[None] for x in pair)), -1)[0],
+      lambda pair: jnp.moveaxis(solve(*(x[None] for x in pair)), 0, -1)[0],
       tuple(pairs),
       batch_size=pairs_at_once,
     )
@@ -247,7 +252,9 @@ def _grey(frame: Num[Array | np.ndarray, '...']) -> Float[Array, '...']:
   return 255 * frame
 
 
-def _check(first, second, **counts) -> None:
+def _check(
+  first, second, levels: int, warps: int, iterations: int, parts: int | None
+) -> None:
   if first.shape != second.shape:
     raise ValueError(
       f'first and second must have one shape, not {first.shape} and '
@@ -264,6 +271,12 @@ def _check(first, second, **counts) -> None:
       raise ValueError(
         f'frames must be floats in [0, 1], not {frame.dtype}; divide by 255'
       )
+  counts = {
+    'levels': levels,
+    'warps': warps,
+    'iterations': iterations,
+    'pairs_at_once': 1 if parts is None else parts,
+  }
   for name, count in counts.items():
     if count < 1:
       raise ValueError(f'{name} must be at least 1, not {count}')

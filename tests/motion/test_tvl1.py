@@ -105,11 +105,13 @@ def test_a_batch_is_each_pair_under_jit_vmap_and_in_parts():
     first.reshape(2, 3, 48, 48), second.reshape(2, 3, 48, 48)
   ).reshape(alone.shape)
   parts = functools.partial(flow.tvl1, pairs_at_once=4)
+  whole = functools.partial(flow.tvl1, pairs_at_once=6)
   for batch in (
     deep,
     jax.jit(flow.tvl1)(first, second),
     jax.vmap(flow.tvl1)(first, second),
     parts(first, second),
+    whole(first, second),
     jax.vmap(jax.vmap(parts))(first[None], second[None])[0],
   ):
     np.testing.assert_allclose(batch, alone, atol=1e-4)
@@ -174,7 +176,9 @@ def test_what_cannot_be_frames_is_refused(first, second, message):
     flow.tvl1(first, second)
 
 
-@pytest.mark.parametrize('name', ['levels', 'warps', 'iterations'])
+@pytest.mark.parametrize(
+  'name', ['levels', 'warps', 'iterations', 'pairs_at_once']
+)
 def test_nothing_to_do_is_refused(name):
   frame = np.zeros((32, 32), np.float32)
   with pytest.raises(ValueError, match=f'{name} must be at least 1, not 0'):
