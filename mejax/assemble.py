@@ -90,13 +90,15 @@ def load_task(
   config: ml_collections.ConfigDict, data_dir: str | os.PathLike
 ) -> Task:
   """Reads the dataset of a config and takes its view of it."""
+  from mejax.datasets import labelling
   from mejax.datasets import load
   from mejax.datasets import protocols
   from mejax.datasets import views
 
   examples = load.load(config.dataset, data_dir)
   protocol = named(config.protocol, protocols.PROTOCOLS, 'protocol')
-  selection = protocols.apply(protocol, examples)
+  metadata = load.metadata(config.dataset, data_dir)
+  selection = labelling.apply(protocol, examples, skipped=metadata['skipped'])
   for note in selection.notes:
     print(note)
   order = np.arange(len(selection.labels))
@@ -123,7 +125,7 @@ def load_task(
     groups=selection.groups[order],
     u_channel=channels.index('u') if 'u' in channels else None,
     centred=options.get('normalise', 'none').startswith('centre')
-    or load.metadata(config.dataset, data_dir)['units'] == 'pixel',
+    or metadata['units'] == 'pixel',
   )
 
 
