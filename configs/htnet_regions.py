@@ -37,6 +37,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.name = 'htnet'
   config.model.preset = 'regions'
+  config.model.dropout = 0.2
   # A name of mejax.models.attention.ATTENTION or `package.module:name`.
   config.model.attention_fn = 'softmax'
 

@@ -112,6 +112,8 @@ def load_task(
   options = dict(config.view)
   view = named(options.pop('name'), views.VIEWS, 'view')
   channels = options.get('channels', 'strain_v_u').split('_')
+  normalise = options.get('normalise', 'none')
+  units = load.metadata(config.dataset, data_dir)['units']
   return Task(
     inputs=np.asarray(view(examples, **options), np.float32),
     labels=selection.labels[order],
@@ -122,8 +124,8 @@ def load_task(
     protocol=protocol.sentence,
     groups=selection.groups[order],
     u_channel=channels.index('u') if 'u' in channels else None,
-    centred=options.get('normalise', 'none').startswith('centre')
-    or load.metadata(config.dataset, data_dir)['units'] == 'pixel',
+    centred=normalise.startswith('centre')
+    or (units == 'pixel' and normalise in ('none', 'fixed')),
   )
 
 

@@ -188,7 +188,8 @@ def _run_round(
 
   def snapshot():
     kept = jax.tree.map(lambda x: jnp.copy(x[:size]), states)
-    return {'states': kept, 'logits': logits, 'losses': losses}
+    # Copies: the save goes on while the next windows are written.
+    return {'states': kept, 'logits': logits.copy(), 'losses': losses.copy()}
 
   window = saved.latest or 0
   if window:
