@@ -165,8 +165,10 @@ def make_trainer(
         key, inputs, probability=setting.mirror, u_channel=task.u_channel
       )
     )
+  model = model or make_model(config, len(task.class_names))
+  _check_outputs(model, task)
   return trial_lib.Trainer(
-    model=model or make_model(config, len(task.class_names)),
+    model=model,
     num_epochs=config.num_epochs,
     batch_sizes=trial_lib.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
@@ -174,6 +176,23 @@ def make_trainer(
     schedule=named(config.schedule, trial_lib.SCHEDULES, 'schedule'),
     augment=tuple(augmentations),
   )
+
+
+def _check_outputs(model: nn.Module, task: Task) -> None:
+  """The model must take these inputs and give a logit for each class."""
+  inputs = jax.ShapeDtypeStruct((1, *task.inputs.shape[1:]), jnp.float32)
+  (logits, _), _ = jax.eval_shape(
+    functools.partial(model.init_with_output, train=False),
+    jax.random.key(0),
+    inputs,
+  )
+  expected = (1, len(task.class_names))
+  if logits.shape != expected:
+    raise ValueError(
+      f'{type(model).__name__} gives logits of shape {logits.shape} for one'
+      f' example; expected {expected}, for the classes'
+      f' {", ".join(task.class_names)}. Set its num_classes.'
+    )
 
 
 def make_trials(

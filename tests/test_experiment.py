@@ -27,6 +27,7 @@ def _arrays():
 def _run(workdir, **changes):
   options = {
     'model': own_parts.Linear(),
+    'class_names': ('a', 'b', 'c'),
     'num_epochs': 4,
     'eval_every': 2,
     'num_seeds': 2,
@@ -225,6 +226,8 @@ def test_bad_arrays_get_a_clear_error(tmp_path, spoil, message):
     ({'optimizer': 'adam', 'setting__weight_decay': 0.1}, 'has no effect'),
     ({'setting__mirror': 0.5}, 'u channel'),
     ({'eval_every': 3}, 'must divide'),
+    ({'model': own_parts.Linear(num_classes=4)}, r'\(1, 4\).*a, b, c'),
+    ({'model': 'ststnet'}, r'expected \[b, 28, 28, 3\]'),
     ({'num_seeds': 'two'}, 'Bad value for num_seeds'),
   ],
 )
