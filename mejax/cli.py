@@ -67,7 +67,7 @@ def _is_expected(error: Exception) -> bool:
 def _demo(args: argparse.Namespace) -> None:
   from mejax import experiment
 
-  print(experiment.demo(args.workdir, small=args.small))
+  experiment.demo(args.workdir, small=args.small)
 
 
 def _prepare(args: argparse.Namespace) -> None:
