@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import random
+import time
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax import workdir as workdir_lib
 from mejax.datasets import prepare
+from tests import killed_experiment
 from tests import own_parts
 from tests.corpora import htnet_tree
 from tests.training import setup_trials
@@ -298,6 +301,22 @@ def test_mirror_is_refused_for_the_transposed_face_of_the_release(tmp_path):
     experiment.train(
       config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
     )
+
+
+def test_an_experiment_killed_at_random_moments_ends_with_the_same_bits(
+  tmp_path,
+):
+  start = time.monotonic()
+  killed_experiment.finish(killed_experiment.start(tmp_path / 'whole'))
+  life = time.monotonic() - start
+  for _ in range(3):
+    killed_experiment.kill(
+      tmp_path / 'broken', after=random.uniform(0.3, 1.0) * life
+    )
+  killed_experiment.finish(killed_experiment.start(tmp_path / 'broken'))
+  assert killed_experiment.results(
+    tmp_path / 'broken'
+  ) == killed_experiment.results(tmp_path / 'whole')
 
 
 def test_report_of_an_unfinished_run_says_how_to_finish_it(tmp_path):
