@@ -37,6 +37,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.name = 'htnet'
   config.model.preset = 'regions'
+  config.model.dropout = 0.2
   # A name of mejax.models.attention.ATTENTION or `package.module:name`.
   config.model.attention_fn = 'softmax'
 
@@ -77,6 +78,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.mode = 'auto'
   config.matmul_precision = 'default'
   config.checkpoint_every_s = 60.0
+  # Keep the parameters of every finished trial.
+  config.keep_models = True
 
   if arg == 'small':
     config.model.preset = 'regions_small'

@@ -78,6 +78,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Parity with the original wants full float32 where TF32 is the default.
   config.matmul_precision = 'highest'
   config.checkpoint_every_s = 300.0
+  # Keep the parameters of every finished trial.
+  config.keep_models = False
 
   if arg == 'smoke':
     config.model.dim = 8

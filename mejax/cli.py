@@ -69,7 +69,7 @@ def _is_expected(error: Exception) -> bool:
 def _demo(args: argparse.Namespace) -> None:
   from mejax import experiment
 
-  print(experiment.demo(args.workdir, small=args.small))
+  experiment.demo(args.workdir, small=args.small)
 
 
 def _check(args: argparse.Namespace) -> int:
