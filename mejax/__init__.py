@@ -2,7 +2,7 @@
 
 Read the package in the order in which the data goes:
 
-  cli.py            `mejax demo|prepare|check|train|report`: each verb a thin call
+  cli.py            `mejax demo|prepare|check|train|report`: thin verbs
   experiment.py     config -> data, model, folds, run, floors, report
   assemble.py       what a config names: model, trainer, trials
   task.py           inputs, labels and people of a run
