@@ -12,8 +12,11 @@ Variants:
   htnet_regions:small  a narrower model, 40 epochs, one seed
   htnet_regions:smoke  seconds; shows that everything runs, learns nothing
 
-Time: Not yet measured.
-Expected result: Not yet measured.
+Time: :small 13 minutes a seed on two busy CPU cores (68 folds, 40 epochs). The
+full size has not been trained to its end yet; it wants an accelerator.
+Expected result: :small with 2 seeds and true face points (--landmarks) has UF1
+.661 +- .002 (95 % over subjects .595 to .729), UAR .661 at the last epoch;
+.823 where the epoch is chosen on the test subject, which is no estimate.
 """
 
 import ml_collections

@@ -8,8 +8,9 @@ Again, with other values, on the faces of a demo:
 Variants:
   synthetic:smoke  seconds; shows that everything runs, learns nothing
 
-Time: Not yet measured.
-Expected result: Not yet measured.
+Time: 75 seconds of training on two busy CPU cores, 20 more to make the faces.
+Expected result: UF1 .778 +- .012 at the last epoch, 2 seeds, 12 subjects, 108
+clips; floors .834 (PCA and logistic regression) and .758 (RBF-SVM).
 """
 
 import ml_collections
