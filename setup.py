@@ -28,7 +28,7 @@ setuptools.setup(
   packages=setuptools.find_packages(include=['mejax', 'mejax.*']),
   # mejax/configs is a link to configs/, so that `--config NAME` finds the same
   # files in a checkout, in a wheel and in an editable install.
-  package_data={'mejax': ['configs/*.py', 'assets/*']},
+  package_data={'mejax': ['configs/*.py', 'corpora/*.csv', 'assets/*']},
   python_requires='>=3.11',
   install_requires=[
     'absl-py>=2.1',
@@ -42,6 +42,7 @@ setuptools.setup(
     'ml-collections>=1.0',
     'numpy>=2.0',
     'opencv-python>=4.14,<5',
+    'openpyxl>=3.1',
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<1',
     'pandas>=2.2',
@@ -50,6 +51,7 @@ setuptools.setup(
     'tensorflow-datasets>=4.9.10',
     'threadpoolctl>=3.5',
     'tqdm>=4.66',
+    'xlrd>=2.0',
   ],
   extras_require={
     'cuda': ['jax[cuda13]'],

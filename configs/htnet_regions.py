@@ -12,8 +12,11 @@ Variants:
   htnet_regions:small  a narrower model, 40 epochs, one seed
   htnet_regions:smoke  seconds; shows that everything runs, learns nothing
 
-Time: Not yet measured.
-Expected result: Not yet measured.
+Time: :small 13 minutes a seed on two busy CPU cores (68 folds, 40 epochs). The
+full size has not been trained to its end yet; it wants an accelerator.
+Expected result: :small with 2 seeds and true face points (--landmarks) has UF1
+.661 +- .002 (95 % over subjects .595 to .729), UAR .661 at the last epoch;
+.823 where the epoch is chosen on the test subject, which is no estimate.
 """
 
 import ml_collections
@@ -37,6 +40,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.name = 'htnet'
   config.model.preset = 'regions'
+  config.model.dropout = 0.2
   # A name of mejax.models.attention.ATTENTION or `package.module:name`.
   config.model.attention_fn = 'softmax'
 
@@ -77,6 +81,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.mode = 'auto'
   config.matmul_precision = 'default'
   config.checkpoint_every_s = 60.0
+  # Keep the parameters of every finished trial.
+  config.keep_models = True
 
   if arg == 'small':
     config.model.preset = 'regions_small'

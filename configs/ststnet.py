@@ -71,6 +71,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.mode = 'auto'
   config.matmul_precision = 'default'
   config.checkpoint_every_s = 60.0
+  # Keep the parameters of every finished trial.
+  config.keep_models = True
 
   if arg == 'smoke':
     config.num_epochs = 2

@@ -1,4 +1,4 @@
-"""The demo: a small network on the rendered faces that mejax makes itself.
+"""The demo: a small HTNet on the rendered faces that mejax makes itself.
 
 Command (makes the faces, prepares them and trains):
   mejax demo
@@ -8,8 +8,9 @@ Again, with other values, on the faces of a demo:
 Variants:
   synthetic:smoke  seconds; shows that everything runs, learns nothing
 
-Time: Not yet measured.
-Expected result: Not yet measured.
+Time: 75 seconds of training on two busy CPU cores, 20 more to make the faces.
+Expected result: UF1 .778 +- .012 at the last epoch, 2 seeds, 12 subjects, 108
+clips; floors .834 (PCA and logistic regression) and .758 (RBF-SVM).
 """
 
 import ml_collections
@@ -24,20 +25,26 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.dataset = 'synthetic'
   config.protocol = 'synthetic'
   config.view = ml_collections.ConfigDict()
-  config.view.name = 'full_flow'
-  config.view.channels = 'strain_v_u'
+  config.view.name = 'region_mosaic'
+  config.view.mode = 'landmarks'
+  # Motion relative to that of the whole face: a head that drifts says nothing.
   config.view.normalise = 'centre_std'
 
   # Fields of the model: a preset, and whatever shall differ from it.
   config.model = ml_collections.ConfigDict()
-  config.model.name = 'ststnet'
-  config.model.preset = 'ststnet'
+  config.model.name = 'htnet'
+  config.model.preset = 'regions_small'
+  # Flow of 64 pixels: each facial region is one block of 8 x 8 tokens.
+  config.model.image_size = 64
+  config.model.patch_size = 4
+  config.model.dim = 16
+  config.model.dropout = 0.2
 
   # Numbers that may differ between trainings of one compiled program.
   config.optimizer = 'adamw'
   config.schedule = 'warmup_cosine'
   config.setting = ml_collections.ConfigDict()
-  config.setting.learning_rate = 3e-3
+  config.setting.learning_rate = 2e-3
   config.setting.weight_decay = 0.05
   config.setting.b1 = 0.9
   config.setting.b2 = 0.999
@@ -51,7 +58,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.grid = ml_collections.ConfigDict()
 
   # Length and repetition.
-  config.batch_size = 32
+  config.batch_size = 16
   config.num_epochs = 40
   # Epochs between two looks at the held-out clips; they go into the record.
   config.eval_every = 1
@@ -70,8 +77,11 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.mode = 'auto'
   config.matmul_precision = 'default'
   config.checkpoint_every_s = 60.0
+  # Keep the parameters of every finished trial.
+  config.keep_models = True
 
   if arg == 'smoke':
+    config.model.dim = 8
     config.num_epochs = 2
     config.num_seeds = 1
   return config.lock()

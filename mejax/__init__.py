@@ -2,11 +2,13 @@
 
 Read the package in the order in which the data goes:
 
-  cli.py            `mejax demo|prepare|train|report`: each verb a thin call
+  cli.py            `mejax demo|prepare|check|train|report`: thin verbs
   experiment.py     config -> data, model, folds, run, floors, report
-  assemble.py       what a config names: task, model, trainer, trials
+  assemble.py       what a config names: model, trainer, trials
+  task.py           inputs, labels and people of a run
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
   workdir.py        the files of a run
+  identity.py       what an object of a user's own is, told again in a new run
   corpora/          folders and sheets -> clips
   motion/           pixels -> optical flow and strain
   datasets/         clips -> examples on disk -> arrays, labels, views

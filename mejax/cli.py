@@ -19,7 +19,10 @@ _HERE = pathlib.Path(mejax.__file__).parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Runs one verb and returns the exit code: 0, 2 bad input, 130 Ctrl-C."""
+  """Runs one verb and returns the exit code.
+
+  0 done, 1 a check found nothing of use, 2 bad input, 130 Ctrl-C.
+  """
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   # For `package.module:name` of a file that lies where mejax is called.
   sys.path.append(os.getcwd())
   try:
-    args.call(args)
+    return args.call(args) or 0
   except KeyboardInterrupt:
     again = shlex.join(['mejax', *argv])
     print(
@@ -46,7 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
       raise
     print(f'mejax {args.verb}: {error}', file=sys.stderr)
     return 2
-  return 0
 
 
 def _is_expected(error: Exception) -> bool:
@@ -67,7 +69,15 @@ def _is_expected(error: Exception) -> bool:
 def _demo(args: argparse.Namespace) -> None:
   from mejax import experiment
 
-  print(experiment.demo(args.workdir, small=args.small))
+  experiment.demo(args.workdir, small=args.small)
+
+
+def _check(args: argparse.Namespace) -> int:
+  from mejax.datasets import check
+
+  report = check.check(args.corpus, args.source, options=dict(args.option))
+  print(report.text)
+  return 0 if report.usable else 1
 
 
 def _prepare(args: argparse.Namespace) -> None:
@@ -117,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
   _add_demo(verbs)
+  _add_check(verbs)
   _add_prepare(verbs)
   _add_train(verbs)
   _add_report(verbs)
@@ -163,6 +174,42 @@ def _add_demo(verbs) -> None:
   verb.add_argument(
     '--small', action='store_true', help='fewer faces, shorter training'
   )
+
+
+def _add_check(verbs) -> None:
+  verb = _add_verb(
+    verbs,
+    'check',
+    _check,
+    text='Tell what of a database is there, what is missing, what is wrong.',
+    example='  mejax check casme2 databases/CASME2\n'
+    '  mejax check smic databases/SMIC --option camera=VIS\n\n'
+    'Exit code 1 if no clip of it can be used.',
+  )
+  verb.add_argument(
+    'corpus',
+    metavar='CORPUS',
+    help='casme2, samm, smic, ...; data/README.md lists them',
+  )
+  verb.add_argument(
+    'source', type=pathlib.Path, metavar='DIR', help='where the database lies'
+  )
+  verb.add_argument(
+    '--option',
+    type=_pair,
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='which part of it: images=cropped, sheet=2014 (a piece of the file '
+    'name), camera=VIS (smic), part=C (casme3)',
+  )
+
+
+def _pair(text: str) -> tuple[str, str]:
+  key, equals, value = text.partition('=')
+  if not (key and equals):
+    raise argparse.ArgumentTypeError(f'{text!r} is not like KEY=VALUE')
+  return key, value
 
 
 def _add_prepare(verbs) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import difflib
+import importlib
 import importlib.util
 import pathlib
 import types
@@ -82,6 +83,27 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
   if not hasattr(module, 'get_config'):
     raise ValueError(f'{path} is no config: it has no function get_config().')
   return module
+
+
+def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
+  """What `spec` names: an entry of `table` or `package.module:name`.
+
+  Anything that is not a string is taken as the thing itself.
+  """
+  if not isinstance(spec, str):
+    return spec
+  if spec in table:
+    return table[spec]
+  module, colon, name = spec.partition(':')
+  if not colon:
+    raise ValueError(
+      f'Unknown {what} {spec!r}. Known: {", ".join(sorted(table))}; your own'
+      ' is named as package.module:name.'
+    )
+  try:
+    return getattr(importlib.import_module(module), name)
+  except (ImportError, AttributeError) as error:
+    raise ValueError(f'{what} {spec!r} cannot be imported: {error}') from error
 
 
 def change(

@@ -6,8 +6,11 @@ What the command line, the notebooks and sweeps call. Own arrays go in through
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -20,11 +23,15 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+import mejax
 from mejax import assemble
 from mejax import configuration
+from mejax import identity
+from mejax import task as task_lib
 from mejax import workdir as workdir_lib
 from mejax.evaluation import floors as floors_lib
 from mejax.evaluation import report as report_lib
+from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.training import folds as folds_lib
 from mejax.training import loop
@@ -32,7 +39,7 @@ from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
 load_config = configuration.load_config
-Task = assemble.Task
+Task = task_lib.Task
 
 
 def train(
@@ -42,6 +49,8 @@ def train(
   data_dir: str | os.PathLike | None = None,
   task: Task | None = None,
   model: nn.Module | None = None,
+  protocol: Any = None,
+  view: Callable[..., np.ndarray] | None = None,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Trains every fold, seed and setting; writes the workdir; prints the table.
@@ -55,15 +64,26 @@ def train(
     data_dir: home of the prepared datasets, unless `task` is given.
     task: own data in place of the config's dataset, protocol and view.
     model: own Linen module in place of the config's model.
+    protocol: own `datasets.protocols.Protocol` in place of the config's.
+    view: own function from examples to inputs in place of the config's.
     dry_run: only say what would be trained, where and how long.
 
   Returns:
     The content of `metrics.json`; empty for a dry run.
+
+  Raises:
+    ValueError: config, data, model and workdir do not fit each other.
+    FileNotFoundError: the dataset has not been prepared.
   """
+  if (task is None) == (data_dir is None):
+    raise ValueError('train needs either data_dir or task.')
   placement_lib.use_every_core()
   workdir = pathlib.Path(workdir)
   if task is None:
-    task = assemble.load_task(config, data_dir)
+    task = task_lib.load_task(config, data_dir, protocol=protocol, view=view)
+  task_lib.check_task(task)
+  for rule in config.selection:
+    configuration.named(rule, selection.RULES, 'selection rule')
   folds = folds_lib.leave_one_group_out(task.groups)
   if 'inner' in config.selection:
     folds = folds_lib.with_inner(
@@ -74,38 +94,46 @@ def train(
   data = trial_lib.Data(
     jnp.asarray(task.inputs), jnp.asarray(task.labels, jnp.int32)
   )
-  devices = jax.devices()
   with jax.default_matmul_precision(config.matmul_precision):
     if dry_run:
-      _print_plan(config, trainer, trials, data, devices)
+      _print_plan(config, trainer, trials, data)
       return {}
-    run = workdir_lib.claim(
-      workdir, _describe(config, model), data_sha256=task.sha256
+    with workdir_lib.locked(workdir):
+      own = {'model': model, 'protocol': protocol, 'view': view}
+      run = workdir_lib.claim(
+        workdir, _describe(config, own), _provenance(task)
+      )
+      if not (workdir / 'record.npz').exists():
+        outcome = _run_trials(config, trainer, trials, data, workdir, run)
+        record = assemble.make_record(outcome, trials, numbers, task, folds)
+        workdir_lib.save_npz(workdir / 'record.npz', record)
+      else:
+        print(f'{workdir} is finished; nothing is left to train.')
+      return _evaluate(workdir, config, task)
+
+
+def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
+  """Places the trials, as they were placed before if the run is resumed."""
+  devices = jax.devices()
+  if 'placement' not in run:
+    placement = placement_lib.choose(
+      trainer, trials, data, mode=config.mode, devices=devices
     )
-    if run['placement'] is None:
-      placement = placement_lib.choose(
-        trainer, trials, data, mode=config.mode, devices=devices
-      )
-      run['placement'] = dataclasses.asdict(placement)
-      workdir_lib.write_json(workdir / 'run.json', run)
-    placement = placement_lib.Placement(**run['placement'])
-    if (workdir / 'record.npz').exists():
-      print(f'{workdir} is finished; nothing is left to train.')
-    else:
-      print(placement.describe(len(trials.train), len(devices)))
-      outcome = loop.run(
-        trainer,
-        trials,
-        data,
-        workdir=workdir,
-        placement=placement,
-        devices=devices,
-        eval_every=config.eval_every,
-        checkpoint_every_s=config.checkpoint_every_s,
-      )
-      record = assemble.make_record(outcome, trials, numbers, task, folds)
-      workdir_lib.save_npz(workdir / 'record.npz', record)
-  return _evaluate(workdir, config, task)
+    run['placement'] = dataclasses.asdict(placement)
+    workdir_lib.write_json(workdir / 'run.json', run)
+  placement = placement_lib.Placement(**run['placement'])
+  print(placement.describe(len(trials.train), len(devices)))
+  return loop.run(
+    trainer,
+    trials,
+    data,
+    workdir=workdir,
+    placement=placement,
+    devices=devices,
+    eval_every=config.eval_every,
+    checkpoint_every_s=config.checkpoint_every_s,
+    keep_models=config.keep_models,
+  )
 
 
 def report(
@@ -115,7 +143,8 @@ def report(
 
   Args:
     workdirs: folders of finished runs.
-    out: folder of the report; `report/` in the first workdir by default.
+    out: folder of the report; by default `report/` in the workdir, or beside
+      the first workdir if there are several.
 
   Returns:
     Path of `index.html`.
@@ -127,7 +156,10 @@ def report(
         f'{workdir} holds no finished run (no metrics.json). Finish it with the'
         ' `mejax train` command that began it.'
       )
-  out = pathlib.Path(out) if out else workdirs[0] / 'report'
+  if out is None:
+    beside = workdirs[0].parent if len(workdirs) > 1 else workdirs[0]
+    out = beside / 'report'
+  out = pathlib.Path(out)
   return report_lib.write_report(workdirs, out)
 
 
@@ -159,11 +191,9 @@ def leave_one_subject_out(
   Returns:
     The content of `metrics.json`.
   """
-  inputs, labels = np.asarray(inputs, np.float32), np.asarray(labels)
-  subjects = np.asarray(subjects, dtype=str)
-  _check_arrays(inputs, labels, subjects)
+  labels, subjects = np.asarray(labels), np.asarray(subjects, dtype=str)
   if class_names is None:
-    class_names = [str(i) for i in range(labels.max() + 1)]
+    class_names = np.arange(labels.max() + 1)
   config = configuration.load_config('synthetic') if config is None else config
   config = config.copy_and_resolve_references()
   with config.unlocked():
@@ -175,12 +205,12 @@ def leave_one_subject_out(
     config, {key.replace('__', '.'): value for key, value in changes.items()}
   )
   task = Task(
-    inputs=inputs,
+    inputs=np.asarray(inputs, np.float32),
     labels=labels,
     corpus=np.full(len(labels), 'own'),
     subject=subjects,
     clip=np.array([str(i) for i in range(len(labels))]),
-    class_names=tuple(class_names),
+    class_names=tuple(str(name) for name in class_names),
     protocol=f'Leave one subject out over {len(labels)} own examples of'
     f' {len(np.unique(subjects))} subjects.',
     groups=subjects,
@@ -210,36 +240,36 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
     'synthetic:smoke' if small else 'synthetic'
   )
   train(config, data_dir=workdir / 'data', workdir=workdir / 'run')
-  return report([workdir / 'run'])
+  return workdir / 'run' / 'report' / 'index.html'
 
 
-def _check_arrays(inputs, labels, subjects) -> None:
-  if not len(inputs) == len(labels) == len(subjects):
-    raise ValueError(
-      f'{len(inputs)} inputs, {len(labels)} labels and {len(subjects)} subjects'
-      ' came; there must be one label and one subject for each input.'
-    )
-  if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-    raise ValueError(
-      f'labels must be integers from 0 on; got {labels.dtype} from'
-      f' {labels.min()} to {labels.max()}.'
-    )
-  bad = np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(1))
-  if len(bad):
-    raise ValueError(
-      f'{len(bad)} inputs hold values that are not finite, the first of them'
-      f' at positions {bad[:10].tolist()}. Mend them or leave them out.'
-    )
+def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:
+  """The config as JSON would have it, own objects in place of their names."""
+  objects = {
+    name: identity.describe(thing)
+    for name, thing in own.items()
+    if thing is not None
+  }
+  return {**json.loads(config.to_json()), **objects}
 
 
-def _describe(config, model) -> dict[str, Any]:
-  """The config as JSON would have it, with an own model by its repr."""
-  content = json.loads(config.to_json())
-  return content if model is None else {**content, 'model': repr(model)}
+def _provenance(task: Task) -> dict[str, Any]:
+  """With what a run is done."""
+  return {
+    'data_sha256': task.sha256,
+    'dataset': dict(task.dataset),
+    'backend': jax.default_backend(),
+    'versions': {
+      name: importlib.metadata.version(name)
+      for name in ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+    }
+    | {'mejax': mejax.__version__},
+  }
 
 
-def _print_plan(config, trainer, trials, data, devices) -> None:
-  """What a dry run shows: sizes from the compiler, time from a trial epoch."""
+def _print_plan(config, trainer, trials, data) -> None:
+  """What a dry run shows: sizes from the compiler, time from a few trials."""
+  devices = jax.devices()
   placement = placement_lib.choose(
     trainer, trials, data, mode=config.mode, devices=devices
   )
@@ -247,6 +277,8 @@ def _print_plan(config, trainer, trials, data, devices) -> None:
   first = jax.tree.map(lambda x: x[0], trials)
   params = jax.eval_shape(trainer.init, first, data).params
   cost = placement_lib.measure_bytes(trainer, trials, data, mode=placement.mode)
+  total = cost * placement.round_size / len(devices)
+  free = placement_lib.available_bytes(devices[0])
   seconds = placement_lib.measure_epoch_seconds(
     trainer,
     placement,
@@ -259,9 +291,10 @@ def _print_plan(config, trainer, trials, data, devices) -> None:
   print(parameter_overview.get_parameter_overview(params, include_stats=False))
   print(
     f'{num_trials} trials of {config.num_epochs} epochs,'
-    f' {steps} steps of {config.batch_size} examples each\n'
-    f'{cost / 2**20:.2f} MiB for each further trial\n'
+    f' {steps} steps of up to {config.batch_size} examples each\n'
     f'{placement.describe(num_trials, len(devices))}\n'
+    f'{cost / 2**20:.2f} MiB a trial, {total / 2**20:.0f} MiB of'
+    f' {free / 2**20:.0f} MiB on each device\n'
     f'about {seconds * config.num_epochs / 60:.1f} minutes, compilation not'
     ' counted\nNothing was trained.'
   )
@@ -282,9 +315,12 @@ def _evaluate(workdir, config, task) -> dict[str, Any]:
     rules=config.selection,
     protocol_sentence=task.protocol,
   )
+  settings = assemble.make_settings(config)
+  for entry in metrics.get('settings', ()):
+    entry['values'] = dataclasses.asdict(settings[entry['setting']])
   workdir_lib.write_json(workdir / 'metrics.json', metrics)
   summary.write_predictions_csv(
-    workdir / 'predictions.csv', record, rules=config.selection
+    workdir / 'predictions.csv', record, rules=list(metrics['selection'])
   )
   print(summary.print_table(metrics))
   print(f'Report: {report([workdir])}')

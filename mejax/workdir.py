@@ -1,8 +1,8 @@
 """The files of a run, and the refusal to mix two runs in one folder.
 
     config.json      the config the run was started with
-    run.json         the data it saw and how its trials were placed
-    checkpoints/     states of unfinished and finished rounds
+    run.json         the data and libraries it saw, and where its trials ran
+    checkpoints/     states of the round at work, results of finished rounds
     log.jsonl        a line for each evaluation; tensorboard/ shows the same
     record.npz       held-out logits of every trial at every evaluation
     floors.npz       predictions of the simple baselines on the same folds
@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -25,6 +27,7 @@ from typing import Any
 import numpy as np
 
 SCHEMA_VERSION = 1
+LOCK = '.lock'
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -48,59 +51,81 @@ def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     return dict(file)
 
 
-def claim(
-  workdir: pathlib.Path, config: Mapping[str, Any], data_sha256: str
-) -> dict[str, Any]:
-  """Makes the folder this run's own, or finds that it is.
-
-  Args:
-    workdir: folder of the run; made if it is not there.
-    config: what the run was asked to do, as JSON would have it.
-    data_sha256: names the examples and labels.
-
-  Returns:
-    The content of `run.json`: empty placement for a new run.
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the folder, made if it is not there, against a second process.
 
   Raises:
-    ValueError: the folder holds another config, other data, a newer schema, or
+    ValueError: another process trains in it.
+  """
+  workdir.mkdir(parents=True, exist_ok=True)
+  with (workdir / LOCK).open('w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise ValueError(
+        f'{workdir} is in use by another process. Wait for it, or name another'
+        ' --workdir.'
+      ) from None
+    yield
+
+
+def claim(
+  workdir: pathlib.Path, config: Mapping[str, Any], run: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Makes a locked folder this run's own, or finds that it is.
+
+  Until the first checkpoint nothing is lost, so that a run that failed at its
+  start may be replaced by another.
+
+  Args:
+    workdir: folder of the run.
+    config: what the run was asked to do, as JSON would have it.
+    run: what it was done with; `data_sha256` names the examples and labels.
+
+  Returns:
+    The content of `run.json`: `run` itself for a new run.
+
+  Raises:
+    ValueError: the folder holds another config, other data, another schema, or
       files that are not a run's.
   """
   config = json.loads(json.dumps(config))
-  path = workdir / 'config.json'
-  if not path.exists():
-    if workdir.exists() and any(workdir.iterdir()):
-      raise ValueError(
-        f'{workdir} is not empty and holds no run (no config.json). Name a new'
-        ' folder as --workdir.'
-      )
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(path, config)
-  differences = list(_differences(json.loads(path.read_text()), config))
+  run = {'schema_version': SCHEMA_VERSION, **run}
+  config_path, run_path = workdir / 'config.json', workdir / 'run.json'
+  strangers = [
+    path.name
+    for path in workdir.iterdir()
+    if path.name != LOCK and path.suffix != '.tmp'
+  ]
+  if strangers and not config_path.exists():
+    raise ValueError(
+      f'{workdir} is not empty and holds no run (no config.json, but'
+      f' {", ".join(sorted(strangers)[:3])}). Name a new folder as --workdir.'
+    )
+  if not (workdir / 'checkpoints').exists():
+    write_json(config_path, config)
+    write_json(run_path, run)
+    return run
+  old = json.loads(run_path.read_text())
+  if old['schema_version'] != SCHEMA_VERSION:
+    raise ValueError(
+      f'{workdir} was written by a mejax with schema {old["schema_version"]};'
+      f' this one reads {SCHEMA_VERSION}.'
+    )
+  differences = list(_differences(json.loads(config_path.read_text()), config))
   if differences:
     raise ValueError(
       f'{workdir} belongs to a run with another config:\n  '
       + '\n  '.join(differences)
       + '\nRepeat that config to resume it, or name a new --workdir.'
     )
-  run_path = workdir / 'run.json'
-  run = {
-    'schema_version': SCHEMA_VERSION,
-    'data_sha256': data_sha256,
-    'placement': None,
-  }
-  if run_path.exists():
-    run = json.loads(run_path.read_text())
-    if run['schema_version'] != SCHEMA_VERSION:
-      raise ValueError(
-        f'{workdir} was written by a mejax with schema'
-        f' {run["schema_version"]}; this one reads {SCHEMA_VERSION}.'
-      )
-    if run['data_sha256'] != data_sha256:
-      raise ValueError(
-        f'{workdir} was trained on other data than the dataset holds now. Name'
-        ' a new --workdir, or prepare the dataset as it was.'
-      )
-  return run
+  if old['data_sha256'] != run['data_sha256']:
+    raise ValueError(
+      f'{workdir} was trained on other data than there is now. Name a new'
+      ' --workdir, or prepare the dataset as it was.'
+    )
+  return old
 
 
 def _differences(old: Any, new: Any, key: str = '') -> Iterator[str]:

@@ -130,7 +130,8 @@ def test_the_wheel_holds_every_module_and_config(wheel, root):
   expected = {
     f'mejax/configs/{path.name}' for path in root.glob('configs/*.py')
   }
-  for path in root.glob('mejax/**/*.py'):
+  tables = root.glob('mejax/corpora/*.csv')
+  for path in [*root.glob('mejax/**/*.py'), *tables]:
     expected.add(str(path.relative_to(root)))
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
 

@@ -12,7 +12,7 @@ import pytest
 from mejax import cli
 from mejax import configuration
 
-VERBS = ('demo', 'prepare', 'train', 'report')
+VERBS = ('demo', 'check', 'prepare', 'train', 'report')
 TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
 
 

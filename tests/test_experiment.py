@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
+import random
+import time
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,7 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax import workdir as workdir_lib
 from mejax.datasets import prepare
+from tests import killed_experiment
 from tests import own_parts
 from tests.corpora import htnet_tree
 from tests.training import setup_trials
@@ -27,6 +31,7 @@ def _arrays():
 def _run(workdir, **changes):
   options = {
     'model': own_parts.Linear(),
+    'class_names': ('a', 'b', 'c'),
     'num_epochs': 4,
     'eval_every': 2,
     'num_seeds': 2,
@@ -165,6 +170,8 @@ def test_a_grid_trains_every_setting_and_picks_none(tmp_path):
   metrics = _run(tmp_path / 'run', config=config)
   alone = _run(tmp_path / 'alone')
   assert metrics['selection'] == alone['selection']  # The first of the grid.
+  rates = [e['values']['learning_rate'] for e in metrics['settings']]
+  assert rates == [3e-2, 0.0]
   both = [entry['selection']['last'] for entry in metrics['settings']]
   assert len(both) == 2 and both[0] != both[1]
 
@@ -193,7 +200,7 @@ def test_dry_run_shows_the_plan_and_makes_nothing(tmp_path, capsys):
   shown = capsys.readouterr().out
   assert result == {} and not (tmp_path / 'run').exists()
   assert f'Total: {48 * 3 + 3}' in shown  # Parameters of the linear model.
-  for part in ('6 trials', 'MiB', 'mode map', 'minutes', 'Nothing was trained'):
+  for part in ('6 trials', 'MiB a trial', 'mode map', 'minutes'):
     assert part in shown
 
 
@@ -201,8 +208,8 @@ def test_dry_run_shows_the_plan_and_makes_nothing(tmp_path, capsys):
   ('spoil', 'message'),
   [
     (lambda x, y, s: (x[:-1], y, s), '59 inputs, 60 labels'),
-    (lambda x, y, s: (x, y.astype(float), s), 'integers from 0 on'),
-    (lambda x, y, s: (x, y - 1, s), 'integers from 0 on'),
+    (lambda x, y, s: (x, y.astype(float), s), 'integers from 0 to 2'),
+    (lambda x, y, s: (x, y - 1, s), 'integers from 0 to 2'),
     (lambda x, y, s: (np.where(x > 2, np.nan, x), y, s), 'not finite'),
     (lambda x, y, s: (x, y, ['one'] * 60), 'at least two groups'),
   ],
@@ -210,7 +217,10 @@ def test_dry_run_shows_the_plan_and_makes_nothing(tmp_path, capsys):
 def test_bad_arrays_get_a_clear_error(tmp_path, spoil, message):
   with pytest.raises(ValueError, match=message):
     experiment.leave_one_subject_out(
-      *spoil(*_arrays()), workdir=tmp_path / 'run', model=own_parts.Linear()
+      *spoil(*_arrays()),
+      workdir=tmp_path / 'run',
+      model=own_parts.Linear(),
+      class_names=('a', 'b', 'c'),
     )
   assert not (tmp_path / 'run').exists()
 
@@ -223,8 +233,12 @@ def test_bad_arrays_get_a_clear_error(tmp_path, spoil, message):
     ({'model': 'tests.own_parts:Missing'}, 'cannot be imported'),
     ({'optimizer': 'adamax'}, "Unknown optimizer 'adamax'.*adamw"),
     ({'optimizer': 'adam', 'setting__weight_decay': 0.1}, 'has no effect'),
-    ({'setting__mirror': 0.5}, 'u channel'),
+    ({'setting__mirror': 0.5}, 'negates the horizontal flow'),
     ({'eval_every': 3}, 'must divide'),
+    ({'selection': ('last', 'orcale')}, "selection rule 'orcale'.*oracle"),
+    ({'class_names': ('a', 'b')}, 'integers from 0 to 1'),
+    ({'model': own_parts.Linear(num_classes=4)}, r'\(1, 4\).*a, b, c'),
+    ({'model': 'ststnet'}, r'expected \[b, 28, 28, 3\]'),
     ({'num_seeds': 'two'}, 'Bad value for num_seeds'),
   ],
 )
@@ -247,7 +261,17 @@ def test_own_view_protocol_and_attention_by_name(tmp_path):
   metrics = experiment.train(
     config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
   )
-  assert metrics['protocol'] == 'My own protocol.'
+  assert metrics['protocol'].startswith('My own protocol. Differs from')
+  assert 'casme2 negative: 1 clips, expected 88' in metrics['protocol']
+  by_object = experiment.train(
+    config,
+    data_dir=tmp_path / 'data',
+    workdir=tmp_path / 'objects',
+    protocol=own_parts.protocol,
+    view=functools.partial(own_parts.view, scale=0.01),
+    model=own_parts.Linear(),
+  )
+  assert by_object['selection'] == metrics['selection']
 
 
 def test_another_attention_function_keeps_the_parameter_tree(tmp_path):
@@ -264,6 +288,35 @@ def test_another_attention_function_keeps_the_parameter_tree(tmp_path):
     )
     shapes.append(jax.tree.map(lambda x: x.shape, variables))
   assert shapes[0] == shapes[1] == shapes[2]
+
+
+def test_mirror_is_refused_for_the_transposed_face_of_the_release(tmp_path):
+  htnet_tree.write_tree(tmp_path / 'clone')
+  prepare.prepare(
+    'htnet_release', source=tmp_path / 'clone', data_dir=tmp_path / 'data'
+  )
+  config = experiment.load_config('htnet_regions:smoke')
+  config.view.mode = 'released'
+  with pytest.raises(ValueError, match="mode 'landmarks'"):
+    experiment.train(
+      config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
+    )
+
+
+def test_an_experiment_killed_at_random_moments_ends_with_the_same_bits(
+  tmp_path,
+):
+  start = time.monotonic()
+  killed_experiment.finish(killed_experiment.start(tmp_path / 'whole'))
+  life = time.monotonic() - start
+  for _ in range(3):
+    killed_experiment.kill(
+      tmp_path / 'broken', after=random.uniform(0.3, 1.0) * life
+    )
+  killed_experiment.finish(killed_experiment.start(tmp_path / 'broken'))
+  assert killed_experiment.results(
+    tmp_path / 'broken'
+  ) == killed_experiment.results(tmp_path / 'whole')
 
 
 def test_report_of_an_unfinished_run_says_how_to_finish_it(tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,46 +13,85 @@ import pytest
 from mejax import workdir
 
 CONFIG = {'num_epochs': 3, 'setting': {'learning_rate': 0.1}, 'rules': ('a',)}
+RUN = {'data_sha256': 'abc'}
 
 
-def test_a_new_folder_is_claimed_and_the_same_run_may_return(tmp_path):
-  folder = tmp_path / 'deep' / 'run'
-  assert workdir.claim(folder, CONFIG, 'abc')['placement'] is None
-  assert workdir.claim(folder, CONFIG, 'abc')['placement'] is None
-  assert json.loads((folder / 'config.json').read_text())['num_epochs'] == 3
+@pytest.fixture
+def begun(tmp_path):
+  """A run that has its first checkpoint."""
+  workdir.claim(tmp_path, CONFIG, RUN)
+  (tmp_path / 'checkpoints').mkdir()
+  return tmp_path
 
 
-def test_another_config_is_refused_with_every_difference_named(tmp_path):
-  workdir.claim(tmp_path / 'run', CONFIG, 'abc')
+def test_the_same_run_may_return(begun):
+  assert workdir.claim(begun, CONFIG, RUN)['data_sha256'] == 'abc'
+  assert json.loads((begun / 'config.json').read_text())['num_epochs'] == 3
+
+
+def test_what_a_run_was_done_with_is_kept(begun):
+  again = workdir.claim(begun, CONFIG, RUN | {'backend': 'gpu'})
+  assert 'backend' not in again
+
+
+def test_another_config_is_refused_with_every_difference_named(begun):
   other = CONFIG | {'num_epochs': 4, 'setting': {'learning_rate': 0.2}}
   with pytest.raises(ValueError) as error:
-    workdir.claim(tmp_path / 'run', other, 'abc')
+    workdir.claim(begun, other, RUN)
   message = str(error.value)
   assert 'num_epochs: there 3, asked for 4' in message
   assert 'setting.learning_rate: there 0.1, asked for 0.2' in message
   assert '--workdir' in message
 
 
-def test_other_data_is_refused(tmp_path):
-  folder = tmp_path / 'run'
-  run = workdir.claim(folder, CONFIG, 'abc')
-  workdir.write_json(folder / 'run.json', run)
+def test_a_run_that_failed_before_its_first_checkpoint_may_be_mended(tmp_path):
+  workdir.claim(tmp_path, CONFIG, RUN)
+  workdir.claim(tmp_path, CONFIG | {'num_epochs': 4}, RUN)
+  assert json.loads((tmp_path / 'config.json').read_text())['num_epochs'] == 4
+
+
+def test_a_kill_during_the_first_write_does_not_block_the_folder(tmp_path):
+  (tmp_path / 'config.tmp').write_text('{"num_ep')
+  workdir.claim(tmp_path, CONFIG, RUN)
+
+
+def test_other_data_is_refused(begun):
   with pytest.raises(ValueError, match='other data'):
-    workdir.claim(folder, CONFIG, 'abd')
+    workdir.claim(begun, CONFIG, {'data_sha256': 'abd'})
 
 
-def test_a_newer_schema_is_refused(tmp_path):
-  folder = tmp_path / 'run'
-  run = workdir.claim(folder, CONFIG, 'abc')
-  workdir.write_json(folder / 'run.json', run | {'schema_version': 99})
+def test_a_newer_schema_is_refused(begun):
+  workdir.write_json(begun / 'run.json', RUN | {'schema_version': 99})
   with pytest.raises(ValueError, match='schema 99'):
-    workdir.claim(folder, CONFIG, 'abc')
+    workdir.claim(begun, CONFIG, RUN)
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
+  hold = (
+    'import pathlib, sys, time; from mejax import workdir\n'
+    'with workdir.locked(pathlib.Path(sys.argv[1])):\n'
+    '  print("held", flush=True); time.sleep(60)'
+  )
+  process = subprocess.Popen(
+    [sys.executable, '-c', hold, str(tmp_path)],
+    stdout=subprocess.PIPE,
+    text=True,
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+  )
+  assert process.stdout.readline() == 'held\n'
+  with pytest.raises(ValueError, match='in use by another process'):
+    with workdir.locked(tmp_path):
+      pass
+  process.kill()
+  process.communicate()
+  with workdir.locked(tmp_path):
+    pass
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
   (tmp_path / 'thesis.tex').write_text('precious')
   with pytest.raises(ValueError, match='not empty and holds no run'):
-    workdir.claim(tmp_path, CONFIG, 'abc')
+    workdir.claim(tmp_path, CONFIG, RUN)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 

@@ -6,6 +6,13 @@ needs none of the libraries that reading one does.
 """
 
 CORPORA = {
+  'casme': 'mejax.corpora.casme',
+  'casme2': 'mejax.corpora.casme2',
+  'casme3': 'mejax.corpora.casme3',
+  'fourdme': 'mejax.corpora.fourdme',
+  'mmew': 'mejax.corpora.mmew',
+  'samm': 'mejax.corpora.samm',
+  'smic': 'mejax.corpora.smic',
   'htnet_release': 'mejax.corpora.htnet_release',
   'synthetic': 'mejax.corpora.synthetic',
 }

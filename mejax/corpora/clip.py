@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+from mejax.corpora.action_units import ActionUnit
+
 # Where the apex of a clip came from.
 APEX_SOURCES = ('annotated', 'repaired', 'midpoint', 'spotted', 'rendered')
 
@@ -21,14 +23,17 @@ class Clip:
     corpus: database the clip belongs to, e.g. `casme2`.
     subject: subject as the corpus writes it; unique only within `corpus`.
     name: clip name, unique within (`corpus`, `subject`).
-    emotion: the corpus's own word for the expression.
-    frames: image files in time order; empty for ready-made flow.
+    emotion: the corpus's own word for the expression; several are joined by
+      `+`.
+    frames: image files in time order, onset to offset; empty for ready-made
+      flow, and where only labels were read.
     frame_numbers: the number of each file of `frames`.
     onset: number of the first frame of the movement.
     apex: number of the frame of largest movement.
     offset: number of the last frame of the movement.
     fps: frames per second of the recording.
-    action_units: action units as written in the sheet, e.g. `('4', 'L12')`.
+    facs: action units as written in the sheet, e.g. `4+L12`.
+    action_units: the same, read: a set, sorted.
     apex_source: one of `APEX_SOURCES`, or '' where it is not known.
     flow_file: ready-made flow image, for corpora that ship no frames.
     landmarks: (x, y) in pixels of left eye, right eye, nose, left and right
@@ -36,6 +41,7 @@ class Clip:
     crop_points: the same five points as the released HTNet pipeline cut them.
     truth: npz file with what a rendered clip knows about itself.
     problem: why the clip cannot be used; '' if it can.
+    remarks: what was mended, chosen or is odd though the clip can be used.
   """
 
   corpus: str
@@ -48,13 +54,15 @@ class Clip:
   apex: int | None = None
   offset: int | None = None
   fps: float | None = None
-  action_units: tuple[str, ...] = ()
+  facs: str = ''
+  action_units: tuple[ActionUnit, ...] = ()
   apex_source: str = ''
   flow_file: pathlib.Path | None = None
   landmarks: tuple[tuple[float, float], ...] = ()
   crop_points: tuple[tuple[int, int], ...] = ()
   truth: pathlib.Path | None = None
   problem: str = ''
+  remarks: tuple[str, ...] = ()
 
   @property
   def identity(self) -> str:

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
+from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
@@ -298,7 +299,8 @@ def _read_clip(
     apex=apex,
     offset=offset,
     fps=fps,
-    action_units=tuple(filter(None, row['action_units'].split('+'))),
+    facs=row['action_units'],
+    action_units=action_units.parse(row['action_units']),
     apex_source='rendered',
     landmarks=landmarks,
     truth=truth,

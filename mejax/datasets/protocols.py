@@ -5,14 +5,14 @@ A protocol is a row of `PROTOCOLS`; a user's own is another `Protocol`.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 
-from jaxtyping import Bool
-from jaxtyping import Int
-import numpy as np
+from mejax.datasets import classes
+
+# Clips of a class; several numbers where editions of a label sheet differ.
+Count = int | tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,170 +26,60 @@ class Protocol:
     class_of: (corpus, emotion) to the name of a class, or None where the clip
       does not count.
     expected: clips per corpus and class, where the protocol fixes them.
+    excluded: `corpus/subject/clip` of single clips that do not count though
+      their class does, and why.
+    left_out: what is left out together, `subject` or `corpus`.
   """
 
   name: str
   sentence: str
   classes: tuple[str, ...]
   class_of: Callable[[str, str], str | None]
-  expected: Mapping[str, Mapping[str, int]] = dataclasses.field(
+  expected: Mapping[str, Mapping[str, Count]] = dataclasses.field(
     default_factory=dict
   )
+  excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  left_out: str = 'subject'
 
 
-@dataclasses.dataclass(frozen=True)
-class Selection:
-  """The examples that count.
-
-  Attributes:
-    indices: their rows among the examples.
-    labels: index into the protocol's classes.
-    groups: `corpus/subject`, left out together.
-    parts: for each database a mask, if there is more than one.
-    notes: sentences with the counts and with all that is amiss.
-  """
-
-  indices: Int[np.ndarray, ' m']
-  labels: Int[np.ndarray, ' m']
-  groups: np.ndarray
-  parts: dict[str, Bool[np.ndarray, ' m']]
-  notes: list[str]
-
-
-def apply(protocol: Protocol, examples: Mapping[str, np.ndarray]) -> Selection:
-  """Chooses examples and labels them.
-
-  Args:
-    protocol: what counts.
-    examples: corpus, subject, emotion str[n], as `load` gives them.
-
-  Raises:
-    ValueError: no example counts, or `class_of` gives a class that the protocol
-      does not have.
-  """
-  corpus, emotion = examples['corpus'].tolist(), examples['emotion'].tolist()
-  names = [
-    protocol.class_of(*pair) for pair in zip(corpus, emotion, strict=True)
-  ]
-  _check_names(protocol, names, corpus, emotion)
-  indices = np.flatnonzero([name is not None for name in names])
-  labels = [protocol.classes.index(names[i]) for i in indices]
-  own = examples['corpus'][indices]
-  masks = {name: own == name for name in dict.fromkeys(own.tolist())}
-  selection = Selection(
-    indices=indices,
-    labels=np.array(labels, np.int32),
-    groups=np.strings.add(
-      np.strings.add(own, '/'), examples['subject'][indices]
-    ),
-    parts=masks if len(masks) > 1 else {},
-    notes=[],
-  )
-  counts = {
-    name: np.bincount(
-      selection.labels[mask], minlength=len(protocol.classes)
-    ).tolist()
-    for name, mask in masks.items()
-  }
-  selection.notes.append(_counts_note(protocol, counts, selection.groups))
-  selection.notes.extend(_differences(protocol, counts))
-  left_out = collections.Counter(
-    f'{c} {e}'
-    for c, e, name in zip(corpus, emotion, names, strict=True)
-    if name is None
-  )
-  if left_out:
-    kinds = ', '.join(f'{n} {kind}' for kind, n in left_out.items())
-    selection.notes.append(f'not counted: {kinds}')
-  return selection
-
-
-def _check_names(protocol: Protocol, names, corpus, emotion):
-  strange = {n for n in names if n is not None} - set(protocol.classes)
-  if strange:
-    raise ValueError(
-      f'class_of of protocol {protocol.name!r} gives {sorted(strange)}; its '
-      f'classes are {protocol.classes}'
-    )
-  if all(name is None for name in names):
-    found = sorted({f'{c} {e}' for c, e in zip(corpus, emotion, strict=True)})
-    raise ValueError(
-      f'no example counts in protocol {protocol.name!r}; there are '
-      f'{", ".join(found) or "none"}'
-    )
-
-
-def _counts_note(
-  protocol: Protocol, counts: Mapping[str, list[int]], groups: np.ndarray
-) -> str:
-  totals = {name: sum(numbers) for name, numbers in counts.items()}
-  classes = [sum(column) for column in zip(*counts.values(), strict=True)]
-  return (
-    f'{protocol.name}: {sum(totals.values())} clips = '
-    + ' + '.join(f'{n} {name}' for name, n in totals.items())
-    + f'; {len(np.unique(groups))} subjects; '
-    + ', '.join(
-      f'{n} {k}' for k, n in zip(protocol.classes, classes, strict=True)
-    )
+def _of_one(
+  corpus: str,
+  name: str,
+  title: str,
+  groups: Mapping[str, tuple[str, ...]],
+  expected: Mapping[str, Count],
+) -> Protocol:
+  """A protocol of one database; its classes are groups of its words."""
+  what = f'{len(groups)} classes, one subject left out at a time.'
+  return Protocol(
+    name=name,
+    sentence=f'{title}: {what}',
+    classes=tuple(groups),
+    class_of=classes.of_corpus(corpus, groups),
+    expected={corpus: expected},
   )
 
 
-def _differences(
-  protocol: Protocol, counts: Mapping[str, list[int]]
-) -> list[str]:
-  """What is short of the protocol's own counts, or beyond them."""
-  notes = []
-  for corpus, expected in protocol.expected.items():
-    if corpus not in counts:
-      notes.append(f'{corpus} is absent: {sum(expected.values())} clips short')
-      continue
-    notes += [
-      f'{corpus} {name}: {number} clips, expected {expected[name]}'
-      for name, number in zip(protocol.classes, counts[corpus], strict=True)
-      if number != expected[name]
-    ]
-  if protocol.expected:
-    notes += [
-      f'{corpus} is not expected: {sum(numbers)} clips'
-      for corpus, numbers in counts.items()
-      if corpus not in protocol.expected
-    ]
-  return notes
+def _alone(*words: str) -> dict[str, tuple[str, ...]]:
+  """Each word is a class of its own."""
+  return {word: (word,) for word in words}
 
 
-# Emotions as the sheets write them, in lower case. CASME II's others, sadness
-# and fear and SAMM's other do not count; SAMM's sadness and fear do.
-_MEGC2019 = {
-  'smic': {'negative': 'negative', 'positive': 'positive'},
-  'casme2': {
-    'disgust': 'negative',
-    'repression': 'negative',
-    'happiness': 'positive',
-  },
-  'samm': {
-    'anger': 'negative',
-    'contempt': 'negative',
-    'disgust': 'negative',
-    'fear': 'negative',
-    'sadness': 'negative',
-    'happiness': 'positive',
-  },
+_CASME3 = {
+  'negative': ('disgust', 'fear', 'anger', 'sad'),
+  'positive': ('happy',),
+  'surprise': ('surprise',),
 }
-_THREE_CLASSES = ('negative', 'positive', 'surprise')
-
-
-def _megc2019_class(corpus: str, emotion: str) -> str | None:
-  if corpus not in _MEGC2019:
-    return None
-  # The HTNet release has the three classes in place of the emotions.
-  ready = {name: name for name in _THREE_CLASSES}
-  return (ready | _MEGC2019[corpus]).get(emotion.lower())
-
-
-def _three_classes(corpus: str, emotion: str) -> str | None:
-  del corpus
-  return emotion if emotion in _THREE_CLASSES else None
-
+_CASME3_COUNTS = {'negative': 457, 'positive': 55, 'surprise': 187}
+_EXTRA = 'surprise in the sheet of 2019 only'
+# What the composite left out of CASME II, clip by clip.
+_EXCLUDED = {
+  'casme2/sub04/EP12_01f': 'the sheet gives no apex',
+  'casme2/sub05/EP09_05f': 'its apex is its onset',
+  'casme2/sub24/EP07_01': _EXTRA,
+  'casme2/sub24/EP07_04f': _EXTRA,
+  'casme2/sub24/EP10_03': _EXTRA,
+}
 
 PROTOCOLS = {
   p.name: p
@@ -200,12 +90,96 @@ PROTOCOLS = {
         'MEGC 2019 composite: 442 clips of SMIC-HS, CASME II and SAMM, three '
         'classes, one of 68 subjects left out at a time.'
       ),
-      classes=_THREE_CLASSES,
-      class_of=_megc2019_class,
+      classes=classes.THREE,
+      class_of=classes.megc2019,
       expected={
         'smic': {'negative': 70, 'positive': 51, 'surprise': 43},
         'casme2': {'negative': 88, 'positive': 32, 'surprise': 25},
         'samm': {'negative': 92, 'positive': 26, 'surprise': 15},
+      },
+      excluded=_EXCLUDED,
+    ),
+    Protocol(
+      name='cross-corpus',
+      sentence=(
+        'The three classes of MEGC 2019 over several databases, one database '
+        'left out at a time.'
+      ),
+      classes=classes.THREE,
+      class_of=classes.cross_corpus,
+      excluded=_EXCLUDED,
+      left_out='corpus',
+    ),
+    _of_one(
+      'casme2',
+      'casme2-5',
+      'CASME II',
+      _alone('disgust', 'happiness', 'repression', 'surprise', 'others'),
+      # Of the sheet of 2014 or that of 2019.
+      {
+        'disgust': 63,
+        'happiness': 32,
+        'repression': 27,
+        'surprise': (25, 28),
+        'others': 99,
+      },
+    ),
+    _of_one(
+      'casme2',
+      'mmnet-3',
+      'CASME II with the sheet of 2019',
+      {
+        'happiness': ('happiness',),
+        'surprise': ('surprise',),
+        'negative': ('disgust', 'repression', 'sadness', 'fear'),
+      },
+      {'happiness': 32, 'surprise': 28, 'negative': 96},
+    ),
+    _of_one(
+      'samm',
+      'samm-5',
+      'SAMM',
+      _alone('anger', 'other', 'happiness', 'surprise', 'contempt'),
+      {
+        'anger': 57,
+        'other': 26,
+        'happiness': 26,
+        'surprise': 15,
+        'contempt': 12,
+      },
+    ),
+    _of_one(
+      'mmew',
+      'mmew-4',
+      'MMEW',
+      {
+        **_alone('happiness', 'surprise', 'disgust'),
+        # The authors' description calls others repression.
+        'others': ('others', 'repression'),
+      },
+      {'happiness': 36, 'surprise': 89, 'disgust': 72, 'others': 66},
+    ),
+    _of_one('casme3', 'casme3-3', 'CAS(ME)^3 A', _CASME3, _CASME3_COUNTS),
+    _of_one(
+      'casme3',
+      'casme3-4',
+      'CAS(ME)^3 A',
+      _CASME3 | _alone('others'),
+      _CASME3_COUNTS | {'others': 161},
+    ),
+    _of_one(
+      'casme3',
+      'casme3-7',
+      'CAS(ME)^3 A',
+      _alone('disgust', 'surprise', 'others', 'fear', 'anger', 'sad', 'happy'),
+      {
+        'disgust': 250,
+        'surprise': 187,
+        'others': 161,
+        'fear': 86,
+        'anger': 64,
+        'sad': 57,
+        'happy': 55,
       },
     ),
     Protocol(
@@ -213,8 +187,8 @@ PROTOCOLS = {
       sentence=(
         'Synthetic faces, three classes, one subject left out at a time.'
       ),
-      classes=_THREE_CLASSES,
-      class_of=_three_classes,
+      classes=classes.THREE,
+      class_of=classes.three,
     ),
   )
 }

@@ -46,8 +46,11 @@ def make_recipe(
   corpus: str, *, landmarks: str | pathlib.Path | None, size: int | None
 ) -> Recipe:
   """The recipe of a corpus; arguments and errors as in `prepare`."""
-  if corpus not in CORPORA:
-    raise ValueError(f'unknown corpus {corpus!r}; known: {", ".join(CORPORA)}')
+  if corpus not in ('htnet_release', 'synthetic'):
+    what = 'not prepared yet' if corpus in CORPORA else 'unknown'
+    raise ValueError(
+      f'corpus {corpus!r} is {what}; known: htnet_release, synthetic'
+    )
   reader = importlib.import_module(CORPORA[corpus])
   if corpus == 'htnet_release':
     if size is not None:

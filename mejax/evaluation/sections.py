@@ -83,7 +83,7 @@ def _headline(run):
     + page.figure(
       figures.dot_plot(rows, label='UF1 of this run and of the floors'),
       'Shaded: 95 % interval from resampling subjects; ticks: seeds. Squares: '
-      'floors, simple classifiers on the very same folds.',
+      'floors, simple classifiers on the same inputs and folds.',
     )
     + page.figure(
       figures.class_bar(counts, numbers['class_names']), 'Clips of each class.'

@@ -243,22 +243,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def make(preset: str = 'released', **overrides: Any) -> HTNet:
-  """HTNet of a preset; `attention_fn` may be a name of the table.
+  """HTNet of a preset, single fields replaced.
 
   Raises:
-    ValueError: unknown preset or attention function.
+    ValueError: unknown preset.
     TypeError: unknown field.
   """
   if preset not in PRESETS:
     raise ValueError(f'no HTNet preset {preset!r}; there are {list(PRESETS)}')
   fields = PRESETS[preset] | overrides
-  if isinstance(name := fields.get('attention_fn'), str):
-    if name not in attention.ATTENTION:
-      raise ValueError(
-        f'no attention function {name!r};'
-        f' there are {list(attention.ATTENTION)}, or pass a function'
-      )
-    fields['attention_fn'] = attention.ATTENTION[name]
   if 'depths' in fields:
     fields['depths'] = tuple(fields['depths'])
   return HTNet(**fields)

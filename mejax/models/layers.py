@@ -282,8 +282,10 @@ def moments(
   rows = x.reshape(x.shape[0], -1, x.shape[-1])
   weight = row_weights(mask, x.shape[0])
   count = weight.sum() * rows.shape[1]
-  mean = weight @ rows.sum(1) / count
-  square = weight @ jnp.square(rows).sum(1) / count
+  # Statistics are not for the short numbers of an accelerator's matrix units.
+  dot = functools.partial(jnp.dot, precision=jax.lax.Precision.HIGHEST)
+  mean = dot(weight, rows.sum(1)) / count
+  square = dot(weight, jnp.square(rows).sum(1)) / count
   return mean, jnp.maximum(square - jnp.square(mean), 0), count
 
 

@@ -187,7 +187,11 @@ def moments(
   """Mean, biased variance and count of the samples that `mask` marks."""
   weight = layers.row_weights(mask, sums.shape[1])
   count = weight.sum() * INSIDE.size
-  mean, square = sums @ weight / count, squares @ weight / count
+  # Statistics are not for the short numbers of an accelerator's matrix units.
+  mean, square = (
+    jnp.dot(x, weight, precision=lax.Precision.HIGHEST) / count
+    for x in (sums, squares)
+  )
   return mean, jnp.maximum(square - jnp.square(mean), 0), count
 
 

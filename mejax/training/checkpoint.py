@@ -2,46 +2,74 @@
 
 The only module that knows Orbax. A checkpoint is written beside the last one
 and takes its place only when it is whole, so a kill at any moment leaves one
-that can be restored.
+that can be restored. States travel through the host's memory: no second copy
+of them ever lies on the devices.
+
+    checkpoints/round_0/      the latest state of a round that is not finished
+    checkpoints/round_0.npz   logits and losses of a finished one
+    checkpoints/round_0_model parameters of its trials, where they are kept
 """
 
 from __future__ import annotations
 
+import os
 import pathlib
+import shutil
+from typing import Any
 
 import jax
 from jaxtyping import PyTree
+import numpy as np
 import orbax.checkpoint as ocp
 
 
-class Checkpoints:
-  """The latest state of one round of trials, in one folder."""
+class Round:
+  """What is on disk of one round of trials."""
 
-  def __init__(self, folder: pathlib.Path):
-    self._manager = ocp.CheckpointManager(
-      folder.absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=1)
+  def __init__(self, workdir: pathlib.Path, number: int):
+    folder = workdir.absolute() / 'checkpoints'
+    folder.mkdir(parents=True, exist_ok=True)
+    self._running = folder / f'round_{number}'
+    self._model = folder / f'round_{number}_model'
+    self._result = folder / f'round_{number}.npz'
+    self._manager: ocp.CheckpointManager | None = None
+
+  def result(self) -> dict[str, np.ndarray] | None:
+    """Arrays of a finished round; None if it is not finished."""
+    if not self._result.exists():
+      return None
+    shutil.rmtree(self._running, ignore_errors=True)
+    with np.load(self._result) as file:
+      return dict(file)
+
+  def open(self) -> int:
+    """Steps done at the latest whole checkpoint; 0 if there is none."""
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=1, cleanup_tmp_directories=True
     )
-
-  @property
-  def latest(self) -> int | None:
-    """The step of the latest whole checkpoint; None if there is none."""
-    return self._manager.latest_step()
-
-  def save(self, step: int, tree: PyTree) -> None:
-    """Starts to save; the arrays of `tree` must not be donated afterwards."""
-    self._manager.save(step, args=ocp.args.StandardSave(tree))
+    self._manager = ocp.CheckpointManager(self._running, options=options)
+    return self._manager.latest_step() or 0
 
   def restore(self, step: int, like: PyTree) -> PyTree:
-    """The tree saved at `step`.
+    """The tree saved at `step`, as NumPy arrays of the shapes of `like`."""
+    empty = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
+    return self._manager.restore(step, args=ocp.args.StandardRestore(empty))
 
-    Args:
-      step: a step that was saved.
-      like: a tree of arrays or shapes; its shardings say where to put it.
-    """
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+  def save(self, step: int, tree: PyTree) -> None:
+    """Starts to save NumPy arrays, which must not change afterwards."""
+    self._manager.save(step, args=ocp.args.StandardSave(tree))
 
-  def close(self) -> None:
-    """Waits until everything is on disk."""
+  def finish(
+    self, arrays: dict[str, np.ndarray], model: dict[str, Any] | None
+  ) -> None:
+    """Keeps the result, and the model if one is given; drops the rest."""
     self._manager.wait_until_finished()
     self._manager.close()
+    if model is not None:
+      with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(self._model, model, force=True)
+    temporary = self._result.with_suffix('.tmp')
+    with temporary.open('wb') as file:
+      np.savez(file, **arrays)
+    os.replace(temporary, self._result)
+    shutil.rmtree(self._running, ignore_errors=True)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import json
 import math
-import os
 import pathlib
 import time
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Float
+from jaxtyping import Int
 import numpy as np
-import tensorboardX
 import tqdm
 
 from mejax.training import checkpoint
+from mejax.training import log as log_lib
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
@@ -35,44 +33,7 @@ class Outcome(NamedTuple):
 
   logits: Float[np.ndarray, 't e h k']
   train_loss: Float[np.ndarray, 't e']
-  epochs: np.ndarray
-
-
-class Log:
-  """`log.jsonl` and TensorBoard files; lines that a resume redoes are cut."""
-
-  def __init__(self, workdir: pathlib.Path, round_number: int, windows: int):
-    self._path = workdir / 'log.jsonl'
-    kept = []
-    for line in (
-      self._path.read_text().splitlines() if (self._path.exists()) else []
-    ):
-      try:
-        entry = json.loads(line)
-      except json.JSONDecodeError:
-        continue  # The line a kill cut short.
-      if (entry['round'], entry['window']) < (round_number, windows):
-        kept.append(line)
-    temporary = self._path.with_suffix('.tmp')
-    temporary.write_text(''.join(line + '\n' for line in kept))
-    os.replace(temporary, self._path)
-    self._file = self._path.open('a')
-    self._round = round_number
-    self._board = tensorboardX.SummaryWriter(
-      str(workdir / 'tensorboard' / f'round_{round_number}'),
-      purge_step=windows,
-    )
-
-  def write(self, window: int, epoch: int, scalars: dict[str, float]) -> None:
-    entry = {'round': self._round, 'window': window, 'epoch': epoch, **scalars}
-    self._file.write(json.dumps(entry) + '\n')
-    self._file.flush()
-    for name, value in scalars.items():
-      self._board.add_scalar(name, value, epoch)
-
-  def close(self) -> None:
-    self._file.close()
-    self._board.close()
+  epochs: Int[np.ndarray, ' e']
 
 
 def run(
@@ -86,6 +47,7 @@ def run(
   eval_every: int,
   checkpoint_every_s: float = 30.0,
   call_seconds: float = 8.0,
+  keep_models: bool = True,
   progress: bool = True,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
@@ -104,11 +66,12 @@ def run(
     checkpoint_every_s: seconds between checkpoints.
     call_seconds: how long a compiled call should last: short enough for
       progress, logs and checkpoints to come often, long enough to cost nothing.
+    keep_models: keep the parameters of finished trials.
     progress: show a progress bar.
 
   Raises:
-    ValueError: `eval_every` does not divide the number of epochs.
-    FloatingPointError: a training loss is not finite; names the trials.
+    ValueError: `eval_every` does not divide the number of epochs, or not one
+      trial of a round has a finite loss.
   """
   if trainer.num_epochs % eval_every:
     raise ValueError(
@@ -127,45 +90,50 @@ def run(
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
   data = program.put_data(data)
-  bar = tqdm.tqdm(
+  results = []
+  with tqdm.tqdm(
     total=num_rounds * trainer.num_epochs,
     unit='epoch',
     desc=f'training {num_trials} trials',
     disable=not progress,
-    smoothing=0.05,
+  ) as bar:
+    for number in range(num_rounds):
+      saved = checkpoint.Round(workdir, number)
+      result = saved.result()
+      if result is None:
+        members = jax.tree.map(
+          lambda x, start=number * size: x[start : start + size], trials
+        )
+        result = _run_round(
+          program,
+          members,
+          data,
+          saved,
+          number=number,
+          workdir=workdir,
+          num_windows=num_windows,
+          max_windows=max_windows,
+          eval_every=eval_every,
+          checkpoint_every_s=checkpoint_every_s,
+          call_seconds=call_seconds,
+          keep_models=keep_models,
+          bar=bar,
+        )
+      else:
+        _skip(bar, trainer.num_epochs)
+      results.append(result)
+  return Outcome(
+    logits=np.concatenate([result['logits'] for result in results]),
+    train_loss=np.concatenate([result['losses'] for result in results]),
+    epochs=np.arange(1, num_windows + 1, dtype=np.int32) * eval_every,
   )
-  rounds = []
-  for number in range(num_rounds):
-    members = jax.tree.map(
-      lambda x, start=number * size: x[start : start + size], trials
-    )
-    rounds.append(
-      _run_round(
-        program,
-        members,
-        data,
-        number=number,
-        workdir=workdir,
-        num_windows=num_windows,
-        max_windows=max_windows,
-        eval_every=eval_every,
-        checkpoint_every_s=checkpoint_every_s,
-        call_seconds=call_seconds,
-        bar=bar,
-      )
-    )
-  bar.close()
-  logits, losses = (
-    np.concatenate(parts) for parts in zip(*rounds, strict=True)
-  )
-  epochs = np.arange(1, num_windows + 1, dtype=np.int32) * eval_every
-  return Outcome(logits, losses, epochs)
 
 
 def _run_round(
   program,
   trials,
   data,
+  saved,
   *,
   number,
   workdir,
@@ -174,89 +142,110 @@ def _run_round(
   eval_every,
   checkpoint_every_s,
   call_seconds,
+  keep_models,
   bar,
 ):
-  """Trains the trials that fit on the devices together."""
+  """Trains the trials that are on the devices together."""
   size, held_out = trials.held_out.shape
   spread = program.put_trials(trials)
-  states = program.init(spread, data)
-  classes = _num_classes(program, states, spread, data)
+  shapes = jax.eval_shape(program.init, spread, data)
+  _, outputs, _ = jax.eval_shape(program.run_chunk, shapes, spread, data, 0, 1)
   # Fixed shapes, so that a checkpoint looks the same from first to last.
-  logits = np.zeros((size, num_windows, held_out, classes), np.float32)
-  losses = np.zeros((size, num_windows), np.float32)
-  saved = checkpoint.Checkpoints(workdir / 'checkpoints' / f'round_{number}')
-
-  def snapshot():
-    kept = jax.tree.map(lambda x: jnp.copy(x[:size]), states)
-    return {'states': kept, 'logits': logits, 'losses': losses}
-
-  window = saved.latest or 0
+  result = {
+    'logits': np.zeros(
+      (size, num_windows, held_out, outputs.shape[-1]), np.float32
+    ),
+    'losses': np.zeros((size, num_windows), np.float32),
+  }
+  own = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), shapes
+  )
+  window = saved.open()
   if window:
-    restored = saved.restore(window, snapshot())
-    logits = np.array(restored['logits'])
-    losses = np.array(restored['losses'])
-    states = program.put_trials(restored['states'])
-  bar.update(window * eval_every)
-  log = Log(workdir, number, window)
+    restored = saved.restore(window, {'states': own, **result})
+    states = program.put_trials(restored.pop('states'))
+    result = {name: np.array(array) for name, array in restored.items()}
+    _skip(bar, window * eval_every)
+  else:
+    states = program.init(spread, data)
+
+  def on_host(tree):
+    return jax.tree.map(lambda x: np.array(x)[:size], tree)
+
+  log = log_lib.Log(
+    workdir, number=number, window=window, eval_every=eval_every
+  )
   count, last_save = 1, time.monotonic()
   while window < num_windows:
     count = min(count, num_windows - window)
     start = time.monotonic()
-    states, new_logits, new_losses = program.run_chunk(
+    states, logits, losses = program.run_chunk(
       states, spread, data, window, count
     )
     done = slice(window, window + count)
-    logits[:, done] = np.asarray(new_logits)[:size, :count]
-    losses[:, done] = np.asarray(new_losses)[:size, :count]
+    result['logits'][:, done] = np.asarray(logits)[:size, :count]
+    result['losses'][:, done] = np.asarray(losses)[:size, :count]
     seconds = time.monotonic() - start
-    _check_finite(losses[:, done], window, eval_every)
+    _check_finite(result['losses'], window, count, eval_every)
     for i in range(window, window + count):
-      scalars = _scalars(trials, data, logits[:, i], losses[:, i])
-      log.write(i, (i + 1) * eval_every, scalars)
+      log.write(i, _scalars(trials, data, result, i))
     window += count
     bar.update(count * eval_every)
-    bar.set_postfix(train_loss=f'{losses[:, window - 1].mean():.3f}')
-    if (
-      window == num_windows or time.monotonic() - last_save > checkpoint_every_s
+    bar.set_postfix(train_loss=f'{np.nanmean(losses[:size, count - 1]):.3f}')
+    if window < num_windows and (
+      time.monotonic() - last_save > checkpoint_every_s
     ):
-      saved.save(window, snapshot())
+      copies = {name: array.copy() for name, array in result.items()}
+      saved.save(window, {'states': on_host(states), **copies})
       last_save = time.monotonic()
-    # The first call of all is slow because it compiles: one more window, then
-    # as many as the measured time allows.
+    # The first call is slow because it compiles: one more window, then as many
+    # as the measured time allows.
     fits = call_seconds / max(seconds / count, 1e-6)
     count = int(np.clip(fits, 1, max_windows))
-  saved.close()
+  model = {'params': states.params, 'collections': states.collections}
+  saved.finish(result, on_host(model) if keep_models else None)
   log.close()
-  return logits, losses
+  return result
 
 
-def _num_classes(program, states, trials, data) -> int:
-  _, logits, _ = jax.eval_shape(program.run_chunk, states, trials, data, 0, 1)
-  return logits.shape[-1]
+def _skip(bar: tqdm.tqdm, epochs: int) -> None:
+  """Shows epochs of an earlier call without counting them in the pace."""
+  if not bar.disable:
+    bar.initial += epochs
+    bar.n += epochs
+    bar.refresh()
 
 
-def _check_finite(losses: np.ndarray, window: int, eval_every: int) -> None:
-  bad = np.argwhere(~np.isfinite(losses))
-  if len(bad):
-    epoch = (window + bad[:, 1].min() + 1) * eval_every
-    raise FloatingPointError(
-      f'The training loss of trials {sorted(set(bad[:, 0].tolist()))[:10]} is'
-      f' not finite at epoch {epoch}. Lower the learning rate, or look for'
-      ' examples that are not finite.'
+def _check_finite(
+  losses: Float[np.ndarray, 't e'], window: int, count: int, eval_every: int
+) -> None:
+  """Says when trials diverge; stops when there is nothing left to train."""
+  diverged = ~np.isfinite(losses[:, window : window + count]).all(1)
+  epoch = (window + count) * eval_every
+  if diverged.all():
+    raise ValueError(
+      f'The training loss of every trial is not finite by epoch {epoch}. Lower'
+      ' the learning rate, or look for examples that are not finite.'
+    )
+  before = ~np.isfinite(losses[:, :window]).all(1)
+  if (diverged & ~before).any():
+    tqdm.tqdm.write(
+      f'By epoch {epoch} the training loss of {diverged.sum()} of'
+      f' {len(diverged)} trials is not finite; the others go on.'
     )
 
 
 def _scalars(
   trials: trial_lib.Trial,
   data: trial_lib.Data,
-  logits: Float[np.ndarray, 't h k'],
-  losses: Float[np.ndarray, ' t'],
+  result: dict[str, np.ndarray],
+  window: int,
 ) -> dict[str, float]:
   """What the logs show of one evaluation. Never used to select anything."""
   index = np.asarray(trials.held_out)
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
-  right = (logits.argmax(-1) == truth)[index >= 0]
+  right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]
   return {
-    'train_loss': float(losses.mean()),
+    'train_loss': float(np.nanmean(result['losses'][:, window])),
     'held_out_accuracy': float(right.mean()),
   }

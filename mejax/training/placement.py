@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import math
 import os
+import sys
 import time
 
 import jax
@@ -34,6 +35,9 @@ from mejax.training import trial as trial_lib
 MODES = ('vmap', 'map')
 # Share of the free memory that trials may fill: the rest is for the runtime.
 _MEMORY_SHARE = 0.9
+# Under `map` trials of a round run in turn, so that a large round gains nothing
+# but makes calls long; 16 a device keep the progress bar moving.
+_MAP_ROUND = 16
 # A convolution over larger inputs fills a device with one trial.
 _VMAP_MAX_PIXELS = 64 * 64
 
@@ -69,8 +73,16 @@ def use_every_core() -> None:
   Trials do not talk to each other, so that cores that work on different trials
   waste nothing on splitting up small matrices. Does nothing on accelerators.
   """
+  flags = os.environ.get('XLA_FLAGS', '')
+  if (
+    'JAX_NUM_CPU_DEVICES' in os.environ
+    or 'xla_force_host_platform_device_count' in flags
+  ):
+    return  # The user's own word on devices counts.
+  linux = sys.platform == 'linux'
+  cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count()
   with contextlib.suppress(RuntimeError):  # JAX has started: too late.
-    jax.config.update('jax_num_cpu_devices', os.cpu_count())
+    jax.config.update('jax_num_cpu_devices', cores)
 
 
 def default_mode(inputs: Float[Array, 'n ...']) -> str:
@@ -145,9 +157,12 @@ def choose(
   first = jax.tree.map(lambda x: x[0], trials)
   budget = _MEMORY_SHARE * min(map(available_bytes, devices))
   each = math.ceil(num_trials / len(devices))
-  # Compiling twice to measure is worth it only where memory may be short: a
-  # step rarely holds more than ten times the state of a trial.
-  if 10 * each * state_bytes(trainer, first, data) > budget:
+  if mode == 'map':
+    each = math.ceil(each / math.ceil(each / _MAP_ROUND))
+  # Under `map` trials share their activations: where a few hundred times the
+  # states is no matter, compiling twice to measure is not worth it.
+  states = each * state_bytes(trainer, first, data)
+  if mode == 'vmap' or 100 * states > budget:
     cost = measure_bytes(trainer, trials, data, mode=mode)
     fits = int(budget // cost)
     if fits < 1:

@@ -168,7 +168,9 @@ class Trainer:
   def init(self, trial: Trial, data: Data) -> TrialState:
     """The state before the first step."""
     key = jax.random.fold_in(trial.key, 0)
-    variables = dict(self.model.init(key, data.inputs[:1], train=False))
+    # A model that looks at what it is initialised with must not see anybody.
+    blank = jnp.zeros_like(data.inputs[:1])
+    variables = dict(self.model.init(key, blank, train=False))
     params = variables.pop('params')
     if 'batch_stats' in variables and not self.takes_mask:
       raise ValueError(
@@ -278,10 +280,10 @@ def epoch_batch_sizes(
 ) -> tuple[int, ...]:
   """Sizes of the steps of an epoch, enough for the fold with most examples.
 
-  Each is `batch_size`, except that the last of two is no larger than it must
-  be: among few steps its padding would cost most.
+  Each is `batch_size`, except that the last of one or two is no larger than it
+  must be: among few steps its padding would cost most.
   """
   most = int((train > 0).sum(1).max())
   steps = -(-most // batch_size)
-  last = most - batch_size if steps == 2 else batch_size
+  last = most - (steps - 1) * batch_size if steps <= 2 else batch_size
   return (batch_size,) * (steps - 1) + (last,)

@@ -8,6 +8,9 @@ import pathlib
 import pytest
 
 from mejax import configuration
+from mejax import experiment
+from mejax.datasets import prepare
+from tests.corpora import htnet_tree
 
 CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 NAMES = sorted(path.stem for path in CONFIGS.glob('*.py'))
@@ -85,3 +88,16 @@ def test_the_published_settings_are_the_published_ones():
     assert (config.optimizer, config.schedule) == ('adam', 'constant')
     assert (config.batch_size, config.num_epochs) == (256, 800)
     assert config.setting.weight_decay == config.setting.label_smoothing == 0
+
+
+@pytest.mark.parametrize('name', ['htnet_regions', 'htnet_released', 'ststnet'])
+def test_smoke_runs_on_a_tree_in_the_layout_of_the_release(name, tmp_path):
+  htnet_tree.write_tree(tmp_path / 'clone')
+  prepare.prepare(
+    'htnet_release', source=tmp_path / 'clone', data_dir=tmp_path / 'data'
+  )
+  config = configuration.load_config(f'{name}:smoke')
+  metrics = experiment.train(
+    config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
+  )
+  assert metrics['selection']['last']['full']['n'] == len(htnet_tree.ROWS)

@@ -112,8 +112,8 @@ def test_swapping_attention_keeps_the_parameter_tree_and_changes_the_logits():
   variables = init(model, x)
   wide = functools.partial(attention.windowed, radius=6)
   logits = {'softmax': apply(model, variables, x)}
-  for name in ('linear', 'windowed', wide):
-    swapped = htnet.make('tiny', attention_fn=name)
+  for name, function in (attention.ATTENTION | {wide: wide}).items():
+    swapped = htnet.make('tiny', attention_fn=function)
     own = jax.eval_shape(lambda model=swapped: init(model, x))
     assert jax.tree.structure(own) == jax.tree.structure(variables)
     logits[name] = apply(swapped, variables, x)

@@ -72,8 +72,6 @@ def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
     )
 
 
-def test_unknown_preset_or_attention_is_an_error_that_lists_the_known():
+def test_unknown_preset_is_an_error_that_lists_the_known():
   with pytest.raises(ValueError, match='released.*regions.*tiny'):
     htnet.make('nothing')
-  with pytest.raises(ValueError, match='softmax.*linear.*windowed'):
-    htnet.make('tiny', attention_fn='nothing')

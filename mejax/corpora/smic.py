@@ -1,0 +1,215 @@
+"""SMIC: 16 people at 100 frames a second (HS), 8 at 25 (VIS, NIR).
+
+The first release has a folder for each movement, and needs no sheet; in the
+extended one (E) the folders are longer and a sheet says where movements lie:
+
+    SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp
+    SMIC_all_cropped/HS/s1/micro/negative/s1_ne_01/reg_image559740.bmp
+    SMIC-E_raw image/HS_long/SMIC-HS-E/s20/s20_ne_01/image17581039.jpg
+    SMIC-HS-E_annotation.xlsx                     sheets HS and VIS
+
+A row of the sheet holds up to three movements; the second and third of s1_ne_01
+become s01_ne_01_2 and s01_ne_01_3, unless they have rows of their own. Sources
+pad the numbers of subjects differently; here they have two digits. No apex was
+ever annotated, so that every clip has its middle frame. There are no action
+units. VIS and NIR show the clips of HS's last subjects again: they are corpora
+of their own, `smic_vis` and `smic_nir`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+import re
+
+from mejax.corpora import annotated
+from mejax.corpora import frames
+from mejax.corpora import sheets
+from mejax.corpora import source
+from mejax.corpora.clip import Clip
+
+CORPORA = {'HS': 'smic', 'VIS': 'smic_vis', 'NIR': 'smic_nir'}
+FPS = {'HS': 100.0, 'VIS': 25.0, 'NIR': 25.0}
+EMOTIONS = {
+  'ne': 'negative',
+  'po': 'positive',
+  'sur': 'surprise',
+  'su': 'surprise',
+}
+
+_Label = tuple[annotated.Annotation, Hashable]
+
+_NAME = re.compile(r's0*(\d+)_(ne|po|sur|su)_0*(\d+)', re.I)
+_CAMERA = re.compile(r'(?<![a-z])(hs|vis|nir)(?![a-z])', re.I)
+
+
+def _camera(words: str) -> str:
+  """The camera that a path or title names last; HS if it names none."""
+  return (_CAMERA.findall(words) or ['HS'])[-1].upper()
+
+
+def _key(name: str) -> tuple[int, str, int] | None:
+  match = _NAME.fullmatch(name.strip())
+  if match is None:
+    return None
+  return int(match[1]), EMOTIONS[match[2].lower()], int(match[3])
+
+
+def _layout(camera: str) -> source.Layout:
+  """What the clips of one camera look like."""
+
+  def place_of(parts: tuple[str, ...]) -> frames.Place | None:
+    key = _key(parts[-1])
+    if key is None or len(parts) < 2 or _camera('/'.join(parts)) != camera:
+      return None
+    if parts[-3:-2] == ('micro',):
+      return frames.Place(key=key, depth=4, kind=frames.kind_of(parts))
+    return frames.Place(key=key, depth=2, kind='long')
+
+  return source.Layout(
+    title=f'SMIC-{camera}',
+    fields={
+      'name': ('Filename',),
+      'onset': ('OnsetF',),
+      'offset': ('OffsetF',),
+      'onset2': ('Onset2F',),
+      'offset2': ('Offset2F',),
+      'onset3': ('Onset3F',),
+      'offset3': ('Offset3F',),
+      'emotion': ('Emotion',),
+    },
+    place_of=place_of,
+    example=(
+      f'SMIC_all_raw/{camera}/s1/micro/negative/s1_ne_01/image559740.bmp, or '
+      f'SMIC-{camera}-E/s20/s20_ne_01/image17581039.jpg and '
+      f'SMIC-{camera}-E_annotation.xlsx'
+    ),
+    optional=('onset2', 'offset2', 'onset3', 'offset3'),
+    sheet_name='smic',
+    # A sheet's title says more than its file's name.
+    accepts=lambda path, title: _camera(f'{path.stem}/{title}') == camera,
+    kinds=('raw', 'cropped', 'long'),
+  )
+
+
+def read(
+  root: str | pathlib.Path,
+  *,
+  camera: str = 'HS',
+  images: str = '',
+  sheet: str = '',
+  with_frames: bool = True,
+) -> Iterator[Clip]:
+  """Reads the clips of one camera.
+
+  Args:
+    root: folder below which the frames lie, and the sheet of the E release.
+    camera: `HS`, `VIS` or `NIR`.
+    images: `raw`, `cropped` or `long` (E); the first that is there if not
+      given.
+    sheet: part of the label sheet's file name, to choose among several.
+    with_frames: without, the clips have labels only, from the sheet.
+
+  Returns:
+    The clips in the order of subject and name, or of the sheet.
+
+  Raises:
+    FileNotFoundError: the root or the frames are not there, or the sheet of
+      the E release.
+    ValueError: `camera` or `images` is unknown, or the sheet cannot be read.
+  """
+  if camera not in CORPORA:
+    raise ValueError(f'camera is {camera!r}; SMIC has {", ".join(CORPORA)}')
+  found = source.locate(
+    root,
+    _layout(camera),
+    images=images,
+    sheet=sheet,
+    with_frames=with_frames,
+    needs_sheet=lambda tree: (
+      not with_frames or (tree is not None and tree.kind == 'long')
+    ),
+  )
+  if found.table is None:
+    labels = _from_folders(found.tree, camera)
+  else:
+    labels = _from_sheet(found.table, camera)
+  return source.Reading(found, source.make_clips(found, labels))
+
+
+def _from_folders(tree: frames.Tree, camera: str) -> Iterator[_Label]:
+  """Each folder holds one movement, from its first frame to its last."""
+  for key in sorted(tree.clips):
+    try:
+      numbers = list(frames.list_frames(tree.clips[key]))
+    except (OSError, ValueError):
+      numbers = []  # Making the clip meets the same fault, and tells it.
+    onset, offset = (numbers[0], numbers[-1]) if numbers else (0, 0)
+    folder = tree.clips[key].parent.name.lower()
+    annotation = _annotation(key, camera, str(onset), str(offset))
+    if folder in EMOTIONS.values() and folder != key[1]:
+      remark = f'its name says {key[1]}, but it lies in the folder {folder}'
+      annotation = dataclasses.replace(annotation, remarks=(remark,))
+    yield annotation, key
+
+
+def _from_sheet(table: sheets.Table, camera: str) -> Iterator[_Label]:
+  """The movements of each row."""
+  rows = [(_key(row['name']), row) for row in table.rows]
+  firsts = {(key and key[0], row['onset'].lstrip('0')) for key, row in rows}
+  for key, row in rows:
+    if key is None:
+      yield _unreadable(row, camera), None
+      continue
+    annotation = _annotation(key, camera, row['onset'], row['offset'])
+    if row['emotion'].lower() != key[1]:
+      remark = f'its name says {key[1]}, but the sheet {row["emotion"]}'
+      annotation = dataclasses.replace(annotation, remarks=(remark,))
+    yield annotation, key
+    for number in ('2', '3'):
+      onset, offset = row[f'onset{number}'], row[f'offset{number}']
+      plain = onset.lstrip('0')
+      if not plain.isdigit() or (key[0], plain) in firsts:
+        continue
+      further = _annotation(key, camera, onset, offset)
+      yield (
+        dataclasses.replace(
+          further,
+          name=f'{further.name}_{number}',
+          remarks=(f'movement {number} of the row of {further.name}',),
+        ),
+        key,
+      )
+
+
+def _annotation(
+  key: tuple[int, str, int], camera: str, onset: str, offset: str
+) -> annotated.Annotation:
+  subject, emotion, number = key
+  code = next(code for code, word in EMOTIONS.items() if word == emotion)
+  return annotated.Annotation(
+    corpus=CORPORA[camera],
+    subject=f's{subject:02d}',
+    name=f's{subject:02d}_{code}_{number:02d}',
+    emotion=emotion,
+    fps=FPS[camera],
+    onset=onset,
+    apex='',
+    offset=offset,
+  )
+
+
+def _unreadable(row: dict[str, str], camera: str) -> annotated.Annotation:
+  return annotated.Annotation(
+    corpus=CORPORA[camera],
+    subject='',
+    name=row['name'],
+    emotion=row['emotion'],
+    fps=FPS[camera],
+    onset=row['onset'],
+    apex='',
+    offset=row['offset'],
+    problem='its name is not like s1_ne_01',
+  )

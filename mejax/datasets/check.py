@@ -1,0 +1,296 @@
+"""What of a database is there, what is missing and what is wrong."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import importlib
+import inspect
+import pathlib
+import re
+
+import cv2
+import numpy as np
+import tqdm
+
+from mejax.corpora import CORPORA
+from mejax.corpora.clip import Clip
+from mejax.datasets import labelling
+from mejax.datasets.protocols import PROTOCOLS
+from mejax.datasets.published import PUBLISHED
+from mejax.datasets.published import Published
+
+# Of what many clips share, one line is written in place of one for each.
+_MANY = 5
+_LINES = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What a check found.
+
+  Attributes:
+    text: for a person to read.
+    usable: whether there is a clip that can be used.
+  """
+
+  text: str
+  usable: bool
+
+
+def check(
+  corpus: str,
+  source: str | pathlib.Path,
+  *,
+  options: Mapping[str, str] | None = None,
+  progress: bool = True,
+) -> Report:
+  """Reads a database as far as labels, names and the frames that matter.
+
+  Args:
+    corpus: a name of `mejax.corpora.CORPORA`.
+    source: where the database lies.
+    options: what its reader takes beside, e.g. `{'images': 'cropped'}`.
+    progress: show a bar.
+
+  Raises:
+    FileNotFoundError: `source` is no folder.
+    ValueError: the corpus or an option is unknown.
+  """
+  options = dict(options or {})
+  if corpus not in CORPORA:
+    raise ValueError(f'unknown corpus {corpus!r}; known: {", ".join(CORPORA)}')
+  source = pathlib.Path(source)
+  if not source.is_dir():
+    raise FileNotFoundError(f'{source} is no folder; expected {corpus} in it')
+  reader = importlib.import_module(CORPORA[corpus])
+  _check_options(corpus, reader.read, options)
+  head = f'{corpus} in {source}'
+  try:
+    reading = reader.read(source, **options)
+    clips = [
+      _looked_at(clip)
+      for clip in tqdm.tqdm(
+        reading, desc='check', unit='clip', disable=not progress
+      )
+    ]
+  except (OSError, ValueError) as error:
+    return Report(f'{head}\n\nIt cannot be used: {error}', usable=False)
+  found = getattr(reading, 'source', None)
+  published = None
+  if clips and corpus != 'htnet_release':
+    published = PUBLISHED.get(clips[0].corpus)
+  parts = [
+    [head, *_places(source, found)],
+    _table(clips, published),
+    [_apexes(clips)],
+    _differences(clips, published, found and found.tree and found.tree.kind),
+    _listed('cannot be used', [(c.identity, c.problem) for c in clips]),
+    _listed(
+      'can be used, but',
+      [
+        (c.identity, remark)
+        for c in clips
+        if not c.problem
+        for remark in c.remarks
+      ],
+    ),
+    _protocols(clips),
+  ]
+  usable = any(not clip.problem for clip in clips)
+  if not usable:
+    parts.append(['It cannot be used: no clip can.'])
+  return Report(
+    '\n\n'.join('\n'.join(lines) for lines in parts if lines), usable=usable
+  )
+
+
+def _check_options(corpus: str, read, options: Mapping[str, str]) -> None:
+  # Those that take text; a switch is of no use to a check.
+  known = [
+    p.name
+    for p in inspect.signature(read).parameters.values()
+    if p.kind == p.KEYWORD_ONLY and p.default is not True
+  ]
+  for name in options:
+    if name not in known:
+      raise ValueError(
+        f'{corpus} has no option {name!r}; it has {", ".join(known) or "none"}'
+      )
+
+
+def _looked_at(clip: Clip) -> Clip:
+  """The clip, with a problem if its onset or apex is no whole image.
+
+  Other frames are only asked for their size in bytes.
+  """
+  if clip.problem or not clip.frames:
+    return clip
+  empty = [file.name for file in clip.frames if not file.stat().st_size]
+  if empty:
+    remark = f'{len(empty)} frames are empty files: {", ".join(empty[:5])}'
+    clip = dataclasses.replace(clip, remarks=(*clip.remarks, remark))
+  shapes = []
+  for number in (clip.onset, clip.apex):
+    file = clip.frames[clip.frame_numbers.index(number)]
+    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if image is None:
+      return dataclasses.replace(
+        clip, problem=f'frame "{file.name}" is damaged or no image'
+      )
+    shapes.append(image.shape[:2])
+  if shapes[0] != shapes[1]:
+    (h0, w0), (h1, w1) = shapes
+    problem = f'the onset has {w0}x{h0} pixels, the apex {w1}x{h1}'
+    return dataclasses.replace(clip, problem=problem)
+  return clip
+
+
+def _places(root: pathlib.Path, found) -> list[str]:
+  """The sheet and the frames that were read."""
+  if found is None:
+    return []
+
+  def name(path: pathlib.Path) -> str:
+    inside = path.is_relative_to(root) and path != root
+    return str(path.relative_to(root) if inside else path)
+
+  lines = []
+  if found.table is not None:
+    table = found.table
+    lines.append(f'  labels  {name(table.path)}, sheet {table.title}')
+  if found.tree is not None:
+    lines.append(f'  frames  {name(found.tree.folder)} ({found.tree.kind})')
+  lines += [
+    f'  not read: {name(tree.folder)} ({tree.kind}, {len(tree.clips)} clips)'
+    for tree in found.others
+  ]
+  return lines
+
+
+def _table(clips: Sequence[Clip], published: Published | None) -> list[str]:
+  """Subjects, clips and emotions: found, usable, published."""
+  usable = [clip for clip in clips if not clip.problem]
+  rows = [('', 'found', 'usable', 'published')]
+  for name, expected, here, good in _counts(clips, usable, published):
+    rows.append((name, str(here), str(good), ' or '.join(expected)))
+  width = max(len(row[0]) for row in rows) + 2
+  return [
+    f'  {first:<{width}}' + ''.join(f'{cell:>12}' for cell in others)
+    for first, *others in rows
+  ]
+
+
+def _counts(
+  clips: Sequence[Clip], usable: Sequence[Clip], published: Published | None
+) -> Iterator[tuple[str, tuple[str, ...], int, int]]:
+  """Name, published numbers, found, usable: for each row of the table."""
+  people = [len({clip.subject for clip in some}) for some in (clips, usable)]
+  yield 'subjects', _ways(published and published.subjects), *people
+  yield 'clips', _ways(published and published.clips), len(clips), len(usable)
+  words = [
+    collections.Counter(clip.emotion.lower() for clip in some)
+    for some in (clips, usable)
+  ]
+  known = published.emotions if published else {}
+  for word in dict.fromkeys([*known, *words[0]]):
+    expected = known.get(word, 0 if known else None)
+    yield word, _ways(expected), words[0][word], words[1][word]
+
+
+def _ways(count) -> tuple[str, ...]:
+  """The numbers of a count as text; () where nobody says."""
+  if count is None:
+    return ()
+  return tuple(map(str, count if isinstance(count, tuple) else (count,)))
+
+
+def _apexes(clips: Sequence[Clip]) -> str:
+  sources = collections.Counter(
+    clip.apex_source or 'unknown' for clip in clips if not clip.problem
+  )
+  return 'apex: ' + (
+    ', '.join(f'{n} {source}' for source, n in sources.items()) or 'none'
+  )
+
+
+def _differences(
+  clips: Sequence[Clip], published: Published | None, kind: str | None
+) -> list[str]:
+  """What the labels lack of the published counts, or have beyond them."""
+  if published is None:
+    return []
+  lines = [
+    f'  {name}: {here} found, {" or ".join(expected)} published'
+    for name, expected, here, _ in _counts(clips, clips, published)
+    if expected and str(here) not in expected
+  ]
+  names = {clip.name for clip in clips}
+  lines += [
+    f'  {name} is missing: the {kind} release never had it'
+    for name in published.gaps.get(kind or '', ())
+    if name not in names
+  ]
+  return ['Not as published:', *lines] if lines else []
+
+
+def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
+  """Clips and what is to say of them; what many share is said once."""
+  remarks = [(clip, remark) for clip, remark in remarks if remark]
+  if not remarks:
+    return []
+  kinds = collections.defaultdict(list)
+  for clip, remark in remarks:
+    kinds[re.sub(r'\d+', '#', remark)].append((clip, remark))
+  lines = []
+  for own in kinds.values():
+    if len(own) > _MANY:
+      clip, remark = own[0]
+      lines.append(f'  {len(own)} clips, such as {clip}: {remark}')
+    else:
+      lines += [f'  {clip}: {remark}' for clip, remark in own]
+  if len(lines) > _LINES:
+    lines[_LINES:] = [f'  and {len(lines) - _LINES} more']
+  number = len({clip for clip, _ in remarks})
+  return [f'{number} {"clip" if number == 1 else "clips"} {what}:', *lines]
+
+
+def _protocols(clips: Sequence[Clip]) -> list[str]:
+  """What the clips that can be used come to in each protocol."""
+  lines = []
+  for corpus in dict.fromkeys(clip.corpus for clip in clips):
+    own = [clip for clip in clips if clip.corpus == corpus]
+    usable = [clip for clip in own if not clip.problem]
+    skipped = [
+      {
+        'identity': clip.identity,
+        'reason': clip.problem,
+        'emotion': clip.emotion,
+      }
+      for clip in own
+      if clip.problem
+    ]
+    examples = {
+      key: np.array([getattr(clip, field) for clip in usable], np.str_)
+      for key, field in (
+        ('corpus', 'corpus'),
+        ('subject', 'subject'),
+        ('clip', 'name'),
+        ('emotion', 'emotion'),
+      )
+    }
+    for protocol in PROTOCOLS.values():
+      if corpus not in protocol.expected:
+        continue
+      alone = dataclasses.replace(
+        protocol, expected={corpus: protocol.expected[corpus]}
+      )
+      try:
+        notes = labelling.apply(alone, examples, skipped=skipped).notes
+      except ValueError as error:
+        notes = [f'{protocol.name}: {error}']
+      lines += [f'  {notes[0]}', *(f'    {note}' for note in notes[1:])]
+  return ['Protocols, as far as these clips go:', *lines] if lines else []

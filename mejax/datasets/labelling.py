@@ -1,0 +1,178 @@
+"""A protocol carried out: which examples count, their labels and groups."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+
+from jaxtyping import Bool
+from jaxtyping import Int
+import numpy as np
+
+from mejax.datasets.protocols import Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+  """The examples that count.
+
+  Attributes:
+    indices: their rows among the examples.
+    labels: index into the protocol's classes.
+    groups: `corpus/subject`, or `corpus`, left out together.
+    parts: for each database a mask, if there is more than one.
+    notes: sentences with the counts and with all that is amiss.
+  """
+
+  indices: Int[np.ndarray, ' m']
+  labels: Int[np.ndarray, ' m']
+  groups: np.ndarray
+  parts: dict[str, Bool[np.ndarray, ' m']]
+  notes: list[str]
+
+
+def apply(
+  protocol: Protocol,
+  examples: Mapping[str, np.ndarray],
+  *,
+  skipped: Sequence[Mapping[str, str]] = (),
+) -> Selection:
+  """Chooses examples and labels them.
+
+  Args:
+    protocol: what counts.
+    examples: corpus, subject, clip, emotion str[n], as `load` gives them.
+    skipped: identity, reason and, where it is known, emotion of clips that are
+      no examples; they are named where clips are short. The metadata of a
+      dataset has them.
+
+  Raises:
+    ValueError: no example counts, or `class_of` gives a class that the protocol
+      does not have.
+  """
+  names, excluded, uncounted = _classes_of(protocol, examples)
+  indices = np.flatnonzero([name is not None for name in names])
+  labels = [protocol.classes.index(names[i]) for i in indices]
+  own = examples['corpus'][indices]
+  masks = {name: own == name for name in dict.fromkeys(own.tolist())}
+  people = np.strings.add(
+    np.strings.add(own, '/'), examples['subject'][indices]
+  )
+  selection = Selection(
+    indices=indices,
+    labels=np.array(labels, np.int32),
+    groups=people if protocol.left_out == 'subject' else own,
+    parts=masks if len(masks) > 1 else {},
+    notes=[],
+  )
+  counts = {
+    name: np.bincount(
+      selection.labels[mask], minlength=len(protocol.classes)
+    ).tolist()
+    for name, mask in masks.items()
+  }
+  selection.notes.append(_counts_note(protocol, counts, selection.groups))
+  selection.notes.extend(_differences(protocol, counts))
+  if len(selection.notes) > 1:
+    selection.notes.extend(_not_there(protocol, skipped))
+  if uncounted:
+    kinds = ', '.join(f'{n} {kind}' for kind, n in uncounted.items())
+    selection.notes.append(f'not counted: {kinds}')
+  if excluded:
+    clips = ', '.join(
+      f'{name} ({protocol.excluded[name]})' for name in excluded
+    )
+    selection.notes.append(f'excluded: {clips}')
+  return selection
+
+
+def _classes_of(
+  protocol: Protocol, examples: Mapping[str, np.ndarray]
+) -> tuple[list[str | None], list[str], collections.Counter[str]]:
+  """Class of each example; excluded clips; how many of what do not count."""
+  names, excluded, uncounted = [], [], collections.Counter()
+  columns = (
+    examples[key].tolist() for key in ('corpus', 'subject', 'clip', 'emotion')
+  )
+  for corpus, subject, clip, emotion in zip(*columns, strict=True):
+    name = protocol.class_of(corpus, emotion)
+    identity = f'{corpus}/{subject}/{clip}'
+    if name is None:
+      uncounted[f'{corpus} {emotion}'] += 1
+    elif identity in protocol.excluded:
+      excluded.append(identity)
+      name = None
+    elif name not in protocol.classes:
+      raise ValueError(
+        f'class_of of protocol {protocol.name!r} gives {name!r} for '
+        f'{corpus} {emotion}; its classes are {protocol.classes}'
+      )
+    names.append(name)
+  if all(name is None for name in names):
+    raise ValueError(
+      f'no example counts in protocol {protocol.name!r}; there are '
+      f'{", ".join(sorted(uncounted) + excluded) or "none"}'
+    )
+  return names, excluded, uncounted
+
+
+def _counts_note(
+  protocol: Protocol, counts: Mapping[str, list[int]], groups: np.ndarray
+) -> str:
+  totals = {name: sum(numbers) for name, numbers in counts.items()}
+  labels = [sum(column) for column in zip(*counts.values(), strict=True)]
+  people = 'subjects' if protocol.left_out == 'subject' else 'databases'
+  return (
+    f'{protocol.name}: {sum(totals.values())} clips = '
+    + ' + '.join(f'{n} {name}' for name, n in totals.items())
+    + f'; {len(np.unique(groups))} {people}; '
+    + ', '.join(
+      f'{n} {k}' for k, n in zip(protocol.classes, labels, strict=True)
+    )
+  )
+
+
+def _differences(
+  protocol: Protocol, counts: Mapping[str, list[int]]
+) -> list[str]:
+  """What is short of the protocol's own counts, or beyond them."""
+  notes = []
+  for corpus, expected in protocol.expected.items():
+    ways = {k: n if isinstance(n, tuple) else (n,) for k, n in expected.items()}
+    if corpus not in counts:
+      short = sum(way[0] for way in ways.values())
+      notes.append(f'{corpus} is absent: {short} clips short')
+      continue
+    notes += [
+      f'{corpus} {name}: {number} clips, expected '
+      + ' or '.join(map(str, ways[name]))
+      for name, number in zip(protocol.classes, counts[corpus], strict=True)
+      if number not in ways[name]
+    ]
+  if protocol.expected:
+    notes += [
+      f'{corpus} is not expected: {sum(numbers)} clips'
+      for corpus, numbers in counts.items()
+      if corpus not in protocol.expected
+    ]
+  return notes
+
+
+def _not_there(
+  protocol: Protocol, skipped: Sequence[Mapping[str, str]]
+) -> list[str]:
+  """The clips of the protocol's databases that are known to be missing."""
+  reasons = collections.defaultdict(list)
+  for clip in skipped:
+    corpus = clip['identity'].partition('/')[0]
+    counts = corpus in protocol.expected and (
+      'emotion' not in clip or protocol.class_of(corpus, clip['emotion'])
+    )
+    if counts and clip['identity'] not in protocol.excluded:
+      reasons[clip['reason']].append(clip['identity'])
+  return [
+    f'missing ({reason}): {", ".join(clips)}'
+    for reason, clips in reasons.items()
+  ]

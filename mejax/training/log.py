@@ -1,0 +1,56 @@
+"""What a person follows while trials train: JSON lines and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import tensorboardX
+
+
+class Log:
+  """`log.jsonl` and TensorBoard files of a round that goes on at `window`.
+
+  Lines of evaluations that the resumed round redoes are cut first.
+  """
+
+  def __init__(
+    self, workdir: pathlib.Path, *, number: int, window: int, eval_every: int
+  ):
+    path = workdir / 'log.jsonl'
+    lines = path.read_text().splitlines() if path.exists() else []
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(
+      ''.join(
+        line + '\n' for line in lines if _comes_before(line, number, window)
+      )
+    )
+    os.replace(temporary, path)
+    self._file = path.open('a')
+    self._round, self._eval_every = number, eval_every
+    self._board = tensorboardX.SummaryWriter(
+      str(workdir / 'tensorboard' / f'round_{number}'),
+      purge_step=window * eval_every + 1,
+    )
+
+  def write(self, window: int, scalars: dict[str, float]) -> None:
+    """Logs the numbers of one evaluation."""
+    epoch = (window + 1) * self._eval_every
+    entry = {'round': self._round, 'window': window, 'epoch': epoch, **scalars}
+    self._file.write(json.dumps(entry) + '\n')
+    self._file.flush()
+    for name, value in scalars.items():
+      self._board.add_scalar(name, value, epoch)
+
+  def close(self) -> None:
+    self._file.close()
+    self._board.close()
+
+
+def _comes_before(line: str, number: int, window: int) -> bool:
+  try:
+    entry = json.loads(line)
+  except json.JSONDecodeError:
+    return False  # The line that a kill cut short.
+  return (entry['round'], entry['window']) < (number, window)

@@ -1,0 +1,166 @@
+"""Trainings a second: our modes against PyTorch, eager, fold after fold.
+
+  python -m tests.benchmarks.fold_training [--rounds 5] [--folds 4]
+
+Every figure is milliseconds of one training step of one fold, batch drawing
+and evaluation of the held-out examples included, the median of rounds in which
+all contestants take turns; the ratio is PyTorch's over ours (above 1: ours is
+faster). Needs the extra `torch`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from mejax import models
+from mejax.training import folds as folds_lib
+from mejax.training import placement
+from mejax.training import trial
+from tests.benchmarks import torch_models
+
+NUM_EPOCHS = 2
+CASES = {
+  'ststnet': (
+    lambda: models.MODELS['ststnet'](num_classes=3),
+    torch_models.STSTNet,
+  ),
+  'htnet regions_small': (
+    lambda: models.MODELS['htnet'](num_classes=3, preset='regions_small'),
+    lambda: torch_models.HTNet(patch=2, dim=32, heads=2, depths=(1, 1)),
+  ),
+}
+
+
+def make_data(num_subjects: int = 68, n: int = 442):
+  """Smooth random images stretched to 0..255, like the released flow."""
+  source = np.random.default_rng(0)
+  coarse = source.normal(size=(n, 7, 7, 3))
+  images = coarse.repeat(4, 1).repeat(4, 2)
+  images -= images.min((1, 2), keepdims=True)
+  images *= 255 / images.max((1, 2), keepdims=True)
+  labels = source.integers(0, 3, n)
+  groups = np.sort(source.integers(0, num_subjects, n)).astype(str)
+  return images.astype(np.float32), labels.astype(np.int32), groups
+
+
+def make_torch(make_model, images, labels, folds, batch_size: int):
+  """A function that trains every fold in turn for `NUM_EPOCHS`."""
+  inputs = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
+  targets = torch.tensor(labels).long()
+  fits = [torch.tensor(np.flatnonzero(train)) for train in folds.train]
+  tests = [torch.tensor(np.flatnonzero(test)) for test in folds.test]
+  nets = [make_model() for _ in fits]
+  adams = [torch.optim.Adam(net.parameters(), 5e-5) for net in nets]
+
+  def run() -> None:
+    for net, adam, fit, test in zip(nets, adams, fits, tests, strict=True):
+      for _ in range(NUM_EPOCHS):
+        net.train()
+        for index in fit[torch.randperm(len(fit))].split(batch_size):
+          adam.zero_grad()
+          loss = torch.nn.functional.cross_entropy(
+            net(inputs[index]), targets[index]
+          )
+          loss.backward()
+          adam.step()
+        net.eval()
+        with torch.no_grad():
+          net(inputs[test]).numpy()
+
+  return run
+
+
+def make_ours(model, images, labels, folds, batch_size: int, mode: str):
+  """The same through the compiled call that `mejax train` makes."""
+  count = len(folds.train)
+  trainer = trial.Trainer(
+    model=model,
+    num_epochs=NUM_EPOCHS,
+    batch_sizes=trial.epoch_batch_sizes(folds.train, batch_size),
+  )
+  key = jax.random.key(0)
+  trials = trial.Trial(
+    key=jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(count)),
+    train=jnp.asarray(folds.train),
+    held_out=jnp.asarray(folds_lib.held_out_index(folds.test)),
+    setting=jax.tree.map(
+      lambda x: jnp.full(count, x, jnp.float32), trial.Setting(5e-5)
+    ),
+  )
+  devices = jax.devices()
+  width = -(-count // len(devices)) if mode == 'vmap' else 1
+  program = placement.place(
+    trainer,
+    placement.Placement(mode, width, count),
+    devices=devices,
+    eval_every=1,
+    max_windows=NUM_EPOCHS,
+  )
+  data = program.put_data(trial.Data(jnp.asarray(images), jnp.asarray(labels)))
+  spread = program.put_trials(trials)
+  state = [program.init(spread, data)]
+
+  def run() -> None:
+    state[0], logits, _ = program.run_chunk(
+      state[0], spread, data, 0, NUM_EPOCHS
+    )
+    logits.block_until_ready()
+
+  return run
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--folds', type=int, default=4)
+  args = parser.parse_args()
+  placement.use_every_core()
+  images, labels, groups = make_data()
+  folds = folds_lib.leave_one_group_out(groups)
+  folds = folds._replace(
+    train=folds.train[: args.folds], test=folds.test[: args.folds]
+  )
+  print(f'jax {jax.__version__}, {jax.devices()}; torch {torch.__version__}')
+  print(f'{"":<21}{"batch":>5}{"PyTorch":>9}{"map":>16}{"vmap":>16}')
+  for name, (make_model, make_torch_model) in CASES.items():
+    for batch_size in (32, 256):
+      runs = {
+        'torch': make_torch(make_torch_model, images, labels, folds, batch_size)
+      }
+      for mode in placement.MODES:
+        runs[mode] = make_ours(
+          make_model(), images, labels, folds, batch_size, mode
+        )
+      steps = -(-int(folds.train.sum(1).max()) // batch_size)
+      times = _take_turns(runs, args.rounds)
+      ms = {
+        key: 1e3 * value / (args.folds * NUM_EPOCHS * steps)
+        for key, value in times.items()
+      }
+      row = f'{name:<21}{batch_size:>5}{ms["torch"]:>9.2f}'
+      for mode in ('map', 'vmap'):
+        row += f'{ms[mode]:>9.2f} ({ms["torch"] / ms[mode]:.2f})'
+      print(row, flush=True)
+
+
+def _take_turns(runs, rounds: int) -> dict[str, float]:
+  """Median seconds of each, after one round that warms up and compiles."""
+  times = {name: [] for name in runs}
+  for turn in range(rounds + 1):
+    for name, run in runs.items():
+      start = time.perf_counter()
+      run()
+      if turn:
+        times[name].append(time.perf_counter() - start)
+  return {name: statistics.median(values) for name, values in times.items()}
+
+
+if __name__ == '__main__':
+  main()

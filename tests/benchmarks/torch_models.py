@@ -1,0 +1,96 @@
+"""STSTNet and HTNet in plain PyTorch, as one would write them there."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class STSTNet(nn.Module):
+  """Three convolution branches; see `mejax.models.shallow`."""
+
+  def __init__(self):
+    super().__init__()
+    self.branches = nn.ModuleList(
+      nn.Sequential(
+        nn.Conv2d(3, filters, 3, padding=2),
+        nn.ReLU(),
+        nn.BatchNorm2d(filters),
+        nn.MaxPool2d(3, 3, 1),
+        nn.Dropout(0.5),
+      )
+      for filters in (3, 5, 8)
+    )
+    self.pool = nn.AvgPool2d(2)
+    self.head = nn.Linear(400, 3)
+
+  def forward(self, x):
+    x = torch.cat([branch(x) for branch in self.branches], 1)
+    return self.head(self.pool(x).flatten(1))
+
+
+class Transformer(nn.Module):
+  """Pre-norm attention and MLP over tokens [b, n, d]."""
+
+  def __init__(self, dim: int, heads: int, mlp_mult: int):
+    super().__init__()
+    self.heads, inner = heads, dim // heads * heads
+    self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
+    self.qkv = nn.Linear(dim, 3 * inner, bias=False)
+    self.out = nn.Linear(inner, dim)
+    self.mlp = nn.Sequential(
+      nn.Linear(dim, mlp_mult * dim),
+      nn.GELU(),
+      nn.Linear(mlp_mult * dim, dim),
+    )
+
+  def forward(self, x):
+    b, n, _ = x.shape
+    qkv = self.qkv(self.norms[0](x)).view(b, n, 3, self.heads, -1)
+    query, key, value = qkv.permute(2, 0, 3, 1, 4)
+    y = nn.functional.scaled_dot_product_attention(query, key, value)
+    x = x + self.out(y.transpose(1, 2).reshape(b, n, -1))
+    return x + self.mlp(self.norms[1](x))
+
+
+class HTNet(nn.Module):
+  """Blocks of tokens in levels; see `mejax.models.htnet`."""
+
+  def __init__(self, *, patch: int, dim: int, heads: int, depths):
+    super().__init__()
+    self.levels = len(depths)
+    self.embed = nn.Conv2d(3, dim, patch, patch)
+    side = 28 // patch // 2 ** (self.levels - 1)
+    self.blocks, self.joins = nn.ModuleList(), nn.ModuleList()
+    self.positions = nn.ParameterList()
+    for level, depth in enumerate(depths):
+      width = dim * 2**level
+      if level:
+        self.joins.append(nn.Conv2d(width // 2, width, 3, padding=1))
+      self.positions.append(torch.randn(side**2, 1))
+      self.blocks.append(
+        nn.Sequential(
+          *(Transformer(width, heads * 2**level, 4) for _ in range(depth))
+        )
+      )
+    self.norms = nn.ModuleList(
+      nn.LayerNorm(dim * 2**level) for level in range(1, self.levels)
+    )
+    self.pool = nn.MaxPool2d(3, 2, 1)
+    self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))
+
+  def forward(self, x):
+    x = self.embed(x)
+    for level in range(self.levels):
+      if level:
+        x = self.joins[level - 1](x).permute(0, 2, 3, 1)
+        x = self.pool(self.norms[level - 1](x).permute(0, 3, 1, 2))
+      k = 2 ** (self.levels - 1 - level)
+      b, d, n, _ = x.shape
+      s = n // k
+      x = x.view(b, d, k, s, k, s).permute(0, 2, 4, 3, 5, 1)
+      x = x.reshape(b * k * k, s * s, d) + self.positions[level]
+      x = self.blocks[level](x).view(b, k, k, s, s, d)
+      x = x.permute(0, 5, 1, 3, 2, 4).reshape(b, d, n, n)
+    x = self.head[0](x.permute(0, 2, 3, 1)).mean((1, 2))
+    return self.head[1](x)
