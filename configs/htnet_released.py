@@ -13,7 +13,7 @@ Command (an accelerator is needed: 68 trainings of 140 million parameters):
 Variants:
   htnet_released:smoke  seconds; shows that everything runs, learns nothing
 
-Time: 68 x 800 epochs have not been run to their end; arithmetic alone asks for 23
+Time: 68 x 800 epochs have not been run to their end; the arithmetic alone is 23
 PFLOP a seed. --dry_run tells what your device needs.
 Expected result: not measured. Logits, gradients and steps equal the original's.
 """
