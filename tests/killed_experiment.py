@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import sys
 import time
 
 from mejax import experiment
+from tests import child
 from tests import own_parts
 from tests.training import setup_trials
 
@@ -18,7 +18,7 @@ def start(workdir: pathlib.Path) -> subprocess.Popen:
   """Begins the experiment, or goes on with it."""
   return subprocess.Popen(
     [sys.executable, '-m', 'tests.killed_experiment', str(workdir)],
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    env=child.environment(),
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,
     text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 import importlib.metadata
 import os
 import pathlib
@@ -13,11 +14,16 @@ import zipfile
 
 import pytest
 
+from tests import child
+
 HEAVY = {'cv2', 'matplotlib', 'tensorflow', 'tensorflow_datasets'}
 
 
 def python(
-  program: str, *, cwd: pathlib.Path | None = None, path: list[str] = sys.path
+  program: str,
+  *,
+  cwd: pathlib.Path | None = None,
+  path: Sequence[str | pathlib.Path] = (child.ROOT,),
 ) -> str:
   """What a program prints in a fresh interpreter with `path` to import from."""
   return subprocess.run(
@@ -144,7 +150,10 @@ from mejax import configuration
 print(mejax.__file__, *configuration.list_configs())
 configuration.load_config('synthetic:smoke')
 """
-  path = [str(tmp_path), *(entry for entry in sys.path if 'site-' in entry)]
+  path = [
+    str(tmp_path),
+    *(entry for entry in sys.path if entry.endswith('site-packages')),
+  ]
   file, *names = python(program, cwd=tmp_path, path=path).split()
   assert file.startswith(str(tmp_path))
   assert 'htnet_regions' in names

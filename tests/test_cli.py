@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from mejax import cli
 from mejax import configuration
+from tests import child
 
 VERBS = ('demo', 'check', 'prepare', 'train', 'report')
 TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
@@ -24,7 +24,7 @@ def run(*args: str, cwd=None) -> subprocess.CompletedProcess:
     capture_output=True,
     text=True,
     cwd=cwd,
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    env=child.environment(),
   )
 
 

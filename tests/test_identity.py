@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ from mejax import identity
 from mejax.datasets import protocols
 from mejax.models import attention
 from mejax.models import htnet
+from tests import child
 
 _ELSEWHERE = """
 import functools, json
@@ -29,7 +29,7 @@ def test_a_model_with_options_is_the_same_in_another_process():
     [sys.executable, '-c', _ELSEWHERE],
     capture_output=True,
     text=True,
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    env=child.environment(),
     check=True,
   )
   assert json.loads(done.stdout) == json.loads(json.dumps(here))

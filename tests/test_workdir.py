@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from mejax import workdir
+from tests import child
 
 CONFIG = {'num_epochs': 3, 'setting': {'learning_rate': 0.1}, 'rules': ('a',)}
 RUN = {'data_sha256': 'abc'}
@@ -76,7 +76,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     [sys.executable, '-c', hold, str(tmp_path)],
     stdout=subprocess.PIPE,
     text=True,
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    env=child.environment(),
   )
   assert process.stdout.readline() == 'held\n'
   with pytest.raises(ValueError, match='in use by another process'):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -16,13 +15,14 @@ import pytest
 
 from mejax.training import loop
 from mejax.training import placement
+from tests import child
 from tests.training import setup_trials as given
 
 
 def _start(workdir, mode):
   return subprocess.Popen(
     [sys.executable, '-m', 'tests.training.killed_run', str(workdir), mode],
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    env=child.environment(),
     stderr=subprocess.PIPE,
     text=True,
   )

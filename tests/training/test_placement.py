@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from mejax.training import placement
+from tests import child
 from tests.training import setup_trials as given
 
 MODES = ('map', 'vmap')
@@ -201,7 +201,7 @@ def test_eight_devices_equal_one():
       [sys.executable, '-c', _EIGHT_DEVICES, str(devices)],
       capture_output=True,
       text=True,
-      env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+      env=child.environment(),
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
