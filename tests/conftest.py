@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import pathlib
 
+import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile('mejax', deadline=None)
+hypothesis.settings.load_profile('mejax')
 
 
 def pytest_configure() -> None:
