@@ -10,7 +10,7 @@ Command:
 Variants:
   ststnet:smoke  seconds; shows that everything runs, learns nothing
 
-Time: 5 ms a step and fold: about 11 minutes a seed on two idle CPU cores.
+Time: 5 ms a step and fold: about 12 minutes a seed on two idle CPU cores.
 Expected result: 5 seeds have UF1 .701 +- .010 (95 % over subjects
 .641 to .760), UAR .690 +- .011 at the last epoch; .769 where the
 epoch is chosen on the test subject, which is no estimate.
