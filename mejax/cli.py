@@ -292,5 +292,6 @@ def _add_report(verbs) -> None:
     '--out',
     type=pathlib.Path,
     metavar='DIR',
-    help='where the page goes (default: report/ in the first workdir)',
+    help='where the page goes (default: report/ in the run; of several runs,'
+    ' beside the first)',
   )
