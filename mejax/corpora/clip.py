@@ -25,9 +25,12 @@ class Clip:
     name: clip name, unique within (`corpus`, `subject`).
     emotion: the corpus's own word for the expression; several are joined by
       `+`.
-    frames: image files in time order, onset to offset; empty for ready-made
-      flow, and where only labels were read.
-    frame_numbers: the number of each file of `frames`.
+    frames: image files in time order, onset to offset; empty for a video,
+      for ready-made flow, and where only labels were read.
+    frame_numbers: the number of each file of `frames`, or of each frame of
+      `video`.
+    video: video file that holds the frames in place of `frames`; its first
+      frame has number 0.
     onset: number of the first frame of the movement.
     apex: number of the frame of largest movement.
     offset: number of the last frame of the movement.
@@ -50,6 +53,7 @@ class Clip:
   emotion: str
   frames: tuple[pathlib.Path, ...] = ()
   frame_numbers: tuple[int, ...] = ()
+  video: pathlib.Path | None = None
   onset: int | None = None
   apex: int | None = None
   offset: int | None = None

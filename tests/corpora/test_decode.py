@@ -1,0 +1,227 @@
+"""Frames come out as they were written, and what is broken is named."""
+
+from __future__ import annotations
+
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+
+from mejax.corpora import frames as frame_files
+from mejax.corpora.clip import Clip
+from mejax.corpora.decode import decode
+from mejax.corpora.decode import raw
+
+SIZE = (24, 32)
+
+
+def picture(seed: int, *, size=SIZE, high=256, dtype=np.uint8) -> np.ndarray:
+  generator = np.random.default_rng(seed)
+  return generator.integers(0, high, (*size, 3), dtype)
+
+
+def clip_of(files) -> Clip:
+  return Clip(
+    corpus='video',
+    subject='me',
+    name='clip',
+    emotion='unknown',
+    frames=tuple(files),
+    frame_numbers=tuple(range(len(files))),
+  )
+
+
+def write_image(file: pathlib.Path, image: np.ndarray) -> pathlib.Path:
+  order = (
+    image if image.ndim == 2 else image[..., [2, 1, 0, 3][: image.shape[-1]]]
+  )
+  _, data = cv2.imencode(file.suffix, order)
+  file.write_bytes(data.tobytes())
+  return file
+
+
+def write_video(
+  file: pathlib.Path, images, *, fps: float = 25.0, codec: str = 'FFV1'
+) -> pathlib.Path:
+  height, width, _ = images[0].shape
+  writer = cv2.VideoWriter(
+    str(file), cv2.VideoWriter_fourcc(*codec), fps, (width, height)
+  )
+  assert writer.isOpened()
+  for image in images:
+    writer.write(image[..., ::-1])
+  writer.release()
+  return file
+
+
+def video_clip(file: pathlib.Path, length: int) -> Clip:
+  return Clip(
+    corpus='video',
+    subject='me',
+    name='clip',
+    emotion='unknown',
+    video=file,
+    frame_numbers=tuple(range(length)),
+  )
+
+
+@pytest.mark.parametrize('suffix', frame_files.SUFFIXES)
+def test_images_of_every_suffix_are_read(tmp_path, suffix):
+  image = np.full((*SIZE, 3), (200, 90, 40), np.uint8)
+  file = write_image(tmp_path / f'img1{suffix}', image)
+  (found,) = decode(clip_of([file]), [0])
+  loss = 3 if suffix in ('.jpg', '.jpeg') else 0
+  np.testing.assert_allclose(found, image, atol=loss)
+
+
+def test_grey_and_colour_and_alpha_mixed_become_rgb(tmp_path):
+  colour = picture(1)
+  grey = picture(2)[..., 0]
+  alpha = np.dstack([colour, picture(3)[..., 0]])
+  files = [
+    write_image(tmp_path / f'img{i}.png', image)
+    for i, image in enumerate((colour, grey, alpha))
+  ]
+  found = decode(clip_of(files), [0, 1, 2])
+  np.testing.assert_array_equal(found[0], colour)
+  np.testing.assert_array_equal(found[1], np.dstack([grey] * 3))
+  np.testing.assert_array_equal(found[2], colour)
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.tif'])
+def test_sixteen_bits_are_scaled_to_eight(tmp_path, suffix):
+  image = picture(1).astype(np.uint16) * 257
+  file = write_image(tmp_path / f'img{suffix}', image)
+  (found,) = decode(clip_of([file]), [0])
+  np.testing.assert_array_equal(found, picture(1))
+
+
+def test_frames_come_in_the_order_asked_for_and_as_often(tmp_path):
+  images = [picture(i) for i in range(4)]
+  files = [
+    write_image(tmp_path / f'{i}.png', image) for i, image in enumerate(images)
+  ]
+  video = write_video(tmp_path / 'v.avi', images)
+  for clip in (clip_of(files), video_clip(video, 4)):
+    found = decode(clip, [3, 0, 3])
+    np.testing.assert_array_equal(found, [images[3], images[0], images[3]])
+    assert decode(clip, []) == []
+
+
+@pytest.mark.parametrize('suffix', ['.avi', '.mkv'])
+def test_a_lossless_video_gives_every_frame_exactly(tmp_path, suffix):
+  images = [picture(i) for i in range(30)]
+  file = write_video(tmp_path / f'v{suffix}', images)
+  found = decode(video_clip(file, 30), range(30))
+  np.testing.assert_array_equal(found, images)
+
+
+def test_a_compressed_video_gives_the_frame_of_the_number(tmp_path):
+  # Frames predicted from others are where seeking goes wrong.
+  length = 40
+  images = np.full((length, 48, 4 * length, 3), 30, np.uint8)
+  for number, image in enumerate(images):
+    image[:, 4 * number : 4 * number + 4] = 220
+  file = write_video(tmp_path / 'v.mp4', images, codec='mp4v')
+  for number in (0, 13, 37, length - 1):
+    (found,) = decode(video_clip(file, length), [number])
+    bars = found.mean((0, 2)).reshape(length, 4).mean(1)
+    assert bars.argmax() == number
+
+
+def test_names_need_not_be_ascii(tmp_path):
+  folder = tmp_path / 'Gesichter ä 表情'
+  folder.mkdir()
+  image = write_image(folder / 'é 1.png', picture(1))
+  video = write_video(folder / 'ü 2.avi', [picture(1)])
+  np.testing.assert_array_equal(decode(clip_of([image]), [0])[0], picture(1))
+  np.testing.assert_array_equal(
+    decode(video_clip(video, 1), [0])[0], picture(1)
+  )
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.bmp', '.tif'])
+@pytest.mark.parametrize('kept', [0.02, 0.5, 0.98])
+def test_an_image_that_was_cut_off_is_named(tmp_path, suffix, kept):
+  smooth = cv2.GaussianBlur(picture(1, size=(60, 80)), (5, 5), 2)
+  whole = write_image(tmp_path / f'a{suffix}', smooth)
+  broken = tmp_path / f'img12{suffix}'
+  data = whole.read_bytes()
+  broken.write_bytes(data[: int(kept * len(data))])
+  decode(clip_of([whole]), [0])
+  with pytest.raises(ValueError, match=f'"img12{suffix}".*damaged'):
+    decode(clip_of([whole, broken]), [0, 1])
+
+
+def test_empty_missing_and_other_files_are_named(tmp_path):
+  empty = tmp_path / 'img1.png'
+  empty.write_bytes(b'')
+  other = tmp_path / 'img2.png'
+  other.write_bytes(b'<html>not found</html>')
+  clip = clip_of([empty, other, tmp_path / 'img3.png'])
+  with pytest.raises(ValueError, match='"img1.png" is an empty file'):
+    decode(clip, [0])
+  with pytest.raises(ValueError, match='"img2.png".*no image'):
+    decode(clip, [1])
+  with pytest.raises(ValueError, match='"img3.png" cannot be read'):
+    decode(clip, [2])
+  with pytest.raises(ValueError, match='"img3.png" cannot be read'):
+    list(raw(clip, [2]))
+
+
+def test_values_that_are_no_levels_of_grey_are_refused(tmp_path):
+  file = tmp_path / 'img1.tif'
+  cv2.imwrite(str(file), np.zeros((*SIZE, 3), np.float32))
+  with pytest.raises(ValueError, match='"img1.tif" has values of type float32'):
+    decode(clip_of([file]), [0])
+
+
+def test_a_number_without_a_frame_is_told(tmp_path):
+  file = write_image(tmp_path / 'img0.png', picture(1))
+  for function in (decode, raw):
+    with pytest.raises(ValueError, match='frame 7 is missing; there are 1'):
+      list(function(clip_of([file]), [7]))
+
+
+def test_a_size_that_changes_within_a_clip_is_told(tmp_path):
+  files = [
+    write_image(tmp_path / 'img1.png', picture(1)),
+    write_image(tmp_path / 'img2.png', picture(1, size=(30, 40))),
+  ]
+  match = '"img2.png" has 40x30 pixels, "img1.png" has 32x24'
+  with pytest.raises(ValueError, match=match):
+    decode(clip_of(files), [0, 1])
+
+
+def test_a_video_that_was_cut_off_is_told(tmp_path):
+  images = [picture(i, size=(48, 64)) for i in range(20)]
+  whole = write_video(tmp_path / 'whole.avi', images)
+  cut = tmp_path / 'cut.avi'
+  data = whole.read_bytes()
+  cut.write_bytes(data[: len(data) // 2])
+  clip = video_clip(cut, 20)
+  np.testing.assert_array_equal(decode(clip, [0, 5]), [images[0], images[5]])
+  match = '"cut.avi" ends after .* frames; expected frame 19'
+  with pytest.raises(ValueError, match=match):
+    decode(clip, [0, 19])
+
+
+def test_a_video_that_is_none_is_told(tmp_path):
+  file = tmp_path / 'v.avi'
+  with pytest.raises(ValueError, match='"v.avi" is missing'):
+    decode(video_clip(file, 1), [0])
+  for data in (b'', b'not a video at all'):
+    file.write_bytes(data)
+    match = rf'"v.avi" \({len(data)} bytes\) is damaged or no video'
+    with pytest.raises(ValueError, match=match):
+      decode(video_clip(file, 1), [0])
+
+
+def test_raw_is_the_contents_of_the_files(tmp_path):
+  files = [write_image(tmp_path / f'img{i}.png', picture(i)) for i in range(3)]
+  expected = files[2].read_bytes() + files[0].read_bytes()
+  assert b''.join(raw(clip_of(files), [2, 0])) == expected
+  video = write_video(tmp_path / 'v.avi', [picture(i) for i in range(3)])
+  clip = video_clip(video, 3)
+  assert b''.join(raw(clip, [1])) == video.read_bytes()
