@@ -82,15 +82,36 @@ def _check(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> None:
   from mejax.datasets import prepare
+  from mejax.datasets import recipe
 
+  corpora, sources = args.corpora, args.source
+  if corpora[0] == 'video':
+    corpora, sources = ['video'], [*corpora[1:], *sources]
+  if not sources:
+    raise ValueError(
+      'no source: name where the recordings lie, as in `mejax prepare video'
+      ' clips/`, or where each database lies, as in `mejax prepare casme2'
+      ' --source DIR`'
+    )
+  options = dict(args.option)
+  for name in ('labels', 'landmarks'):
+    if (file := getattr(args, name)) is not None:
+      options[name] = file
+  chosen = {
+    field: getattr(args, field)
+    for field in recipe.Recipe.__dataclass_fields__
+    if getattr(args, field, None) not in (None, False)
+  }
   prepare.prepare(
-    args.corpus,
-    source=args.source,
+    corpora,
+    source=sources,
     data_dir=args.data_dir,
-    landmarks=args.landmarks,
+    name=args.name,
+    recipe=recipe.Recipe(**chosen) if chosen else None,
+    options=options,
     allow_missing=args.allow_missing,
-    size=args.size,
     overwrite=args.overwrite,
+    workers=args.workers,
   )
 
 
@@ -217,34 +238,139 @@ def _add_prepare(verbs) -> None:
     verbs,
     'prepare',
     _prepare,
-    text='Turn a corpus on disk into a dataset that training reads.',
-    example='  git clone https://github.com/wangzhifengharrison/HTNet\n'
-    '  mejax prepare htnet_release --source HTNet --data_dir data',
+    text='Turn databases or your own recordings into a dataset of motion.',
+    example='  mejax prepare htnet_release --source HTNet\n'
+    '  mejax prepare casme2 samm smic --source DIR1 DIR2 DIR3 --levels 1,2,4\n'
+    '  mejax prepare video clip1.mp4 clips/ --labels my.csv\n\n'
+    'Faces are found and aligned once a clip; motion is amplified and\n'
+    'measured from onset to apex. The same command goes on where it was\n'
+    'stopped. A clip that cannot be used is left out and named.',
   )
   verb.add_argument(
-    'corpus', metavar='CORPUS', help='htnet_release or synthetic'
+    'corpora',
+    nargs='+',
+    metavar='CORPUS',
+    help='casme2, samm, ... (data/README.md lists them), or `video` and then'
+    ' your recordings: video files, folders of frames, folders of these',
   )
-  _add_folder(verb, '--source', 'the corpus as it lies on disk')
+  verb.add_argument(
+    '--source',
+    nargs='+',
+    default=[],
+    type=pathlib.Path,
+    metavar='DIR',
+    help='where each corpus lies, in the same order',
+  )
   _add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  verb.add_argument(
+    '--name', help='of the dataset (default: the corpora, joined by _)'
+  )
+  verb.add_argument(
+    '--labels',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='video: CSV with clip, subject, emotion and, if known, onset, apex,'
+    ' offset, fps',
+  )
   verb.add_argument(
     '--landmarks',
     type=pathlib.Path,
     metavar='FILE',
-    help='CSV of face points; without it all faces have the default points',
+    help='htnet_release: CSV of face points',
   )
   verb.add_argument(
-    '--size', type=int, metavar='PIXELS', help='side of the flow images'
+    '--option',
+    type=_pair,
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='which part of a database, as for `mejax check`; of several databases'
+    ' CORPUS.KEY=VALUE',
+  )
+  _add_recipe(verb.add_argument_group('how frames become examples'))
+  verb.add_argument(
+    '--workers',
+    type=int,
+    metavar='N',
+    help='processes that decode frames (default: one a core; 0: none)',
   )
   verb.add_argument(
     '--allow_missing',
     action='store_true',
-    help='go on without the clips whose files are missing or broken',
+    help='htnet_release: go on without the images that are missing or broken',
   )
   verb.add_argument(
     '--overwrite',
     action='store_true',
     help='replace a dataset that was prepared in another way',
   )
+
+
+def _add_recipe(group) -> None:
+  group.add_argument(
+    '--levels',
+    type=_levels,
+    metavar='1,2,4',
+    help='amplification factors; 1 is the motion as it is (default: 1)',
+  )
+  group.add_argument(
+    '--magnify',
+    metavar='METHOD',
+    help='how motion is amplified: phase (default), linear, flow, learned',
+  )
+  group.add_argument(
+    '--flow',
+    metavar='METHOD',
+    help='how motion is measured: tvl1 (default), farneback, dis',
+  )
+  group.add_argument(
+    '--strain',
+    metavar='NAME',
+    help='its definition: shreve (default), quarter_shear, magnitude',
+  )
+  group.add_argument(
+    '--size',
+    type=int,
+    metavar='PIXELS',
+    help='side of the aligned face (default: 128)',
+  )
+  group.add_argument(
+    '--neighbours',
+    type=int,
+    metavar='K',
+    help='also keep K frames after the onset and around the apex (default: 0)',
+  )
+  group.add_argument(
+    '--faces',
+    metavar='SOURCE',
+    help='face points: detect (default), mesh (finer), given (by the corpus),'
+    ' none (frames are cut and aligned already)',
+  )
+  group.add_argument(
+    '--apex',
+    metavar='SOURCE',
+    help='annotated (default; spotted where the sheet has none), spotted,'
+    ' midpoint (where the sheet has none)',
+  )
+  group.add_argument(
+    '--remove_head_motion',
+    action='store_true',
+    help='take away the motion of the whole face',
+  )
+  group.add_argument(
+    '--mask_eyelids',
+    action='store_true',
+    help='no motion about the eyes, where blinks are',
+  )
+
+
+def _levels(text: str) -> tuple[float, ...]:
+  try:
+    return tuple(float(level) for level in text.split(','))
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+      f'{text!r} is not like 1,2,4: numbers with commas between them'
+    ) from None
 
 
 def _add_train(verbs) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import importlib
-import inspect
 import pathlib
 import re
 
@@ -16,9 +14,9 @@ import cv2
 import numpy as np
 import tqdm
 
-from mejax.corpora import CORPORA
 from mejax.corpora.clip import Clip
 from mejax.datasets import labelling
+from mejax.datasets import sources
 from mejax.datasets.protocols import PROTOCOLS
 from mejax.datasets.published import PUBLISHED
 from mejax.datasets.published import Published
@@ -61,16 +59,14 @@ def check(
     ValueError: the corpus or an option is unknown.
   """
   options = dict(options or {})
-  if corpus not in CORPORA:
-    raise ValueError(f'unknown corpus {corpus!r}; known: {", ".join(CORPORA)}')
+  read = sources.reader(corpus)
   source = pathlib.Path(source)
   if not source.is_dir():
     raise FileNotFoundError(f'{source} is no folder; expected {corpus} in it')
-  reader = importlib.import_module(CORPORA[corpus])
-  _check_options(corpus, reader.read, options)
+  sources.check_options(corpus, options)
   head = f'{corpus} in {source}'
   try:
-    reading = reader.read(source, **options)
+    reading = read(source, **options)
     clips = [
       _looked_at(clip)
       for clip in tqdm.tqdm(
@@ -106,20 +102,6 @@ def check(
   return Report(
     '\n\n'.join('\n'.join(lines) for lines in parts if lines), usable=usable
   )
-
-
-def _check_options(corpus: str, read, options: Mapping[str, str]) -> None:
-  # Those that take text; a switch is of no use to a check.
-  known = [
-    p.name
-    for p in inspect.signature(read).parameters.values()
-    if p.kind == p.KEYWORD_ONLY and p.default is not True
-  ]
-  for name in options:
-    if name not in known:
-      raise ValueError(
-        f'{corpus} has no option {name!r}; it has {", ".join(known) or "none"}'
-      )
 
 
 def _looked_at(clip: Clip) -> Clip:

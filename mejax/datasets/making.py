@@ -1,0 +1,331 @@
+"""Every clip's arrays, made once: processes decode, the accelerator computes.
+
+Each clip ends in a file of its own, named after all that decides its content.
+What is there is not made again, so that a preparation that was killed goes on
+where it was. Clips are worked on in batches of one size and keep their place in
+them, so that the bits do not depend on where it was killed.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+import dataclasses
+import itertools
+import multiprocessing
+import os
+import pathlib
+import signal
+
+import jax
+import numpy as np
+import tqdm
+
+from mejax.corpora.clip import Clip
+from mejax.datasets import chain
+from mejax.datasets import staging
+from mejax.datasets.recipe import Recipe
+from mejax.motion import apex as motion_apex
+from mejax.motion import faces
+
+# Clips computed together. On a CPU more would only fill memory.
+BATCH = {'cpu': 8}
+ACCELERATOR_BATCH = 64
+# Clips that are staged before they are wanted.
+AHEAD = 16
+# Frames of a clip aligned together while its apex is looked for.
+PIECE = 32
+
+# Of the arrays of a clip, those that are about it and no part of an example.
+ABOUT = ('apex_source', 'remarks')
+
+Arrays = dict[str, np.ndarray]
+
+
+def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
+  """What a worker is to do for a clip."""
+  return staging.Plan(
+    size=recipe.size,
+    neighbours=recipe.neighbours,
+    faces=recipe.faces,
+    whole=recipe.apex == 'spotted'
+    or (recipe.apex == 'annotated' and clip.apex_source == 'midpoint'),
+  )
+
+
+def digests(
+  clips: Sequence[Clip], recipe: Recipe, *, progress: bool
+) -> list[str]:
+  """Of each clip what names its content: labels and the bytes of its files.
+
+  A clip whose files cannot be read has the reason in its place of one; it will
+  fail for the same reason when it is made.
+  """
+
+  def digest(clip: Clip) -> str:
+    try:
+      return staging.digest(clip, plan_of(clip, recipe))
+    except (OSError, ValueError) as error:
+      return f'unreadable: {error}'
+
+  with futures.ThreadPoolExecutor(_cores()) as pool:
+    return list(
+      tqdm.tqdm(
+        pool.map(digest, clips),
+        desc='look',
+        total=len(clips),
+        unit='clip',
+        disable=not progress,
+      )
+    )
+
+
+def make(
+  clips: Sequence[Clip],
+  keys: Mapping[str, str],
+  recipe: Recipe,
+  folder: pathlib.Path,
+  *,
+  workers: int | None,
+  progress: bool,
+) -> list[Clip]:
+  """Makes the arrays of all clips that `folder` lacks.
+
+  Args:
+    clips: all clips; those with a problem are passed by.
+    keys: from a clip's identity to a word that names all that decides its
+      arrays.
+    recipe: how they are made.
+    folder: where they are kept.
+    workers: processes that decode; 0 decodes in this one; one a core if None.
+    progress: show a bar.
+
+  Returns:
+    The clips, with a problem where one could not be made, and with the apex and
+    the remarks that came of it.
+
+  Raises:
+    OSError: `folder` cannot be written to.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  usable = [clip for clip in clips if not clip.problem]
+  files = [folder / f'{keys[clip.identity]}.npz' for clip in usable]
+  todo = [i for i, file in enumerate(files) if not file.is_file()]
+  problems = {}
+  batch = BATCH.get(jax.default_backend(), ACCELERATOR_BATCH)
+  bar = tqdm.tqdm(
+    desc='make',
+    total=len(usable),
+    initial=len(usable) - len(todo),
+    unit='clip',
+    disable=not progress,
+  )
+  with bar, _decoders(_cores() if workers is None else workers) as pool:
+    jobs = ((usable[i], plan_of(usable[i], recipe)) for i in todo)
+    results = zip(todo, _in_order(pool, jobs), strict=True)
+    for number, group in itertools.groupby(results, lambda r: r[0] // batch):
+      places = {}
+      for i, result in group:
+        if isinstance(result, str):
+          problems[usable[i].identity] = result
+        else:
+          places[i - number * batch] = _Kept.of(usable[i], result, recipe)
+        bar.update()
+      for at, arrays in _compute(places, recipe, batch).items():
+        _write(files[number * batch + at], arrays)
+  done = {
+    clip.identity: file
+    for clip, file in zip(usable, files, strict=True)
+    if clip.identity not in problems
+  }
+  return [
+    _finished(clip, done[clip.identity])
+    if clip.identity in done
+    else dataclasses.replace(
+      clip, problem=clip.problem or problems[clip.identity]
+    )
+    for clip in clips
+  ]
+
+
+def load(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
+  """The arrays of an example that was made."""
+  with np.load(folder / f'{key}.npz', allow_pickle=False) as file:
+    arrays = {n: file[n] for n in file.files if n not in ABOUT}
+  frames = arrays.pop('frames')
+  arrays['onset'], arrays['apex'] = frames[0], frames[recipe.apex_slot]
+  if recipe.neighbours:
+    after = recipe.neighbours + 1
+    arrays['onset_frames'] = frames[:after]
+    arrays['apex_frames'] = frames[after:]
+  return arrays
+
+
+def _finished(clip: Clip, file: pathlib.Path) -> Clip:
+  """The clip with what was found out while it was made."""
+  with np.load(file, allow_pickle=False) as arrays:
+    return dataclasses.replace(
+      clip,
+      apex=int(arrays['apex_number']),
+      apex_source=str(arrays['apex_source']),
+      remarks=(*clip.remarks, *arrays['remarks'].tolist()),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+  """What an example keeps of a staged clip."""
+
+  clip: Clip
+  staged: staging.Staged
+  patches: np.ndarray
+  apex: int
+  apex_source: str
+  remarks: tuple[str, ...]
+
+  @classmethod
+  def of(cls, clip: Clip, staged: staging.Staged, recipe: Recipe) -> _Kept:
+    """Spots the apex first, where all frames were staged for that."""
+    if not plan_of(clip, recipe).whole:
+      return cls(
+        clip=clip,
+        staged=staged,
+        patches=staged.patches,
+        apex=clip.apex,
+        apex_source=clip.apex_source,
+        remarks=staged.remarks,
+      )
+    apex, remark = _spot(clip, staged, recipe.size)
+    source = 'spotted' if apex is not None else 'midpoint'
+    apex = clip.apex if apex is None else apex
+    shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
+    numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
+    patches = staged.patches[[staged.numbers.index(n) for n in numbers]]
+    # The rest of the frames is let go.
+    staged = dataclasses.replace(staged, patches=patches[:0])
+    return cls(
+      clip=clip,
+      staged=staged,
+      patches=patches,
+      apex=apex,
+      apex_source=source,
+      remarks=(*staged.remarks, remark),
+    )
+
+
+def _compute(
+  places: dict[int, _Kept], recipe: Recipe, batch: int
+) -> dict[int, Arrays]:
+  """Arrays of some clips, each at its place in a batch."""
+  if not places:
+    return {}
+  shape = next(iter(places.values())).patches.shape
+  patches = np.zeros((batch, *shape), np.uint8)
+  matrices = np.tile(np.eye(2, 3, dtype=np.float32), (batch, 1, 1))
+  # Places that stay empty have the points of some face.
+  points = np.float32(faces.CANONICAL * recipe.size - 0.5)
+  landmarks = np.tile(points, (batch, 1, 1))
+  for at, kept in places.items():
+    patches[at] = kept.patches
+    matrices[at] = kept.staged.matrix
+    landmarks[at] = kept.staged.landmarks
+  frames = np.asarray(chain.align(patches, matrices, size=recipe.size))
+  computed = chain.compute(frames, landmarks, recipe)
+  return {
+    at: {
+      'frames': frames[at],
+      'landmarks': landmarks[at],
+      'onset_number': np.int32(kept.clip.onset),
+      'apex_number': np.int32(kept.apex),
+      'offset_number': np.int32(kept.clip.offset),
+      'apex_source': np.str_(kept.apex_source),
+      'remarks': np.array(kept.remarks, np.str_),
+      **kept.staged.truth,
+      **{name: values[at] for name, values in computed.items()},
+    }
+    for at, kept in places.items()
+  }
+
+
+def _spot(
+  clip: Clip, staged: staging.Staged, size: int
+) -> tuple[int | None, str]:
+  """Number of the frame of largest movement, or None, and a remark."""
+  pieces = []
+  for start in range(0, len(staged.patches), PIECE):
+    piece = staged.patches[start : start + PIECE]
+    # Padded, so that clips of all lengths share one program.
+    padded = np.zeros((PIECE, *piece.shape[1:]), np.uint8)
+    padded[: len(piece)] = piece
+    aligned = chain.align(padded, staged.matrix, size=size)
+    pieces.append(np.asarray(aligned)[: len(piece)])
+  frames = np.concatenate(pieces).astype(np.float32) / 255
+  try:
+    spotted = motion_apex.spot(frames, fps=clip.fps, points=staged.landmarks)
+  except ValueError as error:
+    return None, f'the apex could not be spotted ({error}): middle frame'
+  number = staged.numbers[spotted.index]
+  if number == clip.onset:
+    return None, 'the apex was spotted at the onset: middle frame'
+  return number, f'apex {number} was spotted'
+
+
+def _write(path: pathlib.Path, arrays: Arrays) -> None:
+  """Writes a file that is there whole or not at all."""
+  partial = path.with_suffix('.partial')
+  try:
+    with partial.open('wb') as file:
+      np.savez(file, **arrays)
+    os.replace(partial, path)
+  except OSError:
+    partial.unlink(missing_ok=True)
+    raise
+
+
+def _stage(job: tuple[Clip, staging.Plan]) -> staging.Staged | str:
+  """A worker's answer: a staged clip, or why there is none."""
+  try:
+    return staging.stage(*job)
+  except (OSError, ValueError) as error:
+    return str(error)
+
+
+def _decoders(workers: int) -> futures.Executor:
+  """Processes that decode, or a thread of this one."""
+  if not workers:
+    return futures.ThreadPoolExecutor(1)
+  return futures.ProcessPoolExecutor(
+    workers,
+    # Forking a process that runs JAX may hang it.
+    mp_context=multiprocessing.get_context('spawn'),
+    # Ctrl-C is for the one that waits for them.
+    initializer=signal.signal,
+    initargs=(signal.SIGINT, signal.SIG_IGN),
+  )
+
+
+def _in_order(
+  pool: futures.Executor, jobs: Iterable[tuple[Clip, staging.Plan]]
+) -> Iterator[staging.Staged | str]:
+  """Results in the order of the jobs, few of which wait in memory."""
+  waiting = collections.deque()
+  try:
+    for job in jobs:
+      waiting.append(pool.submit(_stage, job))
+      if len(waiting) > AHEAD:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    for future in waiting:
+      future.cancel()
+
+
+def _cores() -> int:
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1

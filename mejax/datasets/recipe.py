@@ -1,0 +1,127 @@
+"""How frames become examples: every choice that decides the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import inspect
+import math
+from typing import Any
+
+from mejax.motion import flow as motion_flow
+from mejax.motion import magnify as motion_magnify
+
+# Where the five points of a face come from.
+FACES = {
+  'detect': 'found by the detector, once a clip; the face is aligned',
+  'mesh': 'as detect, the points then refined by the dense face mesh',
+  'given': "the corpus's own points; the face is aligned",
+  'none': 'frames are cut and aligned already; they are only resized',
+}
+APEXES = {
+  'annotated': "the sheet's apex; where it has none, the apex is spotted",
+  'spotted': 'spotted in every clip, whatever the sheet says',
+  'midpoint': "the sheet's apex; where it has none, the middle frame",
+}
+FLOWS: dict[str, Callable] = {
+  'tvl1': motion_flow.tvl1,
+  'farneback': motion_flow.farneback,
+  'dis': motion_flow.dis,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """How the frames of a clip become an example.
+
+  Attributes:
+    levels: amplification factors; 1 is the motion as it is.
+    magnify: a name of `motion.magnify.MAGNIFY`; how motion is amplified.
+    flow: a name of `FLOWS`; how motion is measured.
+    strain: a name of `motion.flow.STRAIN_DEFINITIONS`.
+    size: side of the aligned face in pixels.
+    neighbours: frames that are kept after the onset, and on each side of the
+      apex, so that training can draw other pairs.
+    faces: a name of `FACES`.
+    apex: a name of `APEXES`.
+    remove_head_motion: whether the motion of the whole face is taken away.
+    mask_eyelids: whether flow and strain are 0 about the eyes.
+
+  Raises:
+    ValueError: a name is unknown or a number out of range.
+  """
+
+  levels: tuple[float, ...] = (1.0,)
+  magnify: str = 'phase'
+  flow: str = 'tvl1'
+  strain: str = 'shreve'
+  size: int = 128
+  neighbours: int = 0
+  faces: str = 'detect'
+  apex: str = 'annotated'
+  remove_head_motion: bool = False
+  mask_eyelids: bool = False
+
+  def __post_init__(self):
+    for field, table in (
+      ('magnify', motion_magnify.MAGNIFY),
+      ('flow', FLOWS),
+      ('strain', motion_flow.STRAIN_DEFINITIONS),
+      ('faces', FACES),
+      ('apex', APEXES),
+    ):
+      if getattr(self, field) not in table:
+        raise ValueError(
+          f'unknown {field} {getattr(self, field)!r}; known: {", ".join(table)}'
+        )
+    if self.size < 16 or self.size % 4:
+      raise ValueError(
+        f'size is {self.size}; expected a multiple of 4, at least 16'
+      )
+    if self.neighbours < 0:
+      raise ValueError(f'neighbours is {self.neighbours}; expected 0 or more')
+    if not self.levels or not all(
+      math.isfinite(level) and level > 0 for level in self.levels
+    ):
+      raise ValueError(
+        f'levels are {list(self.levels)}; expected factors above 0, as 1,2,4'
+      )
+    if len(set(self.levels)) < len(self.levels):
+      raise ValueError(f'levels are {list(self.levels)}; one occurs twice')
+
+  @property
+  def apex_slot(self) -> int:
+    """Position of the apex among the frames of a clip that are kept."""
+    return 2 * self.neighbours + 1
+
+  def metadata(self) -> dict[str, Any]:
+    """JSON values that say how the examples were made."""
+    return {
+      'units': 'pixel',
+      'strain': self.strain,
+      'flow': {'method': self.flow, **_options_of(FLOWS[self.flow])},
+      'levels': list(self.levels),
+      'magnify': {
+        'method': self.magnify,
+        **_options_of(motion_magnify.MAGNIFY[self.magnify]),
+      }
+      if set(self.levels) != {1.0}
+      else {'method': 'none'},
+      'size': self.size,
+      'neighbours': self.neighbours,
+      'landmark_source': f'{self.faces}: {FACES[self.faces]}',
+      'apex': f'{self.apex}: {APEXES[self.apex]}',
+      'remove_head_motion': self.remove_head_motion,
+      'mask_eyelids': self.mask_eyelids,
+    }
+
+
+def _options_of(function: Callable) -> dict[str, Any]:
+  """Keyword-only options of a function that have a default, as JSON values."""
+  parameters = inspect.signature(function).parameters.values()
+  return {
+    p.name: p.default
+    for p in parameters
+    if p.kind == p.KEYWORD_ONLY
+    and isinstance(p.default, (int, float, str, bool, type(None)))
+  }
