@@ -1,0 +1,160 @@
+"""From the points of a face to a canonical face, the same in every clip.
+
+Points are (x, y) in pixels, whole numbers at pixel centres, in the order left
+eye, right eye, nose, left and right mouth corner; left is left in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+
+import cv2
+from jaxtyping import Float
+from jaxtyping import UInt8
+import numpy as np
+
+# The five points in a square of side 1 measured from its upper left edge; pixel
+# i of `size` lies at (i + 0.5) / size. The eyes are 0.36 apart. On an upright
+# face the brows then end near 0.10 and the chin near 0.95, and the cheeks reach
+# from 0.1 to 0.9.
+CANONICAL = np.array(
+  [[0.32, 0.26], [0.68, 0.26], [0.5, 0.47], [0.355, 0.66], [0.645, 0.66]],
+  np.float32,
+)
+# A point further from its place than this, in distances between the eyes,
+# starts to lose its say.
+_FAITH = 0.08
+_ROUNDS = 20
+
+
+def alignment(
+  points: Float[np.ndarray, '5 2'], *, size: int
+) -> Float[np.ndarray, '2 3']:
+  """The similarity from the canonical face in size x size pixels to `points`.
+
+  It is the [A b] that `warp.by_matrix` takes: from places in the aligned image
+  to places in the frame. Least squares over the five points (Umeyama, "Least-
+  squares estimation of transformation parameters between two point patterns",
+  1991), reweighted so that one wrong point has little say (Geman and McClure).
+
+  Raises:
+    ValueError: `size` is not positive, a point is not finite, or all points
+      are in one place.
+  """
+  if size < 1:
+    raise ValueError(f'size is {size}; expected 1 or more')
+  points = points.astype(np.float64)
+  if not np.isfinite(points).all():
+    raise ValueError(f'points are {points.tolist()}; expected finite numbers')
+  home = CANONICAL.astype(np.float64) * size - 0.5
+  apart = (CANONICAL[1, 0] - CANONICAL[0, 0]) * size
+  if np.ptp(points, axis=0).max() < 1e-6:
+    raise ValueError(f'all points are at {points[0].tolist()}')
+  weights = _first_say(home, points)
+  for _ in range(_ROUNDS):
+    matrix = _similarity(home, points, weights)
+    scale = max(math.hypot(*matrix[:, 0]), 1e-9)
+    miss = np.linalg.norm(
+      home @ matrix[:, :2].T + matrix[:, 2] - points, axis=1
+    )
+    weights = 1 / (1 + (miss / (scale * apart * _FAITH)) ** 2) ** 2
+  return matrix.astype(np.float32)
+
+
+def cut(
+  frames: Sequence[UInt8[np.ndarray, 'h w 3']],
+  matrix: Float[np.ndarray, '2 3'],
+  *,
+  size: int,
+) -> tuple[UInt8[np.ndarray, 't p p 3'], Float[np.ndarray, '2 3']]:
+  """Patches around the aligned face, of one size whatever the frames' size.
+
+  A frame with more pixels than the aligned image is reduced by the mean over
+  areas (nothing aliases); outside a frame its edge repeats. The patch holds the
+  aligned square in any rotation.
+
+  Args:
+    frames: of one clip, all of the same size.
+    matrix: from the aligned image to the frame, see `alignment`.
+    size: of the aligned image; p depends on it alone, see `patch_side`.
+
+  Returns:
+    The patches, and the matrix from the aligned image to a patch, so that
+    `warp.by_matrix(patches, matrix, size=(size, size), method='bicubic')` is
+    the aligned clip.
+
+  Raises:
+    ValueError: the frames differ in size, or there is none.
+  """
+  sizes = sorted({frame.shape[:2] for frame in frames})
+  if len(sizes) != 1:
+    raise ValueError(
+      f'frames have the sizes {sizes} (rows, columns); expected one size'
+    )
+  side = patch_side(size)
+  matrix = matrix.astype(np.float64)
+  # Pixels of the frame to one of the patch: never fewer than one.
+  reduce = max(math.hypot(*matrix[:, 0]), 1.0)
+  reach = math.ceil(side * reduce)
+  reduce = reach / side
+  middle = matrix[:, :2] @ np.full(2, (size - 1) / 2) + matrix[:, 2]
+  corner = np.rint(middle - (reach - 1) / 2).astype(int)
+  patches = [_patch(frame, corner, reach, side) for frame in frames]
+  inner = matrix / reduce
+  # From pixel centres to edges, and back in the smaller pixels of the patch.
+  inner[:, 2] = (matrix[:, 2] - corner + 0.5) / reduce - 0.5
+  return np.stack(patches), inner.astype(np.float32)
+
+
+def patch_side(size: int) -> int:
+  """Side of the patches that `cut` makes for aligned images of `size`."""
+  # A square in any rotation, and what bicubic interpolation reads beyond it.
+  return 8 * math.ceil((math.sqrt(2) * size + 6) / 8)
+
+
+def _patch(
+  frame: UInt8[np.ndarray, 'h w 3'],
+  corner: np.ndarray,
+  reach: int,
+  side: int,
+) -> UInt8[np.ndarray, '{side} {side} 3']:
+  """The square of `reach` pixels from `corner` (x, y), reduced to `side`."""
+  rows, columns = (
+    np.arange(start, start + reach).clip(0, length - 1)
+    for start, length in zip(corner[::-1], frame.shape[:2], strict=True)
+  )
+  top, left = rows[0], columns[0]
+  patch = frame[top : rows[-1] + 1, left : columns[-1] + 1]
+  if patch.shape[:2] != (reach, reach):
+    patch = patch[(rows - top)[:, None], columns - left]
+  return cv2.resize(patch, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _first_say(home: np.ndarray, points: np.ndarray) -> np.ndarray:
+  """Starts from the four points that fit each other best, if one is far off."""
+  misses = []
+  for left_out in range(5):
+    weights = np.ones(5)
+    weights[left_out] = 0
+    matrix = _similarity(home, points, weights)
+    miss = home @ matrix[:, :2].T + matrix[:, 2] - points
+    misses.append((weights * (miss**2).sum(1)).sum())
+  weights = np.ones(5)
+  weights[np.argmin(misses)] = 0
+  return weights
+
+
+def _similarity(
+  source: np.ndarray, target: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+  """The [A b] of least weighted squares from source to target, unmirrored."""
+  weights = weights / weights.sum()
+  here, there = weights @ source, weights @ target
+  x, y = (source - here).T
+  u, v = (target - there).T
+  # In the plane the rotation and scale are a complex number with a closed form.
+  norm = weights @ (x * x + y * y)
+  turn = np.array([weights @ (x * u + y * v), weights @ (x * v - y * u)]) / norm
+  linear = np.array([[turn[0], -turn[1]], [turn[1], turn[0]]])
+  return np.c_[linear, there - linear @ here]

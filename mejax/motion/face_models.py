@@ -1,0 +1,76 @@
+"""The two networks that find faces and their points, each file verified.
+
+Origin and licences: mejax/assets/README.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pathlib
+import threading
+
+import cv2
+import numpy as np
+
+ASSETS = pathlib.Path(__file__).parent.parent / 'assets'
+SHA256 = {
+  'face_detection_yunet_2023mar.onnx': (
+    '8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4'
+  ),
+  'face_landmark.tflite': (
+    '1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814'
+  ),
+}
+
+
+def read(name: str, *, folder: pathlib.Path = ASSETS) -> np.ndarray:
+  """The bytes of a model.
+
+  Raises:
+    OSError: it is missing, or is not the file that was published.
+  """
+  path = folder / name
+  try:
+    data = path.read_bytes()
+  except FileNotFoundError as error:
+    raise FileNotFoundError(
+      f'{path} is missing; it ships with mejax: install mejax again'
+    ) from error
+  found = hashlib.sha256(data).hexdigest()
+  if found != SHA256[name]:
+    raise OSError(
+      f'{path} is damaged: {len(data)} bytes with SHA-256 {found}, expected '
+      f'{SHA256[name]}; install mejax again'
+    )
+  return np.frombuffer(data, np.uint8)
+
+
+def detector(side: int, *, least: float) -> cv2.FaceDetectorYN:
+  """YuNet for square images of `side` pixels, scores of `least` and more."""
+  return _detector(side, least, os.getpid(), threading.get_ident())
+
+
+def landmarker() -> cv2.dnn.Net:
+  """FaceMesh, for faces in 192 x 192 pixels."""
+  return _landmarker(os.getpid(), threading.get_ident())
+
+
+# A network keeps the image that it is looking at, so no two threads may share
+# one, nor a process and its fork.
+@functools.lru_cache(maxsize=32)
+def _detector(
+  side: int, least: float, process: int, thread: int
+) -> cv2.FaceDetectorYN:
+  model = read('face_detection_yunet_2023mar.onnx')
+  none = np.zeros(0, np.uint8)
+  overlap, candidates = 0.3, 5000
+  return cv2.FaceDetectorYN.create(
+    'onnx', model, none, (side, side), least, overlap, candidates
+  )
+
+
+@functools.lru_cache(maxsize=32)
+def _landmarker(process: int, thread: int) -> cv2.dnn.Net:
+  return cv2.dnn.readNetFromTFLite(read('face_landmark.tflite'))

@@ -1,0 +1,191 @@
+"""Where the face is: detection, the five points of a clip, alignment.
+
+Points are (x, y) in pixels, whole numbers at pixel centres, in the order left
+eye, right eye, nose, left and right mouth corner; left is left in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+import math
+
+from jaxtyping import Float
+from jaxtyping import UInt8
+import numpy as np
+
+from mejax.motion.alignment import CANONICAL as CANONICAL
+from mejax.motion.alignment import alignment as alignment
+from mejax.motion.alignment import cut as cut
+from mejax.motion.alignment import patch_side as patch_side
+from mejax.motion.detection import LOOKS
+from mejax.motion.detection import THRESHOLD
+from mejax.motion.detection import Face as Face
+from mejax.motion.detection import detect as detect
+from mejax.motion.detection import detect_dense as detect_dense
+from mejax.motion.mesh import five_from_mesh as five_from_mesh
+from mejax.motion.mesh import mesh as mesh
+
+# Eyes closer than this have lost the motion of a micro-expression.
+TINY = 20.0
+# In distances between the eyes.
+_SAME_PERSON, _STEADY = 1.0, 0.25
+_VISIBLE = 0.6
+
+
+class NoFace(ValueError):
+  """No frame of a clip shows a face."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+  """The face of a clip, and what a reader of the result should know of it."""
+
+  points: Float[np.ndarray, '5 2']
+  remarks: tuple[str, ...] = ()
+
+
+Detector = Callable[[UInt8[np.ndarray, 'h w 3']], list[Face]]
+
+
+def locate(
+  images: Sequence[UInt8[np.ndarray, 'h w 3']], *, detector: Detector = detect
+) -> Located:
+  """The five points of the one person of a clip, for one alignment of it.
+
+  The points are the median over the frames that show the face. Of several
+  people the largest and most central one is taken, the same in all frames.
+
+  Args:
+    images: RGB frames of the clip, all of one size; a handful does.
+    detector: image to faces; `detect`, `detect_dense`, or a function like them.
+
+  Returns:
+    The points, and remarks on several faces, frames without the face, a face
+    that leaves the frame, a head that moves, and a tiny face. Frames count from
+    1 in the order given.
+
+  Raises:
+    NoFace: no frame shows a face.
+    ValueError: there is no frame, or frames differ in size.
+  """
+  sizes = sorted({image.shape[:2] for image in images})
+  if len(sizes) != 1:
+    raise ValueError(
+      f'frames have the sizes {sizes} (rows, columns); expected one size'
+    )
+  height, width = sizes[0]
+  found = [detector(image) for image in images]
+  if not any(found):
+    raise NoFace(
+      f'no face in any of {len(images)} frames of {width}x{height} pixels; '
+      f'{_tried(detector)}'
+    )
+  person = _follow(found, width, height)
+  points = np.stack([face.points for face in person.values()])
+  middle = np.median(points, axis=0).astype(np.float32)
+  return Located(middle, tuple(_remarks(found, person, middle, width, height)))
+
+
+def _tried(detector: Detector) -> str:
+  if detector not in (detect, detect_dense):
+    return 'the detector that was given found none'
+  looks = ', '.join(f'{round(side * share)}' for side, share in LOOKS)
+  return (
+    f'YuNet looked at each scaled to {looks} pixels, for scores from '
+    f'{THRESHOLD}: is the face upright and uncovered? Leave the clip out, or '
+    'give its landmarks'
+  )
+
+
+def _follow(
+  found: Sequence[Sequence[Face]], width: int, height: int
+) -> dict[int, Face]:
+  """The frames that show the most plausible person, with the face in each."""
+  people: list[dict[int, Face]] = []
+  for frame, faces in enumerate(found):
+    for face in faces:
+      for person in people:
+        last = person[max(person)]
+        near = _SAME_PERSON * _apart(last.points)
+        step = face.points.mean(0) - last.points.mean(0)
+        if frame not in person and math.hypot(*step) < near:
+          person[frame] = face
+          break
+      else:
+        people.append({frame: face})
+  return max(
+    people,
+    key=lambda person: sum(
+      _plausibility(face, width, height) for face in person.values()
+    ),
+  )
+
+
+def _plausibility(face: Face, width: int, height: int) -> float:
+  """Large and central faces are those that a recording is about."""
+  left, top, across, down = face.box
+  x = (left + across / 2) / width - 0.5
+  y = (top + down / 2) / height - 0.5
+  return math.sqrt(max(across * down, 0)) * (1 - min(math.hypot(x, y), 0.9))
+
+
+def _apart(points: Float[np.ndarray, '5 2']) -> float:
+  """A length that says how large a face is, also in profile."""
+  eyes, mouth = points[:2].mean(0), points[3:].mean(0)
+  return max(math.hypot(*(points[1] - points[0])), math.hypot(*(eyes - mouth)))
+
+
+def _remarks(
+  found: Sequence[Sequence[Face]],
+  person: dict[int, Face],
+  points: Float[np.ndarray, '5 2'],
+  width: int,
+  height: int,
+) -> list[str]:
+  remarks = []
+  most = max(map(len, found))
+  if most > 1:
+    remarks.append(
+      f'{most} faces in a frame; the largest and most central one was taken'
+    )
+  missing = [n for n in range(len(found)) if n not in person]
+  if missing:
+    remarks.append(f'no such face in {_frames(missing, len(found))}')
+  outside = [
+    n for n, face in person.items() if not _inside(face, width, height)
+  ]
+  if outside:
+    remarks.append(
+      f'the face leaves the frame in {_frames(outside, len(found))}'
+    )
+  places = np.stack([face.points.mean(0) for face in person.values()])
+  moved = np.linalg.norm(places - points.mean(0), axis=1).max()
+  if moved > _STEADY * _apart(points):
+    remarks.append(
+      f'the head moves by {moved:.1f} pixels, which one alignment of the clip '
+      'does not take out'
+    )
+  eyes = math.hypot(*(points[1] - points[0]))
+  if eyes < TINY:
+    remarks.append(
+      f'the face is tiny: its eyes are {eyes:.1f} pixels apart, small motion '
+      'is lost'
+    )
+  return remarks
+
+
+def _inside(face: Face, width: int, height: int) -> bool:
+  left, top, across, down = face.box
+  seen_across = min(left + across, width) - max(left, 0)
+  seen_down = min(top + down, height) - max(top, 0)
+  seen = max(seen_across, 0) * max(seen_down, 0) >= _VISIBLE * across * down
+  limit = np.array([width, height]) - 0.5
+  return seen and bool(((face.points > -0.5) & (face.points < limit)).all())
+
+
+def _frames(numbers: Sequence[int], total: int) -> str:
+  shown = ', '.join(str(n + 1) for n in numbers[:8])
+  more = ' ...' if len(numbers) > 8 else ''
+  return f'{len(numbers)} of {total} frames ({shown}{more})'
