@@ -2,7 +2,7 @@
 
 Command (makes the faces, prepares them and trains):
   mejax demo
-Again, with other values, on the faces of a demo:
+Again, with other values, on the faces of a demo (prepared with --size 64):
   mejax train --config synthetic --data_dir runs/demo/data --workdir RUN
 
 Variants:

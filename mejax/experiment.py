@@ -231,13 +231,19 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   """
   from mejax.corpora import synthetic
   from mejax.datasets import prepare
+  from mejax.datasets.recipe import Recipe
 
   workdir = pathlib.Path(workdir)
   size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
   source = synthetic.write(workdir / 'corpus', **size)
-  prepare.prepare('synthetic', source=source, data_dir=workdir / 'data')
   config = configuration.load_config(
     'synthetic:smoke' if small else 'synthetic'
+  )
+  prepare.prepare(
+    'synthetic',
+    source=source,
+    data_dir=workdir / 'data',
+    recipe=Recipe(size=config.model.image_size),
   )
   train(config, data_dir=workdir / 'data', workdir=workdir / 'run')
   return workdir / 'run' / 'report' / 'index.html'

@@ -16,7 +16,7 @@ from tensorflow_datasets.core import writer
 from tensorflow_datasets.proto import tf_example_pb2
 
 # To be raised when an older dataset cannot be read as if it were new.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'
 SPLIT = 'examples'

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mejax.corpora import CORPORA
 from mejax.datasets import builder
 
 
@@ -18,15 +19,18 @@ def load(name: str, data_dir: str | pathlib.Path) -> dict[str, np.ndarray]:
   """Reads all examples of a dataset, in the order of its corpus.
 
   Args:
-    name: the corpus it was prepared from, e.g. `htnet_release`.
+    name: of the dataset, e.g. `htnet_release` or `casme2_samm`.
     data_dir: the folder given to `mejax prepare`.
 
   Returns:
     flow f32[n, a, h, w, 3] as (u, v, strain); landmarks f32[n, 5, 2] in pixels
     of the flow image, from the centre of its first pixel; emotion, corpus,
-    subject, clip, apex_source str[n]. htnet_release also has crop_points
-    i32[n, 5, 2]; synthetic has onset and apex u8[n, h, w, 3] and true_flow
-    f32[n, h, w, 2].
+    subject, clip, apex_source str[n]. Where frames were the source: the aligned
+    onset and apex u8[n, h, w, 3], amplified u8[n, a, h, w, 3], onset_number,
+    apex_number, offset_number i32[n]; with neighbours K also onset_frames
+    u8[n, K + 1, h, w, 3] and apex_frames u8[n, 2 K + 1, h, w, 3]. htnet_release
+    has crop_points i32[n, 5, 2]; synthetic has true_flow and expression_flow
+    f32[n, h, w, 2] in the aligned face.
 
   Raises:
     FileNotFoundError: the dataset is not prepared.
@@ -68,7 +72,12 @@ def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
 def prepare_command(name: str, data_dir: str | pathlib.Path) -> str:
   """What a user types to make a dataset."""
   folder = shlex.quote(str(data_dir))
-  return f'mejax prepare {name} --source PATH --data_dir {folder}'
+  if name in CORPORA:
+    return f'mejax prepare {name} --source PATH --data_dir {folder}'
+  return (
+    f'mejax prepare CORPUS ... --source PATH ... --name {name}'
+    f' --data_dir {folder}'
+  )
 
 
 def _other_version(

@@ -27,7 +27,7 @@ def small(tmp_path_factory):
   prepare.prepare(
     'htnet_release',
     source=folder / 'clone',
-    landmarks=folder / 'points.csv',
+    options={'landmarks': folder / 'points.csv'},
     data_dir=folder / 'data',
     progress=False,
   )
@@ -41,7 +41,7 @@ def released(shared, tmp_path_factory):
   prepare.prepare(
     'htnet_release',
     source=shared / 'htnet442',
-    landmarks=shared / 'htnet442/landmarks28.csv',
+    options={'landmarks': shared / 'htnet442/landmarks28.csv'},
     data_dir=folder,
     progress=False,
   )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,19 +11,22 @@ import cv2
 import numpy as np
 import pytest
 
-from mejax.corpora import synthetic
+from mejax.datasets import builder
 from mejax.datasets import load
 from mejax.datasets import prepare
-from mejax.datasets import recipes
+from mejax.datasets import ready_made
+from mejax.datasets.recipe import Recipe
 from tests.corpora import htnet_tree
 
 
-def _prepare(tree, data_dir, **options):
+def _prepare(tree, data_dir, *, landmarks=None, **options):
   return prepare.prepare(
     'htnet_release',
     source=tree,
     data_dir=data_dir,
-    **{'progress': False, **options},
+    options={'landmarks': landmarks} if landmarks else None,
+    progress=False,
+    **options,
   )
 
 
@@ -174,15 +176,16 @@ def test_nothing_usable_is_an_error_even_where_missing_is_allowed(
 
 
 def test_options_that_a_corpus_does_not_have_are_errors(tree, tmp_path):
-  with pytest.raises(ValueError, match='takes no size'):
-    _prepare(tree, tmp_path, size=64)
-  for options, message in (
-    ({'landmarks': 'points.csv'}, 'face points of its own'),
-    ({'size': 30}, 'size is 30; expected a multiple of 4'),
-  ):
-    with pytest.raises(ValueError, match=message):
-      prepare.prepare('synthetic', source=tree, data_dir=tmp_path, **options)
-  with pytest.raises(ValueError, match='known: htnet_release, synthetic'):
+  with pytest.raises(ValueError, match='ready-made flow of 28 pixels'):
+    _prepare(tree, tmp_path, recipe=Recipe(size=64))
+  with pytest.raises(ValueError, match="no option 'camera'; it has landmarks"):
+    prepare.prepare(
+      'htnet_release',
+      source=tree,
+      data_dir=tmp_path,
+      options={'camera': 'VIS'},
+    )
+  with pytest.raises(ValueError, match="unknown corpus 'casme9'; known: .*smic"):
     prepare.prepare('casme9', source=tree, data_dir=tmp_path)
 
 
@@ -192,7 +195,8 @@ KILLED = """
 import os, pathlib, signal, sys
 from mejax.corpora import htnet_release
 from mejax.datasets import prepare
-from mejax.datasets import recipes
+from mejax.datasets import ready_made
+from mejax.datasets.recipe import Recipe
 tree, data_dir, owner, name, left = sys.argv[1:]
 owner = {'reader': htnet_release, 'path': pathlib.Path}[owner]
 original, left = getattr(owner, name), int(left)
@@ -238,105 +242,17 @@ def test_a_failure_while_overwriting_keeps_the_old_dataset(
   tree, tmp_path, monkeypatch
 ):
   before = _contents(_prepare(tree, tmp_path))
+  # Each clip is read once to look at it; the ninth reading is a writing.
   calls = iter(range(100))
-  original = recipes._identity
+  original = ready_made.arrays
 
   def failing(clip):
-    if next(calls) == 3:
+    if next(calls) == 8:
       raise RuntimeError('disk full')
     return original(clip)
 
-  monkeypatch.setattr(recipes, '_identity', failing)
+  monkeypatch.setattr(ready_made, 'arrays', failing)
   with pytest.raises(RuntimeError, match='disk full'):
     _prepare(tree, tmp_path, overwrite=True)
-  assert _contents(tmp_path / 'mejax/htnet_release/1.0.0') == before
+  assert _contents(tmp_path / 'mejax/htnet_release' / builder.VERSION) == before
   assert [p.name for p in (tmp_path / 'mejax').iterdir()] == ['htnet_release']
-
-
-@pytest.fixture(scope='module')
-def corpus(tmp_path_factory):
-  folder = tmp_path_factory.mktemp('synthetic')
-  return synthetic.write(
-    folder / 'faces',
-    num_subjects=2,
-    clips_per_subject=3,
-    size=128,
-    difficulty=0.0,
-    progress=False,
-  )
-
-
-def test_synthetic_flow_resembles_the_true_flow(corpus, tmp_path):
-  prepare.prepare('synthetic', source=corpus, data_dir=tmp_path, progress=False)
-  examples = load.load('synthetic', tmp_path)
-  flow, truth = examples['flow'][:, 0], examples['true_flow']
-  assert flow.shape == (6, 64, 64, 3)
-  for channel in range(2):
-    found = np.corrcoef(flow[..., channel].ravel(), truth[..., channel].ravel())
-    assert found[0, 1] > 0.5
-  error = np.linalg.norm(flow[..., :2] - truth, axis=-1).mean()
-  assert error < 0.9 * np.linalg.norm(truth, axis=-1).mean()
-
-
-def test_synthetic_examples_scale_with_the_size(corpus, tmp_path):
-  clip = next(synthetic.read(corpus))
-  with np.load(clip.truth) as truth:
-    true_flow = truth['true_flow']
-  for size in (64, 128):
-    prepare.prepare(
-      'synthetic',
-      source=corpus,
-      data_dir=tmp_path / str(size),
-      size=size,
-      progress=False,
-    )
-    examples = load.load('synthetic', tmp_path / str(size))
-    scale = size / 128
-    # Two pixels side by side become one, whose centre lies between them.
-    expected = true_flow.reshape(size, 128 // size, size, 128 // size, 2)
-    np.testing.assert_allclose(
-      examples['true_flow'][0], expected.mean((1, 3)) * scale, atol=1e-6
-    )
-    np.testing.assert_allclose(
-      examples['landmarks'][0],
-      (np.array(clip.landmarks) + 0.5) * scale - 0.5,
-      atol=1e-4,
-    )
-    assert load.metadata('synthetic', tmp_path / str(size))['size'] == size
-  onset = cv2.imread(str(clip.frames[clip.frame_numbers.index(clip.onset)]))
-  np.testing.assert_array_equal(examples['onset'][0], onset[..., ::-1])
-
-
-def test_synthetic_metadata_names_flow_and_strain(corpus, tmp_path):
-  prepare.prepare('synthetic', source=corpus, data_dir=tmp_path, progress=False)
-  metadata = load.metadata('synthetic', tmp_path)
-  assert metadata['units'] == 'pixel'
-  assert metadata['strain'] == 'shreve'
-  assert metadata['flow']['method'] == 'farneback'
-  assert metadata['flow']['window'] == 15
-  with pytest.raises(ValueError, match='size: 64 there, 32 asked for'):
-    prepare.prepare(
-      'synthetic', source=corpus, data_dir=tmp_path, size=32, progress=False
-    )
-
-
-@pytest.mark.parametrize('spoilt', ['onset', 'apex', 'truth'])
-@pytest.mark.parametrize('damage', ['missing', 'cut'])
-def test_a_synthetic_clip_with_a_bad_file_is_named(
-  corpus, tmp_path, spoilt, damage
-):
-  source = shutil.copytree(corpus, tmp_path / 'faces')
-  clip = list(synthetic.read(source))[2]
-  file = clip.truth
-  if spoilt != 'truth':
-    file = clip.frames[clip.frame_numbers.index(getattr(clip, spoilt))]
-  if damage == 'missing':
-    file.unlink()
-  else:
-    file.write_bytes(file.read_bytes()[:-100])
-  options = {'source': source, 'data_dir': tmp_path, 'progress': False}
-  with pytest.raises(ValueError, match='1 of 6 clips cannot') as error:
-    prepare.prepare('synthetic', **options)
-  assert f'  {clip.identity}: ' in str(error.value)
-  prepare.prepare('synthetic', allow_missing=True, **options)
-  assert len(load.load('synthetic', tmp_path)['clip']) == 5

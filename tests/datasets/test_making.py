@@ -1,0 +1,299 @@
+"""From frames to examples: right numbers, the same bytes, one clip at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from mejax.corpora import synthetic
+from mejax.datasets import chain
+from mejax.datasets import load
+from mejax.datasets import making
+from mejax.datasets import prepare
+from mejax.datasets import staging
+from mejax.datasets.recipe import Recipe
+from mejax.motion import faces
+
+# Fast, and Farneback is the same on every machine.
+SMALL = Recipe(size=32, flow='farneback')
+
+
+def _prepare(source, data_dir, recipe=SMALL, **options):
+  return prepare.prepare(
+    'synthetic',
+    source=source,
+    data_dir=data_dir,
+    recipe=recipe,
+    progress=False,
+    **{'workers': 0, **options},
+  )
+
+
+def _contents(folder):
+  return {
+    str(p.relative_to(folder)): p.read_bytes()
+    for p in folder.rglob('*')
+    if p.is_file()
+  }
+
+
+@pytest.fixture(scope='module')
+def corpus(tmp_path_factory):
+  # Enough clips for two batches on a CPU.
+  return synthetic.write(
+    tmp_path_factory.mktemp('synthetic') / 'faces',
+    num_subjects=3,
+    clips_per_subject=3,
+    size=128,
+    difficulty=0.0,
+    progress=False,
+  )
+
+
+@pytest.fixture(scope='module')
+def dataset(corpus, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('data')
+  _prepare(corpus, folder, Recipe(size=64, flow='farneback', neighbours=2))
+  return load.load('synthetic', folder), load.metadata('synthetic', folder)
+
+
+def test_faces_lie_where_aligned_faces_lie(dataset):
+  points = dataset[0]['landmarks']
+  expected = faces.CANONICAL * 64 - 0.5
+  assert np.abs(points - expected).max() < 4  # People differ in proportion.
+  assert np.abs(points[:, :2].mean(0) - expected[:2]).max() < 1
+
+
+def test_aligned_frames_are_what_opencv_warps(corpus, dataset):
+  clip = next(synthetic.read(corpus))
+  images = [
+    cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in clip.frames
+  ]
+  looked_at = [
+    images[clip.frame_numbers.index(n)] for n in staging.face_numbers(clip)
+  ]
+  matrix = faces.alignment(faces.locate(looked_at).points, size=64)
+  for name, number in (('onset', clip.onset), ('apex', clip.apex)):
+    image = images[clip.frame_numbers.index(number)]
+    # OpenCV does not reduce when it warps, so it is done before.
+    factor = int(np.linalg.norm(matrix[:, 0]))
+    small = cv2.resize(
+      image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA
+    )
+    inside = np.array(matrix, np.float64)
+    inside[:, 2] = (inside[:, 2] + 0.5) / factor - 0.5
+    inside[:, :2] /= factor
+    expected = cv2.warpAffine(
+      small,
+      inside,
+      (64, 64),
+      flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+      borderMode=cv2.BORDER_REPLICATE,
+    )
+    found = dataset[0][name][0].astype(int)
+    assert np.abs(found - expected).mean() < 1.5
+
+
+def test_flow_is_that_of_the_stored_frames(dataset):
+  examples, metadata = dataset
+  onset, apex = (
+    cv2.cvtColor(np.float32(examples[name][4]), cv2.COLOR_RGB2GRAY)
+    for name in ('onset', 'apex')
+  )
+  expected = cv2.calcOpticalFlowFarneback(
+    onset, apex, None, 0.5, 3, 15, 3, 5, 1.2, 0
+  )
+  np.testing.assert_allclose(
+    examples['flow'][4, 0, ..., :2], expected, atol=2e-3
+  )
+  assert metadata['flow']['method'] == 'farneback'
+  assert metadata['flow']['window'] == 15
+  assert (metadata['units'], metadata['size']) == ('pixel', 64)
+
+
+def test_flow_resembles_the_true_flow(dataset):
+  flow, truth = dataset[0]['flow'][:, 0, ..., :2], dataset[0]['true_flow']
+  error = np.linalg.norm(flow - truth, axis=-1).mean()
+  assert error < 0.8 * np.linalg.norm(truth, axis=-1).mean()
+
+
+def test_true_flow_carries_the_onset_to_the_apex(dataset):
+  """Checks its direction, scale and place against the pixels."""
+  y, x = np.mgrid[:64, :64].astype(np.float32)
+  for i in range(3):
+    onset, apex = (
+      np.float32(dataset[0][name][i]) for name in ('onset', 'apex')
+    )
+    field = dataset[0]['true_flow'][i]
+    back = cv2.remap(
+      apex, x + field[..., 0], y + field[..., 1], cv2.INTER_CUBIC
+    )
+    inner = np.s_[8:-8, 8:-8]
+    still = np.abs(apex - onset)[inner].mean()
+    assert np.abs(back - onset)[inner].mean() < 0.7 * still
+
+
+def test_neighbours_are_the_frames_about_onset_and_apex(dataset):
+  examples, metadata = dataset
+  assert metadata['neighbours'] == 2
+  assert examples['onset_frames'].shape[1] == 3
+  assert examples['apex_frames'].shape[1] == 5
+  np.testing.assert_array_equal(examples['onset_frames'][:, 0], examples['onset'])
+  np.testing.assert_array_equal(examples['apex_frames'][:, 2], examples['apex'])
+  assert (examples['onset_frames'][:, 1] != examples['onset']).any()
+
+
+def test_kept_frames_repeat_beyond_the_ends_of_a_clip(corpus):
+  clip = next(synthetic.read(corpus))
+  numbers = clip.frame_numbers
+  late = dataclasses.replace(clip, apex=numbers[-1])
+  assert staging.kept_numbers(late, late.apex, neighbours=2) == [
+    *numbers[:3],
+    *numbers[-3:],
+    numbers[-1],
+    numbers[-1],
+  ]
+
+
+def test_processes_and_this_one_give_the_same_bytes(corpus, tmp_path):
+  one = _prepare(corpus, tmp_path / 'one')
+  two = _prepare(corpus, tmp_path / 'two', workers=2)
+  assert _contents(one) == _contents(two)
+  assert not list((tmp_path / 'one/mejax').glob('.*')), 'nothing is left behind'
+
+
+def test_a_broken_clip_costs_that_clip_only(corpus, tmp_path, capsys):
+  source = shutil.copytree(corpus, tmp_path / 'faces')
+  clips = list(synthetic.read(source))
+  bad = clips[2]
+  file = bad.frames[bad.frame_numbers.index(bad.apex)]
+  whole = file.read_bytes()
+  file.write_bytes(whole[:-100])
+  _prepare(source, tmp_path)
+  printed = capsys.readouterr().out
+  assert f'{bad.identity}: ' in printed and file.name in printed
+  examples = load.load('synthetic', tmp_path)
+  assert len(examples['clip']) == len(clips) - 1
+  # Mended, it is made, and the others are not made again.
+  file.write_bytes(whole)
+  made = []
+  original = making._write
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(
+      making, '_write', lambda *args: made.append(args[0]) or original(*args)
+    )
+    folder = _prepare(source, tmp_path, overwrite=True)
+  assert len(made) == 1
+  assert _contents(folder) == _contents(_prepare(corpus, tmp_path / 'other'))
+
+
+# Kills itself at the n-th clip that is written.
+KILLED = """
+import os, signal, sys
+from mejax.datasets import making
+from mejax.datasets import prepare
+from mejax.datasets.recipe import Recipe
+original, left = making._write, int(sys.argv[3])
+def fatal(path, arrays):
+  global left
+  left -= 1
+  if left < 0:
+    path.with_suffix('.partial').write_bytes(b'half of it')
+    os.kill(os.getpid(), signal.SIGKILL)
+  original(path, arrays)
+making._write = fatal
+prepare.prepare('synthetic', source=sys.argv[1], data_dir=sys.argv[2],
+                recipe=Recipe(size=32, flow='farneback'), workers=0,
+                progress=False)
+"""
+
+
+def test_a_killed_preparation_goes_on_to_the_same_bytes(
+  corpus, tmp_path, root
+):
+  whole = _contents(_prepare(corpus, tmp_path / 'whole'))
+  command = [sys.executable, '-c', KILLED, str(corpus), str(tmp_path / 'data')]
+  # In the middle of a batch, in the next one, and not at all.
+  for left, there in (('3', 3), ('5', 8)):
+    killed = subprocess.run([*command, left], cwd=root)
+    assert killed.returncode == -signal.SIGKILL
+    made = list((tmp_path / 'data/mejax/.synthetic.made').glob('*.npz'))
+    assert len(made) == there
+  with pytest.raises(FileNotFoundError, match='not prepared'):
+    load.load('synthetic', tmp_path / 'data')
+  assert _contents(_prepare(corpus, tmp_path / 'data')) == whole
+
+
+def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
+  generator = np.random.default_rng(0)
+  frames = generator.integers(0, 255, (8, 2, 32, 32, 3), dtype=np.uint8)
+  points = np.tile(np.float32(faces.CANONICAL * 32 - 0.5), (8, 1, 1))
+  recipe = Recipe(size=32, levels=(1.0, 2.0))
+  among = chain.compute(frames, points, recipe)
+  alone = chain.compute(
+    np.where(np.arange(8)[:, None, None, None, None] == 5, frames, 0),
+    points,
+    recipe,
+  )
+  for name in among:
+    np.testing.assert_array_equal(among[name][5], alone[name][5])
+
+
+def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
+  _prepare(corpus, tmp_path, dataclasses.replace(SMALL, apex='spotted'))
+  examples = load.load('synthetic', tmp_path)
+  truth = [clip.apex for clip in synthetic.read(corpus)]
+  assert set(examples['apex_source']) == {'spotted'}
+  assert np.median(np.abs(examples['apex_number'] - truth)) <= 5
+  remarks = load.metadata('synthetic', tmp_path)['remarks']
+  number = examples['apex_number'][0]
+  assert f'apex {number} was spotted' in remarks['synthetic/s01/clip01']
+
+
+def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):
+  recipe = Recipe(
+    size=64, levels=(1.0, 3.0), mask_eyelids=True, remove_head_motion=True
+  )
+  _prepare(corpus, tmp_path, recipe)
+  examples = load.load('synthetic', tmp_path)
+  assert load.metadata('synthetic', tmp_path)['levels'] == [1.0, 3.0]
+  size = np.linalg.norm(examples['flow'][..., :2], axis=-1).mean((2, 3))
+  assert (size[:, 1] > 1.5 * size[:, 0]).all()
+  np.testing.assert_array_equal(examples['amplified'][:, 0], examples['apex'])
+  x, y = np.rint(examples['landmarks'][0, 0]).astype(int)
+  assert not examples['flow'][0, :, y, x].any()
+  assert examples['head_motion'].shape == (9, 2, 2, 3)
+
+
+def test_few_clips_wait_in_memory(monkeypatch):
+  monkeypatch.setattr(making, '_stage', lambda job: job)
+  taken = []
+  jobs = (taken.append(i) or i for i in range(100))
+  with making._decoders(0) as pool:
+    results = making._in_order(pool, jobs)
+    assert next(results) == 0
+    assert len(taken) <= making.AHEAD + 1
+    assert list(results) == list(range(1, 100))
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'size': 30}, 'size is 30; expected a multiple of 4'),
+    ({'levels': (1.0, 0.0)}, 'expected factors above 0'),
+    ({'levels': (2.0, 2.0)}, 'one occurs twice'),
+    ({'flow': 'raft'}, "unknown flow 'raft'; known: tvl1, farneback, dis"),
+    ({'magnify': 'zoom'}, "unknown magnify 'zoom'; known: .*phase"),
+    ({'neighbours': -1}, 'expected 0 or more'),
+  ],
+)
+def test_a_recipe_that_cannot_be_is_refused(change, message):
+  with pytest.raises(ValueError, match=message):
+    Recipe(**change)
