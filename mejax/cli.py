@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import dataclasses
 import os
 import pathlib
 import shlex
@@ -73,6 +74,16 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
+  if args.pipeline:
+    from mejax.datasets import known_truth
+
+    print(known_truth.measure(_recipe(args), source=args.source))
+    return 0
+  if args.source is None:
+    raise ValueError(
+      'name a database and where it lies, as in `mejax check casme2 DIR`, or'
+      ' ask for --pipeline'
+    )
   from mejax.datasets import check
 
   report = check.check(args.corpus, args.source, options=dict(args.option))
@@ -82,7 +93,6 @@ def _check(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> None:
   from mejax.datasets import prepare
-  from mejax.datasets import recipe
 
   corpora, sources = args.corpora, args.source
   if corpora[0] == 'video':
@@ -97,22 +107,29 @@ def _prepare(args: argparse.Namespace) -> None:
   for name in ('labels', 'landmarks'):
     if (file := getattr(args, name)) is not None:
       options[name] = file
-  chosen = {
-    field: getattr(args, field)
-    for field in recipe.Recipe.__dataclass_fields__
-    if getattr(args, field, None) not in (None, False)
-  }
   prepare.prepare(
     corpora,
     source=sources,
     data_dir=args.data_dir,
     name=args.name,
-    recipe=recipe.Recipe(**chosen) if chosen else None,
+    recipe=_recipe(args),
     options=options,
     allow_missing=args.allow_missing,
     overwrite=args.overwrite,
     workers=args.workers,
   )
+
+
+def _recipe(args: argparse.Namespace):
+  """The recipe that was asked for, or None if nothing was said of it."""
+  from mejax.datasets import recipe
+
+  chosen = {
+    field.name: getattr(args, field.name)
+    for field in dataclasses.fields(recipe.Recipe)
+    if getattr(args, field.name) not in (None, False)
+  }
+  return recipe.Recipe(**chosen) if chosen else None
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -205,15 +222,27 @@ def _add_check(verbs) -> None:
     text='Tell what of a database is there, what is missing, what is wrong.',
     example='  mejax check casme2 databases/CASME2\n'
     '  mejax check smic databases/SMIC --option camera=VIS\n\n'
+    '  mejax check --pipeline --flow tvl1 --levels 1,2,4\n\n'
     'Exit code 1 if no clip of it can be used.',
   )
   verb.add_argument(
     'corpus',
     metavar='CORPUS',
+    nargs='?',
     help='casme2, samm, smic, ...; data/README.md lists them',
   )
   verb.add_argument(
-    'source', type=pathlib.Path, metavar='DIR', help='where the database lies'
+    'source',
+    type=pathlib.Path,
+    metavar='DIR',
+    nargs='?',
+    help='where the database lies',
+  )
+  verb.add_argument(
+    '--pipeline',
+    action='store_true',
+    help='check preparation itself: render faces of known motion, and tell how'
+    ' far from the truth are face points, apex, flow and amplification',
   )
   verb.add_argument(
     '--option',
@@ -224,6 +253,7 @@ def _add_check(verbs) -> None:
     help='which part of it: images=cropped, sheet=2014 (a piece of the file '
     'name), camera=VIS (smic), part=C (casme3)',
   )
+  _add_recipe(verb.add_argument_group('with --pipeline'))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""From frames to examples: right numbers, the same bytes, one clip at a time."""
+"""From frames to examples: right numbers, same bytes, each clip by itself."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def test_faces_lie_where_aligned_faces_lie(dataset):
 
 def test_aligned_frames_are_what_opencv_warps(corpus, dataset):
   clip = next(synthetic.read(corpus))
-  images = [
-    cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in clip.frames
-  ]
+  images = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in clip.frames]
   looked_at = [
     images[clip.frame_numbers.index(n)] for n in staging.face_numbers(clip)
   ]
@@ -145,7 +143,9 @@ def test_neighbours_are_the_frames_about_onset_and_apex(dataset):
   assert metadata['neighbours'] == 2
   assert examples['onset_frames'].shape[1] == 3
   assert examples['apex_frames'].shape[1] == 5
-  np.testing.assert_array_equal(examples['onset_frames'][:, 0], examples['onset'])
+  np.testing.assert_array_equal(
+    examples['onset_frames'][:, 0], examples['onset']
+  )
   np.testing.assert_array_equal(examples['apex_frames'][:, 2], examples['apex'])
   assert (examples['onset_frames'][:, 1] != examples['onset']).any()
 
@@ -215,9 +215,7 @@ prepare.prepare('synthetic', source=sys.argv[1], data_dir=sys.argv[2],
 """
 
 
-def test_a_killed_preparation_goes_on_to_the_same_bytes(
-  corpus, tmp_path, root
-):
+def test_a_killed_preparation_goes_on_to_the_same_bytes(corpus, tmp_path, root):
   whole = _contents(_prepare(corpus, tmp_path / 'whole'))
   command = [sys.executable, '-c', KILLED, str(corpus), str(tmp_path / 'data')]
   # In the middle of a batch, in the next one, and not at all.

@@ -185,7 +185,9 @@ def test_options_that_a_corpus_does_not_have_are_errors(tree, tmp_path):
       data_dir=tmp_path,
       options={'camera': 'VIS'},
     )
-  with pytest.raises(ValueError, match="unknown corpus 'casme9'; known: .*smic"):
+  with pytest.raises(
+    ValueError, match="unknown corpus 'casme9'; known: .*smic"
+  ):
     prepare.prepare('casme9', source=tree, data_dir=tmp_path)
 
 

@@ -1,0 +1,162 @@
+"""The whole chain against known truth: rendered clips through preparation."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import tempfile
+
+import numpy as np
+
+from mejax.corpora import decode
+from mejax.corpora import synthetic
+from mejax.datasets import load
+from mejax.datasets import prepare
+from mejax.datasets import staging
+from mejax.datasets.recipe import Recipe
+from mejax.motion import faces
+
+# Rendered where no corpus is given.
+RENDERED = {'num_subjects': 6, 'clips_per_subject': 6}
+# Motion below this tells nothing of how much it was amplified, in pixels.
+MOVING = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+  """Errors of one amplification level.
+
+  Attributes:
+    alpha: what was asked for.
+    realised: factor that the measured flow is of the true flow, by least
+      squares where the face moves.
+    error: mean distance of the flow from alpha times the true flow, in pixels
+      of the aligned face.
+  """
+
+  alpha: float
+  realised: float
+  error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+  """What separates the chain from the truth; means over the clips.
+
+  Attributes:
+    clips: number of clips.
+    fps: frames per second.
+    points: distance of the face points from the true ones, in distances between
+      the eyes.
+    steady: the same less what is constant over all clips, which is a matter of
+      where a point is said to be.
+    apex: distance of the spotted apex from the true one, in frames, median.
+    middle: the same of the middle frame.
+    motion: length of the true flow, head drift included, in pixels of the
+      aligned face; the error of a flow of zero.
+    levels: errors of the flow at each level.
+  """
+
+  clips: int
+  fps: float
+  points: float
+  steady: float
+  apex: float
+  middle: float
+  motion: float
+  levels: tuple[Level, ...]
+
+  def __str__(self) -> str:
+    frame = 1000 / self.fps
+    lines = [
+      f'{self.clips} clips of known truth, from frames to flow',
+      f'  face points    {self.points:.1%} of the distance between the eyes;'
+      f' {self.steady:.1%} beside a constant offset',
+      f'  apex           spotted {self.apex:.0f} frames'
+      f' ({self.apex * frame:.0f} ms) beside the true one, median; the middle'
+      f' frame is {self.middle:.0f}',
+      f'  true motion    {self.motion:.3f} px, mean over the aligned face',
+    ]
+    lines += [
+      f'  flow, alpha {level.alpha:<4g}error {level.error:.3f} px'
+      f' ({level.error / level.alpha / self.motion:.0%} of the motion);'
+      f' amplified {level.realised:.2f} times'
+      for level in self.levels
+    ]
+    return '\n'.join(lines)
+
+
+def measure(
+  recipe: Recipe | None = None,
+  *,
+  source: str | pathlib.Path | None = None,
+  progress: bool = True,
+) -> Errors:
+  """Prepares clips of known truth and compares.
+
+  Args:
+    recipe: how frames become examples.
+    source: a corpus in the layout of `synthetic`; a small one is rendered if
+      not given.
+    progress: show bars.
+  """
+  recipe = recipe or Recipe()
+  with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    if source is None:
+      source = synthetic.write(folder / 'corpus', **RENDERED, progress=progress)
+    made = {}
+    spotting = dataclasses.replace(recipe, levels=(1.0,), apex='spotted')
+    for name, how in (('chain', recipe), ('spotted', spotting)):
+      prepare.prepare(
+        'synthetic',
+        source=source,
+        data_dir=folder,
+        name=name,
+        recipe=how,
+        progress=progress,
+      )
+      made[name] = load.load(name, folder)
+    clips = {clip.identity: clip for clip in synthetic.read(source)}
+    kept = [clips[identity] for identity in _identities(made['chain'])]
+    offsets = np.stack([_point_errors(clip) for clip in kept])
+  spotted = [clips[identity] for identity in _identities(made['spotted'])]
+  truth = np.array([clip.apex for clip in spotted])
+  middle = np.array([(clip.onset + clip.offset) // 2 for clip in spotted])
+  flow, true_flow = made['chain']['flow'][..., :2], made['chain']['true_flow']
+  return Errors(
+    clips=len(kept),
+    fps=kept[0].fps,
+    points=float(np.linalg.norm(offsets, axis=-1).mean()),
+    steady=float(np.linalg.norm(offsets - offsets.mean(0), axis=-1).mean()),
+    apex=float(np.median(np.abs(made['spotted']['apex_number'] - truth))),
+    middle=float(np.median(np.abs(middle - truth))),
+    motion=float(np.linalg.norm(true_flow, axis=-1).mean()),
+    levels=tuple(
+      _level(alpha, flow[:, a], true_flow)
+      for a, alpha in enumerate(recipe.levels)
+    ),
+  )
+
+
+def _identities(examples: dict[str, np.ndarray]) -> list[str]:
+  columns = (examples[key].tolist() for key in ('corpus', 'subject', 'clip'))
+  return ['/'.join(row) for row in zip(*columns, strict=True)]
+
+
+def _point_errors(clip) -> np.ndarray:
+  """Offset of each point from the true one, in distances between the eyes."""
+  truth = np.array(clip.landmarks)
+  images = decode.decode(clip, staging.face_numbers(clip))
+  apart = np.linalg.norm(truth[1] - truth[0])
+  return (faces.locate(images).points - truth) / apart
+
+
+def _level(alpha: float, flow: np.ndarray, true_flow: np.ndarray) -> Level:
+  moving = np.linalg.norm(true_flow, axis=-1) > MOVING
+  found, truth = flow[moving], true_flow[moving]
+  return Level(
+    alpha=alpha,
+    realised=float((found * truth).sum() / (truth * truth).sum()),
+    error=float(np.linalg.norm(flow - alpha * true_flow, axis=-1).mean()),
+  )
