@@ -5,14 +5,17 @@ clip, as published at github.com/wangzhifengharrison/HTNet. A clone looks so:
 
     combined_3_class2_for_optical_flow.csv        one row a clip
     datasets/STSNet_whole_norm_u_v_os/<sub>_<filename_o> .png
+    datasets/combined_datasets_whole/<imagename>     faces at the apex, 224x224
 
 The space before `.png` is in the published names. Each image is 28x28, 8 bit,
 R = u (to the right), G = v (down), B = optical strain; every channel of every
-image was stretched to 0..255 on its own, so the size of the motion is lost.
+image was stretched to 0..255 on its own, so the size of the motion is lost. It
+shows the same square of the face as the apex image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import csv
@@ -21,6 +24,7 @@ import math
 import pathlib
 
 import cv2
+from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
@@ -28,6 +32,7 @@ from mejax.corpora.clip import Clip
 
 SHEET = 'combined_3_class2_for_optical_flow.csv'
 FLOW_FOLDER = 'datasets/STSNet_whole_norm_u_v_os'
+APEX_FOLDER = 'datasets/combined_datasets_whole'
 SIZE = 28
 DATABASES = ('casme2', 'smic', 'samm')
 EMOTIONS = {'0': 'negative', '1': 'positive', '2': 'surprise'}
@@ -49,6 +54,7 @@ _POINT_COLUMNS = tuple(f'{p}_{axis}' for p in POINTS for axis in 'xy')
 _CROP_COLUMNS = tuple(f'released_crop_{c}' for c in _POINT_COLUMNS)
 
 Identity = tuple[str, str, str]
+Locate = Callable[[UInt8[np.ndarray, 'h w 3']], Float[np.ndarray, '5 2']]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +63,14 @@ class Face:
 
   points: tuple[tuple[float, float], ...]
   crop_points: tuple[tuple[int, int], ...]
+  remarks: tuple[str, ...] = ()
 
 
 def read(
   root: str | pathlib.Path,
   *,
   landmarks: str | pathlib.Path | None = None,
+  locate: Locate | None = None,
 ) -> Iterator[Clip]:
   """Reads a clone of the HTNet repository.
 
@@ -75,8 +83,14 @@ def read(
       leye_y, reye_x, ... for left eye, right eye, nose, left and right mouth
       corner, in pixels of the 28x28 image measured from its upper left edge.
       It may also hold the crop points of the released pipeline, in the same
-      columns with `released_crop_` in front. Without it every clip has the
-      release's default points.
+      columns with `released_crop_` in front.
+    locate: finds the five points in an RGB image, from the centre of its first
+      pixel; raises ValueError where there is no face. Without a landmark file
+      it is asked for the points in the apex images of the clone.
+
+  Without both, in a clone without apex images (see `has_apex_images`), and for
+  an image that is missing or shows no face, which is remarked, a clip has the
+  release's default points.
 
   Returns:
     The clips in the order of the sheet. Landmarks count from the centre of the
@@ -90,7 +104,14 @@ def read(
   root = pathlib.Path(root)
   rows = _read_sheet(root)
   faces = None if landmarks is None else _read_faces(pathlib.Path(landmarks))
-  return (_clip(root, row, faces) for row in rows)
+  if faces is not None or not has_apex_images(root):
+    locate = None
+  return (_clip(root, row, faces, locate) for row in rows)
+
+
+def has_apex_images(root: str | pathlib.Path) -> bool:
+  """Whether the clone holds the faces that landmarks can be found in."""
+  return any((pathlib.Path(root) / APEX_FOLDER).glob('*.jpg'))
 
 
 def read_flow(path: pathlib.Path) -> UInt8[np.ndarray, '28 28 3']:
@@ -117,10 +138,16 @@ def _clip(
   root: pathlib.Path,
   row: dict[str, str],
   faces: dict[Identity, Face] | None,
+  locate: Locate | None,
 ) -> Clip:
   identity = _identity(row)
   file = root / FLOW_FOLDER / f'{row["sub"]}_{row["filename_o"]} .png'
-  face = _default_face() if faces is None else faces.get(identity)
+  if faces is not None:
+    face = faces.get(identity)
+  elif locate is not None:
+    face = _located_face(root, row, locate)
+  else:
+    face = _default_face()
   problem = ''
   try:
     read_flow(file)
@@ -145,7 +172,36 @@ def _clip(
     landmarks=tuple((x - 0.5, y - 0.5) for x, y in face.points),
     crop_points=face.crop_points,
     problem=problem,
+    remarks=face.remarks,
   )
+
+
+def _located_face(
+  root: pathlib.Path, row: dict[str, str], locate: Locate
+) -> Face:
+  """The face of the apex image, in pixels of the flow image."""
+  name = row.get('imagename') or f'{row["sub"]}_{row["filename_o"]}.jpg'
+  try:
+    image = _read_apex(root / APEX_FOLDER / name)
+    points = locate(image)
+  except (OSError, ValueError) as error:
+    why = 'missing' if isinstance(error, FileNotFoundError) else error
+    remark = f'default landmarks: apex image "{name}": {why}'
+    return dataclasses.replace(_default_face(), remarks=(remark,))
+  height, width = image.shape[:2]
+  # A face keeps its places when its image shrinks, measured from the edge.
+  points = (points + 0.5) * (SIZE / np.array([width, height]))
+  return dataclasses.replace(
+    _default_face(), points=tuple(map(tuple, points.tolist()))
+  )
+
+
+def _read_apex(path: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
+  data = np.frombuffer(path.read_bytes(), np.uint8)
+  image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+  if image is None:
+    raise ValueError('damaged or no image')
+  return image
 
 
 def _default_face() -> Face:

@@ -107,6 +107,23 @@ def cut(
   return np.stack(patches), inner.astype(np.float32)
 
 
+def straighten(
+  image: UInt8[np.ndarray, 'h w 3'],
+  matrix: Float[np.ndarray, '2 3'],
+  *,
+  side: int,
+) -> UInt8[np.ndarray, '{side} {side} 3']:
+  """One upright square of a frame, without aliasing."""
+  patches, inner = cut([image], matrix, size=side)
+  return cv2.warpAffine(
+    patches[0],
+    inner,
+    (side, side),
+    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    borderMode=cv2.BORDER_REPLICATE,
+  )
+
+
 def patch_side(size: int) -> int:
   """Side of the patches that `cut` makes for aligned images of `size`."""
   # A square in any rotation, and what bicubic interpolation reads beyond it.

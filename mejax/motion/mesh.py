@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
 from mejax.motion import face_models
-from mejax.motion.alignment import cut
+from mejax.motion.alignment import straighten
 
 _SIDE = 192
 # The network sees the face with a quarter of its size around it.
@@ -29,20 +31,35 @@ def mesh(
   makes the result depend little on `points`. Kartynnik et al., "Real-time
   facial surface geometry from monocular video on mobile GPUs" (2019).
   """
+  return _mesh(image, points)[0]
+
+
+def steady_five(
+  image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
+) -> Float[np.ndarray, '5 2']:
+  """The five points by FaceMesh; as given, where it sees no face."""
+  found, score = _mesh(image, points)
+  return five_from_mesh(found) if score > 0 else points
+
+
+def _mesh(
+  image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
+) -> tuple[Float[np.ndarray, '468 2'], float]:
+  """The points, and the log-odds that they are of a face."""
   eyes, mouth = points[:2].mean(0), points[3:].mean(0)
   across = points[1] - points[0]
   # A face in profile has its eyes close to each other, but not to its mouth.
-  unit = max(np.linalg.norm(across), 0.9 * np.linalg.norm(mouth - eyes))
+  unit = max(math.hypot(*across), 0.9 * math.hypot(*(mouth - eyes)))
   middle, side = (eyes + mouth) / 2, 2.6 * _ROOM * unit
   for _ in range(_PASSES):
-    found = _look(image, middle, side, across)
+    found, score = _look(image, middle, side, across)
     five = five_from_mesh(found)
     across = five[1] - five[0]
     turn = _rotation(across)
     upright = found @ turn
     low, high = upright.min(0), upright.max(0)
-    middle, side = turn @ ((low + high) / 2), _ROOM * (high - low).max()
-  return found
+    middle, side = turn @ ((low + high) / 2), _ROOM * float((high - low).max())
+  return found, score
 
 
 def five_from_mesh(
@@ -63,7 +80,7 @@ def _look(
   middle: np.ndarray,
   side: float,
   across: np.ndarray,
-) -> Float[np.ndarray, '468 2']:
+) -> tuple[Float[np.ndarray, '468 2'], float]:
   """One pass over a square that is as tilted as the line across the eyes."""
   linear = _rotation(across) * (max(side, 1.0) / _SIDE)
   matrix = np.c_[linear, middle - linear @ np.full(2, (_SIDE - 1) / 2)]
@@ -71,27 +88,11 @@ def _look(
   network = face_models.landmarker()
   network.setInput(cv2.dnn.blobFromImage(crop, 1 / 255))
   outputs = network.forward(network.getUnconnectedOutLayersNames())
-  # The other output is the score. A mirrored image shows that the points count
-  # from the centre of the first pixel.
-  flat = max(outputs, key=np.size).reshape(468, 3)[:, :2]
-  return (flat @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-
-
-def straighten(
-  image: UInt8[np.ndarray, 'h w 3'],
-  matrix: Float[np.ndarray, '2 3'],
-  *,
-  side: int,
-) -> UInt8[np.ndarray, '{side} {side} 3']:
-  """One upright square of a frame, without aliasing."""
-  patches, inner = cut([image], matrix, size=side)
-  return cv2.warpAffine(
-    patches[0],
-    inner,
-    (side, side),
-    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    borderMode=cv2.BORDER_REPLICATE,
-  )
+  score, flat = sorted(outputs, key=np.size)
+  # A mirrored image shows that they count from the centre of the first pixel.
+  flat = flat.reshape(468, 3)[:, :2]
+  found = (flat @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+  return found, float(score.item())
 
 
 def _rotation(across: np.ndarray) -> np.ndarray:
