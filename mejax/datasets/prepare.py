@@ -89,25 +89,25 @@ def prepare(
       f'name is {name!r}; expected a letter, then letters, digits and _'
     )
   is_ready_made = ready_made.NAME in corpora
-  if is_ready_made and (len(corpora) > 1 or recipe is not None):
-    raise ValueError(
-      f'{ready_made.NAME} is ready-made flow of 28 pixels: prepare it alone, '
-      'and leave away levels, magnify, flow, size, neighbours, faces, apex'
-    )
-  recipe = recipe or Recipe()
+  places = [source] if isinstance(source, Path) else list(source)
   options = dict(options or {})
+  if is_ready_made:
+    if len(corpora) + len(places) > 2 or recipe is not None:
+      raise ValueError(
+        f'{ready_made.NAME} is ready-made flow of 28 pixels: prepare it alone, '
+        'and leave away levels, magnify, flow, size, neighbours, faces, apex'
+      )
+    reading = ready_made.read(places[0], options)
+  else:
+    reading = sources.read(corpora, places, options)
+  recipe = recipe or Recipe()
   clips = list(
-    tqdm.tqdm(
-      sources.read(corpora, source, options),
-      desc='read',
-      unit='clip',
-      disable=not progress,
-    )
+    tqdm.tqdm(reading, desc='read', unit='clip', disable=not progress)
   )
   if is_ready_made:
     clips, digests = ready_made.look(clips, progress=progress)
     _check_missing(clips, allow_missing=allow_missing)
-    parameters = ready_made.metadata(options.get('landmarks'))
+    parameters = ready_made.metadata(places[0], options)
   else:
     digests = making.digests(_usable(clips), recipe, progress=progress)
     parameters = recipe.metadata()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 import hashlib
 import pathlib
@@ -13,8 +15,27 @@ import tqdm
 
 from mejax.corpora import htnet_release
 from mejax.corpora.clip import Clip
+from mejax.datasets import sources
+from mejax.motion import faces
 
 NAME = 'htnet_release'
+
+
+def read(
+  source: str | pathlib.Path, options: Mapping[str, Any]
+) -> Iterator[Clip]:
+  """The clips of a clone, their face points found in its apex images.
+
+  Raises:
+    FileNotFoundError: something of the clone is not there.
+    ValueError: an unknown option, or a sheet with faults.
+  """
+  sources.check_options(NAME, options)
+
+  def locate(image):
+    return faces.locate([image]).points
+
+  return htnet_release.read(source, **options, locate=locate)
 
 
 def look(
@@ -54,17 +75,21 @@ def arrays(clip: Clip) -> dict[str, np.ndarray]:
   }
 
 
-def metadata(landmarks: str | pathlib.Path | None) -> dict[str, Any]:
+def metadata(
+  source: str | pathlib.Path, options: Mapping[str, Any]
+) -> dict[str, Any]:
   """JSON values that say how the examples were made."""
+  if options.get('landmarks'):
+    landmark_source = f'file {pathlib.Path(options["landmarks"]).name}'
+  elif htnet_release.has_apex_images(source):
+    landmark_source = 'detector, on the apex images of the release'
+  else:
+    landmark_source = 'release defaults'
   return {
     'units': 'minmax255',
     'strain': 'as released',
     'flow': {'method': 'as released'},
     'levels': [1.0],
     'size': htnet_release.SIZE,
-    'landmark_source': (
-      'release defaults'
-      if landmarks is None
-      else f'file {pathlib.Path(landmarks).name}'
-    ),
+    'landmark_source': landmark_source,
   }

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import importlib
 import inspect
+import itertools
 import pathlib
+import re
 from typing import Any
 
 from mejax.corpora import CORPORA
@@ -30,11 +32,11 @@ def reader(corpus: str) -> Callable[..., Iterator[Clip]]:
 
 def check_options(corpus: str, options: Mapping[str, Any]) -> None:
   """Refuses options that the reader of a corpus does not have."""
-  # Those that take text; a switch is of no use here.
+  # Those that take a word or a path; switches and functions are not for users.
   known = [
     p.name
     for p in inspect.signature(reader(corpus)).parameters.values()
-    if p.kind == p.KEYWORD_ONLY and p.default is not True
+    if p.kind == p.KEYWORD_ONLY and re.search('str|Path', p.annotation)
   ]
   for name in options:
     if name not in known:
@@ -45,14 +47,14 @@ def check_options(corpus: str, options: Mapping[str, Any]) -> None:
 
 def read(
   corpora: Sequence[str],
-  source: str | pathlib.Path | Sequence[str | pathlib.Path],
+  sources: Sequence[str | pathlib.Path],
   options: Mapping[str, Any],
 ) -> Iterator[Clip]:
   """Clips of some corpora, one corpus after the other.
 
   Args:
     corpora: their names.
-    source: where each lies; for `video` alone, every recording or folder.
+    sources: where each lies; for `video` alone, every recording or folder.
     options: of one corpus `{option: value}`, of several
       `{'corpus.option': value}`.
 
@@ -60,7 +62,6 @@ def read(
     FileNotFoundError: a source is not there.
     ValueError: unknown corpus or option, or there is not one source for each.
   """
-  sources = [source] if isinstance(source, str | pathlib.Path) else list(source)
   if len(set(corpora)) < len(corpora):
     raise ValueError(f'{" ".join(corpora)}: a corpus is named twice')
   own = {corpus: _own(corpus, corpora, options) for corpus in corpora}
@@ -80,7 +81,7 @@ def read(
       raise FileNotFoundError(f'{place} is not there; expected {corpus} in it')
     root = [place] if corpus == VIDEO else place
     readings.append(reader(corpus)(root, **own[corpus]))
-  return (clip for reading in readings for clip in reading)
+  return itertools.chain.from_iterable(readings)
 
 
 def _own(
