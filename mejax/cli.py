@@ -183,7 +183,8 @@ def _add_check(verbs) -> None:
     _check,
     text='Tell what of a database is there, what is missing, what is wrong.',
     example='  mejax check casme2 databases/CASME2\n'
-    '  mejax check smic databases/SMIC --option camera=VIS\n\n'
+    '  mejax check smic databases/SMIC --option camera=VIS\n'
+    '  mejax check video clips --option labels=my.csv\n\n'
     'Exit code 1 if no clip of it can be used.',
   )
   verb.add_argument(
@@ -192,7 +193,10 @@ def _add_check(verbs) -> None:
     help='casme2, samm, smic, ...; data/README.md lists them',
   )
   verb.add_argument(
-    'source', type=pathlib.Path, metavar='DIR', help='where the database lies'
+    'source',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='where the database lies; for `video` a folder of recordings or one',
   )
   verb.add_argument(
     '--option',
@@ -201,7 +205,7 @@ def _add_check(verbs) -> None:
     default=[],
     metavar='KEY=VALUE',
     help='which part of it: images=cropped, sheet=2014 (a piece of the file '
-    'name), camera=VIS (smic), part=C (casme3)',
+    'name), camera=VIS (smic), part=C (casme3), labels=my.csv (video)',
   )
 
 
