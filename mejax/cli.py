@@ -221,7 +221,8 @@ def _add_check(verbs) -> None:
     _check,
     text='Tell what of a database is there, what is missing, what is wrong.',
     example='  mejax check casme2 databases/CASME2\n'
-    '  mejax check smic databases/SMIC --option camera=VIS\n\n'
+    '  mejax check smic databases/SMIC --option camera=VIS\n'
+    '  mejax check video clips --option labels=my.csv\n'
     '  mejax check --pipeline --flow tvl1 --levels 1,2,4\n\n'
     'Exit code 1 if no clip of it can be used.',
   )
@@ -236,7 +237,7 @@ def _add_check(verbs) -> None:
     type=pathlib.Path,
     metavar='DIR',
     nargs='?',
-    help='where the database lies',
+    help='where the database lies; for `video` a folder of recordings or one',
   )
   verb.add_argument(
     '--pipeline',
@@ -251,7 +252,7 @@ def _add_check(verbs) -> None:
     default=[],
     metavar='KEY=VALUE',
     help='which part of it: images=cropped, sheet=2014 (a piece of the file '
-    'name), camera=VIS (smic), part=C (casme3)',
+    'name), camera=VIS (smic), part=C (casme3), labels=my.csv (video)',
   )
   _add_recipe(verb.add_argument_group('with --pipeline'))
 

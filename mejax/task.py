@@ -65,7 +65,8 @@ def load_task(
   """Reads the dataset of a config and takes its view of it.
 
   Args:
-    config: names the dataset, the protocol and the view.
+    config: names the dataset, the protocol (one of the table, a CSV file, or
+      `package.module:name`) and the view.
     data_dir: home of the prepared datasets.
     protocol: own `Protocol` in place of the config's.
     view: own function from examples to inputs in place of the config's.
@@ -77,6 +78,8 @@ def load_task(
 
   examples = load.load(config.dataset, data_dir)
   metadata = load.metadata(config.dataset, data_dir)
+  if not protocol and str(config.protocol).lower().endswith('.csv'):
+    protocol = protocols.from_csv(config.protocol)
   protocol = protocol or configuration.named(
     config.protocol, protocols.PROTOCOLS, 'protocol'
   )
@@ -106,7 +109,7 @@ def load_task(
     corpus=examples['corpus'],
     subject=examples['subject'],
     clip=examples['clip'],
-    class_names=protocol.classes,
+    class_names=selection.classes,
     protocol=' '.join([protocol.sentence, *_deviations(selection, metadata)]),
     groups=selection.groups[order],
     u_channel=channels.index('u') if mirrors else None,

@@ -15,4 +15,5 @@ CORPORA = {
   'smic': 'mejax.corpora.smic',
   'htnet_release': 'mejax.corpora.htnet_release',
   'synthetic': 'mejax.corpora.synthetic',
+  'video': 'mejax.corpora.video',
 }

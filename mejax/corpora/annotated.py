@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 import pathlib
 
@@ -36,7 +37,7 @@ class Annotation:
   subject: str
   name: str
   emotion: str
-  fps: float
+  fps: float | None
   onset: str
   apex: str
   offset: str
@@ -65,6 +66,25 @@ def make_clip(
   with_frames: bool = True,
   cut: bool = False,
 ) -> Clip:
+  """Makes a clip of a folder of frames, as `from_files` does.
+
+  Args:
+    annotation: what the sheet says.
+    folder: where the frames lie; None if nobody found it.
+    with_frames: look for the frames at all.
+    cut: as in `from_files`.
+  """
+  files, problem = _list(folder) if with_frames else ({}, '')
+  return from_files(annotation, files, problem=problem, cut=cut)
+
+
+def from_files(
+  annotation: Annotation,
+  files: Mapping[int, pathlib.Path],
+  *,
+  problem: str = '',
+  cut: bool = False,
+) -> Clip:
   """Makes a clip; what stands in the way of that becomes its `problem`.
 
   Known faults of the sheet are mended by the table of repairs. An apex that is
@@ -74,21 +94,21 @@ def make_clip(
 
   Args:
     annotation: what the sheet says.
-    folder: where the frames lie; None if nobody found it.
-    with_frames: look for the frames at all.
-    cut: the folder holds this movement and no more, so that its first and last
-      frame may stand for an onset and offset outside of it.
+    files: the file of each frame number, in the order of the numbers; none for
+      a clip of which only the labels are read.
+    problem: why there are no files though there should be.
+    cut: the files are those of this movement and no more, so that the first
+      and last may stand for an onset and offset outside of them.
   """
   draft = _mended(annotation)
-  numbers: dict[int, pathlib.Path] = {}
-  if with_frames and not draft.problem:
-    numbers, draft.problem = _list(folder)
+  draft.problem = draft.problem or problem
+  numbers = [] if draft.problem else list(files)
   if numbers and cut:
-    _fit(draft, list(numbers))
+    _fit(draft, numbers)
   if not draft.problem:
-    _order(draft, list(numbers))
+    _order(draft, numbers)
   if numbers and not draft.problem:
-    _match(draft, list(numbers))
+    _match(draft, numbers)
   try:
     units = action_units.parse(annotation.facs)
   except ValueError as error:
@@ -104,7 +124,7 @@ def make_clip(
     subject=annotation.subject,
     name=annotation.name,
     emotion=annotation.emotion,
-    frames=tuple(numbers[n] for n in shown),
+    frames=tuple(files[n] for n in shown),
     frame_numbers=tuple(shown),
     onset=draft.onset,
     apex=draft.apex,

@@ -20,7 +20,9 @@ import warnings
 import openpyxl
 import xlrd
 
-SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv')
+SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv', '.tsv')
+# Where spreadsheets write decimal commas, they separate by semicolons.
+_DELIMITERS = (',', ';', '\t')
 # Notes stand above the header: 13 lines in SAMM.
 _HEADER_LINES = 40
 
@@ -93,9 +95,10 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
   data = path.read_bytes()
   if not data:
     raise ValueError('it is empty')
-  if path.suffix.lower() == '.csv':
-    lines = io.StringIO(data.decode('utf-8-sig', errors='replace'))
-    rows = [[_text(cell) for cell in row] for row in csv.reader(lines)]
+  if path.suffix.lower() in ('.csv', '.tsv'):
+    text = data.decode('utf-8-sig', errors='replace')
+    cells = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
+    rows = [[_text(cell) for cell in row] for row in cells]
     # Columns that are blank at the end of a row may be left out of it.
     width = max(map(len, rows), default=0)
     yield path.stem, [row + [''] * (width - len(row)) for row in rows]
@@ -112,6 +115,15 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
         page.name,
         [[_text(c) for c in page.row_values(i)] for i in range(page.nrows)],
       )
+
+
+def _delimiter(text: str) -> str:
+  """The one that stands in the most lines, and the most often."""
+  lines = text.splitlines()
+  return max(
+    _DELIMITERS,
+    key=lambda sign: (sum(sign in line for line in lines), text.count(sign)),
+  )
 
 
 def _below_header(

@@ -10,10 +10,10 @@ import dataclasses
 import pathlib
 import re
 
-import cv2
 import numpy as np
 import tqdm
 
+from mejax.corpora import decode
 from mejax.corpora.clip import Clip
 from mejax.datasets import labelling
 from mejax.datasets import sources
@@ -61,7 +61,7 @@ def check(
   options = dict(options or {})
   read = sources.reader(corpus)
   source = pathlib.Path(source)
-  if not source.is_dir():
+  if not (source.is_dir() or (corpus == 'video' and source.is_file())):
     raise FileNotFoundError(f'{source} is no folder; expected {corpus} in it')
   sources.check_options(corpus, options)
   head = f'{corpus} in {source}'
@@ -109,25 +109,16 @@ def _looked_at(clip: Clip) -> Clip:
 
   Other frames are only asked for their size in bytes.
   """
-  if clip.problem or not clip.frames:
+  if clip.problem or not (clip.frames or clip.video):
     return clip
   empty = [file.name for file in clip.frames if not file.stat().st_size]
   if empty:
     remark = f'{len(empty)} frames are empty files: {", ".join(empty[:5])}'
     clip = dataclasses.replace(clip, remarks=(*clip.remarks, remark))
-  shapes = []
-  for number in (clip.onset, clip.apex):
-    file = clip.frames[clip.frame_numbers.index(number)]
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    if image is None:
-      return dataclasses.replace(
-        clip, problem=f'frame "{file.name}" is damaged or no image'
-      )
-    shapes.append(image.shape[:2])
-  if shapes[0] != shapes[1]:
-    (h0, w0), (h1, w1) = shapes
-    problem = f'the onset has {w0}x{h0} pixels, the apex {w1}x{h1}'
-    return dataclasses.replace(clip, problem=problem)
+  try:
+    decode.decode(clip, (clip.onset, clip.apex))
+  except ValueError as error:
+    return dataclasses.replace(clip, problem=str(error))
   return clip
 
 

@@ -81,6 +81,20 @@ def cross_corpus(corpus: str, emotion: str) -> str | None:
   return found.pop() if len(found) == 1 else None
 
 
+def every(corpus: str, emotion: str) -> str | None:
+  """The corpus's own word, in lower case, unless it is `unknown`."""
+  del corpus
+  word = emotion.strip().lower()
+  return None if word in ('', 'unknown') else word
+
+
+def of_table(
+  table: Mapping[tuple[str, str], str | None], corpus: str, emotion: str
+) -> str | None:
+  """What a table has for the corpus and its word in lower case."""
+  return table.get((corpus, emotion.strip().lower()))
+
+
 def of_corpus(
   corpus: str, groups: Mapping[str, tuple[str, ...]]
 ) -> Callable[[str, str], str | None]:

@@ -20,7 +20,8 @@ class Selection:
 
   Attributes:
     indices: their rows among the examples.
-    labels: index into the protocol's classes.
+    labels: index into `classes`.
+    classes: the protocol's, or those of the examples where it leaves them open.
     groups: `corpus/subject`, or `corpus`, left out together.
     parts: for each database a mask, if there is more than one.
     notes: sentences with the counts and with all that is amiss.
@@ -28,6 +29,7 @@ class Selection:
 
   indices: Int[np.ndarray, ' m']
   labels: Int[np.ndarray, ' m']
+  classes: tuple[str, ...]
   groups: np.ndarray
   parts: dict[str, Bool[np.ndarray, ' m']]
   notes: list[str]
@@ -49,9 +51,11 @@ def apply(
       dataset has them.
 
   Raises:
-    ValueError: no example counts, or `class_of` gives a class that the protocol
-      does not have.
+    ValueError: no example counts, `class_of` gives a class that the protocol
+      does not have, or the examples have one class only.
   """
+  if not protocol.classes:
+    protocol = _with_classes(protocol, examples)
   names, excluded, uncounted = _classes_of(protocol, examples)
   indices = np.flatnonzero([name is not None for name in names])
   labels = [protocol.classes.index(names[i]) for i in indices]
@@ -63,6 +67,7 @@ def apply(
   selection = Selection(
     indices=indices,
     labels=np.array(labels, np.int32),
+    classes=protocol.classes,
     groups=people if protocol.left_out == 'subject' else own,
     parts=masks if len(masks) > 1 else {},
     notes=[],
@@ -86,6 +91,22 @@ def apply(
     )
     selection.notes.append(f'excluded: {clips}')
   return selection
+
+
+def _with_classes(
+  protocol: Protocol, examples: Mapping[str, np.ndarray]
+) -> Protocol:
+  """The protocol with the classes that the examples have, sorted."""
+  pairs = zip(
+    examples['corpus'].tolist(), examples['emotion'].tolist(), strict=True
+  )
+  found = {protocol.class_of(*pair) for pair in pairs} - {None}
+  if len(found) == 1:
+    raise ValueError(
+      f'all examples that count in protocol {protocol.name!r} are of class '
+      f'{found.pop()!r}; expected two classes or more'
+    )
+  return dataclasses.replace(protocol, classes=tuple(sorted(found)))
 
 
 def _classes_of(

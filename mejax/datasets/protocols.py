@@ -1,14 +1,19 @@
 """Which clips count, the class of each, and who is left out together.
 
-A protocol is a row of `PROTOCOLS`; a user's own is another `Protocol`.
+A protocol is a row of `PROTOCOLS`; a user's own is a CSV file, which `from_csv`
+reads, or another `Protocol`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
+import functools
+import pathlib
 
+from mejax.corpora import sheets
 from mejax.datasets import classes
 
 # Clips of a class; several numbers where editions of a label sheet differ.
@@ -22,7 +27,8 @@ class Protocol:
   Attributes:
     name: as in the table.
     sentence: the protocol in one sentence, for reports.
-    classes: names of the classes, in the order of the labels.
+    classes: names of the classes, in the order of the labels; none if they are
+      those that the examples have, sorted.
     class_of: (corpus, emotion) to the name of a class, or None where the clip
       does not count.
     expected: clips per corpus and class, where the protocol fixes them.
@@ -190,5 +196,79 @@ PROTOCOLS = {
       classes=classes.THREE,
       class_of=classes.three,
     ),
+    Protocol(
+      name='own',
+      sentence=(
+        'Every emotion of the data is a class, one subject left out at a time.'
+      ),
+      classes=(),
+      class_of=classes.every,
+    ),
   )
 }
+
+_COLUMNS = ('corpus', 'emotion', 'class')
+
+
+def from_csv(path: str | pathlib.Path) -> Protocol:
+  """Reads a protocol from a table with the columns corpus, emotion, class.
+
+  Each row says the class of a database's word for an emotion, compared without
+  case. Clips of other words, and of words without a class, do not count. The
+  classes have the order in which they first appear; one subject is left out at
+  a time.
+
+  Raises:
+    FileNotFoundError: the file is not there.
+    ValueError: the file has no such columns, or faults in its rows; the message
+      has all of them.
+  """
+  path = pathlib.Path(path)
+  if not path.is_file():
+    raise FileNotFoundError(
+      f'{path} is no file; expected a protocol with the columns '
+      f'{", ".join(_COLUMNS)}'
+    )
+  _, rows = next(iter(sheets.read_pages(path)))
+  header = [cell.lower() for cell in rows[0]]
+  lacks = [name for name in _COLUMNS if name not in header]
+  if lacks:
+    raise ValueError(
+      f'{path} lacks the columns {", ".join(lacks)}; its first row is '
+      f'{", ".join(rows[0])}, expected {", ".join(_COLUMNS)}'
+    )
+  columns = [header.index(name) for name in _COLUMNS]
+  table, faults = _class_table([[row[c] for c in columns] for row in rows])
+  names = tuple(dict.fromkeys(name for name in table.values() if name))
+  if not faults and len(names) < 2:
+    faults = [f'it has {len(names)} classes; expected two or more']
+  if faults:
+    raise ValueError(f'{path}: {"; ".join(faults)}')
+  return Protocol(
+    name=path.stem,
+    sentence=(
+      f'Protocol of {path.name}: {len(names)} classes, one subject left out at '
+      'a time.'
+    ),
+    classes=names,
+    class_of=functools.partial(classes.of_table, table),
+  )
+
+
+def _class_table(
+  rows: Sequence[Sequence[str]],
+) -> tuple[dict[tuple[str, str], str | None], list[str]]:
+  """Classes by corpus and emotion, of rows below a header; what is wrong."""
+  table, faults = {}, []
+  for line, (corpus, emotion, name) in enumerate(rows[1:], 2):
+    if not (corpus or emotion or name):
+      continue
+    key = (corpus.lower(), emotion.lower())
+    if not all(key):
+      faults.append(f'row {line} has no corpus or no emotion')
+    elif table.setdefault(key, name or None) != (name or None):
+      faults.append(
+        f'row {line} has class {name!r} for {corpus} {emotion}, a row above '
+        f'has {table[key]!r}'
+      )
+  return table, faults

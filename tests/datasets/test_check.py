@@ -84,20 +84,20 @@ def test_a_check_looks_at_the_frames_that_matter(tree):
   assert report.usable
   assert _row(report, 'clips') == ['4', '1', '255']
   assert '3 clips cannot be used:' in report.text
-  assert 'EP02_01f: frame "img49.jpg" is damaged or no image' in report.text
-  assert 'EP03_02: frame "img46.jpg" is damaged or no image' in report.text
+  assert (
+    'EP02_01f: "img49.jpg" is an empty file; expected an image' in report.text
+  )
+  assert 'EP03_02: "img46.jpg" (30 bytes) is damaged or no image' in report.text
   assert 'EP08_04: EP08_04 holds no frames' in report.text
   assert 'EP01_11f: 1 frames are empty files: img50.jpg' in report.text
-  assert (
-    'missing (frame "img49.jpg" is damaged or no image): casme2' in report.text
-  )
+  assert 'missing ("img49.jpg" is an empty file' in report.text
 
 
 def test_a_size_that_changes_within_a_clip_is_a_problem(tree):
   other = np.zeros((9, 9, 3), np.uint8)
   file = tree / RAW / 'sub01/EP02_01f/img49.jpg'
   assert cv2.imwrite(str(file), other)
-  assert 'onset has 6x5 pixels, the apex 9x9' in _check(tree).text
+  assert '"img49.jpg" has 9x9 pixels, "img46.jpg" has 6x5' in _check(tree).text
 
 
 def test_what_many_clips_share_is_said_once(tmp_path):

@@ -135,6 +135,32 @@ def test_a_protocol_of_ones_own_may_expect_nothing():
     labelling.apply(strange, examples)
 
 
+def test_every_word_is_a_class_in_the_own_protocol():
+  examples = _examples(
+    [
+      ('video', 'a', 'surprise', 1),
+      ('video', 'b', 'Joy', 2),
+      ('video', 'c', 'joy', 1),
+      ('video', 'd', 'unknown', 3),
+    ]
+  )
+  selection = labelling.apply(protocols.PROTOCOLS['own'], examples)
+  assert selection.classes == ('joy', 'surprise')
+  assert selection.labels.tolist() == [1, 0, 0, 0]
+  assert selection.notes == [
+    'own: 4 clips = 4 video; 3 subjects; 3 joy, 1 surprise',
+    'not counted: 3 video unknown',
+  ]
+
+
+def test_the_own_protocol_needs_two_classes():
+  own = protocols.PROTOCOLS['own']
+  with pytest.raises(ValueError, match="are of class 'joy'; expected two"):
+    labelling.apply(own, _examples([('video', 'b', 'joy', 2)]))
+  with pytest.raises(ValueError, match='there are video unknown'):
+    labelling.apply(own, _examples([('video', 'b', 'unknown', 2)]))
+
+
 def test_the_real_release_is_the_whole_protocol(released):
   selection = labelling.apply(MEGC2019, released)
   assert selection.notes == [

@@ -1,0 +1,214 @@
+"""Videos and folders of frames below some paths, and what is in them."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import functools
+import pathlib
+import unicodedata
+
+import cv2
+
+from mejax.corpora import frames as frame_files
+
+SUFFIXES = (
+  '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
+  '.flv', '.3gp', '.mts',
+)  # fmt: skip
+_DEPTH = 9
+# Containers guess at their length from their duration; by more than this share
+# they do not err.
+_GUESS = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+  """What is in a recording.
+
+  Attributes:
+    files: the file of each frame number, in order; for a video always itself.
+    fps: frames per second, where the recording says it.
+    problem: why it cannot be used; '' if it can.
+    remarks: what is odd though it can.
+  """
+
+  files: Mapping[int, pathlib.Path]
+  fps: float | None = None
+  problem: str = ''
+  remarks: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+  """A video, or a folder of frames.
+
+  Attributes:
+    path: where it lies.
+    name: the end of its path that tells it from the others.
+    is_video: whether it is a video.
+  """
+
+  path: pathlib.Path
+  name: str
+  is_video: bool
+
+  @functools.cached_property
+  def content(self) -> Content:
+    """Looks into it, which for a video takes as long as decoding it."""
+    return (_in_video if self.is_video else _in_folder)(self.path)
+
+
+def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
+  """The recordings that are paths or lie below them, in order, each once.
+
+  A folder is one of frames if it holds two images, or one and nothing else.
+
+  Raises:
+    FileNotFoundError: a path is not there.
+    ValueError: a path is no video, or a folder that holds no recording.
+  """
+  absent = [str(path) for path in paths if not path.exists()]
+  if absent:
+    raise FileNotFoundError(
+      f'not there: {", ".join(absent)}; expected videos or folders'
+    )
+  found, faults = {}, []
+  for path in paths:
+    if path.is_dir():
+      below = list(_below(path.absolute(), 0))
+      if not below:
+        faults.append(
+          f'{path} holds no video ({" ".join(SUFFIXES)}) and no frames '
+          f'({" ".join(frame_files.SUFFIXES)})'
+        )
+    elif path.suffix.lower() in SUFFIXES:
+      below = [path.absolute()]
+    else:
+      below = []
+      faults.append(
+        f'{path} is no video ({" ".join(SUFFIXES)}); of images name the folder'
+      )
+    for place in below:
+      found.setdefault(place.resolve(), place)
+  if faults:
+    raise ValueError('; '.join(faults))
+  places = list(found.values())
+  return [
+    Recording(path=place, name=name, is_video=not place.is_dir())
+    for place, name in zip(places, _names(places), strict=True)
+  ]
+
+
+def called(
+  found: Sequence[Recording], names: Sequence[str]
+) -> list[list[Recording]]:
+  """For each name or part of a path the recordings that it may mean.
+
+  Letters are compared without case, unless that leaves more than one.
+  """
+  table = collections.defaultdict(list)
+  for recording in found:
+    for name in {name.casefold() for name in _called(recording.path)}:
+      table[name].append(recording)
+
+  def look_up(name: str) -> list[Recording]:
+    name = name.replace('\\', '/').removeprefix('./').rstrip('/')
+    name = unicodedata.normalize('NFC', name)
+    alike = table.get(name.casefold(), [])
+    exact = [one for one in alike if name in _called(one.path)]
+    return exact if len(exact) == 1 else alike
+
+  return [look_up(name) for name in names]
+
+
+def _called(path: pathlib.Path) -> set[str]:
+  """All ends of a path, with the suffix of a video and without."""
+  names = {path.as_posix()}
+  for own in {path, _bare(path)}:
+    parts = own.parts[1:]
+    names |= {'/'.join(parts[i:]) for i in range(len(parts))}
+  return {unicodedata.normalize('NFC', name) for name in names}
+
+
+def _bare(path: pathlib.Path) -> pathlib.Path:
+  # A dot in the name of a folder begins no suffix.
+  is_video = path.suffix.lower() in SUFFIXES
+  return path.with_suffix('') if is_video else path
+
+
+def _below(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
+  images, inner = 0, []
+  for path in sorted(folder.iterdir()):
+    if path.name.startswith('.'):
+      continue
+    if path.is_dir():
+      if depth < _DEPTH:
+        inner.extend(_below(path, depth + 1))
+    elif path.suffix.lower() in SUFFIXES:
+      inner.append(path)
+    else:
+      images += path.suffix.lower() in frame_files.SUFFIXES
+  if images > 1 or (images and not inner):
+    yield folder
+  yield from inner
+
+
+def _names(paths: Sequence[pathlib.Path]) -> list[str]:
+  """As few of the last parts of each path as tell it from all others."""
+  count = collections.Counter(map(_bare, paths))
+  bare = [_bare(p) if count[_bare(p)] == 1 else p for p in paths]
+  deepest = max((len(path.parts) for path in bare), default=0)
+  names = ['_'.join(path.parts[1:]) for path in bare]
+  for depth in range(deepest, 0, -1):
+    ends = ['_'.join(path.parts[1:][-depth:]) for path in bare]
+    count = collections.Counter(ends)
+    names = [
+      end if count[end] == 1 else name
+      for end, name in zip(ends, names, strict=True)
+    ]
+  return names
+
+
+def _in_folder(folder: pathlib.Path) -> Content:
+  try:
+    files = frame_files.list_frames(folder)
+  except (OSError, ValueError) as error:
+    return Content({}, problem=f'{folder.name}: {error}')
+  if not files:
+    problem = f'the images of {folder.name} have no numbers in their names'
+    return Content({}, problem=problem)
+  return Content(files)
+
+
+def _in_video(file: pathlib.Path) -> Content:
+  """Counts the frames by decoding them, as containers only guess."""
+  size = file.stat().st_size
+  if not size:
+    return Content({}, problem=f'"{file.name}" is an empty file')
+  capture = cv2.VideoCapture(str(file))
+  try:
+    claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    length = 0
+    while capture.grab():
+      length += 1
+  finally:
+    capture.release()
+  if not length:
+    problem = f'"{file.name}" ({size} bytes) is damaged or no video'
+    return Content({}, problem=problem)
+  remarks = ()
+  if claimed - length > max(2, _GUESS * claimed):
+    remarks = (
+      f'"{file.name}" is cut off: {length} of {claimed:.0f} frames are there',
+    )
+  return Content(
+    dict.fromkeys(range(length), file),
+    # Some containers give the ticks of their clock in place of it.
+    fps=fps if 0 < fps <= 10_000 else None,
+    remarks=remarks,
+  )

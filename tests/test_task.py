@@ -1,0 +1,56 @@
+"""What a config's protocol makes of a dataset."""
+
+from __future__ import annotations
+
+import ml_collections
+import numpy as np
+import pytest
+
+from mejax import task as task_lib
+from mejax.datasets import load
+
+METADATA = {'skipped': [], 'units': 'pixel', 'landmark_source': 'none'}
+
+
+@pytest.fixture
+def load_task(monkeypatch):
+  """A task of four examples of one's own, with a given protocol."""
+  examples = {
+    'corpus': ['video'] * 4,
+    'subject': ['a', 'a', 'b', 'b'],
+    'clip': ['1', '2', '3', '4'],
+    'emotion': ['joy', 'fear', 'joy', 'awe'],
+  }
+  columns = {key: np.array(value, np.str_) for key, value in examples.items()}
+  monkeypatch.setattr(load, 'load', lambda name, data_dir: columns)
+  monkeypatch.setattr(load, 'metadata', lambda name, data_dir: METADATA)
+
+  def view(examples):
+    return np.zeros((len(examples['clip']), 2, 2, 1), np.float32)
+
+  def load_task(protocol):
+    config = ml_collections.ConfigDict(
+      {'dataset': 'video', 'protocol': protocol, 'order': '', 'view': {}}
+    )
+    return task_lib.load_task(config, 'data', view=view)
+
+  return load_task
+
+
+def test_the_classes_of_the_own_protocol_are_those_of_the_data(load_task):
+  task = load_task('own')
+  assert task.class_names == ('awe', 'fear', 'joy')
+  assert task.labels.tolist() == [2, 1, 2, 0]
+  task_lib.check_task(task)
+
+
+def test_a_config_may_name_a_protocol_file(load_task, tmp_path):
+  file = tmp_path / 'my.csv'
+  file.write_text(
+    'corpus,emotion,class\nvideo,joy,good\nvideo,awe,good\nvideo,fear,bad\n'
+  )
+  task = load_task(str(file))
+  assert task.class_names == ('good', 'bad')
+  assert task.labels.tolist() == [0, 1, 0, 0]
+  assert task.groups.tolist() == ['video/a'] * 2 + ['video/b'] * 2
+  assert task.protocol.startswith('Protocol of my.csv: 2 classes')
