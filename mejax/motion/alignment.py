@@ -26,6 +26,9 @@ CANONICAL = np.array(
 # starts to lose its say.
 _FAITH = 0.08
 _ROUNDS = 20
+# Pixels of a patch to one of the aligned image. At 1 the reduction and the
+# bicubic interpolation would blur twice; at 2 the interpolation would alias.
+_FINER = 1.25
 
 
 def alignment(
@@ -80,9 +83,9 @@ def cut(
     size: of the aligned image; p depends on it alone, see `patch_side`.
 
   Returns:
-    The patches, and the matrix from the aligned image to a patch, so that
-    `warp.by_matrix(patches, matrix, size=(size, size), method='bicubic')` is
-    the aligned clip.
+    The patches, and the matrix from the aligned image to a patch. The aligned
+    clip is `warp.by_matrix(patches, matrices, size=(size, size),
+    method='bicubic')`, where every patch has that same matrix.
 
   Raises:
     ValueError: the frames differ in size, or there is none.
@@ -95,7 +98,7 @@ def cut(
   side = patch_side(size)
   matrix = matrix.astype(np.float64)
   # Pixels of the frame to one of the patch: never fewer than one.
-  reduce = max(math.hypot(*matrix[:, 0]), 1.0)
+  reduce = max(math.hypot(*matrix[:, 0]) / _FINER, 1.0)
   reach = math.ceil(side * reduce)
   reduce = reach / side
   middle = matrix[:, :2] @ np.full(2, (size - 1) / 2) + matrix[:, 2]
@@ -127,7 +130,7 @@ def straighten(
 def patch_side(size: int) -> int:
   """Side of the patches that `cut` makes for aligned images of `size`."""
   # A square in any rotation, and what bicubic interpolation reads beyond it.
-  return 8 * math.ceil((math.sqrt(2) * size + 6) / 8)
+  return 8 * math.ceil((math.sqrt(2) * _FINER * size + 6) / 8)
 
 
 def _patch(
