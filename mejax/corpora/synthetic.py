@@ -128,7 +128,7 @@ def write(
 def read(root: str | os.PathLike[str]) -> Iterator[Clip]:
   """Yields the clips below `root` in the order of `labels.csv`.
 
-  A clip with a missing or damaged file is yielded with `problem` set.
+  A clip with a missing file or damaged truth is yielded with `problem` set.
 
   Raises:
     FileNotFoundError: `root` or its `labels.csv` does not exist.
@@ -287,7 +287,7 @@ def _read_clip(
   frames = tuple(folder / f'img{n}.png' for n in numbers)
   truth = folder / 'truth.npz'
   landmarks, problem = _read_landmarks(truth)
-  problem = problem or _damage(frames)
+  problem = problem or _missing(frames)
   return Clip(
     corpus='synthetic',
     subject=row['subject'],
@@ -319,16 +319,11 @@ def _read_landmarks(truth: pathlib.Path):
   return tuple((x, y) for x, y in points), ''
 
 
-def _damage(frames: tuple[pathlib.Path, ...]) -> str:
-  """Names the frames that are missing or cannot be decoded; '' if none."""
+def _missing(frames: tuple[pathlib.Path, ...]) -> str:
+  """Names the frames that are not there; '' if none."""
   missing = [path.name for path in frames if not path.is_file()]
-  if missing:
-    return f'{len(missing)} of {len(frames)} frames missing: ' + ', '.join(
-      missing[:5]
-    )
-  damaged = [path.name for path in frames if cv2.imread(str(path)) is None]
-  if damaged:
-    return f'{len(damaged)} of {len(frames)} frames damaged: ' + ', '.join(
-      damaged[:5]
-    )
-  return ''
+  if not missing:
+    return ''
+  return f'{len(missing)} of {len(frames)} frames missing: ' + ', '.join(
+    missing[:5]
+  )

@@ -21,6 +21,7 @@ import os
 import pathlib
 import signal
 
+import cv2
 import jax
 import numpy as np
 import tqdm
@@ -302,10 +303,15 @@ def _decoders(workers: int) -> futures.Executor:
     workers,
     # Forking a process that runs JAX may hang it.
     mp_context=multiprocessing.get_context('spawn'),
-    # Ctrl-C is for the one that waits for them.
-    initializer=signal.signal,
-    initargs=(signal.SIGINT, signal.SIG_IGN),
+    initializer=_start_worker,
   )
+
+
+def _start_worker() -> None:
+  # Ctrl-C is for the one that waits for the workers.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  # There is a process for each core already.
+  cv2.setNumThreads(1)
 
 
 def _in_order(
