@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import pathlib
 import tempfile
 
@@ -108,14 +110,16 @@ def measure(
     made = {}
     spotting = dataclasses.replace(recipe, levels=(1.0,), apex='spotted')
     for name, how in (('chain', recipe), ('spotted', spotting)):
-      prepare.prepare(
-        'synthetic',
-        source=source,
-        data_dir=folder,
-        name=name,
-        recipe=how,
-        progress=progress,
-      )
+      # Its tables are of no interest here.
+      with contextlib.redirect_stdout(io.StringIO()):
+        prepare.prepare(
+          'synthetic',
+          source=source,
+          data_dir=folder,
+          name=name,
+          recipe=how,
+          progress=progress,
+        )
       made[name] = load.load(name, folder)
     clips = {clip.identity: clip for clip in synthetic.read(source)}
     kept = [clips[identity] for identity in _identities(made['chain'])]
