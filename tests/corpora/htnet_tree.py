@@ -40,13 +40,18 @@ def flow_file(root: pathlib.Path, subject: str, clip: str) -> pathlib.Path:
   return root / FLOW / f'{subject}_{clip} .png'
 
 
+def face_file(row) -> str:
+  """The image of the face at the apex, as the real sheet names it."""
+  return f'{row[1]}_{row[2]}.jpg'
+
+
 def write_sheet(root: pathlib.Path, rows, columns=None):
   columns = columns or ('dataset', 'sub', 'filename_o', 'label')
   extra = ('apex', 'imagename', 'sub_filename')
   with (root / SHEET).open('w', newline='') as file:
     writer = csv.writer(file)
     writer.writerow([*columns, *extra])
-    writer.writerows([*row, '', 'face.jpg', ''] for row in rows)
+    writer.writerows([*row, '', face_file(row), ''] for row in rows)
 
 
 def write_landmarks(

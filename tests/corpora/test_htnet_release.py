@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from mejax.corpora import htnet_release
+from mejax.motion import faces
 from tests.corpora import htnet_tree
+from tests.motion import sample_faces
 
 FIRST = htnet_tree.ROWS[0]
 
@@ -182,6 +184,116 @@ def test_faults_of_a_landmark_file_are_errors(tree):
     file.write_text('\n'.join([lines[0], ','.join(changed), *lines[2:]]))
     with pytest.raises(ValueError, match='line 2 .casme2/sub01/EP02_01f'):
       htnet_release.read(tree, landmarks=file)
+
+
+def _write_apex_images(tree, size=(224, 224)):
+  """One grey level a clip, in the files that the sheet names."""
+  folder = tree / htnet_release.APEX_FOLDER
+  folder.mkdir(parents=True)
+  for level, row in enumerate(htnet_tree.ROWS):
+    grey = np.full((*size, 3), 40 * level, np.uint8)
+    cv2.imwrite(str(folder / htnet_tree.face_file(row)), grey)
+  return folder
+
+
+def _spot(image):
+  """Points that tell which image they were found in."""
+  level = image[0, 0, 0] / 40
+  return np.float32([[111.5 + 8 * k, 8 * level - 0.5] for k in range(5)])
+
+
+def test_points_located_in_the_apex_images_are_scaled_to_the_flow(tree):
+  _write_apex_images(tree)
+  for level, clip in enumerate(htnet_release.read(tree, locate=_spot)):
+    # 224 pixels become 28; positions count from the first pixel's centre.
+    expected = [(14 - 0.5 + k, level - 0.5) for k in range(5)]
+    np.testing.assert_allclose(clip.landmarks, expected, atol=0.05)
+    assert clip.crop_points[0] == (9, 11)
+    assert clip.remarks == ()
+
+
+def test_apex_images_of_another_shape_keep_their_places(tree):
+  _write_apex_images(tree, size=(112, 224))
+  first = next(htnet_release.read(tree, locate=_spot))
+  np.testing.assert_allclose(first.landmarks[0], (13.5, -0.5))
+  *_, last = htnet_release.read(tree, locate=_spot)
+  np.testing.assert_allclose(last.landmarks[0], (13.5, 8 - 0.5), atol=0.05)
+
+
+def test_a_landmark_file_comes_before_what_is_located(tree):
+  _write_apex_images(tree)
+  made = htnet_tree.write_landmarks(tree / 'points.csv')
+  file = tree / 'points.csv'
+  for clip in htnet_release.read(tree, landmarks=file, locate=_spot):
+    points, _ = made[clip.corpus, clip.subject, clip.name]
+    np.testing.assert_allclose(np.array(clip.landmarks) + 0.5, points)
+
+
+def test_without_apex_images_nothing_is_located(tree):
+  assert not htnet_release.has_apex_images(tree)
+  defaults = list(htnet_release.read(tree))
+  assert list(htnet_release.read(tree, locate=_spot)) == defaults
+  folder = _write_apex_images(tree)
+  assert htnet_release.has_apex_images(tree)
+  for file in folder.iterdir():
+    file.unlink()
+  assert not htnet_release.has_apex_images(tree)
+
+
+def test_an_apex_image_without_points_is_remarked_and_costs_nothing_else(tree):
+  folder = _write_apex_images(tree)
+  files = [folder / htnet_tree.face_file(row) for row in htnet_tree.ROWS]
+  files[0].unlink()
+  files[1].write_bytes(b'')
+  files[2].write_bytes(b'no image')
+
+  def locate(image):
+    if round(image[0, 0, 0] / 40) == 3:
+      raise ValueError('no face in it')
+    return _spot(image)
+
+  *bad, good = htnet_release.read(tree, locate=locate)
+  plain = next(htnet_release.read(tree))
+  whys = (
+    'missing',
+    'damaged or no image',
+    'damaged or no image',
+    'no face in it',
+  )
+  for clip, file, why in zip(bad, files, whys, strict=False):
+    assert clip.remarks == (
+      f'default landmarks: apex image "{file.name}": {why}',
+    )
+    assert clip.landmarks == plain.landmarks
+    assert clip.problem == ''
+  assert good.remarks == ()
+
+
+def test_the_detector_finds_a_face_that_fills_the_apex_image(tree):
+  """As in the release: square crops of 224 pixels, the eyes 0.56 apart."""
+  picture = sample_faces.image('hopper', scale=2)
+  points = faces.detect_dense(picture)[0].points
+  side = np.linalg.norm(points[1] - points[0]) / 0.56
+  corner = points[:2].mean(0) - (0.5 * side, 0.27 * side)
+  x, y = np.rint(corner).astype(int)
+  x1, y1 = np.rint(corner + side).astype(int)
+  crop = cv2.resize(
+    picture[y:y1, x:x1], (224, 224), interpolation=cv2.INTER_AREA
+  )
+  folder = tree / htnet_release.APEX_FOLDER
+  folder.mkdir(parents=True)
+  for row in htnet_tree.ROWS:
+    file = folder / htnet_tree.face_file(row)
+    cv2.imwrite(str(file), crop[..., ::-1])
+  expected = (points - (x, y) + 0.5) * 28 / (x1 - x, y1 - y) - 0.5
+
+  def locate(image):
+    return faces.locate([image], detector=faces.detect_dense).points
+
+  for clip in htnet_release.read(tree, locate=locate):
+    assert clip.remarks == ()
+    # In pixels of the flow, where the eyes are 15.7 apart.
+    np.testing.assert_allclose(clip.landmarks, expected, atol=0.9)
 
 
 def test_the_real_release_has_the_published_counts(shared):

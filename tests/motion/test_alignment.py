@@ -87,7 +87,9 @@ def test_one_wrong_point_does_not_pull_the_face_away(wrong, off):
   points = sample_faces.moved(_canonical(128), truth)
   points = (points + source.normal(0, 0.3, (5, 2))).astype(np.float32)
   points[wrong] += off
-  assert _miss(faces.alignment(points, size=128), truth, 128) < 2.5
+  plain = _miss(_least_squares(_canonical(128), points), truth, 128)
+  ours = _miss(faces.alignment(points, size=128), truth, 128)
+  assert ours < min(4, plain / 2)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_what_cannot_be_aligned_is_an_error(points, size, message):
     faces.alignment(points, size=size)
 
 
-# Measured 0.6 and 1.1 pixels of 128 for YuNet, 0.3 and 0.5 for FaceMesh.
+# Measured 1.4 and 2.0 pixels of 128 for YuNet, 0.3 and 0.4 for FaceMesh.
 @samples
 @pytest.mark.parametrize(
   ('detector', 'tolerance'), [(faces.detect, 2.0), (faces.detect_dense, 1.0)]
