@@ -374,8 +374,8 @@ def _add_recipe(group) -> None:
   group.add_argument(
     '--faces',
     metavar='SOURCE',
-    help='face points: detect (default), mesh (finer), given (by the corpus),'
-    ' none (frames are cut and aligned already)',
+    help='face points: mesh (default), yunet, given (by the corpus), none'
+    ' (frames are cut and aligned already)',
   )
   group.add_argument(
     '--apex',

@@ -33,7 +33,7 @@ def read(
   sources.check_options(NAME, options)
 
   def locate(image):
-    return faces.locate([image]).points
+    return faces.locate([image], detector=faces.detect_dense).points
 
   return htnet_release.read(source, **options, locate=locate)
 

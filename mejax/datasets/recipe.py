@@ -13,10 +13,10 @@ from mejax.motion import magnify as motion_magnify
 
 # Where the five points of a face come from.
 FACES = {
-  'detect': 'found by the detector, once a clip; the face is aligned',
-  'mesh': 'as detect, the points then refined by the dense face mesh',
-  'given': "the corpus's own points; the face is aligned",
-  'none': 'frames are cut and aligned already; they are only resized',
+  'mesh': 'found by YuNet, points by FaceMesh; aligned once a clip',
+  'yunet': 'found by YuNet, its points; aligned once a clip',
+  'given': "the corpus's own points; aligned once a clip",
+  'none': 'frames are cut and aligned already, and only resized',
 }
 APEXES = {
   'annotated': "the sheet's apex; where it has none, the apex is spotted",
@@ -57,7 +57,7 @@ class Recipe:
   strain: str = 'shreve'
   size: int = 128
   neighbours: int = 0
-  faces: str = 'detect'
+  faces: str = 'mesh'
   apex: str = 'annotated'
   remove_head_motion: bool = False
   mask_eyelids: bool = False

@@ -20,7 +20,7 @@ from mejax.corpora.clip import Clip
 from mejax.motion import faces
 
 # Frames between onset and apex in which the face is looked for.
-FACE_FRAMES = 5
+FACE_FRAMES = 3
 # Frames of a clip whose apex is to be spotted: five seconds at 100 a second, or
 # many times the longest micro-expression.
 LONGEST = 512
@@ -182,21 +182,19 @@ def _points(
   if plan.faces == 'given':
     if not clip.landmarks:
       raise ValueError(
-        f'{clip.corpus} gives no face points; let them be found: faces=detect'
+        f'{clip.corpus} gives no face points; let them be found: --faces mesh'
       )
     return np.asarray(clip.landmarks, np.float32), ()
+  detector = faces.detect if plan.faces == 'yunet' else faces.detect_dense
   try:
-    located = faces.locate(images)
+    located = faces.locate(images, detector=detector)
   except faces.NoFace:
     if plan.faces != 'none':
       raise
     height, width = images[0].shape[:2]
     points = faces.CANONICAL * np.array([width, height]) - 0.5
     return points, ('no face found: its points are those of an average face',)
-  if plan.faces != 'mesh':
-    return located.points, located.remarks
-  dense = np.median([faces.mesh(i, located.points) for i in images], axis=0)
-  return faces.five_from_mesh(dense), located.remarks
+  return located.points, located.remarks
 
 
 def _cut(

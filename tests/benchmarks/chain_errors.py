@@ -57,7 +57,7 @@ def write(root: pathlib.Path, *, clips: int) -> pathlib.Path:
   rows = ['subject,clip,emotion,onset,apex,offset,fps,action_units,amplitude']
   for subject in sample_faces.SAMPLES:
     portrait = sample_faces.image(subject)
-    points = faces.locate([portrait]).points
+    points = faces.locate([portrait], detector=faces.detect_dense).points
     for number in range(clips):
       name, emotion = f'clip{number + 1:02d}', EMOTIONS[number % 3]
       apex, amplitude = _write_clip(
