@@ -132,6 +132,15 @@ def _recipe(args: argparse.Namespace):
   return recipe.Recipe(**chosen) if chosen else None
 
 
+def _inspect(args: argparse.Namespace) -> None:
+  from mejax.inspection import pages
+
+  written = pages.inspect(
+    args.dataset, args.data_dir, clips=args.clip, out=args.out
+  )
+  print(*written, sep='\n')
+
+
 def _train(args: argparse.Namespace) -> None:
   from mejax import configuration
 
@@ -167,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
   _add_demo(verbs)
   _add_check(verbs)
   _add_prepare(verbs)
+  _add_inspect(verbs)
   _add_train(verbs)
   _add_report(verbs)
   return parser
@@ -402,6 +412,39 @@ def _levels(text: str) -> tuple[float, ...]:
     raise argparse.ArgumentTypeError(
       f'{text!r} is not like 1,2,4: numbers with commas between them'
     ) from None
+
+
+def _add_inspect(verbs) -> None:
+  verb = _add_verb(
+    verbs,
+    'inspect',
+    _inspect,
+    text='Look at a dataset: every clip at a glance, or single clips closely.',
+    example='  mejax inspect casme2\n'
+    '  mejax inspect casme2 --clip casme2/sub01/EP02_01f sub03/EP07_04\n\n'
+    'Without --clip: a page with a small picture of every clip, how far faces\n'
+    'move, what was skipped and why, and how all was made. With --clip a page\n'
+    'of each: frames, face points, amplified apexes, flow and strain of every\n'
+    'level in one scale. The pages need no network; their paths are printed.',
+  )
+  verb.add_argument(
+    'dataset', metavar='DATASET', help='its name, as given to `mejax prepare`'
+  )
+  verb.add_argument(
+    '--clip',
+    nargs='+',
+    default=[],
+    metavar='ID',
+    help='corpus/subject/clip, or a part that only one clip has',
+  )
+  _add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  verb.add_argument(
+    '--out',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='where the pages go (default: DATA_DIR/inspect/DATASET, so that'
+    ' pictures of people stay with the data)',
+  )
 
 
 def _add_train(verbs) -> None:

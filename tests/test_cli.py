@@ -12,7 +12,7 @@ from mejax import cli
 from mejax import configuration
 from tests import child
 
-VERBS = ('demo', 'check', 'prepare', 'train', 'report')
+VERBS = ('demo', 'check', 'prepare', 'inspect', 'train', 'report')
 TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
 
 

@@ -97,6 +97,13 @@ def write(config: Config, folder: pathlib.Path) -> pathlib.Path:
   return pathlib.Path(builder.data_dir)
 
 
+def identity(raw: bytes) -> str:
+  """`corpus/subject/clip` of an example as it lies on disk."""
+  values = tf_example_pb2.Example.FromString(raw).features.feature
+  parts = (values[key] for key in ('corpus', 'subject', 'clip'))
+  return '/'.join(part.bytes_list.value[0].decode() for part in parts)
+
+
 def _sorted(raw: bytes) -> bytes:
   example = tf_example_pb2.Example.FromString(raw)
   return example.SerializeToString(deterministic=True)

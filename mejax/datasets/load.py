@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import json
 import pathlib
 import re
@@ -36,12 +37,35 @@ def load(name: str, data_dir: str | pathlib.Path) -> dict[str, np.ndarray]:
     FileNotFoundError: the dataset is not prepared.
     ValueError: it was prepared in another schema version.
   """
-  folder = dataset_folder(name, data_dir)
-  metadata(name, data_dir)  # Refuses another schema version.
-  tfds_builder = tfds.builder_from_directory(folder)
-  source = tfds_builder.as_data_source(split=builder.SPLIT)
+  source = _source(name, data_dir)
   rows = source.__getitems__(range(len(source)))
   return {key: _column([row[key] for row in rows]) for key in rows[0]}
+
+
+class Examples(Sequence):
+  """The examples of a dataset, each read when it is asked for.
+
+  Same arguments and errors as `load`. An example has what a row of `load` has;
+  its text is str.
+  """
+
+  def __init__(self, name: str, data_dir: str | pathlib.Path):
+    self._source = _source(name, data_dir)
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, index: int) -> builder.Example:
+    row = self._source[range(len(self))[index]]
+    return {
+      key: value.decode() if isinstance(value, bytes) else value
+      for key, value in row.items()
+    }
+
+  def identities(self) -> list[str]:
+    """`corpus/subject/clip` of every example; no array is unpacked for it."""
+    records = self._source.data_source
+    return [builder.identity(records[i]) for i in range(len(self))]
 
 
 def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
@@ -52,6 +76,13 @@ def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
   return values
+
+
+def _source(name: str, data_dir: str | pathlib.Path):
+  metadata(name, data_dir)  # Refuses another schema version.
+  folder = dataset_folder(name, data_dir)
+  tfds_builder = tfds.builder_from_directory(folder)
+  return tfds_builder.as_data_source(split=builder.SPLIT)
 
 
 def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:

@@ -150,13 +150,22 @@ _HATCH = (
 )
 
 
-def page(title: str, body: str) -> str:
-  """A whole HTML document that asks for nothing from outside."""
+def page(
+  title: str, body: str, *, style: str = '', closing: str = RESPONSIBLE_USE
+) -> str:
+  """A whole HTML document that asks for nothing from outside.
+
+  Args:
+    title: of the window.
+    body: HTML.
+    style: rules of this page, after those of all.
+    closing: words at its foot.
+  """
   return (
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    f'<title>{html.escape(title)}</title><style>{STYLE}</style></head>'
-    f'<body>{_HATCH}<main>{body}<footer><p>{RESPONSIBLE_USE}</p>'
+    f'<title>{html.escape(title)}</title><style>{STYLE}{style}</style></head>'
+    f'<body>{_HATCH}<main>{body}<footer><p>{closing}</p>'
     '<p>Made by mejax.</p></footer></main></body></html>\n'
   )
 

@@ -73,6 +73,22 @@ def test_strings_are_strings_and_all_columns_are_as_long(dataset):
   assert np.isfinite(examples['landmarks']).all()
 
 
+def test_one_example_is_a_row_of_all(dataset):
+  everything = load.load('htnet_release', dataset)
+  examples = load.Examples('htnet_release', dataset)
+  assert len(examples) == 5
+  for i in (3, 0, -1):
+    example = examples[i]
+    assert example.keys() == everything.keys()
+    for key, column in everything.items():
+      np.testing.assert_array_equal(example[key], column[i])
+  with pytest.raises(IndexError):
+    examples[5]
+  columns = [everything[key] for key in ('corpus', 'subject', 'clip')]
+  expected = ['/'.join(names) for names in zip(*columns, strict=True)]
+  assert examples.identities() == expected
+
+
 def test_views_and_protocols_need_neither_opencv_nor_tfds(root):
   program = (
     'import sys, mejax.datasets.views, mejax.datasets.protocols\n'

@@ -1,0 +1,1 @@
+"""Pages for those who would rather look than read: a dataset, or one clip."""

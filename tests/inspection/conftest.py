@@ -1,0 +1,81 @@
+"""Small datasets of made-up motion, written without preparing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import pathlib
+
+import numpy as np
+import pytest
+
+from mejax.datasets import builder
+
+SIDE = 64
+LANDMARKS = np.float32([[20, 24], [43, 24], [32, 35], [23, 46], [41, 46]])
+METADATA = {
+  'schema_version': builder.SCHEMA_VERSION,
+  'corpora': ['synthetic'],
+  'units': 'pixel',
+  'strain': 'shreve',
+  'flow': {'method': 'tvl1', 'blur': 0.7, 'pairs_at_once': None},
+  'levels': [1.0, 2.0],
+  'magnify': {'method': 'phase'},
+  'size': SIDE,
+  'landmark_source': 'detect: found by the detector',
+  'remove_head_motion': False,
+  'mask_eyelids': False,
+}
+
+
+def example(*, motion: float = 1.0, **others) -> builder.Example:
+  """A face of noise that moves to the right, twice as far at the 2nd level."""
+  made = np.random.default_rng(7)
+  noise = made.integers(0, 255, (4, SIDE, SIDE, 3), np.uint8)
+  flow = np.zeros((2, SIDE, SIDE, 3), np.float32)
+  flow[0, ..., 0], flow[1, ..., 0] = motion, 2 * motion
+  flow[0, ..., 2], flow[1, ..., 2] = 0.1, 0.2
+  return {
+    'flow': flow,
+    'landmarks': LANDMARKS,
+    'onset': noise[0],
+    'apex': noise[1],
+    'amplified': noise[2:],
+    'onset_number': np.int32(3),
+    'apex_number': np.int32(9),
+    'offset_number': np.int32(14),
+    'emotion': 'negative',
+    'corpus': 'synthetic',
+    'subject': 's01',
+    'clip': 'c01',
+    'apex_source': 'annotated',
+  } | others
+
+
+def ready_made() -> builder.Example:
+  """Flow in 0..255 without frames."""
+  flow = np.random.default_rng(3).integers(0, 256, (1, 28, 28, 3))
+  kept = ('landmarks', 'emotion', 'corpus', 'subject', 'clip', 'apex_source')
+  return {
+    **{key: value for key, value in example().items() if key in kept},
+    'flow': flow.astype(np.float32),
+    'landmarks': LANDMARKS * 28 / SIDE,
+    'crop_points': np.int32(LANDMARKS * 28 / SIDE),
+    'corpus': 'casme2',
+  }
+
+
+@pytest.fixture
+def write(tmp_path) -> Callable[..., pathlib.Path]:
+  """Writes a dataset `made` of some examples; returns its `data_dir`."""
+
+  def write(examples: list[builder.Example], **metadata) -> pathlib.Path:
+    config = builder.Config(
+      name='made',
+      examples=lambda: iter(examples),
+      features=examples[0],
+      metadata=METADATA | metadata,
+    )
+    builder.write(config, tmp_path / 'data')
+    return tmp_path / 'data'
+
+  return write
