@@ -186,7 +186,7 @@ def _dots(overview: Overview, *, width: int = 1060, tall: int = 44) -> str:
     rise = min(step, (tall - 12) / max(map(len, piles.values())))
     words = html.escape(emotion if len(emotion) < 18 else f'{emotion[:16]}…')
     parts.append(
-      f'<text x="{left - 14}" y="{base - 4}" text-anchor="end">{words}</text>'
+      f'<text x="{left - 14}" y="{base}" text-anchor="end">{words}</text>'
     )
     for at, pile in piles.items():
       for i, tile in enumerate(pile):

@@ -128,7 +128,8 @@ def _levels(example: Example, metadata: Mapping[str, Any]) -> str:
   words = [metadata['magnify']['method'], metadata['flow']['method']]
   heads = ['', f'Apex, {words[0]}', f'Flow, {words[1]}']
   if truth is not None:
-    heads.append('True motion × level')
+    alone = metadata.get('remove_head_motion')
+    heads.append(f'True {"expression" if alone else "motion"} × level')
   heads.append(f'Strain, {metadata["strain"]}')
   titles = ''.join(f'<h3>{html.escape(title)}</h3>' for title in heads)
   columns = f'style="--columns: {len(heads) - 1}"'

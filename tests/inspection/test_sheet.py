@@ -58,6 +58,7 @@ def test_without_head_motion_the_truth_is_that_of_the_expression():
     'expression_flow': np.tile(np.float32([1, 0]), (SIDE, SIDE, 1)),
   }
   page = read(conftest.example(**truth), remove_head_motion=True)
+  assert 'True expression × level' in page.text
   assert page.text.count('the flow is 0.00 px off') == 2
 
 
