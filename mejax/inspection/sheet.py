@@ -74,7 +74,7 @@ def _head(
   side = example['flow'].shape[1]
   facts.append((f'{side} × {side}', 'pixels'))
   facts.append((metadata['flow']['method'], 'flow'))
-  if (magnify := metadata.get('magnify', {}).get('method')) is not None:
+  if (magnify := _magnify(metadata)) != 'none':
     facts.append((magnify, 'amplification'))
   lines = ''.join(f'<li>{html.escape(remark)}</li>' for remark in remarks)
   note = f'<div class="note">Remarks<ul>{lines}</ul></div>' if lines else ''
@@ -125,8 +125,9 @@ def _levels(example: Example, metadata: Mapping[str, Any]) -> str:
   sizes = [pictures.size_of(flow) for flow in (*flows, *true_flows)]
   flow_scale = pictures.scale_of(sizes)
   strain_scale = pictures.scale_of([pictures.size_of(s) for s in strains])
-  words = [metadata['magnify']['method'], metadata['flow']['method']]
-  heads = ['', f'Apex, {words[0]}', f'Flow, {words[1]}']
+  magnify = _magnify(metadata)
+  heads = ['', 'Apex' if magnify == 'none' else f'Apex, {magnify}']
+  heads.append(f'Flow, {metadata["flow"]["method"]}')
   if truth is not None:
     alone = metadata.get('remove_head_motion')
     heads.append(f'True {"expression" if alone else "motion"} × level')
@@ -158,6 +159,11 @@ def _levels(example: Example, metadata: Mapping[str, Any]) -> str:
     f'<p class="soft">The numbers of flow and strain: {pictures.PERCENT} % of '
     'the face stays below.</p>'
   )
+
+
+def _magnify(metadata: Mapping[str, Any]) -> str:
+  """Name of the method; `none` where nothing was amplified."""
+  return metadata.get('magnify', {}).get('method', 'none')
 
 
 def _truth(

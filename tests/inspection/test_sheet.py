@@ -71,6 +71,16 @@ def test_masked_pixels_are_no_error():
   assert page.text.count('the flow is 0.00 px off') == 2
 
 
+def test_without_amplification_no_method_of_it_is_named():
+  example = conftest.example()
+  for key in ('flow', 'amplified'):
+    example[key] = example[key][:1]
+  page = read(example, levels=[1.0], magnify={'method': 'none'})
+  assert 'none' not in page.text
+  assert 'amplification' not in page.text
+  assert 'phase amplification' in read(conftest.example()).text
+
+
 def test_stored_neighbours_are_shown_in_their_order():
   frames = np.random.default_rng(0).integers(
     0, 255, (8, SIDE, SIDE, 3), np.uint8
