@@ -20,6 +20,8 @@ SCHEMA_VERSION = 2
 VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'
 SPLIT = 'examples'
+# Examples in a file, which are in memory while it is written.
+SHARD = 64
 
 Example = dict[str, Any]
 
@@ -29,12 +31,14 @@ class Config(tfds.core.BuilderConfig):
   """What one dataset holds.
 
   Attributes:
-    examples: starts a new pass over the examples.
+    number: how many examples there are.
+    examples: gives the examples from one position up to another.
     features: an example; its arrays give the shapes and types of all.
     metadata: JSON values that are stored beside the examples.
   """
 
-  examples: Callable[[], Iterator[Example]]
+  number: int
+  examples: Callable[[int, int], Iterator[Example]]
   features: Example
   metadata: dict[str, Any]
 
@@ -50,8 +54,12 @@ class SortedWriter(writer.ExampleWriter):
     return super().write(path, ((key, _sorted(raw)) for key, raw in examples))
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
-  """One config per corpus; order and bytes are those of the reader."""
+class Builder(tfds.core.ShardBasedBuilder):
+  """One config per dataset; order and bytes are those of the clips.
+
+  TFDS's usual builder holds all examples in memory before it writes them, and
+  beyond a gigabyte wants TensorFlow for that; this one a shard at a time.
+  """
 
   name = NAME
   VERSION = tfds.core.Version(VERSION)
@@ -71,12 +79,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _example_writer(self) -> SortedWriter:
     return SortedWriter(file_format=self.info.file_format)
 
-  def _split_generators(self, dl_manager):
+  def _shard_iterators_per_split(self, dl_manager):
     del dl_manager  # Nothing is ever downloaded.
-    return {SPLIT: self._generate_examples()}
+    config = self.builder_config
 
-  def _generate_examples(self):
-    yield from enumerate(self.builder_config.examples())
+    def shard(start):
+      return lambda: enumerate(
+        config.examples(start, min(start + SHARD, config.number)), start
+      )
+
+    return {SPLIT: [shard(i) for i in range(0, config.number, SHARD)]}
 
 
 def write(config: Config, folder: pathlib.Path) -> pathlib.Path:
@@ -95,13 +107,6 @@ def write(config: Config, folder: pathlib.Path) -> pathlib.Path:
   finally:
     logging.set_verbosity(verbosity)
   return pathlib.Path(builder.data_dir)
-
-
-def identity(raw: bytes) -> str:
-  """`corpus/subject/clip` of an example as it lies on disk."""
-  values = tf_example_pb2.Example.FromString(raw).features.feature
-  parts = (values[key] for key in ('corpus', 'subject', 'clip'))
-  return '/'.join(part.bytes_list.value[0].decode() for part in parts)
 
 
 def _sorted(raw: bytes) -> bytes:

@@ -51,6 +51,7 @@ class Examples(Sequence):
 
   def __init__(self, name: str, data_dir: str | pathlib.Path):
     self._source = _source(name, data_dir)
+    self._clips = metadata(name, data_dir)['clips']
 
   def __len__(self) -> int:
     return len(self._source)
@@ -63,9 +64,8 @@ class Examples(Sequence):
     }
 
   def identities(self) -> list[str]:
-    """`corpus/subject/clip` of every example; no array is unpacked for it."""
-    records = self._source.data_source
-    return [builder.identity(records[i]) for i in range(len(self))]
+    """`corpus/subject/clip` of every example; none is read for it."""
+    return list(self._clips)
 
 
 def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:

@@ -200,7 +200,7 @@ class _Kept:
         apex_source=clip.apex_source,
         remarks=staged.remarks,
       )
-    apex, remark = _spot(clip, staged, recipe.size)
+    apex, remarks = _spot(clip, staged, recipe.size)
     source = 'spotted' if apex is not None else 'midpoint'
     apex = clip.apex if apex is None else apex
     shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
@@ -214,7 +214,7 @@ class _Kept:
       patches=patches,
       apex=apex,
       apex_source=source,
-      remarks=(*staged.remarks, remark),
+      remarks=(*staged.remarks, *remarks),
     )
 
 
@@ -254,8 +254,8 @@ def _compute(
 
 def _spot(
   clip: Clip, staged: staging.Staged, size: int
-) -> tuple[int | None, str]:
-  """Number of the frame of largest movement, or None, and a remark."""
+) -> tuple[int | None, tuple[str, ...]]:
+  """Number of the frame of largest movement, or None and why there is none."""
   pieces = []
   for start in range(0, len(staged.patches), PIECE):
     piece = staged.patches[start : start + PIECE]
@@ -268,11 +268,11 @@ def _spot(
   try:
     spotted = motion_apex.spot(frames, fps=clip.fps, points=staged.landmarks)
   except ValueError as error:
-    return None, f'the apex could not be spotted ({error}): middle frame'
+    return None, (f'the apex could not be spotted ({error}): middle frame',)
   number = staged.numbers[spotted.index]
   if number == clip.onset:
-    return None, 'the apex was spotted at the onset: middle frame'
-  return number, f'apex {number} was spotted'
+    return None, ('the apex was spotted at the onset: middle frame',)
+  return number, ()
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:

@@ -32,7 +32,9 @@ from mejax.datasets import sources
 from mejax.datasets.recipe import Recipe
 
 # What of the metadata does not say how a dataset was made.
-_RESULTS = ('schema_version', 'versions', 'counts', 'skipped', 'remarks')
+_RESULTS = (
+  'schema_version', 'versions', 'clips', 'counts', 'skipped', 'remarks',
+)  # fmt: skip
 
 Path = str | pathlib.Path
 Arrays = dict[str, Any]
@@ -223,6 +225,7 @@ def _results(clips: Sequence[Clip]) -> dict[str, Any]:
   for clip in _usable(clips):
     counts[clip.corpus][clip.emotion] += 1
   return {
+    'clips': [clip.identity for clip in _usable(clips)],
     'counts': {k: dict(v) for k, v in counts.items()},
     'skipped': [
       {
@@ -263,14 +266,18 @@ def _write_whole(
 ) -> None:
   """Writes into a folder beside `folder`, then renames it."""
 
-  def examples() -> Iterator[builder.Example]:
-    for clip in tqdm.tqdm(
-      clips, desc=f'write {name}', unit='clip', disable=not progress
-    ):
+  bar = tqdm.tqdm(
+    desc=f'write {name}', total=len(clips), unit='clip', disable=not progress
+  )
+
+  def examples(start: int, stop: int) -> Iterator[builder.Example]:
+    for clip in clips[start:stop]:
       yield _example(clip, arrays_of(clip))
+      bar.update()
 
   config = builder.Config(
     name=name,
+    number=len(clips),
     examples=examples,
     features=_example(clips[0], arrays_of(clips[0])),
     metadata=metadata,
@@ -283,7 +290,8 @@ def _write_whole(
     tempfile.mkdtemp(prefix=prefix, dir=folder.parent.parent)
   )
   try:
-    made = builder.write(config, temporary)
+    with bar:
+      made = builder.write(config, temporary)
     if folder.exists():
       folder.rename(temporary / 'replaced')
     made.rename(folder)

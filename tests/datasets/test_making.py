@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mejax.corpora import synthetic
+from mejax.datasets import builder
 from mejax.datasets import chain
 from mejax.datasets import load
 from mejax.datasets import making
@@ -77,7 +78,8 @@ def test_aligned_frames_are_what_opencv_warps(corpus, dataset):
   looked_at = [
     images[clip.frame_numbers.index(n)] for n in staging.face_numbers(clip)
   ]
-  matrix = faces.alignment(faces.locate(looked_at).points, size=64)
+  located = faces.locate(looked_at, detector=faces.detect_dense)
+  matrix = faces.alignment(located.points, size=64)
   for name, number in (('onset', clip.onset), ('apex', clip.apex)):
     image = images[clip.frame_numbers.index(number)]
     # OpenCV does not reduce when it warps, so it is done before.
@@ -250,9 +252,35 @@ def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
   truth = [clip.apex for clip in synthetic.read(corpus)]
   assert set(examples['apex_source']) == {'spotted'}
   assert np.median(np.abs(examples['apex_number'] - truth)) <= 5
-  remarks = load.metadata('synthetic', tmp_path)['remarks']
-  number = examples['apex_number'][0]
-  assert f'apex {number} was spotted' in remarks['synthetic/s01/clip01']
+
+
+def test_a_clip_without_motion_keeps_the_middle_frame_and_says_so(
+  corpus, tmp_path
+):
+  source = shutil.copytree(corpus, tmp_path / 'faces')
+  clip = next(synthetic.read(source))
+  for file in clip.frames[1:]:
+    shutil.copy(clip.frames[0], file)
+  _prepare(source, tmp_path, dataclasses.replace(SMALL, apex='spotted'))
+  examples = load.load('synthetic', tmp_path)
+  assert examples['apex_source'].tolist() == ['midpoint'] + ['spotted'] * 8
+  # OpenCV's Farneback sees a little at the border of two equal frames.
+  assert np.abs(examples['flow'][0]).max() < 0.05
+  (remark,) = load.metadata('synthetic', tmp_path)['remarks'][clip.identity]
+  assert remark.endswith('middle frame')
+
+
+def test_large_datasets_are_written_in_parts_and_read_in_order(
+  corpus, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(builder, 'SHARD', 2)
+  folder = _prepare(corpus, tmp_path)
+  assert len(list(folder.glob('*array_record*'))) == 5
+  names = [clip.identity for clip in synthetic.read(corpus)]
+  assert load.Examples('synthetic', tmp_path).identities() == names
+  rows = load.load('synthetic', tmp_path)
+  found = zip(rows['corpus'], rows['subject'], rows['clip'], strict=True)
+  assert ['/'.join(row) for row in found] == names
 
 
 def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):

@@ -64,6 +64,10 @@ def ready_made() -> builder.Example:
   }
 
 
+def _identity(example: builder.Example) -> str:
+  return '/'.join(example[key] for key in ('corpus', 'subject', 'clip'))
+
+
 @pytest.fixture
 def write(tmp_path) -> Callable[..., pathlib.Path]:
   """Writes a dataset `made` of some examples; returns its `data_dir`."""
@@ -71,9 +75,10 @@ def write(tmp_path) -> Callable[..., pathlib.Path]:
   def write(examples: list[builder.Example], **metadata) -> pathlib.Path:
     config = builder.Config(
       name='made',
-      examples=lambda: iter(examples),
+      number=len(examples),
+      examples=lambda start, stop: iter(examples[start:stop]),
       features=examples[0],
-      metadata=METADATA | metadata,
+      metadata=METADATA | {'clips': list(map(_identity, examples))} | metadata,
     )
     builder.write(config, tmp_path / 'data')
     return tmp_path / 'data'
