@@ -92,3 +92,56 @@ def eyelids(
     y = (offset * across).sum(-1) / half_height
     covered |= x**2 + y**2 <= 1
   return covered
+
+
+def face(
+  points: Float[np.ndarray, '5 2'], *, size: tuple[int, int]
+) -> Bool[np.ndarray, 'h w']:
+  """An ellipse from the brows to below the mouth, in an image of `size`."""
+  return _ellipse(points, size, (0.0, 0.55), (1.05, 1.35))
+
+
+def expressive(
+  points: Float[np.ndarray, '5 2'], *, size: tuple[int, int]
+) -> Bool[np.ndarray, '4 h w']:
+  """Brow and eye, left and right, and mouth, left and right in the image."""
+  upper = [
+    _ellipse(points, size, (side * 0.5, 0.0), (0.45, 0.3))
+    | _ellipse(points, size, (side * 0.5, -0.33), (0.5, 0.22))
+    | _ellipse(points, size, (0.0, -0.25), (0.3, 0.3))
+    for side in (-1, 1)
+  ]
+  mouth = _ellipse(points, size, None, (0.65, 0.45))
+  is_left = np.arange(size[1]) < points[2, 0]
+  return np.stack(
+    [
+      part & half
+      for part, half in zip(
+        [*upper, mouth, mouth], [is_left, ~is_left] * 2, strict=True
+      )
+    ]
+  )
+
+
+def _ellipse(
+  points: Float[np.ndarray, '5 2'],
+  size: tuple[int, int],
+  centre: tuple[float, float] | None,
+  axes: tuple[float, float],
+) -> Bool[np.ndarray, 'h w']:
+  """Lengths in distances between the eyes; the mouth if no centre is given.
+
+  A centre is to the right of the point between the eyes and below it, along the
+  line of the eyes and across.
+  """
+  left, right = points[:2]
+  along = right - left
+  across = np.array([-along[1], along[0]])
+  if centre is None:
+    middle = points[3:].mean(0)
+  else:
+    middle = (left + right) / 2 + centre[0] * along + centre[1] * across
+  offset = np.stack(np.meshgrid(*map(np.arange, size[::-1])), -1) - middle
+  scale = along @ along
+  x, y = offset @ along / scale / axes[0], offset @ across / scale / axes[1]
+  return x**2 + y**2 <= 1

@@ -99,3 +99,32 @@ def test_the_eyelids_turn_and_grow_with_the_face():
 def test_eyes_in_one_place_are_refused():
   with pytest.raises(ValueError, match='one place'):
     regions.eyelids(np.zeros((5, 2), np.float32), size=(20, 20))
+
+
+def test_the_parts_of_a_face_are_mirrored_with_it():
+  points = np.array(
+    [[40, 50], [85, 52], [62.5, 75], [46, 96], [80, 97]], np.float32
+  )
+  other = points[[1, 0, 2, 4, 3]] * [-1, 1] + [127, 0]
+  own = regions.expressive(points, size=(128, 128))
+  mirrored = regions.expressive(other.astype(np.float32), size=(128, 128))
+  np.testing.assert_array_equal(mirrored[[1, 0, 3, 2], :, ::-1], own)
+  np.testing.assert_array_equal(
+    regions.face(other.astype(np.float32), size=(128, 128))[:, ::-1],
+    regions.face(points, size=(128, 128)),
+  )
+
+
+def test_the_parts_of_a_face_hold_its_points_and_lie_in_it():
+  points = np.array(
+    [[40, 50], [85, 52], [62, 75], [46, 96], [80, 97]], np.float32
+  )
+  parts = regions.expressive(points, size=(140, 130))
+  for part, point in zip(parts, points[[0, 1, 3, 4]], strict=True):
+    x, y = np.int64(point)
+    assert part[y, x]
+    assert part[round(y - 0.5 * 45), x] == (y < 60)  # A brow has a region.
+  assert not (parts[[0, 2]] & parts[[1, 3]]).any()
+  whole = regions.face(points, size=(140, 130))
+  assert whole[75, 62]
+  assert (parts & whole).sum() > 0.9 * parts.sum()
