@@ -264,15 +264,14 @@ def _spot(
     padded[: len(piece)] = piece
     aligned = chain.align(padded, staged.matrix, size=size)
     pieces.append(np.asarray(aligned)[: len(piece)])
-  frames = np.concatenate(pieces).astype(np.float32) / 255
-  try:
-    spotted = motion_apex.spot(frames, fps=clip.fps, points=staged.landmarks)
-  except ValueError as error:
-    return None, (f'the apex could not be spotted ({error}): middle frame',)
-  number = staged.numbers[spotted.index]
-  if number == clip.onset:
-    return None, ('the apex was spotted at the onset: middle frame',)
-  return number, ()
+  if len(staged.numbers) < 2:
+    return None, ('one frame has no apex',)
+  spotted = motion_apex.spot(
+    np.concatenate(pieces), fps=clip.fps, points=staged.landmarks
+  )
+  if not spotted.is_found:
+    return None, ('nothing moves, so there is no apex: middle frame',)
+  return staged.numbers[spotted.index], ()
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
