@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import pathlib
 
-from mejax.corpora import sheets
 from mejax.datasets import classes
 
 # Clips of a class; several numbers where editions of a label sheet differ.
@@ -223,6 +222,9 @@ def from_csv(path: str | pathlib.Path) -> Protocol:
     ValueError: the file has no such columns, or faults in its rows; the message
       has all of them.
   """
+  # Training on a protocol of the table opens no spreadsheet.
+  from mejax.corpora import sheets
+
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(

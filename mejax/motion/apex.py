@@ -4,6 +4,15 @@ A head that drifts moves far more than a face that shows something. So every
 frame is first laid upon the onset by a similarity, found together with a change
 of light; what is then left in the regions of brows, eyes and mouth, each of
 them counting alike, is the curve whose peak is the apex.
+
+Absolute error in frames (of 10 ms) on rendered clips, mean / worst of 48 at two
+difficulties, by tests/benchmarks/apex_error.py:
+  midpoint                         1.81 / 4      1.81 / 4
+  difference                       0.65 / 3      0.62 / 4
+  difference, eyelids not masked   1.58 / 13     2.56 / 18
+  flow                             0.73 / 4      0.96 / 11
+  flow, eyelids not masked         1.04 / 10     1.65 / 14
+Rendered clips have their apex near the middle, which flatters the midpoint.
 """
 
 from __future__ import annotations
@@ -20,7 +29,6 @@ from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import Num
 import numpy as np
-import scipy.ndimage
 
 from mejax.motion import head
 from mejax.motion import regions
@@ -91,7 +99,7 @@ def spot(
   curve = _measure(frames, points, method=method, mask_eyes=mask_eyes)
   sigma = 1.0 if fps is None else smoothing * fps
   if sigma > 0:
-    curve = scipy.ndimage.gaussian_filter1d(curve, sigma, mode='nearest')
+    curve = _smoothed(curve, sigma)
   if np.ptp(curve) < _NOTHING[method]:
     return Spotted(len(curve) // 2, curve, is_found=False)
   # The onset itself is no apex.
@@ -266,3 +274,14 @@ def _blurred(
   return jnp.einsum(
     'ik,...kl,jl->...ij', rows, images, columns, precision='highest'
   )
+
+
+def _smoothed(
+  curve: Float[np.ndarray, ' t'], sigma: float
+) -> Float[np.ndarray, ' t']:
+  """Gaussian smoothing over time; the first and last value go on for ever."""
+  reach = max(1, round(4 * sigma))
+  away = np.arange(-reach, reach + 1, dtype=curve.dtype)
+  weights = np.exp(-(away**2) / np.float32(2 * sigma**2))
+  padded = np.pad(curve, reach, mode='edge')
+  return np.convolve(padded, weights / weights.sum(), mode='valid')
