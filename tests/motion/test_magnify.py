@@ -1,0 +1,369 @@
+"""Amplification of motion that is known exactly."""
+
+from __future__ import annotations
+
+import functools
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+
+from mejax.motion import magnify
+from mejax.motion.magnify import MAGNIFY
+
+SIZE = 64
+METHODS = ('linear', 'phase', 'flow')
+TINT = np.array([0.9, 1.0, 0.8])
+
+
+def _texture(x, y, seed=0):
+  """A smooth coloured picture in [0, 1], given at any place."""
+  source = np.random.default_rng(seed)
+  value = 0.0
+  for _ in range(60):
+    wavelength = source.uniform(4, 40)
+    angle, turn = source.uniform(0, 2 * np.pi, 2)
+    place = x * np.cos(angle) + y * np.sin(angle)
+    wave = np.cos(2 * np.pi * place / wavelength + turn)
+    value = value + wavelength**0.5 * wave
+  return np.clip(0.5 + value[..., None] * TINT / 150, 0, 1)
+
+
+def _frame(distance, shape=(SIZE, SIZE), seed=0):
+  """The texture after a bump has carried it `distance` pixels, at most."""
+  height, width = shape
+  y, x = np.mgrid[:height, :width].astype(float)
+  scale = 2 * (0.2 * min(shape)) ** 2
+
+  def bump(x, y):
+    far = (x - width / 2) ** 2 + (y - height / 2) ** 2
+    return np.exp(-far / scale)
+
+  at_x, at_y = x, y
+  for _ in range(30):
+    moved = distance * bump(at_x, at_y)
+    at_x, at_y = x - 0.8 * moved, y + 0.6 * moved
+  return _texture(at_x, at_y, seed).astype(np.float32)
+
+
+def _realised(frame, motion):
+  """The amplification whose true frame is nearest to a frame."""
+  inside = np.s_[12:-12, 12:-12]
+  grid = np.arange(0, 12.1, 0.25)
+  errors = [((frame - _frame(g * motion))[inside] ** 2).mean() for g in grid]
+  best = int(np.clip(np.argmin(errors), 1, len(grid) - 2))
+  before, least, after = errors[best - 1 : best + 2]
+  return grid[best] + 0.125 * (before - after) / (before - 2 * least + after)
+
+
+def _rms(a, b):
+  return float(np.sqrt(np.mean((np.asarray(a) - b) ** 2)))
+
+
+@pytest.mark.parametrize(
+  ('method', 'motion', 'alpha', 'lowest', 'highest'),
+  [
+    ('linear', 0.2, 2, 0.75, 1.05),
+    ('phase', 0.2, 2, 0.85, 1.05),
+    ('phase', 0.2, 8, 0.80, 1.05),
+    ('phase', 0.5, 3.5, 0.85, 1.05),
+    ('phase', 1.0, 4, 0.85, 1.05),
+    ('flow', 0.2, 2, 0.85, 1.05),
+    ('flow', 0.2, 8, 0.90, 1.05),
+    ('flow', 1.0, 4, 0.90, 1.05),
+  ],
+)
+def test_motion_is_amplified_as_asked(method, motion, alpha, lowest, highest):
+  onset, apex = _frame(0), _frame(motion)
+  found = np.asarray(MAGNIFY[method](onset, apex, alpha=alpha))
+  assert lowest < _realised(found, motion) / alpha < highest
+  truth = _frame(alpha * motion)
+  assert _rms(found, truth) < 0.6 * _rms(apex, truth)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_less_than_1_attenuates(method):
+  onset, apex = _frame(0), _frame(0.5)
+  found = MAGNIFY[method](onset, apex, alpha=0.5)
+  assert _rms(found, _frame(0.25)) < 0.3 * _rms(apex, _frame(0.25))
+  nearly_none = MAGNIFY[method](onset, apex, alpha=1e-6)
+  assert _rms(nearly_none, onset) < 0.35 * _rms(apex, onset)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_1_is_the_apex_bit_for_bit(method):
+  source = np.random.default_rng(0)
+  onset, apex = source.uniform(size=(2, 32, 40, 3)).astype(np.float32)
+  np.testing.assert_array_equal(MAGNIFY[method](onset, apex, alpha=1), apex)
+  traced = jax.jit(lambda alpha: MAGNIFY[method](onset, apex, alpha=alpha))
+  np.testing.assert_array_equal(traced(1.0), apex)
+  # The same program does amplify.
+  assert _rms(traced(3.0), apex) > 0.01
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('alpha', [0.3, 7.7])
+def test_a_face_that_does_not_move_stays_as_it_is(method, alpha):
+  frame = _frame(0)
+  found = MAGNIFY[method](frame, frame, alpha=alpha)
+  np.testing.assert_array_equal(found, frame)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_light_alone_is_no_motion(method):
+  onset = np.full((32, 40, 3), 0.4, np.float32)
+  apex = np.full((32, 40, 3), 0.5, np.float32)
+  found = MAGNIFY[method](onset, apex, alpha=8)
+  np.testing.assert_allclose(found, apex, atol=1e-5)
+
+
+def test_phase_moves_noise_where_linear_amplifies_it():
+  source = np.random.default_rng(0)
+  still = 0.2 + 0.6 * _frame(0)
+  onset, apex = (
+    (still + 0.01 * source.normal(size=still.shape)).astype(np.float32)
+    for _ in range(2)
+  )
+  gains = {
+    method: _rms(MAGNIFY[method](onset, apex, alpha=5), still) / 0.01
+    for method in METHODS
+  }
+  assert gains['phase'] < 1.3
+  assert gains['flow'] < 1.3
+  assert gains['linear'] > 1.3 * gains['phase']
+
+
+def test_phase_follows_motion_of_more_than_half_a_wavelength():
+  """The finest waves look alike each 4 pixels; 2.4 is past the half.
+
+  Taken the other way round, they would go back by 0.8 pixels: an error of 0.1.
+  """
+  x = np.arange(128)
+
+  def waves(shift):
+    parts = [
+      height * np.cos(2 * np.pi * (x - shift) / wavelength)
+      for height, wavelength in ((0.1, 4), (0.1, 11), (0.2, 32))
+    ]
+    line = np.float32(0.5 + sum(parts))
+    return np.broadcast_to(line[:, None], (64, 128, 3))
+
+  found = magnify.phase(waves(0), waves(2.4), alpha=1.5)
+  inside = np.s_[:, 40:-40]
+  assert _rms(found[inside], waves(3.6)[inside]) < 0.02
+
+
+def test_linear_spares_waves_shorter_than_eight_times_the_motion():
+  x = np.arange(SIZE)
+
+  def factor(wavelength, **options):
+    wave = 0.1 * np.cos(2 * np.pi * x / wavelength)
+    still = np.full((SIZE, SIZE, 3), 0.5, np.float32)
+    apex = (still + wave[:, None]).astype(np.float32)
+    found = np.asarray(magnify.linear(still, apex, **options)) - still
+    inside = np.s_[8:-8, 8:-8]
+    return _rms(found[inside], 0) / _rms((apex - still)[inside], 0)
+
+  assert factor(3, alpha=3, motion=1) == pytest.approx(1, abs=0.02)
+  assert factor(3, alpha=3, motion=0.01) == pytest.approx(3, abs=0.05)
+  assert 1.2 < factor(12, alpha=3, motion=0.5) < 2.5
+  assert factor(32, alpha=3, motion=0.2) == pytest.approx(3, abs=0.2)
+
+
+def test_flow_that_folds_the_frame_over_leaves_no_hole():
+  onset, apex = 0.3 + 0.4 * _frame(0), 0.3 + 0.4 * _frame(1.5)
+  found = np.asarray(magnify.flow(onset, apex, alpha=60))
+  # Cubic interpolation overshoots a little.
+  assert apex.min() - 0.05 < found.min() and found.max() < apex.max() + 0.05
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_a_batch_is_each_pair_under_jit_and_vmap(method):
+  onset = np.stack([_frame(0, (32, 40), seed) for seed in range(6)])
+  apex = np.stack([_frame(0.5, (32, 40), seed) for seed in range(6)])
+  function = functools.partial(MAGNIFY[method], alpha=4)
+  alone = np.stack([function(*pair) for pair in zip(onset, apex, strict=True)])
+  shape = (2, 3, *onset.shape[1:])
+  deep = jax.jit(function)(onset.reshape(shape), apex.reshape(shape))
+  for batch in (deep.reshape(alone.shape), jax.vmap(function)(onset, apex)):
+    np.testing.assert_allclose(batch, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_levels_can_be_a_traced_axis(method):
+  onset, apex = _frame(0, (32, 40)), _frame(0.5, (32, 40))
+  alphas = jnp.array([0.5, 1.0, 4.0])
+  levels = jax.vmap(lambda alpha: MAGNIFY[method](onset, apex, alpha=alpha))
+  for alpha, found in zip(alphas, levels(alphas), strict=True):
+    alone = MAGNIFY[method](onset, apex, alpha=float(alpha))
+    np.testing.assert_allclose(found, alone, atol=1e-4)
+
+
+def test_pairs_worked_on_together_give_the_same():
+  onset = np.stack([_frame(0, (32, 40), seed) for seed in range(5)])
+  apex = np.stack([_frame(0.5, (32, 40), seed) for seed in range(5)])
+  function = functools.partial(magnify.phase, onset, apex, alpha=4)
+  np.testing.assert_allclose(function(pairs_at_once=2), function(), atol=1e-4)
+
+
+@pytest.mark.parametrize('method', ['linear', 'phase'])
+def test_compiled_is_eager(method):
+  onset, apex = _frame(0, (16, 16)), _frame(0.5, (16, 16))
+  # Every tap of a filter is a program of its own without jit.
+  options = {'phase': {'smoothing': 0.5}}.get(method, {})
+  function = functools.partial(MAGNIFY[method], onset, apex, alpha=3, **options)
+  compiled = function()
+  with jax.disable_jit():
+    eager = function()
+  np.testing.assert_allclose(compiled, eager, atol=1e-4)
+
+
+def _assert_moved(method, shape, *, left=0.7):
+  onset, apex = _frame(0, shape), _frame(0.3, shape)
+  found = np.asarray(MAGNIFY[method](onset, apex, alpha=3))
+  assert found.shape == apex.shape and found.dtype == np.float32
+  assert found.min() >= 0 and found.max() <= 1
+  truth = _frame(0.9, shape)
+  assert _rms(found, truth) < left * _rms(apex, truth)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_sides_may_be_odd(method):
+  _assert_moved(method, (65, 70))
+
+
+@pytest.mark.parametrize('method', ['linear', 'phase'])
+@hypothesis.given(height=st.integers(16, 70), width=st.integers(16, 70))
+@hypothesis.settings(max_examples=2)
+def test_frames_of_any_size_are_taken(method, height, width):
+  _assert_moved(method, (height, width), left=1)
+
+
+def test_a_batch_of_none_gives_none():
+  frames = np.zeros((0, 20, 24, 3), np.float32)
+  for method in METHODS:
+    assert MAGNIFY[method](frames, frames, alpha=2).shape == frames.shape
+
+
+def _clip(fps, hertz, *, seconds=0.8, motion=0.3):
+  """Frames that sway by `motion` pixels along x."""
+  times = np.arange(round(seconds * fps)) / fps
+  y, x = np.mgrid[:48, :40].astype(float)
+  shifts = motion * np.sin(2 * np.pi * hertz * times)
+  return np.stack([_texture(x - shift, y) for shift in shifts]).astype('f')
+
+
+def test_a_clip_is_amplified_within_its_band_only():
+  options = {'alpha': 3, 'band': (3, 8), 'fps': 100, 'motion': 0.05}
+  middle = np.s_[20:-20]
+
+  def growth(hertz):
+    frames = _clip(100, hertz)
+    found = np.asarray(magnify.linear_clip(frames, **options))
+    spread = [x[middle].std(0).mean() for x in (found, frames)]
+    return spread[0] / spread[1]
+
+  # In the middle of the band a Butterworth of order 2 passes 0.88.
+  assert growth(5) == pytest.approx(1 + 2 * 0.88, abs=0.2)
+  assert growth(40) == pytest.approx(1, abs=0.1)
+
+
+def test_a_band_in_hertz_means_the_same_at_any_frame_rate():
+  options = {'alpha': 4, 'band': (3, 8), 'order': 4, 'motion': 0.1}
+  slow, fast = (
+    np.asarray(magnify.linear_clip(_clip(fps, 5), fps=fps, **options))
+    for fps in (100, 200)
+  )
+  plain = _clip(100, 5)
+  middle = np.s_[20:-20]
+  error = _rms(fast[::2][middle], slow[middle])
+  assert error < 0.05 * _rms(plain[middle], slow[middle])
+
+
+@pytest.mark.parametrize('order', [1, 2, 4])
+def test_the_temporal_filter_has_the_gain_of_a_butterworth(order):
+  """High-pass times low-pass, as SciPy designs them (analogue)."""
+  fps, band, length = 100.0, (4.0, 12.0), 101
+  gain = magnify._temporal_filter(length, band, fps, order)
+  times = np.arange(length) / fps
+  for hertz in (2.0, 4.0, 8.0, 12.0, 25.0):
+    # Even about both ends of the clip, hence continued by its mirror image.
+    wave = np.cos(2 * np.pi * hertz * times)
+    expected = 1.0
+    for kind, edge in zip(('high', 'low'), band, strict=True):
+      design = scipy.signal.butter(order, edge, kind, analog=True)
+      expected *= abs(scipy.signal.freqs(*design, worN=[hertz])[1][0])
+    np.testing.assert_allclose(gain @ wave, expected * wave, atol=1e-4)
+
+
+def test_a_clip_is_unchanged_by_1_and_where_nothing_moves():
+  frames = _clip(100, 5)
+  options = {'band': (3, 8), 'fps': 100}
+  same = magnify.linear_clip(frames, alpha=1, **options)
+  np.testing.assert_array_equal(same, frames)
+  still = np.repeat(frames[:1], 30, 0)
+  found = magnify.linear_clip(still, alpha=9, **options)
+  np.testing.assert_array_equal(found, still)
+
+
+def test_a_batch_of_clips_is_each_clip():
+  clips = np.stack([_clip(100, 5), _clip(100, 7)])
+  function = functools.partial(
+    magnify.linear_clip, alpha=3, band=(3, 8), fps=100
+  )
+  alone = np.stack([function(clip) for clip in clips])
+  np.testing.assert_allclose(function(clips), alone, atol=1e-5)
+  np.testing.assert_allclose(jax.vmap(function)(clips), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'band': (3, 50)}, r'\(3, 50\) Hz.*100.*50'),
+    ({'band': (8, 3)}, r'0 < low < high.*\(8, 3\)'),
+    ({'band': (0, 3)}, r'0 < low < high.*\(0, 3\)'),
+    ({'band': (0.01, 0.1)}, 'slower than the clip is long.*0.2 s'),
+    ({'band': (3, 8), 'fps': 0}, 'fps must be positive.*0'),
+    ({'band': (3, 8), 'order': 0}, 'order must be positive.*0'),
+  ],
+)
+def test_a_band_that_a_clip_cannot_show_is_refused(options, message):
+  frames = np.zeros((20, 16, 16, 3), np.float32)
+  with pytest.raises(ValueError, match=message):
+    magnify.linear_clip(frames, alpha=2, **({'fps': 100} | options))
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('alpha', [0, -1, np.inf, np.nan])
+def test_an_alpha_without_meaning_is_refused(method, alpha):
+  frames = np.zeros((20, 24, 3), np.float32)
+  with pytest.raises(ValueError, match='alpha must be positive and finite'):
+    MAGNIFY[method](frames, frames, alpha=alpha)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_frames_that_do_not_fit_are_refused(method):
+  frames = np.zeros((20, 24, 3), np.float32)
+  with pytest.raises(ValueError, match=r'20, 24.*20, 25'):
+    MAGNIFY[method](frames, np.zeros((20, 25, 3), np.float32), alpha=2)
+  with pytest.raises(ValueError, match='at least 16.*15, 24'):
+    MAGNIFY[method](frames[:15], frames[:15], alpha=2)
+
+
+@pytest.mark.parametrize(
+  'options',
+  [{'orientations': 1}, {'levels': 0}, {'smoothing': -1}],
+)
+def test_phase_refuses_a_pyramid_of_nothing(options):
+  frames = np.zeros((20, 24, 3), np.float32)
+  with pytest.raises(ValueError, match='orientations.*levels.*smoothing'):
+    magnify.phase(frames, frames, alpha=2, **options)
+
+
+def test_an_unknown_method_lists_the_known_ones():
+  with pytest.raises(ValueError, match='eulerian.*linear.*phase.*flow'):
+    MAGNIFY['eulerian']
