@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 
@@ -16,9 +17,10 @@ from mejax import models
 from mejax.evaluation import selection
 from mejax.models import attention
 from mejax.task import Task
-from mejax.training import augment
+from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
 
 
@@ -47,25 +49,18 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  augmentations = []
-  if any(setting.mirror for setting in settings):
-    if task.u_channel is None or not task.centred:
-      raise ValueError(
-        'setting.mirror negates the horizontal flow, which needs full_flow or'
-        " region_mosaic (mode 'landmarks') as the view, and 0 for no motion:"
-        " set view.normalise to 'centre_std', or setting.mirror to 0."
-      )
-    augmentations.append(
-      lambda key, inputs, setting: augment.mirror(
-        key, inputs, probability=setting.mirror, u_channel=task.u_channel
-      )
-    )
+  used = {
+    field.name
+    for field in dataclasses.fields(trial_lib.Setting)
+    if any(getattr(setting, field.name) for setting in settings)
+  }
   model = model or make_model(config, len(task.class_names))
   _check_outputs(model, task)
   return trial_lib.Trainer(
     model=model,
+    num_classes=len(task.class_names),
     num_epochs=config.num_epochs,
-    batch_sizes=trial_lib.epoch_batch_sizes(folds.train, config.batch_size),
+    batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
     optimizer=configuration.named(
       config.optimizer, trial_lib.OPTIMIZERS, 'optimizer'
@@ -73,7 +68,9 @@ def make_trainer(
     schedule=configuration.named(
       config.schedule, trial_lib.SCHEDULES, 'schedule'
     ),
-    augment=tuple(augmentations),
+    augment=sample_lib.compose(used, task.layout),
+    average='ema' in used,
+    flip=sample_lib.flip(task.layout) if 'test_mirror' in used else None,
   )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -38,7 +39,8 @@ def load_config(
       `--config.` is allowed.
 
   Returns:
-    The config, locked: a key that it does not have can be neither set nor read.
+    The config, locked: a key that it does not have can be neither set nor read,
+    but the numbers of `training.trial.Setting` can be set under `setting`.
 
   Raises:
     ValueError: unknown config, variant or key, or a value of the wrong type;
@@ -115,11 +117,24 @@ def change(
     ValueError: a key that the config does not have, or a value of another type.
   """
   for key, value in values.items():
+    _add_number(config, key)
     _check_known(key, dict(_leaves(config)))
     try:
       config.update_from_flattened_dict({key: value})
     except TypeError as error:
       raise ValueError(f'Bad value for {key}: {error}') from None
+
+
+def _add_number(config: ml_collections.ConfigDict, key: str) -> None:
+  """A config need not list the numbers of a setting that it leaves alone."""
+  from mejax.training import trial
+
+  section, _, name = key.rpartition('.')
+  defaults = dataclasses.asdict(trial.Setting())
+  if section == 'setting' and name in defaults and section in config:
+    if name not in config.setting:
+      with config.unlocked():
+        config.setting[name] = defaults[name]
 
 
 def _check_known(key: str, known: Mapping[str, Any]) -> None:
@@ -134,10 +149,11 @@ def _override(
   config: ml_collections.ConfigDict, overrides: Sequence[str]
 ) -> ml_collections.ConfigDict:
   """Applies `key=value` strings as ml_collections flags do."""
-  known = dict(_leaves(config))
   argv = ['mejax']
   for override in overrides:
     key, equals, value = override.removeprefix('--config.').partition('=')
+    _add_number(config, key)
+    known = dict(_leaves(config))
     _check_known(key, known)
     if not equals:
       raise ValueError(

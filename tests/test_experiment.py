@@ -17,6 +17,7 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax import workdir as workdir_lib
 from mejax.datasets import prepare
+from mejax.training import sample
 from tests import killed_experiment
 from tests import own_parts
 from tests.corpora import htnet_tree
@@ -188,7 +189,7 @@ def test_dry_run_shows_the_plan_and_makes_nothing(tmp_path, capsys):
     class_names=('a', 'b', 'c'),
     protocol='One.',
     groups=subjects,
-    u_channel=2,
+    layout=sample.Layout('image', u_channel=2, centred=True),
   )
   result = experiment.train(
     config,

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
 from mejax.training import trial
@@ -68,8 +69,9 @@ def make_trainer(groups, **changes) -> trial.Trainer:
   train = folds_lib.leave_one_group_out(groups).train
   options = {
     'model': Tiny(),
+    'num_classes': 3,
     'num_epochs': NUM_EPOCHS,
-    'batch_sizes': trial.epoch_batch_sizes(train, BATCH),
+    'batch_sizes': batches.epoch_batch_sizes(train, BATCH),
     'optimizer': trial.OPTIMIZERS['adamw'],
     'schedule': trial.SCHEDULES['warmup_cosine'],
   }

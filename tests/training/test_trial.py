@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+from mejax.training import batches
 from mejax.training import trial as trial_lib
 from tests.training import setup_trials as given_lib
 
@@ -31,7 +32,7 @@ def test_an_epoch_holds_each_training_example_once_and_no_other(
     train[0] = 1.0
   trainer = given_lib.make_trainer(
     np.array(list('aabb')),
-    batch_sizes=trial_lib.epoch_batch_sizes(train[None], batch_size),
+    batch_sizes=batches.epoch_batch_sizes(train[None], batch_size),
     shuffle=shuffle,
   )
   trial = _trial(train)
@@ -78,8 +79,8 @@ def test_padding_rows_do_not_count_in_loss_statistics_or_gradient():
   data = given_lib.make_data(inputs, labels)
   state = trainer.init(trial, data)
   index = jnp.arange(20, 28)
-  short = trial_lib.Batch(index, jnp.ones(8))
-  padded = trial_lib.Batch(
+  short = batches.Batch(index, jnp.ones(8))
+  padded = batches.Batch(
     jnp.concatenate([index, jnp.full(5, 20)]),
     jnp.concatenate([jnp.ones(8), jnp.zeros(5)]),
   )
@@ -140,11 +141,11 @@ def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
   trainer = given_lib.make_trainer(groups, model=_Passes())
   trial = jax.tree.map(
     lambda x: x[0], given_lib.make_trials(groups, setting=setting)
-  )
+  ).replace(train=jnp.ones(2))
   logits = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]], np.float32)
   data = given_lib.make_data(logits, np.array([1, 2], np.int32))
   state = trainer.init(trial, data)
-  batch = trial_lib.Batch(jnp.array([0, 1]), jnp.array([1.0, 3.0]))
+  batch = batches.Batch(jnp.array([0, 1]), jnp.array([1.0, 3.0]))
   loss, _ = trainer.loss(state.params, state, trial, data, batch)
   log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
   each = -(0.7 * log_p[[0, 1], [1, 2]] + 0.3 * log_p.mean(1))
