@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 
 from flax import linen as nn
 import jax
@@ -22,6 +23,20 @@ from mejax.training import folds as folds_lib
 from mejax.training import loop
 from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
+
+# Bounds of the numbers that augment and regularise; none is below 0.
+_LARGEST = {
+  'label_smoothing': 1.0,
+  'mirror': 1.0,
+  'shift': math.inf,
+  'scale_jitter': math.inf,
+  'region_dropout': 1.0,
+  'level_dropout': 1.0,
+  'balance': 1.0,
+  'mixup': math.inf,
+  'ema': 0.9999,
+  'test_mirror': 1.0,
+}
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
@@ -49,11 +64,7 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  used = {
-    field.name
-    for field in dataclasses.fields(trial_lib.Setting)
-    if any(getattr(setting, field.name) for setting in settings)
-  }
+  used = _used(settings)
   model = model or make_model(config, len(task.class_names))
   _check_outputs(model, task)
   return trial_lib.Trainer(
@@ -72,6 +83,22 @@ def make_trainer(
     average='ema' in used,
     flip=sample_lib.flip(task.layout) if 'test_mirror' in used else None,
   )
+
+
+def _used(settings: list[trial_lib.Setting]) -> set[str]:
+  """Names of the numbers that are not 0 in every setting."""
+  used = set()
+  for field in dataclasses.fields(trial_lib.Setting):
+    values = [getattr(setting, field.name) for setting in settings]
+    largest = _LARGEST.get(field.name)
+    if largest and not 0 <= min(values) <= max(values) <= largest:
+      raise ValueError(
+        f'setting.{field.name} is {", ".join(map(str, values))}; expected'
+        f' 0 to {largest}.'
+      )
+    if any(values):
+      used.add(field.name)
+  return used
 
 
 def _check_outputs(model: nn.Module, task: Task) -> None:

@@ -7,8 +7,8 @@ must fit the layout of the inputs, or is refused before anything is trained.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
-from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -185,7 +185,7 @@ AUGMENTATIONS: dict[str, tuple[int, Callable[[Layout], Augmentation]]] = {
 
 
 def compose(
-  names: Sequence[str], layout: Layout
+  names: Collection[str], layout: Layout
 ) -> tuple[tuple[int, Augmentation], ...]:
   """The augmentations of these names, as `Trainer.augment` takes them.
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from flax import linen as nn
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,36 +12,6 @@ import pytest
 from mejax.training import batches
 from mejax.training import trial as trial_lib
 from tests.training import setup_trials as given_lib
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-  train=st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=12, max_size=12),
-  batch_size=st.sampled_from([4, 5, 8]),
-  shuffle=st.booleans(),
-  epoch=st.integers(0, 3),
-)
-def test_an_epoch_holds_each_training_example_once_and_no_other(
-  train, batch_size, shuffle, epoch
-):
-  train = np.array(train, np.float32)
-  if not train.any():
-    train[0] = 1.0
-  trainer = given_lib.make_trainer(
-    np.array(list('aabb')),
-    batch_sizes=batches.epoch_batch_sizes(train[None], batch_size),
-    shuffle=shuffle,
-  )
-  trial = _trial(train)
-  stacks = trainer.batches(trial, jnp.int32(epoch))
-  index = jnp.concatenate([stack.index.ravel() for stack in stacks])
-  weight = jnp.concatenate([stack.weight.ravel() for stack in stacks])
-  seen = np.flatnonzero(train)
-  assert set(index.tolist()) <= set(seen.tolist())
-  assert sorted(index[weight > 0].tolist()) == seen.tolist()
-  np.testing.assert_array_equal(weight[weight > 0], train[index[weight > 0]])
-  if not shuffle:
-    assert index[: len(seen)].tolist() == seen.tolist()
 
 
 def test_epochs_differ_in_order():
