@@ -61,6 +61,16 @@ def test_an_override_keeps_the_type_of_the_value(own, override, key, value):
   assert type(config) is type(value)
 
 
+def test_numbers_of_a_setting_need_not_be_listed_to_be_set():
+  config = configuration.load_config('ststnet', ['setting.mixup=0.4'])
+  assert config.setting.mixup == 0.4
+  assert 'ema' not in config.setting and config.is_locked
+  configuration.change(config, {'setting.ema': 0.9})
+  assert config.setting.ema == 0.9
+  with pytest.raises(ValueError, match='setting.mixup'):
+    configuration.load_config('ststnet', ['setting.mixupp=0.4'])
+
+
 def test_the_last_of_two_overrides_wins(own):
   config = configuration.load_config(own, ['arg=first', 'arg=second'])
   assert config.arg == 'second'

@@ -13,10 +13,12 @@ import dataclasses
 from typing import Any
 
 from flax import struct
+import jax
 from jaxtyping import Array
 from jaxtyping import PRNGKeyArray
 
 from mejax.training import augment
+from mejax.training import batches
 
 
 class Sample(struct.PyTreeNode):
@@ -36,6 +38,27 @@ class Sample(struct.PyTreeNode):
   weight: Any
   class_share: Any
   extra: Mapping[str, Any] = struct.field(default_factory=dict)
+
+
+def take(
+  data: Any, batch: batches.Batch, *, train: Array, num_classes: int
+) -> Sample:
+  """The examples of a batch.
+
+  Args:
+    data: `trial.Data`, all examples.
+    batch: positions and weights.
+    train: f32[n], weight of every example in training; 0 for held-out ones.
+    num_classes: k.
+  """
+  labels = jax.nn.one_hot(data.labels, num_classes)
+  return Sample(
+    inputs=data.inputs[batch.index],
+    targets=jax.nn.one_hot(data.labels[batch.index], num_classes),
+    weight=batch.weight,
+    class_share=(labels * train[:, None]).sum(0),
+    extra={name: data.extra[name][batch.index] for name in data.extra},
+  )
 
 
 # The last argument is a `trial.Setting`.

@@ -117,6 +117,11 @@ class TrialState(struct.PyTreeNode):
   opt_state: PyTree
   average: PyTree = None
 
+  @property
+  def variables(self) -> dict[str, PyTree]:
+    """What the steps themselves have come to."""
+    return {'params': self.params, 'collections': self.collections}
+
 
 def _adam(setting: Setting) -> optax.GradientTransformation:
   return optax.scale_by_adam(setting.b1, setting.b2, setting.eps)
@@ -206,7 +211,7 @@ class Trainer:
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)
     if self.average:
-      state = state.replace(average=average_lib.start(self.variables(state)))
+      state = state.replace(average=average_lib.start(state.variables))
     return state
 
   def batches(
@@ -228,7 +233,9 @@ class Trainer:
   ) -> tuple[Array, PyTree]:
     """Weighted mean cross-entropy of a batch, and the updated collections."""
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 2), state.step)
-    sample = self._take(trial, data, batch)
+    sample = sample_lib.take(
+      data, batch, train=trial.train, num_classes=self.num_classes
+    )
     for number, augment in self.augment:
       sample = augment(jax.random.fold_in(key, number), sample, trial.setting)
     mask = {'mask': batch.weight > 0} if self.takes_mask else {}
@@ -244,18 +251,6 @@ class Trainer:
     losses = optax.softmax_cross_entropy(logits, targets)
     total = jnp.maximum(sample.weight.sum(), 1e-9)
     return (losses * sample.weight).sum() / total, collections
-
-  def _take(self, trial: Trial, data: Data, batch: Batch) -> sample_lib.Sample:
-    """The examples of a batch."""
-    labels = jax.nn.one_hot(data.labels, self.num_classes)
-    return sample_lib.Sample(
-      inputs=data.inputs[batch.index],
-      targets=jax.nn.one_hot(data.labels[batch.index], self.num_classes),
-      weight=batch.weight,
-      # Held-out examples have no weight in their own trial.
-      class_share=(labels * trial.train[:, None]).sum(0),
-      extra={name: data.extra[name][batch.index] for name in data.extra},
-    )
 
   def apply_gradients(
     self,
@@ -277,11 +272,10 @@ class Trainer:
     new = state.replace(
       params=params, collections=collections, opt_state=opt_state
     )
-    if self.average:
+    if state.average is not None:
       decay = trial.setting.ema
-      values = {'params': params, 'collections': collections}
       new = new.replace(
-        average=average_lib.add(state.average, values, decay=decay)
+        average=average_lib.add(state.average, new.variables, decay=decay)
       )
     # Not one moment may move on padding alone: Adam would turn a zero gradient
     # into a full step along its momentum.
@@ -304,5 +298,6 @@ class Trainer:
 
   def variables(self, state: TrialState) -> dict[str, PyTree]:
     """`params` and `collections` that predictions are made with."""
-    own = {'params': state.params, 'collections': state.collections}
-    return average_lib.mean(state.average, own) if self.average else own
+    if state.average is None:
+      return state.variables
+    return average_lib.mean(state.average, state.variables)

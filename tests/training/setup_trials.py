@@ -12,11 +12,30 @@ import numpy as np
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
+from mejax.training import sample
 from mejax.training import trial
 
 NUM_EPOCHS = 6
 EVAL_EVERY = 2
 BATCH = 16
+
+
+# Every number that augments or regularises, on.
+EVERYTHING = trial.Setting(
+  learning_rate=1e-2,
+  weight_decay=0.1,
+  warmup_fraction=0.1,
+  label_smoothing=0.1,
+  mirror=0.5,
+  shift=1.0,
+  scale_jitter=0.3,
+  region_dropout=0.2,
+  level_dropout=0.3,
+  balance=0.7,
+  mixup=0.4,
+  ema=0.8,
+  test_mirror=0.5,
+)
 
 
 class Tiny(nn.Module):
@@ -42,6 +61,22 @@ def make_arrays(num_subjects: int = 9, n: int = 60):
   sizes[0] = n - sizes[1:].sum()
   groups = np.repeat([f's{i}' for i in range(num_subjects)], sizes)
   return inputs, labels, groups
+
+
+def make_stacks(inputs):
+  """Mosaics of two amplification levels, [n a h w c]."""
+  return np.stack([inputs, 2 * inputs], 1)
+
+
+def make_full_trainer(groups, **changes) -> trial.Trainer:
+  """With all that augments and regularises compiled in, for stacks."""
+  layout = sample.Layout('mosaic', levels=2, u_channel=2, centred=True)
+  options = {
+    'augment': sample.compose(sample.AUGMENTATIONS, layout),
+    'average': True,
+    'flip': sample.flip(layout),
+  }
+  return make_trainer(groups, **(options | changes))
 
 
 def make_data(inputs, labels) -> trial.Data:
