@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -18,6 +17,20 @@ import ml_collections
 from ml_collections import config_flags
 
 SHIPPED = pathlib.Path(__file__).parent / 'configs'
+
+# Numbers of `training.trial.Setting` that a config need not list. Named here,
+# because a slip shall be told before the seconds that importing JAX takes.
+OFF_UNLESS_SET = (
+  'mirror',
+  'shift',
+  'scale_jitter',
+  'region_dropout',
+  'level_dropout',
+  'balance',
+  'mixup',
+  'ema',
+  'test_mirror',
+)
 
 
 def list_configs() -> list[str]:
@@ -40,7 +53,7 @@ def load_config(
 
   Returns:
     The config, locked: a key that it does not have can be neither set nor read,
-    but the numbers of `training.trial.Setting` can be set under `setting`.
+    but those of `OFF_UNLESS_SET` can be set under `setting`.
 
   Raises:
     ValueError: unknown config, variant or key, or a value of the wrong type;
@@ -126,15 +139,12 @@ def change(
 
 
 def _add_number(config: ml_collections.ConfigDict, key: str) -> None:
-  """A config need not list the numbers of a setting that it leaves alone."""
-  from mejax.training import trial
-
+  """Lists a number that is off, so that it can be set."""
   section, _, name = key.rpartition('.')
-  defaults = dataclasses.asdict(trial.Setting())
-  if section == 'setting' and name in defaults and section in config:
+  if section == 'setting' and section in config and name in OFF_UNLESS_SET:
     if name not in config.setting:
       with config.unlocked():
-        config.setting[name] = defaults[name]
+        config.setting[name] = 0.0
 
 
 def _check_known(key: str, known: Mapping[str, Any]) -> None:
