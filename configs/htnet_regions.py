@@ -41,6 +41,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.model.name = 'htnet'
   config.model.preset = 'regions'
   config.model.dropout = 0.2
+  # Stochastic depth: rate of the last block.
+  config.model.drop_path = 0.0
   # A name of mejax.models.attention.ATTENTION or `package.module:name`.
   config.model.attention_fn = 'softmax'
 
@@ -57,6 +59,9 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.setting.warmup_fraction = 0.1
   # Chance that a face is mirrored left-right, with its flow.
   config.setting.mirror = 0.5
+  # Off unless set, here or as --config.setting.NAME=VALUE; what each means
+  # stands in mejax/training/trial.py: shift, scale_jitter, region_dropout,
+  # level_dropout, balance, mixup, ema, test_mirror.
   # Values to try side by side: `config.grid.learning_rate = (1e-3, 3e-4)`
   # trains every fold and seed with both. The first is the one reported.
   config.grid = ml_collections.ConfigDict()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
+import math
 
 from flax import linen as nn
 import jax
@@ -16,10 +18,25 @@ from mejax import models
 from mejax.evaluation import selection
 from mejax.models import attention
 from mejax.task import Task
-from mejax.training import augment
+from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
+
+# Bounds of the numbers that augment and regularise; none is below 0.
+_LARGEST = {
+  'label_smoothing': 1.0,
+  'mirror': 1.0,
+  'shift': math.inf,
+  'scale_jitter': math.inf,
+  'region_dropout': 1.0,
+  'level_dropout': 1.0,
+  'balance': 1.0,
+  'mixup': math.inf,
+  'ema': 0.9999,
+  'test_mirror': 1.0,
+}
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
@@ -47,25 +64,14 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  augmentations = []
-  if any(setting.mirror for setting in settings):
-    if task.u_channel is None or not task.centred:
-      raise ValueError(
-        'setting.mirror negates the horizontal flow, which needs full_flow or'
-        " region_mosaic (mode 'landmarks') as the view, and 0 for no motion:"
-        " set view.normalise to 'centre_std', or setting.mirror to 0."
-      )
-    augmentations.append(
-      lambda key, inputs, setting: augment.mirror(
-        key, inputs, probability=setting.mirror, u_channel=task.u_channel
-      )
-    )
+  used = _used(settings)
   model = model or make_model(config, len(task.class_names))
   _check_outputs(model, task)
   return trial_lib.Trainer(
     model=model,
+    num_classes=len(task.class_names),
     num_epochs=config.num_epochs,
-    batch_sizes=trial_lib.epoch_batch_sizes(folds.train, config.batch_size),
+    batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
     optimizer=configuration.named(
       config.optimizer, trial_lib.OPTIMIZERS, 'optimizer'
@@ -73,8 +79,26 @@ def make_trainer(
     schedule=configuration.named(
       config.schedule, trial_lib.SCHEDULES, 'schedule'
     ),
-    augment=tuple(augmentations),
+    augment=sample_lib.compose(used, task.layout),
+    average='ema' in used,
+    flip=sample_lib.flip(task.layout) if 'test_mirror' in used else None,
   )
+
+
+def _used(settings: list[trial_lib.Setting]) -> set[str]:
+  """Names of the numbers that are not 0 in every setting."""
+  used = set()
+  for field in dataclasses.fields(trial_lib.Setting):
+    values = [getattr(setting, field.name) for setting in settings]
+    largest = _LARGEST.get(field.name)
+    if largest and not 0 <= min(values) <= max(values) <= largest:
+      raise ValueError(
+        f'setting.{field.name} is {", ".join(map(str, values))}; expected'
+        f' 0 to {largest}.'
+      )
+    if any(values):
+      used.add(field.name)
+  return used
 
 
 def _check_outputs(model: nn.Module, task: Task) -> None:

@@ -18,6 +18,20 @@ from ml_collections import config_flags
 
 SHIPPED = pathlib.Path(__file__).parent / 'configs'
 
+# Numbers of `training.trial.Setting` that a config need not list. Named here,
+# because a slip shall be told before the seconds that importing JAX takes.
+OFF_UNLESS_SET = (
+  'mirror',
+  'shift',
+  'scale_jitter',
+  'region_dropout',
+  'level_dropout',
+  'balance',
+  'mixup',
+  'ema',
+  'test_mirror',
+)
+
 
 def list_configs() -> list[str]:
   """Names of the configs that ship with mejax."""
@@ -38,7 +52,8 @@ def load_config(
       `--config.` is allowed.
 
   Returns:
-    The config, locked: a key that it does not have can be neither set nor read.
+    The config, locked: a key that it does not have can be neither set nor read,
+    but those of `OFF_UNLESS_SET` can be set under `setting`.
 
   Raises:
     ValueError: unknown config, variant or key, or a value of the wrong type;
@@ -115,11 +130,21 @@ def change(
     ValueError: a key that the config does not have, or a value of another type.
   """
   for key, value in values.items():
+    _add_number(config, key)
     _check_known(key, dict(_leaves(config)))
     try:
       config.update_from_flattened_dict({key: value})
     except TypeError as error:
       raise ValueError(f'Bad value for {key}: {error}') from None
+
+
+def _add_number(config: ml_collections.ConfigDict, key: str) -> None:
+  """Lists a number that is off, so that it can be set."""
+  section, _, name = key.rpartition('.')
+  if section == 'setting' and section in config and name in OFF_UNLESS_SET:
+    if name not in config.setting:
+      with config.unlocked():
+        config.setting[name] = 0.0
 
 
 def _check_known(key: str, known: Mapping[str, Any]) -> None:
@@ -134,10 +159,11 @@ def _override(
   config: ml_collections.ConfigDict, overrides: Sequence[str]
 ) -> ml_collections.ConfigDict:
   """Applies `key=value` strings as ml_collections flags do."""
-  known = dict(_leaves(config))
   argv = ['mejax']
   for override in overrides:
     key, equals, value = override.removeprefix('--config.').partition('=')
+    _add_number(config, key)
+    known = dict(_leaves(config))
     _check_known(key, known)
     if not equals:
       raise ValueError(

@@ -92,7 +92,9 @@ def train(
   trainer = assemble.make_trainer(config, task, folds, model)
   trials, numbers = assemble.make_trials(config, folds)
   data = trial_lib.Data(
-    jnp.asarray(task.inputs), jnp.asarray(task.labels, jnp.int32)
+    jnp.asarray(task.inputs),
+    jnp.asarray(task.labels, jnp.int32),
+    jax.tree.map(jnp.asarray, dict(task.extra)),
   )
   with jax.default_matmul_precision(config.matmul_precision):
     if dry_run:

@@ -14,6 +14,7 @@ import ml_collections
 import numpy as np
 
 from mejax import configuration
+from mejax.training import sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Task:
     class_names: a word for each class.
     protocol: which clips count, how they are split, and what differs here.
     groups: what is left out together; `corpus/subject` unless given.
-    u_channel: channel of the horizontal flow, None where there is none.
-    centred: whether 0 means no motion.
+    layout: what the inputs are; unknown unless given.
+    extra: what else augmentations want of each example, arrays [n ...] by name.
     dataset: metadata of the prepared dataset.
   """
 
@@ -42,15 +43,17 @@ class Task:
   class_names: tuple[str, ...]
   protocol: str
   groups: np.ndarray
-  u_channel: int | None = None
-  centred: bool = True
+  layout: sample.Layout = sample.Layout()
+  extra: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   dataset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @functools.cached_property
   def sha256(self) -> str:
     """Names the data, so that a run is not resumed on other data."""
     digest = hashlib.sha256()
-    for array in (self.inputs, self.labels, np.char.encode(self.groups)):
+    extra = [self.extra[name] for name in sorted(self.extra)]
+    groups = np.char.encode(self.groups)
+    for array in (self.inputs, self.labels, groups, *extra):
       digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -69,7 +72,8 @@ def load_task(
       `package.module:name`) and the view.
     data_dir: home of the prepared datasets.
     protocol: own `Protocol` in place of the config's.
-    view: own function from examples to inputs in place of the config's.
+    view: own function from examples to inputs, or to inputs and `extra`, in
+      place of the config's.
   """
   from mejax.datasets import labelling
   from mejax.datasets import load
@@ -98,13 +102,11 @@ def load_task(
   examples = {name: array[chosen] for name, array in examples.items()}
   options = {} if view else dict(config.view)
   view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
-  normalise = options.get('normalise', 'none')
-  # Of a view of the user's own, and of the released mosaic, whose blocks form
-  # a transposed face, it is not known how they mirror.
-  channels = options.get('channels', 'strain_v_u').split('_')
-  mirrors = view in views.VIEWS.values() and options.get('mode') != 'released'
+  made = view(examples, **options)
+  inputs, extra = made if isinstance(made, tuple) else (made, {})
+  inputs = np.asarray(inputs, np.float32)
   return Task(
-    inputs=np.asarray(view(examples, **options), np.float32),
+    inputs=inputs,
     labels=selection.labels[order],
     corpus=examples['corpus'],
     subject=examples['subject'],
@@ -112,10 +114,26 @@ def load_task(
     class_names=selection.classes,
     protocol=' '.join([protocol.sentence, *_deviations(selection, metadata)]),
     groups=selection.groups[order],
-    u_channel=channels.index('u') if mirrors else None,
-    centred=normalise.startswith('centre')
-    or (metadata['units'] == 'pixel' and normalise in ('none', 'fixed')),
+    layout=_layout(views.KINDS.get(view, ''), options, inputs, metadata),
+    extra=extra,
     dataset=metadata,
+  )
+
+
+def _layout(kind, options, inputs, metadata) -> sample.Layout:
+  """What is known of the inputs that a view of this kind made."""
+  if kind not in ('image', 'mosaic'):
+    return sample.Layout(kind)
+  channels = options.get('channels', 'strain_v_u').split('_')
+  # The blocks of the released mosaic form a transposed face.
+  upright = options.get('mode') != 'released'
+  normalise = options.get('normalise', 'none')
+  in_pixels = metadata['units'] == 'pixel' and normalise in ('none', 'fixed')
+  return sample.Layout(
+    kind,
+    levels=inputs.shape[1] if inputs.ndim == 5 else 1,
+    u_channel=channels.index('u') if upright else None,
+    centred=in_pixels or normalise.startswith('centre'),
   )
 
 
@@ -143,6 +161,12 @@ def check_task(task: Task) -> None:
       f'{lengths[0]} inputs, {lengths[1]} labels and {lengths[2]} subjects'
       ' came; there must be one label and one subject for each input.'
     )
+  for name, array in task.extra.items():
+    if len(array) != lengths[0]:
+      raise ValueError(
+        f'extra {name!r} has {len(array)} rows for {lengths[0]} inputs; there'
+        ' must be one for each.'
+      )
   labels, classes = task.labels, task.class_names
   whole = np.issubdtype(labels.dtype, np.integer)
   if not whole or labels.min() < 0 or labels.max() >= len(classes):

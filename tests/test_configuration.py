@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import pytest
 
 from mejax import configuration
+from mejax.training import sample
+from mejax.training import trial
 
 OWN = """
 import ml_collections
@@ -59,6 +62,24 @@ def test_an_override_keeps_the_type_of_the_value(own, override, key, value):
     config = config[part]
   assert config == value
   assert type(config) is type(value)
+
+
+def test_numbers_of_a_setting_need_not_be_listed_to_be_set():
+  config = configuration.load_config('ststnet', ['setting.mixup=0.4'])
+  assert config.setting.mixup == 0.4
+  assert 'ema' not in config.setting and config.is_locked
+  configuration.change(config, {'setting.ema': 0.9})
+  assert config.setting.ema == 0.9
+  with pytest.raises(ValueError, match='setting.mixup'):
+    configuration.load_config('ststnet', ['setting.mixupp=0.4'])
+
+
+def test_what_need_not_be_listed_is_what_augments_and_regularises():
+  fields = [field.name for field in dataclasses.fields(trial.Setting)]
+  own = fields[fields.index('mirror') :]
+  assert list(configuration.OFF_UNLESS_SET) == own
+  assert set(sample.AUGMENTATIONS) <= set(own)
+  assert all(getattr(trial.Setting(), name) == 0 for name in own)
 
 
 def test_the_last_of_two_overrides_wins(own):

@@ -17,6 +17,7 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax import workdir as workdir_lib
 from mejax.datasets import prepare
+from mejax.training import sample
 from tests import killed_experiment
 from tests import own_parts
 from tests.corpora import htnet_tree
@@ -188,7 +189,7 @@ def test_dry_run_shows_the_plan_and_makes_nothing(tmp_path, capsys):
     class_names=('a', 'b', 'c'),
     protocol='One.',
     groups=subjects,
-    u_channel=2,
+    layout=sample.Layout('image', u_channel=2, centred=True),
   )
   result = experiment.train(
     config,
@@ -234,6 +235,12 @@ def test_bad_arrays_get_a_clear_error(tmp_path, spoil, message):
     ({'optimizer': 'adamax'}, "Unknown optimizer 'adamax'.*adamw"),
     ({'optimizer': 'adam', 'setting__weight_decay': 0.1}, 'has no effect'),
     ({'setting__mirror': 0.5}, 'negates the horizontal flow'),
+    ({'setting__test_mirror': 0.5}, 'negates the horizontal flow'),
+    ({'setting__region_dropout': 0.5}, 'takes the motion of regions'),
+    ({'setting__level_dropout': 0.5}, 'takes the motion of levels'),
+    ({'setting__shift': 2.0}, 'not known what the inputs are'),
+    ({'setting__mixup': -0.1}, 'setting.mixup is -0.1; expected 0 to inf'),
+    ({'setting__ema': 1.0}, 'setting.ema is 1.0; expected 0 to 0.9999'),
     ({'eval_every': 3}, 'must divide'),
     ({'selection': ('last', 'orcale')}, "selection rule 'orcale'.*oracle"),
     ({'class_names': ('a', 'b')}, 'integers from 0 to 1'),

@@ -27,6 +27,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
+import numpy as np
 
 from mejax.models import attention
 from mejax.models import layers
@@ -84,11 +85,12 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-  """Pre-norm transformer block."""
+  """Pre-norm transformer block; an example may skip either half of it."""
 
   heads: int
   mlp_mult: int
   dropout: float
+  drop_path: float
   attention_fn: attention.AttentionFn
 
   @nn.compact
@@ -98,10 +100,10 @@ class Block(nn.Module):
     y, weights = Attention(
       self.heads, self.attention_fn, self.dropout, name='attention'
     )(layers.LayerNorm(name='attention_norm')(x), train=train)
-    x = x + y
+    x = x + layers.DropPath(self.drop_path)(y, train=train)
     y = layers.LayerNorm(name='mlp_norm')(x)
     y = MLP(self.mlp_mult, self.dropout, name='mlp')(y, train=train)
-    return x + y, weights
+    return x + layers.DropPath(self.drop_path)(y, train=train), weights
 
 
 class Aggregate(nn.Module):
@@ -128,6 +130,8 @@ class HTNet(nn.Module):
     depths: transformer blocks of each level, finest first.
     mlp_mult: width of the inner MLP layer over d.
     dropout: rate behind the attention's and the MLP's linear layers.
+    drop_path: rate of stochastic depth in the last block; it rises evenly from
+      0 in the first.
     attention_fn: see `mejax.models.attention`.
     conv: 3x3 convolution of the form of `layers.conv3x3`.
   """
@@ -140,6 +144,7 @@ class HTNet(nn.Module):
   depths: tuple[int, ...] = (2, 2, 10)
   mlp_mult: int = 4
   dropout: float = 0.0
+  drop_path: float = 0.0
   attention_fn: attention.AttentionFn = attention.softmax
   conv: layers.ConvFn = layers.conv3x3
 
@@ -158,6 +163,7 @@ class HTNet(nn.Module):
     """
     self._check(inputs)
     out = {'attention': [], 'regions': []}
+    rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
     x = patchify(inputs, self.patch_size)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
     for level, depth in enumerate(self.depths):
@@ -179,6 +185,7 @@ class HTNet(nn.Module):
           self.heads * 2**level,
           self.mlp_mult,
           self.dropout,
+          next(rates),
           self.attention_fn,
           name=f'level{level}_block{i}',
         )

@@ -322,6 +322,25 @@ class Dropout(nn.Module):
     return jnp.where(bits >= threshold, x * scale, 0)
 
 
+class DropPath(nn.Module):
+  """Stochastic depth: the whole branch of an example is dropped, or kept.
+
+  Huang et al., "Deep networks with stochastic depth", arXiv 1603.09382. What is
+  kept is divided by the probability of keeping it; the rate is that of
+  `Dropout`, rounded in the same way.
+  """
+
+  rate: float
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, 'b *h'], *, train: bool
+  ) -> Float[Array, 'b *h']:
+    ones = jnp.ones((x.shape[0], *(1 for _ in x.shape[1:])), x.dtype)
+    kept = Dropout(self.rate)(ones, train=train)
+    return x * kept if train and self.rate else x
+
+
 def random_bits(key: Array, shape: tuple[int, ...], *, width: int) -> Array:
   """Random integers of `width` (1, 2, 4, 8) bits, as uint32 of that shape.
 

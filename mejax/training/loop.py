@@ -202,8 +202,8 @@ def _run_round(
     # as the measured time allows.
     fits = call_seconds / max(seconds / count, 1e-6)
     count = int(np.clip(fits, 1, max_windows))
-  model = {'params': states.params, 'collections': states.collections}
-  saved.finish(result, on_host(model) if keep_models else None)
+  model = on_host(program.variables(states)) if keep_models else None
+  saved.finish(result, model)
   log.close()
   return result
 

@@ -274,12 +274,12 @@ def _run_windows(
       0, eval_every, run_epoch, (states, zero, zero)
     )
     held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
-    logits = logits.at[window].set(predict(states, held_out))
+    logits = logits.at[window].set(predict(states, trials, held_out))
     losses = losses.at[window].set(loss_sum / jnp.maximum(steps, 1))
     return states, logits, losses
 
   held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
-  shape = jax.eval_shape(predict, states, held_out).shape
+  shape = jax.eval_shape(predict, states, trials, held_out).shape
   buffers = (
     jnp.zeros((max_windows, *shape)),
     jnp.zeros((max_windows, *trials.train.shape[:-1])),
@@ -337,6 +337,7 @@ class Program:
 
   init: Callable
   run_chunk: Callable
+  variables: Callable
   put_data: Callable
   put_trials: Callable
 
@@ -362,8 +363,8 @@ def place(
     Functions `init(trials, data) -> states` and `run_chunk(states, trials,
     data, first, count) -> (states, logits [t, max_windows, h, k], losses
     [t, max_windows])`: `count` windows of `eval_every` epochs from window
-    `first` on. `states` is donated. `put_data` and `put_trials` move arrays to
-    the devices.
+    `first` on. `states` is donated. `variables(states)` are what predictions
+    are made with. `put_data` and `put_trials` move arrays to the devices.
   """
   mesh = jax.make_mesh(
     (len(devices),),
@@ -404,6 +405,7 @@ def place(
       ),
       donate_argnums=0,
     ),
+    variables=jax.vmap(trainer.variables),
     put_data=lambda data: jax.device_put(
       data, jax.sharding.NamedSharding(mesh, whole)
     ),

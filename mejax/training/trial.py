@@ -7,10 +7,9 @@ A trial is (fold, seed, setting). Nothing here knows that there are others:
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import dataclasses
 import inspect
-import itertools
-import math
 from typing import Any
 
 from flax import linen as nn
@@ -20,10 +19,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 from jaxtyping import Int
-from jaxtyping import PRNGKeyArray
 from jaxtyping import PyTree
-import numpy as np
 import optax
+
+from mejax.training import average as average_lib
+from mejax.training import batches as batches_lib
+from mejax.training import sample as sample_lib
 
 # Leaves of the trees below are arrays, or whatever JAX puts in their place
 # while it traces, maps and shards; their shapes stand in the docstrings.
@@ -31,7 +32,23 @@ Leaf = Any
 
 
 class Setting(struct.PyTreeNode):
-  """The numbers that may differ between trials of one compiled program."""
+  """The numbers that may differ between trials of one compiled program.
+
+  Attributes:
+    warmup_fraction: share of all steps in which the learning rate rises.
+    label_smoothing: share of each target spread over all classes.
+    mirror: chance that a face is mirrored left-right, with its flow.
+    shift: most pixels that a picture, or a region of a mosaic, moves by.
+    scale_jitter: motion is multiplied by up to 1 + this, or divided by it.
+    region_dropout: chance that a quarter of the image is zeroed.
+    level_dropout: chance that an amplification level is zeroed.
+    balance: rare classes weigh more: 0 as they come, 1 all classes the same.
+    mixup: examples are mixed in pairs by shares of Beta(this, this).
+    ema: decay of the moving average of the weights that predictions are made
+      with; 0 = the weights themselves.
+    test_mirror: weight of the mirrored image in a prediction: 0.5 = as much as
+      of the image itself.
+  """
 
   learning_rate: Leaf = 1e-3
   weight_decay: Leaf = 0.0
@@ -40,7 +57,16 @@ class Setting(struct.PyTreeNode):
   eps: Leaf = 1e-8
   warmup_fraction: Leaf = 0.0
   label_smoothing: Leaf = 0.0
+  # The following are compiled in only where a trial's is not 0.
   mirror: Leaf = 0.0
+  shift: Leaf = 0.0
+  scale_jitter: Leaf = 0.0
+  region_dropout: Leaf = 0.0
+  level_dropout: Leaf = 0.0
+  balance: Leaf = 0.0
+  mixup: Leaf = 0.0
+  ema: Leaf = 0.0
+  test_mirror: Leaf = 0.0
 
 
 class Trial(struct.PyTreeNode):
@@ -65,22 +91,12 @@ class Data(struct.PyTreeNode):
   Attributes:
     inputs: f32[n ...].
     labels: i32[n].
+    extra: what else augmentations want of each example, arrays [n ...] by name.
   """
 
   inputs: Leaf
   labels: Leaf
-
-
-class Batch(struct.PyTreeNode):
-  """Training examples of a step.
-
-  Attributes:
-    index: i32[b], positions.
-    weight: f32[b]; 0 marks a repeat that only pads.
-  """
-
-  index: Leaf
-  weight: Leaf
+  extra: Mapping[str, Leaf] = struct.field(default_factory=dict)
 
 
 class TrialState(struct.PyTreeNode):
@@ -91,12 +107,20 @@ class TrialState(struct.PyTreeNode):
     params: parameters of the model.
     collections: its other variables, e.g. batch statistics.
     opt_state: moments of the optimiser.
+    average: `average.Average` of `params` and `collections`; None where none
+      is kept.
   """
 
   step: Leaf
   params: PyTree
   collections: PyTree
   opt_state: PyTree
+  average: PyTree = None
+
+  @property
+  def variables(self) -> dict[str, PyTree]:
+    """What the steps themselves have come to."""
+    return {'params': self.params, 'collections': self.collections}
 
 
 def _adam(setting: Setting) -> optax.GradientTransformation:
@@ -110,7 +134,6 @@ def _adamw(setting: Setting) -> optax.GradientTransformation:
 
 Optimizer = Callable[[Setting], optax.GradientTransformation]
 Schedule = Callable[[Array, Setting], Array]
-Augmentation = Callable[[PRNGKeyArray, Array, Setting], Array]
 
 # Directions only: the learning rate is applied in `apply_gradients`, because
 # optax's warm-up schedules cannot take a traced peak value.
@@ -143,22 +166,29 @@ class Trainer:
 
   Attributes:
     model: Linen module, `(inputs, *, train[, mask]) -> (logits, out)`.
+    num_classes: k.
     num_epochs: epochs of the whole training.
     batch_sizes: examples of each step of an epoch, padding included; the same
-      for every fold; see `epoch_batch_sizes`.
+      for every fold; see `batches.epoch_batch_sizes`.
     shuffle: draw a new order every epoch; else the order of the data.
     optimizer: from a setting to a direction; see `OPTIMIZERS`.
     schedule: from progress and setting to a rate; see `SCHEDULES`.
-    augment: functions applied in turn to the inputs of a training batch.
+    augment: what changes a training batch, in turn, each with the number that
+      its draws derive from; see `sample.compose`.
+    average: keep a moving average of the weights, and predict with it.
+    flip: mirrors inputs, if predictions are to look at both.
   """
 
   model: nn.Module
+  num_classes: int
   num_epochs: int
   batch_sizes: tuple[int, ...]
   shuffle: bool = True
   optimizer: Optimizer = OPTIMIZERS['adam']
   schedule: Schedule = SCHEDULES['constant']
-  augment: tuple[Augmentation, ...] = ()
+  augment: tuple[tuple[int, sample_lib.Augmentation], ...] = ()
+  average: bool = False
+  flip: Callable[[Array], Array] | None = None
 
   @property
   def takes_mask(self) -> bool:
@@ -179,35 +209,19 @@ class Trainer:
         ' them. Add `mask=None` and hand it to every nn.BatchNorm.'
       )
     opt_state = self.optimizer(trial.setting).init(params)
-    return TrialState(jnp.int32(0), params, variables, opt_state)
+    state = TrialState(jnp.int32(0), params, variables, opt_state)
+    if self.average:
+      state = state.replace(average=average_lib.start(state.variables))
+    return state
 
-  def batches(self, trial: Trial, epoch: Int[Array, '']) -> tuple[Batch, ...]:
-    """An epoch of batches that hold the trial's own training examples only.
-
-    Returns:
-      Batches of equal size stacked [step, b]: one stack, or a second one for a
-      last step of another size.
-    """
-    size = trial.train.shape[0]
-    order = jnp.arange(size)
-    if self.shuffle:
-      key = jax.random.fold_in(jax.random.fold_in(trial.key, 1), epoch)
-      order = jax.random.permutation(key, size)
-    unseen = trial.train[order] <= 0
-    order = order[jnp.argsort(unseen, stable=True)]
-    count = size - unseen.sum()
-    slot = jnp.arange(sum(self.batch_sizes))
-    index = order[slot % count]
-    weight = jnp.where(slot < count, trial.train[index], 0.0)
-    stacks, start = [], 0
-    for size, group in itertools.groupby(self.batch_sizes):
-      shape = (len(list(group)), size)
-      part = slice(start, start + math.prod(shape))
-      stacks.append(
-        Batch(index[part].reshape(shape), weight[part].reshape(shape))
-      )
-      start = part.stop
-    return tuple(stacks)
+  def batches(
+    self, trial: Trial, epoch: Int[Array, '']
+  ) -> tuple[batches_lib.Batch, ...]:
+    """The steps of an epoch; see `batches.draw`."""
+    key = jax.random.fold_in(jax.random.fold_in(trial.key, 1), epoch)
+    return batches_lib.draw(
+      key if self.shuffle else None, trial.train, sizes=self.batch_sizes
+    )
 
   def loss(
     self,
@@ -215,29 +229,28 @@ class Trainer:
     state: TrialState,
     trial: Trial,
     data: Data,
-    batch: Batch,
+    batch: batches_lib.Batch,
   ) -> tuple[Array, PyTree]:
     """Weighted mean cross-entropy of a batch, and the updated collections."""
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 2), state.step)
-    inputs = data.inputs[batch.index]
-    for number, augment in enumerate(self.augment, start=1):
-      inputs = augment(jax.random.fold_in(key, number), inputs, trial.setting)
+    sample = sample_lib.take(
+      data, batch, train=trial.train, num_classes=self.num_classes
+    )
+    for number, augment in self.augment:
+      sample = augment(jax.random.fold_in(key, number), sample, trial.setting)
     mask = {'mask': batch.weight > 0} if self.takes_mask else {}
     (logits, _), collections = self.model.apply(
       {'params': params, **state.collections},
-      inputs,
+      sample.inputs,
       train=True,
       mutable=list(state.collections),
       rngs={'dropout': jax.random.fold_in(key, 0)},
       **mask,
     )
-    targets = optax.smooth_labels(
-      jax.nn.one_hot(data.labels[batch.index], logits.shape[-1]),
-      trial.setting.label_smoothing,
-    )
+    targets = optax.smooth_labels(sample.targets, trial.setting.label_smoothing)
     losses = optax.softmax_cross_entropy(logits, targets)
-    total = jnp.maximum(batch.weight.sum(), 1e-9)
-    return (losses * batch.weight).sum() / total, collections
+    total = jnp.maximum(sample.weight.sum(), 1e-9)
+    return (losses * sample.weight).sum() / total, collections
 
   def apply_gradients(
     self,
@@ -245,7 +258,7 @@ class Trainer:
     trial: Trial,
     gradients: PyTree,
     collections: PyTree,
-    batch: Batch,
+    batch: batches_lib.Batch,
   ) -> TrialState:
     """The state after a step; a batch of zero weight only counts the step."""
     optimizer = self.optimizer(trial.setting)
@@ -256,34 +269,35 @@ class Trainer:
     share = self.schedule(progress, trial.setting)
     rate = trial.setting.learning_rate * share
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
+    new = state.replace(
+      params=params, collections=collections, opt_state=opt_state
+    )
+    if state.average is not None:
+      decay = trial.setting.ema
+      new = new.replace(
+        average=average_lib.add(state.average, new.variables, decay=decay)
+      )
     # Not one moment may move on padding alone: Adam would turn a zero gradient
     # into a full step along its momentum.
     seen = batch.weight.sum() > 0
-    old = (state.params, state.collections, state.opt_state)
-    kept = jax.tree.map(
-      lambda new, old: jnp.where(seen, new, old),
-      (params, collections, opt_state),
-      old,
-    )
-    return TrialState(state.step + 1, *kept)
+    kept = jax.tree.map(lambda new, old: jnp.where(seen, new, old), new, state)
+    return kept.replace(step=state.step + 1)
 
   def predict(
-    self, state: TrialState, inputs: Float[Array, 'b ...']
+    self, state: TrialState, trial: Trial, inputs: Float[Array, 'b ...']
   ) -> Float[Array, 'b k']:
     """Logits, as they would be for a clip never seen before."""
-    variables = {'params': state.params, **state.collections}
-    return self.model.apply(variables, inputs, train=False)[0]
+    variables = self.variables(state)
+    variables = {'params': variables['params'], **variables['collections']}
+    logits = self.model.apply(variables, inputs, train=False)[0]
+    if self.flip is None:
+      return logits
+    mirrored = self.model.apply(variables, self.flip(inputs), train=False)[0]
+    share = trial.setting.test_mirror
+    return (1 - share) * logits + share * mirrored
 
-
-def epoch_batch_sizes(
-  train: Float[np.ndarray, 'f n'], batch_size: int
-) -> tuple[int, ...]:
-  """Sizes of the steps of an epoch, enough for the fold with most examples.
-
-  Each is `batch_size`, except that the last of one or two is no larger than it
-  must be: among few steps its padding would cost most.
-  """
-  most = int((train > 0).sum(1).max())
-  steps = -(-most // batch_size)
-  last = most - (steps - 1) * batch_size if steps <= 2 else batch_size
-  return (batch_size,) * (steps - 1) + (last,)
+  def variables(self, state: TrialState) -> dict[str, PyTree]:
+    """`params` and `collections` that predictions are made with."""
+    if state.average is None:
+      return state.variables
+    return average_lib.mean(state.average, state.variables)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from mejax import models
+from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
 from mejax.training import trial
@@ -82,8 +83,9 @@ def make_ours(model, images, labels, folds, batch_size: int, mode: str):
   count = len(folds.train)
   trainer = trial.Trainer(
     model=model,
+    num_classes=3,
     num_epochs=NUM_EPOCHS,
-    batch_sizes=trial.epoch_batch_sizes(folds.train, batch_size),
+    batch_sizes=batches.epoch_batch_sizes(folds.train, batch_size),
   )
   key = jax.random.key(0)
   trials = trial.Trial(

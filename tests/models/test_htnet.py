@@ -75,3 +75,22 @@ def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
 def test_unknown_preset_is_an_error_that_lists_the_known():
   with pytest.raises(ValueError, match='released.*regions.*tiny'):
     htnet.make('nothing')
+
+
+def test_stochastic_depth_changes_training_alone_and_no_parameter():
+  plain, deep = htnet.make('tiny'), htnet.make('tiny', drop_path=0.5)
+  x = jax.random.uniform(jax.random.key(1), (8, 28, 28, 3), maxval=255)
+  variables = jax.jit(plain.init, static_argnames='train')(
+    jax.random.key(0), x, train=False
+  )
+  shapes = jax.eval_shape(lambda: deep.init(jax.random.key(0), x, train=False))
+  assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, shapes)
+
+  def logits(model, seed, train):
+    rngs = {'dropout': jax.random.key(seed)}
+    return jax.jit(model.apply, static_argnames='train')(
+      variables, x, train=train, rngs=rngs
+    )[0]
+
+  np.testing.assert_array_equal(logits(deep, 0, False), logits(plain, 0, False))
+  assert (logits(deep, 0, True) != logits(deep, 1, True)).any()

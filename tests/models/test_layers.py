@@ -186,6 +186,22 @@ def test_dropout_does_nothing_in_evaluation_and_refuses_a_rate_of_one():
     layers.Dropout(1.0).apply({}, x, train=True)
 
 
+def test_drop_path_drops_whole_examples_at_its_rate():
+  x = 1 + jnp.abs(normal(4000, 3, 2))
+  rngs = {'dropout': jax.random.key(0)}
+  y = layers.DropPath(0.25).apply({}, x, train=True, rngs=rngs)
+  kept = np.asarray(y != 0)
+  assert (kept == kept[:, :1, :1]).all()
+  assert 1 - kept.mean() == pytest.approx(0.25, abs=0.03)
+  scale = np.asarray(y / x)[kept]
+  np.testing.assert_allclose(scale, 4 / 3, rtol=1e-6)
+  for module, train in (
+    (layers.DropPath(0.0), True),
+    (layers.DropPath(0.25), False),
+  ):
+    np.testing.assert_array_equal(module.apply({}, x, train=train), x)
+
+
 def test_dropout_under_vmap_equals_each_alone():
   x, keys = normal(4, 33, 5), jax.random.split(jax.random.key(0), 4)
 

@@ -15,8 +15,9 @@ from tests.training import setup_trials as given
 
 def main(workdir: str, mode: str) -> None:
   inputs, labels, groups = given.make_arrays()
-  trainer = given.make_trainer(groups, num_epochs=24)
-  trials = given.make_trials(groups)
+  inputs = given.make_stacks(inputs)
+  trainer = given.make_full_trainer(groups, num_epochs=24)
+  trials = given.make_trials(groups, setting=given.EVERYTHING)
   size = 5  # Two rounds: 9 trials do not fit at once.
   outcome = loop.run(
     trainer,

@@ -9,13 +9,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
+from mejax.training import sample
 from mejax.training import trial
 
 NUM_EPOCHS = 6
 EVAL_EVERY = 2
 BATCH = 16
+
+
+# Every number that augments or regularises, on.
+EVERYTHING = trial.Setting(
+  learning_rate=1e-2,
+  weight_decay=0.1,
+  warmup_fraction=0.1,
+  label_smoothing=0.1,
+  mirror=0.5,
+  shift=1.0,
+  scale_jitter=0.3,
+  region_dropout=0.2,
+  level_dropout=0.3,
+  balance=0.7,
+  mixup=0.4,
+  ema=0.8,
+  test_mirror=0.5,
+)
 
 
 class Tiny(nn.Module):
@@ -43,6 +63,22 @@ def make_arrays(num_subjects: int = 9, n: int = 60):
   return inputs, labels, groups
 
 
+def make_stacks(inputs):
+  """Mosaics of two amplification levels, [n a h w c]."""
+  return np.stack([inputs, 2 * inputs], 1)
+
+
+def make_full_trainer(groups, **changes) -> trial.Trainer:
+  """With all that augments and regularises compiled in, for stacks."""
+  layout = sample.Layout('mosaic', levels=2, u_channel=2, centred=True)
+  options = {
+    'augment': sample.compose(sample.AUGMENTATIONS, layout),
+    'average': True,
+    'flip': sample.flip(layout),
+  }
+  return make_trainer(groups, **(options | changes))
+
+
 def make_data(inputs, labels) -> trial.Data:
   return trial.Data(jnp.asarray(inputs), jnp.asarray(labels))
 
@@ -68,8 +104,9 @@ def make_trainer(groups, **changes) -> trial.Trainer:
   train = folds_lib.leave_one_group_out(groups).train
   options = {
     'model': Tiny(),
+    'num_classes': 3,
     'num_epochs': NUM_EPOCHS,
-    'batch_sizes': trial.epoch_batch_sizes(train, BATCH),
+    'batch_sizes': batches.epoch_batch_sizes(train, BATCH),
     'optimizer': trial.OPTIMIZERS['adamw'],
     'schedule': trial.SCHEDULES['warmup_cosine'],
   }

@@ -10,7 +10,9 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from mejax.training import loop
@@ -148,6 +150,39 @@ def test_parameters_of_finished_trials_are_kept_where_asked_for(tmp_path):
     folder = tmp_path / name / 'checkpoints'
     found = sorted(path.name for path in folder.iterdir())
     assert found == ['round_0.npz', 'round_0_model'][: 1 + keep]
+
+
+def test_the_parameters_that_are_kept_are_those_that_predict(tmp_path):
+  inputs, labels, groups = given.make_arrays()
+  inputs = given.make_stacks(inputs)
+  trials = given.make_trials(groups, setting=given.EVERYTHING)
+  trainer = given.make_full_trainer(groups)
+  outcome = loop.run(
+    trainer,
+    trials,
+    given.make_data(inputs, labels),
+    workdir=tmp_path,
+    placement=placement.Placement('map', 1, 9),
+    devices=jax.devices()[:1],
+    eval_every=2,
+    progress=False,
+  )
+  with ocp.StandardCheckpointer() as checkpointer:
+    model = checkpointer.restore(tmp_path / 'checkpoints/round_0_model')
+  for i in (0, 5):
+    params, collections = (
+      jax.tree.map(lambda x, i=i: x[i], model[name])
+      for name in ('params', 'collections')
+    )
+    index = np.maximum(trials.held_out[i], 0)
+    seen = jnp.asarray(inputs[index])
+    both = [
+      trainer.model.apply({'params': params, **collections}, x, train=False)[0]
+      for x in (seen, trainer.flip(seen))
+    ]
+    np.testing.assert_allclose(
+      outcome.logits[i, -1], (both[0] + both[1]) / 2, atol=1e-5
+    )
 
 
 def test_last_epoch_must_be_evaluated(tmp_path):

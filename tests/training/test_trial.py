@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 from flax import linen as nn
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from mejax.training import batches
 from mejax.training import trial as trial_lib
 from tests.training import setup_trials as given_lib
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-  train=st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=12, max_size=12),
-  batch_size=st.sampled_from([4, 5, 8]),
-  shuffle=st.booleans(),
-  epoch=st.integers(0, 3),
-)
-def test_an_epoch_holds_each_training_example_once_and_no_other(
-  train, batch_size, shuffle, epoch
-):
-  train = np.array(train, np.float32)
-  if not train.any():
-    train[0] = 1.0
-  trainer = given_lib.make_trainer(
-    np.array(list('aabb')),
-    batch_sizes=trial_lib.epoch_batch_sizes(train[None], batch_size),
-    shuffle=shuffle,
-  )
-  trial = _trial(train)
-  stacks = trainer.batches(trial, jnp.int32(epoch))
-  index = jnp.concatenate([stack.index.ravel() for stack in stacks])
-  weight = jnp.concatenate([stack.weight.ravel() for stack in stacks])
-  seen = np.flatnonzero(train)
-  assert set(index.tolist()) <= set(seen.tolist())
-  assert sorted(index[weight > 0].tolist()) == seen.tolist()
-  np.testing.assert_array_equal(weight[weight > 0], train[index[weight > 0]])
-  if not shuffle:
-    assert index[: len(seen)].tolist() == seen.tolist()
 
 
 def test_epochs_differ_in_order():
@@ -55,10 +23,16 @@ def test_epochs_differ_in_order():
   assert (first != second).any()
 
 
-def test_a_step_of_zero_weight_changes_nothing_but_the_count():
+@pytest.mark.parametrize('everything', [False, True])
+def test_a_step_of_zero_weight_changes_nothing_but_the_count(everything):
   inputs, labels, groups = given_lib.make_arrays()
   trainer = given_lib.make_trainer(groups)
-  trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
+  trials = given_lib.make_trials(groups)
+  if everything:
+    inputs = given_lib.make_stacks(inputs)
+    trainer = given_lib.make_full_trainer(groups)
+    trials = given_lib.make_trials(groups, setting=given_lib.EVERYTHING)
+  trial = jax.tree.map(lambda x: x[0], trials)
   data = given_lib.make_data(inputs, labels)
   state = trainer.init(trial, data)
   full = jax.tree.map(lambda x: x[0], trainer.batches(trial, jnp.int32(0))[0])
@@ -78,8 +52,8 @@ def test_padding_rows_do_not_count_in_loss_statistics_or_gradient():
   data = given_lib.make_data(inputs, labels)
   state = trainer.init(trial, data)
   index = jnp.arange(20, 28)
-  short = trial_lib.Batch(index, jnp.ones(8))
-  padded = trial_lib.Batch(
+  short = batches.Batch(index, jnp.ones(8))
+  padded = batches.Batch(
     jnp.concatenate([index, jnp.full(5, 20)]),
     jnp.concatenate([jnp.ones(8), jnp.zeros(5)]),
   )
@@ -140,15 +114,68 @@ def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
   trainer = given_lib.make_trainer(groups, model=_Passes())
   trial = jax.tree.map(
     lambda x: x[0], given_lib.make_trials(groups, setting=setting)
-  )
+  ).replace(train=jnp.ones(2))
   logits = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]], np.float32)
   data = given_lib.make_data(logits, np.array([1, 2], np.int32))
   state = trainer.init(trial, data)
-  batch = trial_lib.Batch(jnp.array([0, 1]), jnp.array([1.0, 3.0]))
+  batch = batches.Batch(jnp.array([0, 1]), jnp.array([1.0, 3.0]))
   loss, _ = trainer.loss(state.params, state, trial, data, batch)
   log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
   each = -(0.7 * log_p[[0, 1], [1, 2]] + 0.3 * log_p.mean(1))
   assert loss == pytest.approx((each[0] + 3 * each[1]) / 4, rel=1e-6)
+
+
+def test_predictions_are_made_with_the_average_of_all_steps():
+  inputs, labels, groups = given_lib.make_arrays()
+  trainer = given_lib.make_trainer(groups, average=True, model=_NoDropout())
+  trials = given_lib.make_trials(
+    groups, setting=trial_lib.Setting(learning_rate=1e-2, ema=0.6)
+  )
+  # The first fold has a step that only pads.
+  trial = jax.tree.map(lambda x: x[4], trials)
+  data = given_lib.make_data(inputs, labels)
+  state = trainer.init(trial, data)
+  reference = optax.ema(0.6, debias=True)
+  ema = reference.init(state.variables)
+  (steps,) = trainer.batches(trial, jnp.int32(0))
+  for i in range(len(steps.weight)):
+    batch = jax.tree.map(lambda x, i=i: x[i], steps)
+    state = _step(trainer, state, trial, data, batch)
+    mean, ema = reference.update(state.variables, ema)
+  plain = given_lib.make_trainer(groups, model=_NoDropout())
+  averaged = state.replace(average=None, **mean)
+  np.testing.assert_allclose(
+    trainer.predict(state, trial, data.inputs),
+    plain.predict(averaged, trial, data.inputs),
+    atol=1e-5,
+  )
+  own = plain.predict(state.replace(average=None), trial, data.inputs)
+  assert np.abs(own - trainer.predict(state, trial, data.inputs)).max() > 1e-3
+
+
+@pytest.mark.parametrize('share', [0.0, 0.3, 0.5])
+def test_test_mirror_weighs_the_mirrored_image(share):
+  inputs, labels, groups = given_lib.make_arrays()
+
+  def flip(x):
+    return x[:, :, ::-1] * jnp.array([1.0, 1.0, -1.0])
+
+  trainer = given_lib.make_trainer(groups, flip=flip)
+  plain = given_lib.make_trainer(groups)
+  setting = trial_lib.Setting(test_mirror=share)
+  trial = jax.tree.map(
+    lambda x: x[0], given_lib.make_trials(groups, setting=setting)
+  )
+  data = given_lib.make_data(inputs, labels)
+  state = trainer.init(trial, data)
+  one, other = (
+    plain.predict(state, trial, x) for x in (data.inputs, flip(data.inputs))
+  )
+  both = trainer.predict(state, trial, data.inputs)
+  np.testing.assert_allclose(both, (1 - share) * one + share * other, atol=1e-6)
+  if share == 0.5:
+    mirrored = trainer.predict(state, trial, flip(data.inputs))
+    np.testing.assert_allclose(both, mirrored, atol=1e-6)
 
 
 def test_batch_statistics_without_a_mask_are_refused():
