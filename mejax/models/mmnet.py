@@ -346,9 +346,7 @@ class MMNet(nn.Module):
         f' {size}, {size}, 3], or set image_size'
       )
     if size % SHRINK:
-      raise ValueError(
-        f'image_size is {size}; expected a multiple of {SHRINK}'
-      )
+      raise ValueError(f'image_size is {size}; expected a multiple of {SHRINK}')
     if self.widths[-1] % self.heads or self.widths[0] != self.stem[-1]:
       raise ValueError(
         f'stem {self.stem}, widths {self.widths} and {self.heads} heads do not'
