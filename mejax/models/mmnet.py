@@ -13,10 +13,10 @@ differ from the release: the group count of its 3-class script, which cannot be
 built, is 1; parameters that it makes but never uses are left out.
 
 preset      pixels  tokens  parameters   GFLOP per sample, forward
-released-5  224     196     9,438,841    14.4
-released-3  224     196     9,442,425    14.4
-small       64      16      132,461      0.1
-tiny        32      4       5,697        0.0
+released-5  224     196     9,438,841    14.7
+released-3  224     196     9,442,425    14.8
+small       64      16      138,405      0.023
+tiny        32      4       7,041        0.0006
 
 `small` takes any image_size that is a multiple of 16.
 """
@@ -357,7 +357,9 @@ class MMNet(nn.Module):
 
 PRESETS: dict[str, dict[str, Any]] = {
   'released-5': {},
-  'released-3': dict(depth=3, mlp_mult=2, drop_path=0.3, spare_outputs=2),
+  'released-3': dict(
+    num_classes=3, spare_outputs=2, depth=3, mlp_mult=2, drop_path=0.3
+  ),
   'small': dict(
     image_size=64, stem=(16, 16), widths=(16, 32, 48, 64), mlp_mult=2
   ),
