@@ -19,6 +19,7 @@ import pytest
 
 from mejax.models import layers
 from mejax.models import mmnet
+from mejax.training import batches
 from mejax.training import trial as trial_lib
 from tests.models import mmnet_formula as formula
 
@@ -83,6 +84,7 @@ def trained():
 def train():
   trainer = trial_lib.Trainer(
     model=model_of('5class'),
+    num_classes=5,
     num_epochs=4,
     batch_sizes=(2,),
     optimizer=trial_lib.OPTIMIZERS['adamw'],
@@ -91,7 +93,7 @@ def train():
   variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), variables)
   pairs = jnp.asarray(formula.pairs(), jnp.float64)
   data = trial_lib.Data(pairs, jnp.array([1, 3]))
-  batch = trial_lib.Batch(jnp.arange(2), jnp.ones(2))
+  batch = batches.Batch(jnp.arange(2), jnp.ones(2))
 
   @jax.jit
   def step(state, learning_rate):
