@@ -27,7 +27,9 @@ from mejax.training import trial as trial_lib
 # Bounds of the numbers that augment and regularise; none is below 0.
 _LARGEST = {
   'label_smoothing': 1.0,
+  'jitter': 1.0,
   'mirror': 1.0,
+  'rotation': 180.0,
   'shift': math.inf,
   'scale_jitter': math.inf,
   'region_dropout': 1.0,
@@ -103,13 +105,14 @@ def _used(settings: list[trial_lib.Setting]) -> set[str]:
 
 def _check_outputs(model: nn.Module, task: Task) -> None:
   """The model must take these inputs and give a logit for each class."""
-  inputs = jax.ShapeDtypeStruct((1, *task.inputs.shape[1:]), jnp.float32)
+  shape = (1, *task.inputs.shape[1:])
+  inputs = jax.ShapeDtypeStruct(shape, task.inputs.dtype)
   (logits, _), _ = jax.eval_shape(
     functools.partial(model.init_with_output, train=False),
     jax.random.key(0),
-    inputs,
+    jax.eval_shape(sample_lib.decode, inputs),
   )
-  expected = (1, len(task.class_names))
+  expected = (1, len(task.class_names) + getattr(model, 'spare_outputs', 0))
   if logits.shape != expected:
     raise ValueError(
       f'{type(model).__name__} gives logits of shape {logits.shape} for one'

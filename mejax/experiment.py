@@ -314,7 +314,9 @@ def _evaluate(workdir, config, task) -> dict[str, Any]:
   floors_path = workdir / 'floors.npz'
   if not floors_path.exists():
     predictions = floors_lib.floors(
-      task.inputs, task.labels, groups=task.groups
+      task.inputs if task.floor_inputs is None else task.floor_inputs,
+      task.labels,
+      groups=task.groups,
     )
     workdir_lib.save_npz(floors_path, predictions)
   metrics = summary.metrics_json(

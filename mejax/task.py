@@ -22,7 +22,8 @@ class Task:
   """What is learnt, whatever learns it.
 
   Attributes:
-    inputs: f32[n ...], model input of each example.
+    inputs: f32[n ...], model input of each example; or frames u8[n ...], which
+      a model reads normalised (see `training.sample.decode`).
     labels: i32[n], class of each example.
     corpus: database of each example.
     subject: subject of each example, unique within its database.
@@ -32,6 +33,8 @@ class Task:
     groups: what is left out together; `corpus/subject` unless given.
     layout: what the inputs are; unknown unless given.
     extra: what else augmentations want of each example, arrays [n ...] by name.
+    floor_inputs: what the floors read, if not the inputs: of frames it is the
+      flow, for a floor that looks at bare pixels is too low to mean anything.
     dataset: metadata of the prepared dataset.
   """
 
@@ -45,6 +48,7 @@ class Task:
   groups: np.ndarray
   layout: sample.Layout = sample.Layout()
   extra: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  floor_inputs: np.ndarray | None = None
   dataset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @functools.cached_property
@@ -104,7 +108,9 @@ def load_task(
   view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
   made = view(examples, **options)
   inputs, extra = made if isinstance(made, tuple) else (made, {})
-  inputs = np.asarray(inputs, np.float32)
+  if inputs.dtype != np.uint8:
+    inputs = np.asarray(inputs, np.float32)
+  kind = views.KINDS.get(view, '')
   return Task(
     inputs=inputs,
     labels=selection.labels[order],
@@ -114,16 +120,19 @@ def load_task(
     class_names=selection.classes,
     protocol=' '.join([protocol.sentence, *_deviations(selection, metadata)]),
     groups=selection.groups[order],
-    layout=_layout(views.KINDS.get(view, ''), options, inputs, metadata),
+    layout=_layout(kind, options, inputs, metadata, extra),
     extra=extra,
+    floor_inputs=views.full_flow(examples) if kind == 'frames' else None,
     dataset=metadata,
   )
 
 
-def _layout(kind, options, inputs, metadata) -> sample.Layout:
+def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
   """What is known of the inputs that a view of this kind made."""
-  if kind not in ('image', 'mosaic'):
-    return sample.Layout(kind)
+  if kind == 'frames':
+    return sample.Layout(kind, windows='windows' in extra)
+  if not kind:
+    return sample.Layout()
   channels = options.get('channels', 'strain_v_u').split('_')
   # The blocks of the released mosaic form a transposed face.
   upright = options.get('mode') != 'released'

@@ -1,9 +1,9 @@
 """What a model sees of an example: flow as a whole, or four regions of a face.
 
-A view is a function `(examples, *, options) -> f32[n, ...]`, or to a pair of
-that and a dict of arrays [n, ...] that augmentations want to see. Row i depends
-on example i alone: no number is taken from the dataset, so nothing of a
-held-out subject can reach training through a view.
+A view is a function `(examples, *, options) -> f32[n, ...]`, or u8 for frames,
+or to a pair of that and a dict of arrays [n, ...] that augmentations want to
+see. Row i depends on example i alone: no number is taken from the dataset, so
+nothing of a held-out subject can reach training through a view.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from jaxtyping import Float
 import numpy as np
 
+from mejax.datasets import frames
 from mejax.motion import regions
 
 Image = Float[np.ndarray, 'h w 3']
@@ -140,9 +141,17 @@ MOSAICS = {
   'released': ('crop_points', regions.released_corners),
 }
 
-VIEWS = {'full_flow': full_flow, 'region_mosaic': region_mosaic}
+VIEWS = {
+  'full_flow': full_flow,
+  'region_mosaic': region_mosaic,
+  'frame_pair': frames.frame_pair,
+}
 
 # What a view makes, as far as augmentations must know: `image` flow of a whole
 # face or `mosaic` of its regions, [n h w c] or [n a h w c] with levels, or
 # `frames` of a face, [n t h w c].
-KINDS = {full_flow: 'image', region_mosaic: 'mosaic'}
+KINDS = {
+  full_flow: 'image',
+  region_mosaic: 'mosaic',
+  frames.frame_pair: 'frames',
+}

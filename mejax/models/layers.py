@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import functools
+import itertools
 
 import flax.linen as nn
 import jax
@@ -18,6 +19,9 @@ from jaxtyping import Float
 import numpy as np
 
 ConvFn = Callable[..., Array]
+
+# Patches larger than this leave a CPU's caches and fill its memory for nothing.
+PATCH_BYTES = 2**26
 
 
 def uniform_init(fan_in: int) -> nn.initializers.Initializer:
@@ -41,13 +45,19 @@ def linear(
 
 
 def patches3x3(
-  x: Float[Array, 'b h w c'], *, padding: int = 1
+  x: Float[Array, 'b h w c'], *, padding: int = 1, stride: int = 1
 ) -> Float[Array, 'b h2 w2 p']:
   """The 3x3 neighbourhoods of a map, as vectors of (row, column, channel)."""
-  h, w = (side + 2 * padding - 2 for side in x.shape[1:3])
   x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-  shifts = [(row, column) for row in range(3) for column in range(3)]
-  return jnp.concatenate([x[:, r : r + h, c : c + w] for r, c in shifts], -1)
+  h, w = (side - 2 for side in x.shape[1:3])
+  return jnp.concatenate(
+    [
+      x[:, row : row + h : stride, column : column + w : stride]
+      for row in range(3)
+      for column in range(3)
+    ],
+    -1,
+  )
 
 
 def conv3x3(
@@ -55,64 +65,126 @@ def conv3x3(
   kernel: Float[Array, '3 3 c d'],
   *,
   padding: int = 1,
+  stride: int = 1,
 ) -> Float[Array, 'b h2 w2 d']:
-  """3x3 convolution, stride 1, in the form that suits the backend.
+  """3x3 convolution in the form that suits the backend.
 
   XLA runs a convolution 30 times slower on a CPU when it stands in a loop or
-  under `vmap` over the kernel; there it is nine slices and a matrix product.
-  `padding` is 0, 1 or 2.
+  under `vmap` over the kernel; there it is nine slices and a matrix product, of
+  as many examples at a time as fit into `PATCH_BYTES`. `padding` is 0, 1 or 2
+  on every side, or 1 if `stride` is 2.
   """
+  if stride not in (1, 2) or (stride == 2 and padding != 1):
+    raise ValueError(
+      f'stride {stride} with padding {padding}; expected stride 1, or stride 2'
+      ' with padding 1'
+    )
 
   def native(x, kernel):
     pads = [(padding, padding)] * 2
     return jax.lax.conv_general_dilated(
-      x, kernel, (1, 1), pads, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+      x, kernel, (stride,) * 2, pads, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
 
   return jax.lax.platform_dependent(
-    x, kernel, cpu=functools.partial(_im2col, padding), default=native
+    x,
+    kernel,
+    cpu=functools.partial(_im2col, padding, stride),
+    default=native,
   )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _im2col(padding, x, kernel):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _im2col(padding, stride, x, kernel):
   flat = kernel.reshape(-1, kernel.shape[-1])
-  return patches3x3(x, padding=padding) @ flat
+
+  def convolve(x):
+    return patches3x3(x, padding=padding, stride=stride) @ flat
+
+  parts = _parts(x, stride)
+  if len(parts) == 1:
+    return convolve(x)
+  y = jax.lax.map(convolve, parts)
+  return y.reshape(-1, *y.shape[2:])
 
 
-def _im2col_forward(padding, x, kernel):
-  return _im2col(padding, x, kernel), (x, kernel)
+def _im2col_forward(padding, stride, x, kernel):
+  return _im2col(padding, stride, x, kernel), (x, kernel)
 
 
-def _im2col_backward(padding, saved, gradient):
+def _im2col_backward(padding, stride, saved, gradient):
   """The slices' own gradient, nine padded sums, is slow: gather instead."""
   x, kernel = saved
-  turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-  patches = patches3x3(x, padding=padding)
-  kernel_gradient = jnp.einsum('bhwp,bhwd->pd', patches, gradient)
-  return (
-    _im2col(2 - padding, gradient, turned),
-    kernel_gradient.reshape(kernel.shape),
-  )
+
+  def part_backward(total, part):
+    x, gradient = part
+    patches = patches3x3(x, padding=padding, stride=stride)
+    total += jnp.einsum('bhwp,bhwd->pd', patches, gradient)
+    if stride == 1:
+      turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+      turned = turned.reshape(-1, turned.shape[-1])
+      return total, patches3x3(gradient, padding=2 - padding) @ turned
+    return total, _spread(gradient, kernel)[:, : x.shape[1], : x.shape[2]]
+
+  total = jnp.zeros((9 * kernel.shape[2], kernel.shape[3]), kernel.dtype)
+  xs = _parts(x, stride)
+  gradients = gradient.reshape(*xs.shape[:2], *gradient.shape[1:])
+  if len(xs) == 1:
+    total, x_gradient = part_backward(total, (xs[0], gradients[0]))
+  else:
+    total, x_gradient = jax.lax.scan(part_backward, total, (xs, gradients))
+  return x_gradient.reshape(x.shape), total.reshape(kernel.shape)
 
 
 _im2col.defvjp(_im2col_forward, _im2col_backward)
 
 
+def _parts(x, stride):
+  """Examples in equal groups whose patches fit into `PATCH_BYTES`."""
+  whole = 9 * x.dtype.itemsize * x.size // stride**2
+  counts = (count for count in range(1, len(x)) if len(x) % count == 0)
+  fitting = (count for count in counts if whole // count <= PATCH_BYTES)
+  return x.reshape(next(fitting, len(x)), -1, *x.shape[1:])
+
+
+def _spread(gradient, kernel):
+  """Gradient of the input of a convolution with stride 2, padding 1.
+
+  An even row of the input is read by the kernel's middle row alone, an odd one
+  by the last row of one window and the first of the next; so are columns.
+  """
+  b, h, w, _ = gradient.shape
+  gradient = jnp.pad(gradient, ((0, 0), (0, 1), (0, 1), (0, 0)))
+  readers = ([(1, 0)], [(2, 0), (0, 1)])
+  phases = []
+  for rows, columns in itertools.product(readers, readers):
+    taps = list(itertools.product(rows, columns))
+    near = [gradient[:, i : i + h, j : j + w] for (_, i), (_, j) in taps]
+    weights = [kernel[row, column].T for (row, _), (column, _) in taps]
+    phases.append(jnp.concatenate(near, -1) @ jnp.concatenate(weights))
+  x = jnp.stack(phases).reshape(2, 2, b, h, w, -1)
+  return x.transpose(2, 3, 0, 4, 1, 5).reshape(b, 2 * h, 2 * w, -1)
+
+
 class Conv3x3(nn.Module):
-  """3x3 convolution with bias."""
+  """3x3 convolution, by default with bias and PyTorch's initialisation."""
 
   features: int
   padding: int = 1
+  stride: int = 1
+  use_bias: bool = True
+  kernel_init: nn.initializers.Initializer | None = None
   conv: ConvFn = conv3x3
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 d']:
     init = uniform_init(9 * x.shape[-1])
     shape = (3, 3, x.shape[-1], self.features)
-    kernel = self.param('kernel', init, shape)
-    bias = self.param('bias', init, (self.features,))
-    return self.conv(x, kernel, padding=self.padding) + bias
+    kernel = self.param('kernel', self.kernel_init or init, shape)
+    x = self.conv(x, kernel, padding=self.padding, stride=self.stride)
+    if self.use_bias:
+      x += self.param('bias', init, (self.features,))
+    return x
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))

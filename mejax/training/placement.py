@@ -26,7 +26,7 @@ from jax import lax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array
-from jaxtyping import Float
+from jaxtyping import Num
 from jaxtyping import PyTree
 import numpy as np
 
@@ -85,9 +85,9 @@ def use_every_core() -> None:
     jax.config.update('jax_num_cpu_devices', cores)
 
 
-def default_mode(inputs: Float[Array, 'n ...']) -> str:
+def default_mode(inputs: Num[Array, 'n ...']) -> str:
   """The faster mode for these inputs on this backend."""
-  pixels = math.prod(inputs.shape[1:3]) if inputs.ndim > 2 else 1
+  pixels = math.prod(inputs.shape[1:-1])
   cpu = jax.default_backend() == 'cpu'
   return 'map' if cpu or pixels > _VMAP_MAX_PIXELS else 'vmap'
 

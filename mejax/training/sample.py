@@ -14,10 +14,12 @@ from typing import Any
 
 from flax import struct
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import PRNGKeyArray
 
 from mejax.training import augment
+from mejax.training import augment_frames
 from mejax.training import batches
 
 
@@ -40,6 +42,16 @@ class Sample(struct.PyTreeNode):
   extra: Mapping[str, Any] = struct.field(default_factory=dict)
 
 
+def decode(inputs: Array) -> Array:
+  """Stored inputs as a model reads them.
+
+  Frames lie on the device as u8, a quarter of the memory, and are normalised
+  here; all else comes as it is.
+  """
+  is_frames = inputs.dtype == jnp.uint8
+  return augment_frames.normalise(inputs) if is_frames else inputs
+
+
 def take(
   data: Any, batch: batches.Batch, *, train: Array, num_classes: int
 ) -> Sample:
@@ -53,7 +65,7 @@ def take(
   """
   labels = jax.nn.one_hot(data.labels, num_classes)
   return Sample(
-    inputs=data.inputs[batch.index],
+    inputs=decode(data.inputs[batch.index]),
     targets=jax.nn.one_hot(data.labels[batch.index], num_classes),
     weight=batch.weight,
     class_share=(labels * train[:, None]).sum(0),
@@ -77,12 +89,14 @@ class Layout:
     u_channel: channel of the horizontal flow; None where there is none, or
       where it is not known how the image mirrors.
     centred: whether 0 means no motion.
+    windows: whether frames near onset and apex can be drawn in their place.
   """
 
   kind: str = ''
   levels: int = 1
   u_channel: int | None = None
   centred: bool = False
+  windows: bool = False
 
   @property
   def is_flow(self) -> bool:
@@ -143,6 +157,36 @@ def _shift(layout: Layout) -> Augmentation:
   )
 
 
+def _jitter(layout: Layout) -> Augmentation:
+  if layout.kind != 'frames' or not layout.windows:
+    raise ValueError(
+      'setting.jitter draws other frames near onset and apex: use frame_pair as'
+      ' the view and set view.windows, or set setting.jitter to 0.'
+    )
+
+  def apply(key, sample, setting):
+    draw, whether = jax.random.split(key)
+    names = ('onset_frames', 'apex_frames', 'windows')
+    frames = (sample.extra[name] for name in names)
+    drawn = decode(augment_frames.jitter(draw, *frames))
+    chosen = jax.random.bernoulli(whether, setting.jitter, (len(drawn),))
+    chosen = chosen[:, None, None, None, None]
+    return sample.replace(inputs=jnp.where(chosen, drawn, sample.inputs))
+
+  return apply
+
+
+def _rotation(layout: Layout) -> Augmentation:
+  if layout.kind != 'frames':
+    raise ValueError(
+      'setting.rotation turns pictures but not the directions of flow: use'
+      ' frame_pair as the view, or set it to 0.'
+    )
+  return lambda key, sample, setting: sample.replace(
+    inputs=augment_frames.rotate(key, sample.inputs, degrees=setting.rotation)
+  )
+
+
 def _scale_jitter(layout: Layout) -> Augmentation:
   _needs_motion(layout, 'setting.scale_jitter multiplies motion')
   return lambda key, sample, setting: sample.replace(
@@ -197,7 +241,9 @@ def _mixup(layout: Layout) -> Augmentation:
 # act. An augmentation draws from a key of its own number, so that others cannot
 # change its draws; a number is never given again.
 AUGMENTATIONS: dict[str, tuple[int, Callable[[Layout], Augmentation]]] = {
+  'jitter': (8, _jitter),
   'mirror': (1, _mirror),
+  'rotation': (9, _rotation),
   'shift': (2, _shift),
   'scale_jitter': (3, _scale_jitter),
   'region_dropout': (4, _region_dropout),

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 from jaxtyping import Int
+from jaxtyping import Num
 from jaxtyping import PyTree
 import optax
 
@@ -37,7 +38,9 @@ class Setting(struct.PyTreeNode):
   Attributes:
     warmup_fraction: share of all steps in which the learning rate rises.
     label_smoothing: share of each target spread over all classes.
+    jitter: chance that frames near onset and apex stand in for them.
     mirror: chance that a face is mirrored left-right, with its flow.
+    rotation: most degrees that frames are turned by.
     shift: most pixels that a picture, or a region of a mosaic, moves by.
     scale_jitter: motion is multiplied by up to 1 + this, or divided by it.
     region_dropout: chance that a quarter of the image is zeroed.
@@ -58,7 +61,9 @@ class Setting(struct.PyTreeNode):
   warmup_fraction: Leaf = 0.0
   label_smoothing: Leaf = 0.0
   # The following are compiled in only where a trial's is not 0.
+  jitter: Leaf = 0.0
   mirror: Leaf = 0.0
+  rotation: Leaf = 0.0
   shift: Leaf = 0.0
   scale_jitter: Leaf = 0.0
   region_dropout: Leaf = 0.0
@@ -133,7 +138,8 @@ def _adamw(setting: Setting) -> optax.GradientTransformation:
 
 
 Optimizer = Callable[[Setting], optax.GradientTransformation]
-Schedule = Callable[[Array, Setting], Array]
+# (share of all steps that is done, epochs done, setting) -> share of the rate.
+Schedule = Callable[[Array, Array, Setting], Array]
 
 # Directions only: the learning rate is applied in `apply_gradients`, because
 # optax's warm-up schedules cannot take a traced peak value.
@@ -144,7 +150,8 @@ OPTIMIZERS: dict[str, Optimizer] = {
 }
 
 
-def _warmup_cosine(progress: Array, setting: Setting) -> Array:
+def _warmup_cosine(progress: Array, epoch: Array, setting: Setting) -> Array:
+  del epoch
   warmup = setting.warmup_fraction
   rise = progress / jnp.maximum(warmup, 1e-9)
   fall = 0.5 + 0.5 * jnp.cos(
@@ -153,10 +160,17 @@ def _warmup_cosine(progress: Array, setting: Setting) -> Array:
   return jnp.where(progress < warmup, rise, fall)
 
 
-# Share of the peak learning rate after the share `progress` of all steps.
+def _mmnet(progress: Array, epoch: Array, setting: Setting) -> Array:
+  """Falls by 1.3 % after each of the first 50 epochs, as MMNet was trained."""
+  del progress, setting
+  return 0.987 ** jnp.minimum(epoch, 50)
+
+
+# Share of the peak learning rate.
 SCHEDULES: dict[str, Schedule] = {
-  'constant': lambda progress, setting: jnp.ones_like(progress),
+  'constant': lambda progress, epoch, setting: jnp.ones_like(progress),
   'warmup_cosine': _warmup_cosine,
+  'mmnet': _mmnet,
 }
 
 
@@ -172,7 +186,7 @@ class Trainer:
       for every fold; see `batches.epoch_batch_sizes`.
     shuffle: draw a new order every epoch; else the order of the data.
     optimizer: from a setting to a direction; see `OPTIMIZERS`.
-    schedule: from progress and setting to a rate; see `SCHEDULES`.
+    schedule: from progress to a share of the rate; see `SCHEDULES`.
     augment: what changes a training batch, in turn, each with the number that
       its draws derive from; see `sample.compose`.
     average: keep a moving average of the weights, and predict with it.
@@ -199,7 +213,7 @@ class Trainer:
     """The state before the first step."""
     key = jax.random.fold_in(trial.key, 0)
     # A model that looks at what it is initialised with must not see anybody.
-    blank = jnp.zeros_like(data.inputs[:1])
+    blank = sample_lib.decode(jnp.zeros_like(data.inputs[:1]))
     variables = dict(self.model.init(key, blank, train=False))
     params = variables.pop('params')
     if 'batch_stats' in variables and not self.takes_mask:
@@ -248,6 +262,9 @@ class Trainer:
       **mask,
     )
     targets = optax.smooth_labels(sample.targets, trial.setting.label_smoothing)
+    # No label asks for the spare outputs that a model may have.
+    spare = logits.shape[-1] - self.num_classes
+    targets = jnp.pad(targets, ((0, 0), (0, spare)))
     losses = optax.softmax_cross_entropy(logits, targets)
     total = jnp.maximum(sample.weight.sum(), 1e-9)
     return (losses * sample.weight).sum() / total, collections
@@ -266,7 +283,8 @@ class Trainer:
       gradients, state.opt_state, state.params
     )
     progress = state.step / (self.num_epochs * len(self.batch_sizes))
-    share = self.schedule(progress, trial.setting)
+    epoch = state.step // len(self.batch_sizes)
+    share = self.schedule(progress, epoch, trial.setting)
     rate = trial.setting.learning_rate * share
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     new = state.replace(
@@ -284,9 +302,10 @@ class Trainer:
     return kept.replace(step=state.step + 1)
 
   def predict(
-    self, state: TrialState, trial: Trial, inputs: Float[Array, 'b ...']
+    self, state: TrialState, trial: Trial, inputs: Num[Array, 'b ...']
   ) -> Float[Array, 'b k']:
     """Logits, as they would be for a clip never seen before."""
+    inputs = sample_lib.decode(inputs)
     variables = self.variables(state)
     variables = {'params': variables['params'], **variables['collections']}
     logits = self.model.apply(variables, inputs, train=False)[0]

@@ -16,38 +16,67 @@ def normal(*shape, seed=0):
   return jax.random.normal(jax.random.key(seed), shape)
 
 
-def xla_conv(x, kernel, padding):
+def xla_conv(x, kernel, padding, stride):
   return lax.conv_general_dilated(
     x,
     kernel,
-    (1, 1),
+    (stride, stride),
     [(padding, padding)] * 2,
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
   )
 
 
-@pytest.mark.parametrize('padding', [0, 1, 2])
-def test_conv_and_its_gradients_equal_xla_convolution(padding):
-  x, kernel = normal(2, 7, 6, 3), normal(3, 3, 3, 5, seed=1)
+@pytest.mark.parametrize('patch_bytes', [2**26, 3000])
+@pytest.mark.parametrize('padding, stride', [(0, 1), (1, 1), (2, 1), (1, 2)])
+def test_conv_and_its_gradients_equal_xla_convolution(
+  padding, stride, patch_bytes, monkeypatch
+):
+  monkeypatch.setattr(layers, 'PATCH_BYTES', patch_bytes)
+  x, kernel = normal(6, 7, 6, 3), normal(3, 3, 3, 5, seed=1)
 
   def both(conv):
     y, backward = jax.vjp(conv, x, kernel)
     return y, *backward(jnp.cos(y))
 
-  ours = both(lambda x, k: layers.conv3x3(x, k, padding=padding))
-  xla = both(lambda x, k: xla_conv(x, k, padding))
+  options = {'padding': padding, 'stride': stride}
+  ours = both(lambda x, k: layers.conv3x3(x, k, **options))
+  xla = both(lambda x, k: xla_conv(x, k, **options))
   for mine, true in zip(ours, xla, strict=True):
     np.testing.assert_allclose(mine, true, rtol=1e-5, atol=1e-4)
 
 
+def test_patches_of_a_few_examples_at_a_time_take_less_memory(monkeypatch):
+  def bytes_needed(limit):
+    monkeypatch.setattr(layers, 'PATCH_BYTES', limit)
+    # A function of its own, so that nothing is found in a cache.
+    program = jax.jit(jax.grad(lambda k, x: layers.conv3x3(x, k).sum()))
+    shapes = normal(3, 3, 8, 8), normal(16, 32, 32, 8)
+    memory = program.lower(*shapes).compile().memory_analysis()
+    return memory.temp_size_in_bytes
+
+  if jax.default_backend() != 'cpu':
+    pytest.skip('other backends use the convolution')
+  patches = 4 * 16 * 32 * 32 * 72
+  assert bytes_needed(patches) > patches > 3 * bytes_needed(patches // 8)
+
+
+@pytest.mark.parametrize('padding, stride', [(0, 2), (1, 3)])
+def test_conv_refuses_strides_that_it_does_not_know(padding, stride):
+  with pytest.raises(ValueError, match='expected stride 1, or stride 2'):
+    layers.conv3x3(
+      normal(1, 8, 8, 1), normal(3, 3, 1, 1), padding=padding, stride=stride
+    )
+
+
+@pytest.mark.parametrize('stride', [1, 2])
 @pytest.mark.parametrize('loop', [jax.vmap, lambda f: lambda *a: lax.map(f, a)])
-def test_cpu_program_holds_no_convolution_and_no_branch(loop):
+def test_cpu_program_holds_no_convolution_and_no_branch(loop, stride):
   """XLA's convolutions in loops and under vmap are 30 times slower there."""
   if jax.default_backend() != 'cpu':
     pytest.skip('other backends use the convolution')
 
   def loss(kernel, x):
-    return jnp.square(layers.conv3x3(x, kernel)).sum()
+    return jnp.square(layers.conv3x3(x, kernel, stride=stride)).sum()
 
   def total(kernels, x):
     return loop(lambda k: loss(k, x))(kernels).sum()

@@ -71,8 +71,9 @@ def make_stacks(inputs):
 def make_full_trainer(groups, **changes) -> trial.Trainer:
   """With all that augments and regularises compiled in, for stacks."""
   layout = sample.Layout('mosaic', levels=2, u_channel=2, centred=True)
+  names = set(sample.AUGMENTATIONS) - {'jitter', 'rotation'}  # of frames
   options = {
-    'augment': sample.compose(sample.AUGMENTATIONS, layout),
+    'augment': sample.compose(names, layout),
     'average': True,
     'flip': sample.flip(layout),
   }

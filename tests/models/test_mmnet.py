@@ -1,0 +1,244 @@
+"""What MMNet promises besides parity, which test_mmnet_golden checks."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mejax.models import attention
+from mejax.models import mmnet
+
+
+def noise(size, count=2, seed=0):
+  return jax.random.normal(jax.random.key(seed), (count, 2, size, size, 3))
+
+
+def run(model, variables):
+  """What the model gives for noise."""
+  apply = jax.jit(functools.partial(model.apply, train=False))
+  return apply(variables, noise(model.image_size))
+
+
+def start(model, key=1):
+  size = model.image_size
+  init = jax.jit(functools.partial(model.init, train=False))
+  return init(jax.random.key(key), jnp.zeros((1, 2, size, size, 3)))
+
+
+@pytest.fixture(scope='module')
+def tiny():
+  """The variables of the preset, and what it gives for noise."""
+  model = mmnet.make('tiny')
+  variables = start(model)
+  return variables, run(model, variables)
+
+
+def shapes_of(model):
+  size = model.image_size
+  return jax.eval_shape(
+    lambda: model.init_with_output(
+      jax.random.key(0), jnp.zeros((1, 2, size, size, 3)), train=False
+    )
+  )
+
+
+def test_docstring_tells_tokens_and_parameters_of_every_preset():
+  for name in mmnet.PRESETS:
+    (_, out), variables = shapes_of(mmnet.make(name))
+    size = sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
+    pixels, tokens = mmnet.make(name).image_size, out['attention'][0].shape[-1]
+    pattern = rf'^{name} +{pixels} +{tokens} +{size:,} '
+    assert re.search(pattern, mmnet.__doc__, re.MULTILINE), pattern
+
+
+def test_released_models_have_the_parameters_of_the_originals_networks():
+  sizes = {'released-5': 9_438_841, 'released-3': 9_442_425}
+  for name, size in sizes.items():
+    (logits, _), variables = shapes_of(mmnet.make(name))
+    leaves = jax.tree.leaves(variables['params'])
+    assert sum(leaf.size for leaf in leaves) == size
+    assert logits.shape == (1, 5)
+
+
+def test_weights_start_as_those_of_the_original():
+  model = mmnet.make('small', widths=(16, 64, 64, 128), stem=(96, 16))
+  params = start(model)['params']
+
+  def spread(*path, uniform=False):
+    x = functools.reduce(dict.__getitem__, path, params)
+    return np.abs(x).max() if uniform else np.std(x)
+
+  near = functools.partial(pytest.approx, rel=0.1)
+  assert spread('stem0', 'conv', 'kernel', uniform=True) == near(27**-0.5)
+  assert spread('stem1', 'conv', 'kernel') == near((2 / (9 * 16)) ** 0.5)
+  assert spread('block3', 'conv', 'kernel') == near((2 / 128) ** 0.5)
+  assert spread('block2', 'short', 'kernel') == near((2 / 64) ** 0.5)
+  gates = [params[f'block{i}']['gate']['conv']['kernel'] for i in range(4)]
+  assert 0.5 < np.std(gates) < 2.5
+  assert spread('head', 'kernel', uniform=True) == near(2048**-0.5)
+  assert spread('position', 'embed', 'kernel', uniform=True) == near(3**-0.5)
+  assert spread('position', 'position') == near(0.02)
+  assert spread('position', 'block0', 'query', 'kernel') == near(0.02)
+  assert not np.any(params['position']['block0']['inner']['bias'])
+
+
+def test_gates_hand_on_the_product_of_all_maps_so_far(tiny):
+  _, (_, out) = tiny
+  before = 1.0
+  for gate, side in zip(out['gates'], (16, 8, 4, 2), strict=True):
+    assert gate.shape == (2, side, side, 1)
+    assert 0 < gate.min() and gate.max() < np.max(before)
+    before = gate
+
+
+def test_a_gate_may_be_a_function_and_then_has_no_parameters(tiny):
+  seen = []
+
+  def halve(x, prior):
+    seen.append(None if prior is None else prior.shape[1:])
+    prior = jnp.full((*x.shape[:3], 2), 0.5)
+    return x * prior[..., :1], prior
+
+  model = mmnet.make('tiny', gate=halve)
+  (_, out), variables = shapes_of(model)
+  assert seen == [None, (8, 8, 2), (4, 4, 2), (2, 2, 2)]
+  assert out['gates'][3].shape == (1, 2, 2, 2)
+  assert 'gate' not in variables['params']['block0']
+  variables, (logits, _) = tiny
+  halved, _ = run(model, variables)
+  assert np.abs(halved - logits).max() > 1e-3
+
+
+def test_a_gate_may_be_a_module_with_parameters_in_every_block():
+  class Squeeze(nn.Module):
+    @nn.compact
+    def __call__(self, x, prior, *, train, mask=None):
+      gain = nn.sigmoid(nn.Dense(x.shape[-1])(x.mean((1, 2))))
+      return x * gain[:, None, None], prior
+
+  (_, out), variables = shapes_of(mmnet.make('tiny', gate=Squeeze()))
+  kernels = [
+    variables['params'][f'block{i}']['gate']['Dense_0']['kernel'].shape
+    for i in range(4)
+  ]
+  assert kernels == [(4, 4), (8, 8), (8, 8), (16, 16)]
+  assert out['gates'] == (None,) * 4
+
+
+def test_a_gate_that_changes_the_shape_is_an_error():
+  with pytest.raises(ValueError, match='the gate returned features'):
+    shapes_of(mmnet.make('tiny', gate=lambda x, prior: (x[:, :1], prior)))
+
+
+def position(**fields):
+  """The position branch of the tiny model alone, as a model is called."""
+  model = mmnet.make('tiny', **fields)
+  names = ('heads', 'depth', 'mlp_mult', 'drop_path', 'antialias')
+  return mmnet.Position(
+    width=16,
+    attention_fn=model.attention_fn,
+    **{name: getattr(model, name) for name in names},
+  )
+
+
+def test_another_attention_changes_the_result_and_no_parameter():
+  onset = noise(64)[:, 0]
+  variables, results = {}, {}
+  for name in ('softmax', 'linear', 'windowed'):
+    branch = position(attention_fn=attention.ATTENTION[name])
+    if not variables:
+      variables = branch.init(jax.random.key(0), onset, train=False)
+      # At the start all tokens attend alike: make them differ.
+      variables = jax.tree.map(lambda x: 9 * x, variables)
+    results[name] = branch.apply(variables, onset, train=False)
+  softmax, weights = results.pop('softmax')
+  np.testing.assert_allclose(weights[0].sum(-1), 1, rtol=1e-5)
+  for other, _ in results.values():
+    assert np.abs(other - softmax).max() > 1e-3
+  assert results['linear'][1] == (None,)
+
+
+def test_masked_rows_do_not_touch_the_statistics_or_other_rows(tiny):
+  model = mmnet.make('tiny')
+  variables, _ = tiny
+  inputs = noise(32, 4)
+
+  @jax.jit
+  def train(inputs):
+    return model.apply(
+      variables,
+      inputs,
+      train=True,
+      mask=jnp.arange(4) < 3,
+      mutable=['batch_stats'],
+    )
+
+  results = train(inputs), train(inputs.at[3].mul(10))
+  (one, state), (other, other_state) = results
+  np.testing.assert_array_equal(one[0][:3], other[0][:3])
+  jax.tree.map(np.testing.assert_array_equal, state, other_state)
+  assert np.abs(one[0][3] - other[0][3]).max() > 1e-3
+
+
+def test_drop_path_skips_whole_samples_and_keeps_the_mean():
+  x = jnp.ones((4000, 3, 2))
+  y = mmnet.DropPath(0.3).apply(
+    {}, x, train=True, rngs={'dropout': jax.random.key(0)}
+  )
+  per_sample = np.asarray(y).reshape(4000, -1)
+  assert (per_sample == per_sample[:, :1]).all()
+  assert (per_sample[:, 0] == 0).mean() == pytest.approx(0.3, abs=0.03)
+  assert per_sample.mean() == pytest.approx(1, abs=0.05)
+  same = mmnet.DropPath(0.3).apply({}, x, train=False)
+  np.testing.assert_array_equal(same, x)
+
+
+@pytest.mark.parametrize('depth', [1, 2])
+def test_drop_path_grows_over_the_blocks_and_spares_the_first(depth):
+  branch = position(depth=depth, drop_path=0.5)
+  onset = noise(32, 8)[:, 0]
+  variables = branch.init(jax.random.key(0), onset, train=False)
+  variables = jax.tree.map(lambda x: 3 * x, variables)
+  one, other = (
+    branch.apply(variables, onset, train=True, rngs={'dropout': key})[0]
+    for key in jax.random.split(jax.random.key(0))
+  )
+  assert np.any(one != other) == (depth == 2)
+
+
+def test_logits_depend_on_place_of_motion_and_on_the_onset(tiny):
+  variables, (logits, out) = tiny
+  inputs = noise(32)
+  apply = jax.jit(functools.partial(mmnet.make('tiny').apply, train=False))
+  _, shifted = apply(variables, inputs + 1)
+  # A change of both frames is no motion, but another face.
+  np.testing.assert_allclose(shifted['motion'], out['motion'], atol=1e-4)
+  assert np.abs(shifted['position'] - out['position']).max() > 0.1
+  mirrored, _ = apply(variables, inputs[:, :, :, ::-1])
+  assert np.abs(mirrored - logits).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+  'fields, shape, message',
+  [
+    ({}, (1, 2, 64, 64, 3), r'expected pairs \[b, 2, 32, 32, 3\]'),
+    ({'image_size': 40}, (1, 2, 40, 40, 3), 'a multiple of 16'),
+    ({'heads': 3}, (1, 2, 32, 32, 3), 'do not fit'),
+    ({'stem': (4, 5)}, (1, 2, 32, 32, 3), 'do not fit'),
+  ],
+)
+def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
+  model = mmnet.make('tiny', **fields)
+  with pytest.raises(ValueError, match=message):
+    model.init(jax.random.key(0), jnp.zeros(shape), train=False)
+
+
+def test_unknown_preset_is_an_error_that_lists_the_known():
+  with pytest.raises(ValueError, match='released-5.*released-3.*tiny'):
+    mmnet.make('nothing')
