@@ -35,6 +35,7 @@ from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import measure
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
@@ -118,7 +119,7 @@ def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
   """Places the trials, as they were placed before if the run is resumed."""
   devices = jax.devices()
   if 'placement' not in run:
-    placement = placement_lib.choose(
+    placement = measure.choose(
       trainer, trials, data, mode=config.mode, devices=devices
     )
     run['placement'] = dataclasses.asdict(placement)
@@ -278,16 +279,16 @@ def _provenance(task: Task) -> dict[str, Any]:
 def _print_plan(config, trainer, trials, data) -> None:
   """What a dry run shows: sizes from the compiler, time from a few trials."""
   devices = jax.devices()
-  placement = placement_lib.choose(
+  placement = measure.choose(
     trainer, trials, data, mode=config.mode, devices=devices
   )
   num_trials = len(trials.train)
   first = jax.tree.map(lambda x: x[0], trials)
   params = jax.eval_shape(trainer.init, first, data).params
-  cost = placement_lib.measure_bytes(trainer, trials, data, mode=placement.mode)
+  cost = measure.measure_bytes(trainer, trials, data, mode=placement.mode)
   total = cost * placement.round_size / len(devices)
-  free = placement_lib.available_bytes(devices[0])
-  seconds = placement_lib.measure_epoch_seconds(
+  free = measure.available_bytes(devices[0])
+  seconds = measure.measure_epoch_seconds(
     trainer,
     placement,
     trials,

@@ -19,27 +19,18 @@ import functools
 import math
 import os
 import sys
-import time
 
 import jax
 from jax import lax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array
-from jaxtyping import Num
 from jaxtyping import PyTree
 import numpy as np
 
 from mejax.training import trial as trial_lib
 
 MODES = ('vmap', 'map')
-# Share of the free memory that trials may fill: the rest is for the runtime.
-_MEMORY_SHARE = 0.9
-# Under `map` trials of a round run in turn, so that a large round gains nothing
-# but makes calls long; 16 a device keep the progress bar moving.
-_MAP_ROUND = 16
-# A convolution over larger inputs fills a device with one trial.
-_VMAP_MAX_PIXELS = 64 * 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,127 +74,6 @@ def use_every_core() -> None:
   cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count()
   with contextlib.suppress(RuntimeError):  # JAX has started: too late.
     jax.config.update('jax_num_cpu_devices', cores)
-
-
-def default_mode(inputs: Num[Array, 'n ...']) -> str:
-  """The faster mode for these inputs on this backend."""
-  pixels = math.prod(inputs.shape[1:-1])
-  cpu = jax.default_backend() == 'cpu'
-  return 'map' if cpu or pixels > _VMAP_MAX_PIXELS else 'vmap'
-
-
-def available_bytes(device: jax.Device) -> int:
-  """Memory that a device has for trials."""
-  stats = device.memory_stats()
-  if stats and 'bytes_limit' in stats:
-    return int(stats['bytes_limit'] - stats.get('bytes_in_use', 0))
-  half = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
-  return half // jax.local_device_count()
-
-
-def state_bytes(
-  trainer: trial_lib.Trainer, trial: trial_lib.Trial, data: trial_lib.Data
-) -> int:
-  """Bytes of the state of one trial."""
-  state = jax.eval_shape(trainer.init, trial, data)
-  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-
-
-def measure_bytes(
-  trainer: trial_lib.Trainer,
-  trials: trial_lib.Trial,
-  data: trial_lib.Data,
-  *,
-  mode: str,
-) -> int:
-  """Bytes that one more trial costs: compiled for two and for three.
-
-  Under `map` a trial adds its state only; under `vmap` its gradients
-  and activations too.
-  """
-
-  def peak(count: int) -> int:
-    few = jax.tree.map(lambda x: x[np.arange(count) % len(x)], trials)
-    states = jax.eval_shape(jax.vmap(trainer.init, (0, None)), few, data)
-    run = functools.partial(
-      _run_local, trainer, mode=mode, width=count, eval_every=1, max_windows=1
-    )
-    compiled = jax.jit(run, donate_argnums=0).lower(states, few, data, 0, 1)
-    memory = compiled.compile().memory_analysis()
-    return (
-      memory.argument_size_in_bytes
-      + memory.output_size_in_bytes
-      - memory.alias_size_in_bytes
-      + memory.temp_size_in_bytes
-    )
-
-  # A loop over one trial is compiled away: the first is not like the others.
-  return max(1, peak(3) - peak(2))
-
-
-def choose(
-  trainer: trial_lib.Trainer,
-  trials: trial_lib.Trial,
-  data: trial_lib.Data,
-  *,
-  mode: str = 'auto',
-  devices: Sequence[jax.Device],
-) -> Placement:
-  """The fewest rounds of equal size that fit into memory."""
-  if mode not in (*MODES, 'auto'):
-    raise ValueError(f'Unknown mode {mode!r}; expected auto, vmap or map.')
-  mode = default_mode(data.inputs) if mode == 'auto' else mode
-  num_trials = len(trials.train)
-  first = jax.tree.map(lambda x: x[0], trials)
-  budget = _MEMORY_SHARE * min(map(available_bytes, devices))
-  each = math.ceil(num_trials / len(devices))
-  if mode == 'map':
-    each = math.ceil(each / math.ceil(each / _MAP_ROUND))
-  # Under `map` trials share their activations: where a few hundred times the
-  # states is no matter, compiling twice to measure is not worth it.
-  states = each * state_bytes(trainer, first, data)
-  if mode == 'vmap' or 100 * states > budget:
-    cost = measure_bytes(trainer, trials, data, mode=mode)
-    fits = int(budget // cost)
-    if fits < 1:
-      raise ValueError(
-        f'One trial needs {cost / 2**20:.0f} MiB, but the device has'
-        f' {budget / 2**20:.0f} MiB to give. Choose a smaller model or batch.'
-      )
-    each = math.ceil(each / math.ceil(each / fits))
-  width = each if mode == 'vmap' else 1
-  return Placement(mode, width, min(num_trials, each * len(devices)))
-
-
-def measure_epoch_seconds(
-  trainer: trial_lib.Trainer,
-  placement: Placement,
-  trials: trial_lib.Trial,
-  data: trial_lib.Data,
-  *,
-  devices: Sequence[jax.Device],
-  eval_every: int,
-) -> float:
-  """Seconds that an epoch of all trials takes, from a few trials' epochs."""
-  few = min(len(trials.train), len(devices) * placement.width)
-  program = place(
-    trainer,
-    dataclasses.replace(placement, round_size=few),
-    devices=devices,
-    eval_every=eval_every,
-    max_windows=1,
-  )
-  data = program.put_data(data)
-  spread = program.put_trials(jax.tree.map(lambda x: x[:few], trials))
-  states = program.init(spread, data)
-  # The first call compiles; the fastest of the others is disturbed least.
-  times = []
-  while len(times) < 2 or (len(times) < 6 and sum(times[1:]) < 2.0):
-    start = time.perf_counter()
-    states, logits, _ = program.run_chunk(states, spread, data, 0, 1)
-    logits.block_until_ready()
-    times.append(time.perf_counter() - start)
-  return min(times[1:]) / eval_every * math.ceil(len(trials.train) / few)
 
 
 def pad(tree: PyTree, size: int) -> PyTree:
@@ -292,7 +162,7 @@ def _run_windows(
   return states, logits, losses
 
 
-def _run_local(
+def run_local(
   trainer,
   states,
   trials,
@@ -377,7 +247,7 @@ def place(
   # axes would refuse.
   shard = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
   run = functools.partial(
-    _run_local,
+    run_local,
     trainer,
     mode=placement.mode,
     width=placement.width,

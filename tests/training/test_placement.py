@@ -170,6 +170,7 @@ _EIGHT_DEVICES = """
 import json, sys
 import jax
 jax.config.update('jax_num_cpu_devices', int(sys.argv[1]))
+from mejax.training import measure
 from mejax.training import placement
 from tests.training import setup_trials as given
 inputs, labels, groups = given.make_arrays()
@@ -177,7 +178,7 @@ trainer, trials = given.make_trainer(groups), given.make_trials(groups)
 devices = jax.devices()
 result = {}
 for mode in ('map', 'vmap'):
-  plan = placement.choose(
+  plan = measure.choose(
     trainer, trials, given.make_data(inputs, labels), mode=mode,
     devices=devices)
   program = placement.place(
@@ -212,46 +213,6 @@ def test_eight_devices_equal_one():
     other, other_losses = (np.array(x) for x in eight[mode])
     np.testing.assert_allclose(losses, other_losses, atol=1e-4)
     assert (logits.argmax(-1) == other.argmax(-1)).all()
-
-
-def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
-  inputs, labels, groups = arrays
-  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
-  data = given.make_data(inputs, labels)
-  cost = placement.measure_bytes(trainer, trials, data, mode='vmap')
-  monkeypatch.setattr(placement, 'available_bytes', lambda _: 5 * cost)
-  plan = placement.choose(
-    trainer, trials, data, mode='vmap', devices=jax.devices()[:1]
-  )
-  assert plan.width == plan.round_size == 3  # 9 trials, 4 fit: 3 rounds of 3.
-  monkeypatch.setattr(placement, 'available_bytes', lambda _: cost // 2)
-  with pytest.raises(ValueError, match='One trial needs'):
-    placement.choose(
-      trainer, trials, data, mode='vmap', devices=jax.devices()[:1]
-    )
-
-
-def test_map_costs_less_memory_a_trial_than_vmap(arrays):
-  inputs, labels, groups = arrays
-  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
-  data = given.make_data(inputs, labels)
-  cost = {
-    mode: placement.measure_bytes(trainer, trials, data, mode=mode)
-    for mode in MODES
-  }
-  assert cost['map'] <= cost['vmap']
-
-
-def test_unknown_mode_is_refused(arrays):
-  inputs, labels, groups = arrays
-  with pytest.raises(ValueError, match='pmap.*expected auto, vmap or map'):
-    placement.choose(
-      given.make_trainer(groups),
-      given.make_trials(groups),
-      given.make_data(inputs, labels),
-      mode='pmap',
-      devices=jax.devices()[:1],
-    )
 
 
 def _one(trials, i):

@@ -1,0 +1,55 @@
+"""Rounds that fit into memory."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+from mejax.training import measure
+from mejax.training import placement
+from tests.training import setup_trials as given
+
+
+@pytest.fixture(scope='module')
+def arrays():
+  return given.make_arrays()
+
+
+def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
+  inputs, labels, groups = arrays
+  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
+  data = given.make_data(inputs, labels)
+  cost = measure.measure_bytes(trainer, trials, data, mode='vmap')
+  monkeypatch.setattr(measure, 'available_bytes', lambda _: 5 * cost)
+  plan = measure.choose(
+    trainer, trials, data, mode='vmap', devices=jax.devices()[:1]
+  )
+  assert plan.width == plan.round_size == 3  # 9 trials, 4 fit: 3 rounds of 3.
+  monkeypatch.setattr(measure, 'available_bytes', lambda _: cost // 2)
+  with pytest.raises(ValueError, match='One trial needs'):
+    measure.choose(
+      trainer, trials, data, mode='vmap', devices=jax.devices()[:1]
+    )
+
+
+def test_map_costs_less_memory_a_trial_than_vmap(arrays):
+  inputs, labels, groups = arrays
+  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
+  data = given.make_data(inputs, labels)
+  cost = {
+    mode: measure.measure_bytes(trainer, trials, data, mode=mode)
+    for mode in placement.MODES
+  }
+  assert cost['map'] <= cost['vmap']
+
+
+def test_unknown_mode_is_refused(arrays):
+  inputs, labels, groups = arrays
+  with pytest.raises(ValueError, match='pmap.*expected auto, vmap or map'):
+    measure.choose(
+      given.make_trainer(groups),
+      given.make_trials(groups),
+      given.make_data(inputs, labels),
+      mode='pmap',
+      devices=jax.devices()[:1],
+    )
