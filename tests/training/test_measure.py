@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from mejax.training import measure
@@ -30,6 +31,21 @@ def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
     measure.choose(
       trainer, trials, data, mode='vmap', devices=jax.devices()[:1]
     )
+
+
+@pytest.mark.parametrize(
+  ('shape', 'mode'),
+  [
+    ((5, 28, 28, 3), 'vmap'),
+    ((5, 4, 28, 28, 3), 'vmap'),
+    ((5, 224, 224, 3), 'map'),
+    ((5, 2, 224, 224, 3), 'map'),
+    ((5, 9000), 'vmap'),
+  ],
+)
+def test_large_pictures_run_one_trial_at_a_time(monkeypatch, shape, mode):
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  assert measure.default_mode(jnp.zeros(shape)) == mode
 
 
 def test_map_costs_less_memory_a_trial_than_vmap(arrays):
