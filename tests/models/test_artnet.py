@@ -116,17 +116,16 @@ def test_each_example_may_lack_other_levels(model, variables, x):
 
 def test_one_level_is_a_plain_region_transformer(model, variables, x):
   """No choice among levels is left, and alpha = 1 adds nothing."""
-  single = x[:, :1]
+  one = jnp.ones(1)
 
-  def logits(params):
-    return model.apply(
-      {'params': params}, single, train=False, alphas=jnp.ones(1)
-    )
+  def spread(params):
+    found = model.apply({'params': params}, x[:, :1], train=False, alphas=one)
+    return found[0].var()
 
-  _, out = logits(variables['params'])
+  _, out = apply(model, variables, x[:, :1], alphas=one)
   np.testing.assert_array_equal(out['level_attention'][0], 1)
   np.testing.assert_allclose(out['level_weights'], 1, rtol=1e-6)
-  gradients = jax.grad(lambda p: logits(p)[0].var())(variables['params'])
+  gradients = jax.jit(jax.grad(spread))(variables['params'])
   level = gradients['level_block0']['attention']
   for unread in ('query', 'key'):
     np.testing.assert_array_equal(level[unread]['kernel'], 0)
