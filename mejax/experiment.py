@@ -111,6 +111,8 @@ def train(
         workdir_lib.save_npz(workdir / 'record.npz', record)
       else:
         print(f'{workdir} is finished; nothing is left to train.')
+      if config.keep_models and len(getattr(trainer.model, 'alphas', ())) > 1:
+        _look_at_levels(workdir, task, model)
       return _evaluate(workdir, config, task)
 
 
@@ -136,6 +138,17 @@ def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
     checkpoint_every_s=config.checkpoint_every_s,
     keep_models=config.keep_models,
   )
+
+
+def _look_at_levels(workdir, task, model) -> None:
+  """What a model of several amplifications reads, beside its result."""
+  from mejax import levels
+  from mejax.evaluation import levels as levels_lib
+
+  if not (workdir / 'levels.json').exists():
+    levels.look(workdir, task, model=model)
+  numbers = json.loads((workdir / 'levels.json').read_text())
+  print(levels_lib.table(numbers))
 
 
 def report(
