@@ -113,7 +113,7 @@ def train(
         print(f'{workdir} is finished; nothing is left to train.')
       if config.keep_models and len(getattr(trainer.model, 'alphas', ())) > 1:
         _look_at_levels(workdir, task, model)
-      return _evaluate(workdir, config, task)
+      return _evaluate(workdir, config, task, trainer.model)
 
 
 def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
@@ -321,7 +321,7 @@ def _print_plan(config, trainer, trials, data) -> None:
   )
 
 
-def _evaluate(workdir, config, task) -> dict[str, Any]:
+def _evaluate(workdir, config, task, model) -> dict[str, Any]:
   """Floors, metrics, predictions and report of a finished record."""
   record = workdir_lib.load_npz(workdir / 'record.npz')
   floors_path = workdir / 'floors.npz'
@@ -336,7 +336,7 @@ def _evaluate(workdir, config, task) -> dict[str, Any]:
     record,
     workdir_lib.load_npz(floors_path),
     rules=config.selection,
-    protocol_sentence=task.protocol,
+    protocol_sentence=f'{task.protocol} {getattr(model, "caution", "")}'.strip(),
   )
   settings = assemble.make_settings(config)
   for entry in metrics.get('settings', ()):

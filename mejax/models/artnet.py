@@ -82,6 +82,12 @@ class ARTNet(nn.Module):
   attention_fn: attention.AttentionFn = attention.softmax
   level_attention_fn: attention.AttentionFn = attention.softmax
 
+  # Stands in every table of this model.
+  caution = (
+    'The model is a reconstruction from the abstract of the ARTNet paper: its'
+    ' numbers are not those of the paper.'
+  )
+
   @nn.compact
   def __call__(
     self,
@@ -205,6 +211,7 @@ class ARTNet(nn.Module):
         self.heads,
         self.mlp_mult,
         self.dropout,
+        0.0,
         attention_fn,
         name=f'{name}_block{i}',
       )

@@ -168,7 +168,7 @@ def test_module_of_the_table_starts_as_softmax_and_learns_of_its_own(name):
   x = jax.random.normal(jax.random.key(0), (2, 3, 4, 8))
 
   def block(attention_fn):
-    return htnet.Block(2, 2, 0.0, attention_fn)
+    return htnet.Block(2, 2, 0.0, 0.0, attention_fn)
 
   function = attention.ATTENTION[name]
   plain, own = block(attention.softmax), block(function)
