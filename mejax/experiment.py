@@ -332,11 +332,12 @@ def _evaluate(workdir, config, task, model) -> dict[str, Any]:
       groups=task.groups,
     )
     workdir_lib.save_npz(floors_path, predictions)
+  sentences = [task.protocol, *filter(None, [getattr(model, 'caution', '')])]
   metrics = summary.metrics_json(
     record,
     workdir_lib.load_npz(floors_path),
     rules=config.selection,
-    protocol_sentence=f'{task.protocol} {getattr(model, "caution", "")}'.strip(),
+    protocol_sentence=' '.join(sentences),
   )
   settings = assemble.make_settings(config)
   for entry in metrics.get('settings', ()):
