@@ -152,8 +152,10 @@ def draw(
   half = len(image) // 2
   if corners is None:
     corners = np.array([[0, 0], [0, half], [half, 0], [half, half]])
-  top = max(float(panel.heat.max()) for row in rows for panel in row)
-  top = max(top, 1.0)
+  heat = np.concatenate([panel.heat.ravel() for row in rows for panel in row])
+  # A place that draws everything would leave the others without colour.
+  top = max(float(np.quantile(heat, 0.99)), 1.0)
+  more = ' and more' if heat.max() > top else ''
   face = _grey(image)
   gap, head = 14, 24
   foot = 22 if any(panel.note for row in rows for panel in row) else 0
@@ -171,7 +173,7 @@ def draw(
         *_frames(x, y, corners / len(image)),
         _text(x, y + _SIDE + 16, panel.note, 12, 400) if panel.note else '',
       ]
-  parts += _legend(top, len(rows) * step_y)
+  parts += _legend(f'{top:.1f} × a fair share{more}', len(rows) * step_y)
   return (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
     f'width="{width}" height="{height}" role="img" style="max-width:100%;'
@@ -250,7 +252,7 @@ def _frames(x, y, corners) -> list[str]:
   ]
 
 
-def _legend(top, y) -> list[str]:
+def _legend(words, y) -> list[str]:
   values = np.linspace(0, 1, 9)
   strength = 0.88 * values[:, None] ** 0.75
   colours = 255 * (0.62 * (1 - strength) + 0.9 * _colour(values) * strength)
@@ -263,7 +265,7 @@ def _legend(top, y) -> list[str]:
     _text(0, y + 15, '0', 12, 400),
     f'<rect x="14" y="{y + 4}" width="150" height="13" rx="3" '
     'fill="url(#looked)"/>',
-    _text(172, y + 15, f'{top:.1f} × a fair share', 12, 400),
+    _text(172, y + 15, words, 12, 400),
   ]
 
 
