@@ -198,9 +198,10 @@ class ARTNet(nn.Module):
     x = inputs.reshape(b * a, *inputs.shape[2:])
     x = htnet.split(htnet.patchify(x, self.patch_size), 2)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
-    near_zero = nn.initializers.normal(0.02)
-    x += self.param('place', near_zero, x.shape[-2:])
-    x += self.param('region', near_zero, (REGIONS, 1, self.dim))
+    # As large as what they are added to: what moved says little without where.
+    start = nn.initializers.normal(0.5)
+    x += self.param('place', start, x.shape[-2:])
+    x += self.param('region', start, (REGIONS, 1, self.dim))
     return x.reshape(b, a, *x.shape[1:])
 
   def _blocks(self, name, depth, attention_fn, x, *, train, mask=None):
