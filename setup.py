@@ -64,8 +64,11 @@ setuptools.setup(
       'beartype>=0.19',
       'hypothesis>=6.100',
       'import-linter>=2.1',
-      # For the photographs of faces inside these two.
+      'ipykernel>=6.29',
+      # For the photographs of faces inside this and scikit-image.
       'matplotlib>=3.8',
+      'nbclient>=0.10',
+      'nbformat>=5.10',
       'pytest>=8.2',
       'pytest-xdist>=3.6',
       'ruff>=0.9',

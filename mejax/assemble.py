@@ -45,11 +45,22 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
   """The model of a config, with the names in it resolved."""
   options = dict(config.model)
   make = configuration.named(options.pop('name'), models.MODELS, 'model')
-  if 'attention_fn' in options:
-    options['attention_fn'] = configuration.named(
-      options['attention_fn'], attention.ATTENTION, 'attention_fn'
+  for field in {'attention_fn', 'level_attention_fn'} & options.keys():
+    options[field] = configuration.named(
+      options[field], attention.ATTENTION, field
     )
   return make(num_classes=num_classes, **options)
+
+
+def tell_levels(model: nn.Module, task: Task) -> nn.Module:
+  """The model, told how much each level of its input is amplified.
+
+  That is the data's to know: it fills the field `alphas` of a model that has
+  one, unless it is set.
+  """
+  if getattr(model, 'alphas', None) == ():
+    return model.clone(alphas=task.alphas)
+  return model
 
 
 def make_trainer(
@@ -68,6 +79,7 @@ def make_trainer(
     )
   used = _used(settings)
   model = model or make_model(config, len(task.class_names))
+  model = tell_levels(model, task)
   _check_outputs(model, task)
   return trial_lib.Trainer(
     model=model,

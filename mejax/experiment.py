@@ -112,7 +112,9 @@ def train(
         workdir_lib.save_npz(workdir / 'record.npz', record)
       else:
         print(f'{workdir} is finished; nothing is left to train.')
-      return _evaluate(workdir, config, task)
+      if config.keep_models and len(getattr(trainer.model, 'alphas', ())) > 1:
+        _look_at_levels(workdir, task, model)
+      return _evaluate(workdir, config, task, trainer.model)
 
 
 def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
@@ -137,6 +139,17 @@ def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
     checkpoint_every_s=config.checkpoint_every_s,
     keep_models=config.keep_models,
   )
+
+
+def _look_at_levels(workdir, task, model) -> None:
+  """What a model of several amplifications reads, beside its result."""
+  from mejax import levels
+  from mejax.evaluation import levels as levels_lib
+
+  if not (workdir / 'levels.json').exists():
+    levels.look(workdir, task, model=model)
+  numbers = json.loads((workdir / 'levels.json').read_text())
+  print(levels_lib.table(numbers))
 
 
 def report(
@@ -309,7 +322,7 @@ def _print_plan(config, trainer, trials, data) -> None:
   )
 
 
-def _evaluate(workdir, config, task) -> dict[str, Any]:
+def _evaluate(workdir, config, task, model) -> dict[str, Any]:
   """Floors, metrics, predictions and report of a finished record."""
   record = workdir_lib.load_npz(workdir / 'record.npz')
   floors_path = workdir / 'floors.npz'
@@ -320,11 +333,12 @@ def _evaluate(workdir, config, task) -> dict[str, Any]:
       groups=task.groups,
     )
     workdir_lib.save_npz(floors_path, predictions)
+  sentences = [task.protocol, *filter(None, [getattr(model, 'caution', '')])]
   metrics = summary.metrics_json(
     record,
     workdir_lib.load_npz(floors_path),
     rules=config.selection,
-    protocol_sentence=task.protocol,
+    protocol_sentence=' '.join(sentences),
   )
   settings = assemble.make_settings(config)
   for entry in metrics.get('settings', ()):

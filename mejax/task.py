@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import hashlib
+import inspect
 import os
 from typing import Any
 
@@ -35,6 +36,7 @@ class Task:
     extra: what else augmentations want of each example, arrays [n ...] by name.
     floor_inputs: what the floors read, if not the inputs: of frames it is the
       flow, for a floor that looks at bare pixels is too low to mean anything.
+    alphas: amplification of each level of an input, where inputs have levels.
     dataset: metadata of the prepared dataset.
   """
 
@@ -49,6 +51,7 @@ class Task:
   layout: sample.Layout = sample.Layout()
   extra: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   floor_inputs: np.ndarray | None = None
+  alphas: tuple[float, ...] = ()
   dataset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @functools.cached_property
@@ -106,6 +109,11 @@ def load_task(
   examples = {name: array[chosen] for name, array in examples.items()}
   options = {} if view else dict(config.view)
   view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
+  alphas = ()
+  if 'alphas' in inspect.signature(view).parameters:
+    # A view of all levels is told how much each is amplified.
+    options['alphas'] = metadata['levels']
+    alphas = options.get('levels') or metadata['levels']
   made = view(examples, **options)
   inputs, extra = made if isinstance(made, tuple) else (made, {})
   if inputs.dtype != np.uint8:
@@ -123,6 +131,7 @@ def load_task(
     layout=_layout(kind, options, inputs, metadata, extra),
     extra=extra,
     floor_inputs=views.full_flow(examples) if kind == 'frames' else None,
+    alphas=tuple(float(alpha) for alpha in alphas),
     dataset=metadata,
   )
 
@@ -137,9 +146,10 @@ def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
   # The blocks of the released mosaic form a transposed face.
   upright = options.get('mode') != 'released'
   normalise = options.get('normalise', 'none')
-  in_pixels = metadata['units'] == 'pixel' and normalise in ('none', 'fixed')
+  keeps_zero = normalise in ('none', 'fixed', 'std')
+  in_pixels = metadata['units'] == 'pixel' and keeps_zero
   return sample.Layout(
-    kind,
+    'image' if options.get('mode') == 'full' else kind,
     levels=inputs.shape[1] if inputs.ndim == 5 else 1,
     u_channel=channels.index('u') if upright else None,
     centred=in_pixels or normalise.startswith('centre'),

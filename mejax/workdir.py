@@ -8,6 +8,8 @@
     floors.npz       predictions of the simple baselines on the same folds
     predictions.csv  a row for each example, seed and selection rule
     metrics.json     every number of the table
+    levels.json      of several amplifications, what was read for whom, and
+                     what each tells alone; levels.csv has every clip
     report/          index.html
 
 A file appears under its name only when it is whole.

@@ -1,4 +1,4 @@
-"""What a model sees of an example: flow as a whole, or four regions of a face.
+"""What a model sees of an example: flow whole, in four regions, at all levels.
 
 A view is a function `(examples, *, options) -> f32[n, ...]`, or u8 for frames,
 or to a pair of that and a dict of arrays [n, ...] that augmentations want to
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from jaxtyping import Float
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from mejax.datasets import frames
 from mejax.motion import regions
 
-Image = Float[np.ndarray, 'h w 3']
+Image = Float[np.ndarray, '*a h w 3']
 
 # Flow is stored as (u, v, strain).
 CHANNELS = {'strain_v_u': (2, 1, 0), 'u_v_strain': (0, 1, 2)}
@@ -68,6 +69,57 @@ def region_mosaic(
     channels: name and order of the channels, a key of `CHANNELS`.
     normalise: what is done to each image, a key of `NORMALISE`.
   """
+  images = _images(examples, level=level, normalise=normalise)
+  return _stack(_mosaics(examples, images, mode), channels)
+
+
+def level_stack(
+  examples: Mapping[str, np.ndarray],
+  *,
+  alphas: Sequence[float | int],
+  levels: Sequence[float | int] = (),
+  mode: str = 'landmarks',
+  channels: str = 'strain_v_u',
+  normalise: str = 'fixed',
+) -> Float[np.ndarray, 'n a h w 3']:
+  """The flow of several amplification levels, as one mosaic or image each.
+
+  Levels are normalised together: the range, or the deviation, is that of all
+  levels chosen, because each divided by its own would undo the amplification.
+  `centre` takes each level's own mean from it, since that grows with the
+  amplification too. `fixed` alone keeps how much a face moves, and makes a
+  level independent of which others are chosen.
+
+  Args:
+    examples: flow f32[n, a, h, h, 3] and, for a mosaic, what `region_mosaic`
+      needs, as `load` gives them.
+    alphas: amplification of each level, `levels` of the dataset's metadata.
+    levels: amplifications to keep, in this order; all by default.
+    mode: of the mosaic, see `region_mosaic`; or `full`, the whole flow.
+    channels: name and order of the channels, a key of `CHANNELS`.
+    normalise: what is done to each stack, a key of `NORMALISE`.
+  """
+  alphas, flow = [float(alpha) for alpha in alphas], examples['flow']
+  if len(alphas) != flow.shape[1]:
+    raise ValueError(
+      f'there are {len(alphas)} alphas for the {flow.shape[1]} levels of flow'
+    )
+  missing = [alpha for alpha in levels if float(alpha) not in alphas]
+  if missing:
+    raise ValueError(
+      f'no level is amplified {missing[0]:g} times; there are '
+      f'{", ".join(f"{alpha:g}" for alpha in alphas)}'
+    )
+  chosen = [alphas.index(float(alpha)) for alpha in levels or alphas]
+  function = _known(normalise, NORMALISE, 'normalise')
+  stacks = (function(stack) for stack in flow[:, chosen])
+  if mode != 'full':
+    stacks = _mosaics(examples, stacks, mode)
+  return _stack(stacks, channels)
+
+
+def _mosaics(examples, images, mode: str):
+  """Each `[*a, h, h, 3]` cut and put together as its example's points say."""
   key, corners = _known(mode, MOSAICS, 'mode')
   if key not in examples:
     raise ValueError(
@@ -80,12 +132,10 @@ def region_mosaic(
       f'flow is {height} x {size}; a mosaic needs a square image whose side is'
       ' a multiple of 4'
     )
-  images = _images(examples, level=level, normalise=normalise)
-  mosaics = (
+  return (
     regions.mosaic(image, corners(points, size=size))
     for image, points in zip(images, examples[key], strict=True)
   )
-  return _stack(mosaics, channels)
 
 
 def _images(examples, *, level: int, normalise: str):
@@ -96,7 +146,7 @@ def _images(examples, *, level: int, normalise: str):
   return (function(image) for image in flow[:, level])
 
 
-def _stack(images, channels: str) -> Float[np.ndarray, 'n h w 3']:
+def _stack(images, channels: str) -> Float[np.ndarray, 'n *a h w 3']:
   order = list(_known(channels, CHANNELS, 'channels'))
   return np.stack([image[..., order] for image in images]).astype(np.float32)
 
@@ -109,31 +159,34 @@ def _known(name: str, table: Mapping, what: str):
 
 def _minmax(image: Image) -> Image:
   """Each channel to [0, 1]; a constant one to 0."""
-  low = image.min((0, 1))
-  span = image.max((0, 1)) - low
+  axes = tuple(range(image.ndim - 1))
+  low = image.min(axes)
+  span = image.max(axes) - low
   return (image - low) / np.where(span > 0, span, 1)
 
 
-def _centre(image: Image) -> Float[np.ndarray, 'h w 3']:
+def _centre(image: Image) -> Float[np.ndarray, '*a h w 3']:
   """Each channel less its mean; a constant one is exactly 0."""
   # The sum of up to 2^29 equal f32 values is exact in f64: a constant is its
   # own mean.
-  return image - image.mean((0, 1), dtype=np.float64)
+  return image - image.mean((-3, -2), keepdims=True, dtype=np.float64)
 
 
-def _centre_std(image: Image) -> Float[np.ndarray, 'h w 3']:
-  """Centred, then divided by the one standard deviation of all channels."""
-  centred = _centre(image)
-  deviation = np.sqrt(np.mean(centred**2))
-  return centred / deviation if deviation > 0 else centred
+def _std(image: Image) -> Float[np.ndarray, '*a h w 3']:
+  """Divided by one standard deviation about the means; 0 stays no motion."""
+  deviation = np.sqrt(np.mean(_centre(image) ** 2))
+  return image / deviation if deviation > 0 else image
 
 
+# What is done to an image, or to the levels of a stack together. A function
+# of the image alone: no number comes from the dataset.
 NORMALISE: dict[str, Callable] = {
-  'none': lambda image: image,
-  'minmax': _minmax,
-  'centre': _centre,
-  'centre_std': _centre_std,
+  'none': lambda image: image,  # pixels, as stored
   'fixed': lambda image: image / np.float32(FIXED_PIXELS),
+  'std': _std,
+  'centre': _centre,  # motion relative to that of the whole image
+  'centre_std': lambda image: _std(_centre(image)),
+  'minmax': _minmax,  # loses where 0 is and how much moved: for parity
 }
 
 MOSAICS = {
@@ -144,6 +197,7 @@ MOSAICS = {
 VIEWS = {
   'full_flow': full_flow,
   'region_mosaic': region_mosaic,
+  'level_stack': level_stack,
   'frame_pair': frames.frame_pair,
 }
 
@@ -153,5 +207,6 @@ VIEWS = {
 KINDS = {
   full_flow: 'image',
   region_mosaic: 'mosaic',
+  level_stack: 'mosaic',
   frames.frame_pair: 'frames',
 }

@@ -25,6 +25,7 @@ class Run:
     record: `record.npz`.
     floors: `floors.npz`; empty if the run has none.
     config: `config.json`; empty if the run has none.
+    levels: `levels.json`; empty if its models read no amplification levels.
   """
 
   name: str
@@ -32,6 +33,7 @@ class Run:
   record: dict[str, np.ndarray]
   floors: dict[str, np.ndarray]
   config: dict
+  levels: dict
 
   def entry(self, rule: str = HEADLINE) -> dict:
     """The numbers of a rule on all examples."""
@@ -66,7 +68,6 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
-  config = workdir / 'config.json'
   record = _npz(workdir / 'record.npz')
   selection.check(record)
   return Run(
@@ -74,8 +75,13 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     numbers=json.loads((workdir / 'metrics.json').read_text()),
     record=record,
     floors=_npz(workdir / 'floors.npz'),
-    config=json.loads(config.read_text()) if config.exists() else {},
+    config=_json(workdir / 'config.json'),
+    levels=_json(workdir / 'levels.json'),
   )
+
+
+def _json(path):
+  return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _npz(path):

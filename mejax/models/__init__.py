@@ -9,11 +9,13 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
+from mejax.models import artnet
 from mejax.models import htnet
 from mejax.models import mmnet
 from mejax.models import shallow
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
+  'artnet': artnet.make,
   'htnet': htnet.make,
   'mmnet': mmnet.make,
   'ststnet': shallow.make,

@@ -3,16 +3,23 @@
 An attention function takes query `[*b, n, h, d]`, key `[*b, m, h, d]` and value
 `[*b, m, h, e]` and returns the output `[*b, n, h, e]` and the weights
 `[*b, h, n, m]`, or None if it never forms them. It has no parameters, so
-that swapping it changes nothing in a model's parameter tree; a variant with
-parameters of its own is a Linen module called the same way. Options are given
+that swapping it changes nothing in a model's parameter tree. Options are given
 by `functools.partial`.
+
+A variant with parameters of its own is a Linen module called the same way: its
+class, or an instance with options of its own. Each block has its own copy.
+
+Where some tokens may be absent, as ARTNet's levels, the function is called with
+`mask=`, Bool `[*b, m]`, which says what keys count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import inspect
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -27,6 +34,8 @@ def softmax(
   query: Float[Array, '*b n h d'],
   key: Float[Array, '*b m h d'],
   value: Float[Array, '*b m h e'],
+  *,
+  mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
   """Scaled dot-product attention, softmax(q k / sqrt(d)) v.
 
@@ -39,13 +48,15 @@ def softmax(
     weights = jnp.ones((*batch, heads, queries, 1), value.dtype)
     output = (*batch, queries, heads, value.shape[-1])
     return jnp.broadcast_to(value, output), weights
-  return _weigh(_scores(query, key), value)
+  return _weigh(_leave_out(_scores(query, key), mask), value)
 
 
 def linear(
   query: Float[Array, '*b n h d'],
   key: Float[Array, '*b m h d'],
   value: Float[Array, '*b m h e'],
+  *,
+  mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], None]:
   """Linear attention with features elu + 1 (Katharopoulos et al., 2020).
 
@@ -53,6 +64,8 @@ def linear(
   formed.
   """
   query, key = jax.nn.elu(query) + 1, jax.nn.elu(key) + 1
+  if mask is not None:
+    key = jnp.where(mask[..., None, None], key, 0)
   memory = jnp.einsum('...mhd,...mhe->...hde', key, value)
   output = jnp.einsum('...nhd,...hde->...nhe', query, memory)
   norm = jnp.einsum('...nhd,...hd->...nh', query, key.sum(-3))
@@ -77,16 +90,80 @@ def windowed(
     radius: rows and columns seen on each side; 0 is the token alone.
     grid: rows and columns of the tokens; a square by default.
   """
-  count = query.shape[-3]
-  rows, columns = grid or (math.isqrt(count),) * 2
-  if rows * columns != count:
-    raise ValueError(
-      f'windowed attention got {count} tokens for a grid of {rows} x {columns};'
-      ' give the grid: functools.partial(windowed, grid=(rows, columns))'
-    )
+  rows, columns = _grid(query.shape[-3], grid, 'windowed attention')
   near = _window(rows, columns, radius)
   scores = jnp.where(near, _scores(query, key), -jnp.inf)
   return _weigh(scores, value)
+
+
+class TalkingHeads(nn.Module):
+  """Softmax attention whose heads talk before and after the softmax.
+
+  Two h x h matrices mix the heads (Shazeer et al., "Talking-Heads Attention",
+  arXiv 2003.02436, section 2). Both start as the identity, hence as `softmax`;
+  afterwards a row of weights need not sum to one.
+  """
+
+  @nn.compact
+  def __call__(
+    self,
+    query: Float[Array, '*b n h d'],
+    key: Float[Array, '*b m h d'],
+    value: Float[Array, '*b m h e'],
+    *,
+    mask: Bool[Array, '*#b m'] | None = None,
+  ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
+    def talk(x, name):
+      mix = self.param(name, lambda key: jnp.eye(query.shape[-2]))
+      return jnp.einsum('...hnm,hg->...gnm', x, mix)
+
+    scores = _leave_out(talk(_scores(query, key), 'before'), mask)
+    weights = talk(jax.nn.softmax(scores, axis=-1), 'after')
+    return jnp.einsum('...hnm,...mhe->...nhe', weights, value), weights
+
+
+class RelativeBias(nn.Module):
+  """Softmax attention with a learned bias for each offset of key from query.
+
+  The tokens are a grid in row-major order; every head has a number for each
+  difference of rows and of columns (Liu et al., "Swin Transformer", arXiv
+  2103.14030, equation 4). All start at zero, hence as `softmax`.
+
+  Attributes:
+    grid: rows and columns of the tokens; a square by default.
+  """
+
+  grid: tuple[int, int] | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    query: Float[Array, '*b n h d'],
+    key: Float[Array, '*b n h d'],
+    value: Float[Array, '*b n h e'],
+  ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n n']]:
+    rows, columns = _grid(query.shape[-3], self.grid, 'RelativeBias')
+    shape = (2 * rows - 1, 2 * columns - 1, query.shape[-2])
+    bias = self.param('bias', nn.initializers.zeros, shape)
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    bias = bias[
+      row - row[:, None] + rows - 1,
+      column - column[:, None] + columns - 1,
+    ]
+    return _weigh(_scores(query, key) + jnp.moveaxis(bias, -1, 0), value)
+
+
+def own(attention_fn: AttentionFn | type[nn.Module]) -> AttentionFn:
+  """What a block calls: a function itself, of a module a copy of its own.
+
+  For use inside a compact `__call__`; the parameters of a module are then
+  found below `attention_fn`.
+  """
+  if inspect.isclass(attention_fn):
+    return attention_fn(name='attention_fn')
+  if isinstance(attention_fn, nn.Module):
+    return attention_fn.copy(name='attention_fn')
+  return attention_fn
 
 
 def attend(
@@ -94,15 +171,31 @@ def attend(
   query: Float[Array, '*b n h d'],
   key: Float[Array, '*b m h d'],
   value: Float[Array, '*b m h e'],
+  *,
+  mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], Array | None]:
   """Calls an attention function and checks the shape of what it returns.
 
+  Args:
+    attention_fn: the function, or a bound module.
+    query: what looks.
+    key: what is looked at.
+    value: what is seen there.
+    mask: what keys count; the function is told only if it is given.
+
   Raises:
     ValueError: the output is not `[*b, n, h, e]`, the weights are neither None
-      nor `[*b, h, n, m]`, or no pair came back.
+      nor `[*b, h, n, m]`, no pair came back, or the function takes no mask
+      where one is needed.
   """
   name = getattr(attention_fn, '__name__', repr(attention_fn))
-  result = attention_fn(query, key, value)
+  options = {} if mask is None else {'mask': mask}
+  if options and 'mask' not in inspect.signature(attention_fn).parameters:
+    raise ValueError(
+      f'attention function {name} takes no mask, but some of the tokens may be'
+      ' absent here; add `mask=None`, Bool [*b, m], the keys that count'
+    )
+  result = attention_fn(query, key, value, **options)
   if not (isinstance(result, tuple) and len(result) == 2):
     raise ValueError(
       f'attention function {name} returned {type(result).__name__};'
@@ -130,6 +223,23 @@ def _scores(query, key):
   return scores * query.shape[-1] ** -0.5
 
 
+def _leave_out(scores, mask):
+  """Scores of the keys that count; the others get no weight."""
+  if mask is None:
+    return scores
+  return jnp.where(mask[..., None, None, :], scores, -jnp.inf)
+
+
+def _grid(count: int, grid: tuple[int, int] | None, who: str):
+  rows, columns = grid or (math.isqrt(count),) * 2
+  if rows * columns != count:
+    raise ValueError(
+      f'{who} got {count} tokens for a grid of {rows} x {columns}; give it the'
+      ' option grid=(rows, columns)'
+    )
+  return rows, columns
+
+
 def _weigh(scores, value):
   weights = jax.nn.softmax(scores, axis=-1)
   return jnp.einsum('...hnm,...mhe->...nhe', weights, value), weights
@@ -141,8 +251,10 @@ def _window(rows, columns, radius) -> Bool[np.ndarray, 'n n']:
   return np.maximum(*apart) <= radius
 
 
-ATTENTION: dict[str, AttentionFn] = {
+ATTENTION: dict[str, AttentionFn | type[nn.Module]] = {
   'softmax': softmax,
   'linear': linear,
   'windowed': windowed,
+  'talking_heads': TalkingHeads,
+  'relative': RelativeBias,
 }

@@ -9,14 +9,24 @@ a max-pool halve the sides and double the width, until one block is left.
 At the released sizes (28 pixels, patch 7, three levels) EVERY BLOCK HOLDS ONE
 TOKEN: attention is the identity on its values, query and key weights get a
 gradient of exactly zero, and patches meet only in the convolutions and
-max-pools. Attention needs image_size / (patch_size * 2^(levels - 1)) >= 2, as
-the `regions` presets have it: there each facial region is one block.
+max-pools. Attention needs image_size / (patch_size * 2^(levels - 1)) >= 2.
 
-preset         tokens per block  parameters   GFLOP per sample, forward
-released       1, 1, 1           139,582,982  0.370 (0.429 with dead q and k)
-regions        49, 49                571,045  0.114
-regions_small  49, 49                 81,861  0.019
-tiny           49, 49                  5,565  0.002
+In the `regions` presets it has that: each facial region is one block. The
+`paper` presets have it in three hierarchies, as the paper draws them, on larger
+flow: quarters of each region, then the four regions, then the whole. Widths and
+depths of `paper` are the released ones.
+
+preset         pixels  patch  tokens per block  parameters   GFLOP per sample
+released           28      7  1, 1, 1           139,582,982  0.372
+regions            28      2  49, 49                571,045  0.117
+regions_small      28      2  49, 49                 81,861  0.020
+tiny               28      2  49, 49                  5,565  0.002
+paper             128      8  16, 16, 16        139,768,627  6.916
+paper_small       128      8  16, 16, 16          1,386,435  0.138
+paper_tiny         64      8  4, 4, 4                24,311  0.001
+
+GFLOP: one forward pass, as XLA's cost analysis counts it on a CPU; `released`
+is 0.430 where the dead queries and keys are computed.
 """
 
 from __future__ import annotations
@@ -26,6 +36,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
+from jaxtyping import Bool
 from jaxtyping import Float
 import numpy as np
 
@@ -46,7 +57,11 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Float[Array, '*b n d'], *, train: bool
+    self,
+    x: Float[Array, '*b n d'],
+    *,
+    train: bool,
+    mask: Bool[Array, '*#b n'] | None = None,
   ) -> tuple[Float[Array, '*b n d'], Array | None]:
     dim = x.shape[-1]
     width = dim // self.heads
@@ -57,11 +72,9 @@ class Attention(nn.Module):
       ).reshape(*x.shape[:-1], self.heads, width)
       for name in ('query', 'key', 'value')
     )
-    attention_fn = self.attention_fn
-    if isinstance(attention_fn, nn.Module):
-      # A copy, so that its parameters are this block's own.
-      attention_fn = attention_fn.copy(name='attention_fn')
-    mixed, weights = attention.attend(attention_fn, query, key, value)
+    mixed, weights = attention.attend(
+      attention.own(self.attention_fn), query, key, value, mask=mask
+    )
     mixed = mixed.reshape(*x.shape[:-1], -1)
     mixed = layers.linear(dim, mixed.shape[-1], name='out')(mixed)
     return layers.Dropout(self.dropout)(mixed, train=train), weights
@@ -85,7 +98,10 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-  """Pre-norm transformer block; an example may skip either half of it."""
+  """Pre-norm transformer block; an example may skip either half of it.
+
+  `mask` says what tokens count as keys.
+  """
 
   heads: int
   mlp_mult: int
@@ -95,11 +111,15 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Float[Array, '*b n d'], *, train: bool
+    self,
+    x: Float[Array, '*b n d'],
+    *,
+    train: bool,
+    mask: Bool[Array, '*#b n'] | None = None,
   ) -> tuple[Float[Array, '*b n d'], Array | None]:
     y, weights = Attention(
       self.heads, self.attention_fn, self.dropout, name='attention'
-    )(layers.LayerNorm(name='attention_norm')(x), train=train)
+    )(layers.LayerNorm(name='attention_norm')(x), train=train, mask=mask)
     x = x + layers.DropPath(self.drop_path)(y, train=train)
     y = layers.LayerNorm(name='mlp_norm')(x)
     y = MLP(self.mlp_mult, self.dropout, name='mlp')(y, train=train)
@@ -246,6 +266,15 @@ PRESETS: dict[str, dict[str, Any]] = {
   'regions': dict(patch_size=2, dim=64, heads=4, depths=(2, 2)),
   'regions_small': dict(patch_size=2, dim=32, heads=2, depths=(1, 1)),
   'tiny': dict(patch_size=2, dim=8, heads=2, depths=(1, 1)),
+  'paper': dict(
+    image_size=128, patch_size=8, dim=256, heads=4, depths=(2, 2, 10)
+  ),
+  'paper_small': dict(
+    image_size=128, patch_size=8, dim=48, heads=3, depths=(2, 2, 2)
+  ),
+  'paper_tiny': dict(
+    image_size=64, patch_size=8, dim=8, heads=2, depths=(1, 1, 1)
+  ),
 }
 
 

@@ -47,12 +47,13 @@ def released_corners(
 
 
 def mosaic(
-  image: Num[np.ndarray, 'h h c'], corners: Int[np.ndarray, '4 2']
-) -> Num[np.ndarray, 'h h c']:
+  image: Num[np.ndarray, '*a h h c'], corners: Int[np.ndarray, '4 2']
+) -> Num[np.ndarray, '*a h h c']:
   """Puts four crops of an image together, row by row."""
-  side = image.shape[0] // 2
+  side = image.shape[-2] // 2
   upper_left, upper_right, lower_left, lower_right = (
-    image[row : row + side, column : column + side] for row, column in corners
+    image[..., row : row + side, column : column + side, :]
+    for row, column in corners
   )
   return np.block(
     [[[upper_left], [upper_right]], [[lower_left], [lower_right]]]

@@ -40,9 +40,15 @@ def shared_keys(config) -> set[str]:
   }
 
 
-def test_all_four_ship_under_their_names():
+def test_all_ship_under_their_names():
   assert configuration.list_configs() == NAMES
-  assert NAMES == ['htnet_regions', 'htnet_released', 'ststnet', 'synthetic']
+  assert NAMES == [
+    'artnet',
+    'htnet_regions',
+    'htnet_released',
+    'ststnet',
+    'synthetic',
+  ]
 
 
 @pytest.mark.parametrize('spec', SPECS)

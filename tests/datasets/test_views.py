@@ -102,6 +102,7 @@ def test_a_row_depends_on_its_example_alone(normalise):
     (views.full_flow, {}),
     (views.region_mosaic, {'mode': 'landmarks'}),
     (views.region_mosaic, {'mode': 'released'}),
+    (views.level_stack, {'alphas': (1, 4)}),
   ):
     made = view(examples, normalise=normalise, **options)
     alone = view(
@@ -178,6 +179,81 @@ def test_fixed_keeps_the_size_of_motion_apart():
   )
 
 
+def test_std_keeps_zero_and_divides_by_what_centre_std_does():
+  examples = _random()
+  examples['flow'][0] += 3
+  plain = views.full_flow(examples)
+  made = views.full_flow(examples, normalise='std')
+  centred = views.full_flow(examples, normalise='centre_std')
+  for row in range(len(made)):
+    spread = (plain[row] - plain[row].mean((0, 1))).std()
+    np.testing.assert_allclose(made[row] * spread, plain[row], atol=1e-5)
+  np.testing.assert_allclose(
+    made - made.mean((1, 2), keepdims=True), centred, atol=1e-5
+  )
+  examples['flow'][:] = 0.5
+  still = views.full_flow(examples, normalise='std')
+  np.testing.assert_array_equal(still, 0.5)
+
+
+def amplified(n=3, size=32):
+  """Examples whose levels are exact multiples of the first."""
+  examples = _random(n=n, size=size)
+  scale = np.float32([1, 2, 8])[:, None, None, None]
+  return dict(examples, flow=examples['flow'][:, :1] * scale)
+
+
+@pytest.mark.parametrize('mode', ['full', 'landmarks'])
+@pytest.mark.parametrize('normalise', ['none', 'fixed'])
+def test_a_level_of_the_stack_is_the_view_of_that_level(mode, normalise):
+  examples = _random(size=32)
+  options = {'normalise': normalise, 'channels': 'u_v_strain'}
+  stack = views.level_stack(examples, alphas=(1, 4), mode=mode, **options)
+  assert stack.shape == (4, 2, 32, 32, 3) and stack.dtype == np.float32
+  for level in range(2):
+    alone = (
+      views.full_flow(examples, level=level, **options)
+      if mode == 'full'
+      else views.region_mosaic(examples, level=level, mode=mode, **options)
+    )
+    np.testing.assert_array_equal(stack[:, level], alone)
+
+
+def test_levels_are_chosen_by_their_amplification_in_the_order_asked_for():
+  examples, alphas = amplified(), [1.0, 2.0, 8.0]
+  whole = views.level_stack(examples, alphas=alphas)
+  made = views.level_stack(examples, alphas=alphas, levels=(8, 1))
+  np.testing.assert_array_equal(made, whole[:, [2, 0]])
+
+
+@pytest.mark.parametrize('normalise', ['none', 'fixed', 'std', 'centre_std'])
+def test_normalising_a_stack_keeps_the_amplification(normalise):
+  made = views.level_stack(
+    amplified(), alphas=(1, 2, 8), mode='full', normalise=normalise
+  )
+  np.testing.assert_allclose(made[:, 1], 2 * made[:, 0], atol=1e-5)
+  np.testing.assert_allclose(made[:, 2], 8 * made[:, 0], atol=1e-5)
+
+
+def test_the_range_and_deviation_of_a_stack_are_those_of_all_its_levels():
+  options = {'alphas': (1, 2, 8), 'mode': 'full'}
+  made = views.level_stack(amplified(), normalise='minmax', **options)
+  np.testing.assert_array_equal(made.min((1, 2, 3)), 0)
+  np.testing.assert_array_equal(made.max((1, 2, 3)), 1)
+  assert made[:, 0].max() < 0.7
+  made = views.level_stack(amplified(), normalise='centre_std', **options)
+  np.testing.assert_allclose(made.std((1, 2, 3, 4)), 1, rtol=1e-5)
+  np.testing.assert_allclose(made.mean((2, 3)), 0, atol=1e-5)
+
+
+def test_the_stack_is_fixed_unless_asked_otherwise():
+  options = {'alphas': (1, 2, 8), 'mode': 'full'}
+  np.testing.assert_array_equal(
+    views.level_stack(amplified(), **options),
+    views.level_stack(amplified(), normalise='fixed', **options),
+  )
+
+
 @pytest.mark.parametrize('normalise', ['minmax', 'centre', 'centre_std'])
 @pytest.mark.parametrize('value', [0.0, 0.1, 1e-30, 1e30])
 @pytest.mark.filterwarnings('error')
@@ -198,8 +274,15 @@ def test_a_constant_channel_becomes_zeros(normalise, value):
     ('full_flow', {'level': 2}, 'level is 2, but there are 2 levels'),
     ('full_flow', {'level': -1}, 'level is -1'),
     ('full_flow', {'channels': 'uv'}, "unknown channels 'uv'; known: strain_v"),
-    ('full_flow', {'normalise': 'std'}, "unknown normalise 'std'; known: none"),
+    ('full_flow', {'normalise': 'x'}, "unknown normalise 'x'; known: none, f"),
     ('region_mosaic', {'mode': 'x'}, "unknown mode 'x'; known: landmarks, rel"),
+    ('level_stack', {'alphas': (1,)}, '1 alphas for the 2 levels'),
+    (
+      'level_stack',
+      {'alphas': (1, 2), 'levels': (4,)},
+      'no level is amplified 4 times; there are 1, 2',
+    ),
+    ('level_stack', {'alphas': (1, 2), 'mode': 'x'}, "unknown mode 'x'"),
   ],
 )
 def test_an_unknown_option_lists_the_known_ones(view, options, message):

@@ -11,6 +11,9 @@ import pytest
 from mejax.models import attention
 from mejax.models import htnet
 
+FUNCTIONS = ('softmax', 'linear', 'windowed')
+MODULES = ('talking_heads', 'relative')
+
 
 def inputs(n=9, heads=2, width=4, *, value_width=3):
   keys = jax.random.split(jax.random.key(0), 3)
@@ -19,6 +22,14 @@ def inputs(n=9, heads=2, width=4, *, value_width=3):
     jax.random.normal(key, (5, 3, n, heads, w))
     for key, w in zip(keys, widths, strict=True)
   ]
+
+
+def call(name, *arrays, **options):
+  """An entry of the table as a block calls it, freshly initialised."""
+  function = attention.ATTENTION[name]
+  if name in FUNCTIONS:
+    return function(*arrays, **options)
+  return function().init_with_output(jax.random.key(0), *arrays, **options)[0]
 
 
 def loop_reference(query, key, value, kernel):
@@ -49,11 +60,18 @@ def near(q, k, i, m):
 
 @pytest.mark.parametrize(
   'name, kernel',
-  [('softmax', exponential), ('linear', elu_features), ('windowed', near)],
+  [
+    ('softmax', exponential),
+    ('linear', elu_features),
+    ('windowed', near),
+    # As they start.
+    ('talking_heads', exponential),
+    ('relative', exponential),
+  ],
 )
 def test_attention_equals_the_sum_over_keys(name, kernel):
   query, key, value = inputs()
-  output, weights = attention.ATTENTION[name](query, key, value)
+  output, weights = call(name, query, key, value)
   expected = loop_reference(query, key, value, kernel)
   np.testing.assert_allclose(output, expected, atol=1e-5)
   if weights is not None:
@@ -64,7 +82,7 @@ def test_attention_equals_the_sum_over_keys(name, kernel):
 @pytest.mark.parametrize('name', attention.ATTENTION)
 def test_lone_token_attends_to_itself(name):
   query, key, value = inputs(n=1)
-  output, _ = attention.ATTENTION[name](query, key, value)
+  output, _ = call(name, query, key, value)
   np.testing.assert_allclose(output, value, rtol=1e-6)
 
 
@@ -112,7 +130,8 @@ def test_swapping_attention_keeps_the_parameter_tree_and_changes_the_logits():
   variables = init(model, x)
   wide = functools.partial(attention.windowed, radius=6)
   logits = {'softmax': apply(model, variables, x)}
-  for name, function in (attention.ATTENTION | {wide: wide}).items():
+  functions = {name: attention.ATTENTION[name] for name in FUNCTIONS}
+  for name, function in (functions | {wide: wide}).items():
     swapped = htnet.make('tiny', attention_fn=function)
     own = jax.eval_shape(lambda model=swapped: init(model, x))
     assert jax.tree.structure(own) == jax.tree.structure(variables)
@@ -142,3 +161,80 @@ def test_attention_module_has_parameters_of_its_own_in_every_block():
   np.testing.assert_allclose(
     apply(own, variables, x), apply(plain, variables, x), atol=1e-6
   )
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_module_of_the_table_starts_as_softmax_and_learns_of_its_own(name):
+  x = jax.random.normal(jax.random.key(0), (2, 3, 4, 8))
+
+  def block(attention_fn):
+    return htnet.Block(2, 2, 0.0, 0.0, attention_fn)
+
+  function = attention.ATTENTION[name]
+  plain, own = block(attention.softmax), block(function)
+  variables, without = init(own, x), init(plain, x)
+  np.testing.assert_allclose(
+    apply(own, variables, x), apply(plain, without, x), atol=1e-6
+  )
+
+  def loss(variables):
+    return own.apply(variables, x, train=False)[0].var()
+
+  gradients = jax.jit(jax.grad(loss))(variables)['params']
+  mine = gradients['attention'].pop('attention_fn')
+  assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(mine))
+  # All else is what a function has.
+  assert jax.tree.structure(gradients) == jax.tree.structure(without['params'])
+  # An instance is as good as its class.
+  instance = init(block(function()), x)
+  assert jax.tree.structure(instance) == jax.tree.structure(variables)
+
+
+def test_heads_talk_before_and_after_the_softmax():
+  query, key, value = inputs()
+  one, other = np.random.default_rng(0).normal(size=(2, 2, 2))
+  variables = {'params': {'before': jnp.array(one), 'after': jnp.array(other)}}
+  output, weights = attention.TalkingHeads().apply(variables, query, key, value)
+  scores = np.einsum('...nhd,...mhd->...hnm', query, key) / 2
+  mixed = np.exp(np.einsum('...hnm,hg->...gnm', scores, one))
+  expected = np.einsum(
+    '...hnm,hg->...gnm', mixed / mixed.sum(-1, keepdims=True), other
+  )
+  np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-5)
+  expected = np.einsum('...hnm,...mhe->...nhe', expected, value)
+  np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_relative_bias_depends_on_the_offset_alone():
+  _, _, value = inputs(n=6)
+  zero = jnp.zeros((5, 3, 6, 2, 4))
+  module = attention.RelativeBias(grid=(2, 3))
+  bias = np.random.default_rng(0).normal(size=(3, 5, 2)).astype(np.float32)
+  _, weights = module.apply({'params': {'bias': bias}}, zero, zero, value)
+  logs = np.log(np.asarray(weights[0, 0], np.float64))
+  for head, query, key in np.ndindex(2, 6, 6):
+    down = key // 3 - query // 3
+    right = key % 3 - query % 3
+    expected = bias[down + 1, right + 2, head] - bias[1, 2, head]
+    found = logs[head, query, key] - logs[head, query, query]
+    assert found == pytest.approx(expected, abs=1e-5)
+  with pytest.raises(ValueError, match='RelativeBias got 6 tokens'):
+    attention.RelativeBias().init(jax.random.key(0), zero, zero, value)
+
+
+@pytest.mark.parametrize('name', ['softmax', 'linear', 'talking_heads'])
+def test_masked_keys_are_as_if_they_were_not_there(name):
+  query, key, value = inputs()
+  mask = jnp.zeros((5, 1, 9), bool).at[:, :, jnp.array([1, 4, 5])].set(True)
+  output, weights = call(name, query, key, value, mask=mask)
+  expected, _ = call(name, query, key[:, :, [1, 4, 5]], value[:, :, [1, 4, 5]])
+  np.testing.assert_allclose(output, expected, atol=1e-5)
+  if weights is not None:
+    assert (weights[..., [0, 2, 3, 6, 7, 8]] == 0).all()
+
+
+def test_function_without_mask_is_an_error_where_one_is_needed():
+  query, key, value = inputs()
+  mask = jnp.ones((5, 3, 9), bool)
+  with pytest.raises(ValueError, match='windowed takes no mask.*`mask=None`'):
+    attention.attend(attention.windowed, query, key, value, mask=mask)

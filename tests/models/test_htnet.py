@@ -25,21 +25,76 @@ def test_released_model_has_the_published_parameters(depths, parameters):
   assert sum(sizes) == parameters
 
 
-def test_docstring_tells_tokens_and_parameters_of_every_preset():
-  for name, fields in htnet.PRESETS.items():
-    model = htnet.make(name)
-    variables, (_, out) = jax.eval_shape(
-      lambda key, model=model: (
-        model.init(key, jnp.ones((1, 28, 28, 3)), train=False),
-        model.init_with_output(key, jnp.ones((1, 28, 28, 3)), train=False)[0],
-      ),
-      jax.random.key(0),
-    )
-    tokens = ', '.join(str(level.shape[2]) for level in out['regions'])
-    size = sum(leaf.size for leaf in jax.tree.leaves(variables))
-    assert len(out['regions']) == len(fields['depths'])
-    pattern = rf'^{name} +{tokens} +{size:,} '
-    assert re.search(pattern, htnet.__doc__, re.MULTILINE), pattern
+TABLE = {
+  'released': ('1, 1, 1', 139_582_982),
+  'regions': ('49, 49', 571_045),
+  'regions_small': ('49, 49', 81_861),
+  'tiny': ('49, 49', 5_565),
+  'paper': ('16, 16, 16', 139_768_627),
+  'paper_small': ('16, 16, 16', 1_386_435),
+  'paper_tiny': ('4, 4, 4', 24_311),
+}
+
+
+def test_table_holds_every_preset():
+  assert list(TABLE) == list(htnet.PRESETS)
+
+
+@pytest.mark.parametrize('name', TABLE)
+def test_docstring_tells_tokens_and_parameters_of_every_preset(name):
+  tokens, parameters = TABLE[name]
+  model = htnet.make(name)
+  (_, out), variables = jax.eval_shape(
+    lambda key: model.init_with_output(key, blank(model), train=False),
+    jax.random.key(0),
+  )
+  assert ', '.join(str(x.shape[2]) for x in out['regions']) == tokens
+  assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == parameters
+  pattern = rf'^{name} +{model.image_size} +{model.patch_size} +{tokens} '
+  pattern += rf'+{parameters:,} '
+  assert re.search(pattern, htnet.__doc__, re.MULTILINE), pattern
+
+
+@pytest.mark.parametrize('name', ['regions_small', 'paper_small'])
+def test_docstring_tells_what_xla_counts(name):
+  model = htnet.make(name)
+  variables = jax.eval_shape(
+    lambda key: model.init(key, blank(model), train=False), jax.random.key(0)
+  )
+  run = jax.jit(lambda variables, x: model.apply(variables, x, train=False)[0])
+  cost = run.lower(variables, blank(model)).compile().cost_analysis()
+  told = float(re.search(rf'^{name} .* ([.\d]+)$', htnet.__doc__, re.M)[1])
+  # Another XLA may fuse, and so count, otherwise.
+  assert told == pytest.approx(cost['flops'] / 1e9, rel=0.1)
+
+
+def blank(model):
+  return jnp.ones((1, model.image_size, model.image_size, 3))
+
+
+def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
+  model = htnet.make('paper_tiny')
+  x = jax.random.uniform(jax.random.key(1), (1, 64, 64, 3))
+  # No convolution, so that patches meet in attention and max-pools only.
+  model = model.clone(conv=lambda x, kernel, *, padding: x @ kernel[1, 1])
+  apply = jax.jit(model.apply, static_argnames='train')
+  variables = jax.jit(model.init, static_argnames='train')(
+    jax.random.key(0), x, train=False
+  )
+  # A corner of the picture that lies in no other region's pooling window.
+  changed = x.at[:, :8, :8].set(0)
+  (_, before), (_, after) = (
+    apply(variables, image, train=False) for image in (x, changed)
+  )
+  moved = [
+    np.abs(old - new).max((0, 2, 3)) > 1e-6
+    for old, new in zip(before['regions'], after['regions'], strict=True)
+  ]
+  assert [list(np.flatnonzero(level)) for level in moved] == [[0], [0], [0]]
+  assert [len(level) for level in moved] == [16, 4, 1]
+  for weights in before['attention']:
+    assert weights[0].shape[-1] == 4
+    assert np.ptp(weights[0]) > 1e-3  # It weighs tokens differently.
 
 
 def test_regions_block_sees_its_own_region_only_before_the_convolution():

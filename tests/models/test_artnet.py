@@ -1,0 +1,279 @@
+"""What a reconstruction from an abstract can promise: its invariances."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mejax.models import artnet
+from mejax.models import attention
+
+ALPHAS = (1.0, 2.0, 4.0, 8.0)
+
+
+@pytest.fixture(scope='module')
+def model():
+  return artnet.make('tiny', alphas=ALPHAS)
+
+
+@pytest.fixture(scope='module')
+def x():
+  return jax.random.normal(jax.random.key(1), (3, 4, 32, 32, 3))
+
+
+@pytest.fixture(scope='module')
+def variables(model, x):
+  """Parameters far from their start, so that no part is nearly dead."""
+  start = jax.jit(model.init, static_argnames='train')(
+    jax.random.key(0), x, train=False
+  )
+  leaves, tree = jax.tree.flatten(start)
+  keys = jax.random.split(jax.random.key(2), len(leaves))
+  return tree.unflatten(
+    leaf + 0.3 * jax.random.normal(key, leaf.shape)
+    for leaf, key in zip(leaves, keys, strict=True)
+  )
+
+
+def apply(model, variables, x, *, train=False, **options):
+  return jax.jit(model.apply, static_argnames='train')(
+    variables, x, train=train, **options
+  )
+
+
+def assert_same(one, other):
+  np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+  'preset, parameters',
+  [('base', 1_238_019), ('small', 170_627), ('tiny', 14_243)],
+)
+def test_presets_have_the_parameters_that_the_docstring_tells(
+  preset, parameters
+):
+  model = artnet.make(preset, alphas=ALPHAS)
+  variables = jax.eval_shape(
+    lambda key: model.init(key, jnp.ones((1, 4, 128, 128, 3)), train=False),
+    jax.random.key(0),
+  )
+  assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == parameters
+  assert re.search(rf'^{preset} +{parameters:,} ', artnet.__doc__, re.M)
+  assert list(artnet.PRESETS) == ['base', 'small', 'tiny']
+
+
+def test_it_calls_itself_a_reconstruction():
+  assert 'RECONSTRUCTION FROM THE ABSTRACT' in artnet.__doc__
+
+
+def test_order_of_levels_means_nothing(model, variables, x):
+  logits, out = apply(model, variables, x)
+  order = np.array([2, 0, 3, 1])
+  shuffled, moved = apply(
+    model, variables, x[:, order], alphas=jnp.array(ALPHAS)[order]
+  )
+  assert_same(shuffled, logits)
+  assert_same(moved['level_weights'], out['level_weights'][:, order])
+  # Without their alphas the levels are others.
+  confused, _ = apply(model, variables, x[:, order])
+  assert np.abs(confused - logits).max() > 1e-2
+
+
+def test_alphas_may_differ_between_examples(model, variables, x):
+  other = (1.0, 3.0, 5.0, 7.0)
+  rows = jnp.array([ALPHAS, other, ALPHAS])
+  logits, _ = apply(model, variables, x, alphas=rows)
+  for alphas, row in ((ALPHAS, 0), (other, 1)):
+    alone, _ = apply(model, variables, x, alphas=jnp.array(alphas))
+    assert_same(logits[row], alone[row])
+
+
+@pytest.mark.parametrize('kept', [[0], [2], [0, 3], [1, 2, 3]])
+def test_absent_levels_are_as_if_they_were_not_there(model, variables, x, kept):
+  alone, out = apply(
+    model, variables, x[:, kept], alphas=jnp.array(ALPHAS)[np.array(kept)]
+  )
+  present = jnp.zeros(4, bool).at[jnp.array(kept)].set(True)
+  broken = jnp.where(present[:, None, None, None], x, jnp.nan)
+  masked, seen = apply(model, variables, broken, present=present)
+  assert_same(masked, alone)
+  assert_same(seen['level_weights'][:, kept], out['level_weights'])
+  assert (seen['level_weights'][:, ~present] == 0).all()
+
+
+def test_each_example_may_lack_other_levels(model, variables, x):
+  present = jnp.array([[1, 1, 0, 1], [0, 0, 1, 0], [1, 1, 1, 1]], bool)
+  together, _ = apply(model, variables, x, present=present)
+  for row in range(3):
+    alone, _ = apply(model, variables, x, present=present[row])
+    assert_same(together[row], alone[row])
+
+
+def test_one_level_is_a_plain_region_transformer(model, variables, x):
+  """No choice among levels is left, and alpha = 1 adds nothing."""
+  one = jnp.ones(1)
+
+  def spread(params):
+    found = model.apply({'params': params}, x[:, :1], train=False, alphas=one)
+    return found[0].var()
+
+  _, out = apply(model, variables, x[:, :1], alphas=one)
+  np.testing.assert_array_equal(out['level_attention'][0], 1)
+  np.testing.assert_allclose(out['level_weights'], 1, rtol=1e-6)
+  gradients = jax.jit(jax.grad(spread))(variables['params'])
+  level = gradients['level_block0']['attention']
+  for unread in ('query', 'key'):
+    np.testing.assert_array_equal(level[unread]['kernel'], 0)
+  for layer in ('alpha_inner', 'alpha_outer'):
+    np.testing.assert_array_equal(gradients[layer]['kernel'], 0)
+  for read in ('encoder_block0', 'region_block0'):
+    kernel = gradients[read]['attention']['query']['kernel']
+    assert np.abs(kernel).max() > 0
+
+
+def test_one_level_equals_the_layers_written_out(variables, x):
+  """Against float64 NumPy that knows neither levels nor blocks of ours."""
+  model = artnet.make('tiny', alphas=(1.0,))
+  logits, _ = apply(model, variables, x[:, :1])
+  params = jax.tree.map(
+    lambda leaf: np.asarray(leaf, np.float64), variables['params']
+  )
+  expected = [plain(params, np.asarray(image[0], np.float64)) for image in x]
+  np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def plain(params, image, *, patch=8, heads=2):
+  """A region transformer for one image `[h, w, c]`."""
+  half, rows = len(image) // 2, len(image) // 2 // patch
+  tokens = np.zeros((4, rows**2, params['embed']['kernel'].shape[1]))
+  for region, at in np.ndindex(4, rows**2):
+    row = region // 2 * half + at // rows * patch
+    column = region % 2 * half + at % rows * patch
+    cut = image[row : row + patch, column : column + patch].ravel()
+    tokens[region, at] = dense(params['embed'], cut)
+  tokens += params['place'] + params['region']
+  tokens = [block(params['encoder_block0'], part, heads) for part in tokens]
+  regions = np.stack([part.mean(0) for part in tokens])
+  # Alone among its levels, each region attends to itself.
+  regions = np.concatenate(
+    [block(params['level_block0'], part[None], heads) for part in regions]
+  )
+  regions = norm(
+    params['head_norm'], block(params['region_block0'], regions, heads)
+  )
+  scores = np.exp(regions @ params['pool']['kernel'])
+  return dense(params['head'], (scores / scores.sum() * regions).sum(0))
+
+
+def block(params, x, heads):
+  attend = params['attention']
+  y = norm(params['attention_norm'], x)
+  mixed = []
+  for q, k, v in zip(
+    *(
+      np.split(dense(attend[name], y), heads, -1)
+      for name in ('query', 'key', 'value')
+    ),
+    strict=True,
+  ):
+    weights = np.exp(q @ k.T / q.shape[-1] ** 0.5)
+    mixed.append(weights / weights.sum(-1, keepdims=True) @ v)
+  x = x + dense(attend['out'], np.concatenate(mixed, -1))
+  y = dense(params['mlp']['inner'], norm(params['mlp_norm'], x))
+  y = y * 0.5 * (1 + np.vectorize(math.erf)(y / 2**0.5))
+  return x + dense(params['mlp']['outer'], y)
+
+
+def dense(params, x):
+  return x @ params['kernel'] + params.get('bias', 0)
+
+
+def norm(params, x):
+  x = x - x.mean(-1, keepdims=True)
+  x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+  return x * params['scale'] + params['bias']
+
+
+def test_weights_of_levels_and_regions_are_shares(model, variables, x):
+  _, out = apply(model, variables, x)
+  assert out['region_weights'].shape == (3, 4, 4)
+  assert out['encoder_attention'][0].shape == (3, 4, 4, 2, 4, 4)
+  assert out['level_attention'][0].shape == (3, 4, 2, 4, 4)
+  assert out['region_attention'][0].shape == (3, 4, 2, 4, 4)
+  assert (out['region_weights'] > 0).all()
+  np.testing.assert_allclose(out['level_weights'].sum(1), 1, rtol=1e-6)
+  assert_same(out['region_weights'].sum(2), out['level_weights'])
+
+
+def test_level_dropout_drops_whole_levels_and_never_all(variables, x):
+  model = artnet.make('tiny', alphas=ALPHAS, dropout=0.0, level_dropout=0.5)
+  many = jnp.repeat(x, 400, 0)
+  rngs = {'dropout': jax.random.key(3)}
+  _, out = apply(model, variables, many, train=True, rngs=rngs)
+  kept = np.asarray(out['level_weights']) > 0
+  np.testing.assert_array_equal(
+    kept, (np.asarray(out['region_weights']) > 0).all(-1)
+  )
+  assert kept.any(1).all()
+  # A half of each level, and one level where all four had fallen.
+  assert kept.sum(1).mean() == pytest.approx(2 + 1 / 16, abs=0.1)
+  assert len(np.unique(kept, axis=0)) == 15
+  np.testing.assert_allclose(kept.mean(0), 0.516, atol=0.06)
+  assert_same(
+    apply(model, variables, x)[0],
+    apply(model.clone(level_dropout=0.0), variables, x)[0],
+  )
+
+
+def test_level_dropout_keeps_to_the_levels_that_are_present(variables, x):
+  model = artnet.make('tiny', alphas=ALPHAS, level_dropout=0.75)
+  rngs = {'dropout': jax.random.key(3)}
+  present = jnp.array([False, True, True, False])
+  _, out = apply(
+    model,
+    variables,
+    jnp.repeat(x, 50, 0),
+    train=True,
+    present=present,
+    rngs=rngs,
+  )
+  kept = np.asarray(out['level_weights']) > 0
+  assert kept.any(1).all()
+  assert not kept[:, [0, 3]].any()
+  assert kept.sum(1).min() == 1 and kept.sum(1).max() == 2
+
+
+def test_swapping_attention_keeps_the_parameter_tree(variables, x):
+  for name in ('linear', 'windowed', 'softmax'):
+    swapped = artnet.make(
+      'tiny', alphas=ALPHAS, attention_fn=attention.ATTENTION[name]
+    )
+    own = jax.eval_shape(
+      lambda swapped=swapped: swapped.init(jax.random.key(0), x, train=False)
+    )
+    assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, variables)
+
+
+@pytest.mark.parametrize(
+  'fields, shape, message',
+  [
+    ({}, (1, 3, 32, 32, 3), r'3 levels and alphas of shape \(4,\)'),
+    ({'alphas': ()}, (1, 3, 32, 32, 3), r'alphas of shape \(0,\)'),
+    ({}, (1, 4, 32, 48, 3), 'images of 32 x 48 .* multiple of 16'),
+    ({'patch_size': 7}, (1, 4, 32, 32, 3), 'multiple of 14'),
+  ],
+)
+def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
+  model = artnet.make('tiny', **({'alphas': ALPHAS} | fields))
+  with pytest.raises(ValueError, match=message):
+    model.init(jax.random.key(0), jnp.ones(shape), train=False)
+
+
+def test_unknown_preset_is_an_error_that_lists_the_known():
+  with pytest.raises(ValueError, match='base.*small.*tiny'):
+    artnet.make('nothing')

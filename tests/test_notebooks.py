@@ -1,0 +1,62 @@
+"""The notebooks run from top to bottom, and are stored clean."""
+
+from __future__ import annotations
+
+import pathlib
+
+import nbclient
+import nbformat
+import pytest
+
+from tests import child
+
+NOTEBOOKS = sorted((child.ROOT / 'colab').glob('*.ipynb'))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request) -> nbformat.NotebookNode:
+  return nbformat.read(request.param, as_version=4)
+
+
+def code(notebook) -> list[nbformat.NotebookNode]:
+  return [cell for cell in notebook.cells if cell.cell_type == 'code']
+
+
+def test_there_is_one_on_attention():
+  assert 'new_attention' in [path.stem for path in NOTEBOOKS]
+
+
+def test_notebook_is_stored_without_outputs_and_traces_of_its_author(notebook):
+  nbformat.validate(notebook)
+  for cell in code(notebook):
+    assert cell.outputs == [] and cell.execution_count is None
+  assert all(cell.metadata == {} for cell in notebook.cells)
+  assert set(notebook.metadata) == {'kernelspec', 'language_info'}
+  assert notebook.metadata.language_info == {'name': 'python'}
+
+
+def test_first_cell_installs_mejax_on_colab_and_nowhere_else(notebook):
+  first, *rest = (cell.source for cell in code(notebook))
+  head, _, install = first.partition("if 'google.colab' in sys.modules:\n")
+  assert install.strip().startswith('%pip install')
+  assert 'pip install' not in head + ''.join(rest)
+
+
+def test_notebook_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
+  monkeypatch.setenv('PYTHONPATH', str(child.ROOT))
+  monkeypatch.setenv('MEJAX_SMALL', '1')
+  client = nbclient.NotebookClient(
+    notebook,
+    timeout=900,
+    kernel_name='python3',
+    resources={'metadata': {'path': str(tmp_path)}},
+  )
+  client.execute()
+  *_, last = (cell for cell in code(notebook) if cell.outputs)
+  pictures = [
+    output.data['image/svg+xml']
+    for output in last.outputs
+    if 'image/svg+xml' in output.get('data', {})
+  ]
+  assert len(pictures) == 2
+  assert list(pathlib.Path(tmp_path).rglob('report/index.html'))
