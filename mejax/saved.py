@@ -138,9 +138,10 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
   original, fields = originals.ORIGINALS[name], dict(fields or {})
   preset = preset or original.preset
   num_classes = original.make(preset, **fields).num_classes
-  classes = original.classes
-  if len(classes) != num_classes:
-    classes = tuple(map(str, range(num_classes)))
+  classes = next(
+    (words for words in original.classes if len(words) == num_classes),
+    tuple(map(str, range(num_classes))),
+  )
   with file.open('rb') as content:
     digest = hashlib.file_digest(content, 'sha256').hexdigest()
   description = {

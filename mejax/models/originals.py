@@ -18,6 +18,7 @@ from jaxtyping import PyTree
 import numpy as np
 
 from mejax.models import htnet
+from mejax.models import mmnet
 from mejax.models import shallow
 
 
@@ -95,7 +96,8 @@ class Original(NamedTuple):
     preset: the one that is the published model.
     unused: patterns of names that the original makes but never reads.
     config: shipped config whose data, protocol and view it was trained on.
-    classes: a word for each output.
+    classes: a word for each output, for each number of outputs that was
+      published.
     caution: how its authors chose the weights that they kept.
   """
 
@@ -105,7 +107,7 @@ class Original(NamedTuple):
   preset: str
   unused: tuple[str, ...]
   config: str
-  classes: tuple[str, ...]
+  classes: tuple[tuple[str, ...], ...]
   caution: str
 
   def never_reads(self, entry: str) -> bool:
@@ -129,6 +131,12 @@ def _layer(theirs: str, ours: str, layout: Layout) -> Table:
     f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
   }
+
+
+def _query_key_value(ours: str, leaf: str, layout: Layout) -> Entry:
+  """One array there, three here."""
+  parts = ('query', 'key', 'value')
+  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), layout)
 
 
 def _batch_norm(theirs: str, ours: str) -> Table:
@@ -163,13 +171,8 @@ def htnet_table(model: htnet.HTNet) -> Table:
         f'level{level}_block{block}',
       )
       table |= norm(f'{at}.0.norm', f'{ours}/attention_norm')
-      # One matrix there, three here: what a lone token leaves unread.
-      table[f'{at}.0.fn.to_qkv.weight'] = Entry(
-        tuple(
-          f'params/{ours}/attention/{part}/kernel'
-          for part in ('query', 'key', 'value')
-        ),
-        POINTWISE,
+      table[f'{at}.0.fn.to_qkv.weight'] = _query_key_value(
+        f'params/{ours}/attention', 'kernel', POINTWISE
       )
       table |= _layer(f'{at}.0.fn.to_out.0', f'{ours}/attention/out', POINTWISE)
       table |= norm(f'{at}.1.norm', f'{ours}/mlp_norm')
@@ -195,6 +198,79 @@ def ststnet_table(model: shallow.STSTNet) -> Table:
   return table | _layer('fc', 'head', LINEAR)
 
 
+def mmnet_table(model: mmnet.MMNet) -> Table:
+  """Names of muse1998/MMNet, commit 7b62fa9.
+
+  Checked with the authors' network, through golden/mmnet.
+  """
+  side, width = model.image_size // mmnet.SHRINK, model.widths[-1]
+
+  def by_channel(x):
+    """Inputs as rows, columns, channels to channels, rows, columns."""
+    return x.reshape(side, side, width, -1).transpose(3, 2, 0, 1)
+
+  # The map is flattened by channel there, by place here.
+  flattened = Layout(
+    lambda x: (
+      x.reshape(-1, width, side, side).transpose(2, 3, 1, 0).reshape(-1, len(x))
+    ),
+    lambda x: by_channel(x).reshape(x.shape[-1], -1),
+  )
+
+  def conv(theirs, ours, layout=CONV):
+    return {f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout)}
+
+  table = conv('conv_act.0', 'stem0/conv')
+  table |= _batch_norm('conv_act.1', 'stem0/norm')
+  table |= conv('main_branch.conv1', 'stem1/conv')
+  table |= _batch_norm('main_branch.bn1', 'stem1/norm')
+  for i in range(len(model.widths)):
+    at, ours = f'main_branch.layer{i + 1}.0', f'block{i}'
+    table |= conv(f'{at}.conv1', f'{ours}/wide/conv')
+    table |= _batch_norm(f'{at}.bn1', f'{ours}/wide/norm')
+    table |= conv(f'{at}.conv2', f'{ours}/conv', POINTWISE)
+    table |= _batch_norm(f'{at}.bn2', f'{ours}/norm')
+    table |= conv(f'{at}.attn.0', f'{ours}/gate/conv', POINTWISE)
+    table |= _batch_norm(f'{at}.attn.1', f'{ours}/gate/norm')
+    if i:
+      table |= conv(f'{at}.downsample.0', f'{ours}/short', POINTWISE)
+      table |= _batch_norm(f'{at}.downsample.1', f'{ours}/short_norm')
+  table |= {
+    'main_branch.fc.weight': _entry('params/head/kernel', flattened),
+    'main_branch.fc.bias': _entry('params/head/bias', AS_IS),
+  }
+  return table | _position_table(model)
+
+
+def _position_table(model: mmnet.MMNet) -> Table:
+  """The transformer of MMNet."""
+
+  def norm(theirs, ours):
+    return {
+      f'{theirs}.weight': _entry(f'params/{ours}/scale', AS_IS),
+      f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
+    }
+
+  embedding = Layout(lambda x: x[0], lambda x: x[None])
+  table = {'vit_pos.pos_embed': _entry('params/position/position', embedding)}
+  table |= _layer('vit_pos.patch_embed.proj', 'position/embed', POINTWISE)
+  for i in range(model.depth):
+    at, ours = f'vit_pos.blocks.{i}', f'position/block{i}'
+    table |= norm(f'{at}.norm1', f'{ours}/attention_norm')
+    for theirs, leaf, layout in (
+      ('weight', 'kernel', LINEAR),
+      ('bias', 'bias', AS_IS),
+    ):
+      table[f'{at}.attn.qkv.{theirs}'] = _query_key_value(
+        f'params/{ours}', leaf, layout
+      )
+    table |= _layer(f'{at}.attn.proj', f'{ours}/out', LINEAR)
+    table |= norm(f'{at}.norm2', f'{ours}/mlp_norm')
+    table |= _layer(f'{at}.mlp.fc1', f'{ours}/inner', LINEAR)
+    table |= _layer(f'{at}.mlp.fc2', f'{ours}/outer', LINEAR)
+  return table | norm('vit_pos.norm', 'position/norm')
+
+
 _THREE = ('negative', 'positive', 'surprise')
 _COUNTERS = '*.num_batches_tracked'
 
@@ -206,9 +282,31 @@ ORIGINALS: dict[str, Original] = {
     preset='released',
     unused=(),
     config='htnet_released',
-    classes=_THREE,
+    classes=(_THREE,),
     caution='The released HTNet code keeps the weights of the epoch that is'
     ' best on the held-out subject.',
+  ),
+  'mmnet': Original(
+    make=mmnet.make,
+    table=mmnet_table,
+    inputs=lambda model: (2, model.image_size, model.image_size, 3),
+    preset='released-5',
+    unused=(
+      'timeembed',
+      'pos.*',
+      'head.1.weight',
+      'vit_pos.cls_token',
+      'vit_pos.head.*',
+      'vit_pos.to_Mask.*',
+      _COUNTERS,
+    ),
+    config='mmnet',
+    classes=(
+      ('happiness', 'repression', 'disgust', 'surprise', 'others'),
+      ('happiness', 'surprise', 'negative'),
+    ),
+    caution='The released MMNet code keeps no weights, and reports the epoch'
+    ' that is best on the held-out subject.',
   ),
   'ststnet': Original(
     make=shallow.make,
@@ -217,7 +315,7 @@ ORIGINALS: dict[str, Original] = {
     preset='ststnet',
     unused=(_COUNTERS,),
     config='ststnet',
-    classes=_THREE,
+    classes=(_THREE,),
     caution='The released STSTNet code keeps the weights of the last epoch.',
   ),
 }
