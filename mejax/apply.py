@@ -124,10 +124,11 @@ def evaluate(
   config = configuration.override(config or saved.config, overrides)
   task = task or _load_task(config, data_dir)
   task_lib.check_task(task)
-  _check_classes(saved, task)
+  outputs = _outputs(saved, task)
   with jax.default_matmul_precision(config.matmul_precision):
     logits, _ = apply_folds(saved, task, keep=lambda out: {})
-  record = _make_record(saved, task, logits)
+  spare = range(len(outputs), logits.shape[-1])
+  record = _make_record(saved, task, logits[..., [*outputs, *spare]])
   run = _run_of_same_data(source, task)
   floors = run and workdir_lib.load_npz(source / 'floors.npz')
   floors = floors or floors_lib.floors(
@@ -166,15 +167,18 @@ def _load_task(config, data_dir) -> task_lib.Task:
   return task_lib.load_task(config, data_dir)
 
 
-def _check_classes(saved: saved_lib.Saved, task: task_lib.Task) -> None:
-  """Outputs must mean what the protocol means; there may be spare ones."""
-  meant = saved.classes[: len(task.class_names)]
-  if meant != task.class_names:
+def _outputs(saved: saved_lib.Saved, task: task_lib.Task) -> list[int]:
+  """The outputs in the order of the protocol's classes; spare ones last."""
+  classes, count = saved.classes, len(task.class_names)
+  if all(name.isdigit() for name in classes) and len(classes) >= count:
+    return list(range(len(classes)))
+  if sorted(classes[:count]) != sorted(task.class_names):
     raise ValueError(
-      f'the models tell {", ".join(saved.classes)} apart, in this order; the'
-      f' protocol has {", ".join(task.class_names)}. Name a --config whose'
-      ' protocol has the same classes.'
+      f'the models tell {", ".join(classes)} apart; the protocol has'
+      f' {", ".join(task.class_names)}. Name a --config whose protocol has the'
+      ' same classes.'
     )
+  return [classes.index(name) for name in task.class_names]
 
 
 def _make_record(saved, task, logits) -> dict[str, np.ndarray]:
@@ -195,7 +199,10 @@ def _make_record(saved, task, logits) -> dict[str, np.ndarray]:
     'setting': np.zeros(shape[0] * shape[1], np.int32),
   }
   trials = trial_lib.Trial(
-    key=None, train=None, held_out=np.tile(index, (shape[0], 1)), setting=None
+    key=None,
+    train=None,
+    held_out=np.tile(index, (shape[0], 1)),
+    setting=trial_lib.Setting(),
   )
   return assemble.make_record(outcome, trials, numbers, task, folds)
 

@@ -138,9 +138,12 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
   original, fields = originals.ORIGINALS[name], dict(fields or {})
   preset = preset or original.preset
   num_classes = original.make(preset, **fields).num_classes
-  classes = next(
-    (words for words in original.classes if len(words) == num_classes),
-    tuple(map(str, range(num_classes))),
+  numbers = tuple(map(str, range(num_classes)))
+  config, classes = next(
+    (
+      form for form in original.published.items() if len(form[1]) == num_classes
+    ),
+    (next(iter(original.published)), numbers),
   )
   with file.open('rb') as content:
     digest = hashlib.file_digest(content, 'sha256').hexdigest()
@@ -151,7 +154,7 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
     'fields': fields,
     'num_classes': num_classes,
     'classes': classes,
-    'config': original.config,
+    'config': config,
     'caution': original.caution,
     'source': {'file': file.name, 'sha256': digest},
   }

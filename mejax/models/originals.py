@@ -95,9 +95,8 @@ class Original(NamedTuple):
     inputs: shape of one input of such a model.
     preset: the one that is the published model.
     unused: patterns of names that the original makes but never reads.
-    config: shipped config whose data, protocol and view it was trained on.
-    classes: a word for each output, for each number of outputs that was
-      published.
+    published: config of each published form, whose data, protocol and view it
+      was trained on, and the word for each class.
     caution: how its authors chose the weights that they kept.
   """
 
@@ -106,8 +105,7 @@ class Original(NamedTuple):
   inputs: Callable[[Any], tuple[int, ...]]
   preset: str
   unused: tuple[str, ...]
-  config: str
-  classes: tuple[tuple[str, ...], ...]
+  published: dict[str, tuple[str, ...]]
   caution: str
 
   def never_reads(self, entry: str) -> bool:
@@ -281,8 +279,7 @@ ORIGINALS: dict[str, Original] = {
     inputs=lambda model: (model.image_size, model.image_size, 3),
     preset='released',
     unused=(),
-    config='htnet_released',
-    classes=(_THREE,),
+    published={'htnet_released': _THREE},
     caution='The released HTNet code keeps the weights of the epoch that is'
     ' best on the held-out subject.',
   ),
@@ -300,11 +297,16 @@ ORIGINALS: dict[str, Original] = {
       'vit_pos.to_Mask.*',
       _COUNTERS,
     ),
-    config='mmnet',
-    classes=(
-      ('happiness', 'repression', 'disgust', 'surprise', 'others'),
-      ('happiness', 'surprise', 'negative'),
-    ),
+    published={
+      'mmnet_casme2_5': (
+        'happiness',
+        'repression',
+        'disgust',
+        'surprise',
+        'others',
+      ),
+      'mmnet_casme2_3': ('happiness', 'surprise', 'negative'),
+    },
     caution='The released MMNet code keeps no weights, and reports the epoch'
     ' that is best on the held-out subject.',
   ),
@@ -314,8 +316,7 @@ ORIGINALS: dict[str, Original] = {
     inputs=lambda model: (28, 28, 3),
     preset='ststnet',
     unused=(_COUNTERS,),
-    config='ststnet',
-    classes=(_THREE,),
+    published={'ststnet': _THREE},
     caution='The released STSTNet code keeps the weights of the last epoch.',
   ),
 }

@@ -7,6 +7,7 @@ is not installed.
 from __future__ import annotations
 
 import collections
+import csv
 import os
 import sys
 import zipfile
@@ -18,6 +19,7 @@ import pytest
 
 from mejax.models import convert
 from mejax.models import originals
+from tests.models import mmnet_formula
 from tests.models import test_htnet_golden as golden_htnet
 
 FIELDS = golden_htnet.SMALL['B'][1]
@@ -65,9 +67,24 @@ def ststnet_state():
   }
 
 
+def mmnet_state():
+  """The golden weights of MMNet, with what its network makes and never uses."""
+  shapes = mmnet_formula.shapes(depth=3, mlp_mult=2) | {
+    'timeembed': (1, 4, 111, 111),
+    'pos.1.running_mean': (512,),
+    'vit_pos.cls_token': (1, 1, 512),
+    'vit_pos.head.weight': (5, 512),
+    'vit_pos.to_Mask.0.bias': (1,),
+    'head.1.weight': (38, 12544),
+    'conv_act.1.num_batches_tracked': (1,),
+  }
+  return {name: mmnet_formula.tensor(name, x) for name, x in shapes.items()}
+
+
 def test_every_entry_returns_to_where_it_came_from(state):
   for name, own, fields in (
     ('htnet', state, FIELDS),
+    ('mmnet', mmnet_state(), {'preset': 'released-3'}),
     ('ststnet', ststnet_state(), {}),
   ):
     converted = convert.from_state(name, own, **fields)
@@ -76,6 +93,16 @@ def test_every_entry_returns_to_where_it_came_from(state):
     for entry, place in table.items():
       back = place.theirs(converted.variables)
       np.testing.assert_array_equal(back, own[entry], err_msg=entry)
+
+
+def test_what_mmnet_never_uses_is_known_by_its_name(shared):
+  table = (shared / 'golden/mmnet/names_5class.csv').read_text().splitlines()
+  original = originals.ORIGINALS['mmnet']
+  used = original.table(original.make())
+  for row in csv.DictReader(table):
+    name = row['pytorch_name']
+    assert original.never_reads(name) == (row['used'] == 'no'), name
+    assert (name in used) == (row['used'] == 'yes'), name
 
 
 def test_converted_variables_are_those_that_the_model_makes(state):
@@ -152,7 +179,7 @@ def test_weights_of_another_size_name_the_preset_as_the_way_out(state):
     convert.from_state('htnet', state)
   assert 'Name the preset' in str(error.value)
   assert len(str(error.value)) < 4000
-  with pytest.raises(ValueError, match='htnet, ststnet'):
+  with pytest.raises(ValueError, match='htnet, mmnet, ststnet'):
     convert.from_state('resnet', state)
 
 
