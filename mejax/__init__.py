@@ -14,7 +14,7 @@ Read the package in the order in which the data goes:
   corpora/          folders and sheets -> clips
   motion/           pixels -> optical flow and strain
   datasets/         clips -> examples on disk -> arrays, labels, views
-  models/           HTNet, STSTNet, and attention as a function
+  models/           HTNet, MMNet, small baselines, attention as a function
   training/         one training as pure functions, and all folds as one program
   evaluation/       held-out logits -> metrics, intervals, floors, report
   configs/          one file per experiment

@@ -31,6 +31,7 @@ from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
 
 UNKNOWN = 'no held-out result: these clips may have been trained on'
@@ -51,8 +52,9 @@ def apply_folds(
     keep: what to return of a model's `out`, e.g. `lambda out: out['head']`.
 
   Returns:
-    Logits of every seed and clip, and what `keep` gives: its arrays, which have
-    the clips on their first axis, as `[s, n, ...]`.
+    Logits of every seed and clip, as predictions were made in training; and
+    what `keep` gives for the clip itself: its arrays, which have the clips on
+    their first axis, as `[s, n, ...]`.
 
   Raises:
     ValueError: a group without a model of its own.
@@ -66,10 +68,16 @@ def apply_folds(
   index = folds_lib.held_out_index(task.groups == groups[:, None])
   inputs = jnp.asarray(task.inputs)
 
+  share = saved.test_mirror
+  flip = sample_lib.flip(task.layout) if share else None
+
   @jax.jit
   def apply(variables, positions):
-    clips = inputs[positions]
+    clips = sample_lib.decode(inputs[positions])
     logits, out = saved.model.apply(variables, clips, train=False)
+    if flip:
+      mirrored, _ = saved.model.apply(variables, flip(clips), train=False)
+      logits = (1 - share) * logits + share * mirrored
     return logits, keep(out)
 
   # Parts come sorted by group; clips are not.
@@ -132,7 +140,9 @@ def evaluate(
   run = _run_of_same_data(source, task)
   floors = run and workdir_lib.load_npz(source / 'floors.npz')
   floors = floors or floors_lib.floors(
-    task.inputs, task.labels, groups=task.groups
+    task.inputs if task.floor_inputs is None else task.floor_inputs,
+    task.labels,
+    groups=task.groups,
   )
   metrics = summary.metrics_json(
     record, floors, rules=['last'], protocol_sentence=task.protocol

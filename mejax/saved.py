@@ -53,6 +53,7 @@ class Saved:
     config: names the dataset, protocol and view.
     classes: a word for each output.
     epoch: epochs that they were trained; 0 if that is not known.
+    test_mirror: share of the mirrored clip in a prediction.
     caution: of weights from elsewhere, how they were chosen.
   """
 
@@ -63,6 +64,7 @@ class Saved:
   config: ml_collections.ConfigDict
   classes: tuple[str, ...]
   epoch: int = 0
+  test_mirror: float = 0.0
   caution: str = ''
 
 
@@ -268,8 +270,16 @@ def _read_run(workdir, model) -> Saved:
     return _row(variables(number), row)
 
   seeds = tuple(sorted({seed for seed, _ in trials}))
-  epoch = int(record['epochs'][-1])
-  return Saved(model, load, seeds, tuple(names), config, classes, epoch)
+  return Saved(
+    model,
+    load,
+    seeds,
+    tuple(names),
+    config,
+    classes,
+    epoch=int(record['epochs'][-1]),
+    test_mirror=assemble.make_settings(config)[0].test_mirror,
+  )
 
 
 def _row(tree: PyTree, row: int) -> PyTree:

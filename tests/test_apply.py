@@ -219,13 +219,15 @@ def data_dir(tmp_path_factory):
 def test_evaluate_from_the_command_line_finds_all_in_the_run(
   data_dir, tmp_path, capsys
 ):
-  config = configuration.load_config('htnet_regions:smoke')
+  # Predictions with averaged weights, and with the mirrored clip.
+  numbers = ['setting.test_mirror=0.5', 'setting.ema=0.5']
+  config = configuration.load_config('htnet_regions:smoke', numbers)
   experiment.train(config, data_dir=data_dir, workdir=tmp_path / 'run')
   capsys.readouterr()
   arguments = ['evaluate', str(tmp_path / 'run'), '--data_dir', str(data_dir)]
   assert cli.main(arguments) == 0
   assert 'The predictions are those' in capsys.readouterr().out
-  assert cli.main([*arguments, '--config.view.normalise=none']) == 0
+  assert cli.main([*arguments, '--config.view.normalise=centre']) == 0
   assert 'not the data of the run' in capsys.readouterr().out
 
 
