@@ -521,7 +521,7 @@ def _add_convert(verbs) -> None:
     'a file that would run code is refused.',
   )
   verb.add_argument(
-    'model', metavar='MODEL', help='whose weights: htnet or ststnet'
+    'model', metavar='MODEL', help='whose weights: htnet, mmnet or ststnet'
   )
   verb.add_argument(
     'files', nargs='+', type=pathlib.Path, metavar='FILE', help='.pth files'

@@ -119,20 +119,23 @@ def convert(
   part = out.with_name(f'{out.name}.part')
   shutil.rmtree(part, ignore_errors=True)
   unused: dict[str, None] = {}
-  for (stem, description), file in zip(wanted.items(), files, strict=True):
+  for (folder, description), file in zip(wanted.items(), files, strict=True):
     converted = convert_lib.from_pth(
       name, file, preset=preset, **(fields or {})
     )
-    folder = part / stem
-    folder.mkdir(parents=True)
-    checkpoint.save_tree(folder / 'params', converted.variables)
-    workdir_lib.write_json(folder / 'model.json', description)
+    _write(part / folder, description, converted)
     unused |= dict.fromkeys(converted.unused)
   os.replace(part, out)
   if unused:
     print(f'Left out, the original never reads them: {", ".join(unused)}')
   print(f'{len(files)} model(s) of {name} in {out}')
   return out
+
+
+def _write(folder, description, converted) -> None:
+  folder.mkdir(parents=True)
+  checkpoint.save_tree(folder / 'params', converted.variables)
+  workdir_lib.write_json(folder / 'model.json', description)
 
 
 def _describe(name, file, preset, fields) -> dict[str, Any]:

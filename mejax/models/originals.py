@@ -317,6 +317,6 @@ ORIGINALS: dict[str, Original] = {
     preset='ststnet',
     unused=(_COUNTERS,),
     published={'ststnet': _THREE},
-    caution='The released STSTNet code keeps the weights of the last epoch.',
+    caution='The log that its authors published is of the last epoch.',
   ),
 }
