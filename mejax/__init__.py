@@ -2,8 +2,10 @@
 
 Read the package in the order in which the data goes:
 
-  cli.py            `mejax demo|prepare|check|train|report`: thin verbs
+  cli.py            `mejax demo|prepare|check|train|...`: thin verbs
   experiment.py     config -> data, model, folds, run, floors, report
+  apply.py          models that have learnt -> their held-out clips, a table
+  saved.py          models of a run, and converted weights of the originals
   assemble.py       what a config names: model, trainer, trials
   task.py           inputs, labels and people of a run
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
@@ -12,7 +14,7 @@ Read the package in the order in which the data goes:
   corpora/          folders and sheets -> clips
   motion/           pixels -> optical flow and strain
   datasets/         clips -> examples on disk -> arrays, labels, views
-  models/           HTNet, STSTNet, and attention as a function
+  models/           HTNet, MMNet, small baselines, attention as a function
   training/         one training as pure functions, and all folds as one program
   evaluation/       held-out logits -> metrics, intervals, floors, report
   configs/          one file per experiment

@@ -6,6 +6,7 @@ A verb imports what it needs when it runs, so that `mejax --help` is instant.
 from __future__ import annotations
 
 import argparse
+import ast
 from collections.abc import Sequence
 import dataclasses
 import os
@@ -27,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  is_train = args.verb == 'train'
-  args.overrides = [a for a in rest if is_train and a.startswith('--config.')]
+  takes = args.verb in ('train', 'evaluate')
+  args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
       f'`mejax {args.verb}` does not know {" ".join(unknown)};'
@@ -156,6 +157,33 @@ def _train(args: argparse.Namespace) -> None:
   )
 
 
+def _convert(args: argparse.Namespace) -> None:
+  from mejax import saved
+
+  saved.convert(
+    args.model,
+    args.files,
+    args.out,
+    preset=args.preset,
+    fields=dict(args.field),
+  )
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+  from mejax import configuration
+
+  config = args.config and configuration.load_config(args.config)
+  from mejax import apply
+
+  apply.evaluate(
+    args.source,
+    data_dir=args.data_dir,
+    config=config,
+    overrides=args.overrides,
+    out=args.out,
+  )
+
+
 def _report(args: argparse.Namespace) -> None:
   from mejax import experiment
 
@@ -178,6 +206,8 @@ def _parser() -> argparse.ArgumentParser:
   _add_prepare(verbs)
   _add_inspect(verbs)
   _add_train(verbs)
+  _add_convert(verbs)
+  _add_evaluate(verbs)
   _add_report(verbs)
   return parser
 
@@ -474,6 +504,79 @@ def _add_train(verbs) -> None:
     '--dry_run',
     action='store_true',
     help='print trials, memory, placement and expected time; train nothing',
+  )
+
+
+def _add_convert(verbs) -> None:
+  verb = _add_verb(
+    verbs,
+    'convert',
+    _convert,
+    text='Turn PyTorch weights of an original into models of mejax.',
+    example='  mejax convert htnet weights/*.pth --out models/htnet\n'
+    '  mejax evaluate models/htnet --data_dir data\n\n'
+    'Several files are one model for each held-out subject, whose name the\n'
+    'file has or ends with: s01.pth, fold_s01.pth. A lone file serves all.\n'
+    "Needs PyTorch: pip install 'mejax[torch]'. Nothing but weights is read:\n"
+    'a file that would run code is refused.',
+  )
+  verb.add_argument(
+    'model', metavar='MODEL', help='whose weights: htnet, mmnet or ststnet'
+  )
+  verb.add_argument(
+    'files', nargs='+', type=pathlib.Path, metavar='FILE', help='.pth files'
+  )
+  _add_folder(verb, '--out', 'where the models go; must not be there yet')
+  verb.add_argument(
+    '--preset', metavar='NAME', help='of our model (default: the published one)'
+  )
+  verb.add_argument(
+    '--field',
+    type=_field,
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='of the model where it differs: num_classes=7, "depths=(2, 2, 8)"',
+  )
+
+
+def _field(text: str) -> tuple[str, object]:
+  key, value = _pair(text)
+  try:
+    return key, ast.literal_eval(value)
+  except (ValueError, SyntaxError):
+    raise argparse.ArgumentTypeError(
+      f'{value!r} is neither a number nor a list of them'
+    ) from None
+
+
+def _add_evaluate(verbs) -> None:
+  verb = _add_verb(
+    verbs,
+    'evaluate',
+    _evaluate,
+    text='Apply the models of a run, or converted ones, to the clips of those '
+    'whom each of them did not see, and print the table.',
+    example='  mejax evaluate runs/small --data_dir data\n'
+    '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
+    'A run is applied to its own data, converted models to those that the\n'
+    'original was trained on; --config names others, --config.KEY=VALUE\n'
+    'changes one value. Only a folder evaluate/ in RUN, or --out, is written.',
+  )
+  verb.add_argument(
+    'source',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='a finished run, or a folder that `mejax convert` wrote',
+  )
+  _add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  verb.add_argument(
+    '--config',
+    metavar='NAME[:VARIANT]',
+    help='whose dataset, protocol and view to take',
+  )
+  verb.add_argument(
+    '--out', type=pathlib.Path, metavar='DIR', help='where the results go'
   )
 
 

@@ -73,7 +73,7 @@ def load_config(
       f'get_config() of {module.__file__} returned a {type(config).__name__};'
       ' it must return an ml_collections.ConfigDict.'
     )
-  return _override(config, overrides)
+  return override(config, overrides)
 
 
 def _find(name: str) -> pathlib.Path:
@@ -138,6 +138,35 @@ def change(
       raise ValueError(f'Bad value for {key}: {error}') from None
 
 
+def override(
+  config: ml_collections.ConfigDict, overrides: Sequence[str]
+) -> ml_collections.ConfigDict:
+  """Applies `key=value` strings, as in `load_config`, to a config."""
+  argv = ['mejax']
+  for each in overrides:
+    key, equals, value = each.removeprefix('--config.').partition('=')
+    _add_number(config, key)
+    known = dict(_leaves(config))
+    _check_known(key, known)
+    if not equals:
+      raise ValueError(
+        f'{each!r} sets nothing; write it as --config.{key}=VALUE.'
+      )
+    # A flag that is repeated is ml_collections' own way to write a tuple.
+    is_list = isinstance(known[key], tuple) and not value.startswith('(')
+    parts = value.split(',') if is_list else [value]
+    argv += [f'--config.{key}={part}' for part in parts]
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_dict(
+    'config', config, flag_values=values, sys_argv=argv
+  )
+  try:
+    values(argv)
+  except flags.Error as error:
+    raise ValueError(f'Bad value for the config: {error}') from None
+  return values.config
+
+
 def _add_number(config: ml_collections.ConfigDict, key: str) -> None:
   """Lists a number that is off, so that it can be set."""
   section, _, name = key.rpartition('.')
@@ -153,35 +182,6 @@ def _check_known(key: str, known: Mapping[str, Any]) -> None:
       f'The config has no value {key!r} to set. Those it has, closest first:'
       f' {", ".join(_closest(key, list(known)))}.'
     )
-
-
-def _override(
-  config: ml_collections.ConfigDict, overrides: Sequence[str]
-) -> ml_collections.ConfigDict:
-  """Applies `key=value` strings as ml_collections flags do."""
-  argv = ['mejax']
-  for override in overrides:
-    key, equals, value = override.removeprefix('--config.').partition('=')
-    _add_number(config, key)
-    known = dict(_leaves(config))
-    _check_known(key, known)
-    if not equals:
-      raise ValueError(
-        f'{override!r} sets nothing; write it as --config.{key}=VALUE.'
-      )
-    # A flag that is repeated is ml_collections' own way to write a tuple.
-    is_list = isinstance(known[key], tuple) and not value.startswith('(')
-    parts = value.split(',') if is_list else [value]
-    argv += [f'--config.{key}={part}' for part in parts]
-  values = flags.FlagValues()
-  config_flags.DEFINE_config_dict(
-    'config', config, flag_values=values, sys_argv=argv
-  )
-  try:
-    values(argv)
-  except flags.Error as error:
-    raise ValueError(f'Bad value for the config: {error}') from None
-  return values.config
 
 
 def _leaves(

@@ -12,7 +12,16 @@ from mejax import cli
 from mejax import configuration
 from tests import child
 
-VERBS = ('demo', 'check', 'prepare', 'inspect', 'train', 'report')
+VERBS = (
+  'demo',
+  'check',
+  'prepare',
+  'inspect',
+  'train',
+  'convert',
+  'evaluate',
+  'report',
+)
 TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
 
 

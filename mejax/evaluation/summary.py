@@ -170,9 +170,9 @@ def print_table(numbers: dict) -> str:
   lines = [numbers['protocol'], _counts_line(numbers), '']
   lines.append(f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} accuracy')
   for rule, entries in numbers['selection'].items():
-    honest = selection.RULES[rule].honest
     for part in parts:
-      lines.append(_row(rule, part, entries[part], mark='' if honest else ' *'))
+      mark = ' *' if 'warning' in entries[part] else ''
+      lines.append(_row(rule, part, entries[part], mark=mark))
   for floor, entries in numbers['floors'].items():
     for part in parts:
       lines.append(_row(floor, part, entries[part], mark=''))
@@ -184,8 +184,9 @@ def print_table(numbers: dict) -> str:
   ]
   if seeds < 5:
     lines.append('Fewer than 5 seeds: too few to report.')
-  if any(not selection.RULES[rule].honest for rule in numbers['selection']):
-    lines.append(f'* {selection.WARNING}')
+  rows = [entries['full'] for entries in numbers['selection'].values()]
+  warnings = dict.fromkeys(row['warning'] for row in rows if 'warning' in row)
+  lines += [f'* {warning}' for warning in warnings]
   if 'settings' in numbers:
     lines.append(
       f'first of {len(numbers["settings"])} settings; none is chosen by its '

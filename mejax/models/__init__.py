@@ -11,12 +11,20 @@ import flax.linen as nn
 
 from mejax.models import artnet
 from mejax.models import htnet
+from mejax.models import linear
 from mejax.models import mmnet
+from mejax.models import offapexnet
+from mejax.models import resnet
 from mejax.models import shallow
+from mejax.models import sssnet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
   'artnet': artnet.make,
   'htnet': htnet.make,
+  'linear': linear.make,
   'mmnet': mmnet.make,
+  'offapexnet': offapexnet.make,
+  'resnet': resnet.make,
+  'sssnet': sssnet.make,
   'ststnet': shallow.make,
 }

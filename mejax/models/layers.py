@@ -44,40 +44,45 @@ def linear(
   )
 
 
-def patches3x3(
-  x: Float[Array, 'b h w c'], *, padding: int = 1, stride: int = 1
+def patches(
+  x: Float[Array, 'b h w c'], size: int, *, padding: int, stride: int = 1
 ) -> Float[Array, 'b h2 w2 p']:
-  """The 3x3 neighbourhoods of a map, as vectors of (row, column, channel)."""
+  """Square neighbourhoods of a map, as vectors of (row, column, channel)."""
   x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-  h, w = (side - 2 for side in x.shape[1:3])
+  h, w = (side - size + 1 for side in x.shape[1:3])
   return jnp.concatenate(
     [
       x[:, row : row + h : stride, column : column + w : stride]
-      for row in range(3)
-      for column in range(3)
+      for row in range(size)
+      for column in range(size)
     ],
     -1,
   )
 
 
-def conv3x3(
+def conv(
   x: Float[Array, 'b h w c'],
-  kernel: Float[Array, '3 3 c d'],
+  kernel: Float[Array, 's s c d'],
   *,
-  padding: int = 1,
+  padding: int,
   stride: int = 1,
 ) -> Float[Array, 'b h2 w2 d']:
-  """3x3 convolution in the form that suits the backend.
+  """Convolution by a square kernel in the form that suits the backend.
 
   XLA runs a convolution 30 times slower on a CPU when it stands in a loop or
-  under `vmap` over the kernel; there it is nine slices and a matrix product, of
-  as many examples at a time as fit into `PATCH_BYTES`. `padding` is 0, 1 or 2
-  on every side, or 1 if `stride` is 2.
+  under `vmap` over the kernel; there it is slices and a matrix product, of as
+  many examples at a time as fit into `PATCH_BYTES`. `padding` is less than the
+  kernel, on every side; `stride` 2 is for a 3x3 kernel with padding 1.
   """
-  if stride not in (1, 2) or (stride == 2 and padding != 1):
+  size = kernel.shape[0]
+  if not 0 <= padding < size or (stride, size, padding) not in (
+    (1, size, padding),
+    (2, 3, 1),
+  ):
     raise ValueError(
-      f'stride {stride} with padding {padding}; expected stride 1, or stride 2'
-      ' with padding 1'
+      f'kernel {size}x{size}, stride {stride}, padding {padding}; expected'
+      ' stride 1 and a padding less than the kernel, or kernel 3x3, stride 2'
+      ' and padding 1'
     )
 
   def native(x, kernel):
@@ -94,14 +99,25 @@ def conv3x3(
   )
 
 
+def conv3x3(
+  x: Float[Array, 'b h w c'],
+  kernel: Float[Array, '3 3 c d'],
+  *,
+  padding: int = 1,
+  stride: int = 1,
+) -> Float[Array, 'b h2 w2 d']:
+  """3x3 convolution; see `conv`."""
+  return conv(x, kernel, padding=padding, stride=stride)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _im2col(padding, stride, x, kernel):
   flat = kernel.reshape(-1, kernel.shape[-1])
 
   def convolve(x):
-    return patches3x3(x, padding=padding, stride=stride) @ flat
+    return patches(x, len(kernel), padding=padding, stride=stride) @ flat
 
-  parts = _parts(x, stride)
+  parts = _parts(x, len(kernel), stride)
   if len(parts) == 1:
     return convolve(x)
   y = jax.lax.map(convolve, parts)
@@ -113,21 +129,23 @@ def _im2col_forward(padding, stride, x, kernel):
 
 
 def _im2col_backward(padding, stride, saved, gradient):
-  """The slices' own gradient, nine padded sums, is slow: gather instead."""
+  """The slices' own gradient, padded sums, is slow: gather instead."""
   x, kernel = saved
+  size = len(kernel)
 
   def part_backward(total, part):
     x, gradient = part
-    patches = patches3x3(x, padding=padding, stride=stride)
-    total += jnp.einsum('bhwp,bhwd->pd', patches, gradient)
+    seen = patches(x, size, padding=padding, stride=stride)
+    total += jnp.einsum('bhwp,bhwd->pd', seen, gradient)
     if stride == 1:
       turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
       turned = turned.reshape(-1, turned.shape[-1])
-      return total, patches3x3(gradient, padding=2 - padding) @ turned
+      reached = patches(gradient, size, padding=size - 1 - padding)
+      return total, reached @ turned
     return total, _spread(gradient, kernel)[:, : x.shape[1], : x.shape[2]]
 
-  total = jnp.zeros((9 * kernel.shape[2], kernel.shape[3]), kernel.dtype)
-  xs = _parts(x, stride)
+  total = jnp.zeros((size**2 * kernel.shape[2], kernel.shape[3]), kernel.dtype)
+  xs = _parts(x, size, stride)
   gradients = gradient.reshape(*xs.shape[:2], *gradient.shape[1:])
   if len(xs) == 1:
     total, x_gradient = part_backward(total, (xs[0], gradients[0]))
@@ -139,9 +157,9 @@ def _im2col_backward(padding, stride, saved, gradient):
 _im2col.defvjp(_im2col_forward, _im2col_backward)
 
 
-def _parts(x, stride):
+def _parts(x, size, stride):
   """Examples in equal groups whose patches fit into `PATCH_BYTES`."""
-  whole = 9 * x.dtype.itemsize * x.size // stride**2
+  whole = size**2 * x.dtype.itemsize * x.size // stride**2
   counts = (count for count in range(1, len(x)) if len(x) % count == 0)
   fitting = (count for count in counts if whole // count <= PATCH_BYTES)
   return x.reshape(next(fitting, len(x)), -1, *x.shape[1:])
@@ -185,6 +203,16 @@ class Conv3x3(nn.Module):
     if self.use_bias:
       x += self.param('bias', init, (self.features,))
     return x
+
+
+def max_pool(
+  x: Float[Array, 'b h w c'], size: int
+) -> Float[Array, 'b h2 w2 c']:
+  """Largest of each square, side by side; what is left at the end is cut."""
+  b, h, w, c = x.shape
+  rows, columns = h // size, w // size
+  x = x[:, : rows * size, : columns * size]
+  return x.reshape(b, rows, size, columns, size, c).max((2, 4))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))

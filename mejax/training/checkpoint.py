@@ -42,6 +42,13 @@ class Round:
     with np.load(self._result) as file:
       return dict(file)
 
+  def model(self) -> dict[str, Any] | None:
+    """Variables of the round's trials, on the leading axis; None if not kept.
+
+    `params`, and `collections` with all others.
+    """
+    return load_tree(self._model) if self._model.exists() else None
+
   def open(self) -> int:
     """Steps done at the latest whole checkpoint; 0 if there is none."""
     options = ocp.CheckpointManagerOptions(
@@ -66,10 +73,21 @@ class Round:
     self._manager.wait_until_finished()
     self._manager.close()
     if model is not None:
-      with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(self._model, model, force=True)
+      save_tree(self._model, model)
     temporary = self._result.with_suffix('.tmp')
     with temporary.open('wb') as file:
       np.savez(file, **arrays)
     os.replace(temporary, self._result)
     shutil.rmtree(self._running, ignore_errors=True)
+
+
+def save_tree(path: pathlib.Path, tree: PyTree) -> None:
+  """Writes nested dicts of NumPy arrays as a folder, in the place of one."""
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(path.absolute(), tree, force=True)
+
+
+def load_tree(path: pathlib.Path) -> PyTree:
+  """The NumPy arrays of a folder that `save_tree` wrote."""
+  with ocp.StandardCheckpointer() as checkpointer:
+    return checkpointer.restore(path.absolute())

@@ -1,4 +1,4 @@
-"""Weights, inputs and names of the released MMNet, by formula.
+"""Weights and inputs of the released MMNet, by formula.
 
 No weight is stored: each follows from its name in the release and its place in
 the array, through splitmix64.
@@ -6,45 +6,13 @@ the array, through splitmix64.
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 import zlib
 
 import numpy as np
 
 WIDTHS = (128, 128, 256, 512)
 HEAD = (5, 512, 14, 14)
-
-# Names of the release to paths in ours, in turn.
-RENAMED = (
-  (r'^conv_act\.0', 'stem0.conv'),
-  (r'^conv_act\.1', 'stem0.norm'),
-  (r'^main_branch\.conv1', 'stem1.conv'),
-  (r'^main_branch\.bn1', 'stem1.norm'),
-  (r'^main_branch\.fc', 'head'),
-  (r'^main_branch\.layer(\d)\.0', lambda m: f'block{int(m[1]) - 1}'),
-  (r'(^block\d)\.conv1', r'\1.wide.conv'),
-  (r'(^block\d)\.bn1', r'\1.wide.norm'),
-  (r'(^block\d)\.conv2', r'\1.conv'),
-  (r'(^block\d)\.bn2', r'\1.norm'),
-  (r'(^block\d)\.attn\.0', r'\1.gate.conv'),
-  (r'(^block\d)\.attn\.1', r'\1.gate.norm'),
-  (r'(^block\d)\.downsample\.0', r'\1.short'),
-  (r'(^block\d)\.downsample\.1', r'\1.short_norm'),
-  (r'^vit_pos\.pos_embed', 'position.position'),
-  (r'^vit_pos\.patch_embed\.proj', 'position.embed'),
-  (r'^vit_pos\.norm', 'position.norm'),
-  (r'^vit_pos\.blocks\.(\d)', r'position.block\1'),
-  (r'(block\d)\.norm1', r'\1.attention_norm'),
-  (r'(block\d)\.norm2', r'\1.mlp_norm'),
-  (r'(block\d)\.attn\.proj', r'\1.out'),
-  (r'(block\d)\.mlp\.fc1', r'\1.inner'),
-  (r'(block\d)\.mlp\.fc2', r'\1.outer'),
-  (r'norm\.weight$', 'norm.scale'),
-  (r'weight$', 'kernel'),
-  (r'running_', ''),
-)
 
 
 def uniform(name, count):
@@ -143,52 +111,3 @@ def shapes(depth, mlp_mult):
     linear(f'{at}.mlp.fc2', 512, 512 * mlp_mult)
   norm('vit_pos.norm', 512, running=False)
   return found
-
-
-def paths(name):
-  """Where a tensor of the release lies in ours; q, k, v are three there."""
-  for pattern, new in RENAMED:
-    name = re.sub(pattern, new, name)
-  parts = ('query', 'key', 'value') if 'attn.qkv' in name else ('',)
-  return [tuple(name.replace('attn.qkv', x).split('.')) for x in parts]
-
-
-def mmnet_from_torch(state):
-  """Our params and batch_stats from arrays under the names of the release."""
-  trees = {}, {}
-  for name, value in state.items():
-    places = paths(name)
-    for path, part in zip(places, np.split(value, len(places)), strict=True):
-      part = np.asarray(_from_layout(name, part))
-      *parents, leaf = path
-      tree = trees[leaf in ('mean', 'var')]
-      functools.reduce(lambda t, k: t.setdefault(k, {}), parents, tree)[
-        leaf
-      ] = part
-  return trees
-
-
-def to_torch(tree, name, shape):
-  """The array of our tree under the name and in the shape of the release."""
-  parts = []
-  for path in paths(name):
-    part = np.asarray(functools.reduce(lambda t, k: t[k], path, tree))
-    if name == 'main_branch.fc.weight':
-      _, c, h, w = HEAD
-      part = part.reshape(h, w, c, -1).transpose(3, 2, 0, 1)
-    elif name != 'vit_pos.pos_embed':
-      part = part.transpose({4: (3, 2, 0, 1), 2: (1, 0)}.get(part.ndim, (0,)))
-    parts.append(part)
-  return np.concatenate(parts).reshape(shape)
-
-
-def _from_layout(name, value):
-  if name == 'main_branch.fc.weight':
-    # Flattened by channel, row, column there; by row, column, channel here.
-    value = value.reshape(len(value), *HEAD[1:]).transpose(2, 3, 1, 0)
-    return value.reshape(-1, value.shape[-1])
-  if name == 'vit_pos.pos_embed':
-    return value[0]
-  if value.shape[2:] == (3, 3):
-    return value.transpose(2, 3, 1, 0)
-  return value.reshape(value.shape[:2]).T if value.ndim > 1 else value

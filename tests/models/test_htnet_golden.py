@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,9 @@ import numpy as np
 import optax
 import pytest
 
+from mejax.models import convert
 from mejax.models import htnet
+from mejax.models import originals
 
 SMALL = {
   'A': ('A_patch7_h3', dict(patch_size=7, dim=16, heads=2, depths=(1, 1, 2))),
@@ -96,71 +97,9 @@ def hash_weights(shapes):
   return weights
 
 
-RENAMED = (
-  (r'to_patch_embedding\.1', 'embed'),
-  (r'layers\.(\d)\.0\.pos_emb', r'pos_emb\1'),
-  (r'layers\.(\d)\.1\.0', r'aggregate\1.conv'),
-  (r'layers\.(\d)\.1\.1', r'aggregate\1.norm'),
-  (r'layers\.(\d)\.0\.layers\.(\d)', r'level\1_block\2'),
-  (r'\.0\.norm', '.attention_norm'),
-  (r'\.1\.norm', '.mlp_norm'),
-  (r'0\.fn\.to_out\.0', 'attention.out'),
-  (r'1\.fn\.net\.0', 'mlp.inner'),
-  (r'1\.fn\.net\.3', 'mlp.outer'),
-  (r'mlp_head\.0', 'head_norm'),
-  (r'mlp_head\.2', 'head'),
-  (r'\.weight$', '.kernel'),
-  (r'\.g$', '.scale'),
-  (r'\.b$', '.bias'),
-)
-
-
-def our_paths(name):
-  """Where a parameter of the original lies in ours; q, k, v are three."""
-  for pattern, new in RENAMED:
-    name = re.sub(pattern, new, name)
-  if '0.fn.to_qkv' not in name:
-    return [tuple(name.split('.'))]
-  return [
-    tuple(name.replace('0.fn.to_qkv', f'attention.{part}').split('.'))
-    for part in ('query', 'key', 'value')
-  ]
-
-
-def from_torch(state):
-  """Our parameter tree from arrays under the original's names."""
-  flat = {}
-  for name, value in state.items():
-    paths = our_paths(name)
-    for path, part in zip(paths, np.split(value, len(paths)), strict=True):
-      if part.shape[2:] == (3, 3):
-        part = part.transpose(2, 3, 1, 0)
-      elif path[-1] == 'kernel':
-        part = part.reshape(part.shape[:2]).T
-      else:
-        part = part.reshape(-1)
-      flat[path] = jnp.array(part)
-  return unflatten(flat)
-
-
-def unflatten(flat):
-  tree = {}
-  for path, value in flat.items():
-    *parents, leaf = path
-    functools.reduce(lambda t, k: t.setdefault(k, {}), parents, tree)[leaf] = (
-      value
-    )
-  return tree
-
-
-def to_torch(tree, name, shape):
-  """The array of our tree under the original's name and shape."""
-  parts = []
-  for path in our_paths(name):
-    part = np.asarray(functools.reduce(dict.__getitem__, path, tree))
-    axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(part.ndim, (0,))
-    parts.append(part.transpose(axes))
-  return np.concatenate(parts).reshape(shape)
+def from_torch(state, **fields):
+  """Our parameters from arrays under the original's names."""
+  return convert.from_state('htnet', state, **fields).variables['params']
 
 
 def synthetic_samples():
@@ -171,10 +110,11 @@ def synthetic_samples():
 
 @pytest.fixture(params=SMALL)
 def small(request):
-  """Letter, model, shapes and formula weights of a small golden model."""
+  """Letter, model, our parameters and formula weights of a golden model."""
   fields = SMALL[request.param][1]
-  shapes = state_shapes(**fields)
-  return request.param, htnet.make(**fields), shapes, hash_weights(shapes)
+  weights = hash_weights(state_shapes(**fields))
+  params = from_torch(weights, **fields)
+  return request.param, htnet.make(**fields), params, weights
 
 
 def golden(shared, file):
@@ -209,21 +149,21 @@ def make_adam_step(loss):
 
 
 def test_logits_of_synthetic_samples_equal_the_original(small):
-  letter, model, _, weights = small
+  letter, model, params, _ = small
   logits, _ = jax.jit(model.apply, static_argnames='train')(
-    {'params': from_torch(weights)}, synthetic_samples(), train=True
+    {'params': params}, synthetic_samples(), train=True
   )
   np.testing.assert_allclose(logits, PINNED[letter], rtol=0, atol=5e-6)
 
 
 def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
-  letter, model, shapes, weights = small
+  letter, model, params, weights = small
   data = golden(shared, SMALL[letter][0])
   for name in data['names']:
     np.testing.assert_array_equal(weights[name], data[f'sd/{name}'])
   np.testing.assert_array_equal(samples(data)[3:], synthetic_samples())
   step = make_adam_step(loss_fn(model, samples(data), data['labels']))
-  params = from_torch(weights)
+  table = originals.htnet_table(model)
   state, losses = optax.adam(LEARNING_RATE).init(params), []
   for i in range(5):
     params, state, value, logits, grads = step(params, state)
@@ -231,9 +171,9 @@ def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
     if i == 0:
       np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=5e-6)
       assert losses[0] == pytest.approx(float(data['loss64']), abs=5e-6)
-      for name in set(shapes) - {last_position(shapes)}:
-        check_gradient(data, name, to_torch(grads, name, shapes[name]))
-        check_step(data, name, to_torch(params, name, shapes[name]))
+      for name in set(table) - {last_position(table)}:
+        check_gradient(data, name, table[name].theirs({'params': grads}))
+        check_step(data, name, table[name].theirs({'params': params}))
   np.testing.assert_allclose(losses, data['adam_losses'], rtol=0, atol=1e-4)
 
 
@@ -250,18 +190,19 @@ def check_step(data, name, ours):
   assert error.max() <= 2e-7 + 2e-2 * LEARNING_RATE, name
 
 
-def last_position(shapes):
+def last_position(table):
   """The parameter whose gradient is zero but for rounding (golden README)."""
-  return [name for name in shapes if name.endswith('pos_emb')][-1]
+  return [name for name in table if name.endswith('pos_emb')][-1]
 
 
 def test_lone_tokens_leave_query_and_key_without_gradient(small):
-  letter, model, shapes, weights = small
+  letter, model, params, _ = small
   labels = np.array([1, 2])
   loss = loss_fn(model, synthetic_samples(), labels)
-  grads = jax.jit(jax.grad(loss, has_aux=True))(from_torch(weights))[0]
-  for name in (name for name in shapes if 'to_qkv' in name):
-    query, key, value = np.split(to_torch(grads, name, shapes[name]), 3)
+  grads = jax.jit(jax.grad(loss, has_aux=True))(params)[0]
+  table = originals.htnet_table(model)
+  for name in (name for name in table if 'to_qkv' in name):
+    query, key, value = np.split(table[name].theirs({'params': grads}), 3)
     assert np.any(query) == np.any(key) == (letter != 'A')
     assert np.any(value)
 
@@ -269,7 +210,8 @@ def test_lone_tokens_leave_query_and_key_without_gradient(small):
 def test_regions_match_the_original_at_each_level(shared):
   data = golden(shared, 'B_patch2_h2')
   model = htnet.make(**SMALL['B'][1])
-  params = from_torch({name: data[f'sd/{name}'] for name in data['names']})
+  weights = {name: data[f'sd/{name}'] for name in data['names']}
+  params = from_torch(weights, **SMALL['B'][1])
   inputs = samples(data)
   apply = jax.jit(model.apply, static_argnames='train')
   _, out = apply({'params': params}, inputs, train=False)
@@ -303,6 +245,7 @@ def test_released_model_equals_the_original(shared):
   params = from_torch(weights)
   del weights
   model = htnet.make('released')
+  table = originals.htnet_table(model)
   step = make_adam_step(loss_fn(model, samples(data), data['labels']))
   state, losses = optax.adam(LEARNING_RATE).init(params), []
   for i in range(3):
@@ -311,8 +254,8 @@ def test_released_model_equals_the_original(shared):
     if i == 0:
       np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=2e-5)
       assert losses[0] == pytest.approx(float(data['loss64']), abs=2e-5)
-      for name in set(shapes) - {last_position(shapes)}:
-        ours = to_torch(grads, name, shapes[name])
+      for name in set(table) - {last_position(table)}:
+        ours = table[name].theirs({'params': grads})
         check_released_gradient(data, name, ours)
     del grads
   np.testing.assert_allclose(losses, data['adam_losses'], rtol=1e-3)

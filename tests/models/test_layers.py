@@ -27,19 +27,22 @@ def xla_conv(x, kernel, padding, stride):
 
 
 @pytest.mark.parametrize('patch_bytes', [2**26, 3000])
-@pytest.mark.parametrize('padding, stride', [(0, 1), (1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize(
+  'size, padding, stride',
+  [(3, 0, 1), (3, 1, 1), (3, 2, 1), (3, 1, 2), (5, 0, 1), (5, 2, 1)],
+)
 def test_conv_and_its_gradients_equal_xla_convolution(
-  padding, stride, patch_bytes, monkeypatch
+  size, padding, stride, patch_bytes, monkeypatch
 ):
   monkeypatch.setattr(layers, 'PATCH_BYTES', patch_bytes)
-  x, kernel = normal(6, 7, 6, 3), normal(3, 3, 3, 5, seed=1)
+  x, kernel = normal(6, 7, 6, 3), normal(size, size, 3, 5, seed=1)
 
   def both(conv):
     y, backward = jax.vjp(conv, x, kernel)
     return y, *backward(jnp.cos(y))
 
   options = {'padding': padding, 'stride': stride}
-  ours = both(lambda x, k: layers.conv3x3(x, k, **options))
+  ours = both(lambda x, k: layers.conv(x, k, **options))
   xla = both(lambda x, k: xla_conv(x, k, **options))
   for mine, true in zip(ours, xla, strict=True):
     np.testing.assert_allclose(mine, true, rtol=1e-5, atol=1e-4)
@@ -62,7 +65,7 @@ def test_patches_of_a_few_examples_at_a_time_take_less_memory(monkeypatch):
 
 @pytest.mark.parametrize('padding, stride', [(0, 2), (1, 3)])
 def test_conv_refuses_strides_that_it_does_not_know(padding, stride):
-  with pytest.raises(ValueError, match='expected stride 1, or stride 2'):
+  with pytest.raises(ValueError, match='expected stride 1 and a padding'):
     layers.conv3x3(
       normal(1, 8, 8, 1), normal(3, 3, 1, 1), padding=padding, stride=stride
     )
@@ -114,6 +117,13 @@ def test_max_pool_and_its_gradient_equal_xla_reduce_window(stride, size):
   ours = both(lambda x: layers.max_pool3x3(x, stride))
   for mine, true in zip(ours, both(xla_pool), strict=True):
     np.testing.assert_allclose(mine, true, atol=1e-6)
+
+
+def test_max_pool_side_by_side_equals_reduce_window_and_cuts_the_end():
+  x = normal(2, 8, 7, 3)
+  ours = layers.max_pool(x, 3)
+  np.testing.assert_array_equal(ours, nn.max_pool(x, (3, 3), (3, 3)))
+  assert ours.shape == (2, 2, 2, 3)
 
 
 def test_max_pool_gives_the_whole_gradient_to_the_first_of_equals():

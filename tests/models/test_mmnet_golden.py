@@ -17,13 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax.models import convert
 from mejax.models import layers
 from mejax.models import mmnet
+from mejax.models import originals
 from mejax.training import batches
 from mejax.training import trial as trial_lib
 from tests.models import mmnet_formula as formula
 
 GOLDEN = pathlib.Path(__file__).with_name('mmnet_golden.npz')
+TABLE = originals.mmnet_table(mmnet.make('released-5'))
 VARIANTS = {'5class': (5, 2, 4), '3class': (3, 3, 2)}
 
 
@@ -41,8 +44,8 @@ def variables_of(tag):
   """Formula weights as our trees, and the shapes of the release's tensors."""
   shapes = formula.shapes(*VARIANTS[tag][1:])
   state = {name: formula.tensor(name, shape) for name, shape in shapes.items()}
-  params, stats = formula.mmnet_from_torch(state)
-  return {'params': params, 'batch_stats': stats}, shapes
+  preset = f'released-{VARIANTS[tag][0]}'
+  return convert.from_state('mmnet', state, preset=preset).variables, shapes
 
 
 def model_of(tag, **fields):
@@ -89,7 +92,7 @@ def train():
     batch_sizes=(2,),
     optimizer=trial_lib.OPTIMIZERS['adamw'],
   )
-  variables, shapes = variables_of('5class')
+  variables, _ = variables_of('5class')
   variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), variables)
   pairs = jnp.asarray(formula.pairs(), jnp.float64)
   data = trial_lib.Data(pairs, jnp.array([1, 3]))
@@ -116,7 +119,7 @@ def train():
     losses.append(float(loss))
   found = {'gradients': gradients, 'after': after, 'last': state}
   found = jax.tree.map(np.asarray, found)
-  return SimpleNamespace(**found, losses=losses, shapes=shapes)
+  return SimpleNamespace(**found, losses=losses)
 
 
 def sample(x):
@@ -235,8 +238,7 @@ def test_antialias_is_the_resize_of_newer_pytorch(golden, pairs, evaluated):
 def test_gradients_equal_the_original(golden, trained):
   norms, start = golden['train/gradnorm'], 0
   for name, norm in zip(golden['train/names'], norms, strict=True):
-    shape = trained.shapes[name]
-    ours = formula.to_torch(trained.gradients, name, shape).ravel()
+    ours = TABLE[name].theirs({'params': trained.gradients}).ravel()
     size = ours.size if ours.size <= 2048 else 64
     true = golden['train/grad'][start : start + size]
     start += size
@@ -255,12 +257,9 @@ def test_gradients_equal_the_original(golden, trained):
 def test_running_statistics_equal_the_original(golden, trained):
   names, start = golden['train/stats_names'], 0
   for name in names:
-    shape = trained.shapes[name]
-    ours = formula.to_torch(
-      trained.after.collections['batch_stats'], name, shape
-    )
-    true = golden['train/stats'][start : start + shape[0]]
-    start += shape[0]
+    ours = TABLE[name].theirs(trained.after.collections)
+    true = golden['train/stats'][start : start + len(ours)]
+    start += len(ours)
     np.testing.assert_allclose(ours, true, atol=1e-5, err_msg=name)
 
 
@@ -269,8 +268,7 @@ def test_adamw_step_on_every_parameter_equals_the_original(golden, trained):
   for name, norm in zip(
     golden['train/names'], golden['train/step1norm'], strict=True
   ):
-    shape = trained.shapes[name]
-    ours = formula.to_torch(trained.after.params, name, shape).ravel()
+    ours = TABLE[name].theirs({'params': trained.after.params}).ravel()
     size = min(16, ours.size)
     true = golden['train/step1head'][start : start + size]
     start += size

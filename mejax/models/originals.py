@@ -1,0 +1,322 @@
+"""Names of the originals: where each entry of a `state_dict` lies in ours.
+
+One table for each published model. It is explicit, so that nothing is guessed:
+every entry has a place here and a way in which its axes are exchanged, or is
+known as one that the original makes but never reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import fnmatch
+import functools
+from typing import Any
+from typing import NamedTuple
+
+import flax.linen as nn
+from jaxtyping import PyTree
+import numpy as np
+
+from mejax.models import htnet
+from mejax.models import mmnet
+from mejax.models import shallow
+
+
+class Layout(NamedTuple):
+  """How the axes of an array change.
+
+  Attributes:
+    ours: from the original's to ours.
+    theirs: the way back.
+  """
+
+  ours: Callable[[np.ndarray], np.ndarray]
+  theirs: Callable[[np.ndarray], np.ndarray]
+
+
+AS_IS = Layout(lambda x: x, lambda x: x)
+LINEAR = Layout(lambda x: x.T, lambda x: x.T)
+CONV = Layout(  # [out, in, row, column] to [row, column, in, out]
+  lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)
+)
+POINTWISE = Layout(  # A 1x1 convolution, which is a linear layer here.
+  lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]
+)
+CHANNEL = Layout(  # A vector that the original keeps as [1, c, 1, 1].
+  lambda x: x.reshape(-1), lambda x: x.reshape(1, -1, 1, 1)
+)
+
+
+class Entry(NamedTuple):
+  """Where an entry of a `state_dict` lies in ours.
+
+  Attributes:
+    paths: path of the array, collection first; several if it is cut into equal
+      parts along its first axis.
+    layout: of each part.
+  """
+
+  paths: tuple[str, ...]
+  layout: Layout
+
+  def ours(self, value: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of ours that an array of the original holds."""
+    parts = np.split(value, len(self.paths))
+    return {
+      path: np.ascontiguousarray(self.layout.ours(part))
+      for path, part in zip(self.paths, parts, strict=True)
+    }
+
+  def theirs(self, variables: PyTree) -> np.ndarray:
+    """The array of the original, from all of ours."""
+    return np.concatenate(self._parts(variables))
+
+  def shape(self, variables: PyTree) -> tuple[int, ...]:
+    """The shape of `theirs`, without its memory."""
+    parts = self._parts(variables)
+    return (sum(map(len, parts)), *parts[0].shape[1:])
+
+  def _parts(self, variables):
+    return [
+      self.layout.theirs(np.asarray(_follow(variables, path)))
+      for path in self.paths
+    ]
+
+
+Table = dict[str, Entry]
+
+
+class Original(NamedTuple):
+  """A published model whose weights can be read.
+
+  Attributes:
+    make: our model of a preset.
+    table: names of the original for such a model.
+    inputs: shape of one input of such a model.
+    preset: the one that is the published model.
+    unused: patterns of names that the original makes but never reads.
+    published: config of each published form, whose data, protocol and view it
+      was trained on, and the word for each class.
+    caution: how its authors chose the weights that they kept.
+  """
+
+  make: Callable[..., nn.Module]
+  table: Callable[[Any], Table]
+  inputs: Callable[[Any], tuple[int, ...]]
+  preset: str
+  unused: tuple[str, ...]
+  published: dict[str, tuple[str, ...]]
+  caution: str
+
+  def never_reads(self, entry: str) -> bool:
+    """Whether the original makes an entry of this name, but no use of it."""
+    return any(fnmatch.fnmatchcase(entry, each) for each in self.unused)
+
+
+def _follow(variables: PyTree, path: str) -> Any:
+  return functools.reduce(
+    lambda tree, key: tree[key], path.split('/'), variables
+  )
+
+
+def _entry(path: str, layout: Layout) -> Entry:
+  return Entry((path,), layout)
+
+
+def _layer(theirs: str, ours: str, layout: Layout) -> Table:
+  """Weight and bias of a linear layer or a convolution."""
+  return {
+    f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout),
+    f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
+  }
+
+
+def _query_key_value(ours: str, leaf: str, layout: Layout) -> Entry:
+  """One array there, three here."""
+  parts = ('query', 'key', 'value')
+  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), layout)
+
+
+def _batch_norm(theirs: str, ours: str) -> Table:
+  """Gain, offset and running statistics."""
+  return {
+    f'{theirs}.weight': _entry(f'params/{ours}/scale', AS_IS),
+    f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
+    f'{theirs}.running_mean': _entry(f'batch_stats/{ours}/mean', AS_IS),
+    f'{theirs}.running_var': _entry(f'batch_stats/{ours}/var', AS_IS),
+  }
+
+
+def htnet_table(model: htnet.HTNet) -> Table:
+  """Names of wangzhifengharrison/HTNet, commit 91cf4bda.
+
+  Checked with the authors' model, through golden/htnet.
+  """
+
+  def norm(theirs, ours):
+    return {
+      f'{theirs}.g': _entry(f'params/{ours}/scale', CHANNEL),
+      f'{theirs}.b': _entry(f'params/{ours}/bias', CHANNEL),
+    }
+
+  table = _layer('to_patch_embedding.1', 'embed', POINTWISE)
+  for level, depth in enumerate(model.depths):
+    pos_emb = f'params/pos_emb{level}'
+    table[f'layers.{level}.0.pos_emb'] = _entry(pos_emb, AS_IS)
+    for block in range(depth):
+      at, ours = (
+        f'layers.{level}.0.layers.{block}',
+        f'level{level}_block{block}',
+      )
+      table |= norm(f'{at}.0.norm', f'{ours}/attention_norm')
+      table[f'{at}.0.fn.to_qkv.weight'] = _query_key_value(
+        f'params/{ours}/attention', 'kernel', POINTWISE
+      )
+      table |= _layer(f'{at}.0.fn.to_out.0', f'{ours}/attention/out', POINTWISE)
+      table |= norm(f'{at}.1.norm', f'{ours}/mlp_norm')
+      table |= _layer(f'{at}.1.fn.net.0', f'{ours}/mlp/inner', POINTWISE)
+      table |= _layer(f'{at}.1.fn.net.3', f'{ours}/mlp/outer', POINTWISE)
+    if level < len(model.depths) - 1:
+      table |= _layer(f'layers.{level}.1.0', f'aggregate{level}/conv', CONV)
+      table |= norm(f'layers.{level}.1.1', f'aggregate{level}/norm')
+  table |= norm('mlp_head.0', 'head_norm')
+  return table | _layer('mlp_head.2', 'head', LINEAR)
+
+
+def ststnet_table(model: shallow.STSTNet) -> Table:
+  """Names of the PyTorch version of christy1206/STSTNet.
+
+  Taken from public copies of that code, which agree; not checked with a weight
+  file of its authors.
+  """
+  table: Table = {}
+  for branch in range(len(model.branches)):
+    table |= _layer(f'conv{branch + 1}', f'conv{branch}', CONV)
+    table |= _batch_norm(f'bn{branch + 1}', f'norm{branch}')
+  return table | _layer('fc', 'head', LINEAR)
+
+
+def mmnet_table(model: mmnet.MMNet) -> Table:
+  """Names of muse1998/MMNet, commit 7b62fa9.
+
+  Checked with the authors' network, through golden/mmnet.
+  """
+  side, width = model.image_size // mmnet.SHRINK, model.widths[-1]
+
+  def by_channel(x):
+    """Inputs as rows, columns, channels to channels, rows, columns."""
+    return x.reshape(side, side, width, -1).transpose(3, 2, 0, 1)
+
+  # The map is flattened by channel there, by place here.
+  flattened = Layout(
+    lambda x: (
+      x.reshape(-1, width, side, side).transpose(2, 3, 1, 0).reshape(-1, len(x))
+    ),
+    lambda x: by_channel(x).reshape(x.shape[-1], -1),
+  )
+
+  def conv(theirs, ours, layout=CONV):
+    return {f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout)}
+
+  table = conv('conv_act.0', 'stem0/conv')
+  table |= _batch_norm('conv_act.1', 'stem0/norm')
+  table |= conv('main_branch.conv1', 'stem1/conv')
+  table |= _batch_norm('main_branch.bn1', 'stem1/norm')
+  for i in range(len(model.widths)):
+    at, ours = f'main_branch.layer{i + 1}.0', f'block{i}'
+    table |= conv(f'{at}.conv1', f'{ours}/wide/conv')
+    table |= _batch_norm(f'{at}.bn1', f'{ours}/wide/norm')
+    table |= conv(f'{at}.conv2', f'{ours}/conv', POINTWISE)
+    table |= _batch_norm(f'{at}.bn2', f'{ours}/norm')
+    table |= conv(f'{at}.attn.0', f'{ours}/gate/conv', POINTWISE)
+    table |= _batch_norm(f'{at}.attn.1', f'{ours}/gate/norm')
+    if i:
+      table |= conv(f'{at}.downsample.0', f'{ours}/short', POINTWISE)
+      table |= _batch_norm(f'{at}.downsample.1', f'{ours}/short_norm')
+  table |= {
+    'main_branch.fc.weight': _entry('params/head/kernel', flattened),
+    'main_branch.fc.bias': _entry('params/head/bias', AS_IS),
+  }
+  return table | _position_table(model)
+
+
+def _position_table(model: mmnet.MMNet) -> Table:
+  """The transformer of MMNet."""
+
+  def norm(theirs, ours):
+    return {
+      f'{theirs}.weight': _entry(f'params/{ours}/scale', AS_IS),
+      f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
+    }
+
+  embedding = Layout(lambda x: x[0], lambda x: x[None])
+  table = {'vit_pos.pos_embed': _entry('params/position/position', embedding)}
+  table |= _layer('vit_pos.patch_embed.proj', 'position/embed', POINTWISE)
+  for i in range(model.depth):
+    at, ours = f'vit_pos.blocks.{i}', f'position/block{i}'
+    table |= norm(f'{at}.norm1', f'{ours}/attention_norm')
+    for theirs, leaf, layout in (
+      ('weight', 'kernel', LINEAR),
+      ('bias', 'bias', AS_IS),
+    ):
+      table[f'{at}.attn.qkv.{theirs}'] = _query_key_value(
+        f'params/{ours}', leaf, layout
+      )
+    table |= _layer(f'{at}.attn.proj', f'{ours}/out', LINEAR)
+    table |= norm(f'{at}.norm2', f'{ours}/mlp_norm')
+    table |= _layer(f'{at}.mlp.fc1', f'{ours}/inner', LINEAR)
+    table |= _layer(f'{at}.mlp.fc2', f'{ours}/outer', LINEAR)
+  return table | norm('vit_pos.norm', 'position/norm')
+
+
+_THREE = ('negative', 'positive', 'surprise')
+_COUNTERS = '*.num_batches_tracked'
+
+ORIGINALS: dict[str, Original] = {
+  'htnet': Original(
+    make=htnet.make,
+    table=htnet_table,
+    inputs=lambda model: (model.image_size, model.image_size, 3),
+    preset='released',
+    unused=(),
+    published={'htnet_released': _THREE},
+    caution='The released HTNet code keeps the weights of the epoch that is'
+    ' best on the held-out subject.',
+  ),
+  'mmnet': Original(
+    make=mmnet.make,
+    table=mmnet_table,
+    inputs=lambda model: (2, model.image_size, model.image_size, 3),
+    preset='released-5',
+    unused=(
+      'timeembed',
+      'pos.*',
+      'head.1.weight',
+      'vit_pos.cls_token',
+      'vit_pos.head.*',
+      'vit_pos.to_Mask.*',
+      _COUNTERS,
+    ),
+    published={
+      'mmnet_casme2_5': (
+        'happiness',
+        'repression',
+        'disgust',
+        'surprise',
+        'others',
+      ),
+      'mmnet_casme2_3': ('happiness', 'surprise', 'negative'),
+    },
+    caution='The released MMNet code keeps no weights, and reports the epoch'
+    ' that is best on the held-out subject.',
+  ),
+  'ststnet': Original(
+    make=shallow.make,
+    table=ststnet_table,
+    inputs=lambda model: (28, 28, 3),
+    preset='ststnet',
+    unused=(_COUNTERS,),
+    published={'ststnet': _THREE},
+    caution='The log that its authors published is of the last epoch.',
+  ),
+}

@@ -1,0 +1,111 @@
+"""A small residual network on flow.
+
+He et al., "Deep residual learning for image recognition", CVPR 2016, cut down
+to inputs of 28 pixels: a stem of stride 2, then one residual block for each
+width, all but the first of stride 2, and the mean over the last map. It stands
+for the ResNet18 that others train on flow; nobody published this one.
+
+preset  blocks  parameters  GFLOP per sample, forward
+small   3       77,587      0.006
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+from jaxtyping import Array
+from jaxtyping import Bool
+from jaxtyping import Float
+
+from mejax.models import layers
+
+
+class Block(nn.Module):
+  """Two 3x3 convolutions around which the input is added."""
+
+  features: int
+  stride: int
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, 'b h w c'],
+    *,
+    train: bool,
+    mask: Bool[Array, 'b'] | None,
+  ) -> Float[Array, 'b h2 w2 d']:
+    def norm(x, name):
+      norm = layers.BatchNorm(self.features, name=name)
+      return norm(x, train=train, mask=mask)
+
+    def conv(x, stride, name):
+      # A bias would be taken away again by the batch norm.
+      return layers.Conv3x3(
+        self.features, stride=stride, use_bias=False, name=name
+      )(x)
+
+    y = nn.relu(norm(conv(x, self.stride, 'conv0'), 'norm0'))
+    y = norm(conv(y, 1, 'conv1'), 'norm1')
+    if self.stride > 1 or x.shape[-1] != self.features:
+      x = x[:, :: self.stride, :: self.stride]
+      short = layers.linear(
+        self.features, x.shape[-1], use_bias=False, name='short'
+      )
+      x = norm(short(x), 'short_norm')
+    return nn.relu(x + y)
+
+
+class ResNet(nn.Module):
+  """The whole model.
+
+  Attributes:
+    num_classes: k.
+    widths: of the blocks; the stem has the first.
+    dropout: rate before the linear layer.
+  """
+
+  num_classes: int = 3
+  widths: tuple[int, ...] = (16, 32, 64)
+  dropout: float = 0.2
+
+  @nn.compact
+  def __call__(
+    self,
+    inputs: Float[Array, 'b h w c'],
+    *,
+    train: bool,
+    mask: Bool[Array, 'b'] | None = None,
+  ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
+    """Logits, and the last map `[b, h / 8, w / 8, d]` as `features`."""
+    stem = layers.Conv3x3(self.widths[0], stride=2, use_bias=False, name='stem')
+    norm = layers.BatchNorm(self.widths[0], name='stem_norm')
+    x = nn.relu(norm(stem(inputs), train=train, mask=mask))
+    for i, width in enumerate(self.widths):
+      block = Block(width, 2 if i else 1, name=f'block{i}')
+      x = block(x, train=train, mask=mask)
+    out = {'features': x}
+    x = layers.Dropout(self.dropout)(x.mean((1, 2)), train=train)
+    head = layers.linear(self.num_classes, x.shape[-1], name='head')
+    return head(x), out
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+  'small': {},
+  'tiny': dict(widths=(4, 4)),
+}
+
+
+def make(preset: str = 'small', **overrides: Any) -> ResNet:
+  """ResNet of a preset, single fields replaced.
+
+  Raises:
+    ValueError: unknown preset.
+    TypeError: unknown field.
+  """
+  if preset not in PRESETS:
+    raise ValueError(f'no ResNet preset {preset!r}; there are {list(PRESETS)}')
+  fields = PRESETS[preset] | overrides
+  if 'widths' in fields:
+    fields['widths'] = tuple(fields['widths'])
+  return ResNet(**fields)

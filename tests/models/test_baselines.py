@@ -1,0 +1,255 @@
+"""The small baselines: their published sizes, and each against PyTorch."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mejax import models
+from mejax.models import linear
+from mejax.models import offapexnet
+from mejax.models import resnet
+from mejax.models import sssnet
+
+MODULES = {
+  'linear': linear,
+  'offapexnet': offapexnet,
+  'resnet': resnet,
+  'sssnet': sssnet,
+}
+WITH_STATISTICS = ('resnet', 'sssnet')
+
+
+def images(count=6):
+  x = np.random.default_rng(0).normal(size=(count, 28, 28, 3))
+  return jnp.array(x, jnp.float32)
+
+
+def init(model, inputs=None):
+  inputs = images(1) if inputs is None else inputs
+  return jax.jit(model.init, static_argnames='train')(
+    jax.random.key(0), inputs, train=False
+  )
+
+
+def num_parameters(model, side=28):
+  blank = jnp.ones((1, side, side, 3))
+  params = jax.eval_shape(lambda: init(model, blank))['params']
+  return sum(x.size for x in jax.tree.leaves(params))
+
+
+def shaken(variables):
+  """Gains, offsets and statistics as a training would leave them."""
+  key = np.random.default_rng(1)
+  return jax.tree.map(
+    lambda x: x + jnp.array(key.uniform(0.1, 0.5, x.shape), jnp.float32),
+    variables,
+  )
+
+
+@pytest.mark.parametrize(
+  ('name', 'side', 'count'),
+  [
+    ('linear', 28, 28 * 28 * 3 * 3 + 3),
+    # Two streams of 2,572, then 1568 x 1024, 1024 x 1024 and 1024 x 3.
+    ('offapexnet', 28, 2_664_475),
+    ('resnet', 28, 77_587),
+    ('sssnet', 28, 169_603),
+    ('sssnet', 64, 1_349_251),
+  ],
+)
+def test_presets_have_the_parameters_that_their_docstrings_tell(
+  name, side, count
+):
+  assert num_parameters(models.MODELS[name](), side) == count
+  assert f'{count:,}' in MODULES[name].__doc__
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_every_preset_gives_a_logit_for_each_class(name):
+  for preset in MODULES[name].PRESETS:
+    model = models.MODELS[name](preset, num_classes=5)
+    (logits, out), _ = jax.eval_shape(
+      lambda model=model: model.init_with_output(
+        jax.random.key(0), images(2), train=False
+      )
+    )
+    assert logits.shape == (2, 5)
+    assert all(x.shape[0] == 2 for x in jax.tree.leaves(out))
+
+
+@pytest.mark.parametrize('name', WITH_STATISTICS)
+def test_padding_rows_change_neither_logits_nor_statistics(name):
+  model = models.MODELS[name]('tiny', dropout=0.0)
+  variables = init(model)
+
+  @jax.jit
+  def run(x, mask):
+    return model.apply(
+      variables, x, train=True, mask=mask, mutable=['batch_stats']
+    )
+
+  (alone, _), state = run(images()[:4], jnp.ones(4, bool))
+  (padded, _), padded_state = run(images(), jnp.arange(6) < 4)
+  np.testing.assert_allclose(padded[:4], alone, atol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+    padded_state,
+    state,
+  )
+
+
+@pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
+def test_dropout_acts_in_training_alone(name):
+  model = models.MODELS[name]('tiny', dropout=0.5)
+  variables = init(model)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def logits(train, seed):
+    return model.apply(
+      variables,
+      images(),
+      train=train,
+      rngs={'dropout': jax.random.key(seed)},
+      mutable=['batch_stats'],
+    )[0][0]
+
+  assert np.any(logits(True, 0) != logits(True, 1))
+  np.testing.assert_array_equal(logits(False, 0), logits(False, 1))
+
+
+def test_sssnet_drops_whole_maps():
+  model = sssnet.make(dropout=0.5)
+  (_, out), _ = model.apply(
+    init(model),
+    images(),
+    train=True,
+    rngs={'dropout': jax.random.key(0)},
+    mutable=['batch_stats'],
+  )
+  dropped = np.asarray(out['features'] == 0).all((1, 2))
+  assert dropped.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_offapexnet_reads_u_and_v_in_streams_of_their_own():
+  model = offapexnet.make('tiny')
+  variables = init(model)
+
+  def streams(inputs):
+    return model.apply(variables, inputs, train=False)[1]['streams']
+
+  before = streams(images())
+  for channel, changed in ((0, [True, False]), (1, [False, True]), (2, [0, 0])):
+    after = streams(images().at[..., channel].add(1.0))
+    moved = np.asarray(after != before).any((0, 2, 3, 4))
+    assert moved.tolist() == list(map(bool, changed)), channel
+
+
+class Torch:
+  """The networks in PyTorch, on our variables."""
+
+  def __init__(self, torch, variables):
+    self.torch, self.nn = torch, torch.nn.functional
+    self.variables = variables
+
+  def tensor(self, *path, collection='params'):
+    tree = self.variables[collection]
+    for key in path:
+      tree = tree[key]
+    return self.torch.tensor(np.asarray(tree))
+
+  def conv(self, x, *path, bias=True, **options):
+    kernel = self.tensor(*path, 'kernel').permute(3, 2, 0, 1)
+    offset = self.tensor(*path, 'bias') if bias else None
+    return self.nn.conv2d(x, kernel, offset, **options)
+
+  def norm(self, x, *path):
+    mean, var = (
+      self.tensor(*path, leaf, collection='batch_stats')
+      for leaf in ('mean', 'var')
+    )
+    scale, bias = (self.tensor(*path, leaf) for leaf in ('scale', 'bias'))
+    return self.nn.batch_norm(x, mean, var, scale, bias)
+
+  def linear(self, x, *path):
+    return x @ self.tensor(*path, 'kernel') + self.tensor(*path, 'bias')
+
+  def flatten(self, x):
+    return x.permute(0, 2, 3, 1).flatten(1)
+
+  def sssnet(self, x):
+    for name, pool in (('first', 3), ('second', 2)):
+      x = self.nn.max_pool2d(self.conv(x, name, 'conv').relu(), pool)
+      x = self.norm(x, name, 'norm')
+    x = self.linear(self.flatten(x), 'hidden').relu()
+    return self.linear(x, 'head')
+
+  def offapexnet(self, x):
+    streams = []
+    for i, name in enumerate('uv'):
+      y = x[:, i : i + 1]
+      for number in range(2):
+        y = self.conv(y, f'{name}{number}', 'conv', padding=2).relu()
+        y = self.nn.max_pool2d(y, 2)
+      streams.append(self.flatten(y))
+    x = self.torch.cat(streams, 1)
+    for i in range(2):
+      x = self.linear(x, f'hidden{i}').relu()
+    return self.linear(x, 'head')
+
+  def resnet(self, x):
+    def conv(x, *path, stride=1):
+      return self.conv(x, *path, bias=False, stride=stride, padding=1)
+
+    x = self.norm(conv(x, 'stem', stride=2), 'stem_norm').relu()
+    for i in range(3):
+      at, stride = f'block{i}', 2 if i else 1
+      y = self.norm(conv(x, at, 'conv0', stride=stride), at, 'norm0').relu()
+      y = self.norm(conv(y, at, 'conv1'), at, 'norm1')
+      if i:
+        kernel = self.tensor(at, 'short', 'kernel').T[..., None, None]
+        x = self.nn.conv2d(x, kernel, stride=stride)
+        x = self.norm(x, at, 'short_norm')
+      x = (x + y).relu()
+    return self.linear(x.mean((2, 3)), 'head')
+
+
+@pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
+def test_logits_equal_the_same_network_in_pytorch(name):
+  torch = pytest.importorskip('torch', reason='compares with PyTorch')
+  model = models.MODELS[name]()
+  variables = shaken(init(model))
+  ours, _ = jax.jit(model.apply, static_argnames='train')(
+    variables, images(), train=False
+  )
+  x = torch.tensor(np.asarray(images()).transpose(0, 3, 1, 2))
+  theirs = getattr(Torch(torch, variables), name)(x).numpy()
+  np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+  ('name', 'fields', 'shape', 'words'),
+  [
+    ('offapexnet', {}, (1, 30, 30, 3), "view.channels = 'u_v_strain'"),
+    ('offapexnet', {}, (1, 28, 28, 1), 'u, v as the first channels'),
+    ('sssnet', {}, (1, 14, 14, 3), '16 pixels or more'),
+  ],
+)
+def test_inputs_that_do_not_fit_are_an_error(name, fields, shape, words):
+  with pytest.raises(ValueError, match=re.escape(words)):
+    models.MODELS[name](**fields).init(
+      jax.random.key(0), jnp.ones(shape), train=False
+    )
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_unknown_presets_and_fields_are_errors(name):
+  with pytest.raises(ValueError, match=r"preset 'none'.*\["):
+    models.MODELS[name]('none')
+  with pytest.raises(TypeError):
+    models.MODELS[name](widht=3)
