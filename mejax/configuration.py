@@ -21,7 +21,9 @@ SHIPPED = pathlib.Path(__file__).parent / 'configs'
 # Numbers of `training.trial.Setting` that a config need not list. Named here,
 # because a slip shall be told before the seconds that importing JAX takes.
 OFF_UNLESS_SET = (
+  'jitter',
   'mirror',
+  'rotation',
   'shift',
   'scale_jitter',
   'region_dropout',

@@ -76,7 +76,7 @@ def test_numbers_of_a_setting_need_not_be_listed_to_be_set():
 
 def test_what_need_not_be_listed_is_what_augments_and_regularises():
   fields = [field.name for field in dataclasses.fields(trial.Setting)]
-  own = fields[fields.index('mirror') :]
+  own = fields[fields.index('jitter') :]
   assert list(configuration.OFF_UNLESS_SET) == own
   assert set(sample.AUGMENTATIONS) <= set(own)
   assert all(getattr(trial.Setting(), name) == 0 for name in own)

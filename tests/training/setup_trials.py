@@ -20,6 +20,10 @@ EVAL_EVERY = 2
 BATCH = 16
 
 
+# The others change frames.
+OF_FLOW = tuple(
+  name for name in sample.AUGMENTATIONS if name not in ('jitter', 'rotation')
+)
 # Every number that augments or regularises, on.
 EVERYTHING = trial.Setting(
   learning_rate=1e-2,
@@ -71,9 +75,8 @@ def make_stacks(inputs):
 def make_full_trainer(groups, **changes) -> trial.Trainer:
   """With all that augments and regularises compiled in, for stacks."""
   layout = sample.Layout('mosaic', levels=2, u_channel=2, centred=True)
-  names = set(sample.AUGMENTATIONS) - {'jitter', 'rotation'}  # of frames
   options = {
-    'augment': sample.compose(names, layout),
+    'augment': sample.compose(OF_FLOW, layout),
     'average': True,
     'flip': sample.flip(layout),
   }

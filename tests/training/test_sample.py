@@ -1,96 +1,77 @@
-"""What becomes of a batch of frames on its way from the device to the loss."""
+"""What switches augmentations on, and trainings with all of them at once."""
 
 from __future__ import annotations
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from mejax.training import augment_frames
-from mejax.training import batches
-from mejax.training import placement
 from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
+from tests.training import setup_trials as given
 
-FRAMES = sample_lib.Layout('frames', windows=True)
+_STACK = sample_lib.Layout('mosaic', levels=2, u_channel=2, centred=True)
+_FRAMES = sample_lib.Layout('frames')
 
 
-def make_frames(n=6):
-  """Pairs of frames, and three more of each, all different."""
+def _sample(count=6):
   source = np.random.default_rng(0)
-  frames = source.integers(0, 256, (n, 2, 3, 4, 4, 3), np.uint8)
-  pairs = np.stack([frames[:, 0, 0], frames[:, 1, 1]], 1)
-  extra = {
-    'onset_frames': frames[:, 0],
-    'apex_frames': frames[:, 1],
-    'windows': np.tile(np.int32([2, 1, 1]), (n, 1)),
-  }
-  return jnp.asarray(pairs), jax.tree.map(jnp.asarray, extra)
-
-
-class Spare(nn.Module):
-  """A line through the motion, with two outputs that no label asks for."""
-
-  @nn.compact
-  def __call__(self, inputs, *, train: bool):
-    del train
-    motion = inputs[:, 1] - inputs[:, 0]
-    return nn.Dense(5)(motion.reshape(len(motion), -1)), {}
-
-
-def take(data, count):
-  batch = batches.Batch(jnp.arange(count), jnp.ones(count))
-  return sample_lib.take(
-    data, batch, train=jnp.ones(len(data.labels)), num_classes=3
+  targets = np.eye(3, dtype=np.float32)[np.arange(count) % 3]
+  return sample_lib.Sample(
+    inputs=jnp.asarray(source.normal(size=(count, 2, 4, 4, 3)), jnp.float32),
+    targets=jnp.asarray(targets),
+    weight=jnp.ones(count),
+    class_share=jnp.array([1.0, 2.0, 3.0]),
+    extra={'window': jnp.arange(count)},
   )
 
 
-def test_frames_lie_as_u8_and_are_read_normalised():
-  pairs, extra = make_frames()
-  sample = take(trial_lib.Data(pairs, jnp.zeros(6, jnp.int32), extra), 4)
-  np.testing.assert_array_equal(
-    sample.inputs, augment_frames.normalise(pairs[:4])
-  )
-  flow = jnp.ones((6, 4, 4, 3))
-  assert sample_lib.decode(flow) is flow
-
-
-def test_certain_jitter_draws_the_whole_window_and_none_keeps_the_pair():
-  pairs, extra = make_frames(1)
-  data = trial_lib.Data(pairs, jnp.zeros(1, jnp.int32), extra)
-  ((_, jitter),) = sample_lib.compose(['jitter'], FRAMES)
-
-  def drawn(key, amount):
-    sample = take(data, 1)
-    setting = trial_lib.Setting(jitter=amount)
-    return jitter(key, sample, setting).inputs
-
-  keys = jax.random.split(jax.random.key(0), 64)
-  found = jax.vmap(drawn, (0, None))(keys, 1.0)
-  assert len(np.unique(found[:, 0, 0], axis=0)) == 3
-  assert len(np.unique(found[:, 0, 1], axis=0)) == 3
-  same = jax.vmap(drawn, (0, None))(keys, 0.0)
-  np.testing.assert_array_equal(
-    same[:, 0], jnp.tile(sample_lib.decode(pairs), (64, 1, 1, 1, 1))
-  )
-
-
-def test_jitter_comes_first_so_that_what_is_drawn_is_turned_too():
-  names = [
-    number for number, _ in sample_lib.compose(['rotation', 'jitter'], FRAMES)
+@pytest.mark.parametrize('name', given.OF_FLOW)
+def test_each_is_switched_on_by_the_number_of_its_name(name):
+  ((number, apply),) = sample_lib.compose([name], _STACK)
+  assert number == sample_lib.AUGMENTATIONS[name][0]
+  before, key = _sample(), jax.random.key(0)
+  off = apply(key, before, trial_lib.Setting())
+  jax.tree.map(np.testing.assert_array_equal, off, before)
+  after = apply(key, before, trial_lib.Setting(**{name: 1.0}))
+  changed = [
+    field
+    for field in ('inputs', 'targets', 'weight')
+    if (getattr(after, field) != getattr(before, field)).any()
   ]
-  assert names == [8, 9]
+  expected = {'balance': ['weight'], 'mixup': ['inputs', 'targets']}
+  assert changed == expected.get(name, ['inputs'])
+  assert after.extra is before.extra
+
+
+def test_every_number_is_of_a_setting_and_seeds_one_augmentation():
+  numbers = [number for number, _ in sample_lib.AUGMENTATIONS.values()]
+  assert len(set(numbers)) == len(numbers) and 0 not in numbers
+  for name in sample_lib.AUGMENTATIONS:
+    assert getattr(trial_lib.Setting(), name) == 0
 
 
 @pytest.mark.parametrize(
-  'name, layout, message',
+  ('name', 'layout', 'message'),
   [
-    ('jitter', sample_lib.Layout('frames'), 'set view.windows'),
-    ('jitter', sample_lib.Layout('image'), 'frame_pair'),
-    ('rotation', sample_lib.Layout('mosaic'), 'not the directions of flow'),
+    ('mirror', sample_lib.Layout(), 'negates the horizontal flow'),
+    (
+      'mirror',
+      sample_lib.Layout('image', u_channel=2, centred=False),
+      'centre_std',
+    ),
+    ('mirror', sample_lib.Layout('mosaic', centred=True), 'landmarks'),
+    ('shift', sample_lib.Layout(), 'not known what the inputs are'),
+    ('scale_jitter', sample_lib.Layout('image'), 'multiplies motion'),
+    ('scale_jitter', _FRAMES, 'multiplies motion'),
+    ('region_dropout', _FRAMES, 'motion of regions'),
+    ('level_dropout', _FRAMES, 'motion of levels'),
+    (
+      'level_dropout',
+      sample_lib.Layout('mosaic', u_channel=2, centred=True),
+      'one level only',
+    ),
   ],
 )
 def test_what_does_not_fit_the_inputs_is_refused(name, layout, message):
@@ -98,59 +79,152 @@ def test_what_does_not_fit_the_inputs_is_refused(name, layout, message):
     sample_lib.compose([name], layout)
 
 
-def test_a_step_on_frames_with_spare_outputs_equals_optax():
-  pairs, extra = make_frames()
-  labels = jnp.array([0, 1, 2, 0, 1, 2])
-  data = trial_lib.Data(pairs, labels, extra)
-  trainer = trial_lib.Trainer(
-    model=Spare(), num_classes=3, num_epochs=2, batch_sizes=(6,)
+def test_frames_mirror_without_a_sign_and_are_0_beyond_their_border():
+  frames = _sample().inputs
+  np.testing.assert_array_equal(
+    sample_lib.flip(_FRAMES)(frames), frames[..., ::-1, :]
   )
-  setting = trial_lib.Setting(label_smoothing=0.3)
-  trial = trial_lib.Trial(jax.random.key(0), jnp.ones(6), None, setting)
+  ((_, shift),) = sample_lib.compose(['shift'], _FRAMES)
+  before = _sample().replace(inputs=jnp.ones((50, 2, 4, 4, 3)))
+  after = shift(jax.random.key(0), before, trial_lib.Setting(shift=2.0))
+  assert set(np.unique(after.inputs)) == {0.0, 1.0}
+
+
+def _one(trials, i=0):
+  return jax.tree.map(lambda x: x[i], trials)
+
+
+def test_others_do_not_change_the_draws_of_one():
+  inputs, labels, groups = given.make_arrays()
+  data = given.make_data(given.make_stacks(inputs), labels)
+  setting = trial_lib.Setting(scale_jitter=0.5)
+  trial = _one(given.make_trials(groups, setting=setting))
+
+  def loss(names):
+    trainer = given.make_trainer(
+      groups, augment=sample_lib.compose(names, _STACK)
+    )
+    state = trainer.init(trial, data)
+    batch = _one(trainer.batches(trial, jnp.int32(0))[0])
+    return float(trainer.loss(state.params, state, trial, data, batch)[0])
+
+  alone = loss(['scale_jitter'])
+  assert alone == pytest.approx(loss(given.OF_FLOW), rel=1e-5)
+  assert alone != pytest.approx(loss([]), rel=1e-3)
+
+
+def test_extras_reach_augmentations_with_their_examples():
+  inputs, labels, groups = given.make_arrays()
+  seen = {}
+
+  def look(key, sample, setting):
+    seen.update(inputs=sample.inputs, number=sample.extra['number'])
+    return sample
+
+  trainer = given.make_trainer(groups, augment=((99, look),))
+  trial = _one(given.make_trials(groups))
+  data = given.make_data(inputs, labels).replace(
+    extra={'number': jnp.arange(len(inputs))}
+  )
   state = trainer.init(trial, data)
-  batch = batches.Batch(jnp.arange(6), jnp.ones(6))
-  loss, _ = trainer.loss(state.params, state, trial, data, batch)
-  logits = trainer.predict(state, trial, pairs)
-  assert logits.shape == (6, 5)
-  normal = augment_frames.normalise(pairs)
-  expected, _ = Spare().apply({'params': state.params}, normal, train=False)
-  np.testing.assert_allclose(logits, expected, atol=1e-5)
-  targets = 0.7 * jax.nn.one_hot(labels, 5)
-  targets += 0.1 * jnp.array([1, 1, 1, 0, 0])
-  losses = optax.softmax_cross_entropy(expected, targets)
-  assert float(loss) == pytest.approx(float(losses.mean()), rel=1e-5)
+  batch = _one(trainer.batches(trial, jnp.int32(0))[0])
+  trainer.loss(state.params, state, trial, data, batch)
+  np.testing.assert_array_equal(seen['number'], batch.index)
+  np.testing.assert_array_equal(seen['inputs'], inputs[seen['number']])
 
 
-def test_mmnet_schedule_falls_by_epochs_and_then_stays():
-  trainer = trial_lib.Trainer(
-    model=Spare(),
-    num_classes=3,
-    num_epochs=74,
-    batch_sizes=(3, 3),
-    schedule=trial_lib.SCHEDULES['mmnet'],
-    optimizer=lambda setting: optax.identity(),
+# Trainings with everything switched on keep every promise of a plain one.
+
+
+@pytest.fixture(scope='module')
+def arrays():
+  inputs, labels, groups = given.make_arrays()
+  return given.make_stacks(inputs), labels, groups
+
+
+def _train(arrays, *, trials=None, trainer=None, **options):
+  inputs, labels, groups = arrays
+  trainer = trainer or given.make_full_trainer(groups)
+  if trials is None:
+    trials = given.make_trials(groups, setting=given.EVERYTHING)
+  return given.train(trainer, trials, inputs, labels, **options)
+
+
+@pytest.fixture(scope='module')
+def together(arrays):
+  return {mode: _train(arrays, mode=mode) for mode in ('map', 'vmap')}
+
+
+def _same_bits(first, second):
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_all_at_once_learns_and_map_equals_vmap_to_rounding(together):
+  (_, logits, losses), (_, other, other_losses) = together.values()
+  assert np.isfinite(losses).all() and (losses[:, -1] < losses[:, 0]).all()
+  np.testing.assert_allclose(losses, other_losses, atol=1e-4)
+  assert (logits.argmax(-1) == other.argmax(-1)).all()
+
+
+def test_all_at_once_alone_equals_among_all_bit_for_bit(arrays, together):
+  trials = given.make_trials(arrays[2], setting=given.EVERYTHING)
+  alone = _train(
+    arrays, trials=jax.tree.map(lambda x: x[4:5], trials), mode='map'
   )
-  setting = trial_lib.Setting(learning_rate=8e-4)
-  trial = trial_lib.Trial(jax.random.key(0), jnp.ones(6), None, setting)
-  batch = batches.Batch(jnp.arange(3), jnp.ones(3))
-  for epoch, rate in (
-    (1, 8e-4),
-    (2, 8e-4 * 0.987),
-    (51, 4.16e-4),
-    (74, 4.16e-4),
-  ):
-    for step in (2 * epoch - 2, 2 * epoch - 1):
-      state = trial_lib.TrialState(step, jnp.zeros(()), {}, optax.EmptyState())
-      state = state.replace(step=jnp.int32(step))
-      after = trainer.apply_gradients(state, trial, jnp.ones(()), {}, batch)
-      assert -float(after.params) == pytest.approx(rate, rel=1e-3)
+  _same_bits(alone, jax.tree.map(lambda x: x[4:5], together['map']))
+
+
+@pytest.mark.parametrize('mode', ['map', 'vmap'])
+def test_all_at_once_chunked_equals_whole(arrays, together, mode):
+  _same_bits(_train(arrays, mode=mode, counts=(1, 2)), together[mode])
 
 
 @pytest.mark.parametrize(
-  'shape, mode',
-  [((28, 28, 3), 'vmap'), ((2, 64, 64, 3), 'map'), ((5,), 'vmap')],
+  ('mode', 'poison'), [('map', 'nan'), ('vmap', 'noise')]
 )
-def test_large_inputs_take_turns_on_an_accelerator(shape, mode, monkeypatch):
-  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
-  inputs = jnp.zeros((1, *shape), jnp.uint8)
-  assert placement.default_mode(inputs) == mode
+def test_all_at_once_lets_nothing_of_a_held_out_subject_through(
+  arrays, together, mode, poison
+):
+  inputs, labels, groups = arrays
+  victim = 3
+  held_out = groups == np.unique(groups)[victim]
+  changed, other_labels = inputs.copy(), labels.copy()
+  noise = 1e3 * np.random.default_rng(1).normal(size=inputs[held_out].shape)
+  changed[held_out] = noise if poison == 'noise' else np.nan
+  other_labels[held_out] = (labels[held_out] + 1) % 3
+  states = _train((changed, other_labels, groups), mode=mode)[0]
+  before = together[mode][0]
+  _same_bits(*(_one(state, victim) for state in (states, before)))
+  # The test can fail: every other fold trains on that subject.
+  kernel = states.average.sums['params']['Dense_0']['kernel']
+  old = before.average.sums['params']['Dense_0']['kernel']
+  assert (kernel != old).any((1, 2)).sum() == len(kernel) - 1
+
+
+def test_all_at_0_among_others_is_the_plain_training(arrays):
+  groups = arrays[2]
+  plain = given.make_trials(groups)
+  options = {'trials': plain, 'mode': 'map'}
+  compiled_in = _train(arrays, **options)
+  left_out = _train(arrays, trainer=given.make_trainer(groups), **options)
+  np.testing.assert_allclose(compiled_in[2], left_out[2], atol=1e-4)
+  assert (compiled_in[1].argmax(-1) == left_out[1].argmax(-1)).all()
+
+
+def test_weights_count_the_folds_own_training_labels_only(arrays):
+  _, labels, groups = arrays
+  seen = {}
+
+  def look(key, sample, setting):
+    seen['share'] = sample.class_share
+    return sample
+
+  trainer = given.make_trainer(groups, augment=((99, look),))
+  data = given.make_data(arrays[0], labels)
+  for i, name in enumerate(np.unique(groups)):
+    trial = _one(given.make_trials(groups), i)
+    state = trainer.init(trial, data)
+    batch = _one(trainer.batches(trial, jnp.int32(0))[0])
+    trainer.loss(state.params, state, trial, data, batch)
+    expected = np.bincount(labels[groups != name], minlength=3)
+    np.testing.assert_array_equal(seen['share'], expected)
