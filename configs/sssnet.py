@@ -10,8 +10,10 @@ Command:
 Variants:
   sssnet:smoke  seconds; shows that everything runs, learns nothing
 
-Time: 4 ms a step and fold: about 4 minutes of one idle CPU core a seed.
-Expected result: not measured.
+Time: 4 ms a step and fold; about 7 minutes of one CPU core a seed, in all.
+Expected result: 1 seed has UF1 .726 (95 % over subjects .655 to .800), UAR .737
+at the last epoch; .826 where the epoch is chosen on the test subject, which is
+no estimate.
 """
 
 import ml_collections
