@@ -20,20 +20,19 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array
-from jaxtyping import Complex
 from jaxtyping import Float
 from jaxtyping import Num
+from jaxtyping import PyTree
 import numpy as np
 
+from mejax.motion import magnet
+from mejax.motion import phases
 from mejax.motion import pyramid
+from mejax.motion import temporal
 from mejax.motion import warp
-from mejax.motion.tvl1 import GREY
 from mejax.motion.tvl1 import tvl1
 
 SMALLEST = 16  # Pixels of the shorter side, as for the flow.
-FAINT = 1e-3  # Amplitude of a band at which its phase is half believed.
-MARGIN = 16  # Pixels around a plane, whose Fourier transform is periodic.
-
 # [*b, h, w, 3]; functions check that themselves and say what is wrong.
 Frames = Float[Array | np.ndarray, '...']
 # What is traced may be given as a number or as an array.
@@ -97,7 +96,7 @@ def linear_clip(
     raise ValueError(f'a clip must be [*b, t, h, w, 3], not {frames.shape}')
   alpha = _check(frames, frames, alpha)
   motion = _check_positive(motion, 'motion')
-  gain = _temporal_filter(frames.shape[-4], band, fps, order)
+  gain = temporal.butterworth(frames.shape[-4], band, fps, order)
   return _linear_clip(frames, gain, alpha, motion)
 
 
@@ -110,41 +109,6 @@ def _linear_clip(frames, gain, alpha, motion):
     'st,...thwc->...shwc', gain, since_first, precision='highest'
   )
   return _finish(frames, _amplify_levels(passed, alpha, motion), alpha)
-
-
-def _temporal_filter(
-  length: int,
-  band: tuple[float | int, float | int],
-  fps: float | int,
-  order: int,
-) -> Float[np.ndarray, 't t']:
-  """What turns the frames of a clip into what changes within the band."""
-  _check_positive(fps, 'fps')
-  _check_positive(order, 'order')
-  low, high = band
-  if not 0 < low < high:
-    raise ValueError(
-      f'band must be (low, high) with 0 < low < high, not {band}'
-    )
-  if high >= fps / 2:
-    raise ValueError(
-      f'band {band} Hz reaches half the frame rate: at {fps} frames a second '
-      f'only what is slower than {fps / 2} Hz can be seen'
-    )
-  if high * 2 * (length - 1) < fps:
-    raise ValueError(
-      f'band {band} Hz is slower than the clip is long: {length} frames at '
-      f'{fps} frames a second last {length / fps:.3g} s'
-    )
-  mirrored = np.eye(length)[[*range(length), *range(length - 2, 0, -1)]]
-  frequency = np.fft.rfftfreq(len(mirrored), 1 / fps)
-  slow = (low / np.maximum(frequency, 1e-9)) ** (2 * order)
-  fast = (frequency / high) ** (2 * order)
-  gain = 1 / np.sqrt((1 + slow) * (1 + fast))
-  gain[0] = 0
-  spectrum = gain[:, None] * np.fft.rfft(mirrored, axis=0)
-  passed = np.fft.irfft(spectrum, len(mirrored), axis=0)
-  return np.float32(passed[:length])
 
 
 def _amplify_levels(change, alpha, motion):
@@ -213,93 +177,11 @@ def phase(
   static_argnames=('smoothing', 'orientations', 'levels', 'pairs_at_once'),
 )
 def _phase(onset, apex, alpha, *, pairs_at_once, **options):
-  method = functools.partial(_turn_phases, alpha=alpha, **options)
-  return _in_parts(method, onset, apex, pairs_at_once)
+  def method(onset, apex):
+    plane = phases.change(onset, apex, alpha=alpha, **options)
+    return _finish(apex, plane[..., None], alpha)
 
-
-def _turn_phases(onset, apex, *, alpha, smoothing, orientations, levels):
-  height, width = apex.shape[-3:-1]
-  widths = [_margins(side, 2**levels) for side in (height, width)]
-
-  def spectrum(frames):
-    plane = sum(GREY[c] * frames[..., c] for c in range(3))
-    flat = [(0, 0)] * (plane.ndim - 2)
-    return jnp.fft.fft2(jnp.pad(plane, [*flat, *widths], mode='symmetric'))
-
-  # The difference, not the onset: equal frames then differ by exactly nothing.
-  moved, difference = spectrum(apex), spectrum(apex - onset)
-  filters = pyramid.steerable(
-    *moved.shape[-2:], levels=levels, orientations=orientations
-  )
-  change, expected = None, None
-  for level, passed in reversed([*enumerate(filters)]):
-    shape = passed.shape[-2:]
-    bands = [
-      jnp.fft.ifft2(pyramid.crop(x, shape)[..., None, :, :] * passed)
-      for x in (moved, difference)
-    ]
-    # The smaller transform leaves bands 4^level times as large.
-    doubt = (FAINT * 4**level) ** 2
-    turn = _turn(*bands, expected, smoothing / 2**level, doubt)
-    expected = 2 * pyramid.double(turn) if level else None
-    new = bands[0] * (_turned((alpha - 1) * turn) - 1)
-    new = (jnp.fft.fft2(new) * passed).sum(-3)
-    change = new if change is None else new + pyramid.uncrop(change, shape)
-  plane = 2 * jnp.fft.ifft2(change).real
-  (top, _), (left, _) = widths
-  plane = plane[..., top : top + height, left : left + width]
-  return _finish(apex, plane[..., None], alpha)
-
-
-def _margins(side: int, multiple: int) -> tuple[int, int]:
-  whole = -(-(side + 2 * MARGIN) // multiple) * multiple
-  return MARGIN, whole - side - MARGIN
-
-
-def _turn(
-  apex: Complex[Array, '*b k n m'],
-  difference: Complex[Array, '*b k n m'],
-  expected: Float[Array, '*b k n m'] | None,
-  smoothing: float,
-  doubt: float,
-) -> Float[Array, '*b k n m']:
-  """How far the phase of a band has turned since the onset.
-
-  Where there is nothing in the band, it is as expected from the coarser one.
-  """
-  # apex times the conjugate of the onset, which is apex - difference.
-  product = apex.real**2 + apex.imag**2 - apex * jnp.conj(difference)
-  if expected is not None:
-    product *= _turned(-expected)
-  real, imaginary = (
-    _smooth(x, smoothing) for x in (product.real, product.imag)
-  )
-  turn = jnp.arctan2(imaginary, real + doubt)
-  return turn if expected is None else expected + turn
-
-
-def _turned(angle):
-  return lax.complex(jnp.cos(angle), jnp.sin(angle))
-
-
-def _smooth(field: Float[Array, '*b n m'], sigma: float):
-  """Gaussian smoothing of a periodic field; none where it would be slight."""
-  reach = int(3 * sigma + 0.5)
-  if not reach:
-    return field
-  weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
-  weights = [float(weight) for weight in weights / weights.sum()]
-  for axis in (-1, -2):
-    size = field.shape[axis]
-    widths = [(0, 0)] * field.ndim
-    widths[axis] = (reach, reach)
-    # Without the barrier XLA works out the border anew for every weight.
-    padded = lax.optimization_barrier(jnp.pad(field, widths, mode='wrap'))
-    field = sum(
-      weight * lax.slice_in_dim(padded, i, i + size, axis=axis)
-      for i, weight in enumerate(weights)
-    )
-  return field
+  return _in_parts(method, jnp.asarray(onset), jnp.asarray(apex), pairs_at_once)
 
 
 def flow(
@@ -346,6 +228,49 @@ def _move_on(onset, apex, *, alpha, iterations):
   offset = lax.fori_loop(1, iterations, refine, back)
   warped = warp.by_flow(apex, offset, method='bicubic')
   return _finish(warped, 0.0, alpha, unchanged=apex)
+
+
+def learned(
+  onset: Frames,
+  apex: Frames,
+  *,
+  alpha: Scalar,
+  params: PyTree | None = None,
+) -> Float[Array, '*b h w 3']:
+  """Amplifies by MagNet, a network that tells shape from texture.
+
+  `params` are what `magnet.from_torch` reads, or what magnet_training makes.
+  The network sees frames in [-1, 1], mirrored to sides that are multiples of 4.
+  To the apex is added what amplification changes in the network's own picture
+  of it, so that errors of that picture do not count. Oh et al., "Learning-based
+  video motion magnification" (2018).
+
+  Raises:
+    ValueError: no params, or params of something else; alpha not positive;
+      shapes that differ, or frames smaller than 16 pixels.
+  """
+  alpha = _check(onset, apex, alpha)
+  if params is None:
+    raise ValueError(
+      'learned needs params=: magnet.from_torch(file) reads PyTorch weights, '
+      'python -m mejax.motion.magnet_training makes some for load_params(file)'
+    )
+  return _learned(onset, apex, alpha, params, module=magnet.network(params))
+
+
+@functools.partial(jax.jit, static_argnames='module')
+def _learned(onset, apex, alpha, params, *, module):
+  height, width = apex.shape[-3:-1]
+  more = [(0, 0), (0, -height % 4), (0, -width % 4), (0, 0)]
+  before, after = (
+    2 * jnp.pad(x.reshape(-1, *x.shape[-3:]), more, mode='symmetric') - 1
+    for x in (onset, apex)
+  )
+  moved, rebuilt = module.apply(
+    {'params': params}, before, after, alpha - 1, method='both'
+  )
+  change = (moved - rebuilt)[:, :height, :width].reshape(apex.shape)
+  return _finish(apex, change / 2, alpha)
 
 
 def _in_parts(
@@ -401,4 +326,4 @@ class _Methods(dict[str, Callable[..., Array]]):
     raise ValueError(f'unknown method {name!r}; known: {tuple(self)}')
 
 
-MAGNIFY = _Methods(linear=linear, phase=phase, flow=flow)
+MAGNIFY = _Methods(linear=linear, phase=phase, flow=flow, learned=learned)

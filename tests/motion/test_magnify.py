@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.signal
 
 from mejax.motion import magnify
 from mejax.motion.magnify import MAGNIFY
@@ -284,22 +283,6 @@ def test_a_band_in_hertz_means_the_same_at_any_frame_rate():
   assert error < 0.05 * _rms(plain[middle], slow[middle])
 
 
-@pytest.mark.parametrize('order', [1, 2, 4])
-def test_the_temporal_filter_has_the_gain_of_a_butterworth(order):
-  """High-pass times low-pass, as SciPy designs them (analogue)."""
-  fps, band, length = 100.0, (4.0, 12.0), 101
-  gain = magnify._temporal_filter(length, band, fps, order)
-  times = np.arange(length) / fps
-  for hertz in (2.0, 4.0, 8.0, 12.0, 25.0):
-    # Even about both ends of the clip, hence continued by its mirror image.
-    wave = np.cos(2 * np.pi * hertz * times)
-    expected = 1.0
-    for kind, edge in zip(('high', 'low'), band, strict=True):
-      design = scipy.signal.butter(order, edge, kind, analog=True)
-      expected *= abs(scipy.signal.freqs(*design, worN=[hertz])[1][0])
-    np.testing.assert_allclose(gain @ wave, expected * wave, atol=1e-4)
-
-
 def test_a_clip_is_unchanged_by_1_and_where_nothing_moves():
   frames = _clip(100, 5)
   options = {'band': (3, 8), 'fps': 100}
@@ -327,8 +310,8 @@ def test_a_batch_of_clips_is_each_clip():
     ({'band': (8, 3)}, r'0 < low < high.*\(8, 3\)'),
     ({'band': (0, 3)}, r'0 < low < high.*\(0, 3\)'),
     ({'band': (0.01, 0.1)}, 'slower than the clip is long.*0.2 s'),
-    ({'band': (3, 8), 'fps': 0}, 'fps must be positive.*0'),
-    ({'band': (3, 8), 'order': 0}, 'order must be positive.*0'),
+    ({'band': (3, 8), 'fps': 0}, 'order and fps must be positive.*2 and 0'),
+    ({'band': (3, 8), 'order': 0}, 'order and fps must be positive.*0 and 100'),
   ],
 )
 def test_a_band_that_a_clip_cannot_show_is_refused(options, message):
