@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from mejax.corpora import synthetic
-from mejax.datasets import builder
 from mejax.corpora.clip import Clip
+from mejax.datasets import builder
 from mejax.datasets import chain
 from mejax.datasets import decoding
 from mejax.datasets import load

@@ -1,0 +1,72 @@
+"""The configs of MMNet: the released settings, and a run on frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mejax import assemble
+from mejax import configuration
+from mejax import experiment
+from mejax import task as task_lib
+from mejax import workdir as workdir_lib
+from mejax.training import folds as folds_lib
+from tests.datasets import frames_dataset
+
+EMOTIONS = {
+  'mmnet_casme2_5': ('happiness', 'disgust', 'others'),
+  'mmnet_casme2_3': ('happiness', 'surprise', 'fear', 'others'),
+}
+
+
+def test_settings_are_the_released_ones():
+  for name, decay, batch, epochs, degrees, pixels in (
+    ('mmnet_casme2_5', 0.6, 32, 74, 3, 15),
+    ('mmnet_casme2_3', 0.7, 24, 99, 4, 4),
+  ):
+    config = configuration.load_config(name)
+    setting = config.setting
+    assert (config.batch_size, config.num_epochs) == (batch, epochs)
+    assert (config.optimizer, config.schedule) == ('adamw', 'mmnet')
+    assert (setting.learning_rate, setting.weight_decay) == (8e-4, decay)
+    assert (setting.rotation, setting.shift) == (degrees, pixels)
+    assert (setting.mirror, setting.jitter) == (0.5, 1.0)
+    assert config.view.size == 224
+
+
+@pytest.mark.parametrize('name', EMOTIONS)
+def test_smoke_trains_on_frames_and_tells_all_outputs(name, tmp_path):
+  frames_dataset.write(tmp_path / 'data', EMOTIONS[name])
+  config = configuration.load_config(f'{name}:smoke')
+  metrics = experiment.train(
+    config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
+  )
+  assert metrics['selection']['last']['full']['n'] == 9
+  record = workdir_lib.load_npz(tmp_path / 'run/record.npz')
+  # Three classes and two spare outputs in the one, five classes in the other.
+  assert record['logits'].shape == (3, 2, 3, 5)
+  assert np.isfinite(record['logits']).all()
+
+
+def test_frames_stay_u8_and_floors_read_the_flow(tmp_path):
+  written = frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2_5'])
+  config = configuration.load_config('mmnet_casme2_5:smoke')
+  task = task_lib.load_task(config, tmp_path)
+  assert task.inputs.dtype == np.uint8
+  assert task.inputs.shape == (9, 2, 32, 32, 3)
+  assert task.layout.kind == 'frames' and task.layout.windows
+  assert (task.extra['windows'] == [3, 3, 0]).all()
+  flow = [example['flow'][0, ..., [2, 1, 0]] for example in written]
+  np.testing.assert_array_equal(
+    task.floor_inputs, np.moveaxis(np.stack(flow), 1, -1)
+  )
+
+
+def test_a_model_with_too_few_outputs_is_refused(tmp_path):
+  frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2_3'])
+  config = configuration.load_config('mmnet_casme2_3:smoke')
+  task = task_lib.load_task(config, tmp_path)
+  folds = folds_lib.leave_one_group_out(task.groups)
+  model = assemble.make_model(config, 2)
+  with pytest.raises(ValueError, match=r'expected \(1, 5\)'):
+    assemble.make_trainer(config, task, folds, model)

@@ -1,0 +1,77 @@
+"""A prepared dataset with frames near onset and apex, made of noise."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from mejax.datasets import builder
+
+
+def write(
+  data_dir: pathlib.Path,
+  emotions: tuple[str, ...],
+  *,
+  corpus: str = 'casme2',
+  subjects: int = 3,
+  size: int = 40,
+  neighbours: int = 4,
+) -> list[dict]:
+  """Writes the dataset `corpus`: each subject shows each emotion once.
+
+  Returns:
+    the examples.
+  """
+  source = np.random.default_rng(0)
+
+  def frames(count):
+    return source.integers(0, 256, (count, size, size, 3), np.uint8)
+
+  def example(subject, emotion):
+    onset, apex = frames(neighbours + 1), frames(2 * neighbours + 1)
+    return {
+      'flow': source.normal(size=(1, size, size, 3)).astype(np.float32),
+      'landmarks': source.uniform(0, size, (5, 2)).astype(np.float32),
+      'onset': onset[0],
+      'apex': apex[neighbours],
+      'onset_frames': onset,
+      'apex_frames': apex,
+      **{
+        f'{name}_number': np.int32(number)
+        for name, number in (('onset', 40), ('apex', 120), ('offset', 160))
+      },
+      'emotion': emotion,
+      'corpus': corpus,
+      'subject': f'{subject:02d}',
+      'clip': emotion,
+      'apex_source': 'annotated',
+    }
+
+  examples = [
+    example(subject, emotion)
+    for subject in range(subjects)
+    for emotion in emotions
+  ]
+  metadata = {
+    'schema_version': builder.SCHEMA_VERSION,
+    'corpus': corpus,
+    'units': 'pixel',
+    'levels': [1.0],
+    'size': size,
+    'landmark_source': 'made up',
+    'skipped': [],
+  }
+  folder = data_dir / builder.NAME / corpus
+  folder.mkdir(parents=True)
+  made = builder.write(
+    builder.Config(
+      name=corpus,
+      examples=lambda: iter(examples),
+      features=examples[0],
+      metadata=metadata,
+    ),
+    data_dir / 'written',
+  )
+  made.rename(folder / builder.VERSION)
+  return examples
