@@ -1,0 +1,90 @@
+"""The command line: `mejax <verb>`, each verb a thin call.
+
+A verb imports what it needs when it runs, so that `mejax --help` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import os
+import pathlib
+import shlex
+import sys
+import traceback
+
+import mejax
+from mejax.cli import data
+from mejax.cli import learning
+
+_HERE = pathlib.Path(mejax.__file__).parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs one verb and returns the exit code.
+
+  0 done, 1 a check found nothing of use, 2 bad input, 130 Ctrl-C.
+  """
+  argv = list(sys.argv[1:] if argv is None else argv)
+  parser = _parser()
+  args, rest = parser.parse_known_args(argv)
+  takes = args.verb in ('train', 'evaluate')
+  args.overrides = [a for a in rest if takes and a.startswith('--config.')]
+  if unknown := [a for a in rest if a not in args.overrides]:
+    parser.error(
+      f'`mejax {args.verb}` does not know {" ".join(unknown)};'
+      f' see `mejax {args.verb} --help`.'
+    )
+  # For `package.module:name` of a file that lies where mejax is called.
+  sys.path.append(os.getcwd())
+  try:
+    return args.call(args) or 0
+  except KeyboardInterrupt:
+    again = shlex.join(['mejax', *argv])
+    print(
+      f'\nInterrupted. The same command goes on from here:\n  {again}',
+      file=sys.stderr,
+    )
+    return 130
+  except Exception as error:
+    if args.debug or not _is_expected(error):
+      raise
+    print(f'mejax {args.verb}: {error}', file=sys.stderr)
+    return 2
+
+
+def _is_expected(error: Exception) -> bool:
+  """Whether the message alone tells the user what to do.
+
+  True for files that are missing or not readable, and for a ValueError that
+  mejax or a config raised itself. One from deeper down is a bug, and a bug
+  shows where it happened.
+  """
+  if isinstance(error, OSError):
+    return True
+  last = traceback.extract_tb(error.__traceback__)[-1]
+  place = pathlib.Path(last.filename).absolute()
+  ours = place.is_relative_to(_HERE) or last.name == 'get_config'
+  return isinstance(error, ValueError) and ours
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='mejax',
+    description='Facial micro-expression recognition in JAX: every fold of a '
+    'leave-one-subject-out experiment in one program, reported honestly.',
+    epilog='Start with `mejax demo`; `mejax VERB --help` teaches a verb.',
+  )
+  parser.add_argument(
+    '--version', action='version', version=f'mejax {mejax.__version__}'
+  )
+  verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+  learning.add_demo(verbs)
+  data.add_check(verbs)
+  data.add_prepare(verbs)
+  data.add_inspect(verbs)
+  learning.add_train(verbs)
+  learning.add_convert(verbs)
+  learning.add_evaluate(verbs)
+  learning.add_report(verbs)
+  return parser

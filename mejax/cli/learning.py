@@ -1,0 +1,205 @@
+"""The verbs that train models and say what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import pathlib
+
+import mejax
+from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_verb
+
+
+def add_demo(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'demo',
+    _demo,
+    text='Render faces, prepare them, train every fold, write the report.',
+    example='  mejax demo\n  then open runs/demo/run/report/index.html',
+  )
+  add_folder(verb, '--workdir', 'where everything goes', 'runs/demo')
+  verb.add_argument(
+    '--small', action='store_true', help='fewer faces, shorter training'
+  )
+
+
+def _demo(args: argparse.Namespace) -> None:
+  from mejax import experiment
+
+  experiment.demo(args.workdir, small=args.small)
+
+
+def add_train(verbs) -> None:
+  names = ', '.join(
+    path.stem
+    for path in sorted(
+      (pathlib.Path(mejax.__file__).parent / 'configs').glob('[!_]*.py')
+    )
+  )
+  verb = add_verb(
+    verbs,
+    'train',
+    _train,
+    text='Train all folds and seeds of a config together, and resume them.',
+    example='  mejax train --config htnet_regions:small --data_dir data \\\n'
+    '    --workdir runs/small --config.num_seeds=5\n\n'
+    'The same command on the same workdir resumes. The head of a config file\n'
+    'tells how long it takes and what to expect.',
+  )
+  verb.add_argument(
+    '--config',
+    required=True,
+    metavar='NAME[:VARIANT]',
+    help=f'a config that ships ({names}) or the path of your own; '
+    '--config.KEY=VALUE changes one value of it',
+  )
+  add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  add_folder(verb, '--workdir', 'where this run is kept')
+  verb.add_argument(
+    '--dry_run',
+    action='store_true',
+    help='print trials, memory, placement and expected time; train nothing',
+  )
+
+
+def _train(args: argparse.Namespace) -> None:
+  from mejax import configuration
+
+  # Before the seconds that importing JAX takes: a slip is told at once.
+  config = configuration.load_config(args.config, args.overrides)
+  from mejax import experiment
+
+  experiment.train(
+    config,
+    data_dir=args.data_dir,
+    workdir=args.workdir,
+    dry_run=args.dry_run,
+  )
+
+
+def add_convert(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'convert',
+    _convert,
+    text='Turn PyTorch weights of an original into models of mejax.',
+    example='  mejax convert htnet weights/*.pth --out models/htnet\n'
+    '  mejax evaluate models/htnet --data_dir data\n\n'
+    'Several files are one model for each held-out subject, whose name the\n'
+    'file has or ends with: s01.pth, fold_s01.pth. A lone file serves all.\n'
+    "Needs PyTorch: pip install 'mejax[torch]'. Nothing but weights is read:\n"
+    'a file that would run code is refused.',
+  )
+  verb.add_argument(
+    'model', metavar='MODEL', help='whose weights: htnet, mmnet or ststnet'
+  )
+  verb.add_argument(
+    'files', nargs='+', type=pathlib.Path, metavar='FILE', help='.pth files'
+  )
+  add_folder(verb, '--out', 'where the models go; must not be there yet')
+  verb.add_argument(
+    '--preset', metavar='NAME', help='of our model (default: the published one)'
+  )
+  verb.add_argument(
+    '--field',
+    type=_field,
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='of the model where it differs: num_classes=7, "depths=(2, 2, 8)"',
+  )
+
+
+def _convert(args: argparse.Namespace) -> None:
+  from mejax import saved
+
+  saved.convert(
+    args.model,
+    args.files,
+    args.out,
+    preset=args.preset,
+    fields=dict(args.field),
+  )
+
+
+def _field(text: str) -> tuple[str, object]:
+  key, value = _pair(text)
+  try:
+    return key, ast.literal_eval(value)
+  except (ValueError, SyntaxError):
+    raise argparse.ArgumentTypeError(
+      f'{value!r} is neither a number nor a list of them'
+    ) from None
+
+
+def add_evaluate(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'evaluate',
+    _evaluate,
+    text='Apply the models of a run, or converted ones, to the clips of those '
+    'whom each of them did not see, and print the table.',
+    example='  mejax evaluate runs/small --data_dir data\n'
+    '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
+    'A run is applied to its own data, converted models to those that the\n'
+    'original was trained on; --config names others, --config.KEY=VALUE\n'
+    'changes one value. Only a folder evaluate/ in RUN, or --out, is written.',
+  )
+  verb.add_argument(
+    'source',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='a finished run, or a folder that `mejax convert` wrote',
+  )
+  add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  verb.add_argument(
+    '--config',
+    metavar='NAME[:VARIANT]',
+    help='whose dataset, protocol and view to take',
+  )
+  verb.add_argument(
+    '--out', type=pathlib.Path, metavar='DIR', help='where the results go'
+  )
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+  from mejax import configuration
+
+  config = args.config and configuration.load_config(args.config)
+  from mejax import apply
+
+  apply.evaluate(
+    args.source,
+    data_dir=args.data_dir,
+    config=config,
+    overrides=args.overrides,
+    out=args.out,
+  )
+
+
+def add_report(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'report',
+    _report,
+    text='Render one or more runs as one HTML page, side by side.',
+    example='  mejax report runs/small runs/ststnet',
+  )
+  verb.add_argument(
+    'workdirs', nargs='+', type=pathlib.Path, metavar='RUN', help='workdirs'
+  )
+  verb.add_argument(
+    '--out',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='where the page goes (default: report/ in the run; of several runs,'
+    ' beside the first)',
+  )
+
+
+def _report(args: argparse.Namespace) -> None:
+  from mejax import experiment
+
+  print(experiment.report(args.workdirs, out=args.out))
