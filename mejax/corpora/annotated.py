@@ -102,6 +102,8 @@ def from_files(
   """
   draft = _mended(annotation)
   draft.problem = draft.problem or problem
+  if len(files) == 1 and not draft.problem:
+    draft.problem = 'has one frame; expected two or more'
   numbers = [] if draft.problem else list(files)
   if numbers and cut:
     _fit(draft, numbers)
@@ -144,7 +146,7 @@ def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
   for clip in clips:
     if clip.identity in seen:
       clip = dataclasses.replace(
-        clip, problem='has a row already in the label sheet'
+        clip, problem='has a row already in the label sheet: the first counts'
       )
     seen.add(clip.identity)
     yield clip
@@ -167,6 +169,9 @@ def _mended(annotation: Annotation) -> _Draft:
     remarks=[*annotation.remarks, *map(str, made)],
     problem=annotation.problem,
   )
+  absent = [f for f in ('subject', 'emotion') if not getattr(annotation, f)]
+  if absent and not draft.problem:
+    draft.problem = f'the sheet gives no {" and no ".join(absent)}'
   if draft.onset is None and not draft.problem:
     draft.problem = f'the sheet gives no onset ({values["onset"]!r})'
   if draft.apex is None and values['apex']:

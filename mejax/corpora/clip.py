@@ -7,6 +7,8 @@ import pathlib
 
 from mejax.corpora.action_units import ActionUnit
 
+# The subject or emotion where nothing says it.
+UNKNOWN = 'unknown'
 # Where the apex of a clip came from.
 APEX_SOURCES = ('annotated', 'repaired', 'midpoint', 'spotted', 'rendered')
 

@@ -6,6 +6,7 @@ in blank columns, so that nothing here goes by position.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -96,7 +97,7 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
   if not data:
     raise ValueError('it is empty')
   if path.suffix.lower() in ('.csv', '.tsv'):
-    text = data.decode('utf-8-sig', errors='replace')
+    text = _decoded(data)
     cells = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
     rows = [[_text(cell) for cell in row] for row in cells]
     # Columns that are blank at the end of a row may be left out of it.
@@ -115,6 +116,16 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
         page.name,
         [[_text(c) for c in page.row_values(i)] for i in range(page.nrows)],
       )
+
+
+def _decoded(data: bytes) -> str:
+  """Text in what spreadsheets save it in."""
+  if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    return data.decode('utf-16', errors='replace')
+  try:
+    return data.decode('utf-8-sig')
+  except UnicodeDecodeError:
+    return data.decode('cp1252', errors='replace')
 
 
 def _delimiter(text: str) -> str:
@@ -140,8 +151,13 @@ def _below_header(
         }
         for row in rows[at + 1 :]
       )
-      first = next(iter(fields))
-      return [row for row in below if row[first]]
+      needed = [field for field in fields if field not in optional]
+      # A note below the table fills one cell.
+      return [
+        row
+        for row in below
+        if row[needed[0]] or sum(bool(row[field]) for field in needed) > 1
+      ]
   return None
 
 

@@ -15,6 +15,7 @@ import re
 from mejax.corpora import annotated
 from mejax.corpora import frames
 from mejax.corpora import sheets
+from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 
 
@@ -95,16 +96,36 @@ def make_clips(
   *,
   cut: bool = False,
 ) -> Iterator[Clip]:
-  """Makes the clips of annotations, each with the key of its folder."""
-  return annotated.unique(
-    annotated.make_clip(
-      annotation,
-      found.folder(key),
-      with_frames=found.tree is not None,
-      cut=cut,
-    )
-    for annotation, key in labels
-  )
+  """Makes the clips of annotations, each with the key of its folder.
+
+  Folders without an annotation give clips that cannot be used.
+  """
+  keys, corpus = set(), ''
+
+  def annotations() -> Iterator[Clip]:
+    for annotation, key in labels:
+      keys.add(key)
+      yield annotated.make_clip(
+        annotation,
+        found.folder(key),
+        with_frames=found.tree is not None,
+        cut=cut,
+      )
+
+  for clip in annotated.unique(annotations()):
+    corpus = clip.corpus
+    yield clip
+  # Most whole videos show no micro-expression.
+  if corpus and found.tree is not None and found.tree.kind != 'videos':
+    for key, folder in found.tree.clips.items():
+      if key not in keys:
+        yield Clip(
+          corpus,
+          UNKNOWN,
+          folder.relative_to(found.tree.folder).as_posix(),
+          UNKNOWN,
+          problem=f'has no row in {found.table.path.name}',
+        )
 
 
 def locate(

@@ -31,6 +31,7 @@ import pathlib
 from mejax.corpora import annotated
 from mejax.corpora import recordings
 from mejax.corpora import sheets
+from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 
 NAME = 'video'
@@ -100,6 +101,11 @@ def _some(names: Iterator[str]) -> str:
 def _read_sheet(file: pathlib.Path) -> list[Row]:
   if not file.is_file():
     raise FileNotFoundError(f'{file} is no file; expected a sheet of labels')
+  if file.suffix.lower() not in sheets.SUFFIXES:
+    raise ValueError(
+      f'{file} is no sheet of labels; expected one that ends in '
+      f'{" ".join(sheets.SUFFIXES)}'
+    )
   optional = [field for field in _FIELDS if field not in _NEEDED]
   table = sheets.find([file], fields=_FIELDS, optional=optional)
   if table is None:
@@ -127,7 +133,7 @@ def _labelled(
   sheet: str,
 ) -> Iterator[Clip]:
   """A clip of each row, and of each recording that has none."""
-  unlabelled = Clip(NAME, 'unknown', '', 'unknown')
+  unlabelled = Clip(NAME, UNKNOWN, '', UNKNOWN)
   rows_of = collections.Counter(
     named[0].path for _, named in pairs if len(named) == 1
   )
@@ -179,6 +185,8 @@ def _make(
   numbers = {field: row[field] for field in _NUMBERS}
   if not problem:
     problem = fault or _fault(numbers, content.files)
+    if problem and content.remarks:
+      problem += f' ({"; ".join(content.remarks)})'
   remarks = (*remarks, *content.remarks)
   if not problem:
     first, last = min(content.files), max(content.files)
@@ -194,7 +202,7 @@ def _make(
     corpus=NAME,
     subject=row['subject'],
     name=name,
-    emotion=row['emotion'] or 'unknown',
+    emotion=row['emotion'] or UNKNOWN,
     fps=fps,
     **numbers,
     facs=row['facs'],

@@ -14,6 +14,7 @@ import numpy as np
 import tqdm
 
 from mejax.corpora import decode
+from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.datasets import labelling
 from mejax.datasets import sources
@@ -161,7 +162,9 @@ def _counts(
   clips: Sequence[Clip], usable: Sequence[Clip], published: Published | None
 ) -> Iterator[tuple[str, tuple[str, ...], int, int]]:
   """Name, published numbers, found, usable: for each row of the table."""
-  people = [len({clip.subject for clip in some}) for some in (clips, usable)]
+  people = [
+    len({clip.subject for clip in some} - {UNKNOWN}) for some in (clips, usable)
+  ]
   yield 'subjects', _ways(published and published.subjects), *people
   yield 'clips', _ways(published and published.clips), len(clips), len(usable)
   words = [

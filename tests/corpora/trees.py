@@ -1,4 +1,4 @@
-"""Tiny databases of the exact shape of the published ones, frames of noise.
+"""Tiny databases of the exact shape of the published ones.
 
 Each sheet has the published columns, blank ones too; names, numbers and labels
 are invented, but for those of the clips that loaders must know by name.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+import itertools
 import pathlib
 
 import cv2
@@ -51,15 +52,22 @@ SAMM_NOTES = [('SAMM Micro FACS Codes',), (), ('Notes:',)] + [('',)] * 10
 
 
 def write_frames(
-  folder: pathlib.Path, names: Iterable[str], *, grey: bool = False
+  folder: pathlib.Path,
+  names: Iterable[str],
+  *,
+  grey: bool = False,
+  images: Iterable[np.ndarray] | None = None,
 ) -> None:
-  """Writes an image of 6 x 5 pixels for each name."""
+  """Writes an image for each name: noise of 6 x 5 pixels, or RGB `images`."""
   folder.mkdir(parents=True, exist_ok=True)
-  generator = np.random.default_rng(0)
-  for name in names:
-    shape = (5, 6) if grey else (5, 6, 3)
-    image = generator.integers(0, 256, shape, np.uint8)
-    assert cv2.imwrite(str(folder / name), image)
+  if images is None:
+    generator = np.random.default_rng(0)
+    images = (
+      generator.integers(0, 256, (5, 6, 3), np.uint8) for _ in itertools.count()
+    )
+  for name, image in zip(names, images, strict=False):
+    code = cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_RGB2BGR
+    assert cv2.imwrite(str(folder / name), cv2.cvtColor(image, code))
 
 
 def write_sheet(
