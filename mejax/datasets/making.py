@@ -8,27 +8,24 @@ them, so that the bits do not depend on where it was killed.
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
 import itertools
-import multiprocessing
 import os
 import pathlib
-import signal
+import zipfile
 
-import cv2
 import jax
 import numpy as np
 import tqdm
 
 from mejax.corpora.clip import Clip
 from mejax.datasets import chain
+from mejax.datasets import decoding
 from mejax.datasets import staging
+from mejax.datasets import target
 from mejax.datasets.recipe import Recipe
 from mejax.motion import apex as motion_apex
 from mejax.motion import faces
@@ -36,8 +33,6 @@ from mejax.motion import faces
 # Clips computed together. On a CPU more would only fill memory.
 BATCH = {'cpu': 8}
 ACCELERATOR_BATCH = 64
-# Clips that are staged before they are wanted.
-AHEAD = 16
 # Frames of a clip aligned together while its apex is looked for.
 PIECE = 32
 
@@ -73,7 +68,7 @@ def digests(
     except (OSError, ValueError) as error:
       return f'unreadable: {error}'
 
-  with futures.ThreadPoolExecutor(_cores()) as pool:
+  with futures.ThreadPoolExecutor(decoding.cores()) as pool:
     return list(
       tqdm.tqdm(
         pool.map(digest, clips),
@@ -112,10 +107,11 @@ def make(
   Raises:
     OSError: `folder` cannot be written to.
   """
-  folder.mkdir(parents=True, exist_ok=True)
+  with target.told(folder):
+    folder.mkdir(parents=True, exist_ok=True)
   usable = [clip for clip in clips if not clip.problem]
   files = [folder / f'{keys[clip.identity]}.npz' for clip in usable]
-  todo = [i for i, file in enumerate(files) if not file.is_file()]
+  todo = [i for i, file in enumerate(files) if not _is_whole(file)]
   problems = {}
   batch = BATCH.get(jax.default_backend(), ACCELERATOR_BATCH)
   bar = tqdm.tqdm(
@@ -125,9 +121,10 @@ def make(
     unit='clip',
     disable=not progress,
   )
-  with bar, _decoders(_cores() if workers is None else workers) as pool:
+  workers = decoding.cores() if workers is None else workers
+  with bar, decoding.Decoders(workers) as decoders:
     jobs = ((usable[i], plan_of(usable[i], recipe)) for i in todo)
-    results = zip(todo, _in_order(pool, jobs), strict=True)
+    results = zip(todo, decoders.stage(jobs), strict=True)
     for number, group in itertools.groupby(results, lambda r: r[0] // batch):
       places = {}
       for i, result in group:
@@ -277,60 +274,17 @@ def _spot(
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
   """Writes a file that is there whole or not at all."""
   partial = path.with_suffix('.partial')
-  try:
-    with partial.open('wb') as file:
-      np.savez(file, **arrays)
-    os.replace(partial, path)
-  except OSError:
-    partial.unlink(missing_ok=True)
-    raise
+  with target.told(path.parent):
+    try:
+      with partial.open('wb') as file:
+        np.savez(file, **arrays)
+      os.replace(partial, path)
+    except OSError:
+      partial.unlink(missing_ok=True)
+      raise
 
 
-def _stage(job: tuple[Clip, staging.Plan]) -> staging.Staged | str:
-  """A worker's answer: a staged clip, or why there is none."""
-  try:
-    return staging.stage(*job)
-  except (OSError, ValueError) as error:
-    return str(error)
-
-
-def _decoders(workers: int) -> futures.Executor:
-  """Processes that decode, or a thread of this one."""
-  if not workers:
-    return futures.ThreadPoolExecutor(1)
-  return futures.ProcessPoolExecutor(
-    workers,
-    # Forking a process that runs JAX may hang it.
-    mp_context=multiprocessing.get_context('spawn'),
-    initializer=_start_worker,
-  )
-
-
-def _start_worker() -> None:
-  # Ctrl-C is for the one that waits for the workers.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
-  # There is a process for each core already.
-  cv2.setNumThreads(1)
-
-
-def _in_order(
-  pool: futures.Executor, jobs: Iterable[tuple[Clip, staging.Plan]]
-) -> Iterator[staging.Staged | str]:
-  """Results in the order of the jobs, few of which wait in memory."""
-  waiting = collections.deque()
-  try:
-    for job in jobs:
-      waiting.append(pool.submit(_stage, job))
-      if len(waiting) > AHEAD:
-        yield waiting.popleft().result()
-    while waiting:
-      yield waiting.popleft().result()
-  finally:
-    for future in waiting:
-      future.cancel()
-
-
-def _cores() -> int:
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
+def _is_whole(path: pathlib.Path) -> bool:
+  """Whether a clip is made; power that fails may leave a file cut off."""
+  # The list of what is in it stands at the end of the file.
+  return path.is_file() and zipfile.is_zipfile(path)

@@ -29,12 +29,15 @@ from mejax.datasets import load
 from mejax.datasets import making
 from mejax.datasets import ready_made
 from mejax.datasets import sources
+from mejax.datasets import target
 from mejax.datasets.recipe import Recipe
 
 # What of the metadata does not say how a dataset was made.
 _RESULTS = (
   'schema_version', 'versions', 'clips', 'counts', 'skipped', 'remarks',
 )  # fmt: skip
+# What names labels and frames in the metadata.
+_SOURCE = 'source_sha256'
 
 Path = str | pathlib.Path
 Arrays = dict[str, Any]
@@ -85,11 +88,19 @@ def prepare(
     OSError: the target cannot be written to.
   """
   corpora = [corpora] if isinstance(corpora, str) else list(corpora)
+  for corpus in corpora:
+    sources.reader(corpus)  # Refuses one that is unknown.
   name = name or '_'.join(corpora)
   if not re.fullmatch(r'[A-Za-z]\w*', name):
     raise ValueError(
       f'name is {name!r}; expected a letter, then letters, digits and _'
     )
+  if workers is not None and workers < 0:
+    raise ValueError(f'workers is {workers}; expected 0 or more')
+  root = pathlib.Path(data_dir) / builder.NAME
+  folder = root / name / builder.VERSION
+  if overwrite or not folder.is_dir():
+    target.check(root)
   is_ready_made = ready_made.NAME in corpora
   places = [source] if isinstance(source, Path) else list(source)
   options = dict(options or {})
@@ -117,11 +128,9 @@ def prepare(
     'schema_version': builder.SCHEMA_VERSION,
     'corpora': corpora,
     **parameters,
-    'source_sha256': _sha256(clips, digests),
+    _SOURCE: _sha256(clips, digests),
     'versions': _versions(),
   }
-  root = pathlib.Path(data_dir) / builder.NAME
-  folder = root / name / builder.VERSION
   if folder.is_dir() and not overwrite:
     _check_same(name, data_dir, metadata)
     print(f'{name} is prepared already in {folder}')
@@ -145,7 +154,8 @@ def prepare(
   if not usable:
     raise ValueError(_none_usable(clips))
   metadata |= _results(clips)
-  _write_whole(name, usable, arrays_of, metadata, folder, progress=progress)
+  with target.told(root):
+    _write_whole(name, usable, arrays_of, metadata, folder, progress=progress)
   print(_table(name, folder, clips))
   if len(usable) == len(clips):
     shutil.rmtree(cache, ignore_errors=True)
@@ -209,8 +219,10 @@ def _check_same(name: str, data_dir: Path, wanted: dict[str, Any]) -> None:
   differences = [
     f'  {key}: {found.get(key)!r} there, {value!r} asked for'
     for key, value in wanted.items()
-    if key not in _RESULTS and found.get(key) != value
+    if key not in (*_RESULTS, _SOURCE) and found.get(key) != value
   ]
+  if found.get(_SOURCE) != wanted[_SOURCE]:
+    differences.append(f'  {_SOURCE}: other labels or frames than there were')
   if differences:
     raise ValueError(
       f'{name} is prepared already in {data_dir}, but in another way:\n'
@@ -292,9 +304,15 @@ def _write_whole(
   try:
     with bar:
       made = builder.write(config, temporary)
+    replaced = temporary / 'replaced'
     if folder.exists():
-      folder.rename(temporary / 'replaced')
-    made.rename(folder)
+      folder.rename(replaced)
+    try:
+      made.rename(folder)
+    except BaseException:
+      if replaced.exists():
+        replaced.rename(folder)
+      raise
   finally:
     shutil.rmtree(temporary)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import difflib
 import importlib
 import inspect
 import itertools
@@ -26,7 +27,12 @@ def reader(corpus: str) -> Callable[..., Iterator[Clip]]:
     ValueError: the corpus is unknown.
   """
   if corpus not in CORPORA:
-    raise ValueError(f'unknown corpus {corpus!r}; known: {", ".join(CORPORA)}')
+    plain = re.sub('[^a-z0-9]', '', corpus.lower().replace('ii', '2'))
+    near = difflib.get_close_matches(plain, CORPORA, n=1)
+    raise ValueError(
+      f'unknown corpus {corpus!r}; known: {", ".join(CORPORA)}'
+      + (f'; do you mean {near[0]}?' if near else '')
+    )
   return importlib.import_module(CORPORA[corpus]).read
 
 
@@ -71,9 +77,9 @@ def read(
     return reader(VIDEO)([pathlib.Path(s) for s in sources], **own[VIDEO])
   if len(sources) != len(corpora):
     raise ValueError(
-      f'{len(corpora)} corpora ({", ".join(corpora)}) and {len(sources)} '
-      f'sources ({", ".join(map(str, sources))}); expected one source for each,'
-      ' in the same order'
+      f'corpora: {", ".join(corpora)}; sources: '
+      f'{", ".join(map(str, sources))}; expected one source for each corpus, in'
+      ' the same order'
     )
   readings = []
   for corpus, place in zip(corpora, map(pathlib.Path, sources), strict=True):

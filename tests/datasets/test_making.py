@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from mejax.corpora import synthetic
+from mejax.corpora.clip import Clip
 from mejax.datasets import builder
 from mejax.datasets import chain
+from mejax.datasets import decoding
 from mejax.datasets import load
 from mejax.datasets import making
 from mejax.datasets import prepare
@@ -299,14 +301,16 @@ def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):
 
 
 def test_few_clips_wait_in_memory(monkeypatch):
-  monkeypatch.setattr(making, '_stage', lambda job: job)
+  monkeypatch.setattr(decoding, '_stage', lambda job: job[0].name)
   taken = []
-  jobs = (taken.append(i) or i for i in range(100))
-  with making._decoders(0) as pool:
-    results = making._in_order(pool, jobs)
-    assert next(results) == 0
-    assert len(taken) <= making.AHEAD + 1
-    assert list(results) == list(range(1, 100))
+  plan = staging.Plan(size=32, neighbours=0, faces='none', whole=False)
+  clips = [Clip('video', 'anna', str(i), 'joy') for i in range(100)]
+  jobs = (taken.append(clip) or (clip, plan) for clip in clips)
+  with decoding.Decoders(0) as decoders:
+    results = decoders.stage(jobs)
+    assert next(results) == '0'
+    assert len(taken) <= decoding.AHEAD + 1
+    assert list(results) == [clip.name for clip in clips[1:]]
 
 
 @pytest.mark.parametrize(

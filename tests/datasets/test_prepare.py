@@ -254,7 +254,7 @@ def test_a_failure_while_overwriting_keeps_the_old_dataset(
     return original(clip)
 
   monkeypatch.setattr(ready_made, 'arrays', failing)
-  with pytest.raises(RuntimeError, match='disk full'):
+  with pytest.raises(OSError, match='disk full'):
     _prepare(tree, tmp_path, overwrite=True)
   assert _contents(tmp_path / 'mejax/htnet_release' / builder.VERSION) == before
   assert [p.name for p in (tmp_path / 'mejax').iterdir()] == ['htnet_release']
