@@ -33,13 +33,19 @@ class Decoders:
 
   def __init__(self, workers: int):
     self._workers = workers
+    self._others = multiprocessing.active_children()
     self._pool = self._start()
 
   def __enter__(self) -> Decoders:
     return self
 
-  def __exit__(self, *_) -> None:
-    # After Ctrl-C nobody wants what has not begun.
+  def __exit__(self, kind, *_) -> None:
+    if kind is not None:
+      # After Ctrl-C nobody waits for what is at work; a second one, while this
+      # process did, could leave it waiting for ever.
+      for child in multiprocessing.active_children():
+        if child not in self._others:
+          child.terminate()
     self._pool.shutdown(cancel_futures=True)
 
   def stage(self, jobs: Iterable[Job]) -> Iterator[staging.Staged | str]:

@@ -8,6 +8,7 @@ off; a process that is killed; processes that cannot start; Ctrl-C.
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -192,7 +193,10 @@ def test_processes_that_cannot_start_are_told(source, tmp_path, monkeypatch):
     bad_trees.make('casme2', source, tmp_path, workers=1)
 
 
-def test_ctrl_c_keeps_what_is_made(source, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('workers', ['0', '2'])
+def test_ctrl_c_keeps_what_is_made(
+  source, tmp_path, monkeypatch, capsys, workers
+):
   original = making._write
 
   def interrupted(path, arrays):
@@ -202,7 +206,9 @@ def test_ctrl_c_keeps_what_is_made(source, tmp_path, monkeypatch, capsys):
 
   with monkeypatch.context() as patch:
     patch.setattr(making, '_write', interrupted)
-    assert cli.main(_arguments(source, tmp_path)) == 130
+    command = [*_arguments(source, tmp_path)[:-1], workers]
+    assert cli.main(command) == 130
+  assert not multiprocessing.active_children()
   assert 'The same command goes on from here' in capsys.readouterr().err
   assert len(_made(tmp_path)) == 1
   assert cli.main(_arguments(source, tmp_path)) == 0
