@@ -59,6 +59,7 @@ def apply_folds(
   Raises:
     ValueError: a group without a model of its own.
   """
+  model = assemble.tell_levels(saved.model, task)
   groups = np.unique(task.groups)
   if saved.names is None:
     own = dict.fromkeys(groups.tolist(), '')
@@ -74,9 +75,9 @@ def apply_folds(
   @jax.jit
   def apply(variables, positions):
     clips = sample_lib.decode(inputs[positions])
-    logits, out = saved.model.apply(variables, clips, train=False)
+    logits, out = model.apply(variables, clips, train=False)
     if flip:
-      mirrored, _ = saved.model.apply(variables, flip(clips), train=False)
+      mirrored, _ = model.apply(variables, flip(clips), train=False)
       logits = (1 - share) * logits + share * mirrored
     return logits, keep(out)
 

@@ -7,6 +7,7 @@ import csv
 import numpy as np
 import pytest
 
+from mejax import apply
 from mejax import configuration
 from mejax import experiment
 from mejax import task as task_lib
@@ -79,6 +80,16 @@ def test_weights_of_every_clip_and_seed_are_shares(finished, task):
   )
   np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
   assert np.ptp(shares[:, 0]) > 0
+
+
+def test_a_finished_run_is_evaluated_again_to_the_same_numbers(
+  finished, task, tmp_path
+):
+  workdir, metrics = finished
+  again = apply.evaluate(workdir, task=task, out=tmp_path / 'again')
+  full = metrics['selection']['last']['full']
+  found = again['selection']['last']['full']
+  assert found['uf1_seeds'] == pytest.approx(full['uf1_seeds'])
 
 
 def test_tables_call_the_model_a_reconstruction(finished):

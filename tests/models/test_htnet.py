@@ -76,7 +76,7 @@ def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
   model = htnet.make('paper_tiny')
   x = jax.random.uniform(jax.random.key(1), (1, 64, 64, 3))
   # No convolution, so that patches meet in attention and max-pools only.
-  model = model.clone(conv=lambda x, kernel, *, padding: x @ kernel[1, 1])
+  model = model.clone(conv=lambda x, kernel, **_: x @ kernel[1, 1])
   apply = jax.jit(model.apply, static_argnames='train')
   variables = jax.jit(model.init, static_argnames='train')(
     jax.random.key(0), x, train=False
