@@ -1,4 +1,4 @@
-"""STSTNet and HTNet in plain PyTorch, as one would write them there."""
+"""The models in plain PyTorch, as one would write them there."""
 
 from __future__ import annotations
 
@@ -94,3 +94,66 @@ class HTNet(nn.Module):
       x = x.permute(0, 5, 1, 3, 2, 4).reshape(b, d, n, n)
     x = self.head[0](x.permute(0, 2, 3, 1)).mean((1, 2))
     return self.head[1](x)
+
+
+class ContinuousAttention(nn.Module):
+  """Residual block that ends in a map; see `mejax.models.mmnet`."""
+
+  def __init__(self, before: int, width: int, stride: int):
+    super().__init__()
+    self.stride = stride
+    self.body = nn.Sequential(
+      nn.Conv2d(before, width, 3, stride, 1, bias=False),
+      nn.BatchNorm2d(width),
+      nn.ReLU(),
+      nn.Conv2d(width, width, 1, bias=False),
+      nn.BatchNorm2d(width),
+    )
+    self.short = nn.Identity()
+    if stride > 1:
+      self.short = nn.Sequential(
+        nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+      )
+    self.gate = nn.Sequential(
+      nn.Conv2d(2, 1, 1, bias=False), nn.BatchNorm2d(1), nn.Sigmoid()
+    )
+
+  def forward(self, x, prior):
+    x = torch.relu(self.body(x) + self.short(x))
+    seen = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
+    gate = self.gate(seen)
+    if prior is not None:
+      gate = gate * nn.functional.max_pool2d(prior, 3, 2, 1)
+    return x * gate, gate
+
+
+class MMNet(nn.Module):
+  """The released 5-class network."""
+
+  def __init__(self):
+    super().__init__()
+    self.stem = nn.Sequential(
+      nn.Conv2d(3, 180, 3, 2, 1, bias=False),
+      nn.BatchNorm2d(180),
+      nn.ReLU(),
+      nn.Conv2d(180, 128, 3, 1, 1, bias=False),
+      nn.BatchNorm2d(128),
+      nn.ReLU(),
+    )
+    sizes = ((128, 128, 1), (128, 128, 2), (128, 256, 2), (256, 512, 2))
+    self.blocks = nn.ModuleList(ContinuousAttention(*size) for size in sizes)
+    self.embed = nn.Linear(3, 512)
+    self.position = nn.Parameter(0.02 * torch.randn(196, 512))
+    self.transformer = nn.Sequential(
+      *(Transformer(512, 4, 4) for _ in range(2)), nn.LayerNorm(512)
+    )
+    self.head = nn.Linear(512 * 196, 5)
+
+  def forward(self, onset, apex):
+    x, prior = self.stem(apex - onset), None
+    for block in self.blocks:
+      x, prior = block(x, prior)
+    small = nn.functional.interpolate(onset, size=(14, 14), mode='bilinear')
+    tokens = self.embed(small.flatten(2).transpose(1, 2)) + self.position
+    tokens = self.transformer(tokens).transpose(1, 2).unflatten(2, (14, 14))
+    return self.head((x + tokens).flatten(1))

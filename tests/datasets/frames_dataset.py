@@ -67,7 +67,8 @@ def write(
   made = builder.write(
     builder.Config(
       name=corpus,
-      examples=lambda: iter(examples),
+      number=len(examples),
+      examples=lambda start, stop: iter(examples[start:stop]),
       features=examples[0],
       metadata=metadata,
     ),

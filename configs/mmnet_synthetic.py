@@ -1,0 +1,92 @@
+"""A narrow MMNet on the rendered faces that mejax makes itself.
+
+It reads two bare frames where HTNet reads flow, so that it must learn from few
+faces what a difference of two pictures says about motion.
+
+Command:
+  mejax demo
+  mejax prepare synthetic --source runs/demo/corpus --data_dir DIR
+    --size 96 --neighbours 2 --faces given
+  mejax train --config mmnet_synthetic --data_dir DIR --workdir RUN
+
+Variants:
+  mmnet_synthetic:smoke  seconds; shows that everything runs, learns nothing
+
+Time: TIME
+Expected result: RESULT
+"""
+
+import ml_collections
+
+VARIANTS = ('smoke',)
+
+
+def get_config(arg: str = '') -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+
+  # Which examples, which of them count, and what the model sees of them.
+  config.dataset = 'synthetic'
+  config.protocol = 'synthetic'
+  config.view = ml_collections.ConfigDict()
+  config.view.name = 'frame_pair'
+  config.view.size = 64
+  # How late an onset, how early and how late an apex may be drawn, in quarters
+  # of the part of the clip before (the last: after) the apex.
+  config.view.windows = (0.4, 0.4, 0.4)
+
+  # Fields of the model: a preset, and whatever shall differ from it.
+  config.model = ml_collections.ConfigDict()
+  config.model.name = 'mmnet'
+  config.model.preset = 'small'
+  # A name of mejax.models.attention.ATTENTION or `package.module:name`.
+  config.model.attention_fn = 'softmax'
+
+  # Numbers that may differ between trainings of one compiled program.
+  config.optimizer = 'adamw'
+  config.schedule = 'warmup_cosine'
+  config.setting = ml_collections.ConfigDict()
+  config.setting.learning_rate = 1e-3
+  config.setting.weight_decay = 0.05
+  config.setting.b1 = 0.9
+  config.setting.b2 = 0.999
+  config.setting.label_smoothing = 0.1
+  # Share of all steps in which the learning rate rises.
+  config.setting.warmup_fraction = 0.1
+  # Chances that frames are drawn anew and that a face is mirrored, and most
+  # pixels that it is moved.
+  config.setting.jitter = 1.0
+  config.setting.mirror = 0.5
+  config.setting.shift = 2.0
+  # Values to try side by side: `config.grid.learning_rate = (1e-3, 3e-4)`
+  # trains every fold and seed with both. The first is the one reported.
+  config.grid = ml_collections.ConfigDict()
+
+  # Length and repetition.
+  config.batch_size = 16
+  config.num_epochs = 60
+  # Epochs between two looks at the held-out clips; they go into the record.
+  config.eval_every = 5
+  config.num_seeds = 1
+  config.seed = 0
+  config.shuffle = True
+  # Order before batching: '' as prepared, or 'class_descending'.
+  config.order = ''
+
+  # Rules that choose the epoch. 'inner' is honest too, and costs `inner_folds`
+  # more trainings per fold.
+  config.selection = ('last', 'oracle', 'oracle_f1')
+  config.inner_folds = 5
+
+  # How trials share a device: 'vmap' together, 'map' in turn, 'auto' decides.
+  config.mode = 'auto'
+  config.matmul_precision = 'default'
+  config.checkpoint_every_s = 60.0
+  # Keep the parameters of every finished trial.
+  config.keep_models = True
+
+  if arg == 'smoke':
+    config.view.size = 32
+    config.model.preset = 'tiny'
+    config.num_epochs = 2
+    config.eval_every = 1
+  return config.lock()
