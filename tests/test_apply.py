@@ -19,7 +19,7 @@ from mejax import saved as saved_lib
 from mejax import workdir as workdir_lib
 from mejax.datasets import prepare
 from mejax.evaluation import selection
-from mejax.training import placement
+from mejax.training import measure
 from tests import own_parts
 from tests.corpora import htnet_tree
 from tests.models import test_convert
@@ -61,7 +61,7 @@ def run(tmp_path_factory):
   """A finished run on own arrays: two seeds, inner folds, several rounds."""
   workdir = tmp_path_factory.mktemp('run') / 'run'
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(placement, '_MAP_ROUND', 1)
+    patch.setattr(measure, '_MAP_ROUND', 1)
     experiment.leave_one_subject_out(
       *arrays(),
       workdir=workdir,

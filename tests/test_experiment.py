@@ -304,7 +304,7 @@ def test_mirror_is_refused_for_the_transposed_face_of_the_release(tmp_path):
   )
   config = experiment.load_config('htnet_regions:smoke')
   config.view.mode = 'released'
-  with pytest.raises(ValueError, match="mode 'landmarks'"):
+  with pytest.raises(ValueError, match="view.mode to 'landmarks'"):
     experiment.train(
       config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
     )

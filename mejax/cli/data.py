@@ -8,6 +8,7 @@ import pathlib
 
 from mejax.cli.verb import add_folder
 from mejax.cli.verb import add_verb
+from mejax.cli.verb import pair
 
 
 def add_check(verbs) -> None:
@@ -43,7 +44,7 @@ def add_check(verbs) -> None:
   )
   verb.add_argument(
     '--option',
-    type=_pair,
+    type=pair,
     action='append',
     default=[],
     metavar='KEY=VALUE',
@@ -69,13 +70,6 @@ def _check(args: argparse.Namespace) -> int:
   report = check.check(args.corpus, args.source, options=dict(args.option))
   print(report.text)
   return 0 if report.usable else 1
-
-
-def _pair(text: str) -> tuple[str, str]:
-  key, equals, value = text.partition('=')
-  if not (key and equals):
-    raise argparse.ArgumentTypeError(f'{text!r} is not like KEY=VALUE')
-  return key, value
 
 
 def add_prepare(verbs) -> None:
@@ -125,7 +119,7 @@ def add_prepare(verbs) -> None:
   )
   verb.add_argument(
     '--option',
-    type=_pair,
+    type=pair,
     action='append',
     default=[],
     metavar='KEY=VALUE',
@@ -191,6 +185,12 @@ def _add_recipe(group) -> None:
     '--magnify',
     metavar='METHOD',
     help='how motion is amplified: phase (default), linear, flow, learned',
+  )
+  group.add_argument(
+    '--weights',
+    type=pathlib.Path,
+    metavar='FILE',
+    help="for --magnify learned: weights of mejax's own training, or PyTorch's",
   )
   group.add_argument(
     '--flow',

@@ -9,6 +9,7 @@ import pathlib
 import mejax
 from mejax.cli.verb import add_folder
 from mejax.cli.verb import add_verb
+from mejax.cli.verb import pair
 
 
 def add_demo(verbs) -> None:
@@ -125,7 +126,7 @@ def _convert(args: argparse.Namespace) -> None:
 
 
 def _field(text: str) -> tuple[str, object]:
-  key, value = _pair(text)
+  key, value = pair(text)
   try:
     return key, ast.literal_eval(value)
   except (ValueError, SyntaxError):

@@ -32,3 +32,10 @@ def add_folder(verb, flag: str, text: str, default: str | None = None) -> None:
     required=default is None,
     help=text + (f' (default: {default})' if default else ''),
   )
+
+
+def pair(text: str) -> tuple[str, str]:
+  key, equals, value = text.partition('=')
+  if not (key and equals):
+    raise argparse.ArgumentTypeError(f'{text!r} is not like KEY=VALUE')
+  return key, value

@@ -19,7 +19,6 @@ from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
 from mejax.motion import flow as motion_flow
 from mejax.motion import head
-from mejax.motion import magnify
 from mejax.motion import regions
 from mejax.motion import warp
 
@@ -63,10 +62,9 @@ def compute(
   """
   onset = _unit(frames[:, 0])
   apex = _unit(frames[:, recipe.apex_slot])
-  method = magnify.MAGNIFY[recipe.magnify]
   amplified, fields = [], []
   for level in recipe.levels:
-    seen = apex if level == 1 else method(onset, apex, alpha=level)
+    seen = apex if level == 1 else recipe.amplify(onset, apex, alpha=level)
     amplified.append(np.asarray(jnp.rint(seen * 255).astype(jnp.uint8)))
     fields.append(_flow(onset, seen, recipe.flow))
   flow = np.stack(fields, 1)

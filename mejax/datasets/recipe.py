@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import functools
+import hashlib
 import inspect
 import math
+import pathlib
 from typing import Any
 
 from mejax.motion import flow as motion_flow
+from mejax.motion import magnet
 from mejax.motion import magnify as motion_magnify
 
 # Where the five points of a face come from.
@@ -37,6 +41,8 @@ class Recipe:
   Attributes:
     levels: amplification factors; 1 is the motion as it is.
     magnify: a name of `motion.magnify.MAGNIFY`; how motion is amplified.
+    weights: file of weights, for `learned`: what `motion.magnet_training` made,
+      or PyTorch's (`.pth`, `.tar`).
     flow: a name of `FLOWS`; how motion is measured.
     strain: a name of `motion.flow.STRAIN_DEFINITIONS`.
     size: side of the aligned face in pixels.
@@ -53,6 +59,7 @@ class Recipe:
 
   levels: tuple[float, ...] = (1.0,)
   magnify: str = 'phase'
+  weights: pathlib.Path | None = None
   flow: str = 'tvl1'
   strain: str = 'shreve'
   size: int = 128
@@ -74,6 +81,11 @@ class Recipe:
         raise ValueError(
           f'unknown {field} {getattr(self, field)!r}; known: {", ".join(table)}'
         )
+    if (self.magnify == 'learned') != (self.weights is not None):
+      raise ValueError(
+        f'magnify is {self.magnify!r} and weights are {self.weights}; learned '
+        'needs --weights FILE, and nothing else takes one'
+      )
     if self.size < 16 or self.size % 4:
       raise ValueError(
         f'size is {self.size}; expected a multiple of 4, at least 16'
@@ -94,6 +106,20 @@ class Recipe:
     """Position of the apex among the frames of a clip that are kept."""
     return 2 * self.neighbours + 1
 
+  @functools.cached_property
+  def amplify(self) -> Callable:
+    """(onset, apex, alpha=) to the amplified apex.
+
+    Raises:
+      OSError, ValueError: the weights cannot be read.
+    """
+    method = motion_magnify.MAGNIFY[self.magnify]
+    if self.weights is None:
+      return method
+    is_ours = self.weights.suffix == '.npz'
+    read = magnet.load_params if is_ours else magnet.from_torch
+    return functools.partial(method, params=read(self.weights))
+
   def metadata(self) -> dict[str, Any]:
     """JSON values that say how the examples were made."""
     return {
@@ -104,6 +130,7 @@ class Recipe:
       'magnify': {
         'method': self.magnify,
         **_options_of(motion_magnify.MAGNIFY[self.magnify]),
+        **self._weights_sha256(),
       }
       if set(self.levels) != {1.0}
       else {'method': 'none'},
@@ -114,6 +141,12 @@ class Recipe:
       'remove_head_motion': self.remove_head_motion,
       'mask_eyelids': self.mask_eyelids,
     }
+
+  def _weights_sha256(self) -> dict[str, str]:
+    if self.weights is None:
+      return {}
+    digest = hashlib.sha256(self.weights.read_bytes())
+    return {'weights_sha256': digest.hexdigest()}
 
 
 def _options_of(function: Callable) -> dict[str, Any]:

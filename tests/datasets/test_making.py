@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import pathlib
 import shutil
 import signal
 import subprocess
 import sys
 
 import cv2
+import jax
 import numpy as np
 import pytest
 
@@ -23,6 +26,7 @@ from mejax.datasets import prepare
 from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 from mejax.motion import faces
+from mejax.motion import magnet
 
 # Fast, and Farneback is the same on every machine.
 SMALL = Recipe(size=32, flow='farneback')
@@ -300,6 +304,29 @@ def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):
   assert examples['head_motion'].shape == (9, 2, 2, 3)
 
 
+def test_learned_amplification_reads_its_weights(corpus, tmp_path):
+  module = magnet.MagNet(
+    width=4, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
+  )
+  frames = jax.numpy.zeros((1, 32, 32, 3))
+  params = module.init(jax.random.key(0), frames, frames, jax.numpy.ones(()))[
+    'params'
+  ]
+  file = tmp_path / 'magnet.npz'
+  magnet.save_params(file, params)
+  recipe = Recipe(
+    size=32, magnify='learned', weights=file, levels=(2.0,), flow='farneback'
+  )
+  _prepare(corpus, tmp_path, recipe)
+  found = load.metadata('synthetic', tmp_path)['magnify']
+  digest = hashlib.sha256(file.read_bytes()).hexdigest()
+  assert found == {
+    'method': 'learned',
+    'params': None,
+    'weights_sha256': digest,
+  }
+
+
 def test_few_clips_wait_in_memory(monkeypatch):
   monkeypatch.setattr(decoding, '_stage', lambda job: job[0].name)
   taken = []
@@ -322,6 +349,8 @@ def test_few_clips_wait_in_memory(monkeypatch):
     ({'flow': 'raft'}, "unknown flow 'raft'; known: tvl1, farneback, dis"),
     ({'magnify': 'zoom'}, "unknown magnify 'zoom'; known: .*phase"),
     ({'neighbours': -1}, 'expected 0 or more'),
+    ({'magnify': 'learned'}, 'learned needs --weights FILE'),
+    ({'weights': pathlib.Path('a.npz')}, "magnify is 'phase' and weights are"),
   ],
 )
 def test_a_recipe_that_cannot_be_is_refused(change, message):
