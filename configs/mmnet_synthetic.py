@@ -5,15 +5,19 @@ faces what a difference of two pictures says about motion.
 
 Command:
   mejax demo
-  mejax prepare synthetic --source runs/demo/corpus --data_dir DIR
-    --size 96 --neighbours 2 --faces given
+  mejax prepare synthetic --source runs/demo/corpus --data_dir DIR --size 96
+    --neighbours 2 --faces given
   mejax train --config mmnet_synthetic --data_dir DIR --workdir RUN
 
 Variants:
   mmnet_synthetic:smoke  seconds; shows that everything runs, learns nothing
 
-Time: TIME
-Expected result: RESULT
+Time: a second an epoch and fold of 216 clips on two busy CPU cores.
+Expected result: 288 clips of 24 people (`corpora.synthetic.write` with
+num_subjects=24, clips_per_subject=12), six people left out at a time, one seed:
+UF1 .627 at the last epoch (.585 to .666). An RBF-SVM reaches .35 on the same
+two frames, .55 on their difference and .75 on their flow. What the demo's 108
+clips give has not been measured.
 """
 
 import ml_collections
@@ -29,7 +33,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.protocol = 'synthetic'
   config.view = ml_collections.ConfigDict()
   config.view.name = 'frame_pair'
-  config.view.size = 64
+  config.view.size = 96
   # How late an onset, how early and how late an apex may be drawn, in quarters
   # of the part of the clip before (the last: after) the apex.
   config.view.windows = (0.4, 0.4, 0.4)
@@ -38,6 +42,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.model = ml_collections.ConfigDict()
   config.model.name = 'mmnet'
   config.model.preset = 'small'
+  config.model.image_size = 96
   # A name of mejax.models.attention.ATTENTION or `package.module:name`.
   config.model.attention_fn = 'softmax'
 
@@ -45,25 +50,29 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.optimizer = 'adamw'
   config.schedule = 'warmup_cosine'
   config.setting = ml_collections.ConfigDict()
-  config.setting.learning_rate = 1e-3
-  config.setting.weight_decay = 0.05
+  config.setting.learning_rate = 2e-3
+  config.setting.weight_decay = 0.5
   config.setting.b1 = 0.9
   config.setting.b2 = 0.999
   config.setting.label_smoothing = 0.1
   # Share of all steps in which the learning rate rises.
   config.setting.warmup_fraction = 0.1
-  # Chances that frames are drawn anew and that a face is mirrored, and most
-  # pixels that it is moved.
+  # Chances that frames are drawn anew and that a face is mirrored, most
+  # degrees that it is turned and most pixels that it is moved.
   config.setting.jitter = 1.0
   config.setting.mirror = 0.5
-  config.setting.shift = 2.0
+  config.setting.rotation = 4.0
+  config.setting.shift = 4.0
+  # Predict with a moving average of the weights, for the mirrored face too.
+  config.setting.ema = 0.99
+  config.setting.test_mirror = 0.5
   # Values to try side by side: `config.grid.learning_rate = (1e-3, 3e-4)`
   # trains every fold and seed with both. The first is the one reported.
   config.grid = ml_collections.ConfigDict()
 
   # Length and repetition.
   config.batch_size = 16
-  config.num_epochs = 60
+  config.num_epochs = 80
   # Epochs between two looks at the held-out clips; they go into the record.
   config.eval_every = 5
   config.num_seeds = 1
@@ -87,6 +96,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   if arg == 'smoke':
     config.view.size = 32
     config.model.preset = 'tiny'
+    config.model.image_size = 32
     config.num_epochs = 2
     config.eval_every = 1
   return config.lock()
