@@ -2,7 +2,7 @@
 
 Read the package in the order in which the data goes:
 
-  cli.py            `mejax demo|prepare|check|train|...`: thin verbs
+  cli/              `mejax demo|prepare|check|train|...`: thin verbs
   experiment.py     config -> data, model, folds, run, floors, report
   apply.py          models that have learnt -> their held-out clips, a table
   saved.py          models of a run, and converted weights of the originals
