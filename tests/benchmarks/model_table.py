@@ -17,16 +17,21 @@ import jax.numpy as jnp
 
 from mejax import models
 
+ALPHAS = (1.0, 2.0, 4.0, 8.0)
+
 
 def input_shape(model) -> tuple[int, ...]:
-  """One input: flow of the model's size, or a pair of frames."""
+  """One input: flow of the model's size, of four levels, or two frames."""
+  if hasattr(model, 'alphas'):
+    return (len(ALPHAS), 128, 128, 3)
   side = getattr(model, 'image_size', 28)
   pair = (2,) if hasattr(model, 'spare_outputs') else ()
   return (*pair, side, side, 3)
 
 
 def row(name: str, preset: str) -> str:
-  model = models.MODELS[name](preset)
+  options = {'alphas': ALPHAS} if name == 'artnet' else {}
+  model = models.MODELS[name](preset, **options)
   shape = input_shape(model)
   blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   variables = jax.eval_shape(
