@@ -13,6 +13,7 @@ from mejax import experiment
 from mejax import task as task_lib
 from mejax.datasets import load
 from mejax.models import artnet
+from mejax.training import sample
 
 ALPHAS = (1.0, 4.0)
 
@@ -34,14 +35,13 @@ def task() -> task_lib.Task:
     protocol='Ours.',
     groups=np.char.add('own/', subject),
     alphas=ALPHAS,
+    layout=sample.Layout('mosaic', levels=2, u_channel=0, centred=True),
   )
 
 
 @pytest.fixture(scope='module')
 def finished(task, tmp_path_factory):
-  config = configuration.load_config(
-    'artnet:smoke', ['num_seeds=2', 'setting.mirror=0']
-  )
+  config = configuration.load_config('artnet:smoke', ['num_seeds=2'])
   workdir = tmp_path_factory.mktemp('levels') / 'run'
   return workdir, experiment.train(config, workdir=workdir, task=task)
 

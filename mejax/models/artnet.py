@@ -12,8 +12,9 @@ The input is the flow of a clip at `a` amplifications alpha, each an image of
 2 x 2 regions: a mosaic of eyes and mouth corners, or the quarters of a face.
 
 1. An encoder shared by all levels attends among the patches of each region and
-   averages them: one token a region and level, told its level by an embedding
-   of log(alpha), which is zero for the motion as it is (alpha = 1).
+   gathers them, each place by weights of its own: one token a region and level,
+   told its level by an embedding of log(alpha), which is zero for the motion as
+   it is (alpha = 1).
 2. Across levels: the tokens of one region at all levels attend to each other.
 3. Across regions: the regions of each level attend to each other.
 4. Attention pooling over levels and regions. Its weights say what was read, and
@@ -22,12 +23,13 @@ The input is the flow of a clip at `a` amplifications alpha, each an image of
 Levels are a set: their order means nothing, and any of them may be absent.
 
 preset  parameters  GFLOP per sample with 1 level, with 4 levels
-base     1,238,019  0.240  0.963
-small      170,627  0.038  0.151
-tiny        14,243  0.005  0.019
+base     2,286,723  0.249  0.997
+small      432,835  0.040  0.159
+tiny        30,643  0.005  0.019
 
 For images of 128 pixels, 64 patches a region; GFLOP: one forward pass, as XLA's
-cost analysis counts it on a CPU.
+cost analysis counts it on a CPU. The size of the images is part of the
+parameters, as every place has its own: a model reads the size it was made for.
 """
 
 from __future__ import annotations
@@ -126,7 +128,10 @@ class ARTNet(nn.Module):
     x, out['encoder_attention'] = self._blocks(
       'encoder', self.encoder_depth, self.attention_fn, x, train=train
     )
-    x = x.mean(-2)  # [b, a, r, d]
+    # Each place of a region has weights of its own: where it moved is what an
+    # expression is, and aligned faces have the same thing at the same place.
+    x = x.reshape(*x.shape[:-2], -1)
+    x = layers.linear(self.dim, x.shape[-1], name='gather')(x)  # [b, a, r, d]
     embedding = layers.linear(self.dim, 1, use_bias=False, name='alpha_inner')
     embedding = layers.gelu(embedding(scale[..., None]))
     outer = layers.linear(

@@ -52,7 +52,7 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize(
   'preset, parameters',
-  [('base', 1_238_019), ('small', 170_627), ('tiny', 14_243)],
+  [('base', 2_286_723), ('small', 432_835), ('tiny', 30_643)],
 )
 def test_presets_have_the_parameters_that_the_docstring_tells(
   preset, parameters
@@ -158,7 +158,7 @@ def plain(params, image, *, patch=8, heads=2):
     tokens[region, at] = dense(params['embed'], cut)
   tokens += params['place'] + params['region']
   tokens = [block(params['encoder_block0'], part, heads) for part in tokens]
-  regions = np.stack([part.mean(0) for part in tokens])
+  regions = np.stack([dense(params['gather'], part.ravel()) for part in tokens])
   # Alone among its levels, each region attends to itself.
   regions = np.concatenate(
     [block(params['level_block0'], part[None], heads) for part in regions]
