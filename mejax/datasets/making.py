@@ -199,6 +199,9 @@ class _Kept:
       )
     apex, remarks = _spot(clip, staged, recipe.size)
     source = 'spotted' if apex is not None else 'midpoint'
+    if apex is not None and clip.apex_source == 'midpoint':
+      # The reader has said that it took the middle frame.
+      remarks = (f'apex {apex} was spotted in the place of that frame',)
     apex = clip.apex if apex is None else apex
     shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
     numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)

@@ -260,6 +260,17 @@ def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
   assert np.median(np.abs(examples['apex_number'] - truth)) <= 5
 
 
+def test_a_middle_frame_that_was_replaced_by_spotting_is_said(corpus):
+  clip = next(synthetic.read(corpus))
+  clip = dataclasses.replace(clip, apex_source='midpoint')
+  staged = staging.stage(clip, making.plan_of(clip, SMALL))
+  kept = making._Kept.of(clip, staged, SMALL)
+  assert kept.apex_source == 'spotted'
+  assert kept.remarks == (
+    f'apex {kept.apex} was spotted in the place of that frame',
+  )
+
+
 def test_a_clip_without_motion_keeps_the_middle_frame_and_says_so(
   corpus, tmp_path
 ):
