@@ -15,6 +15,24 @@ hypothesis.settings.register_profile('mejax', deadline=None)
 hypothesis.settings.load_profile('mejax')
 
 
+# Files of few and long tests. They come first, or one worker would still be at
+# them when the others have nothing left.
+LONG = (
+  'test_readme.py',
+  'test_loop.py',
+  'test_experiment.py',
+  'test_mmnet.py',
+  'test_placement.py',
+  'test_notebooks.py',
+  'test_mmnet_golden.py',
+  'test_htnet_golden.py',
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+  items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def pytest_configure() -> None:
   """Lets all workers, and programs that tests start, share compiled code."""
   os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache/jax'))
