@@ -12,11 +12,12 @@ import numpy as np
 
 from mejax.corpora import decode
 from mejax.corpora import synthetic
+from mejax.corpora.clip import Clip
 from mejax.datasets import load
+from mejax.datasets import making
 from mejax.datasets import prepare
 from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
-from mejax.motion import faces
 
 # Rendered where no corpus is given.
 RENDERED = {'num_subjects': 6, 'clips_per_subject': 6}
@@ -123,7 +124,7 @@ def measure(
       made[name] = load.load(name, folder)
     clips = {clip.identity: clip for clip in synthetic.read(source)}
     kept = [clips[identity] for identity in _identities(made['chain'])]
-    offsets = np.stack([_point_errors(clip) for clip in kept])
+    offsets = np.stack([_point_errors(clip, recipe) for clip in kept])
   spotted = [clips[identity] for identity in _identities(made['spotted'])]
   truth = np.array([clip.apex for clip in spotted])
   middle = np.array([(clip.onset + clip.offset) // 2 for clip in spotted])
@@ -148,13 +149,12 @@ def _identities(examples: dict[str, np.ndarray]) -> list[str]:
   return ['/'.join(row) for row in zip(*columns, strict=True)]
 
 
-def _point_errors(clip) -> np.ndarray:
+def _point_errors(clip: Clip, recipe: Recipe) -> np.ndarray:
   """Offset of each point from the true one, in distances between the eyes."""
   truth = np.array(clip.landmarks)
   images = decode.decode(clip, staging.face_numbers(clip))
-  apart = np.linalg.norm(truth[1] - truth[0])
-  points = faces.locate(images, detector=faces.detect_dense).points
-  return (points - truth) / apart
+  points, _ = staging.face_points(clip, images, making.plan_of(clip, recipe))
+  return (points - truth) / np.linalg.norm(truth[1] - truth[0])
 
 
 def _level(alpha: float, flow: np.ndarray, true_flow: np.ndarray) -> Level:

@@ -176,11 +176,10 @@ def _finished(clip: Clip, file: pathlib.Path) -> Clip:
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-  """What an example keeps of a staged clip."""
+  """A staged clip, of whose patches only those of the example are left."""
 
   clip: Clip
   staged: staging.Staged
-  patches: np.ndarray
   apex: int
   apex_source: str
   remarks: tuple[str, ...]
@@ -188,34 +187,23 @@ class _Kept:
   @classmethod
   def of(cls, clip: Clip, staged: staging.Staged, recipe: Recipe) -> _Kept:
     """Spots the apex first, where all frames were staged for that."""
-    if not plan_of(clip, recipe).whole:
-      return cls(
-        clip=clip,
-        staged=staged,
-        patches=staged.patches,
-        apex=clip.apex,
-        apex_source=clip.apex_source,
-        remarks=staged.remarks,
+    apex, source, remarks = clip.apex, clip.apex_source, ()
+    if plan_of(clip, recipe).whole:
+      spotted, remarks = _spot(clip, staged, recipe.size)
+      if spotted is None:
+        source = 'midpoint'
+      else:
+        apex, source = spotted, 'spotted'
+        if clip.apex_source == 'midpoint':
+          # The reader has said that it took the middle frame.
+          remarks = (f'apex {apex} was spotted in the place of that frame',)
+      shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
+      numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
+      at = [staged.numbers.index(n) for n in numbers]
+      staged = dataclasses.replace(
+        staged, patches=staged.patches[at], numbers=tuple(numbers)
       )
-    apex, remarks = _spot(clip, staged, recipe.size)
-    source = 'spotted' if apex is not None else 'midpoint'
-    if apex is not None and clip.apex_source == 'midpoint':
-      # The reader has said that it took the middle frame.
-      remarks = (f'apex {apex} was spotted in the place of that frame',)
-    apex = clip.apex if apex is None else apex
-    shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
-    numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
-    patches = staged.patches[[staged.numbers.index(n) for n in numbers]]
-    # The rest of the frames is let go.
-    staged = dataclasses.replace(staged, patches=patches[:0])
-    return cls(
-      clip=clip,
-      staged=staged,
-      patches=patches,
-      apex=apex,
-      apex_source=source,
-      remarks=(*staged.remarks, *remarks),
-    )
+    return cls(clip, staged, apex, source, (*staged.remarks, *remarks))
 
 
 def _compute(
@@ -224,14 +212,14 @@ def _compute(
   """Arrays of some clips, each at its place in a batch."""
   if not places:
     return {}
-  shape = next(iter(places.values())).patches.shape
+  shape = next(iter(places.values())).staged.patches.shape
   patches = np.zeros((batch, *shape), np.uint8)
   matrices = np.tile(np.eye(2, 3, dtype=np.float32), (batch, 1, 1))
   # Places that stay empty have the points of some face.
   points = np.float32(faces.CANONICAL * recipe.size - 0.5)
   landmarks = np.tile(points, (batch, 1, 1))
   for at, kept in places.items():
-    patches[at] = kept.patches
+    patches[at] = kept.staged.patches
     matrices[at] = kept.staged.matrix
     landmarks[at] = kept.staged.landmarks
   frames = np.asarray(chain.align(patches, matrices, size=recipe.size))
@@ -256,6 +244,8 @@ def _spot(
   clip: Clip, staged: staging.Staged, size: int
 ) -> tuple[int | None, tuple[str, ...]]:
   """Number of the frame of largest movement, or None and why there is none."""
+  if len(staged.numbers) < 2:
+    return None, ('one frame has no apex',)
   pieces = []
   for start in range(0, len(staged.patches), PIECE):
     piece = staged.patches[start : start + PIECE]
@@ -264,8 +254,6 @@ def _spot(
     padded[: len(piece)] = piece
     aligned = chain.align(padded, staged.matrix, size=size)
     pieces.append(np.asarray(aligned)[: len(piece)])
-  if len(staged.numbers) < 2:
-    return None, ('one frame has no apex',)
   spotted = motion_apex.spot(
     np.concatenate(pieces), fps=clip.fps, points=staged.landmarks
   )

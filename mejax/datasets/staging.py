@@ -108,14 +108,17 @@ def face_numbers(clip: Clip) -> list[int]:
 def digest(clip: Clip, plan: Plan) -> str:
   """Names all of a clip that decides its example: labels and files.
 
+  What a recipe makes of them is told elsewhere; of the plan it only matters
+  which files are read.
+
   Raises:
     OSError: a file cannot be read.
     ValueError: a frame is missing.
   """
   found = hashlib.sha256()
   about = (clip.identity, clip.onset, clip.apex, clip.offset, clip.fps)
-  about += (clip.landmarks, clip.frame_numbers)
-  found.update(repr((about, plan)).encode())
+  about += (clip.landmarks, clip.frame_numbers, clip.apex_source)
+  found.update(repr(about).encode())
   read = {*face_numbers(clip), *shown_numbers(clip, plan)}
   for piece in decode.raw(clip, sorted(read)):
     found.update(piece)
@@ -134,7 +137,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   shown = shown_numbers(clip, plan)
   looked_at = face_numbers(clip)
   images = dict(zip(looked_at, decode.decode(clip, looked_at), strict=True))
-  points, remarks = _points(clip, list(images.values()), plan)
+  points, remarks = face_points(clip, list(images.values()), plan)
   if plan.faces == 'none':
     height, width = images[clip.onset].shape[:2]
     shrink = np.array([width, height]) / plan.size
@@ -175,10 +178,14 @@ def _check_sizes(images: dict[int, np.ndarray]) -> None:
       )
 
 
-def _points(
+def face_points(
   clip: Clip, images: Sequence[np.ndarray], plan: Plan
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """The five points of a clip's face, in its frames."""
+  """The five points of a clip's face, in its frames, and what is odd about it.
+
+  Raises:
+    ValueError: no face is found, or the corpus gives no points.
+  """
   if plan.faces == 'given':
     if not clip.landmarks:
       raise ValueError(

@@ -37,6 +37,12 @@ def test_the_chain_is_near_the_truth(errors):
   assert 1.4 < second.realised < 2.4
 
 
+def test_face_points_are_judged_as_the_recipe_finds_them(corpus, errors):
+  given = Recipe(size=32, flow='farneback', faces='given')
+  assert errors.points > 0
+  assert known_truth.measure(given, source=corpus, progress=False).points == 0
+
+
 def test_a_flow_that_sees_nothing_has_the_error_of_zero(
   corpus, monkeypatch, errors
 ):

@@ -158,6 +158,13 @@ def test_neighbours_are_the_frames_about_onset_and_apex(dataset):
   assert (examples['onset_frames'][:, 1] != examples['onset']).any()
 
 
+def test_another_recipe_is_told_and_the_frames_are_not_blamed(corpus, tmp_path):
+  _prepare(corpus, tmp_path)
+  with pytest.raises(ValueError, match='size: 32 there, 64 asked') as error:
+    _prepare(corpus, tmp_path, dataclasses.replace(SMALL, size=64))
+  assert 'other labels or frames' not in str(error.value)
+
+
 def test_kept_frames_repeat_beyond_the_ends_of_a_clip(corpus):
   clip = next(synthetic.read(corpus))
   numbers = clip.frame_numbers
