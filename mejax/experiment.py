@@ -249,6 +249,7 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   from mejax.datasets import prepare
   from mejax.datasets.recipe import Recipe
 
+  placement_lib.use_every_core()  # Preparation starts JAX; then it is too late.
   workdir = pathlib.Path(workdir)
   size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
   source = synthetic.write(workdir / 'corpus', **size)

@@ -16,6 +16,7 @@ from sklearn import metrics as sklearn_metrics
 
 from mejax import experiment
 from mejax import workdir as workdir_lib
+from mejax.corpora import synthetic
 from mejax.datasets import prepare
 from mejax.training import sample
 from tests import killed_experiment
@@ -329,3 +330,21 @@ def test_an_experiment_killed_at_random_moments_ends_with_the_same_bits(
 def test_report_of_an_unfinished_run_says_how_to_finish_it(tmp_path):
   with pytest.raises(FileNotFoundError, match='mejax train'):
     experiment.report([tmp_path])
+
+
+def test_the_demo_gives_each_core_a_device_before_jax_starts(
+  tmp_path, monkeypatch
+):
+  calls = []
+  monkeypatch.setattr(
+    experiment.placement_lib, 'use_every_core', lambda: calls.append('cores')
+  )
+  monkeypatch.setattr(synthetic, 'write', lambda root, **size: root)
+  monkeypatch.setattr(
+    prepare, 'prepare', lambda *args, **options: calls.append('prepare')
+  )
+  monkeypatch.setattr(
+    experiment, 'train', lambda *args, **options: calls.append('train')
+  )
+  experiment.demo(tmp_path, small=True)
+  assert calls == ['cores', 'prepare', 'train']
