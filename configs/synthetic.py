@@ -8,9 +8,10 @@ Again, with other values, on the faces of a demo (prepared with --size 64):
 Variants:
   synthetic:smoke  seconds; shows that everything runs, learns nothing
 
-Time: 75 seconds of training on two busy CPU cores, 20 more to make the faces.
-Expected result: UF1 .778 +- .012 at the last epoch, 2 seeds, 12 subjects, 108
-clips; floors .834 (PCA and logistic regression) and .758 (RBF-SVM).
+Time: 50 seconds of training on two CPU cores, 20 more to make and prepare the
+faces.
+Expected result: UF1 .755 +- .019 at the last epoch, 2 seeds, 12 subjects, 108
+clips; floors .693 (PCA and logistic regression) and .695 (RBF-SVM).
 """
 
 import ml_collections
