@@ -130,7 +130,9 @@ def load_task(
     groups=selection.groups[order],
     layout=_layout(kind, options, inputs, metadata, extra),
     extra=extra,
-    floor_inputs=views.full_flow(examples) if kind == 'frames' else None,
+    floor_inputs=views.full_flow(examples, level=options.get('level') or 0)
+    if kind == 'frames'
+    else None,
     alphas=tuple(float(alpha) for alpha in alphas),
     dataset=metadata,
   )

@@ -229,7 +229,7 @@ def _add_recipe(group) -> None:
   group.add_argument(
     '--remove_head_motion',
     action='store_true',
-    help='take away the motion of the whole face',
+    help='take away the motion of the whole face, from frames and from flow',
   )
   group.add_argument(
     '--mask_eyelids',

@@ -11,6 +11,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
@@ -25,22 +26,66 @@ from mejax.motion import warp
 
 @functools.partial(jax.jit, static_argnames='size')
 def align(
-  patches: UInt8[Array | np.ndarray, '*b t p p 3'],
+  patches: UInt8[Array | np.ndarray, '*b p p 3'],
   matrices: Float[Array | np.ndarray, '*b 2 3'],
   *,
   size: int,
-) -> UInt8[Array, '*b t {size} {size} 3']:
-  """All frames of a clip, warped by its one transform, in 8 bits.
+) -> UInt8[Array, '*b {size} {size} 3']:
+  """Frames warped by their transforms, in 8 bits.
 
   What follows is computed from these 8 bits: they are stored, so that anybody
   can compute it again.
   """
-  times = patches.shape[-4]
-  matrices = jnp.repeat(matrices[..., None, :, :], times, axis=-3)
   frames = warp.by_matrix(
     patches.astype(jnp.float32), matrices, size=(size, size), method='bicubic'
   )
   return jnp.rint(frames).clip(0, 255).astype(jnp.uint8)
+
+
+def frames(
+  patches: UInt8[np.ndarray, 'b t p p 3'],
+  matrices: Float[np.ndarray, 'b 2 3'],
+  landmarks: Float[np.ndarray, 'b 5 2'],
+  recipe: Recipe,
+) -> dict[str, np.ndarray]:
+  """Aligned frames, with `remove_head_motion` each where the onset's face is.
+
+  A head that drifts by half a pixel changes every edge of a difference of two
+  frames, and amplification takes it for expression. So its motion is measured
+  in frames aligned once a clip, and the patches are aligned again with it:
+  every pixel is interpolated once.
+
+  Args:
+    patches: cut-out faces, those of `staging.kept_numbers`.
+    matrices: from places in the aligned face to places in the patches.
+    landmarks: five points of each aligned face.
+    recipe: how.
+
+  Returns:
+    frames u8[b, t, s, s, 3]; with `remove_head_motion` also head_motion
+    f32[b, 2, 3], from places in the onset to those in the apex (see
+    `head.remove_rigid`).
+  """
+  b, t = patches.shape[:2]
+  matrices = np.repeat(matrices[:, None], t, axis=1)
+  seen = align(patches, matrices, size=recipe.size)
+  if not recipe.remove_head_motion:
+    return {'frames': np.asarray(seen)}
+  later = _unit(seen[:, 1:])
+  onset = jnp.broadcast_to(_unit(seen[:, :1]), later.shape)
+  flat = (-1, *later.shape[2:])
+  flow = _flow(onset.reshape(flat), later.reshape(flat), recipe.flow)
+  flow = flow.reshape(*later.shape[:-1], 2)
+  weight = np.broadcast_to(_weight(landmarks, recipe)[:, None], flow.shape[:-1])
+  _, motion = head.remove_rigid(flow, mask=weight)
+  still = np.broadcast_to(np.eye(2, 3, dtype=np.float32), (b, 1, 2, 3))
+  motion = np.concatenate([still, motion], axis=1)
+  moved = matrices[..., :2] @ motion
+  moved[..., 2] += matrices[..., 2]
+  return {
+    'frames': np.asarray(align(patches, moved, size=recipe.size)),
+    'head_motion': motion[:, recipe.apex_slot],
+  }
 
 
 def compute(
@@ -57,8 +102,10 @@ def compute(
 
   Returns:
     flow f32[b, a, s, s, 3] as (u, v, strain) in pixels and amplified
-    u8[b, a, s, s, 3], the apex at each level; with `remove_head_motion` also
-    head_motion f32[b, a, 2, 3], what was taken away (see `head.remove_rigid`).
+    u8[b, a, s, s, 3], the apex at each level.
+
+  With `remove_head_motion`, what the frames have left of it is taken away from
+  the flow of each level, since amplification has made it larger.
   """
   onset = _unit(frames[:, 0])
   apex = _unit(frames[:, recipe.apex_slot])
@@ -69,18 +116,25 @@ def compute(
     fields.append(_flow(onset, seen, recipe.flow))
   flow = np.stack(fields, 1)
   made = {'amplified': np.stack(amplified, 1)}
-  weight = np.ones(landmarks.shape[:1] + frames.shape[2:4], bool)
-  if recipe.mask_eyelids:
-    weight = ~regions.eyelids(landmarks, size=frames.shape[2:4])
+  weight = _weight(landmarks, recipe)[:, None]
   if recipe.remove_head_motion:
-    flow, motion = head.remove_rigid(
-      flow, mask=np.broadcast_to(weight[:, None], flow.shape[:-1])
+    flow, _ = head.remove_rigid(
+      flow, mask=np.broadcast_to(weight, flow.shape[:-1])
     )
-    flow, made['head_motion'] = np.asarray(flow), np.asarray(motion)
   strain = motion_flow.strain(flow, definition=recipe.strain)
   flow = np.concatenate([flow, strain[..., None]], -1)
-  made['flow'] = np.where(weight[:, None, ..., None], flow, 0)
+  made['flow'] = np.where(weight[..., None], flow, 0)
   return made
+
+
+def _weight(
+  landmarks: Float[np.ndarray, 'b 5 2'], recipe: Recipe
+) -> Bool[np.ndarray, 'b s s']:
+  """Which pixels of an aligned face count."""
+  size = (recipe.size, recipe.size)
+  if recipe.mask_eyelids:
+    return ~regions.eyelids(landmarks, size=size)
+  return np.ones((len(landmarks), *size), bool)
 
 
 @jax.jit

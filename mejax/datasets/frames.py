@@ -19,6 +19,7 @@ def frame_pair(
   examples: Mapping[str, np.ndarray],
   *,
   size: int | None = None,
+  level: int | None = None,
   windows: Sequence[float] = (),
 ) -> (
   UInt8[np.ndarray, 'n 2 h w 3']
@@ -31,6 +32,8 @@ def frame_pair(
       apex_frames, onset_number, apex_number and offset_number, as `load` gives
       them.
     size: side of the frames in pixels, as stored if None; see `resize`.
+    level: index of the amplification level whose apex is shown; the apex as it
+      was filmed if None.
     windows: three numbers: how late an onset may be, how early and how late an
       apex, in quarters of the clip's part before the apex (the last one: after
       it). None are drawn if empty.
@@ -40,9 +43,10 @@ def frame_pair(
     in the form of `mejax.training.augment_frames.jitter`.
 
   Raises:
-    ValueError: the dataset lacks what is needed.
+    ValueError: the dataset lacks what is needed, or frames shall be drawn
+      beside an amplified apex: they are stored as they were filmed.
   """
-  needed = ['onset', 'apex']
+  needed = ['onset', 'apex' if level is None else 'amplified']
   if windows:
     needed += ['onset_frames', 'apex_frames']
     needed += ['onset_number', 'apex_number', 'offset_number']
@@ -56,7 +60,13 @@ def frame_pair(
         else 'it holds no frames'
       )
     )
-  pairs = np.stack([examples['onset'], examples['apex']], 1)
+  if windows and level is not None:
+    raise ValueError(
+      f'frame_pair got windows {tuple(windows)} and level {level}; no frames '
+      'can be drawn beside an amplified apex: set view.windows to ()'
+    )
+  apex = examples['apex'] if level is None else _amplified(examples, level)
+  pairs = np.stack([examples['onset'], apex], 1)
   if not windows:
     return resize(pairs, size)
   stored = examples['onset_frames'].shape[1] - 1
@@ -70,6 +80,17 @@ def frame_pair(
     'windows': counts,
   }
   return resize(pairs, size), extra
+
+
+def _amplified(
+  examples: Mapping[str, np.ndarray], level: int
+) -> UInt8[np.ndarray, 'n h w 3']:
+  amplified = examples['amplified']
+  if not 0 <= level < amplified.shape[1]:
+    raise ValueError(
+      f'level is {level}, but there are {amplified.shape[1]} levels'
+    )
+  return amplified[:, level]
 
 
 def count_frames(

@@ -55,8 +55,8 @@ class Errors:
       where a point is said to be.
     apex: distance of the spotted apex from the true one, in frames, median.
     middle: the same of the middle frame.
-    motion: length of the true flow, head drift included, in pixels of the
-      aligned face; the error of a flow of zero.
+    motion: length of the true flow in pixels of the aligned face, head drift
+      included unless the recipe removes it; the error of a flow of zero.
     levels: errors of the flow at each level.
   """
 
@@ -126,20 +126,20 @@ def measure(
     kept = [clips[identity] for identity in _identities(made['chain'])]
     offsets = np.stack([_point_errors(clip, recipe) for clip in kept])
   spotted = [clips[identity] for identity in _identities(made['spotted'])]
-  truth = np.array([clip.apex for clip in spotted])
+  apex = np.array([clip.apex for clip in spotted])
   middle = np.array([(clip.onset + clip.offset) // 2 for clip in spotted])
-  flow, true_flow = made['chain']['flow'][..., :2], made['chain']['true_flow']
+  seen = 'expression' if recipe.remove_head_motion else 'true'
+  flow, truth = made['chain']['flow'][..., :2], made['chain'][f'{seen}_flow']
   return Errors(
     clips=len(kept),
     fps=kept[0].fps,
     points=float(np.linalg.norm(offsets, axis=-1).mean()),
     steady=float(np.linalg.norm(offsets - offsets.mean(0), axis=-1).mean()),
-    apex=float(np.median(np.abs(made['spotted']['apex_number'] - truth))),
-    middle=float(np.median(np.abs(middle - truth))),
-    motion=float(np.linalg.norm(true_flow, axis=-1).mean()),
+    apex=float(np.median(np.abs(made['spotted']['apex_number'] - apex))),
+    middle=float(np.median(np.abs(middle - apex))),
+    motion=float(np.linalg.norm(truth, axis=-1).mean()),
     levels=tuple(
-      _level(alpha, flow[:, a], true_flow)
-      for a, alpha in enumerate(recipe.levels)
+      _level(alpha, flow[:, a], truth) for a, alpha in enumerate(recipe.levels)
     ),
   )
 

@@ -222,11 +222,10 @@ def _compute(
     patches[at] = kept.staged.patches
     matrices[at] = kept.staged.matrix
     landmarks[at] = kept.staged.landmarks
-  frames = np.asarray(chain.align(patches, matrices, size=recipe.size))
-  computed = chain.compute(frames, landmarks, recipe)
+  made = chain.frames(patches, matrices, landmarks, recipe)
+  made |= chain.compute(made['frames'], landmarks, recipe)
   return {
     at: {
-      'frames': frames[at],
       'landmarks': landmarks[at],
       'onset_number': np.int32(kept.clip.onset),
       'apex_number': np.int32(kept.apex),
@@ -234,7 +233,7 @@ def _compute(
       'apex_source': np.str_(kept.apex_source),
       'remarks': np.array(kept.remarks, np.str_),
       **kept.staged.truth,
-      **{name: values[at] for name, values in computed.items()},
+      **{name: values[at] for name, values in made.items()},
     }
     for at, kept in places.items()
   }
@@ -252,7 +251,8 @@ def _spot(
     # Padded, so that clips of all lengths share one program.
     padded = np.zeros((PIECE, *piece.shape[1:]), np.uint8)
     padded[: len(piece)] = piece
-    aligned = chain.align(padded, staged.matrix, size=size)
+    matrices = np.repeat(staged.matrix[None], PIECE, axis=0)
+    aligned = chain.align(padded, matrices, size=size)
     pieces.append(np.asarray(aligned)[: len(piece)])
   spotted = motion_apex.spot(
     np.concatenate(pieces), fps=clip.fps, points=staged.landmarks

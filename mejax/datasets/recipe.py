@@ -50,7 +50,8 @@ class Recipe:
       apex, so that training can draw other pairs.
     faces: a name of `FACES`.
     apex: a name of `APEXES`.
-    remove_head_motion: whether the motion of the whole face is taken away.
+    remove_head_motion: whether the motion of the whole face is taken away, from
+      the frames before they are amplified and from the flow.
     mask_eyelids: whether flow and strain are 0 about the eyes.
 
   Raises:

@@ -64,6 +64,19 @@ def test_frames_stay_u8_and_floors_read_the_flow(tmp_path):
   )
 
 
+def test_floors_read_the_flow_of_the_level_that_is_shown(tmp_path):
+  written = frames_dataset.write(
+    tmp_path, EMOTIONS['mmnet_casme2_5'], levels=(1.0, 4.0)
+  )
+  config = configuration.load_config('mmnet_casme2_5:smoke')
+  config.view = {'name': 'frame_pair', 'level': 1}
+  task = task_lib.load_task(config, tmp_path)
+  flow = [example['flow'][1, ..., [2, 1, 0]] for example in written]
+  np.testing.assert_array_equal(
+    task.floor_inputs, np.moveaxis(np.stack(flow), 1, -1)
+  )
+
+
 def test_a_model_with_too_few_outputs_is_refused(tmp_path):
   frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2_3'])
   config = configuration.load_config('mmnet_casme2_3:smoke')

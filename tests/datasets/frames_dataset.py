@@ -17,6 +17,7 @@ def write(
   subjects: int = 3,
   size: int = 40,
   neighbours: int = 4,
+  levels: tuple[float, ...] = (1.0,),
 ) -> list[dict]:
   """Writes the dataset `corpus`: each subject shows each emotion once.
 
@@ -31,10 +32,13 @@ def write(
   def example(subject, emotion):
     onset, apex = frames(neighbours + 1), frames(2 * neighbours + 1)
     return {
-      'flow': source.normal(size=(1, size, size, 3)).astype(np.float32),
+      'flow': source.normal(size=(len(levels), size, size, 3)).astype(
+        np.float32
+      ),
       'landmarks': source.uniform(0, size, (5, 2)).astype(np.float32),
       'onset': onset[0],
       'apex': apex[neighbours],
+      'amplified': frames(len(levels)),
       'onset_frames': onset,
       'apex_frames': apex,
       **{
@@ -57,7 +61,7 @@ def write(
     'schema_version': builder.SCHEMA_VERSION,
     'corpus': corpus,
     'units': 'pixel',
-    'levels': [1.0],
+    'levels': list(levels),
     'size': size,
     'landmark_source': 'made up',
     'skipped': [],

@@ -89,6 +89,18 @@ def test_pair_is_onset_and_apex():
   assert frames.frame_pair(data, size=4).shape == (3, 2, 4, 4, 3)
 
 
+def test_a_level_shows_its_amplified_apex():
+  data = examples()
+  data['amplified'] = np.stack([data['apex'], 255 - data['apex']], 1)
+  pairs = frames.frame_pair(data, level=1)
+  np.testing.assert_array_equal(pairs[:, 0], data['onset'])
+  np.testing.assert_array_equal(pairs[:, 1], 255 - data['apex'])
+  with pytest.raises(ValueError, match='level is 2, but there are 2 levels'):
+    frames.frame_pair(data, level=2)
+  with pytest.raises(ValueError, match=r'set view.windows to \(\)'):
+    frames.frame_pair(data, level=1, windows=(0.2, 0.15, 0.15))
+
+
 def test_windows_are_the_released_ones_and_end_with_the_stored_frames():
   """d = 13, 80, 0 and D = 27, 110, 0 frames; T cuts off."""
   data = examples()

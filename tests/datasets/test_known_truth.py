@@ -54,6 +54,14 @@ def test_a_flow_that_sees_nothing_has_the_error_of_zero(
   assert level.error == pytest.approx(errors.motion, rel=1e-5)
 
 
+def test_without_the_head_the_truth_is_the_expression(corpus, errors):
+  recipe = Recipe(size=64, flow='farneback', remove_head_motion=True)
+  alone = known_truth.measure(recipe, source=corpus, progress=False)
+  assert alone.motion < 0.5 * errors.motion
+  (level,) = alone.levels
+  assert level.error < 0.5 * errors.motion
+
+
 def test_the_command_line_prints_every_error(corpus, capsys):
   argv = ['check', '--pipeline', 'synthetic', str(corpus), '--size', '32']
   assert cli.main([*argv, '--flow', 'farneback']) == 0

@@ -319,7 +319,7 @@ def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):
   np.testing.assert_array_equal(examples['amplified'][:, 0], examples['apex'])
   x, y = np.rint(examples['landmarks'][0, 0]).astype(int)
   assert not examples['flow'][0, :, y, x].any()
-  assert examples['head_motion'].shape == (9, 2, 2, 3)
+  assert examples['head_motion'].shape == (9, 2, 3)
 
 
 def test_learned_amplification_reads_its_weights(corpus, tmp_path):
