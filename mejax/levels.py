@@ -16,10 +16,10 @@ import numpy as np
 
 from mejax import apply
 from mejax import saved as saved_lib
+from mejax import whole_file
 from mejax import workdir as workdir_lib
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import selection
-from mejax.evaluation import summary
 from mejax.task import Task
 
 
@@ -72,7 +72,7 @@ def look(
 
 def _write_csv(path, seeds, task, weights) -> None:
   """A row for each seed and clip, a column for each level."""
-  with summary.whole_file(path) as file:
+  with whole_file.writing(path) as file:
     writer = csv.writer(file)
     names = [f'alpha_{alpha:g}' for alpha in task.alphas]
     writer.writerow(['seed', 'corpus', 'subject', 'clip', *names])

@@ -22,11 +22,12 @@ from collections.abc import Mapping
 import contextlib
 import fcntl
 import json
-import os
 import pathlib
 from typing import Any
 
 import numpy as np
+
+from mejax import whole_file
 
 SCHEMA_VERSION = 1
 LOCK = '.lock'
@@ -34,17 +35,14 @@ LOCK = '.lock'
 
 def write_json(path: pathlib.Path, content: Any) -> None:
   """Writes atomically."""
-  temporary = path.with_suffix('.tmp')
-  temporary.write_text(json.dumps(content, indent=2) + '\n')
-  os.replace(temporary, path)
+  with whole_file.writing(path) as file:
+    file.write(json.dumps(content, indent=2) + '\n')
 
 
 def save_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes atomically; strings are stored as such, never pickled."""
-  temporary = path.with_suffix('.tmp')
-  with temporary.open('wb') as file:
+  with whole_file.writing(path, 'wb') as file:
     np.savez_compressed(file, **arrays)
-  os.replace(temporary, path)
 
 
 def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -98,7 +96,7 @@ def claim(
   strangers = [
     path.name
     for path in workdir.iterdir()
-    if path.name != LOCK and path.suffix != '.tmp'
+    if path.name != LOCK and path.suffix != whole_file.SUFFIX
   ]
   if strangers and not config_path.exists():
     raise ValueError(

@@ -66,7 +66,7 @@ def test_the_workdir_holds_all_that_is_promised(finished):
     'report/index.html',
   ):
     assert (workdir / name).exists(), name
-  assert not list(workdir.glob('*.tmp'))
+  assert not list(workdir.glob('*.partial'))
 
 
 def test_metrics_json_follows_its_schema(finished):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from mejax import whole_file
 from mejax import workdir
 from tests import child
 
@@ -51,7 +52,7 @@ def test_a_run_that_failed_before_its_first_checkpoint_may_be_mended(tmp_path):
 
 
 def test_a_kill_during_the_first_write_does_not_block_the_folder(tmp_path):
-  (tmp_path / 'config.tmp').write_text('{"num_ep')
+  (tmp_path / f'config.json{whole_file.SUFFIX}').write_text('{"num_ep')
   workdir.claim(tmp_path, CONFIG, RUN)
 
 

@@ -42,15 +42,7 @@ def add_check(verbs) -> None:
     help='check preparation itself: render faces of known motion, and tell how'
     ' far from the truth are face points, apex, flow and amplification',
   )
-  verb.add_argument(
-    '--option',
-    type=pair,
-    action='append',
-    default=[],
-    metavar='KEY=VALUE',
-    help='which part of it: images=cropped, sheet=2014 (a piece of the file '
-    'name), camera=VIS (smic), part=C (casme3), labels=my.csv (video)',
-  )
+  _add_option(verb)
   _add_recipe(verb.add_argument_group('with --pipeline'))
 
 
@@ -117,15 +109,7 @@ def add_prepare(verbs) -> None:
     metavar='FILE',
     help='htnet_release: CSV of face points',
   )
-  verb.add_argument(
-    '--option',
-    type=pair,
-    action='append',
-    default=[],
-    metavar='KEY=VALUE',
-    help='which part of a database, as for `mejax check`; of several databases'
-    ' CORPUS.KEY=VALUE',
-  )
+  _add_option(verb)
   _add_recipe(verb.add_argument_group('how frames become examples'))
   verb.add_argument(
     '--workers',
@@ -171,6 +155,19 @@ def _prepare(args: argparse.Namespace) -> None:
     allow_missing=args.allow_missing,
     overwrite=args.overwrite,
     workers=args.workers,
+  )
+
+
+def _add_option(verb) -> None:
+  verb.add_argument(
+    '--option',
+    type=pair,
+    action='append',
+    default=[],
+    metavar='KEY=VALUE',
+    help='which part of a database: images=cropped, sheet=2014 (a piece of the'
+    ' file name), camera=VIS (smic), part=C (casme3), labels=my.csv (video);'
+    ' where several are prepared, CORPUS.KEY=VALUE',
   )
 
 

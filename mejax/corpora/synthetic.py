@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
+from mejax import whole_file
 from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
 from mejax.corpora.faces import acting
@@ -121,7 +122,8 @@ def write(
         rows.append(_write_clip(root, person, subject, clip, parameters))
         bar.update()
   table = pd.DataFrame(rows, columns=list(_COLUMNS))
-  _replace(root / 'labels.csv', table.to_csv(index=False, lineterminator='\n'))
+  with whole_file.writing(root / 'labels.csv') as file:
+    table.to_csv(file, index=False, lineterminator='\n')
   return root
 
 
@@ -174,19 +176,14 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
       )
     return
   root.mkdir(parents=True, exist_ok=True)
-  if any(path.name != 'corpus.json.partial' for path in root.iterdir()):
+  unfinished = marker.name + whole_file.SUFFIX  # By a call that was killed.
+  if any(path.name != unfinished for path in root.iterdir()):
     raise ValueError(
       f'{root} is not empty and holds no synthetic corpus; expected a new or '
       'empty folder.'
     )
-  _replace(marker, json.dumps(asked, indent=2) + '\n')
-
-
-def _replace(path: pathlib.Path, text: str) -> None:
-  """Writes a file so that it is there whole or not at all."""
-  partial = path.with_name(path.name + '.partial')
-  partial.write_text(text, encoding='utf-8', newline='\n')
-  os.replace(partial, path)
+  with whole_file.writing(marker) as file:
+    file.write(json.dumps(asked, indent=2) + '\n')
 
 
 def _write_clip(

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
 import itertools
-import os
 import pathlib
 import zipfile
 
@@ -21,6 +20,7 @@ import jax
 import numpy as np
 import tqdm
 
+from mejax import whole_file
 from mejax.corpora.clip import Clip
 from mejax.datasets import chain
 from mejax.datasets import decoding
@@ -263,16 +263,9 @@ def _spot(
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
-  """Writes a file that is there whole or not at all."""
-  partial = path.with_suffix('.partial')
-  with target.told(path.parent):
-    try:
-      with partial.open('wb') as file:
-        np.savez(file, **arrays)
-      os.replace(partial, path)
-    except OSError:
-      partial.unlink(missing_ok=True)
-      raise
+  """Keeps what was made of a clip."""
+  with target.told(path.parent), whole_file.writing(path, 'wb') as file:
+    np.savez(file, **arrays)
 
 
 def _is_whole(path: pathlib.Path) -> bool:

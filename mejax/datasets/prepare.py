@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 import hashlib
 import importlib.metadata
-import json
 import pathlib
 import re
 import shutil
-import tempfile
 from typing import Any
 
 import cv2
@@ -26,10 +23,11 @@ import mejax
 from mejax.corpora.clip import Clip
 from mejax.datasets import builder
 from mejax.datasets import load
-from mejax.datasets import making
-from mejax.datasets import ready_made
-from mejax.datasets import sources
+from mejax.datasets import material as material_lib
+from mejax.datasets import outcome
 from mejax.datasets import target
+from mejax.datasets.material import ArraysOf
+from mejax.datasets.material import Material
 from mejax.datasets.recipe import Recipe
 
 # What of the metadata does not say how a dataset was made.
@@ -40,7 +38,6 @@ _RESULTS = (
 _SOURCE = 'source_sha256'
 
 Path = str | pathlib.Path
-Arrays = dict[str, Any]
 
 
 def prepare(
@@ -88,87 +85,59 @@ def prepare(
     OSError: the target cannot be written to.
   """
   corpora = [corpora] if isinstance(corpora, str) else list(corpora)
-  for corpus in corpora:
-    sources.reader(corpus)  # Refuses one that is unknown.
+  material = material_lib.of(
+    corpora,
+    source,
+    options,
+    recipe,
+    allow_missing=allow_missing,
+    workers=workers,
+    progress=progress,
+  )
   name = name or '_'.join(corpora)
   if not re.fullmatch(r'[A-Za-z]\w*', name):
     raise ValueError(
       f'name is {name!r}; expected a letter, then letters, digits and _'
     )
-  if workers is not None and workers < 0:
-    raise ValueError(f'workers is {workers}; expected 0 or more')
   root = pathlib.Path(data_dir) / builder.NAME
   folder = root / name / builder.VERSION
-  if overwrite or not folder.is_dir():
+  is_there = folder.is_dir() and not overwrite
+  if not is_there:
     target.check(root)
-  is_ready_made = ready_made.NAME in corpora
-  places = [source] if isinstance(source, Path) else list(source)
-  options = dict(options or {})
-  if is_ready_made:
-    if len(corpora) + len(places) > 2 or recipe is not None:
-      raise ValueError(
-        f'{ready_made.NAME} is ready-made flow of 28 pixels: prepare it alone, '
-        'and leave away levels, magnify, flow, size, neighbours, faces, apex'
-      )
-    reading = ready_made.read(places[0], options)
-  else:
-    reading = sources.read(corpora, places, options)
-  recipe = recipe or Recipe()
-  clips = list(
-    tqdm.tqdm(reading, desc='read', unit='clip', disable=not progress)
+  reading = tqdm.tqdm(
+    material.read(), desc='read', unit='clip', disable=not progress
   )
-  if is_ready_made:
-    clips, digests = ready_made.look(clips, progress=progress)
-    _check_missing(clips, allow_missing=allow_missing)
-    parameters = ready_made.metadata(places[0], options)
-  else:
-    digests = making.digests(_usable(clips), recipe, progress=progress)
-    parameters = recipe.metadata()
-  metadata = {
-    'schema_version': builder.SCHEMA_VERSION,
-    'corpora': corpora,
-    **parameters,
-    _SOURCE: _sha256(clips, digests),
-    'versions': _versions(),
-  }
-  if folder.is_dir() and not overwrite:
+  clips, digests = material.look(list(reading))
+  metadata = _metadata(corpora, material, clips, digests)
+  if is_there:
     _check_same(name, data_dir, metadata)
     print(f'{name} is prepared already in {folder}')
     return folder
   cache = root / f'.{name}.made'
-  arrays_of = ready_made.arrays
-  if not is_ready_made:
-    made_by = [parameters, metadata['versions']]
-    keys = {
-      clip.identity: _sha256([], [digest, json.dumps(made_by)])
-      for clip, digest in zip(_usable(clips), digests, strict=True)
-    }
-    clips = making.make(
-      clips, keys, recipe, cache, workers=workers, progress=progress
-    )
-
-    def arrays_of(clip):
-      return making.load(cache, keys[clip.identity], recipe)
-
-  usable = _usable(clips)
-  if not usable:
-    raise ValueError(_none_usable(clips))
-  metadata |= _results(clips)
+  clips, arrays_of = material.make(clips, digests, metadata['versions'], cache)
+  outcome.check(clips)
+  metadata |= outcome.metadata(clips)
   with target.told(root):
-    _write_whole(name, usable, arrays_of, metadata, folder, progress=progress)
-  print(_table(name, folder, clips))
-  if len(usable) == len(clips):
-    shutil.rmtree(cache, ignore_errors=True)
-  elif cache.is_dir():
-    print(
-      f'What was made is kept in {cache}, so that mending those clips and\n'
-      'repeating the command with --overwrite takes little time.'
-    )
+    _write(name, clips, arrays_of, metadata, folder, progress=progress)
+  print(outcome.table(name, folder, clips))
+  _clear(cache, clips)
   return folder
 
 
-def _usable(clips: Sequence[Clip]) -> list[Clip]:
-  return [clip for clip in clips if not clip.problem]
+def _metadata(
+  corpora: Sequence[str],
+  material: Material,
+  clips: Sequence[Clip],
+  digests: Sequence[str],
+) -> dict[str, Any]:
+  """Says how a dataset is made, and of what."""
+  return {
+    'schema_version': builder.SCHEMA_VERSION,
+    'corpora': corpora,
+    **material.metadata(),
+    _SOURCE: _sha256(clips, digests),
+    'versions': _versions(),
+  }
 
 
 def _sha256(clips: Sequence[Clip], digests: Sequence[str]) -> str:
@@ -194,26 +163,6 @@ def _versions() -> dict[str, str]:
   }
 
 
-def _check_missing(clips: Sequence[Clip], *, allow_missing: bool) -> None:
-  usable = _usable(clips)
-  if not usable:
-    raise ValueError(_none_usable(clips))
-  if len(usable) < len(clips) and not allow_missing:
-    raise ValueError(
-      f'{len(clips) - len(usable)} of {len(clips)} clips cannot be used:\n'
-      f'{_reasons(clips)}\n'
-      'Mend them, or go on without them with --allow_missing.'
-    )
-
-
-def _none_usable(clips: Sequence[Clip]) -> str:
-  return f'none of {len(clips)} clips can be used:\n{_reasons(clips)}'
-
-
-def _reasons(clips: Sequence[Clip]) -> str:
-  return '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
-
-
 def _check_same(name: str, data_dir: Path, wanted: dict[str, Any]) -> None:
   found = load.metadata(name, data_dir)
   differences = [
@@ -231,31 +180,6 @@ def _check_same(name: str, data_dir: Path, wanted: dict[str, Any]) -> None:
     )
 
 
-def _results(clips: Sequence[Clip]) -> dict[str, Any]:
-  """What became of the clips; JSON values without a word of the machine."""
-  counts = collections.defaultdict(collections.Counter)
-  for clip in _usable(clips):
-    counts[clip.corpus][clip.emotion] += 1
-  return {
-    'clips': [clip.identity for clip in _usable(clips)],
-    'counts': {k: dict(v) for k, v in counts.items()},
-    'skipped': [
-      {
-        'identity': clip.identity,
-        'reason': clip.problem,
-        'emotion': clip.emotion,
-      }
-      for clip in clips
-      if clip.problem
-    ],
-    'remarks': {
-      clip.identity: list(clip.remarks)
-      for clip in _usable(clips)
-      if clip.remarks
-    },
-  }
-
-
 def _example(clip: Clip, arrays: Mapping[str, np.ndarray]) -> builder.Example:
   return {
     **arrays,
@@ -267,17 +191,17 @@ def _example(clip: Clip, arrays: Mapping[str, np.ndarray]) -> builder.Example:
   }
 
 
-def _write_whole(
+def _write(
   name: str,
   clips: Sequence[Clip],
-  arrays_of: Callable[[Clip], Arrays],
+  arrays_of: ArraysOf,
   metadata: dict[str, Any],
   folder: pathlib.Path,
   *,
   progress: bool,
 ) -> None:
-  """Writes into a folder beside `folder`, then renames it."""
-
+  """Writes the examples of all clips that can be used, whole or not at all."""
+  clips = outcome.usable(clips)
   bar = tqdm.tqdm(
     desc=f'write {name}', total=len(clips), unit='clip', disable=not progress
   )
@@ -294,44 +218,16 @@ def _write_whole(
     features=_example(clips[0], arrays_of(clips[0])),
     metadata=metadata,
   )
-  prefix = f'.{name}.incomplete.'
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  for leftover in folder.parent.parent.glob(f'{prefix}*'):
-    shutil.rmtree(leftover)  # Of a preparation that was killed.
-  temporary = pathlib.Path(
-    tempfile.mkdtemp(prefix=prefix, dir=folder.parent.parent)
-  )
-  try:
-    with bar:
-      made = builder.write(config, temporary)
-    replaced = temporary / 'replaced'
-    if folder.exists():
-      folder.rename(replaced)
-    try:
-      made.rename(folder)
-    except BaseException:
-      if replaced.exists():
-        replaced.rename(folder)
-      raise
-  finally:
-    shutil.rmtree(temporary)
+  with bar:
+    target.replace(folder, functools.partial(builder.write, config))
 
 
-def _table(name: str, folder: pathlib.Path, clips: Sequence[Clip]) -> str:
-  """What was made and what was not, and why."""
-  usable = _usable(clips)
-  emotions = list(dict.fromkeys(c.emotion for c in usable))
-  rows = [['', 'subjects', 'clips', *emotions]]
-  for database in dict.fromkeys(c.corpus for c in usable):
-    own = [c for c in usable if c.corpus == database]
-    counts = collections.Counter(c.emotion for c in own)
-    subjects = len({c.subject for c in own})
-    rows.append([database, subjects, len(own), *(counts[e] for e in emotions)])
-  lines = [f'{name}: {len(usable)} clips in {folder}']
-  for first, *others in rows:
-    lines.append(f'  {first:<10}' + ''.join(f'{o:>10}' for o in others))
-  remarked = sum(bool(c.remarks) for c in usable)
-  if remarked:
-    lines.append(f'with a remark: {remarked}; the metadata has them')
-  lines.append(f'skipped: {len(clips) - len(usable)}')
-  return '\n'.join(lines) + (f'\n{_reasons(clips)}').rstrip()
+def _clear(cache: pathlib.Path, clips: Sequence[Clip]) -> None:
+  """Removes what was made of the clips, unless some are yet to be mended."""
+  if len(outcome.usable(clips)) == len(clips):
+    shutil.rmtree(cache, ignore_errors=True)
+  elif cache.is_dir():
+    print(
+      f'What was made is kept in {cache}, so that mending those clips and\n'
+      'repeating the command with --overwrite takes little time.'
+    )

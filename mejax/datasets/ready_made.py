@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
@@ -15,49 +15,80 @@ import tqdm
 
 from mejax.corpora import htnet_release
 from mejax.corpora.clip import Clip
+from mejax.datasets import outcome
 from mejax.datasets import sources
 from mejax.motion import faces
 
 NAME = 'htnet_release'
 
 
-def read(
-  source: str | pathlib.Path, options: Mapping[str, Any]
-) -> Iterator[Clip]:
-  """The clips of a clone, their face points found in its apex images.
+@dataclasses.dataclass(frozen=True)
+class ReadyMade:
+  """A clone of the release; its methods are those of `material.Frames`.
 
-  Raises:
-    FileNotFoundError: something of the clone is not there.
-    ValueError: an unknown option, or a sheet with faults.
+  Attributes:
+    source: the clone.
+    options: of its reader.
+    allow_missing: take it without the clips that cannot be used.
+    progress: whether bars are shown.
   """
-  sources.check_options(NAME, options)
 
-  def locate(image):
-    return faces.locate([image], detector=faces.detect_dense).points
+  source: str | pathlib.Path
+  options: Mapping[str, Any]
+  allow_missing: bool
+  progress: bool
 
-  return htnet_release.read(source, **options, locate=locate)
+  def read(self) -> Iterator[Clip]:
+    """The clips, their face points found in the apex images of the clone."""
+    sources.check_options(NAME, self.options)
 
+    def locate(image):
+      return faces.locate([image], detector=faces.detect_dense).points
 
-def look(
-  clips: Iterable[Clip], *, progress: bool
-) -> tuple[list[Clip], list[str]]:
-  """Tries every image.
+    return htnet_release.read(self.source, **self.options, locate=locate)
 
-  Returns:
-    The clips, with a problem where the image is missing or damaged, and for
-    each that can be used a digest of all there is of it.
-  """
-  looked_at, digests = [], []
-  for clip in tqdm.tqdm(clips, desc='look', unit='clip', disable=not progress):
-    try:
-      flow = b'' if clip.problem else arrays(clip)['flow'].tobytes()
-    except (OSError, ValueError) as error:
-      clip = dataclasses.replace(clip, problem=str(error))
-    if not clip.problem:
-      about = (clip.identity, clip.landmarks, clip.crop_points)
-      digests.append(hashlib.sha256(repr(about).encode() + flow).hexdigest())
-    looked_at.append(clip)
-  return looked_at, digests
+  def look(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
+    """Tries every image.
+
+    Raises:
+      ValueError: some are missing or damaged, and that is not allowed.
+    """
+    looked_at, digests = [], []
+    bar = {'desc': 'look', 'unit': 'clip', 'disable': not self.progress}
+    for clip in tqdm.tqdm(clips, **bar):
+      try:
+        flow = b'' if clip.problem else arrays(clip)['flow'].tobytes()
+      except (OSError, ValueError) as error:
+        clip = dataclasses.replace(clip, problem=str(error))
+      if not clip.problem:
+        about = (clip.identity, clip.landmarks, clip.crop_points)
+        digests.append(hashlib.sha256(repr(about).encode() + flow).hexdigest())
+      looked_at.append(clip)
+    outcome.check(looked_at, allow_missing=self.allow_missing)
+    return looked_at, digests
+
+  def metadata(self) -> dict[str, Any]:
+    """JSON values that say how the examples were made."""
+    if self.options.get('landmarks'):
+      landmark_source = f'file {pathlib.Path(self.options["landmarks"]).name}'
+    elif htnet_release.has_apex_images(self.source):
+      landmark_source = 'detector, on the apex images of the release'
+    else:
+      landmark_source = 'release defaults'
+    return {
+      'units': 'minmax255',
+      'strain': 'as released',
+      'flow': {'method': 'as released'},
+      'levels': [1.0],
+      'size': htnet_release.SIZE,
+      'landmark_source': landmark_source,
+    }
+
+  def make(
+    self, clips: list[Clip], *_
+  ) -> tuple[list[Clip], Callable[[Clip], dict[str, np.ndarray]]]:
+    """Nothing is left to make."""
+    return clips, arrays
 
 
 def arrays(clip: Clip) -> dict[str, np.ndarray]:
@@ -72,24 +103,4 @@ def arrays(clip: Clip) -> dict[str, np.ndarray]:
     'flow': flow[None].astype(np.float32),
     'landmarks': np.asarray(clip.landmarks, np.float32),
     'crop_points': np.asarray(clip.crop_points, np.int32),
-  }
-
-
-def metadata(
-  source: str | pathlib.Path, options: Mapping[str, Any]
-) -> dict[str, Any]:
-  """JSON values that say how the examples were made."""
-  if options.get('landmarks'):
-    landmark_source = f'file {pathlib.Path(options["landmarks"]).name}'
-  elif htnet_release.has_apex_images(source):
-    landmark_source = 'detector, on the apex images of the release'
-  else:
-    landmark_source = 'release defaults'
-  return {
-    'units': 'minmax255',
-    'strain': 'as released',
-    'flow': {'method': 'as released'},
-    'levels': [1.0],
-    'size': htnet_release.SIZE,
-    'landmark_source': landmark_source,
   }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
+import shutil
+import tempfile
 
 
 def check(root: pathlib.Path) -> None:
@@ -38,3 +41,32 @@ def told(folder: pathlib.Path) -> Iterator[None]:
       f'{folder} cannot be written to: {reason}\nMake room, or mend what else'
       ' is amiss, and repeat the command: it goes on with what is made.'
     ) from error
+
+
+def replace(
+  folder: pathlib.Path, write: Callable[[pathlib.Path], pathlib.Path]
+) -> None:
+  """Writes beside the folder of a dataset, then renames what is whole.
+
+  Args:
+    folder: `ROOT/NAME/VERSION`; if it is there it stays until then.
+    write: writes somewhere below the folder that it is given, and says where.
+  """
+  root, prefix = folder.parent.parent, f'.{folder.parent.name}.incomplete.'
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  for leftover in root.glob(f'{prefix}*'):
+    shutil.rmtree(leftover)  # Of a preparation that was killed.
+  temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+  try:
+    made = write(temporary)
+    replaced = temporary / 'replaced'
+    if folder.exists():
+      folder.rename(replaced)
+    try:
+      made.rename(folder)
+    except BaseException:
+      if replaced.exists():
+        replaced.rename(folder)
+      raise
+  finally:
+    shutil.rmtree(temporary)

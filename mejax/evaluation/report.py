@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import html
 import pathlib
 
+from mejax import whole_file
 from mejax.evaluation import bootstrap
 from mejax.evaluation import figures
 from mejax.evaluation import page
 from mejax.evaluation import sections
-from mejax.evaluation import summary
 from mejax.evaluation.runs import read_run
 
 
@@ -41,7 +41,7 @@ def write_report(
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   path = out / 'index.html'
-  with summary.whole_file(path) as file:
+  with whole_file.writing(path) as file:
     file.write(page.page(title, body))
   return path
 

@@ -5,19 +5,16 @@ Both files are written whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import contextlib
 import csv
 import os
-import pathlib
-from typing import TextIO
 
 from jaxtyping import Bool
 from jaxtyping import Integer
 import numpy as np
 
+from mejax import whole_file
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
@@ -136,7 +133,7 @@ def write_predictions_csv(
       strict=True,
     )
   )
-  with whole_file(path) as file:
+  with whole_file.writing(path) as file:
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(header)
     for setting in settings:
@@ -152,16 +149,6 @@ def write_predictions_csv(
               + [rule]
               + [setting] * several
             )
-
-
-@contextlib.contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[TextIO]:
-  """Opens a text file that gets its name only once it is complete."""
-  path = pathlib.Path(path)
-  part = path.with_name(f'{path.name}.part')
-  with open(part, 'w', encoding='utf-8', newline='') as file:
-    yield file
-  os.replace(part, path)
 
 
 def print_table(numbers: dict) -> str:

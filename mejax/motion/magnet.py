@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 import importlib
 import os
-import pathlib
 from typing import Any
 
 import flax.linen as nn
@@ -22,6 +21,8 @@ from jaxtyping import Array
 from jaxtyping import Float
 from jaxtyping import PyTree
 import numpy as np
+
+from mejax import whole_file
 
 
 class Conv(nn.Module):
@@ -188,12 +189,9 @@ def shapes(module: MagNet) -> dict[tuple[str, ...], tuple[int, ...]]:
 
 def save_params(path: str | os.PathLike, params: PyTree) -> None:
   """Writes parameters to a NumPy archive, whole or not at all."""
-  path = pathlib.Path(path)
   flat = flax.traverse_util.flatten_dict(params, sep='/')
-  temporary = path.with_name(path.name + '.tmp')
-  with temporary.open('wb') as file:
+  with whole_file.writing(path, 'wb') as file:
     np.savez(file, **{name: np.asarray(leaf) for name, leaf in flat.items()})
-  os.replace(temporary, path)
 
 
 def load_params(path: str | os.PathLike) -> dict[str, Any]:

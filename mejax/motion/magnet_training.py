@@ -31,6 +31,7 @@ from jaxtyping import PyTree
 import optax
 import tqdm
 
+from mejax import whole_file
 from mejax.motion import magnet
 from mejax.motion import warp
 
@@ -229,11 +230,10 @@ def network_fields() -> list[str]:
   return [field.name for field in fields if field.type == 'int']
 
 
-def _save(file: pathlib.Path, settings: dict, state: PyTree) -> None:
-  temporary = file.with_name(file.name + '.tmp')
+def _save(path: pathlib.Path, settings: dict, state: PyTree) -> None:
   tree = {'settings': settings, 'state': state}
-  temporary.write_bytes(flax.serialization.to_bytes(tree))
-  os.replace(temporary, file)
+  with whole_file.writing(path, 'wb') as file:
+    file.write(flax.serialization.to_bytes(tree))
 
 
 def _restore(file: pathlib.Path, settings: dict, state: PyTree) -> PyTree:

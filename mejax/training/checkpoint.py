@@ -12,7 +12,6 @@ of them ever lies on the devices.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 from typing import Any
@@ -21,6 +20,8 @@ import jax
 from jaxtyping import PyTree
 import numpy as np
 import orbax.checkpoint as ocp
+
+from mejax import whole_file
 
 
 class Round:
@@ -74,10 +75,8 @@ class Round:
     self._manager.close()
     if model is not None:
       save_tree(self._model, model)
-    temporary = self._result.with_suffix('.tmp')
-    with temporary.open('wb') as file:
+    with whole_file.writing(self._result, 'wb') as file:
       np.savez(file, **arrays)
-    os.replace(temporary, self._result)
     shutil.rmtree(self._running, ignore_errors=True)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 
 import tensorboardX
+
+from mejax import whole_file
 
 
 class Log:
@@ -20,13 +21,10 @@ class Log:
   ):
     path = workdir / 'log.jsonl'
     lines = path.read_text().splitlines() if path.exists() else []
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(
-      ''.join(
+    with whole_file.writing(path) as file:
+      file.writelines(
         line + '\n' for line in lines if _comes_before(line, number, window)
       )
-    )
-    os.replace(temporary, path)
     self._file = path.open('a')
     self._round, self._eval_every = number, eval_every
     self._board = tensorboardX.SummaryWriter(

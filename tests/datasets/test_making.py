@@ -220,7 +220,7 @@ def fatal(path, arrays):
   global left
   left -= 1
   if left < 0:
-    path.with_suffix('.partial').write_bytes(b'half of it')
+    path.with_suffix('.npz.partial').write_bytes(b'half of it')
     os.kill(os.getpid(), signal.SIGKILL)
   original(path, arrays)
 making._write = fatal

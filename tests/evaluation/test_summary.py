@@ -111,15 +111,6 @@ def test_predictions_of_several_settings_name_the_setting(
   assert settings == ['0'] * (len(settings) // 2) + ['1'] * (len(settings) // 2)
 
 
-def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
-  path = tmp_path / 'file'
-  path.write_text('old')
-  with pytest.raises(RuntimeError), summary.whole_file(path) as file:
-    file.write('new')
-    raise RuntimeError
-  assert path.read_text() == 'old'
-
-
 def test_the_table_holds_the_numbers_and_labels_the_oracle(make_record):
   numbers = _numbers(make_record(num_seeds=2))
   table = summary.print_table(numbers)
