@@ -43,12 +43,16 @@ _LARGEST = {
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
   """The model of a config, with the names in it resolved."""
-  options = dict(config.model)
+  # Of a finished run they come back from JSON, which has no tuples.
+  options = {
+    field: tuple(value) if isinstance(value, list) else value
+    for field, value in config.model.items()
+  }
   make = configuration.named(options.pop('name'), models.MODELS, 'model')
-  for field in {'attention_fn', 'level_attention_fn'} & options.keys():
-    options[field] = configuration.named(
-      options[field], attention.ATTENTION, field
-    )
+  for field, value in options.items():
+    table = attention.ATTENTION if field.endswith('attention_fn') else {}
+    if table or ':' in str(value):
+      options[field] = configuration.named(value, table, field)
   return make(num_classes=num_classes, **options)
 
 

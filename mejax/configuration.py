@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -55,7 +56,8 @@ def load_config(
 
   Returns:
     The config, locked: a key that it does not have can be neither set nor read,
-    but those of `OFF_UNLESS_SET` can be set under `setting`.
+    but those of `OFF_UNLESS_SET` can be set under `setting`, and fields of the
+    model under `model`; a field that holds a function is set by its name.
 
   Raises:
     ValueError: unknown config, variant or key, or a value of the wrong type;
@@ -132,7 +134,7 @@ def change(
     ValueError: a key that the config does not have, or a value of another type.
   """
   for key, value in values.items():
-    _add_number(config, key)
+    _list_unlisted(config, key)
     _check_known(key, dict(_leaves(config)))
     try:
       config.update_from_flattened_dict({key: value})
@@ -147,7 +149,7 @@ def override(
   argv = ['mejax']
   for each in overrides:
     key, equals, value = each.removeprefix('--config.').partition('=')
-    _add_number(config, key)
+    _list_unlisted(config, key)
     known = dict(_leaves(config))
     _check_known(key, known)
     if not equals:
@@ -169,13 +171,53 @@ def override(
   return values.config
 
 
-def _add_number(config: ml_collections.ConfigDict, key: str) -> None:
-  """Lists a number that is off, so that it can be set."""
+def _list_unlisted(config: ml_collections.ConfigDict, key: str) -> None:
+  """Lists what a config may leave out, with its default, so it can be set."""
   section, _, name = key.rpartition('.')
-  if section == 'setting' and section in config and name in OFF_UNLESS_SET:
-    if name not in config.setting:
-      with config.unlocked():
-        config.setting[name] = 0.0
+  if section not in ('setting', 'model') or name in config.get(section, name):
+    return
+  if section == 'model' and 'name' in config.model:
+    default = _default(config.model, name)
+  elif section == 'setting' and name in OFF_UNLESS_SET:
+    default = 0.0
+  else:
+    return
+  with config.unlocked():
+    config[section][name] = default
+
+
+def _default(options: ml_collections.ConfigDict, field: str) -> Any:
+  """What a field of the config's model is where the config does not say."""
+  from mejax import models  # Takes seconds, so only where it is needed.
+
+  make = named(options.name, models.MODELS, 'model')
+  # Names of functions are left out: they mean nothing to a model as they are.
+  given = {
+    name: value
+    for name, value in options.items()
+    if name == 'preset' or not isinstance(value, str)
+  }
+  model = make(num_classes=2, **given)
+  fields = {
+    each.name: getattr(model, each.name)
+    for each in dataclasses.fields(model)
+    # Of the experiment and of Linen.
+    if each.name not in ('num_classes', 'parent', 'name')
+  }
+  if options.name in models.MODELS:
+    fields['preset'] = ''
+  if field not in fields:
+    close = difflib.get_close_matches(field, fields, n=1)
+    raise ValueError(
+      f'{type(model).__name__} has no field {field!r} to set.'
+      + ''.join(f' Did you mean {name!r}?' for name in close)
+      + f' Its fields: {", ".join(fields)}. The data decide num_classes.'
+    )
+  if callable(fields[field]):
+    return ''  # Set by the name of another function.
+  if fields[field] is None:
+    return ml_collections.config_dict.placeholder(object)  # Of any type.
+  return fields[field]
 
 
 def _check_known(key: str, known: Mapping[str, Any]) -> None:

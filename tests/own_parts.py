@@ -21,6 +21,15 @@ class Linear(nn.Module):
     return nn.Dense(self.num_classes)(inputs.reshape(len(inputs), -1)), {}
 
 
+class Scaled(nn.Module):
+  """A model with fields of its own, one of which has no value."""
+
+  num_classes: int
+  scale: float = 1.0
+  limit: float | None = None
+  widths: tuple[int, ...] = ()
+
+
 def view(examples, *, scale: float = 1.0):
   return (scale * examples['flow'][:, 0, ::4, ::4]).astype(np.float32)
 

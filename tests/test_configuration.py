@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
+import subprocess
+import sys
 
+import ml_collections
 import pytest
 
+from mejax import assemble
 from mejax import configuration
+from mejax.models import layers
 from mejax.training import sample
 from mejax.training import trial
+from tests import child
+from tests import own_parts
 
 OWN = """
 import ml_collections
@@ -82,6 +90,96 @@ def test_what_need_not_be_listed_is_what_augments_and_regularises():
   assert all(getattr(trial.Setting(), name) == 0 for name in own)
 
 
+@pytest.mark.parametrize(
+  ('spec', 'override', 'value'),
+  [
+    ('htnet_regions', 'dim=48', 48),
+    ('htnet_regions', 'depths=1,3', (1, 3)),
+    ('synthetic', 'drop_path=1e-1', 0.1),
+    ('mmnet_synthetic', 'antialias=true', True),
+    ('mmnet_synthetic', 'widths=(8, 8, 16, 16)', (8, 8, 16, 16)),
+    ('artnet', 'alphas=1,2.5', (1.0, 2.5)),
+    ('ststnet', 'branches=2,2', (2, 2)),
+    ('synthetic', 'conv=mejax.models.layers:conv', layers.conv),
+    (
+      'synthetic',
+      'attention_fn=tests.own_parts:double_softmax',
+      own_parts.double_softmax,
+    ),
+  ],
+)
+def test_fields_of_the_model_need_not_be_listed_to_be_set(
+  spec, override, value
+):
+  name = override.partition('=')[0]
+  assert name not in configuration.load_config(spec).model
+  config = configuration.load_config(spec, [f'--config.model.{override}'])
+  assert config.is_locked
+  model = assemble.make_model(config, 3)
+  assert getattr(model, name) == value
+  assert type(getattr(model, name)) is type(value)
+  assert assemble.make_model(as_kept(config), 3) == model
+
+
+def as_kept(config) -> ml_collections.ConfigDict:
+  """A config as it comes back from the folder of a run."""
+  return ml_collections.ConfigDict(json.loads(config.to_json()))
+
+
+def test_a_field_can_be_set_with_another_preset_and_without_one():
+  overrides = ['model.dim=24', 'model.preset=regions_small']
+  config = configuration.load_config('htnet_regions', overrides)
+  model = assemble.make_model(config, 3)
+  assert (model.dim, model.depths, model.num_classes) == (24, (1, 1), 3)
+  with config.unlocked():
+    config.model = {'name': 'htnet'}
+  changes = {'model.preset': 'tiny', 'model.heads': 1}
+  configuration.change(config, changes)
+  model = assemble.make_model(config, 3)
+  assert (model.dim, model.heads) == (8, 1)
+
+
+@pytest.mark.parametrize(
+  ('override', 'value'),
+  [('scale=0.5', 0.5), ('limit=0.5', 0.5), ('widths=4,2', (4, 2))],
+)
+def test_fields_of_a_model_of_ones_own_need_not_be_listed(own, override, value):
+  config = configuration.load_config(own)
+  with config.unlocked():
+    config.model = {'name': 'tests.own_parts:Scaled'}
+  config = configuration.override(config, [f'model.{override}'])
+  name = override.partition('=')[0]
+  for each in (config, as_kept(config)):
+    assert getattr(assemble.make_model(each, 3), name) == value
+
+
+def test_a_field_that_the_model_does_not_have_names_those_it_has():
+  with pytest.raises(ValueError, match="HTNet has no field 'dimm'") as error:
+    configuration.load_config('htnet_regions', ['model.dimm=48'])
+  text = str(error.value)
+  assert "Did you mean 'dim'?" in text
+  assert all(name in text for name in ('patch_size', 'depths', 'conv'))
+  with pytest.raises(ValueError, match='The data decide num_classes'):
+    configuration.load_config('htnet_regions', ['model.num_classes=4'])
+  with pytest.raises(ValueError, match='model.dim=wide: invalid literal'):
+    configuration.load_config('htnet_regions', ['model.dim=wide'])
+
+
+def test_only_a_field_that_is_not_listed_imports_jax_and_starts_nothing():
+  program = """
+import sys
+from mejax import configuration
+configuration.load_config('htnet_regions', ['model.dropout=0.1'])
+assert 'jax' not in sys.modules
+configuration.load_config('htnet_regions', ['model.dim=48'])
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+"""
+  subprocess.run(
+    [sys.executable, '-c', program], check=True, env=child.environment()
+  )
+
+
 def test_the_last_of_two_overrides_wins(own):
   config = configuration.load_config(own, ['arg=first', 'arg=second'])
   assert config.arg == 'second'
@@ -115,6 +213,8 @@ def test_an_unknown_key_names_the_closest_first_and_all(own, slip):
     ('section={}', "no value 'section'"),
     ('arg', 'write it as --config.arg=VALUE'),
     ('section.rate=fast', 'section.rate=fast'),
+    ('section.rate.x=1', "no value 'section.rate.x'"),
+    ('model.dim=1', "no value 'model.dim'"),
   ],
 )
 def test_an_override_that_cannot_be_taken_says_why(own, override, words):

@@ -54,7 +54,7 @@ def add_train(verbs) -> None:
     required=True,
     metavar='NAME[:VARIANT]',
     help=f'a config that ships ({names}) or the path of your own; '
-    '--config.KEY=VALUE changes one value of it',
+    '--config.KEY=VALUE changes one value of it, or a field of its model',
   )
   add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
   add_folder(verb, '--workdir', 'where this run is kept')

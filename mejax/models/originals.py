@@ -298,14 +298,14 @@ ORIGINALS: dict[str, Original] = {
       _COUNTERS,
     ),
     published={
-      'mmnet_casme2_5': (
+      'mmnet_casme2': (
         'happiness',
         'repression',
         'disgust',
         'surprise',
         'others',
       ),
-      'mmnet_casme2_3': ('happiness', 'surprise', 'negative'),
+      'mmnet_casme2:3': ('happiness', 'surprise', 'negative'),
     },
     caution='The released MMNet code keeps no weights, and reports the epoch'
     ' that is best on the held-out subject.',

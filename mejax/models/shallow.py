@@ -207,4 +207,7 @@ def make(preset: str = 'ststnet', **overrides: Any) -> STSTNet:
   """
   if preset not in PRESETS:
     raise ValueError(f'no STSTNet preset {preset!r}; there are {list(PRESETS)}')
-  return STSTNet(**(PRESETS[preset] | overrides))
+  fields = PRESETS[preset] | overrides
+  if 'branches' in fields:
+    fields['branches'] = tuple(fields['branches'])
+  return STSTNet(**fields)

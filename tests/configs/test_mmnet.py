@@ -14,16 +14,16 @@ from mejax.training import folds as folds_lib
 from tests.datasets import frames_dataset
 
 EMOTIONS = {
-  'mmnet_casme2_5': ('happiness', 'disgust', 'others'),
-  'mmnet_casme2_3': ('happiness', 'surprise', 'fear', 'others'),
-  'mmnet_synthetic': ('negative', 'positive', 'surprise'),
+  'mmnet_casme2:smoke': ('happiness', 'disgust', 'others'),
+  'mmnet_casme2:3_smoke': ('happiness', 'surprise', 'fear', 'others'),
+  'mmnet_synthetic:smoke': ('negative', 'positive', 'surprise'),
 }
 
 
 def test_settings_are_the_released_ones():
   for name, decay, batch, epochs, degrees, pixels in (
-    ('mmnet_casme2_5', 0.6, 32, 74, 3, 15),
-    ('mmnet_casme2_3', 0.7, 24, 99, 4, 4),
+    ('mmnet_casme2', 0.6, 32, 74, 3, 15),
+    ('mmnet_casme2:3', 0.7, 24, 99, 4, 4),
   ):
     config = configuration.load_config(name)
     setting = config.setting
@@ -35,24 +35,24 @@ def test_settings_are_the_released_ones():
     assert config.view.size == 224
 
 
-@pytest.mark.parametrize('name', EMOTIONS)
-def test_smoke_trains_on_frames_and_tells_all_outputs(name, tmp_path):
-  config = configuration.load_config(f'{name}:smoke')
-  frames_dataset.write(tmp_path / 'data', EMOTIONS[name], corpus=config.dataset)
+@pytest.mark.parametrize('spec', EMOTIONS)
+def test_smoke_trains_on_frames_and_tells_all_outputs(spec, tmp_path):
+  config = configuration.load_config(spec)
+  frames_dataset.write(tmp_path / 'data', EMOTIONS[spec], corpus=config.dataset)
   metrics = experiment.train(
     config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'
   )
   assert metrics['selection']['last']['full']['n'] == 9
   record = workdir_lib.load_npz(tmp_path / 'run/record.npz')
   # Two of the five outputs of the 3-class network are spare.
-  outputs = 3 if name == 'mmnet_synthetic' else 5
+  outputs = 3 if config.dataset == 'synthetic' else 5
   assert record['logits'].shape == (3, 2, 3, outputs)
   assert np.isfinite(record['logits']).all()
 
 
 def test_frames_stay_u8_and_floors_read_the_flow(tmp_path):
-  written = frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2_5'])
-  config = configuration.load_config('mmnet_casme2_5:smoke')
+  written = frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2:smoke'])
+  config = configuration.load_config('mmnet_casme2:smoke')
   task = task_lib.load_task(config, tmp_path)
   assert task.inputs.dtype == np.uint8
   assert task.inputs.shape == (9, 2, 32, 32, 3)
@@ -78,8 +78,8 @@ def test_floors_read_the_flow_of_the_level_that_is_shown(tmp_path):
 
 
 def test_a_model_with_too_few_outputs_is_refused(tmp_path):
-  frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2_3'])
-  config = configuration.load_config('mmnet_casme2_3:smoke')
+  frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2:3_smoke'])
+  config = configuration.load_config('mmnet_casme2:3_smoke')
   task = task_lib.load_task(config, tmp_path)
   folds = folds_lib.leave_one_group_out(task.groups)
   model = assemble.make_model(config, 2)

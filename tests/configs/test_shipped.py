@@ -11,6 +11,8 @@ import pytest
 from mejax import configuration
 from mejax import experiment
 from mejax.datasets import prepare
+from mejax.datasets import protocols
+from mejax.models import originals
 from mejax.training import trial
 from tests.corpora import htnet_tree
 
@@ -92,6 +94,14 @@ def test_the_published_settings_are_the_published_ones():
     assert (config.optimizer, config.schedule) == ('adam', 'constant')
     assert (config.batch_size, config.num_epochs) == (256, 800)
     assert config.setting.weight_decay == config.setting.label_smoothing == 0
+
+
+def test_weights_of_the_originals_are_applied_to_their_own_classes():
+  for original in originals.ORIGINALS.values():
+    for spec, names in original.published.items():
+      config = configuration.load_config(spec)
+      known = protocols.PROTOCOLS[config.protocol].classes
+      assert sorted(known) == sorted(names)
 
 
 @pytest.mark.parametrize(
