@@ -17,12 +17,20 @@ from mejax import configuration
 from mejax import models
 from mejax.evaluation import selection
 from mejax.models import attention
+from mejax.models import mmnet
 from mejax.task import Task
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import loop
 from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
+
+# Fields of a model that are named, and what the names stand for.
+_TABLES = {
+  'attention_fn': attention.ATTENTION,
+  'level_attention_fn': attention.ATTENTION,
+  'gate': mmnet.GATES,
+}
 
 # Bounds of the numbers that augment and regularise; none is below 0.
 _LARGEST = {
@@ -45,10 +53,8 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
   """The model of a config, with the names in it resolved."""
   options = dict(config.model)
   make = configuration.named(options.pop('name'), models.MODELS, 'model')
-  for field in {'attention_fn', 'level_attention_fn'} & options.keys():
-    options[field] = configuration.named(
-      options[field], attention.ATTENTION, field
-    )
+  for field in _TABLES.keys() & options.keys():
+    options[field] = configuration.named(options[field], _TABLES[field], field)
   return make(num_classes=num_classes, **options)
 
 

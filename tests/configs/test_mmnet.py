@@ -10,7 +10,9 @@ from mejax import configuration
 from mejax import experiment
 from mejax import task as task_lib
 from mejax import workdir as workdir_lib
+from mejax.models import attention
 from mejax.training import folds as folds_lib
+from tests import own_parts
 from tests.datasets import frames_dataset
 
 EMOTIONS = {
@@ -33,6 +35,21 @@ def test_settings_are_the_released_ones():
     assert (setting.rotation, setting.shift) == (degrees, pixels)
     assert (setting.mirror, setting.jitter) == (0.5, 1.0)
     assert config.view.size == 224
+
+
+def test_gate_and_attention_of_a_config_may_be_ones_own():
+  config = configuration.load_config(
+    'mmnet_casme2_5:smoke',
+    ['model.gate=tests.own_parts:no_gate', 'model.attention_fn=talking_heads'],
+  )
+  model = assemble.make_model(config, 5)
+  assert model.gate is own_parts.no_gate
+  assert model.attention_fn is attention.TalkingHeads
+  config.model.gate = 'none'
+  with pytest.raises(
+    ValueError, match="Unknown gate 'none'. Known: continuous"
+  ):
+    assemble.make_model(config, 5)
 
 
 @pytest.mark.parametrize('name', EMOTIONS)
