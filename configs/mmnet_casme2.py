@@ -53,6 +53,9 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.model.antialias = False
   # A name of mejax.models.attention.ATTENTION or `package.module:name`.
   config.model.attention_fn = 'softmax'
+  # What ends each block: a name of mejax.models.mmnet.GATES or
+  # `package.module:name`.
+  config.model.gate = 'continuous'
 
   # Numbers that may differ between trainings of one compiled program.
   config.optimizer = 'adamw'

@@ -17,12 +17,20 @@ from mejax import configuration
 from mejax import models
 from mejax.evaluation import selection
 from mejax.models import attention
+from mejax.models import mmnet
 from mejax.task import Task
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import loop
 from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
+
+# Fields of a model that are named, and what the names stand for.
+_TABLES = {
+  'attention_fn': attention.ATTENTION,
+  'level_attention_fn': attention.ATTENTION,
+  'gate': mmnet.GATES,
+}
 
 # Bounds of the numbers that augment and regularise; none is below 0.
 _LARGEST = {
@@ -50,7 +58,7 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
   }
   make = configuration.named(options.pop('name'), models.MODELS, 'model')
   for field, value in options.items():
-    table = attention.ATTENTION if field.endswith('attention_fn') else {}
+    table = _TABLES.get(field, {})
     if table or ':' in str(value):
       options[field] = configuration.named(value, table, field)
   return make(num_classes=num_classes, **options)

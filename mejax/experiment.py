@@ -112,8 +112,8 @@ def train(
         workdir_lib.save_npz(workdir / 'record.npz', record)
       else:
         print(f'{workdir} is finished; nothing is left to train.')
-      if config.keep_models and len(getattr(trainer.model, 'alphas', ())) > 1:
-        _look_at_levels(workdir, task, model)
+      if len(getattr(trainer.model, 'alphas', ())) > 1:
+        _look_at_levels(workdir, task, model, kept=config.keep_models)
       return _evaluate(workdir, config, task, trainer.model)
 
 
@@ -141,8 +141,14 @@ def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
   )
 
 
-def _look_at_levels(workdir, task, model) -> None:
+def _look_at_levels(workdir, task, model, *, kept: bool) -> None:
   """What a model of several amplifications reads, beside its result."""
+  if not kept:
+    print(
+      'What each amplification tells alone, and which was read for whom, is not'
+      ' shown: that needs the models (--config.keep_models=True).'
+    )
+    return
   from mejax import levels
   from mejax.evaluation import levels as levels_lib
 

@@ -38,6 +38,10 @@ def double_softmax(query, key, value):
   return attention.softmax(2.0 * query, key, value)
 
 
+def no_gate(x, prior):
+  return x, prior
+
+
 protocol = dataclasses.replace(
   protocols.PROTOCOLS['megc2019'], name='own', sentence='My own protocol.'
 )

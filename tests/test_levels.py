@@ -92,6 +92,14 @@ def test_a_finished_run_is_evaluated_again_to_the_same_numbers(
   assert found['uf1_seeds'] == pytest.approx(full['uf1_seeds'])
 
 
+def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
+  overrides = ['num_epochs=1', 'keep_models=False']
+  config = configuration.load_config('artnet:smoke', overrides)
+  experiment.train(config, workdir=tmp_path, task=task)
+  assert 'is not shown: that needs the models' in capsys.readouterr().out
+  assert not (tmp_path / 'levels.json').exists()
+
+
 def test_tables_call_the_model_a_reconstruction(finished):
   _, metrics = finished
   assert 'reconstruction from the abstract' in metrics['protocol']

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import sys
+from types import SimpleNamespace
 
+from IPython.core import inputtransformer2
 import nbclient
 import nbformat
 import pytest
@@ -35,11 +38,26 @@ def test_notebook_is_stored_without_outputs_and_traces_of_its_author(notebook):
   assert notebook.metadata.language_info == {'name': 'python'}
 
 
-def test_first_cell_installs_mejax_on_colab_and_nowhere_else(notebook):
+def test_first_cell_installs_mejax_on_colab_and_nowhere_else(
+  notebook, monkeypatch
+):
   first, *rest = (cell.source for cell in code(notebook))
-  head, _, install = first.partition("if 'google.colab' in sys.modules:\n")
-  assert install.strip().startswith('%pip install')
-  assert 'pip install' not in head + ''.join(rest)
+  assert 'pip install' not in ''.join(rest)
+  plain = inputtransformer2.TransformerManager().transform_cell(first)
+  asked = []
+
+  def run(source):
+    magic = SimpleNamespace(run_line_magic=lambda *words: asked.append(words))
+    exec(source, {'get_ipython': lambda: magic})
+
+  run(plain)
+  assert asked == []
+  monkeypatch.setitem(sys.modules, 'google.colab', None)
+  # Nobody can know where a copy of this notebook came from.
+  with pytest.raises(ValueError, match='SOURCE is empty'):
+    run(plain)
+  run(plain.replace("SOURCE = ''", "SOURCE = 'git+https://HOST/mejax'"))
+  assert asked == [('pip', 'install --quiet {SOURCE}')]
 
 
 def test_notebook_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):

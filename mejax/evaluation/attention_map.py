@@ -61,9 +61,14 @@ def received(
   Weights of whatever sum are brought to a sum of one; negative ones, which
   talking heads may have, count by their size.
   """
+  rows = _rows(weights)
+  return rows.mean(-2) * rows.shape[-1]
+
+
+def _rows(weights) -> Float[np.ndarray, '*b n m']:
+  """Sizes of weights, brought to a sum of one over the keys."""
   size = np.abs(np.asarray(weights, np.float64))
-  size = size / np.maximum(size.sum(-1, keepdims=True), 1e-12)
-  return size.mean(-2) * size.shape[-1]
+  return size / np.maximum(size.sum(-1, keepdims=True), 1e-12)
 
 
 def by_head(attention: Sequence[Sequence[Any]]) -> list[list[Panel]]:
@@ -97,23 +102,25 @@ def by_level(
 ) -> list[list[Panel]]:
   """A row for ARTNet, a panel for each level.
 
-  A place of a region counts by the attention of the encoder's last block, over
-  all heads, times the share that the pool takes of that region and level.
+  A place of a region counts by what its tokens add to that of the region, times
+  the share that the pool takes of that region and level. What a token adds is
+  traced back through the encoder's attention to where it looked, half of it to
+  its own place at each block: attention rollout (Abnar and Zuidema, arXiv
+  2005.00928).
 
   Args:
     out: `out` of one example.
     alphas: amplification of each level.
   """
   share = np.asarray(out['region_weights'], np.float64)  # [a, r]
-  heat = share * share.size
-  weights = out['encoder_attention'] and out['encoder_attention'][-1]
-  if weights is not None and len(weights):
-    places = received(weights).mean(-2)  # [a, r, n]
-    side = round(places.shape[-1] ** 0.5)
-    places = places.reshape(*places.shape[:-1], side, side)
-    heat = heat[..., None, None] * places
-  else:
-    heat = heat[..., None, None]
+  places = np.asarray(out['place_weights'], np.float64)  # [a, r, n]
+  for weights in reversed(out['encoder_attention']):
+    if weights is not None:
+      looked = _rows(weights).mean(-3)  # [a, r, n, n]
+      places = (places + np.einsum('arn,arnm->arm', places, looked)) / 2
+  heat = share[..., None] * places * places.size
+  side = round(places.shape[-1] ** 0.5)
+  heat = heat.reshape(*share.shape, side, side)
   return [
     [
       Panel(f'amplified {alpha:g} times', f'{100 * part.sum():.0f} % read', row)
@@ -187,9 +194,13 @@ def _regions(tokens) -> Float[np.ndarray, '4 g g'] | None:
   """Tokens `[blocks, n]` of a mosaic in row-major blocks, by its quarters."""
   blocks, count = (round(size**0.5) for size in tokens.shape)
   grid = tokens.reshape(blocks, blocks, count, count).swapaxes(1, 2)
-  side, odd = divmod(blocks * count, 2)
-  if odd:
+  side = blocks * count
+  if side < 2:
     return None
+  grid = grid.reshape(side, side)
+  if side % 2:  # The middle row and column lie in two quarters: halve them.
+    grid, side = np.repeat(np.repeat(grid, 2, 0), 2, 1), 2 * side
+  side //= 2
   quarters = grid.reshape(2, side, 2, side).swapaxes(1, 2)
   return quarters.reshape(REGIONS, side, side)
 

@@ -113,6 +113,8 @@ class ARTNet(nn.Module):
       logits, and a dict of
       level_weights: what share of the pooled token is of each level, `[b, a]`;
       region_weights: the same for each level and region, `[b, a, r]`;
+      place_weights: what share of a region's token comes from each of its
+        places, by the sizes of what they add, `[b, a, r, n]`;
       encoder_attention, level_attention, region_attention: for each block the
         weights `[b, a, r, h, n, n]`, `[b, r, h, a, a]`, `[b, a, h, r, r]`
         (None if the function forms none);
@@ -130,8 +132,7 @@ class ARTNet(nn.Module):
     )
     # Each place of a region has weights of its own: where it moved is what an
     # expression is, and aligned faces have the same thing at the same place.
-    x = x.reshape(*x.shape[:-2], -1)
-    x = layers.linear(self.dim, x.shape[-1], name='gather')(x)  # [b, a, r, d]
+    x, out['place_weights'] = self._gather(x)  # [b, a, r, d]
     embedding = layers.linear(self.dim, 1, use_bias=False, name='alpha_inner')
     embedding = layers.gelu(embedding(scale[..., None]))
     outer = layers.linear(
@@ -208,6 +209,22 @@ class ARTNet(nn.Module):
     x += self.param('place', start, x.shape[-2:])
     x += self.param('region', start, (REGIONS, 1, self.dim))
     return x.reshape(b, a, *x.shape[1:])
+
+  def _gather(
+    self, x: Float[Array, 'b a r n d']
+  ) -> tuple[Float[Array, 'b a r d'], Float[Array, 'b a r n']]:
+    """One token for each region, and the share of each place in it.
+
+    A share is by the norm of what the place adds (Kobayashi et al., "Attention
+    is not only a weight", arXiv 2004.10102).
+    """
+    n, d = x.shape[-2:]
+    kernel, bias = layers.Weights((n * d, self.dim), name='gather')()
+    gathered = x.reshape(*x.shape[:-2], n * d) @ kernel + bias
+    # Nobody reads this in training, where it is compiled away.
+    added = jnp.einsum('...nd,nde->...ne', x, kernel.reshape(n, d, self.dim))
+    sizes = jnp.sqrt(jnp.square(added).sum(-1))
+    return gathered, sizes / jnp.maximum(sizes.sum(-1, keepdims=True), 1e-12)
 
   def _blocks(self, name, depth, attention_fn, x, *, train, mask=None):
     """Transformer blocks over the last axis but one, and their weights."""

@@ -153,17 +153,19 @@ class RelativeBias(nn.Module):
     return _weigh(_scores(query, key) + jnp.moveaxis(bias, -1, 0), value)
 
 
-def own(attention_fn: AttentionFn | type[nn.Module]) -> AttentionFn:
+def own(
+  function: Callable | type[nn.Module], *, name: str = 'attention_fn'
+) -> Callable:
   """What a block calls: a function itself, of a module a copy of its own.
 
   For use inside a compact `__call__`; the parameters of a module are then
-  found below `attention_fn`.
+  found below `name`.
   """
-  if inspect.isclass(attention_fn):
-    return attention_fn(name='attention_fn')
-  if isinstance(attention_fn, nn.Module):
-    return attention_fn.copy(name='attention_fn')
-  return attention_fn
+  if inspect.isclass(function):
+    return function(name=name)
+  if isinstance(function, nn.Module):
+    return function.copy(name=name)
+  return function
 
 
 def attend(

@@ -39,8 +39,8 @@ from mejax.models import layers
 
 # (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), both as large.
 # `prior` is what the gate of the block before handed on, shrunk by a max-pool;
-# None before the first. A Linen module may keep batch statistics: it is called
-# with `train` and `mask` too.
+# None before the first. A Linen module, or the class of one, may keep batch
+# statistics: it is called with `train` and `mask` too.
 Gate = Callable[..., tuple[Array, Array | None]]
 
 SHRINK = 16  # the stem and three of the blocks halve the sides
@@ -108,6 +108,9 @@ class ContinuousAttention(nn.Module):
     return x * prior, prior
 
 
+GATES: dict[str, Gate] = {'continuous': ContinuousAttention}
+
+
 class Block(nn.Module):
   """Residual block that ends in a gate."""
 
@@ -139,10 +142,8 @@ class Block(nn.Module):
       if prior is not None:
         prior = layers.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
-    gate, options = self.gate, {}
+    gate, options = attention.own(self.gate, name='gate'), {}
     if isinstance(gate, nn.Module):
-      # A copy, so that its parameters are this block's own.
-      gate = gate.copy(name='gate')
       options = {'train': train, 'mask': mask}
     gated, prior = gate(x, prior, **options)
     if gated.shape != x.shape:
@@ -193,10 +194,9 @@ class TransformerBlock(nn.Module):
       dense(d, name=name)(y).reshape(b, n, self.heads, -1)
       for name in ('query', 'key', 'value')
     )
-    attention_fn = self.attention_fn
-    if isinstance(attention_fn, nn.Module):
-      attention_fn = attention_fn.copy(name='attention_fn')
-    y, weights = attention.attend(attention_fn, query, key, value)
+    y, weights = attention.attend(
+      attention.own(self.attention_fn), query, key, value
+    )
     y = dense(d, name='out')(y.reshape(b, n, d))
     x = x + DropPath(self.drop_path)(y, train=train)
     y = layers.LayerNorm(1e-6, name='mlp_norm')(x)

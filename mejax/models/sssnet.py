@@ -12,7 +12,8 @@ have 1,349,251 parameters. At 28 pixels a map is 3x3 rather than 9x9 when it is
 read; nothing else changes.
 
 preset  parameters  GFLOP per sample, forward
-sssnet  169,603     0.004
+sssnet  169,603     0.0045
+tiny    791         0.0004
 """
 
 from __future__ import annotations

@@ -246,8 +246,8 @@ def convert(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
       them are listed.
   """
   state = {name.removeprefix('module.'): x for name, x in state.items()}
-  first = state.get('manipulator.g.conv2d.weight', np.empty((0, 0, 3, 3)))
-  module = MagNet(difference=first.shape[-1])
+  first = np.shape(state.get('manipulator.g.conv2d.weight'))
+  module = MagNet(difference=first[-1] if len(first) == 4 else 3)
   wanted = {torch_name(name): (name, s) for name, s in shapes(module).items()}
   problems = [f'unknown: {name}' for name in state if name not in wanted]
   flat = {}
@@ -256,11 +256,11 @@ def convert(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
       problems.append(f'missing: {theirs}')
       continue
     # [out, in, row, column] there.
+    came, expected = np.shape(state[theirs]), (*shape[:1:-1], *shape[:2])
+    if came != expected:
+      problems.append(f'{theirs} is {came}, expected {expected}')
+      continue
     kernel = np.transpose(state[theirs], (2, 3, 1, 0))
-    if kernel.shape != shape:
-      problems.append(
-        f'{theirs} is {state[theirs].shape}: not a kernel {shape}'
-      )
     flat[name] = jnp.asarray(kernel, jnp.float32)
   if problems:
     raise ValueError('no weights of MagNet:\n  ' + '\n  '.join(problems))
@@ -272,7 +272,9 @@ def from_torch(path: str | os.PathLike) -> dict[str, Any]:
 
   Raises:
     ImportError: PyTorch is missing.
-    ValueError: entries that do not fit, as `convert` lists them.
+    OSError: the file cannot be read.
+    ValueError: the file is no `state_dict` that can be read without running
+      code of it, or entries do not fit, as `convert` lists them.
   """
   try:
     torch = importlib.import_module('torch')
@@ -280,8 +282,20 @@ def from_torch(path: str | os.PathLike) -> dict[str, Any]:
     raise ImportError(
       "reading PyTorch weights needs PyTorch: pip install 'mejax[torch]'"
     ) from error
-  state = torch.load(path, map_location='cpu', weights_only=True)
+  expected = 'expected is what torch.save(model.state_dict(), path) writes'
+  with open(path, 'rb') as file:
+    try:
+      state = torch.load(file, map_location='cpu', weights_only=True)
+    except Exception as error:  # Of a damaged file it raises almost anything.
+      reason = str(error).strip().partition('\n')[0]
+      raise ValueError(
+        f'{path} is damaged, or no file of weights alone ({reason}); {expected}'
+      ) from error
   for key in ('state_dict', 'model'):
-    if isinstance(state.get(key), Mapping):
+    if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
       state = state[key]
+  if not isinstance(state, Mapping) or not all(
+    isinstance(tensor, torch.Tensor) for tensor in state.values()
+  ):
+    raise ValueError(f'{path} holds no state_dict; {expected}')
   return convert({name: tensor.numpy() for name, tensor in state.items()})

@@ -10,7 +10,9 @@ from mejax import configuration
 from mejax import experiment
 from mejax import task as task_lib
 from mejax import workdir as workdir_lib
+from mejax.models import attention
 from mejax.training import folds as folds_lib
+from tests import own_parts
 from tests.datasets import frames_dataset
 
 EMOTIONS = {
@@ -33,6 +35,21 @@ def test_settings_are_the_released_ones():
     assert (setting.rotation, setting.shift) == (degrees, pixels)
     assert (setting.mirror, setting.jitter) == (0.5, 1.0)
     assert config.view.size == 224
+
+
+def test_gate_and_attention_of_a_config_may_be_ones_own():
+  config = configuration.load_config(
+    'mmnet_casme2:smoke',
+    ['model.gate=tests.own_parts:no_gate', 'model.attention_fn=talking_heads'],
+  )
+  model = assemble.make_model(config, 5)
+  assert model.gate is own_parts.no_gate
+  assert model.attention_fn is attention.TalkingHeads
+  config.model.gate = 'none'
+  with pytest.raises(
+    ValueError, match="Unknown gate 'none'. Known: continuous"
+  ):
+    assemble.make_model(config, 5)
 
 
 @pytest.mark.parametrize('spec', EMOTIONS)
@@ -66,9 +83,9 @@ def test_frames_stay_u8_and_floors_read_the_flow(tmp_path):
 
 def test_floors_read_the_flow_of_the_level_that_is_shown(tmp_path):
   written = frames_dataset.write(
-    tmp_path, EMOTIONS['mmnet_casme2_5'], levels=(1.0, 4.0)
+    tmp_path, EMOTIONS['mmnet_casme2:smoke'], levels=(1.0, 4.0)
   )
-  config = configuration.load_config('mmnet_casme2_5:smoke')
+  config = configuration.load_config('mmnet_casme2:smoke')
   config.view = {'name': 'frame_pair', 'level': 1}
   task = task_lib.load_task(config, tmp_path)
   flow = [example['flow'][1, ..., [2, 1, 0]] for example in written]

@@ -7,10 +7,14 @@ import re
 from xml.etree import ElementTree
 
 import cv2
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mejax.evaluation import attention_map
+from mejax.models import artnet
+from mejax.models import attention
 
 
 def decoded(svg: str) -> list[np.ndarray]:
@@ -63,9 +67,19 @@ def test_blocks_of_any_hierarchy_land_in_the_quarters_of_the_mosaic():
     np.testing.assert_allclose(panel.heat, quarters)
 
 
+def test_a_middle_row_is_drawn_in_both_halves():
+  """49 tokens in one block, as the second level of HTNet at 28 pixels."""
+  tokens = np.arange(49.0) + 1
+  weights = np.tile(tokens, (1, 1, 49, 1))
+  ((panel,),) = attention_map.by_head([[weights]])
+  grid = np.kron(tokens.reshape(7, 7) / tokens.mean(), np.ones((2, 2)))
+  np.testing.assert_allclose(panel.heat[0], grid[:7, :7])
+  np.testing.assert_allclose(panel.heat[3], grid[7:, 7:])
+
+
 def test_blocks_without_weights_or_places_are_left_out():
-  attention = [[None, np.ones((4, 2, 4, 4))], [np.ones((1, 3, 1, 1))]]
-  (row,) = attention_map.by_head(attention)
+  levels = [[None, np.ones((4, 2, 4, 4))], [np.ones((1, 3, 1, 1))]]
+  (row,) = attention_map.by_head(levels)
   assert [panel.title for panel in row] == [
     'level 0, block 1, head 0',
     'level 0, block 1, head 1',
@@ -76,19 +90,75 @@ def test_blocks_without_weights_or_places_are_left_out():
     )
 
 
+SHARE = np.array([[0.1, 0.2, 0.0, 0.1], [0.3, 0.1, 0.1, 0.1]])
+
+
 def test_levels_share_the_heat_as_the_pool_shares_its_weights():
-  share = np.array([[0.1, 0.2, 0.0, 0.1], [0.3, 0.1, 0.1, 0.1]])
-  weights = np.full((2, 4, 2, 9, 9), 1 / 9)
-  out = {'region_weights': share, 'encoder_attention': (weights,)}
+  places = np.random.default_rng(0).dirichlet(np.ones(9), (2, 4))
+  out = {
+    'region_weights': SHARE,
+    'place_weights': places,
+    'encoder_attention': (None,),
+  }
   (row,) = attention_map.by_level(out, (1, 4))
   assert [panel.title for panel in row] == ['as it is', 'amplified 4 times']
   assert [panel.note for panel in row] == ['40 % read', '60 % read']
-  for panel, part in zip(row, share, strict=True):
+  for level, panel in enumerate(row):
     assert panel.heat.shape == (4, 3, 3)
-    np.testing.assert_allclose(panel.heat.mean((1, 2)), 8 * part)
-  out['encoder_attention'] = (None,)
-  (row,) = attention_map.by_level(out, (1, 4))
-  np.testing.assert_allclose(row[1].heat[:, 0, 0], 8 * share[1])
+    np.testing.assert_allclose(panel.heat.mean((1, 2)), 8 * SHARE[level])
+    expected = 72 * SHARE[level][:, None] * places[level]
+    np.testing.assert_allclose(panel.heat.reshape(4, 9), expected)
+  assert np.mean([panel.heat for panel in row]) == pytest.approx(1)
+
+
+def test_what_a_place_adds_is_traced_to_where_it_looked():
+  """All is gathered from place 0, which looks at place 3, and that at 1."""
+  places = np.zeros((2, 4, 4))
+  places[..., 0] = 1
+  looks = np.broadcast_to(np.eye(4)[[3, 1, 2, 1]], (2, 4, 2, 4, 4))
+  out = {'region_weights': SHARE, 'place_weights': places}
+  for blocks, traced in (
+    ((looks,), [1 / 2, 0, 0, 1 / 2]),
+    # The last block first: what it found at 3 came there from 1.
+    ((looks, looks), [1 / 4, 1 / 4, 0, 1 / 2]),
+    ((looks, None), [1 / 2, 0, 0, 1 / 2]),
+  ):
+    (row,) = attention_map.by_level(out | {'encoder_attention': blocks}, (1, 4))
+    heat = row[0].heat[1].ravel()
+    np.testing.assert_allclose(heat / heat.sum(), traced)
+
+
+def alone(query, key, value):
+  """Every place looks at itself only."""
+  weights = jnp.eye(query.shape[-3])
+  shape = (*query.shape[:-3], query.shape[-2], *weights.shape)
+  return value, jnp.broadcast_to(weights, shape)
+
+
+@pytest.mark.parametrize(
+  ('attention_fn', 'others_count'), [(alone, False), (attention.softmax, True)]
+)
+def test_picture_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
+  """It gathers one place of each region: the lower left of four."""
+  model = artnet.make('tiny', alphas=(1, 4), attention_fn=attention_fn)
+  apply = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
+  init = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))
+  x = jax.random.normal(jax.random.key(1), (1, 2, 32, 32, 3))
+  variables = init(x)
+  width = variables['params']['embed']['bias'].size
+  gathered = jnp.repeat(jnp.arange(4) == 2, width)
+  variables['params']['gather']['kernel'] *= gathered[:, None]
+  logits, out = apply(variables, x)
+  out = jax.tree.map(lambda leaf: np.asarray(leaf[0]), out)
+  ((panel, _),) = attention_map.by_level(out, (1, 4))
+  heat = panel.heat.reshape(4, 4)
+  assert (heat.argmax(1) == 2).all()
+  assert (heat[:, [0, 1, 3]] > 0).any() == others_count
+  # As the picture has it: patches of 8 pixels, here two of the first region.
+  for row, column, counts in ((8, 0, True), (0, 8, others_count)):
+    patch = np.s_[:, :, row : row + 8, column : column + 8]
+    changed, _ = apply(variables, x.at[patch].add(1))
+    assert (np.abs(changed - logits).max() > 1e-6) == counts
 
 
 def test_heat_is_drawn_where_its_region_is():

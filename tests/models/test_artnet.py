@@ -208,6 +208,8 @@ def test_weights_of_levels_and_regions_are_shares(model, variables, x):
   assert (out['region_weights'] > 0).all()
   np.testing.assert_allclose(out['level_weights'].sum(1), 1, rtol=1e-6)
   assert_same(out['region_weights'].sum(2), out['level_weights'])
+  assert out['place_weights'].shape == (3, 4, 4, 4)
+  np.testing.assert_allclose(out['place_weights'].sum(-1), 1, rtol=1e-5)
 
 
 def test_level_dropout_drops_whole_levels_and_never_all(variables, x):

@@ -53,21 +53,26 @@ def shaken(variables):
 
 
 @pytest.mark.parametrize(
-  ('name', 'side', 'count'),
+  ('name', 'counts'),
   [
-    ('linear', 28, 28 * 28 * 3 * 3 + 3),
+    ('linear', {'linear': 28 * 28 * 3 * 3 + 3}),
     # Two streams of 2,572, then 1568 x 1024, 1024 x 1024 and 1024 x 3.
-    ('offapexnet', 28, 2_664_475),
-    ('resnet', 28, 77_587),
-    ('sssnet', 28, 169_603),
-    ('sssnet', 64, 1_349_251),
+    ('offapexnet', {'offapexnet': 2_664_475, 'tiny': 1_983}),
+    ('resnet', {'small': 77_587, 'tiny': 763}),
+    ('sssnet', {'sssnet': 169_603, 'tiny': 791}),
   ],
 )
-def test_presets_have_the_parameters_that_their_docstrings_tell(
-  name, side, count
-):
-  assert num_parameters(models.MODELS[name](), side) == count
-  assert f'{count:,}' in MODULES[name].__doc__
+def test_presets_have_the_parameters_that_their_docstrings_tell(name, counts):
+  assert list(counts) == list(MODULES[name].PRESETS)
+  for preset, count in counts.items():
+    assert num_parameters(models.MODELS[name](preset)) == count
+    row = rf'^{preset} .*\b{count:,} '
+    assert re.search(row, MODULES[name].__doc__, re.MULTILINE), row
+
+
+def test_sssnet_has_the_published_parameters_at_64_pixels():
+  assert num_parameters(sssnet.make(), 64) == 1_349_251
+  assert '1,349,251' in sssnet.__doc__
 
 
 @pytest.mark.parametrize('name', MODULES)

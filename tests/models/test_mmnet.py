@@ -115,14 +115,16 @@ def test_a_gate_may_be_a_function_and_then_has_no_parameters(tiny):
   assert np.abs(halved - logits).max() > 1e-3
 
 
-def test_a_gate_may_be_a_module_with_parameters_in_every_block():
-  class Squeeze(nn.Module):
-    @nn.compact
-    def __call__(self, x, prior, *, train, mask=None):
-      gain = nn.sigmoid(nn.Dense(x.shape[-1])(x.mean((1, 2))))
-      return x * gain[:, None, None], prior
+class Squeeze(nn.Module):
+  @nn.compact
+  def __call__(self, x, prior, *, train, mask=None):
+    gain = nn.sigmoid(nn.Dense(x.shape[-1])(x.mean((1, 2))))
+    return x * gain[:, None, None], prior
 
-  (_, out), variables = shapes_of(mmnet.make('tiny', gate=Squeeze()))
+
+@pytest.mark.parametrize('gate', [Squeeze(), Squeeze])
+def test_a_gate_may_be_a_module_with_parameters_in_every_block(gate):
+  (_, out), variables = shapes_of(mmnet.make('tiny', gate=gate))
   kernels = [
     variables['params'][f'block{i}']['gate']['Dense_0']['kernel'].shape
     for i in range(4)
@@ -145,6 +147,17 @@ def position(**fields):
     attention_fn=model.attention_fn,
     **{name: getattr(model, name) for name in names},
   )
+
+
+@pytest.mark.parametrize('name', ['talking_heads', 'relative'])
+def test_attention_may_be_a_module_of_the_table(name):
+  module = attention.ATTENTION[name]
+  trees = [
+    shapes_of(mmnet.make('tiny', attention_fn=each))[1]['params']
+    for each in (module, module())
+  ]
+  assert 'attention_fn' in trees[0]['position']['block0']
+  assert trees[0] == trees[1]
 
 
 def test_another_attention_changes_the_result_and_no_parameter():

@@ -149,12 +149,14 @@ def test_all_that_is_wrong_with_weights_is_listed():
   state['encoder.cba_1.conv2d.bias'] = np.zeros(16)
   del state['decoder.cba_2.conv2d.weight']
   state['encoder.cba_2.conv2d.weight'] = np.zeros((8, 16, 3, 3))
+  state['manipulator.g.conv2d.weight'] = np.zeros(7)
   with pytest.raises(ValueError) as error:
     magnet.convert(state)
   for words in (
     'unknown: encoder.cba_1.conv2d.bias',
     'missing: decoder.cba_2.conv2d.weight',
-    'encoder.cba_2.conv2d.weight is (8, 16, 3, 3)',
+    'encoder.cba_2.conv2d.weight is (8, 16, 3, 3), expected (32, 16, 3, 3)',
+    'manipulator.g.conv2d.weight is (7,), expected (32, 32, 3, 3)',
   ):
     assert words in str(error.value)
 
@@ -162,7 +164,25 @@ def test_all_that_is_wrong_with_weights_is_listed():
 def test_a_file_that_would_run_code_is_not_opened(tmp_path):
   file = tmp_path / 'weights.pth'
   torch.save({'state_dict': Reference(3)}, file)
-  with pytest.raises(Exception, match='[Ww]eights.only'):
+  with pytest.raises(ValueError, match=r'weights\.pth .* weights alone'):
+    magnet.from_torch(file)
+
+
+@pytest.mark.parametrize('content', [b'', b'these are no weights at all'])
+def test_a_damaged_file_is_refused_by_its_name(content, tmp_path):
+  file = tmp_path / 'weights.pth'
+  with pytest.raises(FileNotFoundError):
+    magnet.from_torch(file)
+  file.write_bytes(content)
+  with pytest.raises(ValueError, match=r'weights\.pth is damaged'):
+    magnet.from_torch(file)
+
+
+@pytest.mark.parametrize('content', [[1, 2], {'epoch': 3}])
+def test_a_file_of_something_else_says_what_to_save(content, tmp_path):
+  file = tmp_path / 'weights.pth'
+  torch.save(content, file)
+  with pytest.raises(ValueError, match=r'state_dict.*model\.state_dict\(\)'):
     magnet.from_torch(file)
 
 
