@@ -22,7 +22,7 @@ clips give has not been measured.
 
 import ml_collections
 
-VARIANTS = ('smoke',)
+VARIANTS = ('amplified', 'smoke')
 
 
 def get_config(arg: str = '') -> ml_collections.ConfigDict:
@@ -75,7 +75,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Length and repetition.
   config.batch_size = 16
-  config.num_epochs = 80
+  config.num_epochs = 60
   # Epochs between two looks at the held-out clips; they go into the record.
   config.eval_every = 5
   config.num_seeds = 1
@@ -83,6 +83,9 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.shuffle = True
   # Order before batching: '' as prepared, or 'class_descending'.
   config.order = ''
+
+  # Parts in which people are left out; 0 leaves out one at a time.
+  config.num_folds = 4
 
   # Rules that choose the epoch. 'inner' is honest too, and costs `inner_folds`
   # more trainings per fold.
@@ -96,10 +99,16 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Keep the parameters of every finished trial.
   config.keep_models = True
 
+  if arg == 'amplified':
+    # The second level of the dataset. Neighbours are stored as filmed.
+    config.view.level = 1
+    config.view.windows = ()
+    config.setting.jitter = 0.0
   if arg == 'smoke':
     config.view.size = 32
     config.model.preset = 'tiny'
     config.model.image_size = 32
+    config.num_folds = 0
     config.num_epochs = 2
     config.eval_every = 1
   return config.lock()

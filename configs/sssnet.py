@@ -66,6 +66,9 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Order before batching: '' as prepared, or 'class_descending'.
   config.order = ''
 
+  # Parts in which people are left out; 0 leaves out one at a time.
+  config.num_folds = 0
+
   # Rules that choose the epoch. 'inner' is honest too, and costs `inner_folds`
   # more trainings per fold.
   config.selection = ('last', 'oracle', 'oracle_f1')

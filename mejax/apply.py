@@ -60,13 +60,14 @@ def apply_folds(
     ValueError: a group without a model of its own.
   """
   model = assemble.tell_levels(saved.model, task)
-  groups = np.unique(task.groups)
+  left_out = assemble.left_out(saved.config, task)
+  groups = np.unique(left_out)
   if saved.names is None:
     own = dict.fromkeys(groups.tolist(), '')
   else:
     own = saved_lib.match(groups.tolist(), saved.names)
   # Padded to one size, so that one program serves all groups.
-  index = folds_lib.held_out_index(task.groups == groups[:, None])
+  index = folds_lib.held_out_index(left_out == groups[:, None])
   inputs = jnp.asarray(task.inputs)
 
   share = saved.test_mirror
@@ -143,7 +144,7 @@ def evaluate(
   floors = floors or floors_lib.floors(
     task.inputs if task.floor_inputs is None else task.floor_inputs,
     task.labels,
-    groups=task.groups,
+    groups=assemble.left_out(saved.config, task),
   )
   metrics = summary.metrics_json(
     record, floors, rules=['last'], protocol_sentence=task.protocol
@@ -194,7 +195,7 @@ def _outputs(saved: saved_lib.Saved, task: task_lib.Task) -> list[int]:
 
 def _make_record(saved, task, logits) -> dict[str, np.ndarray]:
   """A record with one evaluation: of the weights as they are."""
-  folds = folds_lib.leave_one_group_out(task.groups)
+  folds = folds_lib.leave_one_group_out(assemble.left_out(saved.config, task))
   index = folds_lib.held_out_index(folds.test)
   shape = len(saved.seeds), len(folds.outer)
   each = logits[:, np.maximum(index, 0)]

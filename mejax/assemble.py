@@ -49,6 +49,11 @@ _LARGEST = {
 }
 
 
+def left_out(config: ml_collections.ConfigDict, task: Task) -> np.ndarray:
+  """Which fold holds each example out; see `folds.left_out_together`."""
+  return folds_lib.left_out_together(task.groups, config.get('num_folds', 0))
+
+
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
   """The model of a config, with the names in it resolved."""
   # Of a finished run they come back from JSON, which has no tuples.

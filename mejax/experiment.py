@@ -85,7 +85,7 @@ def train(
   task_lib.check_task(task)
   for rule in config.selection:
     configuration.named(rule, selection.RULES, 'selection rule')
-  folds = folds_lib.leave_one_group_out(task.groups)
+  folds = folds_lib.leave_one_group_out(assemble.left_out(config, task))
   if 'inner' in config.selection:
     folds = folds_lib.with_inner(
       folds, task.groups, num_inner=config.inner_folds
@@ -337,10 +337,13 @@ def _evaluate(workdir, config, task, model) -> dict[str, Any]:
     predictions = floors_lib.floors(
       task.inputs if task.floor_inputs is None else task.floor_inputs,
       task.labels,
-      groups=task.groups,
+      groups=assemble.left_out(config, task),
     )
     workdir_lib.save_npz(floors_path, predictions)
-  sentences = [task.protocol, *filter(None, [getattr(model, 'caution', '')])]
+  sentences = [task.protocol]
+  if num_folds := config.get('num_folds', 0):
+    sentences.append(f'Subjects are left out in {num_folds} parts, not alone.')
+  sentences += filter(None, [getattr(model, 'caution', '')])
   metrics = summary.metrics_json(
     record,
     workdir_lib.load_npz(floors_path),

@@ -103,6 +103,31 @@ def test_each_clip_meets_the_model_that_held_it_out(run):
       )
 
 
+def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
+  tmp_path, capsys
+):
+  workdir = tmp_path / 'run'
+  metrics = experiment.leave_one_subject_out(
+    *arrays(),
+    workdir=workdir,
+    model=Statistics(),
+    class_names=('a', 'b', 'c'),
+    num_epochs=2,
+    num_folds=2,
+    num_seeds=1,
+  )
+  record = workdir_lib.load_npz(workdir / 'record.npz')
+  assert record['fold_names'].tolist() == ['part 1 of 2', 'part 2 of 2']
+  assert len(record['logits']) == 2
+  assert metrics['selection']['last']['full']['subjects'] == 5
+  assert 'Subjects are left out in 2 parts, not alone.' in metrics['protocol']
+  floors = workdir_lib.load_npz(workdir / 'floors.npz')
+  assert (floors['majority'] >= 0).all()
+  apply.evaluate(workdir, task=task(*arrays()), model=Statistics())
+  printed = capsys.readouterr().out
+  assert 'logits differ by up to 0)' in printed
+
+
 def test_keep_chooses_what_is_returned_of_out(run):
   saved = saved_lib.read(run, Statistics())
   own = task(*arrays())

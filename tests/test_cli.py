@@ -14,6 +14,7 @@ from tests import child
 
 VERBS = (
   'demo',
+  'render',
   'check',
   'prepare',
   'inspect',

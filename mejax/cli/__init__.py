@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
   learning.add_demo(verbs)
+  data.add_render(verbs)
   data.add_check(verbs)
   data.add_prepare(verbs)
   data.add_inspect(verbs)

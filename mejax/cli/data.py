@@ -64,6 +64,52 @@ def _check(args: argparse.Namespace) -> int:
   return 0 if report.usable else 1
 
 
+def add_render(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'render',
+    _render,
+    text='Render faces with micro-expressions whose motion is known.',
+    example='  mejax render faces --subjects 48 --clips 12 --seed 2\n'
+    '  mejax prepare synthetic --source faces --faces given\n\n'
+    'The same command gives the same bytes, and goes on where it was stopped.',
+  )
+  verb.add_argument(
+    'folder', type=pathlib.Path, metavar='DIR', help='where to write the corpus'
+  )
+  for name, kind, default, text in (
+    ('subjects', int, 12, 'people'),
+    ('clips', int, 9, 'clips of each; the emotions take turns'),
+    ('size', int, 128, 'width and height of the frames in pixels'),
+    ('difficulty', float, 0.5, '0 to 1; at 1 no emotion can be told'),
+    ('seed', int, 0, 'decides people, expressions and noise'),
+  ):
+    verb.add_argument(
+      f'--{name}',
+      type=kind,
+      default=default,
+      metavar='N' if kind is int else 'D',
+      help=f'{text} (default: {default})',
+    )
+
+
+def _render(args: argparse.Namespace) -> None:
+  from mejax.corpora import synthetic
+
+  synthetic.write(
+    args.folder,
+    num_subjects=args.subjects,
+    clips_per_subject=args.clips,
+    size=args.size,
+    difficulty=args.difficulty,
+    seed=args.seed,
+  )
+  print(
+    f'{args.subjects * args.clips} clips of {args.subjects} people in '
+    f'{args.folder}'
+  )
+
+
 def add_prepare(verbs) -> None:
   verb = add_verb(
     verbs,

@@ -11,6 +11,7 @@ import numpy as np
 
 from mejax.evaluation import bootstrap
 from mejax.evaluation import selection
+from mejax.evaluation import summary
 
 HEADLINE = 'last'
 
@@ -23,7 +24,6 @@ class Run:
     name: what the page calls the run.
     numbers: `metrics.json`.
     record: `record.npz`.
-    floors: `floors.npz`; empty if the run has none.
     config: `config.json`; empty if the run has none.
     levels: `levels.json`; empty if its models read no amplification levels.
   """
@@ -31,7 +31,6 @@ class Run:
   name: str
   numbers: dict
   record: dict[str, np.ndarray]
-  floors: dict[str, np.ndarray]
   config: dict
   levels: dict
 
@@ -39,21 +38,13 @@ class Run:
     """The numbers of a rule on all examples."""
     return self.numbers['selection'][rule]['full']
 
-  def matrices(
-    self, prediction: Integer[np.ndarray, 's n'] | None = None
-  ) -> Integer[np.ndarray, 's g k o']:
-    """Confusion matrices of seeds and subjects.
-
-    Args:
-      prediction: what to count; the picks of the headline rule if None.
-    """
-    if prediction is None:
-      setting = int(self.record['setting'].min())
-      found = selection.select(self.record, HEADLINE, setting=setting)
-      prediction = selection.predictions(found.logits)
+  def matrices(self) -> Integer[np.ndarray, 's g k o']:
+    """Confusion matrices of seeds and subjects, as the headline rule picks."""
+    setting = int(self.record['setting'].min())
+    found = selection.select(self.record, HEADLINE, setting=setting)
     return bootstrap.group_confusion(
       self.record['labels'],
-      prediction,
+      selection.predictions(found.logits),
       self.record['groups'],
       num_classes=len(self.record['class_names']),
       num_outputs=self.record['logits'].shape[-1],
@@ -68,13 +59,20 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
-  record = _npz(workdir / 'record.npz')
+  with np.load(workdir / 'record.npz', allow_pickle=False) as file:
+    record = dict(file)
   selection.check(record)
+  numbers = json.loads((workdir / 'metrics.json').read_text())
+  if numbers['schema_version'] != summary.SCHEMA_VERSION:
+    raise ValueError(
+      f'{workdir} was evaluated by a mejax with schema '
+      f'{numbers["schema_version"]}; this one reads {summary.SCHEMA_VERSION}. '
+      'The `mejax train` command that made it evaluates it again.'
+    )
   return Run(
     name=name,
-    numbers=json.loads((workdir / 'metrics.json').read_text()),
+    numbers=numbers,
     record=record,
-    floors=_npz(workdir / 'floors.npz'),
     config=_json(workdir / 'config.json'),
     levels=_json(workdir / 'levels.json'),
   )
@@ -82,10 +80,3 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
 
 def _json(path):
   return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _npz(path):
-  if not path.exists():
-    return {}
-  with np.load(path, allow_pickle=False) as file:
-    return dict(file)

@@ -19,7 +19,7 @@ from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _STATISTICS = {
   'uf1': metrics.uf1_of,
   'uar': metrics.uar_of,
@@ -43,8 +43,11 @@ def metrics_json(
   over subjects), `uf1_seeds`, the same for `uar`, `accuracy` and
   `mean_precision`, `confusion` (counts summed over seeds, truth in rows), `n`
   and `subjects`. Entries of a rule that chooses on the test subject carry
-  `warning`. With several settings in the record these are the numbers of the
-  first, and `settings` lists all: none is chosen.
+  `warning`; those of a floor `last_minus`, by how much the UF1 of `last` is
+  above it and the 95 % interval of that, both judged on the same resamples of
+  the subjects: intervals that overlap may hide a difference. With several
+  settings in the record these are the numbers of the first, and `settings`
+  lists all: none is chosen.
 
   Args:
     record: see `selection`.
@@ -85,7 +88,7 @@ def metrics_json(
     'selection': selected[first],
     'floors': {
       name: {
-        part: _numbers(record, found[None], mask)
+        part: _floor(record, first, found[None], mask)
         for part, mask in masks.items()
       }
       for name, found in floors.items()
@@ -155,7 +158,8 @@ def print_table(numbers: dict) -> str:
   """The table of a `metrics_json`, as text; prints nothing itself."""
   parts = list(numbers['class_counts'])
   lines = [numbers['protocol'], _counts_line(numbers), '']
-  lines.append(f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} accuracy')
+  head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
+  lines.append(f'{head} {"last above it" * bool(numbers["floors"])}'.rstrip())
   for rule, entries in numbers['selection'].items():
     for part in parts:
       mark = ' *' if 'warning' in entries[part] else ''
@@ -198,15 +202,31 @@ def _entries(record, setting, rule, masks):
   return entries
 
 
-def _numbers(record, prediction, mask):
-  """All numbers of predictions [s, n] on the examples in `mask`."""
-  matrices = bootstrap.group_confusion(
+def _floor(record, setting, prediction, mask):
+  """All numbers of a floor, and how far `last` is above it."""
+  last = selection.predictions(
+    selection.select(record, 'last', setting=setting).logits
+  )
+  above = bootstrap.paired_difference(
+    _matrices(record, prediction, mask), _matrices(record, last, mask)
+  )
+  return _numbers(record, prediction, mask) | {'last_minus': list(above)}
+
+
+def _matrices(record, prediction, mask):
+  """Confusion matrices of predictions [s, n] on the examples in `mask`."""
+  return bootstrap.group_confusion(
     record['labels'][mask],
     prediction[:, mask],
     record['groups'][mask],
     num_classes=len(record['class_names']),
     num_outputs=record['logits'].shape[-1],
   )
+
+
+def _numbers(record, prediction, mask):
+  """All numbers of predictions [s, n] on the examples in `mask`."""
+  matrices = _matrices(record, prediction, mask)
   pooled = matrices.sum(1)
   entry = {}
   for name, statistic in _STATISTICS.items():
@@ -247,9 +267,12 @@ def _counts_line(numbers):
 def _row(name, part, entry, *, mark):
   low, high = entry['uf1_ci']
   uf1 = f'{_spread(entry, "uf1")} [{low:.3f}, {high:.3f}]'
+  above = ''
+  if 'last_minus' in entry:
+    above = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus'])
   return (
     f'{f"{name}{mark}":<12} {part:<10} {entry["n"]:>5}  {uf1:<32} '
-    f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16}'
+    f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16} {above}'
   ).rstrip()
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import Int
+from jaxtyping import Shaped
 import numpy as np
 
 
@@ -49,6 +50,34 @@ def leave_one_group_out(groups: Sequence[str] | np.ndarray) -> Folds:
     outer=np.arange(len(names), dtype=np.int32),
     inner=np.full(len(names), -1, np.int32),
     names=tuple(names.tolist()),
+  )
+
+
+def left_out_together(
+  groups: Sequence[str] | np.ndarray, num_folds: int
+) -> Shaped[np.ndarray, ' n']:
+  """Which fold holds each example out: its group, or a part of all groups.
+
+  Args:
+    groups: subject (or database) of each example.
+    num_folds: how many parts the sorted groups are dealt to, one after the
+      other; 0 leaves each group out alone.
+
+  Raises:
+    ValueError: a number of folds that these groups cannot be dealt to.
+  """
+  groups = np.asarray(groups)
+  if not num_folds:
+    return groups
+  names, number = np.unique(groups, return_inverse=True)
+  if not 2 <= num_folds <= len(names):
+    raise ValueError(
+      f'num_folds is {num_folds}; expected 2 to {len(names)}, the number of'
+      ' subjects, or 0 to leave each out alone.'
+    )
+  digits = len(str(num_folds))
+  return np.array(
+    [f'part {i % num_folds + 1:0{digits}d} of {num_folds}' for i in number]
   )
 
 

@@ -55,7 +55,6 @@ def workdir(make_record, tmp_path):
       record, floors, protocol_sentence='Made-up clips, <one> & all.'
     )
     np.savez(folder / 'record.npz', **record)
-    np.savez(folder / 'floors.npz', **floors)
     (folder / 'metrics.json').write_text(json.dumps(numbers))
     config = {'model': {'name': 'htnet'}, 'num_epochs': 60}
     (folder / 'config.json').write_text(json.dumps(config))
@@ -172,3 +171,11 @@ def test_spare_outputs_have_their_own_columns():
   matrix = np.array([[3, 1, 0, 2], [0, 4, 1, 0]])
   picture = figures.confusion_matrix(matrix, ['a', 'b'], normalised=False)
   assert 'spare 2' in picture and 'spare 3' in picture
+
+
+def test_numbers_of_another_version_are_refused(workdir, tmp_path):
+  folder, numbers = workdir('run')
+  old = json.dumps(numbers | {'schema_version': 1})
+  (folder / 'metrics.json').write_text(old)
+  with pytest.raises(ValueError, match='schema 1; this one reads 2'):
+    report.write_report([folder], tmp_path / 'report')

@@ -57,6 +57,25 @@ def test_uf1_is_the_mean_over_seeds_of_the_pooled_uf1(make_record):
     assert entry[name]['uf1_std'] == pytest.approx(np.std(seeds, ddof=1))
 
 
+def test_last_is_held_against_a_floor_on_the_same_subjects(make_record):
+  record = make_record(num_seeds=2)
+  logits = selection.select(record, 'last').logits
+  floors = {'itself': logits[0].argmax(-1), 'right': record['labels']}
+  numbers = summary.metrics_json(
+    make_record(num_seeds=1), floors, protocol_sentence='Made-up clips.'
+  )
+  itself, right = (numbers['floors'][name]['full'] for name in floors)
+  assert itself['last_minus'] == [0, 0, 0]
+  value, low, high = right['last_minus']
+  last = reference.f1_score(
+    record['labels'], logits[0].argmax(-1), average='macro'
+  )
+  assert value == pytest.approx(last - 1)
+  assert low <= value <= high < 0
+  row = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
+  assert row in summary.print_table(numbers)
+
+
 def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
   record = make_record(corpora=(('samm', 6, 4.0),), num_seeds=1)
   entries = _numbers(record)['selection']['last']

@@ -65,3 +65,22 @@ def test_held_out_index_pads_with_minus_one():
   folds = folds_lib.leave_one_group_out(['a', 'b', 'b', 'a', 'b'])
   index = folds_lib.held_out_index(folds.test)
   assert index.tolist() == [[0, 3, -1], [1, 2, 4]]
+
+
+@given(_GROUPS, st.integers(2, 8))
+def test_parts_hold_each_group_out_once_and_are_alike_in_groups(groups, parts):
+  names = sorted(set(groups))
+  if parts > len(names):
+    with pytest.raises(ValueError, match=f'expected 2 to {len(names)}, the'):
+      folds_lib.left_out_together(groups, parts)
+    return
+  held = folds_lib.left_out_together(groups, parts)
+  owner = dict(zip(groups, held.tolist(), strict=True))
+  assert [owner[group] for group in groups] == held.tolist()
+  sizes = [list(owner.values()).count(part) for part in set(held.tolist())]
+  assert len(sizes) == parts and max(sizes) - min(sizes) <= 1
+
+
+def test_without_parts_each_group_is_left_out_alone():
+  groups = np.array(['b', 'a', 'b'])
+  assert folds_lib.left_out_together(groups, 0).tolist() == ['b', 'a', 'b']
