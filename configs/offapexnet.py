@@ -12,7 +12,9 @@ Variants:
   offapexnet:smoke  seconds; shows that everything runs, learns nothing
 
 Time: 34 ms a step and fold: about 8 minutes of one idle CPU core a seed.
-Expected result: not measured.
+Expected result: 1 seed has UF1 .707 (95 % over subjects .637 to .779), UAR .709
+at the last epoch; .841 where the epoch is chosen on the test subject, which is
+no estimate. The RBF-SVM has .722 on the same input.
 """
 
 import ml_collections

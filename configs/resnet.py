@@ -10,7 +10,9 @@ Variants:
   resnet:smoke  seconds; shows that everything runs, learns nothing
 
 Time: 7 ms a step and fold: about 7 minutes of one idle CPU core a seed.
-Expected result: not measured.
+Expected result: 1 seed has UF1 .672 (95 % over subjects .616 to .724), UAR .663
+at the last epoch; .825 where the epoch is chosen on the test subject, which is
+no estimate. The RBF-SVM has .722 on the same input.
 """
 
 import ml_collections

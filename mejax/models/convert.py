@@ -104,7 +104,7 @@ def from_state(
     raise ValueError(
       f'the weights do not fit {name}, preset {preset!r}{own and ", " + own}:'
       '\n  ' + '\n  '.join(problems) + '\nName the preset and the fields of'
-      ' the model that they were trained in.'
+      ' the model that they were trained in: --preset NAME --field KEY=VALUE.'
     )
   variables: dict[str, Any] = {}
   for entry, place in table.items():
