@@ -95,22 +95,38 @@ def _fit_predict(name, inputs, labels, held_out):
   classes, counts = np.unique(labels, return_counts=True)
   if name == 'majority' or len(classes) == 1:
     return np.full(len(held_out), classes[counts.argmax()])
-  components = min(COMPONENTS, len(inputs) - 1, inputs.shape[1])
-  return _pipeline(name, components).fit(inputs, labels).predict(held_out)
+  fit = _rbf_svm if name == 'rbf_svm' else _pca_logistic
+  return fit(inputs, labels, held_out)
 
 
-def _pipeline(name, components):
+def _rbf_svm(inputs, labels, held_out):
+  """`SVC(C=10)` of standardised inputs; its kernel as one matrix product.
+
+  libsvm sums each entry of the kernel by itself, which takes half a minute a
+  fold at 27,648 pixels.
+  """
+  from sklearn import preprocessing
+  from sklearn import svm
+  from sklearn.metrics import pairwise
+
+  scale = preprocessing.StandardScaler().fit(inputs)
+  inputs, held_out = scale.transform(inputs), scale.transform(held_out)
+  gamma = 1 / (inputs.shape[1] * inputs.var())
+  model = svm.SVC(C=10.0, kernel='precomputed')
+  model.fit(pairwise.rbf_kernel(inputs, gamma=gamma), labels)
+  return model.predict(pairwise.rbf_kernel(held_out, inputs, gamma=gamma))
+
+
+def _pca_logistic(inputs, labels, held_out):
   from sklearn import decomposition
   from sklearn import linear_model
   from sklearn import pipeline
   from sklearn import preprocessing
-  from sklearn import svm
 
-  scale = preprocessing.StandardScaler()
-  if name == 'rbf_svm':
-    return pipeline.make_pipeline(scale, svm.SVC(C=10.0))
-  return pipeline.make_pipeline(
-    scale,
+  components = min(COMPONENTS, len(inputs) - 1, inputs.shape[1])
+  model = pipeline.make_pipeline(
+    preprocessing.StandardScaler(),
     decomposition.PCA(components, whiten=True, random_state=0),
     linear_model.LogisticRegression(class_weight='balanced', max_iter=1000),
   )
+  return model.fit(inputs, labels).predict(held_out)

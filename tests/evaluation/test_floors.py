@@ -7,6 +7,10 @@ import csv
 import cv2
 import numpy as np
 import pytest
+from sklearn import model_selection
+from sklearn import pipeline
+from sklearn import preprocessing
+from sklearn import svm
 
 from mejax.evaluation import floors
 from mejax.evaluation import metrics
@@ -49,6 +53,25 @@ def test_the_442_images_give_the_known_numbers(shared):
     assert metrics.uar(labels, found[name], num_classes=3) == pytest.approx(
       uar, abs=0.008
     )
+
+
+def test_the_svm_is_that_of_scikit_learn(blobs):
+  inputs, labels, groups = blobs
+  # Noise, so that clips lie near the borders of the classes.
+  inputs = inputs + 3 * np.random.default_rng(1).normal(size=inputs.shape)
+  model = pipeline.make_pipeline(
+    preprocessing.StandardScaler(), svm.SVC(C=10.0)
+  )
+  expected = model_selection.cross_val_predict(
+    model,
+    inputs.reshape(len(inputs), -1).astype(np.float32),
+    labels,
+    groups=groups,
+    cv=model_selection.LeaveOneGroupOut(),
+  )
+  found = floors.floors(inputs, labels, groups=groups, progress=False)
+  assert 0.4 < (expected == labels).mean() < 0.95
+  np.testing.assert_array_equal(found['rbf_svm'], expected)
 
 
 def test_separable_classes_are_learnt_and_majority_is_not(blobs):
