@@ -117,7 +117,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   if arg in ('small', 'alpha1'):
     config.model.preset = 'small'
-    config.model.dim = 16
+    config.model.dim = 32
   if arg == 'alpha1':
     config.view.levels = (1.0,)
   if arg == 'smoke':

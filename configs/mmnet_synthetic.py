@@ -66,8 +66,9 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.setting.mirror = 0.5
   config.setting.rotation = 4.0
   config.setting.shift = 4.0
+  config.setting.mixup = 0.3
   # Predict with a moving average of the weights, for the mirrored face too.
-  config.setting.ema = 0.99
+  config.setting.ema = 0.995
   config.setting.test_mirror = 0.5
   # Values to try side by side: `config.grid.learning_rate = (1e-3, 3e-4)`
   # trains every fold and seed with both. The first is the one reported.
@@ -75,7 +76,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Length and repetition.
   config.batch_size = 16
-  config.num_epochs = 60
+  config.num_epochs = 100
   # Epochs between two looks at the held-out clips; they go into the record.
   config.eval_every = 5
   config.num_seeds = 1
