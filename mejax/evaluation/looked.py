@@ -15,6 +15,8 @@ from mejax.evaluation import attention_map
 from mejax.evaluation import page
 
 _WIDTH = 860
+_LEFT = 118  # room for the names of classes
+_GAP = 12
 _PIXELS = 128  # of heat in the file; a browser smooths it as it enlarges it
 _LEAST_TOP = 1.5  # The scale of heat goes at least so far above a fair share.
 
@@ -44,11 +46,12 @@ def section(looked: Mapping[str, np.ndarray]) -> str:
   """HTML of what `mejax.looked.look` wrote."""
   kinds = dict.fromkeys(looked['kinds'].tolist())
   words = ' '.join(_WORDS[kind] for kind in kinds)
-  behind = ''
   if 'face' in looked:
     behind = 'The face is the mean of all people. '
   elif 'motion' in looked:
     behind = 'Dark behind the colours is where it moved. '
+  else:
+    behind = 'The squares are the inputs as the model has them. '
   moved = (
     '<b>Moved</b>: the mean motion of the class, relative to the whole face, '
     'darkest where it is longest. '
@@ -75,25 +78,17 @@ def grid(looked: Mapping[str, np.ndarray]) -> str:
   heat = np.concatenate([each[rows].ravel() for each in maps])
   # A place that draws everything would leave the others without colour.
   top = max(float(np.quantile(heat, 0.995)), _LEAST_TOP)
-  columns = len(maps) + ('motion' in looked)
-  left, gap, head = 118, 12, 28
-  side = min((_WIDTH - left + gap) / columns - gap, 200)
-  shares = _shares(looked, maps)
-  step = side + gap + (18 if shares is not None else 0)
+  more = ' and more' if heat.max() > top else ''
   titles = ['moved'] * ('motion' in looked) + looked['titles'].tolist()
-  at = [left + i * (side + gap) for i in range(columns)]
-  parts = [
-    f'<text class="small" x="{x:.1f}" y="16">{html.escape(title)}</text>'
-    for x, title in zip(at, titles, strict=True)
-  ]
-  corners = _corners(looked)
-  for i, row in enumerate(rows):
-    y = head + i * step
-    name = str(looked['classes'][row])
+  side = min((_WIDTH - _LEFT + _GAP) / len(titles) - _GAP, 200)
+  at = [_LEFT + i * (side + _GAP) for i in range(len(titles))]
+  parts = [_small(x, 16, title) for x, title in zip(at, titles, strict=True)]
+  shares, corners, y = _shares(looked, maps), _corners(looked), 28
+  for row in rows:
+    name, middle = str(looked['classes'][row]), y + side / 2
     parts += [
-      f'<text x="0" y="{y + side / 2:.1f}">{html.escape(name)}</text>',
-      f'<text class="small" x="0" y="{y + side / 2 + 18:.1f}">'
-      f'{looked["clips"][row]} clips</text>',
+      f'<text x="0" y="{middle:.1f}">{html.escape(name)}</text>',
+      _small(0, middle + 18, f'{looked["clips"][row]} clips'),
     ]
     cells = [_hot(each[row], top, corners) for each in maps]
     if 'motion' in looked:
@@ -102,23 +97,18 @@ def grid(looked: Mapping[str, np.ndarray]) -> str:
       place = f'x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" height="{side:.1f}"'
       parts.append(
         f'<g><title>{html.escape(f"{name}, {title}")}</title>'
-        f'{_ground(looked, row, place)}'
-        f'<image {place} preserveAspectRatio="none" href="{_source(cell)}"/>'
-        '</g>'
+        f'{_ground(looked, row, place)}{_image(cell, place)}</g>'
       )
+    y += side + _GAP
     if shares is not None:
       for x, share in zip(at[-len(maps) :], shares[row], strict=True):
-        parts.append(
-          f'<text class="small" x="{x:.1f}" y="{y + side + 15:.1f}">'
-          f'{100 * share:.0f} % read</text>'
-        )
-  height = head + len(rows) * step
-  more = ' and more' if heat.max() > top else ''
-  parts.append(_legend(left, height + 4, f'{top:.1f} times as much{more}'))
+        parts.append(_small(x, y + 3, f'{100 * share:.0f} % read'))
+      y += 18
+  parts.append(_legend(y + 4, f'{top:.1f} times as much{more}'))
   label = 'Where the models looked, for each class'
   return (
-    f'<svg viewBox="0 0 {_WIDTH} {height + 26:.0f}" width="{_WIDTH}" '
-    f'height="{height + 26:.0f}" role="img" aria-label="{label}">'
+    f'<svg viewBox="0 0 {_WIDTH} {y + 26:.0f}" width="{_WIDTH}" '
+    f'height="{y + 26:.0f}" role="img" aria-label="{label}">'
     f'{_shared(looked)}{"".join(parts)}</svg>'
   )
 
@@ -199,8 +189,7 @@ def _ground(looked, row, place) -> str:
     return f'<use {place} href="#{_name(looked)}"/>'
   if 'motion' in looked:
     grey = np.rint(225 - 150 * looked['motion'][row].astype(np.float64))
-    source = _source(grey.astype(np.uint8)[..., None])
-    return f'<image {place} preserveAspectRatio="none" href="{source}"/>'
+    return _image(grey.astype(np.uint8)[..., None], place)
   return f'<rect {place} fill="#cfd4d8"/>'
 
 
@@ -209,19 +198,29 @@ def _name(looked) -> str:
   return f'face{zlib.crc32(looked["face"].tobytes()):x}'
 
 
+def _image(pixels, place) -> str:
+  return f'<image {place} preserveAspectRatio="none" href="{_source(pixels)}"/>'
+
+
 def _source(pixels) -> str:
   data = base64.b64encode(attention_map.png(pixels)).decode()
   return f'data:image/png;base64,{data}'
 
 
-def _legend(x, y, words) -> str:
+def _small(x, y, words) -> str:
+  return (
+    f'<text class="small" x="{x:.1f}" y="{y:.1f}">{html.escape(words)}</text>'
+  )
+
+
+def _legend(y, words) -> str:
   values = np.linspace(0, 1, 128)
   strength = 0.9 * values[:, None] ** 0.7
   bar = attention_map.colour(values) * strength + 0.62 * (1 - strength)
   bar = np.rint(255 * bar).astype(np.uint8)
+  place = f'x="{_LEFT + 84}" y="{y + 2:.1f}" width="150" height="13"'
   return (
-    f'<text class="small" x="{x}" y="{y + 13}">a fair share</text>'
-    f'<image x="{x + 84}" y="{y + 2}" width="150" height="13" '
-    f'preserveAspectRatio="none" href="{_source(bar[None])}"/>'
-    f'<text class="small" x="{x + 244}" y="{y + 13}">{words}</text>'
+    _small(_LEFT, y + 13, 'a fair share')
+    + _image(bar[None], place)
+    + _small(_LEFT + 244, y + 13, words)
   )

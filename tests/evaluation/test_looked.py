@@ -83,6 +83,7 @@ def test_words_are_those_of_what_is_shown(numbers):
   assert 'no explanation' in section and 'never saw' in section
   assert 'mean over heads' in section and 'rollout' not in section
   assert 'Moved' not in section and 'mean of all people' not in section
+  assert 'inputs as the model has them' in section
   numbers['face'] = np.full((8, 8), 7, np.uint8)
   assert 'mean of all people' in looked.section(numbers)
 
