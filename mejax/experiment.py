@@ -27,6 +27,7 @@ import mejax
 from mejax import assemble
 from mejax import configuration
 from mejax import identity
+from mejax import looked
 from mejax import task as task_lib
 from mejax import workdir as workdir_lib
 from mejax.evaluation import floors as floors_lib
@@ -114,6 +115,8 @@ def train(
         print(f'{workdir} is finished; nothing is left to train.')
       if len(getattr(trainer.model, 'alphas', ())) > 1:
         _look_at_levels(workdir, task, model, kept=config.keep_models)
+      if looked.pictures(trainer.model, task):
+        _look_at_places(workdir, task, model, kept=config.keep_models)
       return _evaluate(workdir, config, task, trainer.model)
 
 
@@ -156,6 +159,17 @@ def _look_at_levels(workdir, task, model, *, kept: bool) -> None:
     levels.look(workdir, task, model=model)
   numbers = json.loads((workdir / 'levels.json').read_text())
   print(levels_lib.table(numbers))
+
+
+def _look_at_places(workdir, task, model, *, kept: bool) -> None:
+  """Where a model that shows it looked, for the report."""
+  if not kept:
+    print(
+      'Where the models looked is not shown: that needs the models'
+      ' (--config.keep_models=True).'
+    )
+  elif not (workdir / looked.FILE).exists():
+    looked.look(workdir, task, model=model)
 
 
 def report(

@@ -38,6 +38,8 @@ class Task:
       flow, for a floor that looks at bare pixels is too low to mean anything.
     alphas: amplification of each level of an input, where inputs have levels.
     dataset: metadata of the prepared dataset.
+    scene: what to draw behind a map of places, see `datasets.scene`; empty
+      where that is not known.
   """
 
   inputs: np.ndarray
@@ -53,6 +55,7 @@ class Task:
   floor_inputs: np.ndarray | None = None
   alphas: tuple[float, ...] = ()
   dataset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  scene: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
   @functools.cached_property
   def sha256(self) -> str:
@@ -85,6 +88,7 @@ def load_task(
   from mejax.datasets import labelling
   from mejax.datasets import load
   from mejax.datasets import protocols
+  from mejax.datasets import scene
   from mejax.datasets import views
 
   examples = load.load(config.dataset, data_dir)
@@ -135,6 +139,15 @@ def load_task(
     else None,
     alphas=tuple(float(alpha) for alpha in alphas),
     dataset=metadata,
+    scene=scene.scene(
+      examples,
+      selection.labels[order],
+      selection.groups[order],
+      num_classes=len(selection.classes),
+      mode=options.get('mode', 'landmarks') if kind == 'mosaic' else None,
+    )
+    if kind
+    else {},
   )
 
 

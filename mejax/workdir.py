@@ -10,6 +10,7 @@
     metrics.json     every number of the table
     levels.json      of several amplifications, what was read for whom, and
                      what each tells alone; levels.csv has every clip
+    looked.npz       of models that show it, where they looked, by class
     report/          index.html
 
 A file appears under its name only when it is whole.

@@ -1,8 +1,6 @@
-"""Where a model looked: attention as heat on the four regions of a face.
+"""Where a model looked at one clip: heat on the four regions of a face.
 
-What is drawn is how much a place is looked at, from all places on average, as a
-multiple of its fair share: 1 is as much as any other. It is not proof that the
-prediction rests on that place, since values and later layers decide too.
+What is drawn are the maps of `mejax.evaluation.heat`.
 """
 
 from __future__ import annotations
@@ -21,7 +19,8 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
-REGIONS = 4
+from mejax.evaluation import heat as heat_lib
+
 _SIDE = 232  # of a picture in the page
 _PIXELS = 2 * _SIDE  # of a picture in the file, for fine screens
 # Dark to bright, evenly to the eye (a stretch of matplotlib's plasma).
@@ -53,24 +52,6 @@ class Panel(NamedTuple):
   heat: Float[np.ndarray, 'r g g']
 
 
-def received(
-  weights: Num[np.ndarray, '*b h n m'],
-) -> Float[np.ndarray, '*b h m']:
-  """How much each key is looked at by the mean query; 1 is its fair share.
-
-  Weights of whatever sum are brought to a sum of one; negative ones, which
-  talking heads may have, count by their size.
-  """
-  rows = _rows(weights)
-  return rows.mean(-2) * rows.shape[-1]
-
-
-def _rows(weights) -> Float[np.ndarray, '*b n m']:
-  """Sizes of weights, brought to a sum of one over the keys."""
-  size = np.abs(np.asarray(weights, np.float64))
-  return size / np.maximum(size.sum(-1, keepdims=True), 1e-12)
-
-
 def by_head(attention: Sequence[Sequence[Any]]) -> list[list[Panel]]:
   """A row for each block of HTNet, a panel for each head.
 
@@ -84,14 +65,14 @@ def by_head(attention: Sequence[Sequence[Any]]) -> list[list[Panel]]:
     for number, weights in enumerate(blocks):
       if weights is None:
         continue
-      heat = [_regions(tokens) for tokens in received(weights).swapaxes(0, 1)]
-      if any(part is None for part in heat):
+      heat = heat_lib.quarters(heat_lib.received(weights).swapaxes(0, 1))
+      if heat is None:
         continue
       which = f', block {number}' if len(blocks) > 1 else ''
       rows.append(
         [
           Panel(f'level {level}{which}, head {head}', '', part)
-          for head, part in enumerate(heat)
+          for head, part in enumerate(np.asarray(heat, np.float64))
         ]
       )
   return rows
@@ -100,27 +81,14 @@ def by_head(attention: Sequence[Sequence[Any]]) -> list[list[Panel]]:
 def by_level(
   out: dict[str, Any], alphas: Sequence[float | int]
 ) -> list[list[Panel]]:
-  """A row for ARTNet, a panel for each level.
-
-  A place of a region counts by what its tokens add to that of the region, times
-  the share that the pool takes of that region and level. What a token adds is
-  traced back through the encoder's attention to where it looked, half of it to
-  its own place at each block: attention rollout (Abnar and Zuidema, arXiv
-  2005.00928).
+  """A row for ARTNet, a panel for each level; see `heat.read`.
 
   Args:
     out: `out` of one example.
     alphas: amplification of each level.
   """
   share = np.asarray(out['region_weights'], np.float64)  # [a, r]
-  places = np.asarray(out['place_weights'], np.float64)  # [a, r, n]
-  for weights in reversed(out['encoder_attention']):
-    if weights is not None:
-      looked = _rows(weights).mean(-3)  # [a, r, n, n]
-      places = (places + np.einsum('arn,arnm->arm', places, looked)) / 2
-  heat = share[..., None] * places * places.size
-  side = round(places.shape[-1] ** 0.5)
-  heat = heat.reshape(*share.shape, side, side)
+  heat = np.asarray(heat_lib.read(out), np.float64)
   return [
     [
       Panel(f'amplified {alpha:g} times', f'{100 * part.sum():.0f} % read', row)
@@ -190,34 +158,47 @@ def draw(
   )
 
 
-def _regions(tokens) -> Float[np.ndarray, '4 g g'] | None:
-  """Tokens `[blocks, n]` of a mosaic in row-major blocks, by its quarters."""
-  blocks, count = (round(size**0.5) for size in tokens.shape)
-  grid = tokens.reshape(blocks, blocks, count, count).swapaxes(1, 2)
-  side = blocks * count
-  if side < 2:
-    return None
-  grid = grid.reshape(side, side)
-  if side % 2:  # The middle row and column lie in two quarters: halve them.
-    grid, side = np.repeat(np.repeat(grid, 2, 0), 2, 1), 2 * side
-  side //= 2
-  quarters = grid.reshape(2, side, 2, side).swapaxes(1, 2)
-  return quarters.reshape(REGIONS, side, side)
+def enlarge(x: Float[np.ndarray, 'g g'], side: int) -> Float[np.ndarray, 's s']:
+  """A square enlarged linearly between its cells' centres."""
+  size = len(x)
+  at = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
+  mix = np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
+  return mix @ x @ mix.T
+
+
+def colour(value: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b 3']:
+  """The colour of heat from 0 to 1, each channel in [0, 1]."""
+  stops = np.linspace(0, 1, len(_RAMP))
+  channels = [np.interp(value, stops, channel) for channel in _RAMP.T]
+  return np.stack(channels, -1) / 255
+
+
+def png(pixels: UInt8[np.ndarray, 'h w c']) -> bytes:
+  """A grey, RGB or RGBA image as the bytes of a PNG file."""
+
+  def chunk(kind, data):
+    check = struct.pack('>I', zlib.crc32(kind + data))
+    return struct.pack('>I', len(data)) + kind + data + check
+
+  height, width, channels = pixels.shape
+  kind = {1: 0, 3: 2, 4: 6}[channels]
+  rows = pixels.reshape(height, -1)
+  # A zero before each row: it is stored as it is.
+  data = np.pad(rows, ((0, 0), (1, 0))).tobytes()
+  header = struct.pack('>IIBBBBB', width, height, 8, kind, 0, 0, 0)
+  return (
+    b'\x89PNG\r\n\x1a\n'
+    + chunk(b'IHDR', header)
+    + chunk(b'IDAT', zlib.compress(data, 9))
+    + chunk(b'IEND', b'')
+  )
 
 
 def _grey(image) -> Float[np.ndarray, 's s']:
   """The picture in grey, [0, 1], as large as it is drawn."""
   scale = 255 if np.issubdtype(image.dtype, np.integer) else 1
   grey = image.astype(np.float64).mean(-1) / scale
-  return np.clip(_enlarge(grey, _PIXELS), 0, 1)
-
-
-def _enlarge(x, side: int) -> Float[np.ndarray, 's s']:
-  """A square `[g, g]` enlarged linearly between its cells' centres."""
-  size = len(x)
-  at = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
-  mix = np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
-  return mix @ x @ mix.T
+  return np.clip(enlarge(grey, _PIXELS), 0, 1)
 
 
 def _composite(face, heat, corners) -> UInt8[np.ndarray, 's s 3']:
@@ -227,22 +208,16 @@ def _composite(face, heat, corners) -> UInt8[np.ndarray, 's s 3']:
   for part, (row, column) in zip(heat, corners, strict=True):
     row, column = round(row * len(face)), round(column * len(face))
     inside = hot[row : row + side, column : column + side]
-    part = _enlarge(part, side)[: len(inside), : inside.shape[1]]
+    part = enlarge(part, side)[: len(inside), : inside.shape[1]]
     # Where regions overlap, the more looked at is shown.
     np.maximum(inside, part, out=inside)
   seen = np.clip(hot, 0, 1)
   # The face is pale outside the regions, and shows through the heat.
   ground = np.where(hot < 0, 0.76 + 0.24 * face, 0.26 + 0.74 * face)[..., None]
   strength = 0.88 * seen[..., None] ** 0.75
-  colour = _colour(seen) * (0.78 + 0.22 * face[..., None])
-  mixed = ground * (1 - strength) + colour * strength
+  hue = colour(seen) * (0.78 + 0.22 * face[..., None])
+  mixed = ground * (1 - strength) + hue * strength
   return np.rint(255 * np.clip(mixed, 0, 1)).astype(np.uint8)
-
-
-def _colour(value) -> Float[np.ndarray, '*b 3']:
-  stops = np.linspace(0, 1, len(_RAMP))
-  channels = [np.interp(value, stops, channel) for channel in _RAMP.T]
-  return np.stack(channels, -1) / 255
 
 
 def _picture(pixels, x, y, tip) -> str:
@@ -266,7 +241,7 @@ def _frames(x, y, corners) -> list[str]:
 def _legend(words, y) -> list[str]:
   values = np.linspace(0, 1, 9)
   strength = 0.88 * values[:, None] ** 0.75
-  colours = 255 * (0.62 * (1 - strength) + 0.9 * _colour(values) * strength)
+  colours = 255 * (0.62 * (1 - strength) + 0.9 * colour(values) * strength)
   stops = ''.join(
     f'<stop offset="{value}" stop-color="rgb({r:.0f},{g:.0f},{b:.0f})"/>'
     for value, (r, g, b) in zip(values, colours, strict=True)
@@ -284,24 +259,4 @@ def _text(x, y, words, size, weight) -> str:
   return (
     f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" '
     f'fill="currentColor">{html.escape(words)}</text>'
-  )
-
-
-def png(pixels: UInt8[np.ndarray, 'h w 3']) -> bytes:
-  """An RGB image as the bytes of a PNG file."""
-
-  def chunk(kind, data):
-    check = struct.pack('>I', zlib.crc32(kind + data))
-    return struct.pack('>I', len(data)) + kind + data + check
-
-  height, width, _ = pixels.shape
-  rows = pixels.reshape(height, -1)
-  # A zero before each row: it is stored as it is.
-  data = np.pad(rows, ((0, 0), (1, 0))).tobytes()
-  header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-  return (
-    b'\x89PNG\r\n\x1a\n'
-    + chunk(b'IHDR', header)
-    + chunk(b'IDAT', zlib.compress(data, 9))
-    + chunk(b'IEND', b'')
   )

@@ -26,6 +26,7 @@ class Run:
     record: `record.npz`.
     config: `config.json`; empty if the run has none.
     levels: `levels.json`; empty if its models read no amplification levels.
+    looked: `looked.npz`; empty if its models do not show where they looked.
   """
 
   name: str
@@ -33,6 +34,7 @@ class Run:
   record: dict[str, np.ndarray]
   config: dict
   levels: dict
+  looked: dict[str, np.ndarray]
 
   def entry(self, rule: str = HEADLINE) -> dict:
     """The numbers of a rule on all examples."""
@@ -59,8 +61,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
-  with np.load(workdir / 'record.npz', allow_pickle=False) as file:
-    record = dict(file)
+  record = _npz(workdir / 'record.npz')
   selection.check(record)
   numbers = json.loads((workdir / 'metrics.json').read_text())
   if numbers['schema_version'] != summary.SCHEMA_VERSION:
@@ -75,8 +76,16 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     record=record,
     config=_json(workdir / 'config.json'),
     levels=_json(workdir / 'levels.json'),
+    looked=_npz(workdir / 'looked.npz'),
   )
 
 
 def _json(path):
   return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _npz(path):
+  if not path.exists():
+    return {}
+  with np.load(path, allow_pickle=False) as file:
+    return dict(file)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mejax.evaluation import figures
 from mejax.evaluation import levels
+from mejax.evaluation import looked
 from mejax.evaluation import metrics
 from mejax.evaluation import page
 from mejax.evaluation import selection
@@ -27,8 +28,8 @@ def one_run(run: Run, *, titled: bool) -> str:
   """All sections of a run as HTML, under its name if `titled`."""
   title = f'<h2>{html.escape(run.name)}</h2>' if titled else ''
   return f'<section>{title}{_notes(run)}{_headline(run)}{_gap(run)}' + (
-    f'{_confusion(run)}{_parts(run)}{_subjects(run)}{_levels(run)}{_curves(run)}'
-    f'{_numbers(run)}{_settings(run)}{_rules(run)}{_config(run)}</section>'
+    f'{_confusion(run)}{_parts(run)}{_subjects(run)}{_levels(run)}{_looked(run)}'
+    f'{_curves(run)}{_numbers(run)}{_settings(run)}{_rules(run)}{_config(run)}</section>'
   )
 
 
@@ -193,6 +194,10 @@ def _subjects(run):
 
 def _levels(run):
   return levels.section(run.levels) if run.levels else ''
+
+
+def _looked(run):
+  return looked.section(run.looked) if run.looked else ''
 
 
 def _curves(run):
