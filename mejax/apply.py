@@ -57,10 +57,10 @@ def apply_folds(
     their first axis, as `[s, n, ...]`.
 
   Raises:
-    ValueError: a group without a model of its own.
+    ValueError: a group without a model that held it out.
   """
   model = assemble.tell_levels(saved.model, task)
-  left_out = assemble.left_out(saved.config, task)
+  left_out = _left_out(saved, task)
   groups = np.unique(left_out)
   if saved.names is None:
     own = dict.fromkeys(groups.tolist(), '')
@@ -144,10 +144,14 @@ def evaluate(
   floors = floors or floors_lib.floors(
     task.inputs if task.floor_inputs is None else task.floor_inputs,
     task.labels,
-    groups=assemble.left_out(saved.config, task),
+    groups=_left_out(saved, task),
   )
+  parts = assemble.sentence_on_parts(len(set(saved.parts.values())))
   metrics = summary.metrics_json(
-    record, floors, rules=['last'], protocol_sentence=task.protocol
+    record,
+    floors,
+    rules=['last'],
+    protocol_sentence=' '.join([task.protocol, *parts]),
   )
   _say_what_it_is(metrics, saved)
   out.mkdir(parents=True, exist_ok=True)
@@ -162,6 +166,21 @@ def evaluate(
     print('These are not the data of the run: its record has other clips.')
   print(f'Written: {out}')
   return metrics
+
+
+def _left_out(saved: saved_lib.Saved, task: task_lib.Task) -> np.ndarray:
+  """Which model's people each clip is of: its group, or the part of the run."""
+  if not saved.parts:
+    return task.groups
+  groups = task.groups.tolist()
+  if unknown := sorted(set(groups) - saved.parts.keys()):
+    raise ValueError(
+      'the run left people out in parts, and these were in none of them: '
+      f'{", ".join(unknown[:5])}{", ..." * (len(unknown) > 5)}. Nobody can say '
+      'which of its models has not seen them; evaluate it on the people of the '
+      'run.'
+    )
+  return np.array([saved.parts[group] for group in groups])
 
 
 def _load_task(config, data_dir) -> task_lib.Task:
@@ -195,7 +214,7 @@ def _outputs(saved: saved_lib.Saved, task: task_lib.Task) -> list[int]:
 
 def _make_record(saved, task, logits) -> dict[str, np.ndarray]:
   """A record with one evaluation: of the weights as they are."""
-  folds = folds_lib.leave_one_group_out(assemble.left_out(saved.config, task))
+  folds = folds_lib.leave_one_group_out(_left_out(saved, task))
   index = folds_lib.held_out_index(folds.test)
   shape = len(saved.seeds), len(folds.outer)
   each = logits[:, np.maximum(index, 0)]

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 
 from flax import linen as nn
 import jax
@@ -54,6 +55,13 @@ def left_out(config: ml_collections.ConfigDict, task: Task) -> np.ndarray:
   return folds_lib.left_out_together(task.groups, config.get('num_folds', 0))
 
 
+def sentence_on_parts(num_folds: int) -> list[str]:
+  """What a protocol's sentence does not tell; empty if there is nothing."""
+  if not num_folds:
+    return []
+  return [f'Here they are left out in {num_folds} parts, not one at a time.']
+
+
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
   """The model of a config, with the names in it resolved."""
   # Of a finished run they come back from JSON, which has no tuples.
@@ -64,7 +72,7 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
   make = configuration.named(options.pop('name'), models.MODELS, 'model')
   for field, value in options.items():
     table = _TABLES.get(field, {})
-    if table or ':' in str(value):
+    if table or re.fullmatch(r'[\w.]+:\w+', str(value)):
       options[field] = configuration.named(value, table, field)
   return make(num_classes=num_classes, **options)
 

@@ -355,8 +355,7 @@ def _evaluate(workdir, config, task, model) -> dict[str, Any]:
     )
     workdir_lib.save_npz(floors_path, predictions)
   sentences = [task.protocol]
-  if num_folds := config.get('num_folds', 0):
-    sentences.append(f'Subjects are left out in {num_folds} parts, not alone.')
+  sentences += assemble.sentence_on_parts(config.get('num_folds', 0))
   sentences += filter(None, [getattr(model, 'caution', '')])
   metrics = summary.metrics_json(
     record,

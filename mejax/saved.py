@@ -36,6 +36,7 @@ from mejax import workdir as workdir_lib
 from mejax.models import convert as convert_lib
 from mejax.models import originals
 from mejax.training import checkpoint
+from mejax.training import folds as folds_lib
 
 SCHEMA_VERSION = 1
 
@@ -55,6 +56,8 @@ class Saved:
     epoch: epochs that they were trained; 0 if that is not known.
     test_mirror: share of the mirrored clip in a prediction.
     caution: of weights from elsewhere, how they were chosen.
+    parts: of a run that left people out in parts, from each group to the name
+      of the part that held it out.
   """
 
   model: nn.Module
@@ -66,6 +69,7 @@ class Saved:
   epoch: int = 0
   test_mirror: float = 0.0
   caution: str = ''
+  parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def convert(
@@ -282,7 +286,20 @@ def _read_run(workdir, model) -> Saved:
     classes,
     epoch=int(record['epochs'][-1]),
     test_mirror=assemble.make_settings(config)[0].test_mirror,
+    parts=_parts(record['groups'], config.get('num_folds', 0)),
   )
+
+
+def _parts(groups: np.ndarray, num_folds: int) -> dict[str, str]:
+  """Group -> the part that held it out; empty if each was left out alone.
+
+  Of the people of the run: other data would be dealt in another way, and a part
+  of the same name would have been trained on them.
+  """
+  if not num_folds:
+    return {}
+  parts = folds_lib.left_out_together(groups, num_folds)
+  return dict(zip(groups.tolist(), parts.tolist(), strict=True))
 
 
 def _row(tree: PyTree, row: int) -> PyTree:

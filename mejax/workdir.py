@@ -31,6 +31,8 @@ import numpy as np
 from mejax import whole_file
 
 SCHEMA_VERSION = 1
+# What older configs do not list, and what it was then.
+_ONCE_UNLISTED = {'num_folds': 0}
 LOCK = '.lock'
 
 
@@ -114,7 +116,12 @@ def claim(
       f'{workdir} was written by a mejax with schema {old["schema_version"]};'
       f' this one reads {SCHEMA_VERSION}.'
     )
-  differences = list(_differences(json.loads(config_path.read_text()), config))
+  differences = list(
+    _differences(
+      _ONCE_UNLISTED | json.loads(config_path.read_text()),
+      _ONCE_UNLISTED | config,
+    )
+  )
   if differences:
     raise ValueError(
       f'{workdir} belongs to a run with another config:\n  '

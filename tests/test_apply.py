@@ -120,12 +120,28 @@ def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
   assert record['fold_names'].tolist() == ['part 1 of 2', 'part 2 of 2']
   assert len(record['logits']) == 2
   assert metrics['selection']['last']['full']['subjects'] == 5
-  assert 'Subjects are left out in 2 parts, not alone.' in metrics['protocol']
+  told = 'Here they are left out in 2 parts, not one at a time.'
+  assert told in metrics['protocol']
   floors = workdir_lib.load_npz(workdir / 'floors.npz')
   assert (floors['majority'] >= 0).all()
-  apply.evaluate(workdir, task=task(*arrays()), model=Statistics())
-  printed = capsys.readouterr().out
-  assert 'logits differ by up to 0)' in printed
+  again = apply.evaluate(workdir, task=task(*arrays()), model=Statistics())
+  assert told in again['protocol']
+  assert 'logits differ by up to 0)' in capsys.readouterr().out
+  # Without the first subject all others would be dealt to other parts.
+  inputs, labels, subjects = arrays()
+  fewer = subjects != np.unique(subjects)[0]
+  last = selection.select(record, 'last').logits
+  logits, _ = apply.apply_folds(
+    saved_lib.read(workdir, Statistics()),
+    task(inputs[fewer], labels[fewer], subjects[fewer]),
+    keep=lambda out: {},
+  )
+  np.testing.assert_allclose(logits, last[:, fewer], atol=1e-6)
+  strangers = np.char.add('new_', subjects)
+  with pytest.raises(ValueError, match='in none of them: new_'):
+    apply.evaluate(
+      workdir, task=task(inputs, labels, strangers), model=Statistics()
+    )
 
 
 def test_keep_chooses_what_is_returned_of_out(run):

@@ -56,6 +56,12 @@ def test_a_kill_during_the_first_write_does_not_block_the_folder(tmp_path):
   workdir.claim(tmp_path, CONFIG, RUN)
 
 
+def test_what_an_older_config_did_not_list_may_stand_at_what_it_was(begun):
+  workdir.claim(begun, CONFIG | {'num_folds': 0}, RUN)
+  with pytest.raises(ValueError, match='num_folds: there 0, asked for 4'):
+    workdir.claim(begun, CONFIG | {'num_folds': 4}, RUN)
+
+
 def test_other_data_is_refused(begun):
   with pytest.raises(ValueError, match='other data'):
     workdir.claim(begun, CONFIG, {'data_sha256': 'abd'})

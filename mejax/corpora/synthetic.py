@@ -163,7 +163,12 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
   marker = root / 'corpus.json'
   asked = dataclasses.asdict(parameters)
   if marker.is_file():
-    found = json.loads(marker.read_text())
+    try:
+      found = dict(json.loads(marker.read_text()))
+    except (ValueError, TypeError) as error:
+      raise ValueError(
+        f'{marker} is damaged ({error}); delete the folder and render again.'
+      ) from error
     differs = [
       f'{name} {found.get(name)} (asked for {value})'
       for name, value in asked.items()

@@ -68,7 +68,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     raise ValueError(
       f'{workdir} was evaluated by a mejax with schema '
       f'{numbers["schema_version"]}; this one reads {summary.SCHEMA_VERSION}. '
-      'The `mejax train` command that made it evaluates it again.'
+      'The `mejax train` or `evaluate` command that made it does so again.'
     )
   return Run(
     name=name,

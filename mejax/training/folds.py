@@ -73,7 +73,7 @@ def left_out_together(
   if not 2 <= num_folds <= len(names):
     raise ValueError(
       f'num_folds is {num_folds}; expected 2 to {len(names)}, the number of'
-      ' subjects, or 0 to leave each out alone.'
+      ' people (or groups), or 0 to leave each out alone.'
     )
   digits = len(str(num_folds))
   return np.array(

@@ -413,3 +413,10 @@ def test_a_contact_strip_has_a_row_for_each_clip_and_grey_for_no_flow(corpus):
   assert (still == 255).all()
   with pytest.raises(ValueError, match='columns is 4'):
     contact_strip.contact_strip(clips, columns=4)
+
+
+@pytest.mark.parametrize('text', ['{', '5', '[1]'])
+def test_a_damaged_marker_is_told(tmp_path, text):
+  (tmp_path / 'corpus.json').write_text(text)
+  with pytest.raises(ValueError, match='corpus.json is damaged'):
+    synthetic.write(tmp_path, progress=False)
