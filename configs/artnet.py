@@ -24,10 +24,11 @@ Variants:
 Time: :small trains two seeds in 6 minutes on two busy CPU cores.
 Expected result: :small, 2 seeds, 576 clips of 48 people: UF1 .873 +- .002 (95 %
 over people .845 to .901) at the last epoch; on the same input the RBF-SVM has
-.805, .068 less (.040 to .097), PCA and logistic regression .815. The same models
-shown a single level: .852 (alpha 1), .872 (2) and .866 (4): amplified motion is
-read better than the motion as it is, by .021 (.007 to .035), and one amplified
-level does as well as all. :alpha1, 2 seeds, .845 +- .006 (.817 to .873).
+.805, .068 less (.040 to .097), PCA and logistic regression .815. The same
+models shown a single level: .852 (alpha 1), .872 (2) and .866 (4): amplified
+motion is read better than the motion as it is, by .021 (.007 to .035), and one
+amplified level does as well as all. :alpha1, 2 seeds, .845 +- .006 (.817 to
+.873).
 The base variant has not been measured.
 """
 
