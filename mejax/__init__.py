@@ -11,6 +11,7 @@ Read the package in the order in which the data goes:
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
   workdir.py        the files of a run
   whole_file.py     how a file is written: whole or not at all
+  pth.py            files of PyTorch weights, read without running code
   identity.py       what an object of a user's own is, told again in a new run
   corpora/          folders and sheets -> clips
   motion/           pixels -> optical flow and strain

@@ -115,8 +115,10 @@ def train(
         print(f'{workdir} is finished; nothing is left to train.')
       if len(getattr(trainer.model, 'alphas', ())) > 1:
         _look_at_levels(workdir, task, model, kept=config.keep_models)
-      if looked.pictures(trainer.model, task):
-        _look_at_places(workdir, task, model, kept=config.keep_models)
+      if not (workdir / looked.FILE).exists():
+        _look_at_places(
+          workdir, task, trainer.model, own=model, kept=config.keep_models
+        )
       return _evaluate(workdir, config, task, trainer.model)
 
 
@@ -161,15 +163,17 @@ def _look_at_levels(workdir, task, model, *, kept: bool) -> None:
   print(levels_lib.table(numbers))
 
 
-def _look_at_places(workdir, task, model, *, kept: bool) -> None:
+def _look_at_places(workdir, task, model, *, own, kept: bool) -> None:
   """Where a model that shows it looked, for the report."""
+  if not looked.pictures(model, task):
+    return
   if not kept:
     print(
       'Where the models looked is not shown: that needs the models'
       ' (--config.keep_models=True).'
     )
-  elif not (workdir / looked.FILE).exists():
-    looked.look(workdir, task, model=model)
+  else:
+    looked.look(workdir, task, model=own)
 
 
 def report(

@@ -15,6 +15,7 @@ from mejax import apply
 from mejax import cli
 from mejax import configuration
 from mejax import experiment
+from mejax import pth
 from mejax import saved as saved_lib
 from mejax import workdir as workdir_lib
 from mejax.datasets import prepare
@@ -275,9 +276,7 @@ def test_evaluate_from_the_command_line_finds_all_in_the_run(
 @pytest.fixture
 def converted(monkeypatch):
   """Converts random weights of STSTNet as if they lay in files."""
-  monkeypatch.setattr(
-    saved_lib.convert_lib, 'read_pth', lambda path: test_convert.ststnet_state()
-  )
+  monkeypatch.setattr(pth, 'read', lambda path: test_convert.ststnet_state())
 
   def convert(folder, names):
     for name in names:

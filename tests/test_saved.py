@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mejax import cli
+from mejax import pth
 from mejax import saved
 from tests.models import test_convert
 from tests.models import test_htnet_golden as golden_htnet
@@ -25,9 +26,7 @@ def files(tmp_path, monkeypatch):
     path = tmp_path / f'{name}.pth'
     path.write_text(name)
     states[path] = state
-  monkeypatch.setattr(
-    saved.convert_lib, 'read_pth', lambda path: states[pathlib.Path(path)]
-  )
+  monkeypatch.setattr(pth, 'read', lambda path: states[pathlib.Path(path)])
   return list(states)
 
 
@@ -59,7 +58,7 @@ def test_a_second_conversion_is_done_already_and_another_refused(
   files, tmp_path, capsys, monkeypatch
 ):
   folder = saved.convert('ststnet', files[:1], tmp_path / 'out')
-  monkeypatch.setattr(saved.convert_lib, 'read_pth', None)
+  monkeypatch.setattr(pth, 'read', None)
   assert saved.convert('ststnet', files[:1], folder) == folder
   assert 'already' in capsys.readouterr().out
   for other in (files[1:], files):
@@ -71,18 +70,18 @@ def test_a_second_conversion_is_done_already_and_another_refused(
 
 
 def test_a_conversion_that_fails_leaves_nothing(files, tmp_path, monkeypatch):
-  whole = saved.convert_lib.read_pth
+  whole = pth.read
 
   def broken(path):
     if path == files[1]:
       raise ValueError('broken')
     return whole(path)
 
-  monkeypatch.setattr(saved.convert_lib, 'read_pth', broken)
+  monkeypatch.setattr(pth, 'read', broken)
   with pytest.raises(ValueError, match='broken'):
     saved.convert('ststnet', files, tmp_path / 'out')
   assert not (tmp_path / 'out').exists()
-  monkeypatch.setattr(saved.convert_lib, 'read_pth', whole)
+  monkeypatch.setattr(pth, 'read', whole)
   saved.convert('ststnet', files, tmp_path / 'out')
   assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
     'fold_s01',

@@ -8,6 +8,7 @@ import math
 
 from jaxtyping import Float
 from jaxtyping import Int
+from jaxtyping import Shaped
 from jaxtyping import UInt8
 import numpy as np
 
@@ -65,7 +66,10 @@ def frame_pair(
       f'frame_pair got windows {tuple(windows)} and level {level}; no frames '
       'can be drawn beside an amplified apex: set view.windows to ()'
     )
-  apex = examples['apex'] if level is None else _amplified(examples, level)
+  if level is None:
+    apex = examples['apex']
+  else:
+    apex = at_level(examples['amplified'], level)
   pairs = np.stack([examples['onset'], apex], 1)
   if not windows:
     return resize(pairs, size)
@@ -82,15 +86,19 @@ def frame_pair(
   return resize(pairs, size), extra
 
 
-def _amplified(
-  examples: Mapping[str, np.ndarray], level: int
-) -> UInt8[np.ndarray, 'n h w 3']:
-  amplified = examples['amplified']
-  if not 0 <= level < amplified.shape[1]:
+def at_level(
+  levels: Shaped[np.ndarray, 'n a *rest'], level: int
+) -> Shaped[np.ndarray, 'n *rest']:
+  """What there is of one amplification level.
+
+  Raises:
+    ValueError: there is no such level.
+  """
+  if not 0 <= level < levels.shape[1]:
     raise ValueError(
-      f'level is {level}, but there are {amplified.shape[1]} levels'
+      f'level is {level}, but there are {levels.shape[1]} levels'
     )
-  return amplified[:, level]
+  return levels[:, level]
 
 
 def count_frames(

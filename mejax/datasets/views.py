@@ -139,11 +139,9 @@ def _mosaics(examples, images, mode: str):
 
 
 def _images(examples, *, level: int, normalise: str):
-  flow = examples['flow']
-  if not 0 <= level < flow.shape[1]:
-    raise ValueError(f'level is {level}, but there are {flow.shape[1]} levels')
+  flow = frames.at_level(examples['flow'], level)
   function = _known(normalise, NORMALISE, 'normalise')
-  return (function(image) for image in flow[:, level])
+  return (function(image) for image in flow)
 
 
 def _stack(images, channels: str) -> Float[np.ndarray, 'n *a h w 3']:

@@ -27,10 +27,11 @@ _FLOOR_NAMES = {
 def one_run(run: Run, *, titled: bool) -> str:
   """All sections of a run as HTML, under its name if `titled`."""
   title = f'<h2>{html.escape(run.name)}</h2>' if titled else ''
-  return f'<section>{title}{_notes(run)}{_headline(run)}{_gap(run)}' + (
-    f'{_confusion(run)}{_parts(run)}{_subjects(run)}{_levels(run)}{_looked(run)}'
-    f'{_curves(run)}{_numbers(run)}{_settings(run)}{_rules(run)}{_config(run)}</section>'
-  )
+  parts = (
+    _notes, _headline, _gap, _confusion, _parts, _subjects, _levels, _looked,
+    _curves, _numbers, _settings, _rules, _config,
+  )  # fmt: skip
+  return f'<section>{title}{"".join(part(run) for part in parts)}</section>'
 
 
 def _notes(run):

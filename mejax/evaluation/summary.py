@@ -73,6 +73,9 @@ def metrics_json(
   }
   first = int(settings[0])
   chosen = record['setting'] == first
+  last = selection.predictions(
+    selection.select(record, 'last', setting=first).logits
+  )
   result = {
     'schema_version': SCHEMA_VERSION,
     'protocol': protocol_sentence,
@@ -88,7 +91,7 @@ def metrics_json(
     'selection': selected[first],
     'floors': {
       name: {
-        part: _floor(record, first, found[None], mask)
+        part: _floor(record, found[None], last, mask)
         for part, mask in masks.items()
       }
       for name, found in floors.items()
@@ -202,11 +205,8 @@ def _entries(record, setting, rule, masks):
   return entries
 
 
-def _floor(record, setting, prediction, mask):
-  """All numbers of a floor, and how far `last` is above it."""
-  last = selection.predictions(
-    selection.select(record, 'last', setting=setting).logits
-  )
+def _floor(record, prediction, last, mask):
+  """All numbers of a floor, and how far the predictions of `last` are above."""
   above = bootstrap.paired_difference(
     _matrices(record, prediction, mask), _matrices(record, last, mask)
   )

@@ -9,7 +9,6 @@ frame of the two again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import importlib
 import os
 from typing import Any
 
@@ -22,6 +21,7 @@ from jaxtyping import Float
 from jaxtyping import PyTree
 import numpy as np
 
+from mejax import pth
 from mejax import whole_file
 
 
@@ -268,34 +268,11 @@ def convert(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def from_torch(path: str | os.PathLike) -> dict[str, Any]:
-  """Parameters from a PyTorch file of a user, of which only tensors are read.
+  """Parameters from a PyTorch file of a user.
 
   Raises:
-    ImportError: PyTorch is missing.
     OSError: the file cannot be read.
-    ValueError: the file is no `state_dict` that can be read without running
-      code of it, or entries do not fit, as `convert` lists them.
+    ValueError: PyTorch is missing, the file is none of weights alone (see
+      `pth.read`), or entries do not fit, as `convert` lists them.
   """
-  try:
-    torch = importlib.import_module('torch')
-  except ImportError as error:
-    raise ImportError(
-      "reading PyTorch weights needs PyTorch: pip install 'mejax[torch]'"
-    ) from error
-  expected = 'expected is what torch.save(model.state_dict(), path) writes'
-  with open(path, 'rb') as file:
-    try:
-      state = torch.load(file, map_location='cpu', weights_only=True)
-    except Exception as error:  # Of a damaged file it raises almost anything.
-      reason = str(error).strip().partition('\n')[0]
-      raise ValueError(
-        f'{path} is damaged, or no file of weights alone ({reason}); {expected}'
-      ) from error
-  for key in ('state_dict', 'model'):
-    if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-      state = state[key]
-  if not isinstance(state, Mapping) or not all(
-    isinstance(tensor, torch.Tensor) for tensor in state.values()
-  ):
-    raise ValueError(f'{path} holds no state_dict; {expected}')
-  return convert({name: tensor.numpy() for name, tensor in state.items()})
+  return convert(pth.read(path))

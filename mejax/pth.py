@@ -1,0 +1,94 @@
+"""Files of PyTorch weights, of which nothing but tensors is read.
+
+PyTorch is imported only to read a file: `pip install 'mejax[torch]'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import os
+import pickle
+from typing import Any
+
+import numpy as np
+
+# What PyTorch raises for a file that it cannot, or will not, read.
+_DAMAGED = (
+  pickle.UnpicklingError,
+  RuntimeError,
+  OSError,
+  EOFError,
+  ValueError,
+  TypeError,
+  AttributeError,
+  LookupError,
+)
+
+
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+  """The arrays of a file that `torch.save(model.state_dict(), path)` wrote.
+
+  Only tensors are read: a file that would run code is refused. The dict may lie
+  under 'state_dict' or 'model', and its names may begin with 'module.'.
+
+  Raises:
+    ValueError: PyTorch is not installed, or this is no such file.
+    OSError: the file cannot be read.
+  """
+  try:
+    import torch
+  except ImportError:
+    raise ValueError(
+      f"reading {path} needs PyTorch: pip install 'mejax[torch]'"
+    ) from None
+  with open(path, 'rb') as file:
+    try:
+      content = torch.load(file, map_location='cpu', weights_only=True)
+    except _DAMAGED as error:
+      reason = str(error).strip().partition('\n')[0]
+      raise ValueError(
+        f'{path} is damaged, or no file of weights alone ({reason}). Expected'
+        ' is what torch.save(model.state_dict(), path) writes.'
+      ) from None
+  state = _unwrap(content)
+  wrong = [key for key, x in state.items() if not isinstance(x, torch.Tensor)]
+  if wrong or not state:
+    raise ValueError(
+      f'{path} holds no state_dict: {listed(wrong) or "nothing"} came in the'
+      ' place of tensors. Expected is what torch.save(model.state_dict(), path)'
+      ' writes.'
+    )
+  return {key: _as_numpy(tensor) for key, tensor in state.items()}
+
+
+def _as_numpy(tensor: Any) -> np.ndarray:
+  tensor = tensor.detach()
+  # NumPy has no bfloat16.
+  return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _unwrap(content: Any) -> dict[str, Any]:
+  """The innermost dict, without the prefix of `DataParallel`."""
+  while isinstance(content, Mapping):
+    nested = [
+      content[key]
+      for key in ('state_dict', 'model')
+      if isinstance(content.get(key), Mapping)
+    ]
+    if not nested:
+      break
+    content = nested[0]
+  if not isinstance(content, Mapping):
+    return {type(content).__name__: None}
+  state = {str(key): value for key, value in content.items()}
+  prefix = 'module.'
+  if state and all(key.startswith(prefix) for key in state):
+    state = {key.removeprefix(prefix): value for key, value in state.items()}
+  return state
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+  """Names of entries; of many the first, and how many more."""
+  more = f', and {len(names) - most} more' if len(names) > most else ''
+  return ', '.join(names[:most]) + more
