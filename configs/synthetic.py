@@ -11,7 +11,7 @@ Variants:
 Time: 50 seconds of training on two CPU cores, 20 more to make and prepare the
 faces.
 Expected result: UF1 .755 +- .019 at the last epoch, 2 seeds, 12 subjects, 108
-clips; floors .693 (PCA and logistic regression) and .695 (RBF-SVM).
+clips; baselines .693 (PCA and logistic regression) and .695 (RBF-SVM).
 """
 
 import ml_collections

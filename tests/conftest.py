@@ -8,6 +8,8 @@ import pathlib
 import hypothesis
 import pytest
 
+from tests import records
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 # A busy machine is slow, not wrong.
@@ -20,7 +22,7 @@ hypothesis.settings.load_profile('mejax')
 LONG = (
   'test_readme.py',
   'test_loop.py',
-  'test_experiment.py',
+  'test_running.py',
   'test_mmnet.py',
   'test_placement.py',
   'test_notebooks.py',
@@ -54,3 +56,9 @@ def shared() -> pathlib.Path:
       f'needs the data folder {folder.resolve()}; MEJAX_SHARED names another'
     )
   return folder.resolve()
+
+
+@pytest.fixture(scope='session')
+def make_record():
+  """The function that makes up records of runs."""
+  return records.make

@@ -151,7 +151,7 @@ def test_an_installed_wheel_finds_its_configs(wheel, tmp_path):
   zipfile.ZipFile(wheel).extractall(tmp_path)
   program = """
 import mejax
-from mejax import configuration
+from mejax.experiment import configuration
 print(mejax.__file__, *configuration.list_configs())
 configuration.load_config('synthetic:smoke')
 """

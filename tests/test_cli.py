@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mejax import cli
-from mejax import configuration
+from mejax.experiment import configuration
 from tests import child
 
 VERBS = (

@@ -336,9 +336,9 @@ def add_inspect(verbs) -> None:
 
 
 def _inspect(args: argparse.Namespace) -> None:
-  from mejax.inspection import pages
+  from mejax.experiment import inspecting
 
-  written = pages.inspect(
+  written = inspecting.inspect(
     args.dataset, args.data_dir, clips=args.clip, out=args.out
   )
   print(*written, sep='\n')

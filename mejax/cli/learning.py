@@ -66,7 +66,7 @@ def add_train(verbs) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-  from mejax import configuration
+  from mejax.experiment import configuration
 
   # Before the seconds that importing JAX takes: a slip is told at once.
   config = configuration.load_config(args.config, args.overrides)
@@ -114,7 +114,7 @@ def add_convert(verbs) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-  from mejax import saved
+  from mejax.experiment import saved
 
   saved.convert(
     args.model,
@@ -166,12 +166,12 @@ def add_evaluate(verbs) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-  from mejax import configuration
+  from mejax.experiment import configuration
 
   config = args.config and configuration.load_config(args.config)
-  from mejax import apply
+  from mejax.experiment import evaluating
 
-  apply.evaluate(
+  evaluating.evaluate(
     args.source,
     data_dir=args.data_dir,
     config=config,

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from mejax import whole_file
+from mejax import files as files_lib
 from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
 from mejax.corpora.faces import acting
@@ -122,7 +122,7 @@ def write(
         rows.append(_write_clip(root, person, subject, clip, parameters))
         bar.update()
   table = pd.DataFrame(rows, columns=list(_COLUMNS))
-  with whole_file.writing(root / 'labels.csv') as file:
+  with files_lib.writing(root / 'labels.csv') as file:
     table.to_csv(file, index=False, lineterminator='\n')
   return root
 
@@ -181,13 +181,13 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
       )
     return
   root.mkdir(parents=True, exist_ok=True)
-  unfinished = marker.name + whole_file.SUFFIX  # By a call that was killed.
+  unfinished = marker.name + files_lib.SUFFIX  # By a call that was killed.
   if any(path.name != unfinished for path in root.iterdir()):
     raise ValueError(
       f'{root} is not empty and holds no synthetic corpus; expected a new or '
       'empty folder.'
     )
-  with whole_file.writing(marker) as file:
+  with files_lib.writing(marker) as file:
     file.write(json.dumps(asked, indent=2) + '\n')
 
 

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 import tqdm
 
-from mejax import whole_file
+from mejax import files as files_lib
 from mejax.corpora.clip import Clip
 from mejax.datasets import chain
 from mejax.datasets import decoding
@@ -264,7 +264,7 @@ def _spot(
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
   """Keeps what was made of a clip."""
-  with target.told(path.parent), whole_file.writing(path, 'wb') as file:
+  with target.told(path.parent), files_lib.writing(path, 'wb') as file:
     np.savez(file, **arrays)
 
 

@@ -76,7 +76,7 @@ def region_mosaic(
 def level_stack(
   examples: Mapping[str, np.ndarray],
   *,
-  alphas: Sequence[float | int],
+  stored_levels: Sequence[float | int],
   levels: Sequence[float | int] = (),
   mode: str = 'landmarks',
   channels: str = 'strain_v_u',
@@ -93,24 +93,25 @@ def level_stack(
   Args:
     examples: flow f32[n, a, h, h, 3] and, for a mosaic, what `region_mosaic`
       needs, as `load` gives them.
-    alphas: amplification of each level, `levels` of the dataset's metadata.
+    stored_levels: amplification of each level of the flow, as the dataset's
+      metadata lists them.
     levels: amplifications to keep, in this order; all by default.
     mode: of the mosaic, see `region_mosaic`; or `full`, the whole flow.
     channels: name and order of the channels, a key of `CHANNELS`.
     normalise: what is done to each stack, a key of `NORMALISE`.
   """
-  alphas, flow = [float(alpha) for alpha in alphas], examples['flow']
-  if len(alphas) != flow.shape[1]:
+  stored, flow = [float(alpha) for alpha in stored_levels], examples['flow']
+  if len(stored) != flow.shape[1]:
     raise ValueError(
-      f'there are {len(alphas)} alphas for the {flow.shape[1]} levels of flow'
+      f'there are {len(stored)} factors for the {flow.shape[1]} levels of flow'
     )
-  missing = [alpha for alpha in levels if float(alpha) not in alphas]
+  missing = [alpha for alpha in levels if float(alpha) not in stored]
   if missing:
     raise ValueError(
       f'no level is amplified {missing[0]:g} times; there are '
-      f'{", ".join(f"{alpha:g}" for alpha in alphas)}'
+      f'{", ".join(f"{alpha:g}" for alpha in stored)}'
     )
-  chosen = [alphas.index(float(alpha)) for alpha in levels or alphas]
+  chosen = [stored.index(float(alpha)) for alpha in levels or stored]
   function = _known(normalise, NORMALISE, 'normalise')
   stacks = (function(stack) for stack in flow[:, chosen])
   if mode != 'full':

@@ -3,7 +3,7 @@
 metrics.py      UF1, UAR, accuracy, confusion matrices, on pooled predictions
 selection.py    which evaluation of each training counts: the four rules
 bootstrap.py    intervals over subjects, paired comparison of two runs
-floors.py       majority, PCA + logistic regression, RBF-SVM on the same folds
+baselines.py    majority, PCA + logistic regression, RBF-SVM on the same folds
 summary.py      metrics.json, predictions.csv and the table in the terminal
 report.py       one HTML page for one or several runs
 runs.py         what it reads of a workdir

@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from jaxtyping import Integer
 import numpy as np
 
-from mejax import whole_file
+from mejax import files
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
@@ -30,7 +30,7 @@ _STATISTICS = {
 
 def metrics_json(
   record: selection.Record,
-  floors: Mapping[str, Integer[np.ndarray, ' n']],
+  baselines: Mapping[str, Integer[np.ndarray, ' n']],
   *,
   protocol_sentence: str,
   rules: Sequence[str] | None = None,
@@ -38,12 +38,12 @@ def metrics_json(
 ) -> dict:
   """Every number of a run, as plain Python values.
 
-  `selection` and `floors` hold rule or floor -> `full` and every part -> `uf1`
-  (mean over seeds of the pooled UF1), `uf1_std` (over seeds), `uf1_ci` (95 %
-  over subjects), `uf1_seeds`, the same for `uar`, `accuracy` and
+  `selection` and `baselines` hold rule or baseline -> `full` and every part ->
+  `uf1` (mean over seeds of the pooled UF1), `uf1_std` (over seeds), `uf1_ci`
+  (95 % over subjects), `uf1_seeds`, the same for `uar`, `accuracy` and
   `mean_precision`, `confusion` (counts summed over seeds, truth in rows), `n`
   and `subjects`. Entries of a rule that chooses on the test subject carry
-  `warning`; those of a floor `last_minus`, by how much the UF1 of `last` is
+  `warning`; those of a baseline `last_minus`, by how much the UF1 of `last` is
   above it and the 95 % interval of that, both judged on the same resamples of
   the subjects: intervals that overlap may hide a difference. With several
   settings in the record these are the numbers of the first, and `settings`
@@ -51,7 +51,7 @@ def metrics_json(
 
   Args:
     record: see `selection`.
-    floors: from `floors.floors`; may be empty.
+    baselines: from `baselines.baselines`; may be empty.
     protocol_sentence: what counts as an example, and how they are split.
     rules: which of `selection.RULES`; all that the record can answer if None.
       `last` is always there: no oracle without an honest number beside it.
@@ -89,12 +89,12 @@ def metrics_json(
     },
     'rules': {rule: selection.RULES[rule].sentence for rule in rules},
     'selection': selected[first],
-    'floors': {
+    'baselines': {
       name: {
-        part: _floor(record, found[None], last, mask)
+        part: _baseline(record, found[None], last, mask)
         for part, mask in masks.items()
       }
-      for name, found in floors.items()
+      for name, found in baselines.items()
     },
     'trials_not_finite': _not_finite(record),
   }
@@ -139,7 +139,7 @@ def write_predictions_csv(
       strict=True,
     )
   )
-  with whole_file.writing(path) as file:
+  with files.writing(path) as file:
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(header)
     for setting in settings:
@@ -162,14 +162,16 @@ def print_table(numbers: dict) -> str:
   parts = list(numbers['class_counts'])
   lines = [numbers['protocol'], _counts_line(numbers), '']
   head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
-  lines.append(f'{head} {"last above it" * bool(numbers["floors"])}'.rstrip())
+  lines.append(
+    f'{head} {"last above it" * bool(numbers["baselines"])}'.rstrip()
+  )
   for rule, entries in numbers['selection'].items():
     for part in parts:
       mark = ' *' if 'warning' in entries[part] else ''
       lines.append(_row(rule, part, entries[part], mark=mark))
-  for floor, entries in numbers['floors'].items():
+  for baseline, entries in numbers['baselines'].items():
     for part in parts:
-      lines.append(_row(floor, part, entries[part], mark=''))
+      lines.append(_row(baseline, part, entries[part], mark=''))
   seeds = numbers['num_seeds']
   lines += [
     '',
@@ -205,8 +207,8 @@ def _entries(record, setting, rule, masks):
   return entries
 
 
-def _floor(record, prediction, last, mask):
-  """All numbers of a floor, and how far the predictions of `last` are above."""
+def _baseline(record, prediction, last, mask):
+  """All numbers of a baseline, and by how much `last` is above it."""
   above = bootstrap.paired_difference(
     _matrices(record, prediction, mask), _matrices(record, last, mask)
   )

@@ -15,8 +15,8 @@ from mejax.models import linear
 from mejax.models import mmnet
 from mejax.models import offapexnet
 from mejax.models import resnet
-from mejax.models import shallow
 from mejax.models import sssnet
+from mejax.models import ststnet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
   'artnet': artnet.make,
@@ -26,5 +26,5 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
   'offapexnet': offapexnet.make,
   'resnet': resnet.make,
   'sssnet': sssnet.make,
-  'ststnet': shallow.make,
+  'ststnet': ststnet.make,
 }

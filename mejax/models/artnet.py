@@ -55,7 +55,7 @@ class ARTNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    alphas: amplification of each level of the input, unless the call says it.
+    levels: amplification of each level of the input, unless the call says it.
     patch_size: side of a patch in pixels; a patch is one token.
     dim: width d.
     heads: attention heads.
@@ -71,7 +71,7 @@ class ARTNet(nn.Module):
   """
 
   num_classes: int = 3
-  alphas: tuple[float, ...] = ()
+  levels: tuple[float, ...] = ()
   patch_size: int = 8
   dim: int = 128
   heads: int = 4
@@ -96,7 +96,7 @@ class ARTNet(nn.Module):
     inputs: Float[Array, 'b a h w c'],
     *,
     train: bool,
-    alphas: Float[Array, '*#b a'] | None = None,
+    levels: Float[Array, '*#b a'] | None = None,
     present: Bool[Array, '*#b a'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Logits, and what a person may want to look at.
@@ -104,7 +104,7 @@ class ARTNet(nn.Module):
     Args:
       inputs: flow at each level.
       train: whether levels and units are dropped.
-      alphas: amplification of each level, `[a]` or `[b, a]`, in the place of
+      levels: amplification of each level, `[a]` or `[b, a]`, in the place of
         the model's own.
       present: which levels count, `[a]` or `[b, a]`, at least one of them; all
         by default. What an absent level holds has no effect.
@@ -121,7 +121,7 @@ class ARTNet(nn.Module):
       head: what the last linear layer reads, `[b, d]`.
     """
     out: dict[str, Any] = {}
-    scale = self._log_alphas(inputs, alphas)
+    scale = self._log_levels(inputs, levels)
     present = self._present(inputs, present, train=train)
     if present is not None:
       inputs = jnp.where(present[..., None, None, None], inputs, 0)
@@ -166,16 +166,16 @@ class ARTNet(nn.Module):
     out['head'] = x = jnp.einsum('bar,bard->bd', weights, x)
     return layers.linear(self.num_classes, self.dim, name='head')(x), out
 
-  def _log_alphas(self, inputs, alphas) -> Float[Array, '#b a']:
+  def _log_levels(self, inputs, levels) -> Float[Array, '#b a']:
     b, a = inputs.shape[:2]
-    alphas = jnp.asarray(self.alphas if alphas is None else alphas, jnp.float32)
-    if alphas.shape not in ((a,), (b, a)):
+    levels = jnp.asarray(self.levels if levels is None else levels, jnp.float32)
+    if levels.shape not in ((a,), (b, a)):
       raise ValueError(
-        f'ARTNet got inputs of {a} levels and alphas of shape {alphas.shape};'
-        f' expected one alpha for each level: the field alphas, or [{a}] or'
+        f'ARTNet got inputs of {a} levels and factors of shape {levels.shape};'
+        f' expected one factor for each level: the field levels, or [{a}] or'
         f' [{b}, {a}] in the call'
       )
-    return jnp.atleast_2d(jnp.log(alphas))
+    return jnp.atleast_2d(jnp.log(levels))
 
   def _present(self, inputs, present, *, train) -> Bool[Array, 'b a'] | None:
     """Levels that count, some of them dropped in training."""
@@ -264,6 +264,6 @@ def make(preset: str = 'base', **overrides: Any) -> ARTNet:
   if preset not in PRESETS:
     raise ValueError(f'no ARTNet preset {preset!r}; there are {list(PRESETS)}')
   fields = PRESETS[preset] | overrides
-  if 'alphas' in fields:
-    fields['alphas'] = tuple(float(alpha) for alpha in fields['alphas'])
+  if 'levels' in fields:
+    fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
   return ARTNet(**fields)

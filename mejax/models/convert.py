@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 import numpy as np
 
-from mejax import pth
+from mejax import torch_weights
 from mejax.models import originals
 
 State = Mapping[str, np.ndarray]
@@ -56,7 +56,7 @@ def from_pth(
       be read without running code of it, or its entries do not fit.
     OSError: the file cannot be read.
   """
-  return from_state(name, pth.read(path), preset=preset, **fields)
+  return from_state(name, torch_weights.read(path), preset=preset, **fields)
 
 
 def from_state(
@@ -130,7 +130,7 @@ def _problems(state: State, table: originals.Table, like: PyTree) -> list[str]:
     'not finite': not_finite,
   }
   return [
-    f'{len(names)} {what}: {pth.listed(names)}'
+    f'{len(names)} {what}: {torch_weights.listed(names)}'
     for what, names in lists.items()
     if names
   ]

@@ -19,7 +19,7 @@ import numpy as np
 
 from mejax.models import htnet
 from mejax.models import mmnet
-from mejax.models import shallow
+from mejax.models import ststnet
 
 
 class Layout(NamedTuple):
@@ -183,7 +183,7 @@ def htnet_table(model: htnet.HTNet) -> Table:
   return table | _layer('mlp_head.2', 'head', LINEAR)
 
 
-def ststnet_table(model: shallow.STSTNet) -> Table:
+def ststnet_table(model: ststnet.STSTNet) -> Table:
   """Names of the PyTorch version of christy1206/STSTNet.
 
   Taken from public copies of that code, which agree; not checked with a weight
@@ -311,7 +311,7 @@ ORIGINALS: dict[str, Original] = {
     ' that is best on the held-out subject.',
   ),
   'ststnet': Original(
-    make=shallow.make,
+    make=ststnet.make,
     table=ststnet_table,
     inputs=lambda model: (28, 28, 3),
     preset='ststnet',

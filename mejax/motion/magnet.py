@@ -21,8 +21,8 @@ from jaxtyping import Float
 from jaxtyping import PyTree
 import numpy as np
 
-from mejax import pth
-from mejax import whole_file
+from mejax import files
+from mejax import torch_weights
 
 
 class Conv(nn.Module):
@@ -190,7 +190,7 @@ def shapes(module: MagNet) -> dict[tuple[str, ...], tuple[int, ...]]:
 def save_params(path: str | os.PathLike, params: PyTree) -> None:
   """Writes parameters to a NumPy archive, whole or not at all."""
   flat = flax.traverse_util.flatten_dict(params, sep='/')
-  with whole_file.writing(path, 'wb') as file:
+  with files.writing(path, 'wb') as file:
     np.savez(file, **{name: np.asarray(leaf) for name, leaf in flat.items()})
 
 
@@ -273,6 +273,6 @@ def from_torch(path: str | os.PathLike) -> dict[str, Any]:
   Raises:
     OSError: the file cannot be read.
     ValueError: PyTorch is missing, the file is none of weights alone (see
-      `pth.read`), or entries do not fit, as `convert` lists them.
+      `torch_weights.read`), or entries do not fit, as `convert` lists them.
   """
-  return convert(pth.read(path))
+  return convert(torch_weights.read(path))

@@ -31,7 +31,7 @@ from jaxtyping import PyTree
 import optax
 import tqdm
 
-from mejax import whole_file
+from mejax import files
 from mejax.motion import magnet
 from mejax.motion import warp
 
@@ -232,7 +232,7 @@ def network_fields() -> list[str]:
 
 def _save(path: pathlib.Path, settings: dict, state: PyTree) -> None:
   tree = {'settings': settings, 'state': state}
-  with whole_file.writing(path, 'wb') as file:
+  with files.writing(path, 'wb') as file:
     file.write(flax.serialization.to_bytes(tree))
 
 

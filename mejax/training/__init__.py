@@ -3,5 +3,5 @@
 `trial.py` is one training as pure functions: `batches.py` draws its steps,
 `sample.py` and `augment.py` change what a step sees, `average.py` smooths its
 weights. `folds.py` says who is held out, `placement.py` lays trials out on
-devices as `measure.py` says they fit, `loop.py` runs, logs and saves.
+devices as `cost.py` says they fit, `loop.py` runs, logs and saves.
 """

@@ -21,7 +21,7 @@ from jaxtyping import PyTree
 import numpy as np
 import orbax.checkpoint as ocp
 
-from mejax import whole_file
+from mejax import files
 
 
 class Round:
@@ -75,7 +75,7 @@ class Round:
     self._manager.close()
     if model is not None:
       save_tree(self._model, model)
-    with whole_file.writing(self._result, 'wb') as file:
+    with files.writing(self._result, 'wb') as file:
       np.savez(file, **arrays)
     shutil.rmtree(self._running, ignore_errors=True)
 

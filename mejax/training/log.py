@@ -7,7 +7,7 @@ import pathlib
 
 import tensorboardX
 
-from mejax import whole_file
+from mejax import files
 
 
 class Log:
@@ -21,7 +21,7 @@ class Log:
   ):
     path = workdir / 'log.jsonl'
     lines = path.read_text().splitlines() if path.exists() else []
-    with whole_file.writing(path) as file:
+    with files.writing(path) as file:
       file.writelines(
         line + '\n' for line in lines if _comes_before(line, number, window)
       )

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class STSTNet(nn.Module):
-  """Three convolution branches; see `mejax.models.shallow`."""
+  """Three convolution branches; see `mejax.models.ststnet`."""
 
   def __init__(self):
     super().__init__()

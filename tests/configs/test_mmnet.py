@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mejax import assemble
-from mejax import configuration
 from mejax import experiment
-from mejax import task as task_lib
-from mejax import workdir as workdir_lib
+from mejax.experiment import configuration
+from mejax.experiment import planning
+from mejax.experiment import task as task_lib
+from mejax.experiment import workdir as workdir_lib
 from mejax.models import attention
 from mejax.training import folds as folds_lib
 from tests import own_parts
@@ -42,14 +42,14 @@ def test_gate_and_attention_of_a_config_may_be_ones_own():
     'mmnet_casme2:smoke',
     ['model.gate=tests.own_parts:no_gate', 'model.attention_fn=talking_heads'],
   )
-  model = assemble.make_model(config, 5)
+  model = planning.make_model(config, 5)
   assert model.gate is own_parts.no_gate
   assert model.attention_fn is attention.TalkingHeads
   config.model.gate = 'none'
   with pytest.raises(
     ValueError, match="Unknown gate 'none'. Known: continuous"
   ):
-    assemble.make_model(config, 5)
+    planning.make_model(config, 5)
 
 
 @pytest.mark.parametrize('spec', EMOTIONS)
@@ -67,7 +67,7 @@ def test_smoke_trains_on_frames_and_tells_all_outputs(spec, tmp_path):
   assert np.isfinite(record['logits']).all()
 
 
-def test_frames_stay_u8_and_floors_read_the_flow(tmp_path):
+def test_frames_stay_u8_and_baselines_read_the_flow(tmp_path):
   written = frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2:smoke'])
   config = configuration.load_config('mmnet_casme2:smoke')
   task = task_lib.load_task(config, tmp_path)
@@ -77,11 +77,11 @@ def test_frames_stay_u8_and_floors_read_the_flow(tmp_path):
   assert (task.extra['windows'] == [3, 3, 0]).all()
   flow = [example['flow'][0, ..., [2, 1, 0]] for example in written]
   np.testing.assert_array_equal(
-    task.floor_inputs, np.moveaxis(np.stack(flow), 1, -1)
+    task.baseline_inputs, np.moveaxis(np.stack(flow), 1, -1)
   )
 
 
-def test_floors_read_the_flow_of_the_level_that_is_shown(tmp_path):
+def test_baselines_read_the_flow_of_the_level_that_is_shown(tmp_path):
   written = frames_dataset.write(
     tmp_path, EMOTIONS['mmnet_casme2:smoke'], levels=(1.0, 4.0)
   )
@@ -90,7 +90,7 @@ def test_floors_read_the_flow_of_the_level_that_is_shown(tmp_path):
   task = task_lib.load_task(config, tmp_path)
   flow = [example['flow'][1, ..., [2, 1, 0]] for example in written]
   np.testing.assert_array_equal(
-    task.floor_inputs, np.moveaxis(np.stack(flow), 1, -1)
+    task.baseline_inputs, np.moveaxis(np.stack(flow), 1, -1)
   )
 
 
@@ -99,6 +99,6 @@ def test_a_model_with_too_few_outputs_is_refused(tmp_path):
   config = configuration.load_config('mmnet_casme2:3_smoke')
   task = task_lib.load_task(config, tmp_path)
   folds = folds_lib.leave_one_group_out(task.groups)
-  model = assemble.make_model(config, 2)
+  model = planning.make_model(config, 2)
   with pytest.raises(ValueError, match=r'expected \(1, 5\)'):
-    assemble.make_trainer(config, task, folds, model)
+    planning.make_trainer(config, task, folds, model)

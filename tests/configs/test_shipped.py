@@ -8,10 +8,10 @@ import pathlib
 
 import pytest
 
-from mejax import configuration
 from mejax import experiment
 from mejax.datasets import prepare
 from mejax.datasets import protocols
+from mejax.experiment import configuration
 from mejax.models import originals
 from mejax.training import trial
 from tests.corpora import htnet_tree

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mejax.corpora import contact_strip
 from mejax.corpora import synthetic
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
@@ -401,18 +400,6 @@ def test_difficulty_weakens_the_expression_against_everything_else():
       rest.append(np.sum(others, axis=0))
     ratio.append(np.std(expression) / np.std(rest))
   assert ratio[0] > 1.5 * ratio[1] > 1.5 * ratio[2]
-
-
-def test_a_contact_strip_has_a_row_for_each_clip_and_grey_for_no_flow(corpus):
-  clips = list(synthetic.read(corpus))
-  strip = contact_strip.contact_strip(clips[:2], columns=5, gap=3)
-  assert strip.shape == (2 * 131 - 3, 6 * 131 - 3, 3)
-  onset = _frame(clips[0], clips[0].onset, colour=cv2.IMREAD_COLOR)
-  np.testing.assert_array_equal(strip[:128, :128], onset[..., ::-1])
-  still = contact_strip.flow_colour(np.zeros((4, 4, 2), np.float32), scale=1.0)
-  assert (still == 255).all()
-  with pytest.raises(ValueError, match='columns is 4'):
-    contact_strip.contact_strip(clips, columns=4)
 
 
 @pytest.mark.parametrize('text', ['{', '5', '[1]'])

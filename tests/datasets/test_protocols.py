@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pytest
 
-from mejax import identity
 from mejax.corpora import casme2
 from mejax.corpora import casme3
 from mejax.corpora import mmew
@@ -18,6 +17,7 @@ from mejax.corpora import smic
 from mejax.datasets import labelling
 from mejax.datasets.protocols import PROTOCOLS
 from mejax.datasets.protocols import from_csv
+from mejax.experiment import identity
 from tests.corpora import trees
 
 # Clips that protocols know by name; 2014's emotion and, if it changed, 2019's.

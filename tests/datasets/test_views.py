@@ -102,7 +102,7 @@ def test_a_row_depends_on_its_example_alone(normalise):
     (views.full_flow, {}),
     (views.region_mosaic, {'mode': 'landmarks'}),
     (views.region_mosaic, {'mode': 'released'}),
-    (views.level_stack, {'alphas': (1, 4)}),
+    (views.level_stack, {'stored_levels': (1, 4)}),
   ):
     made = view(examples, normalise=normalise, **options)
     alone = view(
@@ -208,7 +208,9 @@ def amplified(n=3, size=32):
 def test_a_level_of_the_stack_is_the_view_of_that_level(mode, normalise):
   examples = _random(size=32)
   options = {'normalise': normalise, 'channels': 'u_v_strain'}
-  stack = views.level_stack(examples, alphas=(1, 4), mode=mode, **options)
+  stack = views.level_stack(
+    examples, stored_levels=(1, 4), mode=mode, **options
+  )
   assert stack.shape == (4, 2, 32, 32, 3) and stack.dtype == np.float32
   for level in range(2):
     alone = (
@@ -220,23 +222,23 @@ def test_a_level_of_the_stack_is_the_view_of_that_level(mode, normalise):
 
 
 def test_levels_are_chosen_by_their_amplification_in_the_order_asked_for():
-  examples, alphas = amplified(), [1.0, 2.0, 8.0]
-  whole = views.level_stack(examples, alphas=alphas)
-  made = views.level_stack(examples, alphas=alphas, levels=(8, 1))
+  examples, stored = amplified(), [1.0, 2.0, 8.0]
+  whole = views.level_stack(examples, stored_levels=stored)
+  made = views.level_stack(examples, stored_levels=stored, levels=(8, 1))
   np.testing.assert_array_equal(made, whole[:, [2, 0]])
 
 
 @pytest.mark.parametrize('normalise', ['none', 'fixed', 'std', 'centre_std'])
 def test_normalising_a_stack_keeps_the_amplification(normalise):
   made = views.level_stack(
-    amplified(), alphas=(1, 2, 8), mode='full', normalise=normalise
+    amplified(), stored_levels=(1, 2, 8), mode='full', normalise=normalise
   )
   np.testing.assert_allclose(made[:, 1], 2 * made[:, 0], atol=1e-5)
   np.testing.assert_allclose(made[:, 2], 8 * made[:, 0], atol=1e-5)
 
 
 def test_the_range_and_deviation_of_a_stack_are_those_of_all_its_levels():
-  options = {'alphas': (1, 2, 8), 'mode': 'full'}
+  options = {'stored_levels': (1, 2, 8), 'mode': 'full'}
   made = views.level_stack(amplified(), normalise='minmax', **options)
   np.testing.assert_array_equal(made.min((1, 2, 3)), 0)
   np.testing.assert_array_equal(made.max((1, 2, 3)), 1)
@@ -247,7 +249,7 @@ def test_the_range_and_deviation_of_a_stack_are_those_of_all_its_levels():
 
 
 def test_the_stack_is_fixed_unless_asked_otherwise():
-  options = {'alphas': (1, 2, 8), 'mode': 'full'}
+  options = {'stored_levels': (1, 2, 8), 'mode': 'full'}
   np.testing.assert_array_equal(
     views.level_stack(amplified(), **options),
     views.level_stack(amplified(), normalise='fixed', **options),
@@ -276,13 +278,13 @@ def test_a_constant_channel_becomes_zeros(normalise, value):
     ('full_flow', {'channels': 'uv'}, "unknown channels 'uv'; known: strain_v"),
     ('full_flow', {'normalise': 'x'}, "unknown normalise 'x'; known: none, f"),
     ('region_mosaic', {'mode': 'x'}, "unknown mode 'x'; known: landmarks, rel"),
-    ('level_stack', {'alphas': (1,)}, '1 alphas for the 2 levels'),
+    ('level_stack', {'stored_levels': (1,)}, '1 factors for the 2 levels'),
     (
       'level_stack',
-      {'alphas': (1, 2), 'levels': (4,)},
+      {'stored_levels': (1, 2), 'levels': (4,)},
       'no level is amplified 4 times; there are 1, 2',
     ),
-    ('level_stack', {'alphas': (1, 2), 'mode': 'x'}, "unknown mode 'x'"),
+    ('level_stack', {'stored_levels': (1, 2), 'mode': 'x'}, "unknown mode 'x'"),
   ],
 )
 def test_an_unknown_option_lists_the_known_ones(view, options, message):

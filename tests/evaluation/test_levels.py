@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from mejax.evaluation import levels
+from mejax.pages import levels as levels_page
 
 ALPHAS = (1.0, 4.0)
 
@@ -35,7 +36,7 @@ def numbers():
   right = np.stack([labels, labels])
   wrong = np.where(source.random((2, 40)) < 0.5, (right + 1) % 3, right)
   return {
-    'alphas': ALPHAS,
+    'levels': ALPHAS,
     'scores': levels.scores(
       {ALPHAS: right, (1.0,): wrong, (4.0,): right},
       labels,
@@ -63,7 +64,7 @@ def test_scores_are_those_of_scikit_learn_and_compared_with_all_levels(numbers):
 
 
 def test_table_and_section_tell_every_choice_of_levels(numbers):
-  text, page = levels.table(numbers), levels.section(numbers)
+  text, page = levels.table(numbers), levels_page.section(numbers)
   for shown in (text, page):
     assert 'as it is, alone' in shown
     assert '4 times, alone' in shown

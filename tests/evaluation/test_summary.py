@@ -14,9 +14,9 @@ from mejax.evaluation import summary
 
 
 def _numbers(record, **options):
-  floors = {'majority': np.zeros(len(record['labels']), np.int32)}
+  baselines = {'majority': np.zeros(len(record['labels']), np.int32)}
   return summary.metrics_json(
-    record, floors, protocol_sentence='Made-up clips.', **options
+    record, baselines, protocol_sentence='Made-up clips.', **options
   )
 
 
@@ -26,7 +26,7 @@ def test_metrics_json_has_the_promised_form(make_record):
   assert list(numbers['selection']) == ['last', 'inner', 'oracle', 'oracle_f1']
   assert numbers['num_seeds'] == 2 and numbers['protocol'] == 'Made-up clips.'
   assert numbers['schema_version'] == summary.SCHEMA_VERSION
-  every = {**numbers['selection'], **numbers['floors']}
+  every = {**numbers['selection'], **numbers['baselines']}
   for name, parts in every.items():
     assert list(parts) == ['full', 'casme2', 'samm', 'smic']
     for entry in parts.values():
@@ -57,14 +57,14 @@ def test_uf1_is_the_mean_over_seeds_of_the_pooled_uf1(make_record):
     assert entry[name]['uf1_std'] == pytest.approx(np.std(seeds, ddof=1))
 
 
-def test_last_is_held_against_a_floor_on_the_same_subjects(make_record):
+def test_last_is_compared_with_a_baseline_on_the_same_subjects(make_record):
   record = make_record(num_seeds=2)
   logits = selection.select(record, 'last').logits
-  floors = {'itself': logits[0].argmax(-1), 'right': record['labels']}
+  baselines = {'itself': logits[0].argmax(-1), 'right': record['labels']}
   numbers = summary.metrics_json(
-    make_record(num_seeds=1), floors, protocol_sentence='Made-up clips.'
+    make_record(num_seeds=1), baselines, protocol_sentence='Made-up clips.'
   )
-  itself, right = (numbers['floors'][name]['full'] for name in floors)
+  itself, right = (numbers['baselines'][name]['full'] for name in baselines)
   assert itself['last_minus'] == [0, 0, 0]
   value, low, high = right['last_minus']
   last = reference.f1_score(

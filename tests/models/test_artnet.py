@@ -18,7 +18,7 @@ ALPHAS = (1.0, 2.0, 4.0, 8.0)
 
 @pytest.fixture(scope='module')
 def model():
-  return artnet.make('tiny', alphas=ALPHAS)
+  return artnet.make('tiny', levels=ALPHAS)
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +57,7 @@ def assert_same(one, other):
 def test_presets_have_the_parameters_that_the_docstring_tells(
   preset, parameters
 ):
-  model = artnet.make(preset, alphas=ALPHAS)
+  model = artnet.make(preset, levels=ALPHAS)
   variables = jax.eval_shape(
     lambda key: model.init(key, jnp.ones((1, 4, 128, 128, 3)), train=False),
     jax.random.key(0),
@@ -75,28 +75,28 @@ def test_order_of_levels_means_nothing(model, variables, x):
   logits, out = apply(model, variables, x)
   order = np.array([2, 0, 3, 1])
   shuffled, moved = apply(
-    model, variables, x[:, order], alphas=jnp.array(ALPHAS)[order]
+    model, variables, x[:, order], levels=jnp.array(ALPHAS)[order]
   )
   assert_same(shuffled, logits)
   assert_same(moved['level_weights'], out['level_weights'][:, order])
-  # Without their alphas the levels are others.
+  # Without their levels the levels are others.
   confused, _ = apply(model, variables, x[:, order])
   assert np.abs(confused - logits).max() > 1e-2
 
 
-def test_alphas_may_differ_between_examples(model, variables, x):
+def test_levels_may_differ_between_examples(model, variables, x):
   other = (1.0, 3.0, 5.0, 7.0)
   rows = jnp.array([ALPHAS, other, ALPHAS])
-  logits, _ = apply(model, variables, x, alphas=rows)
-  for alphas, row in ((ALPHAS, 0), (other, 1)):
-    alone, _ = apply(model, variables, x, alphas=jnp.array(alphas))
+  logits, _ = apply(model, variables, x, levels=rows)
+  for levels, row in ((ALPHAS, 0), (other, 1)):
+    alone, _ = apply(model, variables, x, levels=jnp.array(levels))
     assert_same(logits[row], alone[row])
 
 
 @pytest.mark.parametrize('kept', [[0], [2], [0, 3], [1, 2, 3]])
 def test_absent_levels_are_as_if_they_were_not_there(model, variables, x, kept):
   alone, out = apply(
-    model, variables, x[:, kept], alphas=jnp.array(ALPHAS)[np.array(kept)]
+    model, variables, x[:, kept], levels=jnp.array(ALPHAS)[np.array(kept)]
   )
   present = jnp.zeros(4, bool).at[jnp.array(kept)].set(True)
   broken = jnp.where(present[:, None, None, None], x, jnp.nan)
@@ -119,10 +119,10 @@ def test_one_level_is_a_plain_region_transformer(model, variables, x):
   one = jnp.ones(1)
 
   def spread(params):
-    found = model.apply({'params': params}, x[:, :1], train=False, alphas=one)
+    found = model.apply({'params': params}, x[:, :1], train=False, levels=one)
     return found[0].var()
 
-  _, out = apply(model, variables, x[:, :1], alphas=one)
+  _, out = apply(model, variables, x[:, :1], levels=one)
   np.testing.assert_array_equal(out['level_attention'][0], 1)
   np.testing.assert_allclose(out['level_weights'], 1, rtol=1e-6)
   gradients = jax.jit(jax.grad(spread))(variables['params'])
@@ -138,7 +138,7 @@ def test_one_level_is_a_plain_region_transformer(model, variables, x):
 
 def test_one_level_equals_the_layers_written_out(variables, x):
   """Against float64 NumPy that knows neither levels nor blocks of ours."""
-  model = artnet.make('tiny', alphas=(1.0,))
+  model = artnet.make('tiny', levels=(1.0,))
   logits, _ = apply(model, variables, x[:, :1])
   params = jax.tree.map(
     lambda leaf: np.asarray(leaf, np.float64), variables['params']
@@ -213,7 +213,7 @@ def test_weights_of_levels_and_regions_are_shares(model, variables, x):
 
 
 def test_level_dropout_drops_whole_levels_and_never_all(variables, x):
-  model = artnet.make('tiny', alphas=ALPHAS, dropout=0.0, level_dropout=0.5)
+  model = artnet.make('tiny', levels=ALPHAS, dropout=0.0, level_dropout=0.5)
   many = jnp.repeat(x, 400, 0)
   rngs = {'dropout': jax.random.key(3)}
   _, out = apply(model, variables, many, train=True, rngs=rngs)
@@ -233,7 +233,7 @@ def test_level_dropout_drops_whole_levels_and_never_all(variables, x):
 
 
 def test_level_dropout_keeps_to_the_levels_that_are_present(variables, x):
-  model = artnet.make('tiny', alphas=ALPHAS, level_dropout=0.75)
+  model = artnet.make('tiny', levels=ALPHAS, level_dropout=0.75)
   rngs = {'dropout': jax.random.key(3)}
   present = jnp.array([False, True, True, False])
   _, out = apply(
@@ -253,7 +253,7 @@ def test_level_dropout_keeps_to_the_levels_that_are_present(variables, x):
 def test_swapping_attention_keeps_the_parameter_tree(variables, x):
   for name in ('linear', 'windowed', 'softmax'):
     swapped = artnet.make(
-      'tiny', alphas=ALPHAS, attention_fn=attention.ATTENTION[name]
+      'tiny', levels=ALPHAS, attention_fn=attention.ATTENTION[name]
     )
     own = jax.eval_shape(
       lambda swapped=swapped: swapped.init(jax.random.key(0), x, train=False)
@@ -264,14 +264,14 @@ def test_swapping_attention_keeps_the_parameter_tree(variables, x):
 @pytest.mark.parametrize(
   'fields, shape, message',
   [
-    ({}, (1, 3, 32, 32, 3), r'3 levels and alphas of shape \(4,\)'),
-    ({'alphas': ()}, (1, 3, 32, 32, 3), r'alphas of shape \(0,\)'),
+    ({}, (1, 3, 32, 32, 3), r'3 levels and factors of shape \(4,\)'),
+    ({'levels': ()}, (1, 3, 32, 32, 3), r'factors of shape \(0,\)'),
     ({}, (1, 4, 32, 48, 3), 'images of 32 x 48 .* multiple of 16'),
     ({'patch_size': 7}, (1, 4, 32, 32, 3), 'multiple of 14'),
   ],
 )
 def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
-  model = artnet.make('tiny', **({'alphas': ALPHAS} | fields))
+  model = artnet.make('tiny', **({'levels': ALPHAS} | fields))
   with pytest.raises(ValueError, match=message):
     model.init(jax.random.key(0), jnp.ones(shape), train=False)
 

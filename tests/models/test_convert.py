@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mejax import pth
+from mejax import torch_weights
 from mejax.models import convert
 from mejax.models import originals
 from tests.models import mmnet_formula
@@ -225,7 +225,7 @@ def test_a_file_that_is_no_state_dict_is_refused_by_its_name(
   path = tmp_path / 'bad.pth'
   write(torch, path)
   with pytest.raises(ValueError, match=r'bad\.pth.*state_dict'):
-    pth.read(path)
+    torch_weights.read(path)
 
 
 class Malicious:
@@ -242,19 +242,19 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(torch, tmp_path):
   attack = {'a': torch.ones(1), 'b': Malicious(tmp_path / 'done')}
   torch.save(attack, tmp_path / 'bad.pth')
   with pytest.raises(ValueError, match='weights alone'):
-    pth.read(tmp_path / 'bad.pth')
+    torch_weights.read(tmp_path / 'bad.pth')
   assert not (tmp_path / 'done').exists()
 
 
 def test_a_whole_pickled_model_is_refused_with_what_to_save(torch, tmp_path):
   torch.save(torch.nn.Linear(2, 2), tmp_path / 'model.pth')
   with pytest.raises(ValueError, match=r'model\.state_dict\(\)'):
-    pth.read(tmp_path / 'model.pth')
+    torch_weights.read(tmp_path / 'model.pth')
 
 
 def test_a_file_that_is_not_there_is_an_oserror(torch, tmp_path):
   with pytest.raises(FileNotFoundError):
-    pth.read(tmp_path / 'none.pth')
+    torch_weights.read(tmp_path / 'none.pth')
 
 
 def test_without_pytorch_the_message_says_what_to_install(
@@ -262,4 +262,4 @@ def test_without_pytorch_the_message_says_what_to_install(
 ):
   monkeypatch.setitem(sys.modules, 'torch', None)
   with pytest.raises(ValueError, match=r"pip install 'mejax\[torch\]'"):
-    pth.read(tmp_path / 'model.pth')
+    torch_weights.read(tmp_path / 'model.pth')

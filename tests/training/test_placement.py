@@ -170,7 +170,7 @@ _EIGHT_DEVICES = """
 import json, sys
 import jax
 jax.config.update('jax_num_cpu_devices', int(sys.argv[1]))
-from mejax.training import measure
+from mejax.training import cost
 from mejax.training import placement
 from tests.training import setup_trials as given
 inputs, labels, groups = given.make_arrays()
@@ -178,7 +178,7 @@ trainer, trials = given.make_trainer(groups), given.make_trials(groups)
 devices = jax.devices()
 result = {}
 for mode in ('map', 'vmap'):
-  plan = measure.choose(
+  plan = cost.choose(
     trainer, trials, given.make_data(inputs, labels), mode=mode,
     devices=devices)
   program = placement.place(

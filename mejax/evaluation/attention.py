@@ -1,0 +1,214 @@
+"""How much a model looked at each place, as maps of what it shows of itself.
+
+A map says how much a place is looked at, as a multiple of its fair share: 1 is
+as much as any other. It is not proof that a prediction rests on that place,
+since values and later layers decide too. Maps are made of `out`, which a model
+returns beside its logits; they are JAX, so that weights of many clips need not
+leave the program that forms them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Float
+from jaxtyping import Num
+import numpy as np
+
+REGIONS = 4
+# Sides of a map are not finer than this: more is not seen in a small picture.
+_FINEST = 32
+
+
+class Picture(NamedTuple):
+  """One of the maps that a model has for each clip.
+
+  Attributes:
+    title: a word for it.
+    kind: what it shows: `read`, `attention`, `gate` or `onset`.
+    make: the map `[b, r, g, g]`: the regions in the order upper left, upper
+      right, lower left, lower right, or one for the whole picture.
+  """
+
+  title: str
+  kind: str
+  make: Callable[[], Array]
+
+
+def pictures(out: Any, levels: Sequence[float | int] = ()) -> list[Picture]:
+  """What there is to see in the `out` of a model, if anything.
+
+  Known are the forms of ARTNet, HTNet and MMNet (see their modules); weights
+  that an attention function does not form are left out, and so is attention
+  with a single place to look at.
+
+  Args:
+    out: of a batch; or its shapes alone, as long as nothing is made.
+    levels: amplification of each level, for a model of levels.
+  """
+  if not isinstance(out, dict):
+    return []
+  if {'region_weights', 'place_weights', 'encoder_attention'} <= out.keys():
+    return _of_levels(out, levels)
+  if isinstance(out.get('gates'), (tuple, list)):
+    return [*_of_gates(out['gates']), *_of_onset(out.get('attention'))]
+  return _of_hierarchy(out.get('attention'))
+
+
+def received(
+  weights: Num[Array | np.ndarray, '*b h n m'],
+) -> Float[Array, '*b h m']:
+  """How much each key is looked at by the mean query; 1 is its fair share.
+
+  Weights of whatever sum are brought to a sum of one; negative ones, which
+  talking heads may have, count by their size.
+  """
+  rows = _rows(weights)
+  return rows.mean(-2) * rows.shape[-1]
+
+
+def read(out: dict[str, Any]) -> Float[Array, '*b a r g g']:
+  """What ARTNet read of each level, region and place.
+
+  A place of a region counts by what its tokens add to that of the region, times
+  the share that the pool takes of that region and level. What a token adds is
+  traced back through the encoder's attention to where it looked, half of it to
+  its own place at each block: attention rollout (Abnar and Zuidema, arXiv
+  2005.00928).
+  """
+  share = jnp.asarray(out['region_weights'])  # [*b, a, r]
+  places = jnp.asarray(out['place_weights'])  # [*b, a, r, n]
+  for weights in reversed(out['encoder_attention']):
+    if weights is not None:
+      looked = _rows(weights).mean(-3)  # [*b, a, r, n, n]
+      places = (places + jnp.einsum('...n,...nm->...m', places, looked)) / 2
+  *_, a, r, n = places.shape
+  heat = share[..., None] * places * (a * r * n)
+  return heat.reshape(*share.shape, *_grid(n))
+
+
+def quarters(
+  tokens: Num[Array | np.ndarray, '*b blocks n'],
+) -> Float[Array, '*b 4 g g'] | None:
+  """Tokens of a picture in row-major blocks, by the picture's quarters.
+
+  None if there are less than one a quarter.
+  """
+  *batch, blocks, count = tokens.shape
+  (blocks, _), (count, _) = _grid(blocks), _grid(count)
+  side = blocks * count
+  if side < 2:
+    return None
+  grid = jnp.asarray(tokens).reshape(*batch, blocks, blocks, count, count)
+  grid = jnp.swapaxes(grid, -3, -2).reshape(*batch, side, side)
+  if side % 2:  # The middle row and column lie in two quarters: halve them.
+    grid, side = grid.repeat(2, -1).repeat(2, -2), 2 * side
+  side //= 2
+  parts = grid.reshape(*batch, 2, side, 2, side)
+  return jnp.swapaxes(parts, -3, -2).reshape(*batch, REGIONS, side, side)
+
+
+def _of_levels(out, levels) -> list[Picture]:
+  names = [
+    'as it is' if alpha == 1 else f'amplified {alpha:g} times'
+    for alpha in levels
+  ]
+  return [
+    Picture(name, 'read', lambda level=level: read(out)[:, level])
+    for level, name in enumerate(names)
+  ]
+
+
+def _of_hierarchy(attention) -> list[Picture]:
+  """A picture for each level of blocks, mean over its heads and layers."""
+  found = []
+  for layers in attention if isinstance(attention, (tuple, list)) else ():
+    formed = _formed(layers, 5)
+    if not formed:
+      continue
+    _, regions, _, _, tokens = formed[0].shape
+    if tokens == 1 or not (_is_square(regions) and _is_square(tokens)):
+      continue
+
+    def make(formed=formed):
+      return quarters(_mean_received(formed))
+
+    names = {1: 'over all regions', 4: 'within each region'}
+    name = names.get(regions, f'within {regions} parts')
+    found.append(Picture(name, 'attention', make))
+  return found
+
+
+def _of_gates(gates) -> list[Picture]:
+  """What each gate of MMNet hands on, on a map of its own."""
+
+  def make(gate):
+    size = jnp.abs(gate).mean(-1)
+    size = size / jnp.maximum(size.mean((-2, -1), keepdims=True), 1e-12)
+    return _shrink(size)[:, None]
+
+  return [
+    Picture(f'gate {number}', 'gate', lambda gate=gate: make(gate))
+    for number, one in enumerate(gates, 1)
+    for gate in _formed((one,), 4)
+    if gate.shape[1] == gate.shape[2]
+  ]
+
+
+def _of_onset(attention) -> list[Picture]:
+  """Where MMNet's transformer looks, mean over its heads and layers."""
+  formed = _formed(attention, 4)
+  tokens = formed[0].shape[-1] if formed else 1
+  if tokens == 1 or not _is_square(tokens):
+    return []
+
+  def make():
+    looked = _mean_received(formed)
+    return looked.reshape(len(looked), 1, *_grid(tokens))
+
+  return [Picture('onset', 'onset', make)]
+
+
+def _formed(weights, axes: int) -> list[Any]:
+  """Those of several layers that there are, if all are arrays of one form."""
+  if not isinstance(weights, (tuple, list)):
+    return []
+  found = [x for x in weights if x is not None]
+  shapes = {getattr(x, 'shape', ()) for x in found}
+  alike = len(shapes) == 1 and len(*shapes) == axes
+  return found if alike else []
+
+
+def _mean_received(formed) -> Float[Array, '*b m']:
+  looked = [received(weights).mean(-2) for weights in formed]
+  return sum(looked) / len(looked)
+
+
+def _rows(weights) -> Float[Array, '*b n m']:
+  """Sizes of weights, brought to a sum of one over the keys."""
+  size = jnp.abs(jnp.asarray(weights))
+  return size / jnp.maximum(size.sum(-1, keepdims=True), 1e-12)
+
+
+def _shrink(maps: Float[Array, 'b g g']) -> Float[Array, 'b s s']:
+  """Means over squares of places, until a side is fine enough."""
+  side = maps.shape[-1]
+  by = next(
+    n for n in range(1, side + 1) if not side % n and side // n <= _FINEST
+  )
+  side //= by
+  return maps.reshape(-1, side, by, side, by).mean((2, 4))
+
+
+def _grid(count: int) -> tuple[int, int]:
+  side = round(count**0.5)
+  return side, side
+
+
+def _is_square(count: int) -> bool:
+  return round(count**0.5) ** 2 == count

@@ -1,0 +1,167 @@
+"""Writes pages of a dataset: all of it at a glance, or single clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import difflib
+import pathlib
+import re
+import shlex
+from typing import Any
+
+import tqdm
+
+from mejax.datasets import load
+from mejax.pages import clip as clip_page
+from mejax.pages import dataset as dataset_page
+from mejax.pages import frame
+from mejax.pages import shared
+from mejax.pages.tile import Tile
+
+# Clips on one page of the overview: a few MB.
+PER_PAGE = 500
+_CANDIDATES = 12  # Clips that an error names.
+
+
+def inspect(
+  name: str,
+  data_dir: str | pathlib.Path,
+  *,
+  clips: Sequence[str] = (),
+  out: str | pathlib.Path | None = None,
+  progress: bool = True,
+) -> list[pathlib.Path]:
+  """Writes HTML pages that need nothing beside them.
+
+  Without `clips` an overview of the dataset: a tile for each clip, how far
+  faces move, what was skipped, how it was made; 500 clips a page. With `clips`
+  a contact sheet of each: its frames, points, amplified apexes, flow and strain
+  at every level. One clip is read without the others.
+
+  Args:
+    name: of the dataset.
+    data_dir: where datasets are kept.
+    clips: `corpus/subject/clip` of each, or a part that only one has.
+    out: folder of the pages; `DATA_DIR/inspect/NAME` if not given, so that
+      pictures of people stay with the data.
+    progress: show a bar.
+
+  Returns:
+    The pages; of an overview the first page is the one to open.
+
+  Raises:
+    FileNotFoundError: the dataset is not prepared.
+    ValueError: a clip is unknown, or not the only one that has that part.
+    OSError: the folder cannot be written to.
+  """
+  metadata = load.metadata(name, data_dir)
+  examples = load.Examples(name, data_dir)
+  folder = pathlib.Path(out or pathlib.Path(data_dir) / 'inspect' / name)
+  if not clips:
+    return _overview(name, data_dir, metadata, examples, folder, progress)
+  identities = examples.identities()
+  found = [find(clip, identities, metadata) for clip in clips]
+  paths = []
+  for index in dict.fromkeys(found):
+    identity = identities[index]
+    remarks = metadata.get('remarks', {}).get(identity, ())
+    path = folder / (re.sub(r'[^\w-]+', '.', identity) + '.html')
+    _write(
+      path,
+      f'{identity} · {name}',
+      clip_page.body(examples[index], metadata, remarks=remarks),
+      clip_page.STYLE,
+    )
+    paths.append(path)
+  return paths
+
+
+def find(
+  wanted: str, identities: Sequence[str], metadata: Mapping[str, Any]
+) -> int:
+  """Position of the one clip that is meant.
+
+  Args:
+    wanted: an identity, or a part of one; whole names between the strokes go
+      before parts of names.
+    identities: of all clips.
+    metadata: of the dataset, which knows what was skipped.
+
+  Raises:
+    ValueError: none or several are meant; the message names some.
+  """
+  whole = wanted.strip('/')
+  tests = (
+    lambda identity: identity == whole,
+    lambda identity: f'/{whole}/' in f'/{identity}/',
+    lambda identity: whole.casefold() in identity.casefold(),
+  )
+  for test in tests:
+    found = [i for i, identity in enumerate(identities) if test(identity)]
+    if len(found) == 1:
+      return found[0]
+    if found:
+      named = _listed([identities[i] for i in found])
+      raise ValueError(
+        f'{len(found)} clips are like {wanted!r}; name one of them:\n{named}'
+      )
+  for clip in metadata.get('skipped', ()):
+    if f'/{whole}/' in f'/{clip["identity"]}/':
+      raise ValueError(
+        f'{clip["identity"]} is not in the dataset: it was skipped because '
+        f'{clip["reason"]}'
+      )
+  near = difflib.get_close_matches(whole, identities, _CANDIDATES, cutoff=0.5)
+  raise ValueError(
+    f'no clip is like {wanted!r}; there are\n'
+    f'{_listed(near or identities, total=len(identities))}'
+  )
+
+
+def _listed(names: Sequence[str], *, total: int | None = None) -> str:
+  lines = [f'  {name}' for name in names[:_CANDIDATES]]
+  if (more := (total or len(names)) - len(lines)) > 0:
+    lines.append(f'  and {more} more')
+  return '\n'.join(lines)
+
+
+def _overview(
+  name: str,
+  data_dir: str | pathlib.Path,
+  metadata: Mapping[str, Any],
+  examples: load.Examples,
+  folder: pathlib.Path,
+  progress: bool,
+) -> list[pathlib.Path]:
+  tiles = [
+    Tile.of(examples[i], metadata['units'])
+    for i in tqdm.trange(
+      len(examples), desc='look', unit='clip', disable=not progress
+    )
+  ]
+  tiles.sort(key=Tile.order)
+  pages = -(-len(tiles) // PER_PAGE)
+  data = shlex.quote(str(data_dir))
+  whole = dataset_page.Overview(
+    name=name,
+    metadata=metadata,
+    tiles=tiles,
+    page_of={tile.identity: i // PER_PAGE for i, tile in enumerate(tiles)},
+    files=['index.html', *(f'page{i}.html' for i in range(2, pages + 1))],
+    command=f'mejax inspect {name} --data_dir {data} --clip',
+  )
+  paths = []
+  for number, file in enumerate(whole.files):
+    paths.append(folder / file)
+    body = dataset_page.body(whole, number)
+    _write(folder / file, f'{name} · mejax', body, dataset_page.STYLE)
+  return paths
+
+
+def _write(path: pathlib.Path, title: str, body: str, style: str) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  text = frame.page(
+    title, body, style=shared.STYLE + style, closing=shared.CLOSING
+  )
+  path.write_text(text, encoding='utf-8')

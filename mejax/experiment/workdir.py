@@ -1,0 +1,147 @@
+"""The files of a run, and the refusal to mix two runs in one folder.
+
+    config.json      the config the run was started with
+    run.json         the data and libraries it saw, and where its trials ran
+    checkpoints/     states of the round at work, results of finished rounds
+    log.jsonl        a line for each evaluation; tensorboard/ shows the same
+    record.npz       held-out logits of every trial at every evaluation
+    baselines.npz       predictions of the simple baselines on the same folds
+    predictions.csv  a row for each example, seed and selection rule
+    metrics.json     every number of the table
+    levels.json      of several amplifications, what was read for whom, and
+                     what each tells alone; levels.csv has every clip
+    looked.npz       of models that show it, where they looked, by class
+    report/          index.html
+
+A file appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import fcntl
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from mejax import files
+
+SCHEMA_VERSION = 1
+# What older configs do not list, and what it was then.
+_ONCE_UNLISTED = {'num_folds': 0}
+LOCK = '.lock'
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+  """Writes atomically."""
+  with files.writing(path) as file:
+    file.write(json.dumps(content, indent=2) + '\n')
+
+
+def save_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+  """Writes atomically; strings are stored as such, never pickled."""
+  with files.writing(path, 'wb') as file:
+    np.savez_compressed(file, **arrays)
+
+
+def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Every array of a file written by `save_npz`."""
+  with np.load(path, allow_pickle=False) as file:
+    return dict(file)
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+  """Holds the folder, made if it is not there, against a second process.
+
+  Raises:
+    ValueError: another process trains in it.
+  """
+  workdir.mkdir(parents=True, exist_ok=True)
+  with (workdir / LOCK).open('w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise ValueError(
+        f'{workdir} is in use by another process. Wait for it, or name another'
+        ' --workdir.'
+      ) from None
+    yield
+
+
+def claim(
+  workdir: pathlib.Path, config: Mapping[str, Any], run: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Makes a locked folder this run's own, or finds that it is.
+
+  Until the first checkpoint nothing is lost, so that a run that failed at its
+  start may be replaced by another.
+
+  Args:
+    workdir: folder of the run.
+    config: what the run was asked to do, as JSON would have it.
+    run: what it was done with; `data_sha256` names the examples and labels.
+
+  Returns:
+    The content of `run.json`: `run` itself for a new run.
+
+  Raises:
+    ValueError: the folder holds another config, other data, another schema, or
+      files that are not a run's.
+  """
+  config = json.loads(json.dumps(config))
+  run = {'schema_version': SCHEMA_VERSION, **run}
+  config_path, run_path = workdir / 'config.json', workdir / 'run.json'
+  strangers = [
+    path.name
+    for path in workdir.iterdir()
+    if path.name != LOCK and path.suffix != files.SUFFIX
+  ]
+  if strangers and not config_path.exists():
+    raise ValueError(
+      f'{workdir} is not empty and holds no run (no config.json, but'
+      f' {", ".join(sorted(strangers)[:3])}). Name a new folder as --workdir.'
+    )
+  if not (workdir / 'checkpoints').exists():
+    write_json(config_path, config)
+    write_json(run_path, run)
+    return run
+  old = json.loads(run_path.read_text())
+  if old['schema_version'] != SCHEMA_VERSION:
+    raise ValueError(
+      f'{workdir} was written by a mejax with schema {old["schema_version"]};'
+      f' this one reads {SCHEMA_VERSION}.'
+    )
+  differences = list(
+    _differences(
+      _ONCE_UNLISTED | json.loads(config_path.read_text()),
+      _ONCE_UNLISTED | config,
+    )
+  )
+  if differences:
+    raise ValueError(
+      f'{workdir} belongs to a run with another config:\n  '
+      + '\n  '.join(differences)
+      + '\nRepeat that config to resume it, or name a new --workdir.'
+    )
+  if old['data_sha256'] != run['data_sha256']:
+    raise ValueError(
+      f'{workdir} was trained on other data than there is now. Name a new'
+      ' --workdir, or prepare the dataset as it was.'
+    )
+  return old
+
+
+def _differences(old: Any, new: Any, key: str = '') -> Iterator[str]:
+  """A line for every leaf in which two nested dicts differ."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    for name in sorted(old.keys() | new.keys()):
+      yield from _differences(
+        old.get(name, 'absent'), new.get(name, 'absent'), f'{key}.{name}'
+      )
+  elif old != new:
+    yield f'{key.lstrip(".")}: there {old!r}, asked for {new!r}'

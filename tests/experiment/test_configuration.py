@@ -1,0 +1,248 @@
+"""Finding a config, changing values of it, and what a slip is answered."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+
+import ml_collections
+import pytest
+
+from mejax.experiment import configuration
+from mejax.experiment import planning
+from mejax.models import layers
+from mejax.training import sample
+from mejax.training import trial
+from tests import child
+from tests import own_parts
+
+OWN = """
+import ml_collections
+
+def get_config(arg='plain'):
+  config = ml_collections.ConfigDict({'arg': arg, 'depths': (1, 2)})
+  config.section = ml_collections.ConfigDict({'rate': 0.5, 'on': True})
+  return config
+"""
+
+
+@pytest.fixture
+def own(tmp_path: pathlib.Path) -> str:
+  path = tmp_path / 'own.py'
+  path.write_text(OWN)
+  return str(path)
+
+
+def test_a_shipped_config_is_found_from_anywhere(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert configuration.load_config('ststnet').model.name == 'ststnet'
+
+
+def test_a_path_and_its_argument_reach_get_config(own):
+  assert configuration.load_config(own).arg == 'plain'
+  assert configuration.load_config(f'{own}:wide').arg == 'wide'
+
+
+def test_a_relative_path_counts_from_the_current_folder(own, monkeypatch):
+  monkeypatch.chdir(pathlib.Path(own).parent)
+  assert configuration.load_config('own.py').arg == 'plain'
+
+
+@pytest.mark.parametrize(
+  ('override', 'key', 'value'),
+  [
+    ('--config.section.rate=1', 'section.rate', 1.0),
+    ('section.rate=3e-4', 'section.rate', 3e-4),
+    ('section.on=false', 'section.on', False),
+    ('arg=a b=c', 'arg', 'a b=c'),
+    ('depths=(3, 4, 5)', 'depths', (3, 4, 5)),
+    ('depths=3,4', 'depths', (3, 4)),
+    ('depths=last,inner', 'depths', ('last', 'inner')),
+    ('depths=()', 'depths', ()),
+  ],
+)
+def test_an_override_keeps_the_type_of_the_value(own, override, key, value):
+  config = configuration.load_config(own, [override])
+  for part in key.split('.'):
+    config = config[part]
+  assert config == value
+  assert type(config) is type(value)
+
+
+def test_numbers_of_a_setting_need_not_be_listed_to_be_set():
+  config = configuration.load_config('ststnet', ['setting.mixup=0.4'])
+  assert config.setting.mixup == 0.4
+  assert 'ema' not in config.setting and config.is_locked
+  configuration.change(config, {'setting.ema': 0.9})
+  assert config.setting.ema == 0.9
+  with pytest.raises(ValueError, match='setting.mixup'):
+    configuration.load_config('ststnet', ['setting.mixupp=0.4'])
+
+
+def test_what_need_not_be_listed_is_what_augments_and_regularises():
+  fields = [field.name for field in dataclasses.fields(trial.Setting)]
+  own = fields[fields.index('jitter') :]
+  assert list(configuration.OFF_UNLESS_SET) == own
+  assert set(sample.AUGMENTATIONS) <= set(own)
+  assert all(getattr(trial.Setting(), name) == 0 for name in own)
+
+
+@pytest.mark.parametrize(
+  ('spec', 'override', 'value'),
+  [
+    ('htnet_regions', 'dim=48', 48),
+    ('htnet_regions', 'depths=1,3', (1, 3)),
+    ('synthetic', 'drop_path=1e-1', 0.1),
+    ('mmnet_synthetic', 'antialias=true', True),
+    ('mmnet_synthetic', 'widths=(8, 8, 16, 16)', (8, 8, 16, 16)),
+    ('artnet', 'levels=1,2.5', (1.0, 2.5)),
+    ('ststnet', 'branches=2,2', (2, 2)),
+    ('synthetic', 'conv=mejax.models.layers:conv', layers.conv),
+    (
+      'synthetic',
+      'attention_fn=tests.own_parts:double_softmax',
+      own_parts.double_softmax,
+    ),
+  ],
+)
+def test_fields_of_the_model_need_not_be_listed_to_be_set(
+  spec, override, value
+):
+  name = override.partition('=')[0]
+  assert name not in configuration.load_config(spec).model
+  config = configuration.load_config(spec, [f'--config.model.{override}'])
+  assert config.is_locked
+  model = planning.make_model(config, 3)
+  assert getattr(model, name) == value
+  assert type(getattr(model, name)) is type(value)
+  assert planning.make_model(as_kept(config), 3) == model
+
+
+def as_kept(config) -> ml_collections.ConfigDict:
+  """A config as it comes back from the folder of a run."""
+  return ml_collections.ConfigDict(json.loads(config.to_json()))
+
+
+def test_a_field_can_be_set_with_another_preset_and_without_one():
+  overrides = ['model.dim=24', 'model.preset=regions_small']
+  config = configuration.load_config('htnet_regions', overrides)
+  model = planning.make_model(config, 3)
+  assert (model.dim, model.depths, model.num_classes) == (24, (1, 1), 3)
+  with config.unlocked():
+    config.model = {'name': 'htnet'}
+  changes = {'model.preset': 'tiny', 'model.heads': 1}
+  configuration.change(config, changes)
+  model = planning.make_model(config, 3)
+  assert (model.dim, model.heads) == (8, 1)
+
+
+@pytest.mark.parametrize(
+  ('override', 'value'),
+  [('scale=0.5', 0.5), ('limit=0.5', 0.5), ('widths=4,2', (4, 2))],
+)
+def test_fields_of_a_model_of_ones_own_need_not_be_listed(own, override, value):
+  config = configuration.load_config(own)
+  with config.unlocked():
+    config.model = {'name': 'tests.own_parts:Scaled'}
+  config = configuration.override(config, [f'model.{override}'])
+  name = override.partition('=')[0]
+  for each in (config, as_kept(config)):
+    assert getattr(planning.make_model(each, 3), name) == value
+
+
+def test_a_field_that_the_model_does_not_have_names_those_it_has():
+  with pytest.raises(ValueError, match="HTNet has no field 'dimm'") as error:
+    configuration.load_config('htnet_regions', ['model.dimm=48'])
+  text = str(error.value)
+  assert "Did you mean 'dim'?" in text
+  assert all(name in text for name in ('patch_size', 'depths', 'conv'))
+  with pytest.raises(ValueError, match='The data decide num_classes'):
+    configuration.load_config('htnet_regions', ['model.num_classes=4'])
+  with pytest.raises(ValueError, match='model.dim=wide: invalid literal'):
+    configuration.load_config('htnet_regions', ['model.dim=wide'])
+
+
+def test_only_a_field_that_is_not_listed_imports_jax_and_starts_nothing():
+  program = """
+import sys
+from mejax.experiment import configuration
+configuration.load_config('htnet_regions', ['model.dropout=0.1'])
+assert 'jax' not in sys.modules
+configuration.load_config('htnet_regions', ['model.dim=48'])
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+"""
+  subprocess.run(
+    [sys.executable, '-c', program], check=True, env=child.environment()
+  )
+
+
+def test_the_last_of_two_overrides_wins(own):
+  config = configuration.load_config(own, ['arg=first', 'arg=second'])
+  assert config.arg == 'second'
+
+
+def test_overrides_do_not_reach_the_next_load(own):
+  configuration.load_config(own, ['section.rate=7'])
+  assert configuration.load_config(own).section.rate == 0.5
+
+
+@pytest.mark.parametrize('overrides', [[], ['arg=x']])
+def test_the_config_is_locked_in_every_section(own, overrides):
+  config = configuration.load_config(own, overrides)
+  with pytest.raises(AttributeError):
+    config.typo = 1
+  with pytest.raises(AttributeError):
+    config.section.typo = 1
+
+
+@pytest.mark.parametrize('slip', ['rate', 'section.rat', 'sction.rate'])
+def test_an_unknown_key_names_the_closest_first_and_all(own, slip):
+  with pytest.raises(ValueError, match='closest first: section.rate') as error:
+    configuration.load_config(own, [f'--config.{slip}=1'])
+  for known in ('arg', 'depths', 'section.rate', 'section.on'):
+    assert known in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('override', 'words'),
+  [
+    ('section={}', "no value 'section'"),
+    ('arg', 'write it as --config.arg=VALUE'),
+    ('section.rate=fast', 'section.rate=fast'),
+    ('section.rate.x=1', "no value 'section.rate.x'"),
+    ('model.dim=1', "no value 'model.dim'"),
+  ],
+)
+def test_an_override_that_cannot_be_taken_says_why(own, override, words):
+  with pytest.raises(ValueError, match=words):
+    configuration.load_config(own, [override])
+
+
+def test_an_unknown_config_lists_those_that_ship():
+  with pytest.raises(ValueError, match='which are htnet_regions') as error:
+    configuration.load_config('htnet_region')
+  for name in configuration.list_configs():
+    assert name in str(error.value)
+
+
+def test_an_unknown_variant_lists_those_there_are():
+  with pytest.raises(ValueError, match='htnet_regions:small'):
+    configuration.load_config('htnet_regions:smal')
+
+
+@pytest.mark.parametrize(
+  ('name', 'text', 'words'),
+  [
+    ('none.py', 'x = 1', 'no function get_config'),
+    ('other.py', 'get_config = dict', 'returned a dict'),
+    ('sheet.csv', 'a,b', 'not a Python file'),
+  ],
+)
+def test_a_file_that_is_no_config_says_so(tmp_path, name, text, words):
+  (tmp_path / name).write_text(text)
+  with pytest.raises(ValueError, match=words):
+    configuration.load_config(str(tmp_path / name))

@@ -1,0 +1,103 @@
+"""What a task knows of its inputs, and what a protocol makes of a dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+import numpy as np
+import pytest
+
+from mejax.datasets import load
+from mejax.datasets import prepare
+from mejax.experiment import configuration
+from mejax.experiment import task as task_lib
+from mejax.training import sample
+from tests import own_parts
+from tests.corpora import htnet_tree
+
+METADATA = {'skipped': [], 'units': 'pixel', 'landmark_source': 'none'}
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('task')
+  htnet_tree.write_tree(folder / 'clone')
+  prepare.prepare(
+    'htnet_release', source=folder / 'clone', data_dir=folder / 'data'
+  )
+  return folder / 'data'
+
+
+@pytest.mark.parametrize(
+  ('name', 'layout'),
+  [
+    ('ststnet', sample.Layout('image', u_channel=2)),
+    ('htnet_regions', sample.Layout('mosaic', u_channel=2, centred=True)),
+    ('htnet_released', sample.Layout('mosaic')),
+  ],
+)
+def test_the_layout_follows_from_the_view(data_dir, name, layout):
+  config = configuration.load_config(name)
+  assert task_lib.load_task(config, data_dir).layout == layout
+
+
+def test_a_view_may_hand_over_more_of_each_example(data_dir):
+  def view(examples):
+    number = np.arange(len(examples['subject']), dtype=np.int32)
+    return own_parts.view(examples), {'number': number}
+
+  config = configuration.load_config('ststnet')
+  task = task_lib.load_task(config, data_dir, view=view)
+  plain = task_lib.load_task(config, data_dir, view=own_parts.view)
+  assert task.layout == sample.Layout()
+  assert task.extra['number'].tolist() == list(range(len(task.labels)))
+  assert task.sha256 != plain.sha256
+  task_lib.check_task(task)
+  short = {'number': task.extra['number'][1:]}
+  with pytest.raises(ValueError, match="'number' has 4 rows for 5 inputs"):
+    task_lib.check_task(dataclasses.replace(task, extra=short))
+
+
+@pytest.fixture
+def load_task(monkeypatch):
+  """A task of four examples of one's own, with a given protocol."""
+  examples = {
+    'corpus': ['video'] * 4,
+    'subject': ['a', 'a', 'b', 'b'],
+    'clip': ['1', '2', '3', '4'],
+    'emotion': ['joy', 'fear', 'joy', 'awe'],
+  }
+  columns = {key: np.array(value, np.str_) for key, value in examples.items()}
+  monkeypatch.setattr(load, 'load', lambda name, data_dir: columns)
+  monkeypatch.setattr(load, 'metadata', lambda name, data_dir: METADATA)
+
+  def view(examples):
+    return np.zeros((len(examples['clip']), 2, 2, 1), np.float32)
+
+  def load_task(protocol):
+    config = ml_collections.ConfigDict(
+      {'dataset': 'video', 'protocol': protocol, 'order': '', 'view': {}}
+    )
+    return task_lib.load_task(config, 'data', view=view)
+
+  return load_task
+
+
+def test_the_classes_of_the_own_protocol_are_those_of_the_data(load_task):
+  task = load_task('own')
+  assert task.class_names == ('awe', 'fear', 'joy')
+  assert task.labels.tolist() == [2, 1, 2, 0]
+  task_lib.check_task(task)
+
+
+def test_a_config_may_name_a_protocol_file(load_task, tmp_path):
+  file = tmp_path / 'my.csv'
+  file.write_text(
+    'corpus,emotion,class\nvideo,joy,good\nvideo,awe,good\nvideo,fear,bad\n'
+  )
+  task = load_task(str(file))
+  assert task.class_names == ('good', 'bad')
+  assert task.labels.tolist() == [0, 1, 0, 0]
+  assert task.groups.tolist() == ['video/a'] * 2 + ['video/b'] * 2
+  assert task.protocol.startswith('Protocol of my.csv: 2 classes')

@@ -1,0 +1,121 @@
+"""A folder holds one run, and a file is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mejax import files
+from mejax.experiment import workdir
+from tests import child
+
+CONFIG = {'num_epochs': 3, 'setting': {'learning_rate': 0.1}, 'rules': ('a',)}
+RUN = {'data_sha256': 'abc'}
+
+
+@pytest.fixture
+def begun(tmp_path):
+  """A run that has its first checkpoint."""
+  workdir.claim(tmp_path, CONFIG, RUN)
+  (tmp_path / 'checkpoints').mkdir()
+  return tmp_path
+
+
+def test_the_same_run_may_return(begun):
+  assert workdir.claim(begun, CONFIG, RUN)['data_sha256'] == 'abc'
+  assert json.loads((begun / 'config.json').read_text())['num_epochs'] == 3
+
+
+def test_what_a_run_was_done_with_is_kept(begun):
+  again = workdir.claim(begun, CONFIG, RUN | {'backend': 'gpu'})
+  assert 'backend' not in again
+
+
+def test_another_config_is_refused_with_every_difference_named(begun):
+  other = CONFIG | {'num_epochs': 4, 'setting': {'learning_rate': 0.2}}
+  with pytest.raises(ValueError) as error:
+    workdir.claim(begun, other, RUN)
+  message = str(error.value)
+  assert 'num_epochs: there 3, asked for 4' in message
+  assert 'setting.learning_rate: there 0.1, asked for 0.2' in message
+  assert '--workdir' in message
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_may_be_mended(tmp_path):
+  workdir.claim(tmp_path, CONFIG, RUN)
+  workdir.claim(tmp_path, CONFIG | {'num_epochs': 4}, RUN)
+  assert json.loads((tmp_path / 'config.json').read_text())['num_epochs'] == 4
+
+
+def test_a_kill_during_the_first_write_does_not_block_the_folder(tmp_path):
+  (tmp_path / f'config.json{files.SUFFIX}').write_text('{"num_ep')
+  workdir.claim(tmp_path, CONFIG, RUN)
+
+
+def test_what_an_older_config_did_not_list_may_stand_at_what_it_was(begun):
+  workdir.claim(begun, CONFIG | {'num_folds': 0}, RUN)
+  with pytest.raises(ValueError, match='num_folds: there 0, asked for 4'):
+    workdir.claim(begun, CONFIG | {'num_folds': 4}, RUN)
+
+
+def test_other_data_is_refused(begun):
+  with pytest.raises(ValueError, match='other data'):
+    workdir.claim(begun, CONFIG, {'data_sha256': 'abd'})
+
+
+def test_a_newer_schema_is_refused(begun):
+  workdir.write_json(begun / 'run.json', RUN | {'schema_version': 99})
+  with pytest.raises(ValueError, match='schema 99'):
+    workdir.claim(begun, CONFIG, RUN)
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
+  hold = (
+    'import pathlib, sys, time; from mejax import workdir\n'
+    'with workdir.locked(pathlib.Path(sys.argv[1])):\n'
+    '  print("held", flush=True); time.sleep(60)'
+  )
+  process = subprocess.Popen(
+    [sys.executable, '-c', hold, str(tmp_path)],
+    stdout=subprocess.PIPE,
+    text=True,
+    env=child.environment(),
+  )
+  assert process.stdout.readline() == 'held\n'
+  with pytest.raises(ValueError, match='in use by another process'):
+    with workdir.locked(tmp_path):
+      pass
+  process.kill()
+  process.communicate()
+  with workdir.locked(tmp_path):
+    pass
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+  (tmp_path / 'thesis.tex').write_text('precious')
+  with pytest.raises(ValueError, match='not empty and holds no run'):
+    workdir.claim(tmp_path, CONFIG, RUN)
+  assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_arrays_come_back_as_they_went(tmp_path):
+  arrays = {
+    'names': np.array(['s1', 'größer']),
+    'logits': np.random.default_rng(0).normal(size=(3, 2)),
+  }
+  workdir.save_npz(tmp_path / 'a.npz', arrays)
+  loaded = workdir.load_npz(tmp_path / 'a.npz')
+  for name, array in arrays.items():
+    np.testing.assert_array_equal(loaded[name], array)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+  path = tmp_path / 'metrics.json'
+  workdir.write_json(path, {'uf1': 0.5})
+  with pytest.raises(TypeError):
+    workdir.write_json(path, {'uf1': object()})
+  assert json.loads(path.read_text()) == {'uf1': 0.5}

@@ -1,0 +1,93 @@
+"""A file is there whole or not at all, whatever comes between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mejax import files
+from tests import child
+
+
+def test_text_and_bytes_arrive_as_they_were_given(tmp_path):
+  with files.writing(tmp_path / 'text') as file:
+    file.write('größer\nund\r\nweiter')
+  assert (tmp_path / 'text').read_bytes() == 'größer\nund\r\nweiter'.encode()
+  with files.writing(str(tmp_path / 'bytes'), 'wb') as file:
+    file.write(b'\x00\r\n\xff')
+  assert (tmp_path / 'bytes').read_bytes() == b'\x00\r\n\xff'
+
+
+def test_the_name_appears_only_with_the_last_byte(tmp_path):
+  path = tmp_path / 'table.csv'
+  with files.writing(path) as file:
+    file.write('half')
+    file.flush()
+    assert not path.exists()
+    # Nor does whoever looks for tables find the half of one.
+    assert not list(tmp_path.glob('*.csv'))
+    file.write(' and half')
+  assert path.read_text() == 'half and half'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('error', [RuntimeError, OSError, KeyboardInterrupt])
+def test_a_failure_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
+  path = tmp_path / 'file'
+  path.write_text('old')
+  with pytest.raises(error), files.writing(path) as file:
+    file.write('new')
+    raise error
+  assert path.read_text() == 'old'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_rename_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
+  path = tmp_path / 'file'
+  path.write_text('old')
+
+  def failing(*_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+  monkeypatch.setattr(os, 'replace', failing)
+  with pytest.raises(OSError, match='Input/output error'):
+    with files.writing(path) as file:
+      file.write('new')
+  assert path.read_text() == 'old'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+  with pytest.raises(FileNotFoundError, match='missing/file'):
+    with files.writing(tmp_path / 'missing/file'):
+      raise AssertionError('it was opened')
+
+
+KILLED = """
+import os, signal, sys
+from mejax import files
+with files.writing(sys.argv[1]) as file:
+  file.write('half of it')
+  file.flush()
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_keeps_the_old_file_and_the_next_writing_clears_up(tmp_path):
+  path = tmp_path / 'file'
+  path.write_text('old')
+  killed = subprocess.run(
+    [sys.executable, '-c', KILLED, str(path)], env=child.environment()
+  )
+  assert killed.returncode == -signal.SIGKILL
+  assert path.read_text() == 'old'
+  assert len(list(tmp_path.iterdir())) == 2
+  with files.writing(path) as file:
+    file.write('new')
+  assert path.read_text() == 'new'
+  assert list(tmp_path.iterdir()) == [path]
