@@ -41,7 +41,7 @@ def frame_pair(
 
   Returns:
     the pairs; with `windows` also the frames to draw from and how many of them,
-    in the form of `mejax.training.augment_frames.jitter`.
+    in the form of `mejax.training.augment_frames.draw_pairs`.
 
   Raises:
     ValueError: the dataset lacks what is needed, or frames shall be drawn

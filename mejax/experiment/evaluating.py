@@ -29,6 +29,7 @@ from mejax.experiment import planning
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.training import augment
 from mejax.training import folds as folds_lib
 from mejax.training import loop
 from mejax.training import sample as sample_lib
@@ -71,7 +72,7 @@ def apply_folds(
   inputs = jnp.asarray(task.inputs)
 
   share = saved.test_mirror
-  flip = sample_lib.flip(task.layout) if share else None
+  flip = augment.flip(task.layout) if share else None
 
   @jax.jit
   def apply(variables, positions):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import itertools
-import math
 import re
 
 from flax import linen as nn
@@ -20,10 +17,14 @@ from mejax.experiment import configuration
 from mejax.experiment.task import Task
 from mejax.models import attention
 from mejax.models import mmnet
+from mejax.training import augment as augment_lib
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import sample as sample_lib
+from mejax.training import schedule as schedule_lib
+from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
 
 # Fields of a model that are named, and what the names stand for.
@@ -33,26 +34,10 @@ _TABLES = {
   'gate': mmnet.GATES,
 }
 
-# Bounds of the numbers that augment and regularise; none is below 0.
-_LARGEST = {
-  'label_smoothing': 1.0,
-  'jitter': 1.0,
-  'mirror': 1.0,
-  'rotation': 180.0,
-  'shift': math.inf,
-  'scale_jitter': math.inf,
-  'region_dropout': 1.0,
-  'level_dropout': 1.0,
-  'balance': 1.0,
-  'mixup': math.inf,
-  'ema': 0.9999,
-  'test_mirror': 1.0,
-}
-
 
 def left_out(config: ml_collections.ConfigDict, task: Task) -> np.ndarray:
   """Which fold holds each example out; see `folds.left_out_together`."""
-  return folds_lib.left_out_together(task.groups, config.get('num_folds', 0))
+  return folds_lib.left_out_together(task.groups, config.num_folds)
 
 
 def sentence_on_parts(num_folds: int) -> list[str]:
@@ -102,7 +87,7 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  used = _used(settings)
+  used = setting_lib.in_use(settings)
   model = model or make_model(config, len(task.class_names))
   model = tell_levels(model, task)
   _check_outputs(model, task)
@@ -113,31 +98,15 @@ def make_trainer(
     batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
     optimizer=configuration.named(
-      config.optimizer, trial_lib.OPTIMIZERS, 'optimizer'
+      config.optimizer, optimizer_lib.OPTIMIZERS, 'optimizer'
     ),
     schedule=configuration.named(
-      config.schedule, trial_lib.SCHEDULES, 'schedule'
+      config.schedule, schedule_lib.SCHEDULES, 'schedule'
     ),
-    augment=sample_lib.compose(used, task.layout),
+    augment=augment_lib.compose(used, task.layout),
     average='ema' in used,
-    flip=sample_lib.flip(task.layout) if 'test_mirror' in used else None,
+    flip=augment_lib.flip(task.layout) if 'test_mirror' in used else None,
   )
-
-
-def _used(settings: list[trial_lib.Setting]) -> set[str]:
-  """Names of the numbers that are not 0 in every setting."""
-  used = set()
-  for field in dataclasses.fields(trial_lib.Setting):
-    values = [getattr(setting, field.name) for setting in settings]
-    largest = _LARGEST.get(field.name)
-    if largest and not 0 <= min(values) <= max(values) <= largest:
-      raise ValueError(
-        f'setting.{field.name} is {", ".join(map(str, values))}; expected'
-        f' 0 to {largest}.'
-      )
-    if any(values):
-      used.add(field.name)
-  return used
 
 
 def _check_outputs(model: nn.Module, task: Task) -> None:
@@ -162,13 +131,7 @@ def make_settings(
   config: ml_collections.ConfigDict,
 ) -> list[trial_lib.Setting]:
   """The config's setting, or every combination of its grid."""
-  grid = dict(config.grid)
-  return [
-    trial_lib.Setting(
-      **{**config.setting, **dict(zip(grid, values, strict=True))}
-    )
-    for values in itertools.product(*grid.values())
-  ]
+  return setting_lib.combinations(config.setting, config.grid)
 
 
 def make_trials(

@@ -359,7 +359,7 @@ def _evaluate(workdir, config, task, model) -> dict[str, Any]:
     )
     workdir_lib.save_npz(baselines_path, predictions)
   sentences = [task.protocol]
-  sentences += planning.sentence_on_parts(config.get('num_folds', 0))
+  sentences += planning.sentence_on_parts(config.num_folds)
   sentences += filter(None, [getattr(model, 'caution', '')])
   metrics = summary.metrics_json(
     record,

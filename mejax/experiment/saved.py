@@ -286,7 +286,7 @@ def _read_run(workdir, model) -> Saved:
     classes,
     epoch=int(record['epochs'][-1]),
     test_mirror=planning.make_settings(config)[0].test_mirror,
-    parts=_parts(record['groups'], config.get('num_folds', 0)),
+    parts=_parts(record['groups'], config.num_folds),
   )
 
 

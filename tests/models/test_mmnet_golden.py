@@ -22,6 +22,7 @@ from mejax.models import layers
 from mejax.models import mmnet
 from mejax.models import originals
 from mejax.training import batches
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import trial as trial_lib
 from tests.models import mmnet_formula as formula
 
@@ -90,7 +91,7 @@ def train():
     num_classes=5,
     num_epochs=4,
     batch_sizes=(2,),
-    optimizer=trial_lib.OPTIMIZERS['adamw'],
+    optimizer=optimizer_lib.OPTIMIZERS['adamw'],
   )
   variables, _ = variables_of('5class')
   variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), variables)
