@@ -1,6 +1,7 @@
 """From a config to a run, and back from a finished run to its models.
 
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
+  schema.py         fills in what a config or an old run does not say
   task.py           inputs, labels and people that a run learns from
   planning.py       everything a config names, resolved once into objects
   running.py        trains a plan, evaluates it, writes its report

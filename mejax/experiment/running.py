@@ -32,6 +32,7 @@ from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import identity
 from mejax.experiment import planning
+from mejax.experiment import schema
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import cost as cost_lib
@@ -79,6 +80,7 @@ def train(
   """
   if (task is None) == (data_dir is None):
     raise ValueError('train needs either data_dir or task.')
+  config = schema.fill(config)
   placement_lib.use_every_core()
   workdir = pathlib.Path(workdir)
   if task is None:
@@ -235,7 +237,7 @@ def leave_one_subject_out(
   if class_names is None:
     class_names = np.arange(labels.max() + 1)
   config = configuration.load_config('synthetic') if config is None else config
-  config = config.copy_and_resolve_references()
+  config = schema.fill(config)
   with config.unlocked():
     # Own arrays come as they are: what they mean is not known here.
     config.update(dataset='', protocol='', order='', view={'name': ''})

@@ -32,6 +32,7 @@ import numpy as np
 from mejax import models
 from mejax.experiment import configuration
 from mejax.experiment import planning
+from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
 from mejax.models import convert as convert_lib
 from mejax.models import originals
@@ -239,9 +240,7 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, model) -> Saved:
-  config = ml_collections.ConfigDict(
-    json.loads((workdir / 'config.json').read_text())
-  )
+  config = schema.read_run_config(workdir)
   record = workdir_lib.load_npz(workdir / 'record.npz')
   classes = tuple(record['class_names'].tolist())
   if model is None:

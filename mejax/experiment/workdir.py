@@ -29,10 +29,9 @@ from typing import Any
 import numpy as np
 
 from mejax import files
+from mejax.experiment import schema
 
 SCHEMA_VERSION = 1
-# What older configs do not list, and what it was then.
-_ONCE_UNLISTED = {'num_folds': 0}
 LOCK = '.lock'
 
 
@@ -118,8 +117,10 @@ def claim(
     )
   differences = list(
     _differences(
-      _ONCE_UNLISTED | json.loads(config_path.read_text()),
-      _ONCE_UNLISTED | config,
+      schema.complete(
+        json.loads(config_path.read_text()), old['schema_version']
+      ),
+      schema.complete(config, SCHEMA_VERSION),
     )
   )
   if differences:

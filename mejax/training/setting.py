@@ -22,6 +22,7 @@ import dataclasses
 import itertools
 import math
 import numbers
+import textwrap
 from typing import Any
 
 # A float of a config, or an array while JAX traces.
@@ -210,9 +211,13 @@ def in_use(settings: Sequence[Setting]) -> set[str]:
 
 
 def describe_numbers() -> str:
-  """A line for each number: name, default, bounds and meaning."""
+  """A paragraph for each number: name, default, meaning and bounds."""
   return '\n'.join(
-    f'  {number.name:<16}{number.default:<7g}{number.meaning}'
-    + ('' if math.isinf(number.largest) else f' (0 to {number.largest:g})')
+    textwrap.fill(
+      f'{number.meaning} (0 to {number.largest:g})',
+      width=80,
+      initial_indent=f'  {number.name:<16}{number.default:<7g}',
+      subsequent_indent=25 * ' ',
+    )
     for number in NUMBERS.values()
   )
