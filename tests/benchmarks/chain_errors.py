@@ -19,7 +19,7 @@ import tempfile
 import cv2
 import numpy as np
 
-from mejax.corpora.faces import motion
+from mejax.corpora.faces import movement
 from mejax.datasets import known_truth
 from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
@@ -94,16 +94,16 @@ def _write_clip(folder, portrait, points, emotion, generator):
   apex = int(generator.integers(FRAMES // 4, FRAMES * 3 // 4))
   amplitude = generator.uniform(0.4, 1.6)
   expression = [
-    motion.Movement(
+    movement.Movement(
       amplitude * _bumps(points, emotion),
-      motion.rise_and_fall(FRAMES, apex),
+      movement.rise_and_fall(FRAMES, apex),
     )
   ]
-  drift = motion.drift(generator, num_frames=FRAMES, size=SIZE, amount=0.3)
+  drift = movement.drift(generator, num_frames=FRAMES, size=SIZE, amount=0.3)
   folder.mkdir(parents=True)
   y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
   for t in range(FRAMES):
-    back = motion.backward(motion.displacement(expression + drift, t))
+    back = movement.backward(movement.displacement(expression + drift, t))
     frame = cv2.remap(
       still,
       x + back[..., 0],
@@ -116,8 +116,8 @@ def _write_clip(folder, portrait, points, emotion, generator):
     cv2.imwrite(str(folder / f'img{t + 1}.png'), frame[..., ::-1])
   np.savez(
     folder / 'truth.npz',
-    true_flow=motion.displacement(expression + drift, apex),
-    expression_flow=motion.displacement(expression, apex),
+    true_flow=movement.displacement(expression + drift, apex),
+    expression_flow=movement.displacement(expression, apex),
     landmarks=points.astype(np.float32),
     intensity=expression[0].envelope,
   )

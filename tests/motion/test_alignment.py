@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mejax.motion import faces
+from mejax.motion import mesh
 from mejax.motion import warp
 from tests.motion import sample_faces
 
@@ -132,9 +133,9 @@ def test_the_aligned_square_holds_brows_and_chin_with_a_margin(name):
   picture = sample_faces.image(name)
   points = faces.detect_dense(picture)[0].points
   back = sample_faces.inverse(faces.alignment(points, size=100))
-  mesh = sample_faces.moved(faces.mesh(picture, points), back)
-  brows = mesh[[70, 63, 105, 66, 107, 336, 296, 334, 293, 300]]
-  chin, cheeks = mesh[152], mesh[[234, 454]]
+  dense = sample_faces.moved(mesh.find_mesh(picture, points)[0], back)
+  brows = dense[[70, 63, 105, 66, 107, 336, 296, 334, 293, 300]]
+  chin, cheeks = dense[152], dense[[234, 454]]
   assert brows[:, 1].min() > 6
   assert chin[1] < 96
   assert cheeks[:, 0].min() > 4

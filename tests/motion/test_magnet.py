@@ -199,7 +199,7 @@ def test_half_a_network_is_refused(small, tmp_path):
   magnet.save_params(
     tmp_path / 'x.npz', flax.traverse_util.unflatten_dict(flat)
   )
-  with pytest.raises(ValueError, match='no whole set of parameters'):
+  with pytest.raises(ValueError, match='does not hold all parameters'):
     magnet.load_params(tmp_path / 'x.npz')
   for params in ({'kernel': np.zeros(3)}, {}):
     with pytest.raises(ValueError, match='those of a MagNet'):

@@ -1,8 +1,8 @@
-"""How the faces of the synthetic corpus move: action units, timing, head drift.
+"""The movements of a synthetic face: action units, timing, head drift.
 
-Coordinates are units of the frame: (0, 0) is its top left corner, (1, 1) its
-bottom right one. Displacements are in pixels of a 128-pixel frame until a field
-is made, and in pixels of the frame at hand from then on.
+Coordinates are in frame units: (0, 0) is the top left corner of the frame and
+(1, 1) the bottom right one. The displacements of the table are in pixels of a
+128-pixel frame, those of a field in pixels of its own frame.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import cv2
 from jaxtyping import Float
 import numpy as np
 
-# Which points a muscle pulls: (anchor, (outward, down), (sigma_x, sigma_y)).
-# `outward` is away from the middle of the face. After the descriptions of Ekman
-# and Friesen's Facial Action Coding System; 'gaze' and 'twitch' are not of it.
+# The points that a muscle pulls: (anchor, (outward, down), (sigma_x, sigma_y)).
+# `outward` is away from the middle of the face. The directions follow Ekman and
+# Friesen's Facial Action Coding System; 'gaze' and 'twitch' are not part of it.
 ACTION_UNITS = {
   '1': (('brow_inner', (0.05, -1.0), (0.060, 0.055)),),
   '2': (('brow_outer', (0.05, -1.0), (0.070, 0.055)),),
@@ -56,11 +56,11 @@ EMOTIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Movement:
-  """One way in which the face moves: a field and how strong it is over time.
+  """A field of displacements and its strength over time.
 
   Attributes:
     field: displacement in pixels (right, down) at the onset's pixels.
-    envelope: its strength in each frame; 0 in the first one.
+    envelope: strength of the field in each frame; 0 in the first.
   """
 
   field: Float[np.ndarray, 'h w 2']
@@ -68,7 +68,7 @@ class Movement:
 
 
 def grid(size: int) -> Float[np.ndarray, 'h w 2']:
-  """Centres of the pixels of a `size` x `size` frame, in frame units."""
+  """Returns the (x, y) of pixel centres of a square frame, in frame units."""
   centres = (np.arange(size, dtype=np.float32) + 0.5) / size
   return np.stack(np.meshgrid(centres, centres), axis=-1)
 
@@ -79,7 +79,7 @@ def field(
   *,
   size: int,
 ) -> Float[np.ndarray, 'h w 2']:
-  """Sums the pull of action units.
+  """Sums the pulls of action units.
 
   Args:
     activations: strength of each action unit on the left and on the right side
@@ -88,7 +88,7 @@ def field(
     size: width and height of the frame in pixels.
 
   Returns:
-    Displacement in pixels, right and down; strength 1 is about one pixel of a
+    Displacements in pixels, right and down; strength 1 is about one pixel of a
     128-pixel frame.
   """
   at = grid(size)
@@ -104,7 +104,7 @@ def field(
 
 
 def rise_and_fall(num_frames: int, apex: int) -> Float[np.ndarray, ' t']:
-  """Strength of an expression: 0 at the onset, 1 at `apex`, 0 at the offset."""
+  """Returns the strength of an expression: 0 at onset and offset, 1 at apex."""
   time = np.arange(num_frames)
   rise = np.sin(np.pi / 2 * np.minimum(time / apex, 1)) ** 2
   fall = np.clip((time - apex) / (num_frames - 1 - apex), 0, 1)
@@ -114,7 +114,7 @@ def rise_and_fall(num_frames: int, apex: int) -> Float[np.ndarray, ' t']:
 def bump(
   num_frames: int, *, start: float, length: float
 ) -> Float[np.ndarray, ' t']:
-  """A twitch of `length` frames that begins at frame `start` >= 0."""
+  """Returns the strength of a twitch: `length` frames from `start` >= 0 on."""
   phase = np.clip((np.arange(num_frames) - start) / length, 0, 1)
   return (np.sin(np.pi * phase) ** 2).astype(np.float32)
 
@@ -122,10 +122,10 @@ def bump(
 def drift(
   generator: np.random.Generator, *, num_frames: int, size: int, amount: float
 ) -> list[Movement]:
-  """Slow movement of the whole head: shift, roll and scale, 0 at the onset.
+  """Makes up slow movements of the whole head: shift, roll and scale.
 
   Args:
-    generator: source of the random path.
+    generator: decides the path, which is 0 at the onset.
     num_frames: frames of the clip.
     size: width and height of the frame in pixels.
     amount: standard deviation of the shift at the end of the clip, in pixels of
@@ -149,7 +149,7 @@ def drift(
 def displacement(
   movements: list[Movement], frame: int
 ) -> Float[np.ndarray, 'h w 2']:
-  """The flow from the onset to `frame`, at the onset's pixels, exactly."""
+  """Returns the exact flow from the onset to `frame`, at the onset's pixels."""
   return np.sum(
     [m.field * m.envelope[frame] for m in movements], axis=0, dtype=np.float32
   )
@@ -158,9 +158,10 @@ def displacement(
 def backward(
   forward: Float[np.ndarray, 'h w 2'], *, iterations: int = 8
 ) -> Float[np.ndarray, 'h w 2']:
-  """Inverts a smooth displacement: b(y) with y + b(y) moved by `forward` = y.
+  """Inverts a smooth field of displacements.
 
-  Fixed-point iteration; every step shrinks the error by the field's gradient,
+  The result b satisfies b(y) = -f(y + b(y)) for the forward field f, and is
+  found as a fixed point. Each step multiplies the error by the slope of f,
   which is below 0.5 for every field made here.
   """
   height, width = forward.shape[:2]
