@@ -252,18 +252,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   ),
   'tiny': dict(dim=16, heads=2, encoder_depth=1, level_depth=1, region_depth=1),
 }
-
-
-def make(preset: str = 'base', **overrides: Any) -> ARTNet:
-  """ARTNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no ARTNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'levels' in fields:
-    fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
-  return ARTNet(**fields)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 import numpy as np
 
+from mejax import models
 from mejax import torch_weights
 from mejax.models import originals
 
@@ -81,7 +82,7 @@ def from_state(
     )
   original = originals.ORIGINALS[name]
   preset = preset or original.preset
-  model = original.make(preset, **fields)
+  model = models.make(name, preset, **fields)
   table = original.table(model)
   unused = tuple(entry for entry in state if original.never_reads(entry))
   known = {entry: state[entry] for entry in state if entry not in unused}

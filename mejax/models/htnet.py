@@ -276,18 +276,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     image_size=64, patch_size=8, dim=8, heads=2, depths=(1, 1, 1)
   ),
 }
-
-
-def make(preset: str = 'released', **overrides: Any) -> HTNet:
-  """HTNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no HTNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'depths' in fields:
-    fields['depths'] = tuple(fields['depths'])
-  return HTNet(**fields)

@@ -34,15 +34,3 @@ class Linear(nn.Module):
 
 
 PRESETS: dict[str, dict[str, Any]] = {'linear': {}}
-
-
-def make(preset: str = 'linear', **overrides: Any) -> Linear:
-  """The linear probe.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no linear preset {preset!r}; there are {list(PRESETS)}')
-  return Linear(**(PRESETS[preset] | overrides))

@@ -367,19 +367,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     image_size=32, stem=(4, 4), widths=(4, 8, 8, 16), heads=2, depth=1
   ),
 }
-
-
-def make(preset: str = 'released-5', **overrides: Any) -> MMNet:
-  """MMNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no MMNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  for name in ('stem', 'widths'):
-    if name in fields:
-      fields[name] = tuple(fields[name])
-  return MMNet(**fields)

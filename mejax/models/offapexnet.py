@@ -87,20 +87,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   'offapexnet': {},
   'tiny': dict(filters=(2, 2), width=8),
 }
-
-
-def make(preset: str = 'offapexnet', **overrides: Any) -> OffApexNet:
-  """OFF-ApexNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(
-      f'no OFF-ApexNet preset {preset!r}; there are {list(PRESETS)}'
-    )
-  fields = PRESETS[preset] | overrides
-  if 'filters' in fields:
-    fields['filters'] = tuple(fields['filters'])
-  return OffApexNet(**fields)

@@ -13,7 +13,6 @@ import functools
 from typing import Any
 from typing import NamedTuple
 
-import flax.linen as nn
 from jaxtyping import PyTree
 import numpy as np
 
@@ -90,7 +89,6 @@ class Original(NamedTuple):
   """A published model whose weights can be read.
 
   Attributes:
-    make: our model of a preset.
     table: names of the original for such a model.
     inputs: shape of one input of such a model.
     preset: the one that is the published model.
@@ -100,7 +98,6 @@ class Original(NamedTuple):
     caution: how its authors chose the weights that they kept.
   """
 
-  make: Callable[..., nn.Module]
   table: Callable[[Any], Table]
   inputs: Callable[[Any], tuple[int, ...]]
   preset: str
@@ -274,7 +271,6 @@ _COUNTERS = '*.num_batches_tracked'
 
 ORIGINALS: dict[str, Original] = {
   'htnet': Original(
-    make=htnet.make,
     table=htnet_table,
     inputs=lambda model: (model.image_size, model.image_size, 3),
     preset='released',
@@ -284,7 +280,6 @@ ORIGINALS: dict[str, Original] = {
     ' best on the held-out subject.',
   ),
   'mmnet': Original(
-    make=mmnet.make,
     table=mmnet_table,
     inputs=lambda model: (2, model.image_size, model.image_size, 3),
     preset='released-5',
@@ -311,7 +306,6 @@ ORIGINALS: dict[str, Original] = {
     ' that is best on the held-out subject.',
   ),
   'ststnet': Original(
-    make=ststnet.make,
     table=ststnet_table,
     inputs=lambda model: (28, 28, 3),
     preset='ststnet',

@@ -95,18 +95,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   'small': {},
   'tiny': dict(widths=(4, 4)),
 }
-
-
-def make(preset: str = 'small', **overrides: Any) -> ResNet:
-  """ResNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no ResNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'widths' in fields:
-    fields['widths'] = tuple(fields['widths'])
-  return ResNet(**fields)

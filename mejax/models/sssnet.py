@@ -97,18 +97,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   'sssnet': {},
   'tiny': dict(widths=(4, 4, 8)),
 }
-
-
-def make(preset: str = 'sssnet', **overrides: Any) -> SSSNet:
-  """SSSNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no SSSNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'widths' in fields:
-    fields['widths'] = tuple(fields['widths'])
-  return SSSNet(**fields)

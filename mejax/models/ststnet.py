@@ -196,18 +196,3 @@ def moments(
 
 
 PRESETS: dict[str, dict[str, Any]] = {'ststnet': {}}
-
-
-def make(preset: str = 'ststnet', **overrides: Any) -> STSTNet:
-  """STSTNet of a preset.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no STSTNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'branches' in fields:
-    fields['branches'] = tuple(fields['branches'])
-  return STSTNet(**fields)

@@ -27,7 +27,7 @@ def test_received_is_the_mean_over_queries_of_weights_brought_to_one():
 
 def shapes(name, shape, **fields):
   """`out` of a model of the house as shapes, nothing computed."""
-  model = models.MODELS[name](**fields)
+  model = models.make(name, **fields)
   (_, out), _ = jax.eval_shape(
     lambda: model.init_with_output(
       jax.random.key(0), jnp.zeros(shape), train=False

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax.models import attention
 from mejax.models import htnet
 
@@ -126,13 +127,13 @@ def apply(model, variables, x):
 
 def test_swapping_attention_keeps_the_parameter_tree_and_changes_the_logits():
   x = jax.random.uniform(jax.random.key(0), (2, 28, 28, 3))
-  model = htnet.make('tiny')
+  model = models.make('htnet', 'tiny')
   variables = init(model, x)
   wide = functools.partial(attention.windowed, radius=6)
   logits = {'softmax': apply(model, variables, x)}
   functions = {name: attention.ATTENTION[name] for name in FUNCTIONS}
   for name, function in (functions | {wide: wide}).items():
-    swapped = htnet.make('tiny', attention_fn=function)
+    swapped = models.make('htnet', 'tiny', attention_fn=function)
     own = jax.eval_shape(lambda model=swapped: init(model, x))
     assert jax.tree.structure(own) == jax.tree.structure(variables)
     logits[name] = apply(swapped, variables, x)
@@ -153,7 +154,8 @@ class Tempered(nn.Module):
 
 def test_attention_module_has_parameters_of_its_own_in_every_block():
   x = jax.random.uniform(jax.random.key(0), (2, 28, 28, 3))
-  plain, own = htnet.make('tiny'), htnet.make('tiny', attention_fn=Tempered())
+  plain = models.make('htnet', 'tiny')
+  own = models.make('htnet', 'tiny', attention_fn=Tempered())
   variables = init(own, x)
   flat = jax.tree_util.tree_leaves_with_path(variables)
   paths = [jax.tree_util.keystr(path) for path, _ in flat]

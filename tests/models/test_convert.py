@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax import torch_weights
 from mejax.models import convert
 from mejax.models import originals
@@ -99,7 +100,7 @@ def test_every_entry_returns_to_where_it_came_from(state):
 def test_what_mmnet_never_uses_is_known_by_its_name(shared):
   table = (shared / 'golden/mmnet/names_5class.csv').read_text().splitlines()
   original = originals.ORIGINALS['mmnet']
-  used = original.table(original.make())
+  used = original.table(models.make('mmnet', original.preset))
   for row in csv.DictReader(table):
     name = row['pytorch_name']
     assert original.never_reads(name) == (row['used'] == 'no'), name

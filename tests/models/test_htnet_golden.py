@@ -15,8 +15,8 @@ import numpy as np
 import optax
 import pytest
 
+from mejax import models
 from mejax.models import convert
-from mejax.models import htnet
 from mejax.models import originals
 
 SMALL = {
@@ -114,7 +114,7 @@ def small(request):
   fields = SMALL[request.param][1]
   weights = hash_weights(state_shapes(**fields))
   params = from_torch(weights, **fields)
-  return request.param, htnet.make(**fields), params, weights
+  return request.param, models.make('htnet', **fields), params, weights
 
 
 def golden(shared, file):
@@ -209,7 +209,7 @@ def test_lone_tokens_leave_query_and_key_without_gradient(small):
 
 def test_regions_match_the_original_at_each_level(shared):
   data = golden(shared, 'B_patch2_h2')
-  model = htnet.make(**SMALL['B'][1])
+  model = models.make('htnet', **SMALL['B'][1])
   weights = {name: data[f'sd/{name}'] for name in data['names']}
   params = from_torch(weights, **SMALL['B'][1])
   inputs = samples(data)
@@ -244,7 +244,7 @@ def test_released_model_equals_the_original(shared):
     assert np.linalg.norm(value.ravel()) == pytest.approx(norm, rel=1e-4)
   params = from_torch(weights)
   del weights
-  model = htnet.make('released')
+  model = models.make('htnet', 'released')
   table = originals.htnet_table(model)
   step = make_adam_step(loss_fn(model, samples(data), data['labels']))
   state, losses = optax.adam(LEARNING_RATE).init(params), []

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax.models import convert
 from mejax.models import layers
 from mejax.models import mmnet
@@ -26,7 +27,7 @@ from mejax.training import trial as trial_lib
 from tests.models import mmnet_formula as formula
 
 GOLDEN = pathlib.Path(__file__).with_name('mmnet_golden.npz')
-TABLE = originals.mmnet_table(mmnet.make('released-5'))
+TABLE = originals.mmnet_table(models.make('mmnet', 'released-5'))
 VARIANTS = {'5class': (5, 2, 4), '3class': (3, 3, 2)}
 
 
@@ -50,7 +51,9 @@ def variables_of(tag):
 
 def model_of(tag, **fields):
   classes = VARIANTS[tag][0]
-  return mmnet.make(f'released-{classes}', num_classes=classes, **fields)
+  return models.make(
+    'mmnet', f'released-{classes}', num_classes=classes, **fields
+  )
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from mejax.models import ststnet
+from mejax import models
 
 REAL = 9
 
@@ -67,7 +67,7 @@ def cross_entropy(logits):
 
 
 def test_ststnet_has_the_published_1683_parameters():
-  model = ststnet.make()
+  model = models.make('ststnet')
   variables = init(model)
   sizes = jax.tree.map(jnp.size, variables['params'])
   assert sum(jax.tree.leaves(sizes)) == 1683
@@ -75,7 +75,7 @@ def test_ststnet_has_the_published_1683_parameters():
 
 
 def test_logits_gradients_and_statistics_equal_the_network_as_told():
-  model = ststnet.make(dropout=0.0)
+  model = models.make('ststnet', dropout=0.0)
   params, stats = parameters(model)
   mask = jnp.arange(12) < REAL
 
@@ -108,7 +108,7 @@ def test_logits_gradients_and_statistics_equal_the_network_as_told():
 
 
 def test_padding_rows_change_neither_logits_nor_statistics():
-  model = ststnet.make(dropout=0.0)
+  model = models.make('ststnet', dropout=0.0)
   params, stats = parameters(model)
   variables = {'params': params, 'batch_stats': stats}
 
@@ -130,7 +130,7 @@ def test_padding_rows_change_neither_logits_nor_statistics():
 
 
 def test_running_statistics_of_many_steps_become_those_of_the_data():
-  model = ststnet.make(dropout=0.0)
+  model = models.make('ststnet', dropout=0.0)
   params, stats = parameters(model)
   step = jax.jit(
     lambda stats: model.apply(
@@ -151,7 +151,7 @@ def test_running_statistics_of_many_steps_become_those_of_the_data():
 
 
 def test_dropout_changes_training_and_leaves_evaluation_alone():
-  model = ststnet.make()
+  model = models.make('ststnet')
   params, stats = parameters(model)
   variables = {'params': params, 'batch_stats': stats}
 
@@ -172,6 +172,8 @@ def test_dropout_changes_training_and_leaves_evaluation_alone():
 
 def test_wrong_input_or_preset_is_an_error_that_says_what_was_expected():
   with pytest.raises(ValueError, match=r'expected \[b, 28, 28, 3\]'):
-    ststnet.make().init(jax.random.key(0), jnp.ones((2, 64, 64, 3)), train=True)
+    models.make('ststnet').init(
+      jax.random.key(0), jnp.ones((2, 64, 64, 3)), train=True
+    )
   with pytest.raises(ValueError, match='ststnet'):
-    ststnet.make('nothing')
+    models.make('ststnet', 'nothing')

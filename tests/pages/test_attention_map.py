@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mejax.models import artnet
+from mejax import models
 from mejax.models import attention
 from mejax.pages import attention_map
 
@@ -141,7 +141,9 @@ def alone(query, key, value):
 )
 def test_picture_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
   """It gathers one place of each region: the lower left of four."""
-  model = artnet.make('tiny', levels=(1, 4), attention_fn=attention_fn)
+  model = models.make(
+    'artnet', 'tiny', levels=(1, 4), attention_fn=attention_fn
+  )
   apply = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
   init = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))
   x = jax.random.normal(jax.random.key(1), (1, 2, 32, 32, 3))
