@@ -26,7 +26,7 @@ _DAMAGED = (
 )
 
 
-def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
   """The arrays of a file that `torch.save(model.state_dict(), path)` wrote.
 
   Only tensors are read: a file that would run code is refused. The dict may lie

@@ -57,7 +57,9 @@ def from_pth(
       be read without running code of it, or its entries do not fit.
     OSError: the file cannot be read.
   """
-  return from_state(name, torch_weights.read(path), preset=preset, **fields)
+  return from_state(
+    name, torch_weights.read_state_dict(path), preset=preset, **fields
+  )
 
 
 def from_state(

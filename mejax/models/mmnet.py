@@ -35,7 +35,9 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import attention
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
 
 # (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), both as large.
 # `prior` is what the gate of the block before handed on, shrunk by a max-pool;
@@ -62,7 +64,7 @@ class Conv(nn.Module):
 
   features: int
   stride: int
-  conv: layers.ConvFn
+  conv: convolution.ConvFn
   kernel_init: nn.initializers.Initializer | None = None
 
   @nn.compact
@@ -73,7 +75,7 @@ class Conv(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None,
   ) -> Float[Array, 'b h2 w2 d']:
-    x = layers.Conv3x3(
+    x = convolution.Conv3x3(
       self.features,
       stride=self.stride,
       use_bias=False,
@@ -117,7 +119,7 @@ class Block(nn.Module):
   features: int
   stride: int
   gate: Gate
-  conv: layers.ConvFn
+  conv: convolution.ConvFn
 
   @nn.compact
   def __call__(
@@ -140,7 +142,7 @@ class Block(nn.Module):
       x = x[:, :: self.stride, :: self.stride]
       x = norm(conv1x1(self.features, name='short')(x), 'short_norm')
       if prior is not None:
-        prior = layers.max_pool3x3(prior, self.stride)
+        prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
     gate, options = attention.own(self.gate, name='gate'), {}
     if isinstance(gate, nn.Module):
@@ -152,22 +154,6 @@ class Block(nn.Module):
         f' its input, {x.shape}'
       )
     return gated, prior
-
-
-class DropPath(nn.Module):
-  """Leaves out the whole of some samples and scales up the others."""
-
-  rate: float
-
-  @nn.compact
-  def __call__(
-    self, x: Float[Array, 'b n d'], *, train: bool
-  ) -> Float[Array, 'b n d']:
-    if not train or not self.rate:
-      return x
-    key, shape = self.make_rng('dropout'), (len(x), 1, 1)
-    kept = jax.random.bernoulli(key, 1 - self.rate, shape)
-    return jnp.where(kept, x / (1 - self.rate), 0)
 
 
 def dense(features: int, *, name: str) -> nn.Dense:
@@ -198,11 +184,11 @@ class TransformerBlock(nn.Module):
       attention.own(self.attention_fn), query, key, value
     )
     y = dense(d, name='out')(y.reshape(b, n, d))
-    x = x + DropPath(self.drop_path)(y, train=train)
+    x = x + layers.DropPath(self.drop_path)(y, train=train)
     y = layers.LayerNorm(1e-6, name='mlp_norm')(x)
     y = layers.gelu(dense(self.mlp_mult * d, name='inner')(y))
     y = dense(d, name='outer')(y)
-    return x + DropPath(self.drop_path)(y, train=train), weights
+    return x + layers.DropPath(self.drop_path)(y, train=train), weights
 
 
 class Position(nn.Module):
@@ -264,7 +250,7 @@ class MMNet(nn.Module):
     gate: what ends each block: the released `ContinuousAttention`, or another
       function or module `(x, prior) -> (x, prior)`; see `Gate`.
     attention_fn: see `mejax.models.attention`.
-    conv: 3x3 convolution of the form of `layers.conv3x3`.
+    conv: 3x3 convolution of the form of `convolution.conv3x3`.
   """
 
   num_classes: int = 5
@@ -279,7 +265,7 @@ class MMNet(nn.Module):
   antialias: bool = False
   gate: Gate = ContinuousAttention()
   attention_fn: attention.AttentionFn = attention.softmax
-  conv: layers.ConvFn = layers.conv3x3
+  conv: convolution.ConvFn = convolution.conv3x3
 
   @nn.compact
   def __call__(

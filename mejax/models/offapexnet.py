@@ -23,7 +23,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
 
 
 class Conv5x5(nn.Module):
@@ -35,8 +37,8 @@ class Conv5x5(nn.Module):
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 d']:
     weights = layers.Weights((5, 5, x.shape[-1], self.features), name='conv')
     kernel, bias = weights()
-    x = nn.relu(layers.conv(x, kernel, padding=2) + bias)
-    return layers.max_pool(x, 2)
+    x = nn.relu(convolution.conv(x, kernel, padding=2) + bias)
+    return pooling.max_pool(x, 2)
 
 
 class OffApexNet(nn.Module):

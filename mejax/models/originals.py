@@ -21,7 +21,7 @@ from mejax.models import mmnet
 from mejax.models import ststnet
 
 
-class Layout(NamedTuple):
+class AxisOrder(NamedTuple):
   """How the axes of an array change.
 
   Attributes:
@@ -33,15 +33,15 @@ class Layout(NamedTuple):
   theirs: Callable[[np.ndarray], np.ndarray]
 
 
-AS_IS = Layout(lambda x: x, lambda x: x)
-LINEAR = Layout(lambda x: x.T, lambda x: x.T)
-CONV = Layout(  # [out, in, row, column] to [row, column, in, out]
+AS_IS = AxisOrder(lambda x: x, lambda x: x)
+LINEAR = AxisOrder(lambda x: x.T, lambda x: x.T)
+CONV = AxisOrder(  # [out, in, row, column] to [row, column, in, out]
   lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)
 )
-POINTWISE = Layout(  # A 1x1 convolution, which is a linear layer here.
+POINTWISE = AxisOrder(  # A 1x1 convolution, which is a linear layer here.
   lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]
 )
-CHANNEL = Layout(  # A vector that the original keeps as [1, c, 1, 1].
+CHANNEL = AxisOrder(  # A vector that the original keeps as [1, c, 1, 1].
   lambda x: x.reshape(-1), lambda x: x.reshape(1, -1, 1, 1)
 )
 
@@ -52,17 +52,17 @@ class Entry(NamedTuple):
   Attributes:
     paths: path of the array, collection first; several if it is cut into equal
       parts along its first axis.
-    layout: of each part.
+    order: of each part.
   """
 
   paths: tuple[str, ...]
-  layout: Layout
+  order: AxisOrder
 
   def ours(self, value: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of ours that an array of the original holds."""
     parts = np.split(value, len(self.paths))
     return {
-      path: np.ascontiguousarray(self.layout.ours(part))
+      path: np.ascontiguousarray(self.order.ours(part))
       for path, part in zip(self.paths, parts, strict=True)
     }
 
@@ -77,7 +77,7 @@ class Entry(NamedTuple):
 
   def _parts(self, variables):
     return [
-      self.layout.theirs(np.asarray(_follow(variables, path)))
+      self.order.theirs(np.asarray(_follow(variables, path)))
       for path in self.paths
     ]
 
@@ -116,22 +116,22 @@ def _follow(variables: PyTree, path: str) -> Any:
   )
 
 
-def _entry(path: str, layout: Layout) -> Entry:
-  return Entry((path,), layout)
+def _entry(path: str, order: AxisOrder) -> Entry:
+  return Entry((path,), order)
 
 
-def _layer(theirs: str, ours: str, layout: Layout) -> Table:
+def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
   """Weight and bias of a linear layer or a convolution."""
   return {
-    f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout),
+    f'{theirs}.weight': _entry(f'params/{ours}/kernel', order),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
   }
 
 
-def _query_key_value(ours: str, leaf: str, layout: Layout) -> Entry:
+def _query_key_value(ours: str, leaf: str, order: AxisOrder) -> Entry:
   """One array there, three here."""
   parts = ('query', 'key', 'value')
-  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), layout)
+  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), order)
 
 
 def _batch_norm(theirs: str, ours: str) -> Table:
@@ -157,13 +157,13 @@ def htnet_table(model: htnet.HTNet) -> Table:
     }
 
   table = _layer('to_patch_embedding.1', 'embed', POINTWISE)
-  for level, depth in enumerate(model.depths):
-    pos_emb = f'params/pos_emb{level}'
-    table[f'layers.{level}.0.pos_emb'] = _entry(pos_emb, AS_IS)
+  for hierarchy, depth in enumerate(model.depths):
+    pos_emb = f'params/pos_emb{hierarchy}'
+    table[f'layers.{hierarchy}.0.pos_emb'] = _entry(pos_emb, AS_IS)
     for block in range(depth):
       at, ours = (
-        f'layers.{level}.0.layers.{block}',
-        f'level{level}_block{block}',
+        f'layers.{hierarchy}.0.layers.{block}',
+        f'level{hierarchy}_block{block}',
       )
       table |= norm(f'{at}.0.norm', f'{ours}/attention_norm')
       table[f'{at}.0.fn.to_qkv.weight'] = _query_key_value(
@@ -173,9 +173,11 @@ def htnet_table(model: htnet.HTNet) -> Table:
       table |= norm(f'{at}.1.norm', f'{ours}/mlp_norm')
       table |= _layer(f'{at}.1.fn.net.0', f'{ours}/mlp/inner', POINTWISE)
       table |= _layer(f'{at}.1.fn.net.3', f'{ours}/mlp/outer', POINTWISE)
-    if level < len(model.depths) - 1:
-      table |= _layer(f'layers.{level}.1.0', f'aggregate{level}/conv', CONV)
-      table |= norm(f'layers.{level}.1.1', f'aggregate{level}/norm')
+    if hierarchy < len(model.depths) - 1:
+      table |= _layer(
+        f'layers.{hierarchy}.1.0', f'aggregate{hierarchy}/conv', CONV
+      )
+      table |= norm(f'layers.{hierarchy}.1.1', f'aggregate{hierarchy}/norm')
   table |= norm('mlp_head.0', 'head_norm')
   return table | _layer('mlp_head.2', 'head', LINEAR)
 
@@ -205,15 +207,15 @@ def mmnet_table(model: mmnet.MMNet) -> Table:
     return x.reshape(side, side, width, -1).transpose(3, 2, 0, 1)
 
   # The map is flattened by channel there, by place here.
-  flattened = Layout(
+  flattened = AxisOrder(
     lambda x: (
       x.reshape(-1, width, side, side).transpose(2, 3, 1, 0).reshape(-1, len(x))
     ),
     lambda x: by_channel(x).reshape(x.shape[-1], -1),
   )
 
-  def conv(theirs, ours, layout=CONV):
-    return {f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout)}
+  def conv(theirs, ours, order=CONV):
+    return {f'{theirs}.weight': _entry(f'params/{ours}/kernel', order)}
 
   table = conv('conv_act.0', 'stem0/conv')
   table |= _batch_norm('conv_act.1', 'stem0/norm')
@@ -246,18 +248,18 @@ def _position_table(model: mmnet.MMNet) -> Table:
       f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
     }
 
-  embedding = Layout(lambda x: x[0], lambda x: x[None])
+  embedding = AxisOrder(lambda x: x[0], lambda x: x[None])
   table = {'vit_pos.pos_embed': _entry('params/position/position', embedding)}
   table |= _layer('vit_pos.patch_embed.proj', 'position/embed', POINTWISE)
   for i in range(model.depth):
     at, ours = f'vit_pos.blocks.{i}', f'position/block{i}'
     table |= norm(f'{at}.norm1', f'{ours}/attention_norm')
-    for theirs, leaf, layout in (
+    for theirs, leaf, order in (
       ('weight', 'kernel', LINEAR),
       ('bias', 'bias', AS_IS),
     ):
       table[f'{at}.attn.qkv.{theirs}'] = _query_key_value(
-        f'params/{ours}', leaf, layout
+        f'params/{ours}', leaf, order
       )
     table |= _layer(f'{at}.attn.proj', f'{ours}/out', LINEAR)
     table |= norm(f'{at}.norm2', f'{ours}/mlp_norm')

@@ -19,6 +19,7 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from mejax.models import convolution
 from mejax.models import layers
 
 
@@ -42,7 +43,7 @@ class Block(nn.Module):
 
     def conv(x, stride, name):
       # A bias would be taken away again by the batch norm.
-      return layers.Conv3x3(
+      return convolution.Conv3x3(
         self.features, stride=stride, use_bias=False, name=name
       )(x)
 
@@ -79,7 +80,9 @@ class ResNet(nn.Module):
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Logits, and the last map `[b, h / 8, w / 8, d]` as `features`."""
-    stem = layers.Conv3x3(self.widths[0], stride=2, use_bias=False, name='stem')
+    stem = convolution.Conv3x3(
+      self.widths[0], stride=2, use_bias=False, name='stem'
+    )
     norm = layers.BatchNorm(self.widths[0], name='stem_norm')
     x = nn.relu(norm(stem(inputs), train=train, mask=mask))
     for i, width in enumerate(self.widths):

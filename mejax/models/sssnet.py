@@ -26,7 +26,9 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
 
 
 class Conv(nn.Module):
@@ -47,8 +49,8 @@ class Conv(nn.Module):
   ) -> Float[Array, 'b h2 w2 d']:
     shape = (self.size, self.size, x.shape[-1], self.features)
     kernel, bias = layers.Weights(shape, name='conv')()
-    x = nn.relu(layers.conv(x, kernel, padding=0) + bias)
-    x = layers.max_pool(x, self.pool)
+    x = nn.relu(convolution.conv(x, kernel, padding=0) + bias)
+    x = pooling.max_pool(x, self.pool)
     x = layers.BatchNorm(self.features, name='norm')(x, train=train, mask=mask)
     kept = jnp.ones((len(x), self.features))
     kept = layers.Dropout(self.dropout)(kept, train=train)

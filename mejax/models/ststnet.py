@@ -29,6 +29,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import layers
+from mejax.models import pooling
 
 CELLS = 10  # cells a side: 30 convolution outputs by 3
 
@@ -154,7 +155,7 @@ def pool_cells(
 def _pool_cells(outputs, sign):
   def merge(one, other):
     sums = (a + b for a, b in zip(one[2:], other[2:], strict=True))
-    return *layers.first_largest(one[:2], other[:2]), *sums
+    return *pooling.first_largest(one[:2], other[:2]), *sums
 
   x = nn.relu(outputs)
   inside = jnp.where(INSIDE.reshape(9, 1, -1, 1), sign * x, -jnp.inf)

@@ -279,7 +279,7 @@ def test_evaluate_from_the_command_line_finds_all_in_the_run(
 def converted(monkeypatch):
   """Converts random weights of STSTNet as if they lay in files."""
   monkeypatch.setattr(
-    torch_weights, 'read', lambda path: test_convert.ststnet_state()
+    torch_weights, 'read_state_dict', lambda path: test_convert.ststnet_state()
   )
 
   def convert(folder, names):

@@ -226,7 +226,7 @@ def test_a_file_that_is_no_state_dict_is_refused_by_its_name(
   path = tmp_path / 'bad.pth'
   write(torch, path)
   with pytest.raises(ValueError, match=r'bad\.pth.*state_dict'):
-    torch_weights.read(path)
+    torch_weights.read_state_dict(path)
 
 
 class Malicious:
@@ -243,19 +243,19 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(torch, tmp_path):
   attack = {'a': torch.ones(1), 'b': Malicious(tmp_path / 'done')}
   torch.save(attack, tmp_path / 'bad.pth')
   with pytest.raises(ValueError, match='weights alone'):
-    torch_weights.read(tmp_path / 'bad.pth')
+    torch_weights.read_state_dict(tmp_path / 'bad.pth')
   assert not (tmp_path / 'done').exists()
 
 
 def test_a_whole_pickled_model_is_refused_with_what_to_save(torch, tmp_path):
   torch.save(torch.nn.Linear(2, 2), tmp_path / 'model.pth')
   with pytest.raises(ValueError, match=r'model\.state_dict\(\)'):
-    torch_weights.read(tmp_path / 'model.pth')
+    torch_weights.read_state_dict(tmp_path / 'model.pth')
 
 
 def test_a_file_that_is_not_there_is_an_oserror(torch, tmp_path):
   with pytest.raises(FileNotFoundError):
-    torch_weights.read(tmp_path / 'none.pth')
+    torch_weights.read_state_dict(tmp_path / 'none.pth')
 
 
 def test_without_pytorch_the_message_says_what_to_install(
@@ -263,4 +263,4 @@ def test_without_pytorch_the_message_says_what_to_install(
 ):
   monkeypatch.setitem(sys.modules, 'torch', None)
   with pytest.raises(ValueError, match=r"pip install 'mejax\[torch\]'"):
-    torch_weights.read(tmp_path / 'model.pth')
+    torch_weights.read_state_dict(tmp_path / 'model.pth')

@@ -91,8 +91,8 @@ def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
     np.abs(old - new).max((0, 2, 3)) > 1e-6
     for old, new in zip(before['regions'], after['regions'], strict=True)
   ]
-  assert [list(np.flatnonzero(level)) for level in moved] == [[0], [0], [0]]
-  assert [len(level) for level in moved] == [16, 4, 1]
+  assert [list(np.flatnonzero(each)) for each in moved] == [[0], [0], [0]]
+  assert [len(each) for each in moved] == [16, 4, 1]
   for weights in before['attention']:
     assert weights[0].shape[-1] == 4
     assert np.ptp(weights[0]) > 1e-3  # It weighs tokens differently.

@@ -205,19 +205,6 @@ def test_masked_rows_do_not_touch_the_statistics_or_other_rows(tiny):
   assert np.abs(one[0][3] - other[0][3]).max() > 1e-3
 
 
-def test_drop_path_skips_whole_samples_and_keeps_the_mean():
-  x = jnp.ones((4000, 3, 2))
-  y = mmnet.DropPath(0.3).apply(
-    {}, x, train=True, rngs={'dropout': jax.random.key(0)}
-  )
-  per_sample = np.asarray(y).reshape(4000, -1)
-  assert (per_sample == per_sample[:, :1]).all()
-  assert (per_sample[:, 0] == 0).mean() == pytest.approx(0.3, abs=0.03)
-  assert per_sample.mean() == pytest.approx(1, abs=0.05)
-  same = mmnet.DropPath(0.3).apply({}, x, train=False)
-  np.testing.assert_array_equal(same, x)
-
-
 @pytest.mark.parametrize('depth', [1, 2])
 def test_drop_path_grows_over_the_blocks_and_spares_the_first(depth):
   branch = position(depth=depth, drop_path=0.5)

@@ -19,9 +19,9 @@ import pytest
 
 from mejax import models
 from mejax.models import convert
-from mejax.models import layers
 from mejax.models import mmnet
 from mejax.models import originals
+from mejax.models import pooling
 from mejax.training import batches
 from mejax.training import trial as trial_lib
 from tests.models import mmnet_formula as formula
@@ -180,7 +180,7 @@ def test_logits_maps_and_tokens_equal_the_original(golden, evaluated):
   for i, gate in enumerate(out['gates'], 1):
     local = gate
     if prior is not None:
-      local = gate / layers.max_pool3x3(prior, 2)
+      local = gate / pooling.max_pool3x3(prior, 2)
     prior = gate
     for name, value in (('cum', gate), ('local', local)):
       np.testing.assert_allclose(
