@@ -65,7 +65,7 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
     ValueError: the model, the preset or a field is unknown, or a model of your
       own cannot be imported.
   """
-  # A Linen module is hashed, but JSON knows lists only.
+  # A Linen module is hashed, so it has tuples where JSON has lists.
   fields = {
     field: tuple(value) if isinstance(value, list) else value
     for field, value in fields.items()
@@ -89,6 +89,9 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
       raise ValueError(
         f'{title} has no field {field!r}.' + _closest(field, names, 'fields')
       )
+  if 'levels' in fields:
+    # (1, 2) is the same model as (1.0, 2.0).
+    fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
   return known.module(**{**known.presets[preset], **fields})
 
 

@@ -1,16 +1,18 @@
-"""MMNet: where a face moves, and where on the face that is.
+"""MMNet: a motion branch and a position branch over an (onset, apex) pair.
 
 Li et al., "MMNet: Muscle Motion-guided Network for Micro-expression
 Recognition", IJCAI 2022, arXiv 2201.05297, as the authors released it. The
-motion branch reads apex - onset with convolutions; each of its four blocks ends
-in a gate, which multiplies the features by a map of continuous attention (CA)
-that it draws from them and from the map of the block before. The position
-branch is a transformer over the onset, shrunk until a token is a pixel. Their
-sum is read linearly, place by place.
+motion branch reads apex - onset with convolutions. Each of its four blocks ends
+in a gate, which multiplies the features by a map of continuous attention (CA);
+the map is computed from the features and from the map of the previous block.
+The position branch is a transformer over the onset, which is shrunk until a
+pixel is a token. A linear layer with weights for each place reads the sum of
+both branches.
 
 The input is the pair (onset, apex), normalised as for ImageNet. Two things
-differ from the release: the group count of its 3-class script, which cannot be
-built, is 1; parameters that it makes but never uses are left out.
+differ from the release: its 3-class script has a group count with which the
+network cannot be built, here it is 1; and parameters that are created but never
+used are left out.
 
 preset      pixels  tokens  parameters   GFLOP per sample, forward
 released-5  224     196     9,438,841    14.7
@@ -39,28 +41,31 @@ from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
 
-# (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), both as large.
-# `prior` is what the gate of the block before handed on, shrunk by a max-pool;
-# None before the first. A Linen module, or the class of one, may keep batch
-# statistics: it is called with `train` and `mask` too.
+# (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), of the same size.
+# `prior` comes from the previous block's gate, shrunk by a max-pool to the size
+# of x; it is None in the first block. A Linen module or class is called with
+# `train` and `mask` as well, so that it can keep batch statistics.
 Gate = Callable[..., tuple[Array, Array | None]]
 
-SHRINK = 16  # the stem and three of the blocks halve the sides
+SHRINK = 16  # The stem and three of the blocks halve the sides.
 
 
 def he_fan_out(size: int, features: int) -> nn.initializers.Initializer:
-  """He's normal initialisation, by the outputs of a size x size kernel."""
+  """Returns He's normal initialiser, scaled by the fan-out of the kernel."""
   return nn.initializers.normal((2 / (size**2 * features)) ** 0.5)
 
 
 def conv1x1(features: int, *, name: str) -> nn.Dense:
-  """1x1 convolution without bias."""
+  """Returns a 1x1 convolution without bias."""
   init = he_fan_out(1, features)
   return nn.Dense(features, use_bias=False, kernel_init=init, name=name)
 
 
 class Conv(nn.Module):
-  """3x3 convolution without bias, batch norm, ReLU."""
+  """3x3 convolution, batch norm, ReLU.
+
+  The convolution has no bias: batch norm would subtract it again.
+  """
 
   features: int
   stride: int
@@ -88,9 +93,10 @@ class Conv(nn.Module):
 
 
 class ContinuousAttention(nn.Module):
-  """The released gate: one map, times the map of the block before.
+  """The released gate: one map from this block, times the previous map.
 
-  What it hands on is the product of all maps so far, each shrunk on its way.
+  It returns the gated features and the product of all maps so far, so a place
+  that an early block closes stays closed.
   """
 
   @nn.compact
@@ -102,6 +108,8 @@ class ContinuousAttention(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b h w c'], Float[Array, 'b h w 1']]:
+    # Mean and maximum over the channels, and one channel of the two: maps of
+    # blocks of any width can be multiplied.
     seen = jnp.stack([x.mean(-1), x.max(-1)], -1)
     y = conv1x1(1, name='conv')(seen)
     y = layers.BatchNorm(1, name='norm')(y, train=train, mask=mask)
@@ -114,7 +122,10 @@ GATES: dict[str, Gate] = {'continuous': ContinuousAttention}
 
 
 class Block(nn.Module):
-  """Residual block that ends in a gate."""
+  """Residual block that ends in a gate.
+
+  A block of stride 2 shrinks the previous gate's map with the features.
+  """
 
   features: int
   stride: int
@@ -139,11 +150,13 @@ class Block(nn.Module):
     )
     y = norm(conv1x1(self.features, name='conv')(y), 'norm')
     if self.stride > 1:
+      # A 1x1 convolution of stride 2 reads every other pixel only.
       x = x[:, :: self.stride, :: self.stride]
       x = norm(conv1x1(self.features, name='short')(x), 'short_norm')
       if prior is not None:
         prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
+    # A plain function of a user's has no statistics to keep.
     gate, options = attention.own(self.gate, name='gate'), {}
     if isinstance(gate, nn.Module):
       options = {'train': train, 'mask': mask}
@@ -157,13 +170,13 @@ class Block(nn.Module):
 
 
 def dense(features: int, *, name: str) -> nn.Dense:
-  """Linear layer as the transformer's start: normal weights, no bias yet."""
+  """Returns a linear layer that starts with normal weights and zero biases."""
   init = nn.initializers.normal(0.02)
   return nn.Dense(features, kernel_init=init, name=name)
 
 
 class TransformerBlock(nn.Module):
-  """Pre-norm transformer block with drop path."""
+  """Pre-norm transformer block with stochastic depth."""
 
   heads: int
   mlp_mult: int
@@ -192,7 +205,7 @@ class TransformerBlock(nn.Module):
 
 
 class Position(nn.Module):
-  """The transformer over the shrunken onset, one token a pixel."""
+  """The transformer over the shrunken onset, with one token a pixel."""
 
   width: int
   heads: int
@@ -235,22 +248,22 @@ class MMNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    spare_outputs: outputs beyond the classes, which no label ever asks for. The
+    spare_outputs: outputs beyond the classes that no label ever uses. The
       released 3-class network has two.
     image_size: side of the square frames in pixels, a multiple of 16.
     stem: widths of the two convolutions before the blocks.
-    widths: width of each block; the last is that of the position branch.
+    widths: width of each block; the last is also that of the position branch.
     heads: attention heads of the position branch.
-    depth: its transformer blocks.
-    mlp_mult: width of its inner MLP layers over its own.
-    drop_path: chance that a sample skips a part of the last transformer block;
-      it grows linearly from 0 in the first.
-    antialias: whether the onset is smoothed before it is shrunk. PyTorch's
-      default until 2023 was not to; see `jax.image.resize`.
-    gate: what ends each block: the released `ContinuousAttention`, or another
+    depth: transformer blocks of the position branch.
+    mlp_mult: width of the position branch's inner MLP layers over its own.
+    drop_path: rate of stochastic depth in the last transformer block; it rises
+      evenly from 0 in the first.
+    antialias: whether the onset is smoothed before it is shrunk. Until 2023
+      PyTorch did not do so by default; see `jax.image.resize`.
+    gate: the end of each block: the released `ContinuousAttention`, or another
       function or module `(x, prior) -> (x, prior)`; see `Gate`.
     attention_fn: see `mejax.models.attention`.
-    conv: 3x3 convolution of the form of `convolution.conv3x3`.
+    conv: computes the 3x3 convolutions, called as `convolution.conv3x3` is.
   """
 
   num_classes: int = 5
@@ -275,23 +288,27 @@ class MMNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and what a person may want to look at.
+    """Computes logits, and what a person may want to look at.
 
     Args:
       inputs: onset and apex.
-      train: whether to take the batch's statistics and to drop paths.
+      train: whether batch norm uses the batch, and stochastic depth acts.
       mask: examples that count in the batch's statistics; all if None.
 
     Returns:
       logits, and a dict of
-      gates: what the gate of each block handed on: the released one gives the
-        map `[b, h, w, 1]` that it multiplied by, each half as wide as before;
+      gates: what the gate of each block handed on: for the released one the map
+        `[b, h, w, 1]` that it multiplied by, half as wide as the previous one;
       attention: for each transformer block the weights `[b, heads, n, n]` among
         the tokens of the onset, row-major (None if the function forms none);
       motion, position: the two maps `[b, h / 16, w / 16, d]` that are added.
+
+    Raises:
+      ValueError: the sizes do not fit each other or the input.
     """
     self._check(inputs)
     onset, apex = inputs[:, 0], inputs[:, 1]
+    # What does not move cancels: the motion branch sees little of the identity.
     x = apex - onset
     conv_options = {'train': train, 'mask': mask}
     first = layers.uniform_init(9 * x.shape[-1])

@@ -1,8 +1,8 @@
-"""Names of the originals: where each entry of a `state_dict` lies in ours.
+"""Tables of names: the place of each entry of an original's `state_dict`.
 
-One table for each published model. It is explicit, so that nothing is guessed:
-every entry has a place here and a way in which its axes are exchanged, or is
-known as one that the original makes but never reads.
+There is one table for each published model. It is explicit, so that nothing is
+guessed: every entry either has a place here and an order of axes, or is known
+as one that the original creates but never reads.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from mejax.models import ststnet
 
 
 class AxisOrder(NamedTuple):
-  """How the axes of an array change.
+  """How the axes of an array are reordered.
 
   Attributes:
-    ours: from the original's to ours.
-    theirs: the way back.
+    ours: converts an array of the original to our order.
+    theirs: converts an array of ours back.
   """
 
   ours: Callable[[np.ndarray], np.ndarray]
@@ -47,19 +47,19 @@ CHANNEL = AxisOrder(  # A vector that the original keeps as [1, c, 1, 1].
 
 
 class Entry(NamedTuple):
-  """Where an entry of a `state_dict` lies in ours.
+  """The place of an entry of a `state_dict` in our variables.
 
   Attributes:
-    paths: path of the array, collection first; several if it is cut into equal
-      parts along its first axis.
-    order: of each part.
+    paths: path of the array, collection first; several if the entry is cut into
+      equal parts along its first axis.
+    order: order of axes of each part.
   """
 
   paths: tuple[str, ...]
   order: AxisOrder
 
   def ours(self, value: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays of ours that an array of the original holds."""
+    """Converts an array of the original to our arrays, by path."""
     parts = np.split(value, len(self.paths))
     return {
       path: np.ascontiguousarray(self.order.ours(part))
@@ -67,11 +67,11 @@ class Entry(NamedTuple):
     }
 
   def theirs(self, variables: PyTree) -> np.ndarray:
-    """The array of the original, from all of ours."""
+    """Picks our arrays and converts them to the one of the original."""
     return np.concatenate(self._parts(variables))
 
   def shape(self, variables: PyTree) -> tuple[int, ...]:
-    """The shape of `theirs`, without its memory."""
+    """Returns the shape of `theirs` without making it."""
     parts = self._parts(variables)
     return (sum(map(len, parts)), *parts[0].shape[1:])
 
@@ -86,16 +86,16 @@ Table = dict[str, Entry]
 
 
 class Original(NamedTuple):
-  """A published model whose weights can be read.
+  """A published model whose weights can be converted.
 
   Attributes:
-    table: names of the original for such a model.
-    inputs: shape of one input of such a model.
-    preset: the one that is the published model.
-    unused: patterns of names that the original makes but never reads.
-    published: config of each published form, whose data, protocol and view it
-      was trained on, and the word for each class.
-    caution: how its authors chose the weights that they kept.
+    table: builds the table of names for one of our models.
+    inputs: returns the shape of one input of our model.
+    preset: the preset that equals the published model.
+    unused: patterns of names that the original creates but never reads.
+    published: for each published form, the config that has its data, protocol
+      and view, and the names of its classes.
+    caution: how the authors chose the weights that they kept.
   """
 
   table: Callable[[Any], Table]
@@ -106,7 +106,7 @@ class Original(NamedTuple):
   caution: str
 
   def never_reads(self, entry: str) -> bool:
-    """Whether the original makes an entry of this name, but no use of it."""
+    """Returns whether the original creates this entry but never reads it."""
     return any(fnmatch.fnmatchcase(entry, each) for each in self.unused)
 
 
@@ -121,7 +121,7 @@ def _entry(path: str, order: AxisOrder) -> Entry:
 
 
 def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
-  """Weight and bias of a linear layer or a convolution."""
+  """Entries of a linear layer or a convolution: weight and bias."""
   return {
     f'{theirs}.weight': _entry(f'params/{ours}/kernel', order),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
@@ -129,13 +129,13 @@ def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
 
 
 def _query_key_value(ours: str, leaf: str, order: AxisOrder) -> Entry:
-  """One array there, three here."""
+  """Entry of a joint projection: one array there, three here."""
   parts = ('query', 'key', 'value')
   return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), order)
 
 
 def _batch_norm(theirs: str, ours: str) -> Table:
-  """Gain, offset and running statistics."""
+  """Entries of a batch norm: gain, offset and running statistics."""
   return {
     f'{theirs}.weight': _entry(f'params/{ours}/scale', AS_IS),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
@@ -145,9 +145,10 @@ def _batch_norm(theirs: str, ours: str) -> Table:
 
 
 def htnet_table(model: htnet.HTNet) -> Table:
-  """Names of wangzhifengharrison/HTNet, commit 91cf4bda.
+  """Returns the table for wangzhifengharrison/HTNet, commit 91cf4bda.
 
-  Checked with the authors' model, through golden/htnet.
+  It was verified against the authors' model, through golden/htnet. What we call
+  a hierarchy is a level in the names.
   """
 
   def norm(theirs, ours):
@@ -183,10 +184,10 @@ def htnet_table(model: htnet.HTNet) -> Table:
 
 
 def ststnet_table(model: ststnet.STSTNet) -> Table:
-  """Names of the PyTorch version of christy1206/STSTNet.
+  """Returns the table for the PyTorch version of christy1206/STSTNet.
 
-  Taken from public copies of that code, which agree; not checked with a weight
-  file of its authors.
+  The names are from public copies of that code, which agree; no weight file of
+  its authors was at hand to verify them.
   """
   table: Table = {}
   for branch in range(len(model.branches)):
@@ -196,17 +197,17 @@ def ststnet_table(model: ststnet.STSTNet) -> Table:
 
 
 def mmnet_table(model: mmnet.MMNet) -> Table:
-  """Names of muse1998/MMNet, commit 7b62fa9.
+  """Returns the table for muse1998/MMNet, commit 7b62fa9.
 
-  Checked with the authors' network, through golden/mmnet.
+  It was verified against the authors' network, through golden/mmnet.
   """
   side, width = model.image_size // mmnet.SHRINK, model.widths[-1]
 
   def by_channel(x):
-    """Inputs as rows, columns, channels to channels, rows, columns."""
+    """Reorders inputs from (row, column, channel) to (channel, row, column)."""
     return x.reshape(side, side, width, -1).transpose(3, 2, 0, 1)
 
-  # The map is flattened by channel there, by place here.
+  # The last layer reads a flattened map: channels first there, last here.
   flattened = AxisOrder(
     lambda x: (
       x.reshape(-1, width, side, side).transpose(2, 3, 1, 0).reshape(-1, len(x))
@@ -240,7 +241,7 @@ def mmnet_table(model: mmnet.MMNet) -> Table:
 
 
 def _position_table(model: mmnet.MMNet) -> Table:
-  """The transformer of MMNet."""
+  """Entries of the transformer of MMNet."""
 
   def norm(theirs, ours):
     return {

@@ -1,9 +1,9 @@
 """A small residual network on flow.
 
-He et al., "Deep residual learning for image recognition", CVPR 2016, cut down
-to inputs of 28 pixels: a stem of stride 2, then one residual block for each
-width, all but the first of stride 2, and the mean over the last map. It stands
-for the ResNet18 that others train on flow; nobody published this one.
+He et al., "Deep residual learning for image recognition", CVPR 2016, reduced to
+inputs of 28 pixels: a stem of stride 2, then one residual block for each width,
+all but the first of stride 2, and the mean over the last map. It takes the
+place of the ResNet18 that others train on flow; nobody published this one.
 
 preset  blocks  parameters  GFLOP per sample, forward
 small   3       77,587      0.0058
@@ -24,7 +24,7 @@ from mejax.models import layers
 
 
 class Block(nn.Module):
-  """Two 3x3 convolutions around which the input is added."""
+  """Two 3x3 convolutions with a shortcut around them."""
 
   features: int
   stride: int
@@ -42,7 +42,7 @@ class Block(nn.Module):
       return norm(x, train=train, mask=mask)
 
     def conv(x, stride, name):
-      # A bias would be taken away again by the batch norm.
+      # No bias: batch norm would subtract it again.
       return convolution.Conv3x3(
         self.features, stride=stride, use_bias=False, name=name
       )(x)
@@ -63,7 +63,7 @@ class ResNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    widths: of the blocks; the stem has the first.
+    widths: widths of the blocks; the stem has the first.
     dropout: rate before the linear layer.
   """
 
@@ -79,7 +79,7 @@ class ResNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and the last map `[b, h / 8, w / 8, d]` as `features`."""
+    """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d]."""
     stem = convolution.Conv3x3(
       self.widths[0], stride=2, use_bias=False, name='stem'
     )
