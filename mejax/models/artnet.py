@@ -146,6 +146,7 @@ class ARTNet(nn.Module):
     )
     x = x + outer(embedding)[..., None, :]
 
+    # Region before level: the tokens are now the levels of one region.
     x, out['level_attention'] = self._blocks(
       'level',
       self.level_depth,
@@ -154,6 +155,7 @@ class ARTNet(nn.Module):
       train=train,
       mask=None if present is None else present[:, None],
     )
+    # Level before region again: the tokens are the regions of one level.
     x, out['region_attention'] = self._blocks(
       'region',
       self.region_depth,
@@ -165,6 +167,7 @@ class ARTNet(nn.Module):
     x = layers.LayerNorm(name='head_norm')(x)
     scores = layers.linear(1, self.dim, use_bias=False, name='pool')(x)[..., 0]
     if present is not None:
+      # An absent level gets a weight of exactly zero.
       scores = jnp.where(present[..., None], scores, -jnp.inf)
     weights = jax.nn.softmax(scores, (1, 2))
     out['region_weights'] = weights

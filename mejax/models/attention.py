@@ -93,6 +93,7 @@ def windowed(
     grid: rows and columns of the tokens; a square by default.
   """
   rows, columns = _grid(query.shape[-3], grid, 'windowed attention')
+  # All scores are computed and most are left out: n is small in these models.
   near = _window(rows, columns, radius)
   scores = jnp.where(near, _scores(query, key), -jnp.inf)
   return _weigh(scores, value)
@@ -198,6 +199,8 @@ def attend(
       mask where one is needed.
   """
   name = getattr(attention_fn, '__name__', repr(attention_fn))
+  # Only a mask that is needed is passed on, so that the simplest function, of
+  # query, key and value, works in most models.
   options = {} if mask is None else {'mask': mask}
   if options and 'mask' not in inspect.signature(attention_fn).parameters:
     raise ValueError(

@@ -114,6 +114,7 @@ def _im2col(padding, stride, x, kernel):
   parts = _parts(x, len(kernel), stride)
   if len(parts) == 1:
     return convolve(x)
+  # In turn: the patches of a batch are 9 or 25 times as large as its maps.
   y = jax.lax.map(convolve, parts)
   return y.reshape(-1, *y.shape[2:])
 
@@ -135,14 +136,18 @@ def _im2col_backward(padding, stride, saved, gradient):
   def part_backward(total, part):
     x, gradient = part
     # The patches are made again: kept from the forward pass, they would take
-    # nine times the memory of the map until they are used.
+    # nine times the memory of the map until now.
     seen = patches(x, size, padding=padding, stride=stride)
     total += jnp.einsum('bhwp,bhwd->pd', seen, gradient)
     if stride == 1:
+      # The outputs around a place read it, the one above through the kernel's
+      # last row: so the kernel is turned, inputs and outputs exchanged.
       turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
       turned = turned.reshape(-1, turned.shape[-1])
+      # The full padding, size - 1, less what the forward pass had.
       reached = patches(gradient, size, padding=size - 1 - padding)
       return total, reached @ turned
+    # Of an odd side, half the outputs spread to a row too many.
     return total, _spread(gradient, kernel)[:, : x.shape[1], : x.shape[2]]
 
   total = jnp.zeros((size**2 * kernel.shape[2], kernel.shape[3]), kernel.dtype)

@@ -205,6 +205,7 @@ class HTNet(nn.Module):
         )
         x = aggregate(x)
       side = 2 ** (len(self.depths) - 1 - hierarchy)
+      # To the transformer each block is an example of its own.
       tokens = split(x, side)
       # One scalar a position, shared by all channels, as in the original.
       position = self.param(

@@ -121,12 +121,14 @@ class BatchNorm(nn.Module):
     mean, var = self.mean.value, self.var.value
     if batch is not None:
       mean, var, count = batch
+      # The batch that only draws the weights must not enter the statistics.
       if not self.is_initializing():
         new = 1 - self.momentum
         # A count of one has no unbiased variance: it stays 0, not 0 / 0.
         unbiased = var * count / jnp.maximum(count - 1, 1)
         self.mean.value += new * (mean - self.mean.value)
         self.var.value += new * (unbiased - self.var.value)
+    # Two numbers a channel, so that the map is read and written only once.
     gain = self.scale * jax.lax.rsqrt(var + self.epsilon)
     return gain, self.bias - mean * gain
 
@@ -190,6 +192,7 @@ class Dropout(nn.Module):
     # The narrowest integer in which the rate is a whole number of steps.
     exact = (p for p in (1, 2, 4) if (self.rate * 2**p).is_integer())
     width = next(exact, 8)
+    # A rate just below one is rounded down: something must stay.
     threshold = min(round(self.rate * 2**width), 2**width - 1)
     bits = random_bits(self.make_rng('dropout'), x.shape, width=width)
     scale = 2**width / (2**width - threshold)
@@ -213,6 +216,7 @@ class DropPath(nn.Module):
   def __call__(
     self, x: Float[Array, 'b *h'], *, train: bool
   ) -> Float[Array, 'b *h']:
+    # Dropout of one value for each example, which stands for the whole branch.
     ones = jnp.ones((x.shape[0], *(1 for _ in x.shape[1:])), x.dtype)
     kept = Dropout(self.rate)(ones, train=train)
     return x * kept if train and self.rate else x

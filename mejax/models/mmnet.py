@@ -221,6 +221,7 @@ class Position(nn.Module):
   ) -> tuple[Float[Array, 'b h2 w2 d'], tuple[Array | None, ...]]:
     b, h, w, c = onset.shape
     h, w = h // SHRINK, w // SHRINK
+    # One colour for 16 x 16 pixels is left of the face.
     x = jax.image.resize(
       onset, (b, h, w, c), 'bilinear', antialias=self.antialias
     )
@@ -311,11 +312,13 @@ class MMNet(nn.Module):
     # What does not move cancels: the motion branch sees little of the identity.
     x = apex - onset
     conv_options = {'train': train, 'mask': mask}
+    # The release leaves PyTorch's default start to its first convolution alone.
     first = layers.uniform_init(9 * x.shape[-1])
     x = Conv(self.stem[0], 2, self.conv, first, name='stem0')(x, **conv_options)
     x = Conv(self.stem[1], 1, self.conv, name='stem1')(x, **conv_options)
     prior, priors = None, []
     for i, width in enumerate(self.widths):
+      # The first block keeps the size of the stem's output, others halve it.
       block = Block(
         width, min(i + 1, 2), self.gate, self.conv, name=f'block{i}'
       )
@@ -331,6 +334,7 @@ class MMNet(nn.Module):
       self.attention_fn,
       name='position',
     )(onset, train=train)
+    # Not pooled: the last layer knows where on the face a feature lies.
     flat = (x + position).reshape(len(x), -1)
     out = {
       'gates': tuple(priors),

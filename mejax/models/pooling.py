@@ -44,7 +44,9 @@ def _max_pool(x, stride):
   """Returns the maxima, and what the gradient needs: which neighbour won."""
   h, w = (stride * ((side - 1) // stride) + 1 for side in x.shape[1:3])
   pads = ((0, 0), (1, 1), (1, 1), (0, 0))
+  # Padding with -inf never wins against a pixel of the map.
   padded = jnp.pad(x, pads, constant_values=-jnp.inf)
+  # The nine neighbours of each window, one slice of the map for each.
   parts = jnp.stack(
     [
       padded[:, row : row + h : stride, column : column + w : stride]

@@ -75,6 +75,7 @@ class STSTNet(nn.Module):
       weights.append(layers.Weights((3, 3, 3, filters), name=f'conv{i}')())
       norms.append(layers.BatchNorm(filters, name=f'norm{i}'))
     kernel, bias = (jnp.concatenate(x, -1) for x in zip(*weights, strict=True))
+    # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
     largest, sums, squares = pool_cells(
       cell_outputs(inputs, kernel, bias), sign[:, None, None]
@@ -112,7 +113,7 @@ def cell_outputs(
 ) -> Float[Array, '9 d n b']:
   """Computes the 30x30 convolution outputs (padding 2), sorted by cell.
 
-  Cell (i, j) of the n = 100 holds rows 3i - 1 to 3i + 1, and so for columns. The
+  Cell (i, j) of the n = 100 holds rows 3i - 1 to 3i + 1; so for columns. The
   pool pads row -1 and leaves out row 29, but batch norm counts row 29: so the
   place of row -1 carries row 29, for which the input is continued periodically.
   """
@@ -129,6 +130,7 @@ def cell_outputs(
   ]
   # The last row of ones carries the bias.
   window = jnp.concatenate([*window, jnp.ones_like(window[0][:1])])
+  # The kernel at each of its nine places in the 5x5 pixels, zero around it.
   offsets = [
     jnp.pad(kernel, ((row, 2 - row), (column, 2 - column), (0, 0), (0, 0)))
     for row in range(3)
@@ -169,6 +171,8 @@ def _pool_cells(outputs, sign):
   place = lax.broadcasted_iota(jnp.int32, x.shape, 0)
   zero = jnp.zeros((), x.dtype)
   start = (zero - jnp.inf, jnp.int32(0), zero, zero)
+  # One reduction of four operands reads the outputs once; four would read them
+  # four times, and memory traffic is what a step costs.
   largest, place, total, square = lax.reduce(
     (inside, place, x, jnp.square(x)), start, merge, (0,)
   )

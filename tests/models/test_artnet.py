@@ -13,6 +13,7 @@ import pytest
 from mejax import models
 from mejax.models import artnet
 from mejax.models import attention
+from tests import closeness
 
 ALPHAS = (1.0, 2.0, 4.0, 8.0)
 
@@ -48,7 +49,7 @@ def apply(model, variables, x, *, train=False, **options):
 
 
 def assert_same(one, other):
-  np.testing.assert_allclose(one, other, atol=2e-5)
+  closeness.assert_close(one, other, 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_one_level_equals_the_layers_written_out(variables, x):
     lambda leaf: np.asarray(leaf, np.float64), variables['params']
   )
   expected = [plain(params, np.asarray(image[0], np.float64)) for image in x]
-  np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+  closeness.assert_close(logits, expected, 2e-5)
 
 
 def plain(params, image, *, patch=8, heads=2):

@@ -15,6 +15,7 @@ from mejax.models import linear
 from mejax.models import offapexnet
 from mejax.models import resnet
 from mejax.models import sssnet
+from tests import closeness
 
 MODULES = {
   'linear': linear,
@@ -101,12 +102,8 @@ def test_padding_rows_change_neither_logits_nor_statistics(name):
 
   (alone, _), state = run(images()[:4], jnp.ones(4, bool))
   (padded, _), padded_state = run(images(), jnp.arange(6) < 4)
-  np.testing.assert_allclose(padded[:4], alone, atol=1e-5)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-    padded_state,
-    state,
-  )
+  closeness.assert_close(padded[:4], alone, 1e-5)
+  closeness.assert_trees_close(padded_state, state, 1e-5)
 
 
 @pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
@@ -234,7 +231,7 @@ def test_logits_equal_the_same_network_in_pytorch(name):
   )
   x = torch.tensor(np.asarray(images()).transpose(0, 3, 1, 2))
   theirs = getattr(Torch(torch, variables), name)(x).numpy()
-  np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+  closeness.assert_close(ours, theirs, 1e-5)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from mejax import models
 from mejax import torch_weights
 from mejax.models import convert
 from mejax.models import originals
+from tests import closeness
 from tests.models import mmnet_formula
 from tests.models import test_htnet_golden as golden_htnet
 
@@ -154,7 +155,7 @@ def test_ststnet_equals_pytorch_on_the_same_file(torch, tmp_path):
     parts.append(functional.max_pool2d(y, 3, 3, 1))
   y = functional.avg_pool2d(torch.cat(parts, 1), 2).flatten(1)
   theirs = functional.linear(y, w['fc.weight'], w['fc.bias'])
-  np.testing.assert_allclose(logits(converted, x), theirs, rtol=1e-4, atol=1e-4)
+  closeness.assert_close(logits(converted, x), theirs, 1e-5)
   assert len(converted.unused) == 3
   assert all(name.endswith('num_batches_tracked') for name in converted.unused)
 

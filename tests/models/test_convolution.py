@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 from jax import lax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from mejax.models import convolution
+from tests import closeness
 
 
 def normal(*shape, seed=0):
@@ -44,7 +44,7 @@ def test_conv_and_its_gradients_equal_xla_convolution(
   ours = both(lambda x, k: convolution.conv(x, k, **options))
   xla = both(lambda x, k: xla_conv(x, k, **options))
   for mine, true in zip(ours, xla, strict=True):
-    np.testing.assert_allclose(mine, true, rtol=1e-5, atol=1e-4)
+    closeness.assert_close(mine, true, 5e-6)
 
 
 def test_patches_of_a_few_examples_at_a_time_take_less_memory(monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 
 from mejax.models import convolution
 from mejax.models import layers
+from tests import closeness
 
 
 def normal(*shape, seed=0):
@@ -20,11 +21,11 @@ def test_layer_norm_and_gelu_equal_flax():
   x = 100 * normal(4, 6) + 50
   ours, flax = layers.LayerNorm(), nn.LayerNorm(epsilon=1e-5)
   variables = {'params': {'scale': normal(6), 'bias': normal(6, seed=1)}}
-  np.testing.assert_allclose(
-    ours.apply(variables, x), flax.apply(variables, x), atol=1e-5
+  closeness.assert_close(
+    ours.apply(variables, x), flax.apply(variables, x), 5e-6
   )
-  np.testing.assert_allclose(
-    layers.gelu(x / 50), nn.gelu(x / 50, approximate=False), atol=1e-6
+  closeness.assert_close(
+    layers.gelu(x / 50), nn.gelu(x / 50, approximate=False), 5e-7
   )
 
 
@@ -46,15 +47,13 @@ def test_batch_norm_without_mask_equals_flax_and_unbiased_running_variance():
   variables = ours.init(jax.random.key(0), x, train=True)
   mine, state = ours.apply(variables, x, train=True, mutable=['batch_stats'])
   true, flax_state = flax.apply(variables, x, mutable=['batch_stats'])
-  np.testing.assert_allclose(mine, true, atol=1e-5)
+  closeness.assert_close(mine, true, 5e-6)
   mean, var = state['batch_stats']['mean'], state['batch_stats']['var']
   np.testing.assert_allclose(mean, flax_state['batch_stats']['mean'], atol=1e-6)
   unbiased = np.asarray(x).reshape(-1, 4).var(0, ddof=1)
   np.testing.assert_allclose(var, 0.9 + 0.1 * unbiased, rtol=1e-5)
   evaluated = ours.apply({**variables, **state}, x, train=False)
-  np.testing.assert_allclose(
-    evaluated, (x - mean) / np.sqrt(var + 1e-5), atol=1e-5
-  )
+  closeness.assert_close(evaluated, (x - mean) / np.sqrt(var + 1e-5), 5e-6)
 
 
 @pytest.mark.parametrize('marked', [3, 0])
@@ -69,12 +68,8 @@ def test_batch_norm_counts_the_marked_rows_or_all_if_none_is_marked(marked):
   expected, expected_state = norm.apply(
     variables, counted, train=True, mutable=True
   )
-  np.testing.assert_allclose(result[: marked or 6], expected, atol=1e-5)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-    state,
-    expected_state,
-  )
+  closeness.assert_close(result[: marked or 6], expected, 5e-6)
+  closeness.assert_trees_close(state, expected_state, 1e-5)
 
 
 @pytest.mark.parametrize('rate', [0.5, 0.25, 0.3, 0.0625])

@@ -14,6 +14,7 @@ import pytest
 from mejax import models
 from mejax.models import attention
 from mejax.models import mmnet
+from tests import closeness
 
 
 def noise(size, count=2, seed=0):
@@ -226,7 +227,7 @@ def test_logits_depend_on_place_of_motion_and_on_the_onset(tiny):
   )
   _, shifted = apply(variables, inputs + 1)
   # A change of both frames is no motion, but another face.
-  np.testing.assert_allclose(shifted['motion'], out['motion'], atol=1e-4)
+  closeness.assert_close(shifted['motion'], out['motion'], 1e-5)
   assert np.abs(shifted['position'] - out['position']).max() > 0.1
   mirrored, _ = apply(variables, inputs[:, :, :, ::-1])
   assert np.abs(mirrored - logits).max() > 1e-3

@@ -140,7 +140,7 @@ def test_running_statistics_of_many_steps_become_those_of_the_data():
   evaluated, out = model.apply(
     {'params': params, 'batch_stats': stats}, images(), train=False
   )
-  np.testing.assert_allclose(evaluated, trained, atol=2e-3)
+  closeness.assert_close(evaluated, trained, 2e-3)
   assert out['features'].shape == (12, 10, 10, 16)
 
 
