@@ -74,8 +74,17 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
     own = {} if preset is None else {'preset': preset}
     return _import_own(name)(**own, **fields)
   known = MODELS[name]
-  title = known.module.__name__
   preset = known.default if preset is None else preset
+  _check_names(known, preset, fields)
+  if 'levels' in fields:
+    # (1, 2) is the same model as (1.0, 2.0).
+    fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
+  return known.module(**{**known.presets[preset], **fields})
+
+
+def _check_names(known: Known, preset: str, fields: Mapping[str, Any]) -> None:
+  """Refuses presets and fields that a model does not have."""
+  title = known.module.__name__
   if preset not in known.presets:
     raise ValueError(
       f'{title} has no preset {preset!r}.'
@@ -89,10 +98,6 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
       raise ValueError(
         f'{title} has no field {field!r}.' + _closest(field, names, 'fields')
       )
-  if 'levels' in fields:
-    # (1, 2) is the same model as (1.0, 2.0).
-    fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
-  return known.module(**{**known.presets[preset], **fields})
 
 
 def _import_own(name: str) -> Any:

@@ -192,7 +192,7 @@ class HTNet(nn.Module):
     Raises:
       ValueError: the sizes do not fit each other or the input.
     """
-    self._check(inputs)
+    self._check_sizes(inputs)
     out = {'attention': [], 'regions': []}
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
     x = patchify(inputs, self.patch_size)
@@ -231,7 +231,7 @@ class HTNet(nn.Module):
     out['head'] = x
     return layers.linear(self.num_classes, x.shape[-1], name='head')(x), out
 
-  def _check(self, inputs):
+  def _check_sizes(self, inputs):
     size, hierarchies = self.image_size, len(self.depths)
     if inputs.ndim != 4 or inputs.shape[1:3] != (size, size):
       raise ValueError(

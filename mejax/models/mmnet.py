@@ -307,7 +307,7 @@ class MMNet(nn.Module):
     Raises:
       ValueError: the sizes do not fit each other or the input.
     """
-    self._check(inputs)
+    self._check_sizes(inputs)
     onset, apex = inputs[:, 0], inputs[:, 1]
     # What does not move cancels: the motion branch sees little of the identity.
     x = apex - onset
@@ -345,7 +345,7 @@ class MMNet(nn.Module):
     outputs = self.num_classes + self.spare_outputs
     return layers.linear(outputs, flat.shape[-1], name='head')(flat), out
 
-  def _check(self, inputs):
+  def _check_sizes(self, inputs):
     size = self.image_size
     if inputs.ndim != 5 or inputs.shape[1:4] != (2, size, size):
       raise ValueError(
