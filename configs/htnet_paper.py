@@ -1,8 +1,8 @@
 """HTNet with the hierarchy that its paper draws, on flow of 128 pixels.
 
 Quarters of each facial area, then the four areas, then the whole face: 16
-tokens attend to each other in every block of all three levels, where there is
-one in the released sizes; see `mejax/models/htnet.py`. What augments and
+tokens attend to each other in every block of all three hierarchies, where there
+is one in the released sizes; see `mejax/models/htnet.py`. What augments and
 regularises was chosen for ARTNet, on other rendered people.
 
 Command:

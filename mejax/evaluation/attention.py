@@ -125,7 +125,7 @@ def _of_levels(out, levels) -> list[Picture]:
 
 
 def _of_hierarchy(attention) -> list[Picture]:
-  """A picture for each level of blocks, mean over its heads and layers."""
+  """A picture for each hierarchy of HTNet, mean over its heads and layers."""
   found = []
   for layers in attention if isinstance(attention, (tuple, list)) else ():
     formed = _formed(layers, 5)

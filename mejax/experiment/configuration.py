@@ -192,14 +192,13 @@ def _default(options: ml_collections.ConfigDict, field: str) -> Any:
   """What a field of the config's model is where the config does not say."""
   from mejax import models  # Takes seconds, so only where it is needed.
 
-  make = named(options.name, models.MODELS, 'model')
   # Names of functions are left out: they mean nothing to a model as they are.
   given = {
     name: value
     for name, value in options.items()
     if name == 'preset' or not isinstance(value, str)
   }
-  model = make(num_classes=2, **given)
+  model = models.make(options.name, num_classes=2, **given)
   fields = {
     each.name: getattr(model, each.name)
     for each in dataclasses.fields(model)

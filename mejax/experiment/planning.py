@@ -69,12 +69,12 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
     field: tuple(value) if isinstance(value, list) else value
     for field, value in config.model.items()
   }
-  make = configuration.named(options.pop('name'), models.MODELS, 'model')
+  name = options.pop('name')
   for field, value in options.items():
     table = _TABLES.get(field, {})
     if table or re.fullmatch(r'[\w.]+:\w+', str(value)):
       options[field] = configuration.named(value, table, field)
-  return make(num_classes=num_classes, **options)
+  return models.make(name, num_classes=num_classes, **options)
 
 
 def tell_levels(model: nn.Module, task: Task) -> nn.Module:

@@ -146,7 +146,7 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
   """What model.json says; equal for equal weights of an equal model."""
   original, fields = originals.ORIGINALS[name], dict(fields or {})
   preset = preset or original.preset
-  num_classes = original.make(preset, **fields).num_classes
+  num_classes = models.make(name, preset, **fields).num_classes
   numbers = tuple(map(str, range(num_classes)))
   config, classes = next(
     (
@@ -226,9 +226,7 @@ def _read_converted(folder, descriptions) -> Saved:
 
   alone = '' in descriptions
   return Saved(
-    model=models.MODELS[first['model']](
-      preset=first['preset'], **first['fields']
-    ),
+    model=models.make(first['model'], first['preset'], **first['fields']),
     load=lambda seed, name: load('' if alone else name),
     seeds=(0,),
     names=None if alone else tuple(descriptions),

@@ -293,6 +293,7 @@ def from_torch(path: str | os.PathLike) -> dict[str, Any]:
   Raises:
     OSError: the file cannot be read.
     ValueError: PyTorch is missing, the file holds more than weights (see
-      `torch_weights.read`), or entries do not fit, as `convert` lists them.
+      `torch_weights.read_state_dict`), or entries do not fit; `convert` lists
+      them.
   """
-  return convert(torch_weights.read(path))
+  return convert(torch_weights.read_state_dict(path))

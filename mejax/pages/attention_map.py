@@ -56,12 +56,12 @@ def by_head(attention: Sequence[Sequence[Any]]) -> list[list[Panel]]:
   """A row for each block of HTNet, a panel for each head.
 
   Args:
-    attention: `out['attention']` of one example: for each level, for each of
-      its blocks, weights `[r, h, n, n]`. Blocks without weights, and levels of
-      less than one token a region, are left out.
+    attention: `out['attention']` of one example: for each hierarchy, for each
+      of its blocks, weights `[r, h, n, n]`. Blocks without weights, and
+      hierarchies of less than one token a region, are left out.
   """
   rows = []
-  for level, blocks in enumerate(attention):
+  for hierarchy, blocks in enumerate(attention):
     for number, weights in enumerate(blocks):
       if weights is None:
         continue
@@ -71,7 +71,7 @@ def by_head(attention: Sequence[Sequence[Any]]) -> list[list[Panel]]:
       which = f', block {number}' if len(blocks) > 1 else ''
       rows.append(
         [
-          Panel(f'level {level}{which}, head {head}', '', part)
+          Panel(f'hierarchy {hierarchy}{which}, head {head}', '', part)
           for head, part in enumerate(np.asarray(heat, np.float64))
         ]
       )

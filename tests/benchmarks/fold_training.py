@@ -29,11 +29,11 @@ from tests.benchmarks import torch_models
 NUM_EPOCHS = 2
 CASES = {
   'ststnet': (
-    lambda: models.MODELS['ststnet'](num_classes=3),
+    lambda: models.make('ststnet', num_classes=3),
     torch_models.STSTNet,
   ),
   'htnet regions_small': (
-    lambda: models.MODELS['htnet'](num_classes=3, preset='regions_small'),
+    lambda: models.make('htnet', num_classes=3, preset='regions_small'),
     lambda: torch_models.HTNet(patch=2, dim=32, heads=2, depths=(1, 1)),
   ),
 }

@@ -21,13 +21,13 @@ def make_ours(frames, labels):
   import jax
   import jax.numpy as jnp
 
-  from mejax.models import mmnet
+  from mejax import models
   from mejax.training import batches
   from mejax.training import trial as trial_lib
 
   count = len(labels)
   trainer = trial_lib.Trainer(
-    model=mmnet.make('released-5'),
+    model=models.make('mmnet', 'released-5'),
     num_classes=5,
     num_epochs=1,
     batch_sizes=(count,),

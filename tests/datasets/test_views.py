@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mejax.datasets import views
+from tests import closeness
 
 
 def _random(n=4, size=28, seed=0):
@@ -187,10 +188,8 @@ def test_std_keeps_zero_and_divides_by_what_centre_std_does():
   centred = views.full_flow(examples, normalise='centre_std')
   for row in range(len(made)):
     spread = (plain[row] - plain[row].mean((0, 1))).std()
-    np.testing.assert_allclose(made[row] * spread, plain[row], atol=1e-5)
-  np.testing.assert_allclose(
-    made - made.mean((1, 2), keepdims=True), centred, atol=1e-5
-  )
+    closeness.assert_close(made[row] * spread, plain[row], 1e-6)
+  closeness.assert_close(made - made.mean((1, 2), keepdims=True), centred, 5e-6)
   examples['flow'][:] = 0.5
   still = views.full_flow(examples, normalise='std')
   np.testing.assert_array_equal(still, 0.5)
@@ -233,8 +232,8 @@ def test_normalising_a_stack_keeps_the_amplification(normalise):
   made = views.level_stack(
     amplified(), stored_levels=(1, 2, 8), mode='full', normalise=normalise
   )
-  np.testing.assert_allclose(made[:, 1], 2 * made[:, 0], atol=1e-5)
-  np.testing.assert_allclose(made[:, 2], 8 * made[:, 0], atol=1e-5)
+  closeness.assert_close(made[:, 1], 2 * made[:, 0], 1e-6)
+  closeness.assert_close(made[:, 2], 8 * made[:, 0], 1e-6)
 
 
 def test_the_range_and_deviation_of_a_stack_are_those_of_all_its_levels():

@@ -27,7 +27,7 @@ def test_received_is_the_mean_over_queries_of_weights_brought_to_one():
 
 def shapes(name, shape, **fields):
   """`out` of a model of the house as shapes, nothing computed."""
-  model = models.MODELS[name](**fields)
+  model = models.make(name, **fields)
   (_, out), _ = jax.eval_shape(
     lambda: model.init_with_output(
       jax.random.key(0), jnp.zeros(shape), train=False
@@ -108,11 +108,11 @@ def test_whatever_else_a_model_of_ones_own_returns_is_left_alone(out):
   assert attention.pictures(out) == []
 
 
-def test_a_level_of_htnet_is_the_mean_of_its_heads_and_layers():
+def test_a_hierarchy_of_htnet_is_the_mean_of_its_heads_and_layers():
   source = np.random.default_rng(0)
   first, second = source.dirichlet(np.ones(4), (2, 3, 4, 2, 4))
-  levels = [(first, None, second)]
-  (picture,) = attention.pictures({'attention': levels})
+  hierarchies = [(first, None, second)]
+  (picture,) = attention.pictures({'attention': hierarchies})
   expected = 4 * np.mean([first, second], 0).mean((2, 3))  # [b, r, n]
   np.testing.assert_allclose(
     picture.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5

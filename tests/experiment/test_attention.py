@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax import models
 from mejax.datasets import load
 from mejax.experiment import attention
 from mejax.experiment import configuration
@@ -104,7 +105,7 @@ def test_it_is_the_mean_over_clips_of_models_that_did_not_see_them(
 def test_attention_that_looks_at_one_place_is_bright_there_alone(
   task, tmp_path
 ):
-  model = htnet.make('tiny', image_size=16, attention_fn=at_the_last)
+  model = models.make('htnet', 'tiny', image_size=16, attention_fn=at_the_last)
   train(task, tmp_path, model, 'num_epochs=1')
   found = arrays(tmp_path)
   expected = np.zeros((3, 4, 4, 4))

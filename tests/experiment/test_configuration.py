@@ -13,7 +13,7 @@ import pytest
 
 from mejax.experiment import configuration
 from mejax.experiment import planning
-from mejax.models import layers
+from mejax.models import convolution
 from mejax.training import sample
 from mejax.training import trial
 from tests import child
@@ -100,7 +100,7 @@ def test_what_need_not_be_listed_is_what_augments_and_regularises():
     ('mmnet_synthetic', 'widths=(8, 8, 16, 16)', (8, 8, 16, 16)),
     ('artnet', 'levels=1,2.5', (1.0, 2.5)),
     ('ststnet', 'branches=2,2', (2, 2)),
-    ('synthetic', 'conv=mejax.models.layers:conv', layers.conv),
+    ('synthetic', 'conv=mejax.models.convolution:conv', convolution.conv),
     (
       'synthetic',
       'attention_fn=tests.own_parts:double_softmax',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 from flax import linen as nn
 import jax
@@ -21,6 +22,7 @@ from mejax.experiment import evaluating
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import cost
+from tests import closeness
 from tests import own_parts
 from tests.corpora import htnet_tree
 from tests.models import test_convert
@@ -83,7 +85,7 @@ def test_a_run_says_again_the_last_logits_of_its_record(run):
   logits, _ = evaluating.apply_folds(saved, task(*arrays()))
   record = workdir_lib.load_npz(run / 'record.npz')
   expected = selection.select(record, 'last')
-  np.testing.assert_allclose(logits, expected.logits, atol=1e-6)
+  closeness.assert_close(logits, expected.logits, 2e-6)
   assert saved.seeds == tuple(expected.seeds)
   assert saved.epoch == 3
 
@@ -99,9 +101,7 @@ def test_each_clip_meets_the_model_that_held_it_out(run):
       _, alone = saved.model.apply(
         variables, own.inputs[i : i + 1], train=False
       )
-      np.testing.assert_allclose(
-        out['read'][row, i], alone['read'][0], atol=1e-6
-      )
+      closeness.assert_close(out['read'][row, i], alone['read'][0], 1e-6)
 
 
 def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
@@ -127,7 +127,9 @@ def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
   assert (baselines['majority'] >= 0).all()
   again = evaluating.evaluate(workdir, task=task(*arrays()), model=Statistics())
   assert told in again['protocol']
-  assert 'logits differ by up to 0)' in capsys.readouterr().out
+  # Not by 0: two programs compute them, and another processor rounds otherwise.
+  told = re.search(r'logits differ by up to (\S+)\)', capsys.readouterr().out)
+  assert float(told[1]) <= 2e-6 * np.abs(record['logits']).max()
   # Without the first subject all others would be dealt to other parts.
   inputs, labels, subjects = arrays()
   fewer = subjects != np.unique(subjects)[0]
@@ -137,7 +139,7 @@ def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
     task(inputs[fewer], labels[fewer], subjects[fewer]),
     keep=lambda out: {},
   )
-  np.testing.assert_allclose(logits, last[:, fewer], atol=1e-6)
+  closeness.assert_close(logits, last[:, fewer], 2e-6)
   strangers = np.char.add('new_', subjects)
   with pytest.raises(ValueError, match='in none of them: new_'):
     evaluating.evaluate(
@@ -152,7 +154,7 @@ def test_keep_chooses_what_is_returned_of_out(run):
     saved, own, keep=lambda out: out['read'].mean(-1)
   )
   _, out = evaluating.apply_folds(saved, own)
-  np.testing.assert_allclose(kept, out['read'].mean(-1), atol=1e-5)
+  closeness.assert_close(kept, out['read'].mean(-1), 5e-6)
   assert kept.shape == (2, 40)
 
 
@@ -279,7 +281,7 @@ def test_evaluate_from_the_command_line_finds_all_in_the_run(
 def converted(monkeypatch):
   """Converts random weights of STSTNet as if they lay in files."""
   monkeypatch.setattr(
-    torch_weights, 'read', lambda path: test_convert.ststnet_state()
+    torch_weights, 'read_state_dict', lambda path: test_convert.ststnet_state()
   )
 
   def convert(folder, names):
@@ -307,8 +309,8 @@ def test_one_model_for_all_never_looks_like_an_estimate(
   own = evaluating.task_lib.load_task(config, data_dir)
   logits, _ = evaluating.apply_folds(saved, own)
   direct = jax.jit(lambda v, x: saved.model.apply(v, x, train=False)[0])
-  np.testing.assert_allclose(
-    logits[0], direct(saved.load(0, ''), jnp.asarray(own.inputs)), rtol=1e-4
+  closeness.assert_close(
+    logits[0], direct(saved.load(0, ''), jnp.asarray(own.inputs)), 1e-5
   )
 
 

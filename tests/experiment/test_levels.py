@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax import models
 from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
 from mejax.experiment import planning
 from mejax.experiment import task as task_lib
-from mejax.models import artnet
 from mejax.training import sample
 
 ALPHAS = (1.0, 4.0)
@@ -139,7 +139,7 @@ def test_view_and_model_are_told_the_amplifications_of_the_data(monkeypatch):
   task = task_lib.load_task(config, '.')
   assert task.levels == (8, 1)
   np.testing.assert_array_equal(task.inputs[:, 0], 8)
-  model = planning.tell_levels(artnet.make('tiny'), task)
+  model = planning.tell_levels(models.make('artnet', 'tiny'), task)
   assert model.levels == (8, 1)
-  own = artnet.make('tiny', levels=(3, 5))
+  own = models.make('artnet', 'tiny', levels=(3, 5))
   assert planning.tell_levels(own, task) is own

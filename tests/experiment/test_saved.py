@@ -27,7 +27,7 @@ def files(tmp_path, monkeypatch):
     path.write_text(name)
     states[path] = state
   monkeypatch.setattr(
-    torch_weights, 'read', lambda path: states[pathlib.Path(path)]
+    torch_weights, 'read_state_dict', lambda path: states[pathlib.Path(path)]
   )
   return list(states)
 
@@ -60,7 +60,7 @@ def test_a_second_conversion_is_done_already_and_another_refused(
   files, tmp_path, capsys, monkeypatch
 ):
   folder = saved.convert('ststnet', files[:1], tmp_path / 'out')
-  monkeypatch.setattr(torch_weights, 'read', None)
+  monkeypatch.setattr(torch_weights, 'read_state_dict', None)
   assert saved.convert('ststnet', files[:1], folder) == folder
   assert 'already' in capsys.readouterr().out
   for other in (files[1:], files):
@@ -72,18 +72,18 @@ def test_a_second_conversion_is_done_already_and_another_refused(
 
 
 def test_a_conversion_that_fails_leaves_nothing(files, tmp_path, monkeypatch):
-  whole = torch_weights.read
+  whole = torch_weights.read_state_dict
 
   def broken(path):
     if path == files[1]:
       raise ValueError('broken')
     return whole(path)
 
-  monkeypatch.setattr(torch_weights, 'read', broken)
+  monkeypatch.setattr(torch_weights, 'read_state_dict', broken)
   with pytest.raises(ValueError, match='broken'):
     saved.convert('ststnet', files, tmp_path / 'out')
   assert not (tmp_path / 'out').exists()
-  monkeypatch.setattr(torch_weights, 'read', whole)
+  monkeypatch.setattr(torch_weights, 'read_state_dict', whole)
   saved.convert('ststnet', files, tmp_path / 'out')
   assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
     'fold_s01',
