@@ -18,19 +18,21 @@ from mejax.corpora.clip import Clip
 NEAR = 2
 
 
-@dataclasses.dataclass(frozen=True)
+FIELDS = ('onset', 'apex', 'offset')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotation:
-  """What a sheet says of a clip; numbers are text as the sheet has them.
+  """What a label sheet says about a clip.
 
   Attributes:
     corpus, subject, name, emotion, fps, facs: as in `Clip`.
-    onset: number of a frame.
-    apex: number of a frame, or what stands in its place.
-    offset: number of a frame, or what stands in its place.
+    onset, apex, offset: frame numbers; None where the sheet gives no number.
+    unread: the text that stands in the place of a number, by field.
     sheet_name: the clip's name in the sheet, by which repairs are found, where
       that is not `name`.
-    remarks: what there is to say already.
-    problem: why it is useless already.
+    remarks: what the reader has to say about the clip already.
+    problem: why the clip cannot be used, if the reader knows that already.
   """
 
   corpus: str
@@ -38,13 +40,52 @@ class Annotation:
   name: str
   emotion: str
   fps: float | None
-  onset: str
-  apex: str
-  offset: str
+  onset: int | None
+  apex: int | None
+  offset: int | None
   facs: str = ''
+  unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sheet_name: str = ''
   remarks: tuple[str, ...] = ()
   problem: str = ''
+
+  @classmethod
+  def of_row(cls, row: Mapping[str, str], **others) -> Annotation:
+    """Annotates the clip of a sheet's row.
+
+    Args:
+      row: text by field, of which name, emotion, onset, apex, offset and facs
+        are taken; what is absent is empty.
+      **others: attributes that the row does not have, or has otherwise.
+    """
+    numbers, unread = read_numbers(row)
+    words = {key: row.get(key, '') for key in ('name', 'emotion', 'facs')}
+    return cls(**(words | numbers | {'unread': unread} | others))
+
+
+def read_numbers(
+  row: Mapping[str, str],
+) -> tuple[dict[str, int | None], dict[str, str]]:
+  """Reads the frame numbers of a row; returns them, and the text of no number.
+
+  A sheet may have `/`, a word or nothing in the place of an apex. That is kept,
+  because the clip's remarks quote it.
+  """
+  numbers = {field: read_number(row.get(field, '')) for field in FIELDS}
+  unread = {
+    field: row[field]
+    for field in FIELDS
+    if numbers[field] is None and row.get(field)
+  }
+  return numbers, unread
+
+
+def read_number(text: str) -> int | None:
+  """Returns the number that a cell holds; None if it holds none."""
+  try:
+    return int(text)
+  except ValueError:
+    return None
 
 
 @dataclasses.dataclass
@@ -157,12 +198,10 @@ def _mended(annotation: Annotation) -> _Draft:
     annotation.corpus,
     annotation.subject,
     annotation.sheet_name or annotation.name,
-    {
-      field: getattr(annotation, field) for field in ('onset', 'apex', 'offset')
-    },
+    {field: getattr(annotation, field) for field in FIELDS},
   )
   draft = _Draft(
-    **{field: _number(text) for field, text in values.items()},
+    **values,
     apex_source='repaired'
     if any(row.field == 'apex' for row in made)
     else 'annotated',
@@ -173,17 +212,12 @@ def _mended(annotation: Annotation) -> _Draft:
   if absent and not draft.problem:
     draft.problem = f'the sheet gives no {" and no ".join(absent)}'
   if draft.onset is None and not draft.problem:
-    draft.problem = f'the sheet gives no onset ({values["onset"]!r})'
-  if draft.apex is None and values['apex']:
-    draft.remarks.append(f'the sheet gives no apex ({values["apex"]!r})')
+    text = annotation.unread.get('onset', '')
+    draft.problem = f'the sheet gives no onset ({text!r})'
+  if draft.apex is None and 'apex' in annotation.unread:
+    text = annotation.unread['apex']
+    draft.remarks.append(f'the sheet gives no apex ({text!r})')
   return draft
-
-
-def _number(text: str) -> int | None:
-  try:
-    return int(text)
-  except ValueError:
-    return None
 
 
 def _list(

@@ -29,6 +29,7 @@ from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 SHEET = 'combined_3_class2_for_optical_flow.csv'
 FLOW_FOLDER = 'datasets/STSNet_whole_norm_u_v_os'
@@ -319,3 +320,6 @@ def _identity(row: dict[str, str]) -> Identity:
 
 def _pairs(values: Sequence) -> tuple:
   return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+CORPUS = Corpus(name='htnet_release', read=read, options=('landmarks',))

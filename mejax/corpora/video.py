@@ -33,6 +33,7 @@ from mejax.corpora import recordings
 from mejax.corpora import sheets
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 NAME = 'video'
 _FIELDS = {
@@ -46,7 +47,6 @@ _FIELDS = {
   'facs': ('action units', 'au', 'aus', 'facs'),
 }
 _NEEDED = ('clip', 'subject', 'emotion')
-_NUMBERS = ('onset', 'apex', 'offset')
 
 Row = Mapping[str, str]
 
@@ -182,22 +182,22 @@ def _make(
   content = recording.content
   problem = content.problem
   fps, fault = _rate(row['fps'], content.fps)
-  numbers = {field: row[field] for field in _NUMBERS}
+  numbers, unread = annotated.read_numbers(row)
   if not problem:
-    problem = fault or _fault(numbers, content.files)
+    problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
       problem += f' ({"; ".join(content.remarks)})'
   remarks = (*remarks, *content.remarks)
   if not problem:
     first, last = min(content.files), max(content.files)
     for field, number in (('onset', first), ('offset', last)):
-      if not numbers[field]:
-        numbers[field] = str(number)
+      if numbers[field] is None:
+        numbers[field] = number
         remarks += (f'no {field}: frame {number} stands for it',)
     for field in ('apex', 'offset'):
-      if numbers[field] and int(numbers[field]) > last:
+      if numbers[field] is not None and numbers[field] > last:
         remarks += (f'{field} {numbers[field]} is missing: {last} is taken',)
-        numbers[field] = str(last)
+        numbers[field] = last
   annotation = annotated.Annotation(
     corpus=NAME,
     subject=row['subject'],
@@ -205,6 +205,7 @@ def _make(
     emotion=row['emotion'] or UNKNOWN,
     fps=fps,
     **numbers,
+    unread=unread,
     facs=row['facs'],
     remarks=remarks,
     problem=problem,
@@ -228,23 +229,31 @@ def _rate(text: str, own: float | None) -> tuple[float | None, str]:
   return fps, ''
 
 
-def _fault(numbers: Row, files: Mapping[int, pathlib.Path]) -> str:
-  """What is wrong with the numbers of a row; '' if nothing is."""
+def _fault(
+  numbers: Mapping[str, int | None],
+  unread: Mapping[str, str],
+  files: Mapping[int, pathlib.Path],
+) -> str:
+  """Says what is wrong with the frame numbers of a row; '' if nothing is."""
   first, last = min(files), max(files)
   if first == last:
     return 'has one frame; expected two or more'
   faults = []
-  for field, text in numbers.items():
-    if not text:
-      continue
-    try:
-      number = int(text)
-    except ValueError:
-      faults.append(f'{field} is {text!r}; expected the number of a frame')
-      continue
+  for field, number in numbers.items():
+    if field in unread:
+      faults.append(
+        f'{field} is {unread[field]!r}; expected the number of a frame'
+      )
     # Who counts from 1 is off by one at the end; that is mended, and told.
-    if not first - annotated.NEAR <= number <= last + annotated.NEAR:
+    elif number is not None and not (
+      first - annotated.NEAR <= number <= last + annotated.NEAR
+    ):
       faults.append(
         f'{field} {number} is missing; the frames are {first} to {last}'
       )
   return '; '.join(faults)
+
+
+CORPUS = Corpus(
+  name=NAME, read=read, options=('labels',), takes_recordings=True
+)
