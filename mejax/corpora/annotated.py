@@ -1,4 +1,4 @@
-"""A row of a label sheet and a folder of frames, made into a clip."""
+"""Makes a clip of a row of a label sheet and a folder of frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mejax.corpora import frames as frame_files
 from mejax.corpora import repairs
 from mejax.corpora.clip import Clip
 
-# A missing frame is replaced by one that is at most so many frames away.
+# A missing frame is replaced by another that is at most this many frames away.
 NEAR = 2
 
 
@@ -111,8 +111,8 @@ def make_clip(
 
   Args:
     annotation: what the sheet says.
-    folder: where the frames lie; None if nobody found it.
-    with_frames: look for the frames at all.
+    folder: where the frames lie; None if it was not found.
+    with_frames: if False, only the labels are read.
     cut: as in `from_files`.
   """
   files, problem = _list(folder) if with_frames else ({}, '')
@@ -126,20 +126,20 @@ def from_files(
   problem: str = '',
   cut: bool = False,
 ) -> Clip:
-  """Makes a clip; what stands in the way of that becomes its `problem`.
+  """Makes a clip; if that is not possible, its `problem` says why.
 
-  Known faults of the sheet are mended by the table of repairs. An apex that is
-  not given, or is the onset, which would leave no motion, becomes the frame in
-  the middle between onset and offset. Where a frame is missing, one up to
-  `NEAR` frames away takes its place. The clip's remarks tell all of this.
+  The table of repairs mends known faults of the sheet. An apex that is absent,
+  or is the onset, which would leave no motion, becomes the frame in the middle
+  between onset and offset. A missing frame is replaced by another one up to
+  `NEAR` frames away. The clip's remarks tell all of this.
 
   Args:
     annotation: what the sheet says.
-    files: the file of each frame number, in the order of the numbers; none for
-      a clip of which only the labels are read.
+    files: the file of each frame number, in the order of the numbers; empty if
+      only the labels are read.
     problem: why there are no files though there should be.
-    cut: the files are those of this movement and no more, so that the first
-      and last may stand for an onset and offset outside of them.
+    cut: the folder holds this movement and no more, so that its first and last
+      frame may stand for an onset and offset outside of it.
   """
   draft = _mended(annotation)
   draft.problem = draft.problem or problem
@@ -182,7 +182,7 @@ def from_files(
 
 
 def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
-  """Passes clips on; the second of a name is one that cannot be used."""
+  """Yields the clips; the second one of a name cannot be used."""
   seen = set()
   for clip in clips:
     if clip.identity in seen:
@@ -223,7 +223,7 @@ def _mended(annotation: Annotation) -> _Draft:
 def _list(
   folder: pathlib.Path | None,
 ) -> tuple[dict[int, pathlib.Path], str]:
-  """Frames of a folder, and why there are none."""
+  """Lists the frames of a folder; says why if there are none."""
   if folder is None:
     return {}, 'the folder of its frames is missing'
   try:
@@ -234,7 +234,7 @@ def _list(
 
 
 def _fit(draft: _Draft, numbers: list[int]) -> None:
-  """Mends numbers that lie outside of the folder."""
+  """Mends numbers outside of a folder that holds one movement."""
   first, last = numbers[0], numbers[-1]
   if draft.onset is not None and not first <= draft.onset <= last:
     draft.remarks.append(
@@ -282,7 +282,7 @@ def _order(draft: _Draft, numbers: list[int]) -> None:
 
 
 def _match(draft: _Draft, numbers: list[int]) -> None:
-  """Sees that onset and apex are frames that exist."""
+  """Replaces onset and apex by frames that exist, or reports them missing."""
   onset, apex = (_nearest(numbers, n) for n in (draft.onset, draft.apex))
   for name, asked, found in (
     ('onset', draft.onset, onset),
@@ -304,13 +304,13 @@ def _match(draft: _Draft, numbers: list[int]) -> None:
 
 
 def _nearest(numbers: list[int], number: int) -> int:
-  """The number of an ordered list that is next to another; the lower of two."""
+  """Returns the nearest number of an ordered list; of two, the lower one."""
   at = bisect.bisect_left(numbers, number)
   return min(numbers[max(at - 1, 0) : at + 1], key=lambda n: abs(n - number))
 
 
 def _note_gaps(draft: _Draft, shown: list[int]) -> None:
-  """Says which frames between onset and offset are missing."""
+  """Remarks which frames between onset and offset are missing."""
   if not shown:
     return
   missing = sorted(set(range(draft.onset, draft.offset + 1)) - set(shown))

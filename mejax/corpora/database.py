@@ -220,6 +220,6 @@ class Database:
 
 
 def digits(text: str) -> int | None:
-  """The last integer in a subject's or clip's name, e.g. 7 of `sub07`."""
+  """Returns the last integer in a name, e.g. 7 for `sub07`."""
   numbers = re.findall(r'\d+', text)
   return int(numbers[-1]) if numbers else None

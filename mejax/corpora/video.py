@@ -1,4 +1,4 @@
-"""A user's own recordings: videos, and folders of frames.
+"""Reads recordings of a user's own: videos, and folders of frames.
 
     clips/anna/smile.mp4
     clips/ben_surprise/frame_0001.png
@@ -13,8 +13,8 @@ has a row for each expression:
 
 `clip` is the name of a file or folder, or as much of its path as tells it from
 the others, with or without suffix. Onset, apex, offset, fps and action units
-may be left empty or left out: then the first frame is the onset, the last the
-offset and the middle one the apex, and the frame rate is that of the video. A
+may be empty or absent: then the first frame is the onset, the last the offset
+and the middle one the apex, and the frame rate is that of the video. A
 recording may have several rows.
 """
 
@@ -56,24 +56,24 @@ def read(
   *,
   labels: str | pathlib.Path | None = None,
 ) -> Iterator[Clip]:
-  """Reads recordings of one's own.
+  """Reads recordings of a user's own.
 
   Without labels every recording is one expression, of the emotion `unknown`
   and of a subject of its own, since nothing says who is in it.
 
   Args:
     paths: videos, folders of frames, and folders that hold any of them.
-    labels: the sheet, as the head of the module has it.
+    labels: the sheet, as the module's docstring shows it.
 
   Returns:
-    The clips in the order of the sheet, then the recordings that it does not
-    have, which cannot be used; without labels in the order of the paths. A row
-    with a fault gives a clip that cannot be used.
+    The clips in the order of the sheet, then the recordings that it lacks,
+    which cannot be used; without labels, in the order of the paths. A row with
+    a fault gives a clip that cannot be used.
 
   Raises:
     FileNotFoundError: a path or the sheet is not there.
-    ValueError: a path holds no recording, or the sheet has no such header or no
-      row for any recording.
+    ValueError: a path holds no recording, the sheet has no such header, or none
+      of its rows names a recording.
   """
   if isinstance(paths, str | pathlib.Path):
     paths = [paths]
@@ -132,12 +132,13 @@ def _labelled(
   found: Sequence[recordings.Recording],
   sheet: str,
 ) -> Iterator[Clip]:
-  """A clip of each row, and of each recording that has none."""
+  """Yields a clip for each row, and for each recording without a row."""
   unlabelled = Clip(NAME, UNKNOWN, '', UNKNOWN)
   rows_of = collections.Counter(
     named[0].path for _, named in pairs if len(named) == 1
   )
-  # Of an ambiguous name it is not known which of them is left without a row.
+  # An ambiguous name counts for all that it may mean: nobody knows which of
+  # them has no row.
   seen = {recording.path for _, named in pairs for recording in named}
   for row, named in pairs:
     if len(named) == 1:
@@ -178,7 +179,7 @@ def _make(
   *,
   remarks: tuple[str, ...] = (),
 ) -> Clip:
-  """A clip of a recording; numbers that are not given are filled in."""
+  """Makes a clip of a recording; fills in numbers that are not given."""
   content = recording.content
   problem = content.problem
   fps, fault = _rate(row['fps'], content.fps)
@@ -217,7 +218,7 @@ def _make(
 
 
 def _rate(text: str, own: float | None) -> tuple[float | None, str]:
-  """Frames per second, and what is wrong with them."""
+  """Returns the frames per second, and what is wrong with them."""
   if not text:
     return own, ''
   try:
@@ -244,7 +245,8 @@ def _fault(
       faults.append(
         f'{field} is {unread[field]!r}; expected the number of a frame'
       )
-    # Who counts from 1 is off by one at the end; that is mended, and told.
+    # Sheets that count from 1 are off by one at the end; that is mended, with a
+    # remark.
     elif number is not None and not (
       first - annotated.NEAR <= number <= last + annotated.NEAR
     ):

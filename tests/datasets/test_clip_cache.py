@@ -14,6 +14,7 @@ import cv2
 import jax
 import numpy as np
 import pytest
+import tqdm
 
 from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
@@ -38,8 +39,7 @@ def _prepare(source, data_dir, recipe=SMALL, **options):
     source=source,
     data_dir=data_dir,
     recipe=recipe,
-    progress=False,
-    **{'workers': 0, **options},
+    **{'workers': 0, 'progress': False, **options},
   )
 
 
@@ -246,6 +246,27 @@ def test_a_killed_preparation_goes_on_to_the_same_bytes(corpus, tmp_path, root):
   with pytest.raises(FileNotFoundError, match='not prepared'):
     load.load_examples('synthetic', tmp_path / 'data')
   assert _contents(_prepare(corpus, tmp_path / 'data')) == whole
+
+
+def test_the_bar_counts_clips_that_are_made_and_says_compiling(
+  corpus, tmp_path, monkeypatch
+):
+  seen = []
+
+  class Bar(tqdm.tqdm):
+    def set_postfix_str(self, text='', refresh=True):
+      seen.append(text)
+
+    def update(self, n=1):
+      super().update(n)
+      if self.desc == 'make':
+        made = tmp_path.glob('mejax/.synthetic.made/*.npz')
+        seen.append((self.n, len(list(made))))
+
+  monkeypatch.setattr(tqdm, 'tqdm', Bar)
+  monkeypatch.setattr(clip_cache, 'BATCH', {jax.default_backend(): 8})
+  _prepare(corpus, tmp_path, progress=True)
+  assert seen == ['compiling', '', (8, 8), '', (9, 9)]
 
 
 def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
