@@ -19,7 +19,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import zipfile
 
 import cv2
@@ -30,6 +29,7 @@ import tqdm
 from mejax import files as files_lib
 from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
 from mejax.corpora.faces import movement
@@ -170,16 +170,13 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
       raise ValueError(
         f'{marker} is damaged ({error}); delete the folder and render again.'
       ) from error
-    differs = [
-      f'{name} {found.get(name)} (asked for {value})'
-      for name, value in asked.items()
-      if found.get(name) != value
-    ]
-    if differs:
-      raise ValueError(
-        f'{root} holds a synthetic corpus with other parameters: '
-        f'{", ".join(differs)}. Write to another folder or delete this one.'
-      )
+    files_lib.refuse_other(
+      root,
+      {name: found[name] for name in asked if name in found},
+      asked,
+      what='a synthetic corpus with other parameters',
+      hint='Write to another folder or delete this one.',
+    )
     return
   root.mkdir(parents=True, exist_ok=True)
   unfinished = marker.name + files_lib.SUFFIX  # Left by a call that was killed.
@@ -216,14 +213,9 @@ def _write_clip(
     *files,
   }
   if not whole:
-    partial = folder.with_name(f'.{folder.name}.partial')
-    for old in (folder, partial):
-      shutil.rmtree(old, ignore_errors=True)
-    partial.mkdir(parents=True)
-    _render(
-      partial, files, person, take, parameters.generator(2, subject, clip)
-    )
-    os.replace(partial, folder)
+    noise = parameters.generator(2, subject, clip)
+    with files_lib.replacing(folder) as partial:
+      _render(partial, files, person, take, noise)
   return {
     'subject': folder.parent.name,
     'clip': folder.name,
@@ -332,3 +324,6 @@ def _missing(frames: tuple[pathlib.Path, ...]) -> str:
   return f'{len(missing)} of {len(frames)} frames missing: ' + ', '.join(
     missing[:5]
   )
+
+
+CORPUS = Corpus(name='synthetic', read=read)

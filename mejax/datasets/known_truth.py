@@ -1,4 +1,4 @@
-"""The whole chain against known truth: rendered clips through preparation."""
+"""Compares preparation with known truth: it prepares rendered clips."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import numpy as np
 from mejax.corpora import decode
 from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
+from mejax.datasets import clip_cache
 from mejax.datasets import load
-from mejax.datasets import making
 from mejax.datasets import prepare
 from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 
 # Rendered where no corpus is given.
 RENDERED = {'num_subjects': 6, 'clips_per_subject': 6}
-# Motion below this tells nothing of how much it was amplified, in pixels.
+# Motion below this, in pixels, is too small to tell how much it was amplified.
 MOVING = 0.2
 
 
@@ -89,7 +89,7 @@ class Errors:
     return '\n'.join(lines)
 
 
-def measure(
+def measure_errors(
   recipe: Recipe | None = None,
   *,
   source: str | pathlib.Path | None = None,
@@ -121,7 +121,7 @@ def measure(
           recipe=how,
           progress=progress,
         )
-      made[name] = load.load(name, folder)
+      made[name] = load.load_examples(name, folder)
     clips = {clip.identity: clip for clip in synthetic.read(source)}
     kept = [clips[identity] for identity in _identities(made['chain'])]
     offsets = np.stack([_point_errors(clip, recipe) for clip in kept])
@@ -153,7 +153,9 @@ def _point_errors(clip: Clip, recipe: Recipe) -> np.ndarray:
   """Offset of each point from the true one, in distances between the eyes."""
   truth = np.array(clip.landmarks)
   images = decode.decode(clip, staging.face_numbers(clip))
-  points, _ = staging.face_points(clip, images, making.plan_of(clip, recipe))
+  points, _ = staging.face_points(
+    clip, images, clip_cache.plan_of(clip, recipe)
+  )
   return (points - truth) / np.linalg.norm(truth[1] - truth[0])
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 import numpy as np
 
-from mejax.datasets import frames
+from mejax.datasets import frame_pair
 from mejax.motion import regions
 
 Image = Float[np.ndarray, '*a h w 3']
@@ -140,7 +140,7 @@ def _mosaics(examples, images, mode: str):
 
 
 def _images(examples, *, level: int, normalise: str):
-  flow = frames.at_level(examples['flow'], level)
+  flow = frame_pair.at_level(examples['flow'], level)
   function = _known(normalise, NORMALISE, 'normalise')
   return (function(image) for image in flow)
 
@@ -197,7 +197,7 @@ VIEWS = {
   'full_flow': full_flow,
   'region_mosaic': region_mosaic,
   'level_stack': level_stack,
-  'frame_pair': frames.frame_pair,
+  'frame_pair': frame_pair.frame_pair,
 }
 
 # What a view makes, as far as augmentations must know: `image` flow of a whole
@@ -207,5 +207,5 @@ KINDS = {
   full_flow: 'image',
   region_mosaic: 'mosaic',
   level_stack: 'mosaic',
-  frames.frame_pair: 'frames',
+  frame_pair.frame_pair: 'frames',
 }

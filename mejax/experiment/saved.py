@@ -21,7 +21,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 from typing import Any
 
 from flax import linen as nn
@@ -29,6 +28,7 @@ from jaxtyping import PyTree
 import ml_collections
 import numpy as np
 
+from mejax import files as files_lib
 from mejax import models
 from mejax.experiment import configuration
 from mejax.experiment import planning
@@ -117,19 +117,21 @@ def convert(
     if _descriptions(out) == wanted:
       print(f'{out} holds these weights already.')
       return out
-    raise ValueError(
-      f'{out} is there and holds something else. Name another folder.'
+    files_lib.refuse_other(
+      out,
+      _descriptions(out),
+      wanted,
+      what='something else',
+      hint='Name another folder.',
     )
-  part = out.with_name(f'{out.name}.part')
-  shutil.rmtree(part, ignore_errors=True)
   unused: dict[str, None] = {}
-  for (folder, description), file in zip(wanted.items(), files, strict=True):
-    converted = convert_lib.from_pth(
-      name, file, preset=preset, **(fields or {})
-    )
-    _write(part / folder, description, converted)
-    unused |= dict.fromkeys(converted.unused)
-  os.replace(part, out)
+  with files_lib.replacing(out) as part:
+    for (folder, description), file in zip(wanted.items(), files, strict=True):
+      converted = convert_lib.from_pth(
+        name, file, preset=preset, **(fields or {})
+      )
+      _write(part / folder, description, converted)
+      unused |= dict.fromkeys(converted.unused)
   if unused:
     print(f'Left out, the original never reads them: {", ".join(unused)}')
   print(f'{len(files)} model(s) of {name} in {out}')
@@ -137,7 +139,7 @@ def convert(
 
 
 def _write(folder, description, converted) -> None:
-  folder.mkdir(parents=True)
+  folder.mkdir(parents=True, exist_ok=True)
   checkpoint.save_tree(folder / 'params', converted.variables)
   workdir_lib.write_json(folder / 'model.json', description)
 

@@ -38,7 +38,7 @@ class Task:
       the flow, because a baseline on bare pixels is too low to mean anything.
     levels: amplification of each level of an input, where inputs have levels.
     dataset: metadata of the prepared dataset.
-    scene: what to draw behind a map of places, see `datasets.scene`; empty
+    scene: what to draw behind a map of places, see `datasets.backdrop`; empty
       where that is not known.
   """
 
@@ -85,14 +85,14 @@ def load_task(
     view: own function from examples to inputs, or to inputs and `extra`, in
       place of the config's.
   """
+  from mejax.datasets import backdrop
   from mejax.datasets import labelling
   from mejax.datasets import load
   from mejax.datasets import protocols
-  from mejax.datasets import scene
   from mejax.datasets import views
 
-  examples = load.load(config.dataset, data_dir)
-  metadata = load.metadata(config.dataset, data_dir)
+  examples = load.load_examples(config.dataset, data_dir)
+  metadata = load.read_metadata(config.dataset, data_dir)
   if not protocol and str(config.protocol).lower().endswith('.csv'):
     protocol = protocols.from_csv(config.protocol)
   protocol = protocol or configuration.named(
@@ -139,7 +139,7 @@ def load_task(
     else None,
     levels=tuple(float(alpha) for alpha in levels),
     dataset=metadata,
-    scene=scene.scene(
+    scene=backdrop.mean_face_and_motion(
       examples,
       selection.labels[order],
       selection.groups[order],

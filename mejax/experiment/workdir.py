@@ -116,32 +116,16 @@ def claim(
       f'{workdir} was written by a mejax with schema {old["schema_version"]};'
       f' this one reads {SCHEMA_VERSION}.'
     )
-  differences = list(
-    _differences(
-      _ONCE_UNLISTED | json.loads(config_path.read_text()),
-      _ONCE_UNLISTED | config,
-    )
+  files.refuse_other(
+    workdir,
+    _ONCE_UNLISTED | json.loads(config_path.read_text()),
+    _ONCE_UNLISTED | config,
+    what='a run with another config',
+    hint='Repeat that config to resume it, or name a new --workdir.',
   )
-  if differences:
-    raise ValueError(
-      f'{workdir} belongs to a run with another config:\n  '
-      + '\n  '.join(differences)
-      + '\nRepeat that config to resume it, or name a new --workdir.'
-    )
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
       f'{workdir} was trained on other data than there is now. Name a new'
       ' --workdir, or prepare the dataset as it was.'
     )
   return old
-
-
-def _differences(old: Any, new: Any, key: str = '') -> Iterator[str]:
-  """A line for every leaf in which two nested dicts differ."""
-  if isinstance(old, dict) and isinstance(new, dict):
-    for name in sorted(old.keys() | new.keys()):
-      yield from _differences(
-        old.get(name, 'absent'), new.get(name, 'absent'), f'{key}.{name}'
-      )
-  elif old != new:
-    yield f'{key.lstrip(".")}: there {old!r}, asked for {new!r}'

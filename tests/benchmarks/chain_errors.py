@@ -47,7 +47,7 @@ def main() -> None:
     source = write(pathlib.Path(folder), clips=args.clips)
     for flow in FLOWS:
       recipe = Recipe(levels=levels, flow=flow, magnify=args.magnify)
-      errors = known_truth.measure(recipe, source=source, progress=False)
+      errors = known_truth.measure_errors(recipe, source=source, progress=False)
       print(f'\n--flow {flow}\n{errors}')
 
 

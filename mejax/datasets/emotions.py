@@ -1,6 +1,6 @@
-"""From the words of the databases for emotions to the classes of protocols.
+"""Maps the databases' words for emotions to the classes of protocols.
 
-Each function takes the corpus and its word and gives a class, or None where the
+Each function takes a corpus and its word, and returns a class, or None if the
 clip does not count.
 """
 
@@ -30,8 +30,8 @@ _MEGC2019 = {
   },
 }
 
-# The like of it in databases that the composite does not have. Repression is
-# negative as in CASME II, but in MMEW it is another name for others.
+# The same for databases that are not in the composite. Repression is negative,
+# as in CASME II, but in MMEW it is another name for others.
 _FURTHER = {
   'anger': 'negative',
   'contempt': 'negative',
@@ -43,15 +43,15 @@ _FURTHER = {
   'happy': 'positive',
   'happiness': 'positive',
 }
-# SMIC's other cameras show the same clips again: they would be left out of the
-# training of none but themselves.
+# SMIC's other cameras show the same clips again, so a fold that holds out one
+# camera would train on its clips.
 CROSS_CORPUS = (
   'casme', 'casme2', 'casme3', 'casme3_c', 'fourdme', 'mmew', 'samm', 'smic',
 )  # fmt: skip
 
 
 def megc2019(corpus: str, emotion: str) -> str | None:
-  """The three classes of the composite."""
+  """Returns one of the three classes of the composite."""
   if corpus not in _MEGC2019:
     return None
   # The HTNet release has the three classes in place of the emotions.
@@ -60,15 +60,15 @@ def megc2019(corpus: str, emotion: str) -> str | None:
 
 
 def three(corpus: str, emotion: str) -> str | None:
-  """The three classes where they are the corpus's own."""
+  """Returns the emotion if it is one of the three classes itself."""
   del corpus
   return emotion if emotion in THREE else None
 
 
 def cross_corpus(corpus: str, emotion: str) -> str | None:
-  """The composite's classes, and the like of them in other databases.
+  """Returns the composite's classes, for further databases too.
 
-  A clip of several emotions counts where all are of one class.
+  A clip with several emotions counts if all of them have the same class.
   """
   if corpus in _MEGC2019:
     return megc2019(corpus, emotion)
@@ -82,7 +82,7 @@ def cross_corpus(corpus: str, emotion: str) -> str | None:
 
 
 def every(corpus: str, emotion: str) -> str | None:
-  """The corpus's own word, in lower case, unless it is `unknown`."""
+  """Returns the corpus's own word in lower case, unless it is `unknown`."""
   del corpus
   word = emotion.strip().lower()
   return None if word in ('', 'unknown') else word
@@ -91,14 +91,14 @@ def every(corpus: str, emotion: str) -> str | None:
 def of_table(
   table: Mapping[tuple[str, str], str | None], corpus: str, emotion: str
 ) -> str | None:
-  """What a table has for the corpus and its word in lower case."""
+  """Returns the class that a table gives to a corpus and its word."""
   return table.get((corpus, emotion.strip().lower()))
 
 
 def of_corpus(
   corpus: str, groups: Mapping[str, tuple[str, ...]]
 ) -> Callable[[str, str], str | None]:
-  """A function for one corpus.
+  """Makes such a function for one corpus.
 
   Args:
     corpus: the only one that counts.

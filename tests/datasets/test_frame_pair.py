@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mejax.datasets import frames
+from mejax.datasets import frame_pair
 from mejax.training import augment_frames
 from tests.models import mmnet_formula
 
@@ -23,7 +23,7 @@ def sources():
 @pytest.mark.parametrize('name', ['noise', 'ramp'])
 def test_resize_equals_pillow_to_the_bit(name, shared):
   golden = np.load(shared / 'golden/mmnet/golden_preproc.npz')
-  small = frames.resize(sources()[name], 224)
+  small = frame_pair.resize(sources()[name], 224)
   np.testing.assert_array_equal(small[::7, ::7], golden[f'resize_{name}_u8'])
   np.testing.assert_allclose(
     small.mean((0, 1)), golden[f'resize_{name}_mean'], atol=1e-9
@@ -41,23 +41,23 @@ def test_resize_of_a_square_equals_pillow_to_the_bit(size, new):
   image = pytest.importorskip('PIL.Image')
   noise = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
   true = image.fromarray(noise).resize((new, new), image.BILINEAR)
-  np.testing.assert_array_equal(frames.resize(noise, new), np.asarray(true))
+  np.testing.assert_array_equal(frame_pair.resize(noise, new), np.asarray(true))
 
 
 def test_resize_keeps_a_constant_and_what_has_the_size_already():
   constant = np.full((2, 30, 20, 3), 77, np.uint8)
-  assert (frames.resize(constant, 16) == 77).all()
-  assert (frames.resize(constant, 50) == 77).all()
+  assert (frame_pair.resize(constant, 16) == 77).all()
+  assert (frame_pair.resize(constant, 50) == 77).all()
   noise = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
-  np.testing.assert_array_equal(frames.resize(noise, 16), noise)
-  assert frames.resize(noise, None) is noise
+  np.testing.assert_array_equal(frame_pair.resize(noise, 16), noise)
+  assert frame_pair.resize(noise, None) is noise
 
 
 def test_resize_to_half_weighs_four_pixels_as_a_triangle():
   row = np.zeros((1, 8, 8, 1), np.uint8)
   row[:, :, 3] = 160
   np.testing.assert_array_equal(
-    frames.resize(row, 4)[0, 0, :, 0], [0, 60, 20, 0]
+    frame_pair.resize(row, 4)[0, 0, :, 0], [0, 60, 20, 0]
   )
 
 
@@ -82,33 +82,33 @@ def examples(count=3, size=8, neighbours=4):
 
 def test_pair_is_onset_and_apex():
   data = examples()
-  pairs = frames.frame_pair(data)
+  pairs = frame_pair.frame_pair(data)
   assert pairs.dtype == np.uint8
   np.testing.assert_array_equal(pairs[:, 0], data['onset'])
   np.testing.assert_array_equal(pairs[:, 1], data['apex'])
-  assert frames.frame_pair(data, size=4).shape == (3, 2, 4, 4, 3)
+  assert frame_pair.frame_pair(data, size=4).shape == (3, 2, 4, 4, 3)
 
 
 def test_a_level_shows_its_amplified_apex():
   data = examples()
   data['amplified'] = np.stack([data['apex'], 255 - data['apex']], 1)
-  pairs = frames.frame_pair(data, level=1)
+  pairs = frame_pair.frame_pair(data, level=1)
   np.testing.assert_array_equal(pairs[:, 0], data['onset'])
   np.testing.assert_array_equal(pairs[:, 1], 255 - data['apex'])
   with pytest.raises(ValueError, match='level is 2, but there are 2 levels'):
-    frames.frame_pair(data, level=2)
+    frame_pair.frame_pair(data, level=2)
   with pytest.raises(ValueError, match=r'set view.windows to \(\)'):
-    frames.frame_pair(data, level=1, windows=(0.2, 0.15, 0.15))
+    frame_pair.frame_pair(data, level=1, windows=(0.2, 0.15, 0.15))
 
 
 def test_windows_are_the_released_ones_and_end_with_the_stored_frames():
   """d = 13, 80, 0 and D = 27, 110, 0 frames; T cuts off."""
   data = examples()
-  five = frames.count_frames(data, (0.15, 0.15, 0.0))
+  five = frame_pair.count_frames(data, (0.15, 0.15, 0.0))
   np.testing.assert_array_equal(five, [[0, 0, 0], [3, 3, 0], [0, 0, 0]])
-  three = frames.count_frames(data, (0.2, 0.15, 0.15))
+  three = frame_pair.count_frames(data, (0.2, 0.15, 0.15))
   np.testing.assert_array_equal(three, [[0, 0, 1], [4, 3, 4], [0, 0, 0]])
-  _, extra = frames.frame_pair(
+  _, extra = frame_pair.frame_pair(
     examples(neighbours=2), windows=(0.2, 0.15, 0.15)
   )
   np.testing.assert_array_equal(extra['windows'][1], [2, 2, 2])
@@ -116,13 +116,13 @@ def test_windows_are_the_released_ones_and_end_with_the_stored_frames():
 
 def test_frames_to_draw_from_hold_the_annotated_ones_where_jitter_looks():
   data = examples()
-  pairs, extra = frames.frame_pair(data, windows=(0.15, 0.15, 0.0), size=4)
+  pairs, extra = frame_pair.frame_pair(data, windows=(0.15, 0.15, 0.0), size=4)
   assert extra['onset_frames'].shape == (3, 4, 4, 4, 3)
   assert extra['apex_frames'].shape == (3, 7, 4, 4, 3)
   np.testing.assert_array_equal(extra['onset_frames'][:, 0], pairs[:, 0])
   np.testing.assert_array_equal(extra['apex_frames'][:, 3], pairs[:, 1])
   np.testing.assert_array_equal(
-    extra['apex_frames'][:, 4], frames.resize(data['apex_frames'][:, 5], 4)
+    extra['apex_frames'][:, 4], frame_pair.resize(data['apex_frames'][:, 5], 4)
   )
 
 
@@ -130,6 +130,6 @@ def test_what_is_missing_is_named_with_what_to_do():
   data = examples()
   del data['onset_frames']
   with pytest.raises(ValueError, match='onset_frames.*--neighbours'):
-    frames.frame_pair(data, windows=(0.15, 0.15, 0.0))
+    frame_pair.frame_pair(data, windows=(0.15, 0.15, 0.0))
   with pytest.raises(ValueError, match='needs onset, apex.*holds no frames'):
-    frames.frame_pair({'flow': np.zeros((1, 1, 8, 8, 3))})
+    frame_pair.frame_pair({'flow': np.zeros((1, 1, 8, 8, 3))})

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mejax.datasets import chain
+from mejax.datasets import frames_to_flow
 from mejax.datasets.recipe import Recipe
 from mejax.motion import faces
 
@@ -44,8 +44,10 @@ def made(patches, **options):
   landmarks = np.float32(faces.CANONICAL * SIZE - 0.5)[None]
   recipe = Recipe(size=SIZE, **options)
   identity = np.eye(2, 3, dtype=np.float32)[None]
-  found = chain.frames(patches, identity, landmarks, recipe)
-  return found | chain.compute(found['frames'], landmarks, recipe)
+  found = frames_to_flow.align_frames(patches, identity, landmarks, recipe)
+  return found | frames_to_flow.measure_motion(
+    found['frames'], landmarks, recipe
+  )
 
 
 INSIDE = np.s_[8:-8, 8:-8]
@@ -104,7 +106,7 @@ def test_neighbours_are_aligned_too_and_the_onset_stays_as_it_was():
 def test_without_it_frames_are_what_opencv_makes_of_the_patches():
   patch = np.rint(texture(96)).astype(np.uint8)
   matrix = np.float32([[1.2, -0.1, 11.3], [0.1, 1.2, 6.8]])
-  frames = chain.frames(
+  frames = frames_to_flow.align_frames(
     np.stack([patch, patch])[None],
     matrix[None],
     np.float32(faces.CANONICAL * SIZE - 0.5)[None],

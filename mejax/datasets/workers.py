@@ -1,4 +1,8 @@
-"""Clips staged by processes, in their order, few at a time."""
+"""Worker processes that stage clips, in their order, a few ahead of need.
+
+Decoding and face detection take most of the time of a preparation, and OpenCV
+holds no more than one core busy with them, so that each core gets a process.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +21,19 @@ import cv2
 from mejax.corpora.clip import Clip
 from mejax.datasets import staging
 
-# Clips that are staged before they are wanted.
+# Clips that are staged before they are wanted. Staged frames are large: without
+# a limit, fast workers would fill memory while the accelerator computes.
 AHEAD = 16
 
 Job = tuple[Clip, staging.Plan]
 
 
 class Decoders:
-  """Processes that stage clips, or a thread of this one.
+  """Processes that stage clips, or a thread of this process.
 
-  A file may bring down the process that decodes it, and a process may be killed
-  for the memory it takes. The clips that were at work are then done again, one
-  after the other, so that only the one at fault is lost.
+  A damaged file may crash the process that decodes it, and the system may kill
+  a process for the memory it takes. The clips in progress are then staged
+  again, one after the other, so that only the clip at fault is lost.
   """
 
   def __init__(self, workers: int):
@@ -41,15 +46,15 @@ class Decoders:
 
   def __exit__(self, kind, *_) -> None:
     if kind is not None:
-      # After Ctrl-C nobody waits for what is at work; a second one, while this
-      # process did, could leave it waiting for ever.
+      # After Ctrl-C nobody wants the clips in progress. Waiting for them could
+      # last for ever if a second Ctrl-C came meanwhile.
       for child in multiprocessing.active_children():
         if child not in self._others:
           child.terminate()
     self._pool.shutdown(cancel_futures=True)
 
   def stage(self, jobs: Iterable[Job]) -> Iterator[staging.Staged | str]:
-    """A staged clip for each job, in their order, or why there is none."""
+    """Yields a staged clip for each job, in order, or why there is none."""
     waiting = collections.deque()
     for job in jobs:
       waiting.append((job, self._submit(job)))
@@ -59,7 +64,11 @@ class Decoders:
       yield from self._first(waiting)
 
   def _first(self, waiting: collections.deque) -> list[staging.Staged | str]:
-    """The first result; all of them if a process died."""
+    """Returns the first result; all of them if a process died.
+
+    A pool that lost one process is broken as a whole, and does not tell which
+    clip was to blame. So all waiting clips are staged again, each alone.
+    """
     job, future = waiting.popleft()
     try:
       return [future.result()]
@@ -73,6 +82,8 @@ class Decoders:
     try:
       return self._pool.submit(_stage, job)
     except process.BrokenProcessPool as error:
+      # The pool broke since the last result was taken; `_first` meets the same
+      # error when it comes to this job, and handles it there.
       future = futures.Future()
       future.set_exception(error)
       return future
@@ -100,6 +111,8 @@ class Decoders:
   def _restart(self) -> None:
     self._pool.shutdown()
     self._pool = self._start()
+    # A pool that breaks at its start would otherwise blame one clip after the
+    # other.
     try:
       self._pool.submit(os.getpid).result()
     except process.BrokenProcessPool:
@@ -111,21 +124,25 @@ class Decoders:
 
 
 def cores() -> int:
-  """How many this process may use."""
+  """Returns how many cores this process may use."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
 def _start_worker() -> None:
-  # Ctrl-C is for the one that waits for the workers.
+  # Ctrl-C is for the process that waits for the workers.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   # There is a process for each core already.
   cv2.setNumThreads(1)
 
 
 def _stage(job: Job) -> staging.Staged | str:
-  """A worker's answer: a staged clip, or why there is none."""
+  """Returns a staged clip, or why there is none.
+
+  Errors become text here, because not every exception survives the way between
+  processes.
+  """
   try:
     return staging.stage(*job)
   except (OSError, ValueError, cv2.error, zipfile.BadZipFile) as error:

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from mejax.corpora.clip import Clip
-from mejax.datasets import outcome
+from mejax.datasets import clip_counts
 
 
 def _clip(corpus, subject, name, emotion, **about):
@@ -26,7 +26,7 @@ WHOLE = CLIPS[:3]
 
 
 def test_metadata_counts_what_is_taken_and_names_what_is_not():
-  assert outcome.metadata(CLIPS) == {
+  assert clip_counts.describe_clips(CLIPS) == {
     'clips': ['casme2/sub01/EP02', 'casme2/sub01/EP03', 'samm/006/006_1'],
     'counts': {
       'casme2': {'happiness': 1, 'disgust': 1},
@@ -44,7 +44,9 @@ def test_metadata_counts_what_is_taken_and_names_what_is_not():
 
 
 def test_the_table_has_a_row_a_database_and_the_reasons():
-  lines = outcome.table('both', pathlib.Path('data'), CLIPS).splitlines()
+  lines = clip_counts.format_counts(
+    'both', pathlib.Path('data'), CLIPS
+  ).splitlines()
   assert lines[0] == 'both: 3 clips in data'
   assert lines[1].split() == ['subjects', 'clips', 'happiness', 'disgust']
   assert lines[2].split() == ['casme2', '1', '2', '1', '1']
@@ -57,13 +59,13 @@ def test_the_table_has_a_row_a_database_and_the_reasons():
 
 
 def test_a_missing_clip_is_refused_unless_it_may_be():
-  outcome.check(CLIPS)
-  outcome.check(WHOLE, allow_missing=False)
+  clip_counts.refuse_unusable(CLIPS)
+  clip_counts.refuse_unusable(WHOLE, allow_missing=False)
   with pytest.raises(ValueError, match='1 of 4 clips .*\n.*007_1: the apex'):
-    outcome.check(CLIPS, allow_missing=False)
+    clip_counts.refuse_unusable(CLIPS, allow_missing=False)
 
 
 @pytest.mark.parametrize('clips', [CLIPS[3:], []])
 def test_nothing_to_use_is_always_refused(clips):
   with pytest.raises(ValueError, match=f'none of {len(clips)} clips'):
-    outcome.check(clips)
+    clip_counts.refuse_unusable(clips)

@@ -1,13 +1,13 @@
-"""Every clip's arrays, made once: processes decode, the accelerator computes.
+"""Makes the arrays of every clip once, and keeps them in a file per clip.
 
-Each clip ends in a file of its own, named after all that decides its content.
-What is there is not made again, so that a preparation that was killed goes on
-where it was. Clips are worked on in batches of one size and keep their place in
-them, so that the bits do not depend on where it was killed.
+Processes decode, the accelerator computes. A clip's file is named after all
+that decides its content. A file that is there is not made again, so that a
+preparation that was killed resumes where it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
@@ -22,28 +22,28 @@ import tqdm
 
 from mejax import files as files_lib
 from mejax.corpora.clip import Clip
-from mejax.datasets import chain
-from mejax.datasets import decoding
+from mejax.datasets import clip_counts
+from mejax.datasets import frames_to_flow
 from mejax.datasets import staging
-from mejax.datasets import target
+from mejax.datasets import workers as workers_lib
 from mejax.datasets.recipe import Recipe
 from mejax.motion import apex as motion_apex
 from mejax.motion import faces
 
-# Clips computed together. On a CPU more would only fill memory.
+# Clips computed together. On a CPU, more would only fill memory.
 BATCH = {'cpu': 8}
 ACCELERATOR_BATCH = 64
 # Frames of a clip aligned together while its apex is looked for.
 PIECE = 32
 
-# Of the arrays of a clip, those that are about it and no part of an example.
+# Arrays of a clip that belong to the metadata and not to the example.
 ABOUT = ('apex_source', 'remarks')
 
 Arrays = dict[str, np.ndarray]
 
 
 def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
-  """What a worker is to do for a clip."""
+  """Returns what a worker is to do for a clip."""
   return staging.Plan(
     size=recipe.size,
     neighbours=recipe.neighbours,
@@ -53,13 +53,13 @@ def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
   )
 
 
-def digests(
+def digest_clips(
   clips: Sequence[Clip], recipe: Recipe, *, progress: bool
 ) -> list[str]:
-  """Of each clip what names its content: labels and the bytes of its files.
+  """Returns a digest of each clip: of its labels and the bytes of its files.
 
-  A clip whose files cannot be read has the reason in its place of one; it will
-  fail for the same reason when it is made.
+  For an unreadable clip the digest is the reason instead; making the clip will
+  fail for the same reason.
   """
 
   def digest(clip: Clip) -> str:
@@ -68,7 +68,7 @@ def digests(
     except (OSError, ValueError) as error:
       return f'unreadable: {error}'
 
-  with futures.ThreadPoolExecutor(decoding.cores()) as pool:
+  with futures.ThreadPoolExecutor(workers_lib.cores()) as pool:
     return list(
       tqdm.tqdm(
         pool.map(digest, clips),
@@ -80,7 +80,7 @@ def digests(
     )
 
 
-def make(
+def make_clips(
   clips: Sequence[Clip],
   keys: Mapping[str, str],
   recipe: Recipe,
@@ -92,28 +92,28 @@ def make(
   """Makes the arrays of all clips that `folder` lacks.
 
   Args:
-    clips: all clips; those with a problem are passed by.
-    keys: from a clip's identity to a word that names all that decides its
-      arrays.
-    recipe: how they are made.
+    clips: all clips; those with a problem are skipped.
+    keys: from a clip's identity to the name of its file, which covers all that
+      decides its arrays.
+    recipe: how the arrays are made.
     folder: where they are kept.
-    workers: processes that decode; 0 decodes in this one; one a core if None.
+    workers: processes that decode; 0 decodes in this process; None stands for
+      one per core.
     progress: show a bar.
 
   Returns:
-    The clips, with a problem where one could not be made, and with the apex and
-    the remarks that came of it.
+    The clips with the apex and the remarks that making them gave; one that
+    could not be made has a problem.
 
   Raises:
     OSError: `folder` cannot be written to.
   """
-  with target.told(folder):
+  with files_lib.hinting(folder):
     folder.mkdir(parents=True, exist_ok=True)
-  usable = [clip for clip in clips if not clip.problem]
+  usable = clip_counts.usable(clips)
   files = [folder / f'{keys[clip.identity]}.npz' for clip in usable]
   todo = [i for i, file in enumerate(files) if not _is_whole(file)]
-  problems = {}
-  batch = BATCH.get(jax.default_backend(), ACCELERATOR_BATCH)
+  workers = workers_lib.cores() if workers is None else workers
   bar = tqdm.tqdm(
     desc='make',
     total=len(usable),
@@ -121,37 +121,59 @@ def make(
     unit='clip',
     disable=not progress,
   )
-  workers = decoding.cores() if workers is None else workers
-  with bar, decoding.Decoders(workers) as decoders:
+  with bar, workers_lib.Decoders(workers) as decoders:
     jobs = ((usable[i], plan_of(usable[i], recipe)) for i in todo)
-    results = zip(todo, decoders.stage(jobs), strict=True)
-    for number, group in itertools.groupby(results, lambda r: r[0] // batch):
-      places = {}
-      for i, result in group:
-        if isinstance(result, str):
-          problems[usable[i].identity] = result
-        else:
-          places[i - number * batch] = _Kept.of(usable[i], result, recipe)
-        bar.update()
-      for at, arrays in _compute(places, recipe, batch).items():
-        _write(files[number * batch + at], arrays)
-  done = {
-    clip.identity: file
-    for clip, file in zip(usable, files, strict=True)
-    if clip.identity not in problems
-  }
-  return [
-    _finished(clip, done[clip.identity])
-    if clip.identity in done
-    else dataclasses.replace(
-      clip, problem=clip.problem or problems[clip.identity]
-    )
-    for clip in clips
-  ]
+    staged = zip(todo, decoders.stage(jobs), strict=True)
+    problems = _make_batches(staged, usable, files, recipe, bar)
+  finished = iter(
+    dataclasses.replace(clip, problem=problems[i])
+    if i in problems
+    else _finished(clip, files[i])
+    for i, clip in enumerate(usable)
+  )
+  return [clip if clip.problem else next(finished) for clip in clips]
 
 
-def load(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
-  """The arrays of an example that was made."""
+def _make_batches(
+  staged: Iterable[tuple[int, staging.Staged | str]],
+  clips: Sequence[Clip],
+  files: Sequence[pathlib.Path],
+  recipe: Recipe,
+  bar: tqdm.tqdm,
+) -> dict[int, str]:
+  """Writes the file of every staged clip; returns the problems of the others.
+
+  Args:
+    staged: position of a clip, and its frames or why there are none.
+    clips: all usable clips.
+    files: the file of each.
+    recipe: how the arrays are made.
+    bar: counts a clip once it is finished, not once it is decoded.
+  """
+  size = BATCH.get(jax.default_backend(), ACCELERATOR_BATCH)
+  problems, is_compiled = {}, False
+  for number, group in itertools.groupby(staged, lambda item: item[0] // size):
+    places, count = {}, 0
+    for i, result in group:
+      count += 1
+      if isinstance(result, str):
+        problems[i] = result
+      else:
+        at = i - number * size
+        places[at] = _Kept.of_staged(clips[i], result, recipe)
+    if places and not is_compiled:
+      bar.set_postfix_str('compiling')
+    for at, arrays in _compute(places, recipe, size).items():
+      _write(files[number * size + at], arrays)
+      is_compiled = True
+    if is_compiled:
+      bar.set_postfix_str('', refresh=False)
+    bar.update(count)
+  return problems
+
+
+def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
+  """Loads the arrays of an example that was made."""
   with np.load(folder / f'{key}.npz', allow_pickle=False) as file:
     arrays = {n: file[n] for n in file.files if n not in ABOUT}
   frames = arrays.pop('frames')
@@ -164,7 +186,7 @@ def load(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
 
 
 def _finished(clip: Clip, file: pathlib.Path) -> Clip:
-  """The clip with what was found out while it was made."""
+  """Returns the clip with the apex and the remarks that making it gave."""
   with np.load(file, allow_pickle=False) as arrays:
     return dataclasses.replace(
       clip,
@@ -176,7 +198,7 @@ def _finished(clip: Clip, file: pathlib.Path) -> Clip:
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-  """A staged clip, of whose patches only those of the example are left."""
+  """A staged clip with the patches of its example only."""
 
   clip: Clip
   staged: staging.Staged
@@ -185,8 +207,10 @@ class _Kept:
   remarks: tuple[str, ...]
 
   @classmethod
-  def of(cls, clip: Clip, staged: staging.Staged, recipe: Recipe) -> _Kept:
-    """Spots the apex first, where all frames were staged for that."""
+  def of_staged(
+    cls, clip: Clip, staged: staging.Staged, recipe: Recipe
+  ) -> _Kept:
+    """Spots the apex first, if all frames were staged for that."""
     apex, source, remarks = clip.apex, clip.apex_source, ()
     if plan_of(clip, recipe).whole:
       spotted, remarks = _spot(clip, staged, recipe.size)
@@ -195,7 +219,7 @@ class _Kept:
       else:
         apex, source = spotted, 'spotted'
         if clip.apex_source == 'midpoint':
-          # The reader has said that it took the middle frame.
+          # The reader has remarked already that it took the middle frame.
           remarks = (f'apex {apex} was spotted in the place of that frame',)
       shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
       numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
@@ -209,21 +233,26 @@ class _Kept:
 def _compute(
   places: dict[int, _Kept], recipe: Recipe, batch: int
 ) -> dict[int, Arrays]:
-  """Arrays of some clips, each at its place in a batch."""
+  """Computes the arrays of some clips, each at its place in a batch.
+
+  The batch always has the same size, and a clip keeps its place in it even if
+  its neighbours were made before: one program is compiled, and the bits of a
+  clip do not depend on where an earlier run was killed.
+  """
   if not places:
     return {}
   shape = next(iter(places.values())).staged.patches.shape
   patches = np.zeros((batch, *shape), np.uint8)
   matrices = np.tile(np.eye(2, 3, dtype=np.float32), (batch, 1, 1))
-  # Places that stay empty have the points of some face.
+  # Empty places need the points of some face, or they would give NaN.
   points = np.float32(faces.CANONICAL * recipe.size - 0.5)
   landmarks = np.tile(points, (batch, 1, 1))
   for at, kept in places.items():
     patches[at] = kept.staged.patches
     matrices[at] = kept.staged.matrix
     landmarks[at] = kept.staged.landmarks
-  made = chain.frames(patches, matrices, landmarks, recipe)
-  made |= chain.compute(made['frames'], landmarks, recipe)
+  made = frames_to_flow.align_frames(patches, matrices, landmarks, recipe)
+  made |= frames_to_flow.measure_motion(made['frames'], landmarks, recipe)
   return {
     at: {
       'landmarks': landmarks[at],
@@ -242,7 +271,7 @@ def _compute(
 def _spot(
   clip: Clip, staged: staging.Staged, size: int
 ) -> tuple[int | None, tuple[str, ...]]:
-  """Number of the frame of largest movement, or None and why there is none."""
+  """Returns the number of the apex, or None and why there is none."""
   if len(staged.numbers) < 2:
     return None, ('one frame has no apex',)
   pieces = []
@@ -252,7 +281,7 @@ def _spot(
     padded = np.zeros((PIECE, *piece.shape[1:]), np.uint8)
     padded[: len(piece)] = piece
     matrices = np.repeat(staged.matrix[None], PIECE, axis=0)
-    aligned = chain.align(padded, matrices, size=size)
+    aligned = frames_to_flow.align(padded, matrices, size=size)
     pieces.append(np.asarray(aligned)[: len(piece)])
   spotted = motion_apex.spot(
     np.concatenate(pieces), fps=clip.fps, points=staged.landmarks
@@ -263,12 +292,11 @@ def _spot(
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
-  """Keeps what was made of a clip."""
-  with target.told(path.parent), files_lib.writing(path, 'wb') as file:
+  with files_lib.hinting(path.parent), files_lib.writing(path, 'wb') as file:
     np.savez(file, **arrays)
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  """Whether a clip is made; power that fails may leave a file cut off."""
-  # The list of what is in it stands at the end of the file.
+  # A power failure may leave a file cut off; a zip file ends with its list of
+  # contents, so one that was cut has none.
   return path.is_file() and zipfile.is_zipfile(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mejax.datasets import scene
+from mejax.datasets import backdrop
 from mejax.motion import regions
 
 POINTS = np.array([[10, 12], [21, 12], [16, 18], [11, 24], [20, 24]], float)
@@ -33,7 +33,9 @@ def examples():
 def made(examples, mode=None):
   labels = np.repeat([0, 1], 8)
   groups = examples['people']
-  return scene.scene(examples, labels, groups, num_classes=3, mode=mode)
+  return backdrop.mean_face_and_motion(
+    examples, labels, groups, num_classes=3, mode=mode
+  )
 
 
 def test_motion_is_where_a_class_moves_and_not_that_of_the_head(examples):

@@ -1,4 +1,4 @@
-"""The face and the motion that a view was taken of, averaged for a picture."""
+"""The mean face and motion of a dataset, to be drawn behind a map of places."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from mejax.datasets import views
 
-# The mean of fewer people could still show one of them.
+# In the mean of fewer people, one of them might still be recognised.
 FEWEST_PEOPLE = 8
 
 
-def scene(
+def mean_face_and_motion(
   examples: Mapping[str, np.ndarray],
   labels: np.ndarray,
   groups: np.ndarray,
@@ -20,21 +20,21 @@ def scene(
   num_classes: int,
   mode: str | None = None,
 ) -> dict[str, np.ndarray]:
-  """What to draw behind a map of places, all in the aligned face.
+  """Averages faces and motion for a map of places in the aligned face.
 
   Args:
-    examples: as `load` gives them.
-    labels: i32[n], the class of each.
-    groups: str[n], whose each is.
+    examples: as `load_examples` gives them.
+    labels: i32[n], the class of each example.
+    groups: str[n], the person of each example.
     num_classes: k.
-    mode: of the view's mosaic, see `views.region_mosaic`; None if it cuts none.
+    mode: of the view's mosaic, see `views.region_mosaic`; None without one.
 
   Returns:
-    motion f32[k, h, w], how long the mean motion of a class is at each place,
-    relative to the whole face, as a share of where it is longest; face u8[h,
-    w], the mean onset, each person counting once, if there are enough people;
-    corners i64[4, 2], upper left (row, column) of the four regions at their
-    mean place, if there are any.
+    motion f32[k, h, w], the length of a class's mean motion at each place,
+    relative to the motion of the whole face and divided by its largest value;
+    face u8[h, w], the mean onset, each person counting once, if there are
+    enough people; corners i64[4, 2], upper left (row, column) of the four
+    regions at their mean place, if there is a mosaic.
   """
   flow = np.zeros((num_classes, *examples['flow'].shape[2:4], 2), np.float64)
   for label, levels in zip(labels, examples['flow'], strict=True):

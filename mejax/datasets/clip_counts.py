@@ -1,4 +1,4 @@
-"""What became of the clips of a dataset, and why some are not in it."""
+"""Counts the clips of a dataset, and says why some are not in it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from mejax.corpora.clip import Clip
 
 
 def usable(clips: Sequence[Clip]) -> list[Clip]:
-  """Those without a problem."""
+  """Returns the clips without a problem."""
   return [clip for clip in clips if not clip.problem]
 
 
-def check(clips: Sequence[Clip], *, allow_missing: bool = True) -> None:
-  """Refuses clips of which none can be used.
+def refuse_unusable(
+  clips: Sequence[Clip], *, allow_missing: bool = True
+) -> None:
+  """Refuses clips none of which can be used.
 
   Args:
     clips: all of them.
-    allow_missing: take it if only some of them can.
+    allow_missing: if False, refuses them if any clip cannot be used.
 
   Raises:
     ValueError: naming every clip that cannot, and its problem.
@@ -38,8 +40,11 @@ def check(clips: Sequence[Clip], *, allow_missing: bool = True) -> None:
     )
 
 
-def metadata(clips: Sequence[Clip]) -> dict[str, Any]:
-  """JSON values, without a word of the machine."""
+def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
+  """Returns the clips, counts and skipped clips of a dataset as JSON values.
+
+  No path is among them, so that equal data give equal metadata everywhere.
+  """
   taken = usable(clips)
   counts = collections.defaultdict(collections.Counter)
   for clip in taken:
@@ -62,8 +67,10 @@ def metadata(clips: Sequence[Clip]) -> dict[str, Any]:
   }
 
 
-def table(name: str, folder: pathlib.Path, clips: Sequence[Clip]) -> str:
-  """What was made and what was not, and why, as text."""
+def format_counts(
+  name: str, folder: pathlib.Path, clips: Sequence[Clip]
+) -> str:
+  """Returns a table of the clips, and the reasons of those left out."""
   taken = usable(clips)
   emotions = list(dict.fromkeys(c.emotion for c in taken))
   rows = [['', 'subjects', 'clips', *emotions]]

@@ -1,22 +1,23 @@
-"""How much of each database was published: what a whole copy comes to."""
+"""Counts of each published database: what a complete copy comes to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
 
-from mejax.datasets.protocols import Count
+# Clips of a class; several numbers where editions of a label sheet differ.
+Count = int | tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Published:
-  """Counts of a release; several numbers where editions of it differ.
+class ReleaseCounts:
+  """Counts of a release.
 
   Attributes:
     subjects: people with at least one clip; () if nobody says.
     clips: annotated micro-expressions.
     emotions: clips by the database's own word in lower case.
-    gaps: for a kind of tree, clips that it never had.
+    gaps: clips that a kind of tree, e.g. `cropped`, never had.
   """
 
   subjects: Count
@@ -25,11 +26,11 @@ class Published:
   gaps: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
-PUBLISHED = {
+RELEASE_COUNTS = {
   # 195 in the paper, 189 in the sheet that others have used.
-  'casme': Published(subjects=19, clips=(189, 195)),
+  'casme': ReleaseCounts(subjects=19, clips=(189, 195)),
   # The sheets of 2014 and 2019.
-  'casme2': Published(
+  'casme2': ReleaseCounts(
     subjects=26,
     clips=255,
     emotions={
@@ -42,19 +43,19 @@ PUBLISHED = {
       'fear': 2,
     },
   ),
-  'smic': Published(
+  'smic': ReleaseCounts(
     subjects=16,
     clips=164,
     emotions={'negative': 70, 'positive': 51, 'surprise': 43},
     gaps={'cropped': ('s18_sur_03',)},
   ),
-  'smic_vis': Published(
+  'smic_vis': ReleaseCounts(
     subjects=8,
     clips=71,
     emotions={'negative': 24, 'positive': 28, 'surprise': 19},
   ),
-  'smic_nir': Published(subjects=8, clips=71),
-  'samm': Published(
+  'smic_nir': ReleaseCounts(subjects=8, clips=71),
+  'samm': ReleaseCounts(
     subjects=29,
     clips=159,
     emotions={
@@ -68,7 +69,7 @@ PUBLISHED = {
       'sadness': 6,
     },
   ),
-  'mmew': Published(
+  'mmew': ReleaseCounts(
     subjects=30,
     clips=300,
     emotions={
@@ -81,8 +82,8 @@ PUBLISHED = {
       'anger': 8,
     },
   ),
-  'fourdme': Published(subjects=(), clips=267),
-  'casme3': Published(
+  'fourdme': ReleaseCounts(subjects=(), clips=267),
+  'casme3': ReleaseCounts(
     subjects=94,
     clips=860,
     emotions={
@@ -95,7 +96,7 @@ PUBLISHED = {
       'happy': 55,
     },
   ),
-  'casme3_c': Published(
+  'casme3_c': ReleaseCounts(
     subjects=30,
     clips=165,
     emotions={'negative': 99, 'surprise': 30, 'others': 20, 'positive': 16},

@@ -1,4 +1,4 @@
-"""Pictures of a face as a view gives them: resized, and which of them count."""
+"""The view of frames: onset, apex and frames beside them, resized."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def frame_pair(
   UInt8[np.ndarray, 'n 2 h w 3']
   | tuple[UInt8[np.ndarray, 'n 2 h w 3'], dict[str, np.ndarray]]
 ):
-  """The onset and the apex, and frames beside them that training may draw.
+  """Returns onset and apex, and frames beside them that training may draw.
 
   Args:
     examples: onset, apex u8[n, h, w, 3]; with `windows` also onset_frames and
-      apex_frames, onset_number, apex_number and offset_number, as `load` gives
-      them.
+      apex_frames, onset_number, apex_number and offset_number, as
+      `load_examples` gives them.
     size: side of the frames in pixels, as stored if None; see `resize`.
     level: index of the amplification level whose apex is shown; the apex as it
       was filmed if None.
@@ -40,12 +40,12 @@ def frame_pair(
       it). None are drawn if empty.
 
   Returns:
-    the pairs; with `windows` also the frames to draw from and how many of them,
-    in the form of `mejax.training.augment_frames.jitter`.
+    The pairs; with `windows` also the frames to draw from and their number, in
+    the form of `mejax.training.augment_frames.jitter`.
 
   Raises:
-    ValueError: the dataset lacks what is needed, or frames shall be drawn
-      beside an amplified apex: they are stored as they were filmed.
+    ValueError: the dataset lacks an array, or frames shall be drawn beside an
+      amplified apex, where only frames as filmed are stored.
   """
   needed = ['onset', 'apex' if level is None else 'amplified']
   if windows:
@@ -89,7 +89,7 @@ def frame_pair(
 def at_level(
   levels: Shaped[np.ndarray, 'n a *rest'], level: int
 ) -> Shaped[np.ndarray, 'n *rest']:
-  """What there is of one amplification level.
+  """Returns the rows of one amplification level.
 
   Raises:
     ValueError: there is no such level.
@@ -104,7 +104,7 @@ def at_level(
 def count_frames(
   examples: Mapping[str, np.ndarray], windows: Sequence[float]
 ) -> Int[np.ndarray, 'n 3']:
-  """Frames that an onset may be late, an apex early and late.
+  """Counts how many frames an onset may be late, an apex early and late.
 
   Args:
     examples: onset_number, apex_number, offset_number i32[n].
@@ -124,10 +124,11 @@ def count_frames(
 def resize(
   images: UInt8[np.ndarray, '*b h w c'], size: int | None
 ) -> UInt8[np.ndarray, '*b s s c']:
-  """Square images, smoothed as they shrink: Pillow's bilinear resize.
+  """Resizes images to squares as Pillow's bilinear resize does.
 
-  To the bit for square images. One side after the other, rounded to whole grey
-  levels in between; of others Pillow 13 begins with the side that shrinks most.
+  For square images the result equals Pillow's bit for bit: one side is resized
+  after the other, and rounded to whole grey levels in between. For other images
+  Pillow 13 begins with the side that shrinks most.
   """
   if size is None:
     return images
@@ -144,7 +145,7 @@ def resize(
 def _blend(
   images: UInt8[np.ndarray, '*b h w c'], size: int
 ) -> UInt8[np.ndarray, '*b h s c']:
-  """The images with their columns blended into `size` columns."""
+  """Blends the columns of images into `size` columns."""
   weights = _weights(images.shape[-2], size)
   result = np.empty((*images.shape[:-2], size, images.shape[-1]), np.uint8)
   for index in np.ndindex(images.shape[:-3]):
@@ -155,7 +156,7 @@ def _blend(
 
 
 def _weights(length: int, size: int) -> Float[np.ndarray, 's w']:
-  """Whole numbers: the triangle of each new pixel over the old ones."""
+  """Returns the triangle of each new pixel over the old ones, as integers."""
   scale = length / size
   reach = max(scale, 1.0)
   weights = np.zeros((size, length))

@@ -1,7 +1,7 @@
 """From cut-out faces to flow: align, amplify, measure; batched and compiled.
 
-Every clip keeps its place in a batch of one size, so that a clip gives the same
-bits whatever else is in its batch.
+All functions take batches of one size, in which every clip keeps its place, so
+that a clip gives the same bits whatever else is in its batch.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def align(
   *,
   size: int,
 ) -> UInt8[Array, '*b {size} {size} 3']:
-  """Frames warped by their transforms, in 8 bits.
+  """Warps frames by their transforms and rounds them to 8 bits.
 
-  What follows is computed from these 8 bits: they are stored, so that anybody
-  can compute it again.
+  All that follows is computed from these 8 bits. They are stored, so that
+  anybody can compute it again.
   """
   frames = warp.by_matrix(
     patches.astype(jnp.float32), matrices, size=(size, size), method='bicubic'
@@ -42,24 +42,24 @@ def align(
   return jnp.rint(frames).clip(0, 255).astype(jnp.uint8)
 
 
-def frames(
+def align_frames(
   patches: UInt8[np.ndarray, 'b t p p 3'],
   matrices: Float[np.ndarray, 'b 2 3'],
   landmarks: Float[np.ndarray, 'b 5 2'],
   recipe: Recipe,
 ) -> dict[str, np.ndarray]:
-  """Aligned frames, with `remove_head_motion` each where the onset's face is.
+  """Aligns the frames of clips, with `remove_head_motion` each to the onset.
 
   A head that drifts by half a pixel changes every edge of a difference of two
   frames, and amplification takes it for expression. So its motion is measured
-  in frames aligned once a clip, and the patches are aligned again with it:
-  every pixel is interpolated once.
+  in frames that share one transform per clip; then the patches are aligned
+  again with it, so that every pixel is interpolated only once.
 
   Args:
     patches: cut-out faces, those of `staging.kept_numbers`.
     matrices: from places in the aligned face to places in the patches.
     landmarks: five points of each aligned face.
-    recipe: how.
+    recipe: how frames become examples.
 
   Returns:
     frames u8[b, t, s, s, 3]; with `remove_head_motion` also head_motion
@@ -88,24 +88,24 @@ def frames(
   }
 
 
-def compute(
+def measure_motion(
   frames: UInt8[Array | np.ndarray, 'b t s s 3'],
   landmarks: Float[np.ndarray, 'b 5 2'],
   recipe: Recipe,
 ) -> dict[str, np.ndarray]:
-  """Amplified faces and their flow from the onset.
+  """Amplifies the apex and measures its flow from the onset.
 
   Args:
     frames: aligned frames, those of `staging.kept_numbers`.
     landmarks: five points of each aligned face.
-    recipe: how.
+    recipe: how frames become examples.
 
   Returns:
     flow f32[b, a, s, s, 3] as (u, v, strain) in pixels and amplified
     u8[b, a, s, s, 3], the apex at each level.
 
-  With `remove_head_motion`, what the frames have left of it is taken away from
-  the flow of each level, since amplification has made it larger.
+  With `remove_head_motion`, the head motion that is left in the frames is
+  removed from the flow of each level, since amplification has made it larger.
   """
   onset = _unit(frames[:, 0])
   apex = _unit(frames[:, recipe.apex_slot])
@@ -130,7 +130,7 @@ def compute(
 def _weight(
   landmarks: Float[np.ndarray, 'b 5 2'], recipe: Recipe
 ) -> Bool[np.ndarray, 'b s s']:
-  """Which pixels of an aligned face count."""
+  """Returns a mask of the pixels of an aligned face that count."""
   size = (recipe.size, recipe.size)
   if recipe.mask_eyelids:
     return ~regions.eyelids(landmarks, size=size)

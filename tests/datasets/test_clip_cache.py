@@ -14,16 +14,17 @@ import cv2
 import jax
 import numpy as np
 import pytest
+import tqdm
 
 from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
 from mejax.datasets import builder
-from mejax.datasets import chain
-from mejax.datasets import decoding
+from mejax.datasets import clip_cache
+from mejax.datasets import frames_to_flow
 from mejax.datasets import load
-from mejax.datasets import making
 from mejax.datasets import prepare
 from mejax.datasets import staging
+from mejax.datasets import workers
 from mejax.datasets.recipe import Recipe
 from mejax.motion import faces
 from mejax.motion import magnet
@@ -38,8 +39,7 @@ def _prepare(source, data_dir, recipe=SMALL, **options):
     source=source,
     data_dir=data_dir,
     recipe=recipe,
-    progress=False,
-    **{'workers': 0, **options},
+    **{'workers': 0, 'progress': False, **options},
   )
 
 
@@ -68,7 +68,9 @@ def corpus(tmp_path_factory):
 def dataset(corpus, tmp_path_factory):
   folder = tmp_path_factory.mktemp('data')
   _prepare(corpus, folder, Recipe(size=64, flow='farneback', neighbours=2))
-  return load.load('synthetic', folder), load.metadata('synthetic', folder)
+  return load.load_examples('synthetic', folder), load.read_metadata(
+    'synthetic', folder
+  )
 
 
 def test_faces_lie_where_aligned_faces_lie(dataset):
@@ -160,7 +162,7 @@ def test_neighbours_are_the_frames_about_onset_and_apex(dataset):
 
 def test_another_recipe_is_told_and_the_frames_are_not_blamed(corpus, tmp_path):
   _prepare(corpus, tmp_path)
-  with pytest.raises(ValueError, match='size: 32 there, 64 asked') as error:
+  with pytest.raises(ValueError, match='size: there 32, asked for 64') as error:
     _prepare(corpus, tmp_path, dataclasses.replace(SMALL, size=64))
   assert 'other labels or frames' not in str(error.value)
 
@@ -194,15 +196,17 @@ def test_a_broken_clip_costs_that_clip_only(corpus, tmp_path, capsys):
   _prepare(source, tmp_path)
   printed = capsys.readouterr().out
   assert f'{bad.identity}: ' in printed and file.name in printed
-  examples = load.load('synthetic', tmp_path)
+  examples = load.load_examples('synthetic', tmp_path)
   assert len(examples['clip']) == len(clips) - 1
   # Mended, it is made, and the others are not made again.
   file.write_bytes(whole)
   made = []
-  original = making._write
+  original = clip_cache._write
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(
-      making, '_write', lambda *args: made.append(args[0]) or original(*args)
+      clip_cache,
+      '_write',
+      lambda *args: made.append(args[0]) or original(*args),
     )
     folder = _prepare(source, tmp_path, overwrite=True)
   assert len(made) == 1
@@ -212,10 +216,10 @@ def test_a_broken_clip_costs_that_clip_only(corpus, tmp_path, capsys):
 # Kills itself at the n-th clip that is written.
 KILLED = """
 import os, signal, sys
-from mejax.datasets import making
+from mejax.datasets import clip_cache
 from mejax.datasets import prepare
 from mejax.datasets.recipe import Recipe
-original, left = making._write, int(sys.argv[3])
+original, left = clip_cache._write, int(sys.argv[3])
 def fatal(path, arrays):
   global left
   left -= 1
@@ -223,7 +227,7 @@ def fatal(path, arrays):
     path.with_suffix('.npz.partial').write_bytes(b'half of it')
     os.kill(os.getpid(), signal.SIGKILL)
   original(path, arrays)
-making._write = fatal
+clip_cache._write = fatal
 prepare.prepare('synthetic', source=sys.argv[1], data_dir=sys.argv[2],
                 recipe=Recipe(size=32, flow='farneback'), workers=0,
                 progress=False)
@@ -240,8 +244,29 @@ def test_a_killed_preparation_goes_on_to_the_same_bytes(corpus, tmp_path, root):
     made = list((tmp_path / 'data/mejax/.synthetic.made').glob('*.npz'))
     assert len(made) == there
   with pytest.raises(FileNotFoundError, match='not prepared'):
-    load.load('synthetic', tmp_path / 'data')
+    load.load_examples('synthetic', tmp_path / 'data')
   assert _contents(_prepare(corpus, tmp_path / 'data')) == whole
+
+
+def test_the_bar_counts_clips_that_are_made_and_says_compiling(
+  corpus, tmp_path, monkeypatch
+):
+  seen = []
+
+  class Bar(tqdm.tqdm):
+    def set_postfix_str(self, text='', refresh=True):
+      seen.append(text)
+
+    def update(self, n=1):
+      super().update(n)
+      if self.desc == 'make':
+        made = tmp_path.glob('mejax/.synthetic.made/*.npz')
+        seen.append((self.n, len(list(made))))
+
+  monkeypatch.setattr(tqdm, 'tqdm', Bar)
+  monkeypatch.setattr(clip_cache, 'BATCH', {jax.default_backend(): 8})
+  _prepare(corpus, tmp_path, progress=True)
+  assert seen == ['compiling', '', (8, 8), '', (9, 9)]
 
 
 def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
@@ -249,8 +274,8 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
   frames = generator.integers(0, 255, (8, 2, 32, 32, 3), dtype=np.uint8)
   points = np.tile(np.float32(faces.CANONICAL * 32 - 0.5), (8, 1, 1))
   recipe = Recipe(size=32, levels=(1.0, 2.0))
-  among = chain.compute(frames, points, recipe)
-  alone = chain.compute(
+  among = frames_to_flow.measure_motion(frames, points, recipe)
+  alone = frames_to_flow.measure_motion(
     np.where(np.arange(8)[:, None, None, None, None] == 5, frames, 0),
     points,
     recipe,
@@ -261,7 +286,7 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
 
 def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
   _prepare(corpus, tmp_path, dataclasses.replace(SMALL, apex='spotted'))
-  examples = load.load('synthetic', tmp_path)
+  examples = load.load_examples('synthetic', tmp_path)
   truth = [clip.apex for clip in synthetic.read(corpus)]
   assert set(examples['apex_source']) == {'spotted'}
   assert np.median(np.abs(examples['apex_number'] - truth)) <= 5
@@ -270,8 +295,8 @@ def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
 def test_a_middle_frame_that_was_replaced_by_spotting_is_said(corpus):
   clip = next(synthetic.read(corpus))
   clip = dataclasses.replace(clip, apex_source='midpoint')
-  staged = staging.stage(clip, making.plan_of(clip, SMALL))
-  kept = making._Kept.of(clip, staged, SMALL)
+  staged = staging.stage(clip, clip_cache.plan_of(clip, SMALL))
+  kept = clip_cache._Kept.of_staged(clip, staged, SMALL)
   assert kept.apex_source == 'spotted'
   assert kept.remarks == (
     f'apex {kept.apex} was spotted in the place of that frame',
@@ -286,11 +311,13 @@ def test_a_clip_without_motion_keeps_the_middle_frame_and_says_so(
   for file in clip.frames[1:]:
     shutil.copy(clip.frames[0], file)
   _prepare(source, tmp_path, dataclasses.replace(SMALL, apex='spotted'))
-  examples = load.load('synthetic', tmp_path)
+  examples = load.load_examples('synthetic', tmp_path)
   assert examples['apex_source'].tolist() == ['midpoint'] + ['spotted'] * 8
   # OpenCV's Farneback sees a little at the border of two equal frames.
   assert np.abs(examples['flow'][0]).max() < 0.05
-  (remark,) = load.metadata('synthetic', tmp_path)['remarks'][clip.identity]
+  (remark,) = load.read_metadata('synthetic', tmp_path)['remarks'][
+    clip.identity
+  ]
   assert remark.endswith('middle frame')
 
 
@@ -302,7 +329,7 @@ def test_large_datasets_are_written_in_parts_and_read_in_order(
   assert len(list(folder.glob('*array_record*'))) == 5
   names = [clip.identity for clip in synthetic.read(corpus)]
   assert load.Examples('synthetic', tmp_path).identities() == names
-  rows = load.load('synthetic', tmp_path)
+  rows = load.load_examples('synthetic', tmp_path)
   found = zip(rows['corpus'], rows['subject'], rows['clip'], strict=True)
   assert ['/'.join(row) for row in found] == names
 
@@ -312,8 +339,8 @@ def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):
     size=64, levels=(1.0, 3.0), mask_eyelids=True, remove_head_motion=True
   )
   _prepare(corpus, tmp_path, recipe)
-  examples = load.load('synthetic', tmp_path)
-  assert load.metadata('synthetic', tmp_path)['levels'] == [1.0, 3.0]
+  examples = load.load_examples('synthetic', tmp_path)
+  assert load.read_metadata('synthetic', tmp_path)['levels'] == [1.0, 3.0]
   size = np.linalg.norm(examples['flow'][..., :2], axis=-1).mean((2, 3))
   assert (size[:, 1] > 1.5 * size[:, 0]).all()
   np.testing.assert_array_equal(examples['amplified'][:, 0], examples['apex'])
@@ -336,7 +363,7 @@ def test_learned_amplification_reads_its_weights(corpus, tmp_path):
     size=32, magnify='learned', weights=file, levels=(2.0,), flow='farneback'
   )
   _prepare(corpus, tmp_path, recipe)
-  found = load.metadata('synthetic', tmp_path)['magnify']
+  found = load.read_metadata('synthetic', tmp_path)['magnify']
   digest = hashlib.sha256(file.read_bytes()).hexdigest()
   assert found == {
     'method': 'learned',
@@ -346,15 +373,15 @@ def test_learned_amplification_reads_its_weights(corpus, tmp_path):
 
 
 def test_few_clips_wait_in_memory(monkeypatch):
-  monkeypatch.setattr(decoding, '_stage', lambda job: job[0].name)
+  monkeypatch.setattr(workers, '_stage', lambda job: job[0].name)
   taken = []
   plan = staging.Plan(size=32, neighbours=0, faces='none', whole=False)
   clips = [Clip('video', 'anna', str(i), 'joy') for i in range(100)]
   jobs = (taken.append(clip) or (clip, plan) for clip in clips)
-  with decoding.Decoders(0) as decoders:
+  with workers.Decoders(0) as decoders:
     results = decoders.stage(jobs)
     assert next(results) == '0'
-    assert len(taken) <= decoding.AHEAD + 1
+    assert len(taken) <= workers.AHEAD + 1
     assert list(results) == [clip.name for clip in clips[1:]]
 
 
