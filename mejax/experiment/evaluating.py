@@ -24,6 +24,7 @@ import numpy as np
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.evaluation import table
 from mejax.experiment import configuration
 from mejax.experiment import planning
 from mejax.experiment import saved as saved_lib
@@ -159,7 +160,7 @@ def evaluate(
   workdir_lib.save_npz(out / 'baselines.npz', baselines)
   workdir_lib.write_json(out / 'metrics.json', metrics)
   summary.write_predictions_csv(out / 'predictions.csv', record, rules=['last'])
-  print(summary.print_table(metrics))
+  print(table.format_numbers(metrics))
   if run:
     print(_compare(record, workdir_lib.load_npz(source / 'record.npz')))
   elif not saved.caution:

@@ -27,6 +27,7 @@ import mejax
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.evaluation import table
 from mejax.experiment import attention
 from mejax.experiment import configuration
 from mejax.experiment import finished
@@ -159,8 +160,7 @@ def _look_at_levels(workdir, task, model, *, kept: bool) -> None:
 
   if not (workdir / 'levels.json').exists():
     levels.look(workdir, task, model=model)
-  numbers = json.loads((workdir / 'levels.json').read_text())
-  print(levels_lib.table(numbers))
+  print(levels_lib.table(finished.read_levels(workdir)))
 
 
 def _look_at_places(workdir, task, model, *, own, kept: bool) -> None:
@@ -366,14 +366,12 @@ def _evaluate(workdir, config, task, model) -> dict[str, Any]:
     workdir_lib.load_npz(baselines_path),
     rules=config.selection,
     protocol_sentence=' '.join(sentences),
+    settings=[dataclasses.asdict(s) for s in planning.make_settings(config)],
   )
-  settings = planning.make_settings(config)
-  for entry in metrics.get('settings', ()):
-    entry['values'] = dataclasses.asdict(settings[entry['setting']])
   workdir_lib.write_json(workdir / 'metrics.json', metrics)
   summary.write_predictions_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])
   )
-  print(summary.print_table(metrics))
+  print(table.format_numbers(metrics))
   print(f'Report: {report([workdir])}')
   return metrics
