@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import json
 import pathlib
 
-import numpy as np
-
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import workdir as workdir_lib
 from mejax.pages import run as run_page
 from mejax.pages.run_sections import Run
 
@@ -22,7 +21,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
-  record = _npz(workdir / 'record.npz')
+  record = workdir_lib.load_npz(workdir / 'record.npz')
   selection.check(record)
   numbers = json.loads((workdir / 'metrics.json').read_text())
   if numbers['schema_version'] != summary.SCHEMA_VERSION:
@@ -36,20 +35,13 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     numbers=numbers,
     record=record,
     config=_json(workdir / 'config.json'),
-    levels=_json(workdir / 'levels.json'),
-    looked=_npz(workdir / 'looked.npz'),
+    levels=workdir_lib.read_levels(workdir),
+    looked=workdir_lib.read_attention(workdir),
   )
 
 
 def _json(path):
   return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _npz(path):
-  if not path.exists():
-    return {}
-  with np.load(path, allow_pickle=False) as file:
-    return dict(file)
 
 
 def write_report(

@@ -42,6 +42,7 @@ import numpy as np
 
 from mejax.models import attention
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 
 class Attention(nn.Module):
@@ -167,6 +168,8 @@ class HTNet(nn.Module):
   drop_path: float = 0.0
   attention_fn: attention.AttentionFn = attention.softmax
   conv: layers.ConvFn = layers.conv3x3
+
+  capabilities = Capabilities(shows='hierarchies')
 
   @nn.compact
   def __call__(

@@ -36,6 +36,7 @@ import numpy as np
 
 from mejax.models import attention
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 # (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), both as large.
 # `prior` is what the gate of the block before handed on, shrunk by a max-pool;
@@ -280,6 +281,12 @@ class MMNet(nn.Module):
   gate: Gate = ContinuousAttention()
   attention_fn: attention.AttentionFn = attention.softmax
   conv: layers.ConvFn = layers.conv3x3
+
+  @property
+  def capabilities(self) -> Capabilities:
+    return Capabilities(
+      takes_mask=True, spare_outputs=self.spare_outputs, shows='gates'
+    )
 
   @nn.compact
   def __call__(

@@ -27,6 +27,7 @@ from jaxtyping import Bool
 from jaxtyping import Float
 
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 
 class Conv(nn.Module):
@@ -67,6 +68,8 @@ class SSSNet(nn.Module):
   num_classes: int = 3
   widths: tuple[int, int, int] = (32, 64, 256)
   dropout: float = 0.5
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(

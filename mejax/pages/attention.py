@@ -43,7 +43,7 @@ _WORDS = {
 
 
 def section(looked: Mapping[str, np.ndarray]) -> str:
-  """HTML of what `mejax.experiment.attention.look` wrote."""
+  """HTML of what `mejax.experiment.introspection.write_attention` wrote."""
   kinds = dict.fromkeys(looked['kinds'].tolist())
   words = ' '.join(_WORDS[kind] for kind in kinds)
   if 'face' in looked:

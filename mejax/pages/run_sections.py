@@ -36,7 +36,7 @@ class Run:
     record: `record.npz`.
     config: `config.json`; empty if the run has none.
     levels: `levels.json`; empty if its models read no amplification levels.
-    looked: `looked.npz`; empty if its models do not show where they looked.
+    looked: `attention.npz`; empty if its models do not show where they looked.
   """
 
   name: str
