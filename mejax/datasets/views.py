@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
@@ -193,19 +195,42 @@ MOSAICS = {
   'released': ('crop_points', regions.released_corners),
 }
 
+
+@dataclasses.dataclass(frozen=True)
+class View:
+  """A view, and what it declares of the inputs that it makes.
+
+  Attributes:
+    make: the function from examples to inputs.
+    kind: what the inputs are, as far as augmentations must know: `image` flow
+      of a whole face or `mosaic` of its regions, [n h w c] or [n a h w c] with
+      levels, or `frames` of a face, [n t h w c]; empty if that is not known.
+    takes_stored_levels: whether `make` takes `stored_levels`, the amplification
+      of each level that the dataset has.
+  """
+
+  make: Callable[..., Any]
+  kind: str = ''
+  takes_stored_levels: bool = False
+
+  def __call__(self, examples: Mapping[str, np.ndarray], **options: Any) -> Any:
+    return self.make(examples, **options)
+
+
 VIEWS = {
-  'full_flow': full_flow,
-  'region_mosaic': region_mosaic,
-  'level_stack': level_stack,
-  'frame_pair': frame_pair.frame_pair,
+  'full_flow': View(full_flow, 'image'),
+  'region_mosaic': View(region_mosaic, 'mosaic'),
+  'level_stack': View(level_stack, 'mosaic', takes_stored_levels=True),
+  'frame_pair': View(frame_pair.frame_pair, 'frames'),
 }
 
-# What a view makes, as far as augmentations must know: `image` flow of a whole
-# face or `mosaic` of its regions, [n h w c] or [n a h w c] with levels, or
-# `frames` of a face, [n t h w c].
-KINDS = {
-  full_flow: 'image',
-  region_mosaic: 'mosaic',
-  level_stack: 'mosaic',
-  frame_pair.frame_pair: 'frames',
-}
+
+def declared(view: View | Callable[..., Any]) -> View:
+  """Returns a view with its declaration.
+
+  A plain function is one of the table, or a view of unknown kind.
+  """
+  if isinstance(view, View):
+    return view
+  shipped = {each.make: each for each in VIEWS.values()}
+  return shipped.get(view, View(view))

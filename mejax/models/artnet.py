@@ -47,6 +47,7 @@ from jaxtyping import Float
 from mejax.models import attention
 from mejax.models import htnet
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 REGIONS = 4  # 2 x 2
 
@@ -85,11 +86,14 @@ class ARTNet(nn.Module):
   attention_fn: attention.AttentionFn = attention.softmax
   level_attention_fn: attention.AttentionFn = attention.softmax
 
-  # Stands in every table of this model.
-  caution = (
-    'The model is a reconstruction from the abstract of the ARTNet paper: its'
-    ' numbers are not those of the paper.'
-  )
+  @property
+  def capabilities(self) -> Capabilities:
+    return Capabilities(
+      levels=self.levels,
+      shows='levels',
+      caution='The model is a reconstruction from the abstract of the ARTNet'
+      ' paper: its numbers are not those of the paper.',
+    )
 
   @nn.compact
   def __call__(

@@ -45,6 +45,7 @@ from mejax.models import attention
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
 
 class Attention(nn.Module):
@@ -171,6 +172,8 @@ class HTNet(nn.Module):
   drop_path: float = 0.0
   attention_fn: attention.AttentionFn = attention.softmax
   conv: convolution.ConvFn = convolution.conv3x3
+
+  capabilities = Capabilities(shows='hierarchies')
 
   @nn.compact
   def __call__(

@@ -40,6 +40,7 @@ from mejax.models import attention
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
 # (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), of the same size.
 # `prior` comes from the previous block's gate, shrunk by a max-pool to the size
@@ -280,6 +281,12 @@ class MMNet(nn.Module):
   gate: Gate = ContinuousAttention()
   attention_fn: attention.AttentionFn = attention.softmax
   conv: convolution.ConvFn = convolution.conv3x3
+
+  @property
+  def capabilities(self) -> Capabilities:
+    return Capabilities(
+      takes_mask=True, spare_outputs=self.spare_outputs, shows='gates'
+    )
 
   @nn.compact
   def __call__(

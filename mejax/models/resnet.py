@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from mejax.models import convolution
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 
 class Block(nn.Module):
@@ -70,6 +71,8 @@ class ResNet(nn.Module):
   num_classes: int = 3
   widths: tuple[int, ...] = (16, 32, 64)
   dropout: float = 0.2
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(

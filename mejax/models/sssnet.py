@@ -29,6 +29,7 @@ from jaxtyping import Float
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
 
 class Conv(nn.Module):
@@ -70,6 +71,8 @@ class SSSNet(nn.Module):
   num_classes: int = 3
   widths: tuple[int, int, int] = (32, 64, 256)
   dropout: float = 0.5
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(

@@ -32,6 +32,7 @@ import numpy as np
 
 from mejax.models import layers
 from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
 CELLS = 10  # Cells a side: 30 convolution outputs, by 3.
 
@@ -52,6 +53,8 @@ class STSTNet(nn.Module):
   num_classes: int = 3
   branches: tuple[int, ...] = (3, 5, 8)
   dropout: float = 0.5
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(

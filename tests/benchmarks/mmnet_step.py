@@ -32,6 +32,7 @@ def make_ours(frames, labels):
     num_epochs=1,
     batch_sizes=(count,),
     optimizer=trial_lib.OPTIMIZERS['adamw'],
+    takes_mask=True,
   )
   setting = trial_lib.Setting(8e-4, 0.6)
   trial = trial_lib.Trial(jax.random.key(0), jnp.ones(count), None, setting)

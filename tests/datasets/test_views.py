@@ -303,3 +303,30 @@ def test_released_needs_crop_points():
   del examples['crop_points']
   with pytest.raises(ValueError, match="'released' needs crop_points"):
     views.region_mosaic(examples, mode='released')
+
+
+def test_every_view_of_the_table_is_declared():
+  kinds = {name: view.kind for name, view in views.VIEWS.items()}
+  assert kinds == {
+    'full_flow': 'image',
+    'region_mosaic': 'mosaic',
+    'level_stack': 'mosaic',
+    'frame_pair': 'frames',
+  }
+  told = [n for n, view in views.VIEWS.items() if view.takes_stored_levels]
+  assert told == ['level_stack']
+
+
+def test_a_plain_function_is_a_view_of_unknown_kind():
+  def mine(examples, *, scale=1.0):
+    return scale * examples['flow']
+
+  view = views.declared(mine)
+  assert view == views.View(mine) and view.kind == ''
+  examples = _random()
+  np.testing.assert_array_equal(
+    view(examples, scale=2.0), 2.0 * examples['flow']
+  )
+  own = views.View(mine, 'image')
+  assert views.declared(own) is own
+  assert views.declared(views.full_flow) is views.VIEWS['full_flow']

@@ -95,6 +95,7 @@ def train():
     num_epochs=4,
     batch_sizes=(2,),
     optimizer=trial_lib.OPTIMIZERS['adamw'],
+    takes_mask=True,
   )
   variables, _ = variables_of('5class')
   variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), variables)

@@ -113,6 +113,7 @@ def make_trainer(groups, **changes) -> trial.Trainer:
     'batch_sizes': batches.epoch_batch_sizes(train, BATCH),
     'optimizer': trial.OPTIMIZERS['adamw'],
     'schedule': trial.SCHEDULES['warmup_cosine'],
+    'takes_mask': True,
   }
   return trial.Trainer(**(options | changes))
 

@@ -108,7 +108,7 @@ def test_steps_equal_optax_with_its_own_schedule(name):
 def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
   groups = given_lib.make_arrays()[2]
   setting = trial_lib.Setting(label_smoothing=0.3)
-  trainer = given_lib.make_trainer(groups, model=_Passes())
+  trainer = given_lib.make_trainer(groups, model=_Passes(), takes_mask=False)
   trial = jax.tree.map(
     lambda x: x[0], given_lib.make_trials(groups, setting=setting)
   ).replace(train=jnp.ones(2))
@@ -183,7 +183,7 @@ def test_batch_statistics_without_a_mask_are_refused():
       return nn.Dense(3)(x.reshape(x.shape[0], -1)), {}
 
   inputs, labels, groups = given_lib.make_arrays()
-  trainer = given_lib.make_trainer(groups, model=Careless())
+  trainer = given_lib.make_trainer(groups, model=Careless(), takes_mask=False)
   trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
   with pytest.raises(ValueError, match='Careless.*mask=None'):
     trainer.init(trial, given_lib.make_data(inputs, labels))

@@ -13,6 +13,7 @@ from mejax import models
 from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
+from mejax.experiment import model_checks
 from mejax.experiment import planning
 from mejax.experiment import task as task_lib
 from mejax.training import sample
@@ -128,18 +129,18 @@ def test_view_and_model_are_told_the_amplifications_of_the_data(monkeypatch):
   monkeypatch.setattr(load, 'metadata', lambda *_: metadata)
   overrides = ['view.normalise=none', 'view.mode=full']
   config = configuration.load_config('artnet:smoke', overrides)
-  task = task_lib.load_task(config, '.')
+  task = planning.load_task(config, '.')
   assert task.levels == (1, 2, 8)
   assert task.inputs.shape == (6, 3, 16, 16, 3)
   alone = configuration.load_config('artnet:alpha1', overrides)
-  task = task_lib.load_task(alone, '.')
+  task = planning.load_task(alone, '.')
   assert task.levels == (1,)
   np.testing.assert_array_equal(task.inputs, 1)
   config.view.levels = (8.0, 1.0)
-  task = task_lib.load_task(config, '.')
+  task = planning.load_task(config, '.')
   assert task.levels == (8, 1)
   np.testing.assert_array_equal(task.inputs[:, 0], 8)
-  model = planning.tell_levels(models.make('artnet', 'tiny'), task)
+  model = model_checks.fill_levels(models.make('artnet', 'tiny'), task.levels)
   assert model.levels == (8, 1)
   own = models.make('artnet', 'tiny', levels=(3, 5))
-  assert planning.tell_levels(own, task) is own
+  assert model_checks.fill_levels(own, task.levels) is own

@@ -11,6 +11,8 @@ import pytest
 
 from mejax import cli
 from mejax import torch_weights
+from mejax.experiment import applying
+from mejax.experiment import conversion
 from mejax.experiment import saved
 from tests.models import test_convert
 from tests.models import test_htnet_golden as golden_htnet
@@ -33,7 +35,7 @@ def files(tmp_path, monkeypatch):
 
 
 def test_a_lone_file_is_one_model_for_all(files, tmp_path, capsys):
-  folder = saved.convert('ststnet', files[:1], tmp_path / 'out')
+  folder = conversion.convert('ststnet', files[:1], tmp_path / 'out')
   assert 'num_batches_tracked' in capsys.readouterr().out
   found = saved.read(folder)
   assert found.names is None
@@ -48,7 +50,7 @@ def test_a_lone_file_is_one_model_for_all(files, tmp_path, capsys):
 
 
 def test_several_files_are_a_model_for_each_subject(files, tmp_path):
-  found = saved.read(saved.convert('ststnet', files, tmp_path / 'out'))
+  found = saved.read(conversion.convert('ststnet', files, tmp_path / 'out'))
   assert found.names == ('fold_s01', 'fold_s02')
   first, second = (
     found.load(0, name)['params']['head']['bias'] for name in found.names
@@ -59,16 +61,16 @@ def test_several_files_are_a_model_for_each_subject(files, tmp_path):
 def test_a_second_conversion_is_done_already_and_another_refused(
   files, tmp_path, capsys, monkeypatch
 ):
-  folder = saved.convert('ststnet', files[:1], tmp_path / 'out')
+  folder = conversion.convert('ststnet', files[:1], tmp_path / 'out')
   monkeypatch.setattr(torch_weights, 'read_state_dict', None)
-  assert saved.convert('ststnet', files[:1], folder) == folder
+  assert conversion.convert('ststnet', files[:1], folder) == folder
   assert 'already' in capsys.readouterr().out
   for other in (files[1:], files):
     with pytest.raises(ValueError, match='something else'):
-      saved.convert('ststnet', other, folder)
+      conversion.convert('ststnet', other, folder)
   (tmp_path / 'notes').mkdir()
   with pytest.raises(ValueError, match='something else'):
-    saved.convert('ststnet', files, tmp_path / 'notes')
+    conversion.convert('ststnet', files, tmp_path / 'notes')
 
 
 def test_a_conversion_that_fails_leaves_nothing(files, tmp_path, monkeypatch):
@@ -81,10 +83,10 @@ def test_a_conversion_that_fails_leaves_nothing(files, tmp_path, monkeypatch):
 
   monkeypatch.setattr(torch_weights, 'read_state_dict', broken)
   with pytest.raises(ValueError, match='broken'):
-    saved.convert('ststnet', files, tmp_path / 'out')
+    conversion.convert('ststnet', files, tmp_path / 'out')
   assert not (tmp_path / 'out').exists()
   monkeypatch.setattr(torch_weights, 'read_state_dict', whole)
-  saved.convert('ststnet', files, tmp_path / 'out')
+  conversion.convert('ststnet', files, tmp_path / 'out')
   assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
     'fold_s01',
     'fold_s02',
@@ -94,7 +96,7 @@ def test_a_conversion_that_fails_leaves_nothing(files, tmp_path, monkeypatch):
 def test_two_files_of_one_name_are_an_error(files, tmp_path):
   (tmp_path / 'more').mkdir()
   with pytest.raises(ValueError, match='several files are named fold_s01'):
-    saved.convert(
+    conversion.convert(
       'ststnet', [files[0], tmp_path / 'more/fold_s01.pth'], tmp_path / 'out'
     )
 
@@ -112,7 +114,7 @@ def test_two_files_of_one_name_are_an_error(files, tmp_path):
 def test_a_name_that_is_or_ends_with_the_subject_is_its_model(names):
   groups = ('smic/s01', 'samm/006', 'casme2/sub01')
   strangers = ('notes1', 'x1006')
-  assert saved.match(groups, names + strangers) == dict(
+  assert applying.match(groups, names + strangers) == dict(
     zip(groups, names, strict=True)
   )
 
@@ -120,16 +122,16 @@ def test_a_name_that_is_or_ends_with_the_subject_is_its_model(names):
 def test_databases_tell_subjects_of_one_name_apart():
   groups = ('casme2/sub01', 'casme/sub01')
   names = ('casme_sub01', 'casme2_sub01')
-  assert saved.match(groups, names) == dict(
+  assert applying.match(groups, names) == dict(
     zip(groups, reversed(names), strict=True)
   )
   with pytest.raises(ValueError, match='casme2/sub01, casme/sub01: the same'):
-    saved.match(groups, ['sub01'])
+    applying.match(groups, ['sub01'])
 
 
 def test_all_groups_without_one_model_are_listed_together():
   with pytest.raises(ValueError) as error:
-    saved.match(['smic/s01', 'smic/s02'], ['a_s01', 'b_s01'])
+    applying.match(['smic/s01', 'smic/s02'], ['a_s01', 'b_s01'])
   assert 'smic/s01: a_s01, b_s01' in str(error.value)
   assert 'smic/s02: none' in str(error.value)
 
@@ -158,7 +160,7 @@ def test_convert_from_the_command_line_gives_the_originals_predictions(
 
 def test_unknown_originals_and_fields_are_errors(files, tmp_path, capsys):
   with pytest.raises(ValueError, match='htnet, mmnet, ststnet can'):
-    saved.convert('resnet', files, tmp_path / 'out')
+    conversion.convert('resnet', files, tmp_path / 'out')
   with pytest.raises(SystemExit):
     cli.main(['convert', 'htnet', 'a', '--out', 'b', '--field', 'dim=wide'])
   assert "'wide' is neither" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,11 +13,14 @@ import pytest
 from mejax import experiment
 from mejax import models
 from mejax.datasets import load
-from mejax.experiment import attention
 from mejax.experiment import configuration
+from mejax.experiment import introspection
+from mejax.experiment import planning
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import task as task_lib
+from mejax.experiment import workdir as workdir_lib
 from mejax.models import htnet
+from mejax.models.capabilities import Capabilities
 from tests import own_parts
 
 TITLE = 'Where the models looked'
@@ -35,6 +40,8 @@ class Looker(nn.Module):
   """Looks at the places of each quarter by what is there; learns how."""
 
   num_classes: int = 3
+
+  capabilities = Capabilities(shows='hierarchies')
 
   @nn.compact
   def __call__(self, inputs, *, train: bool):
@@ -77,7 +84,7 @@ def finished(task, tmp_path_factory):
 
 
 def arrays(workdir):
-  return dict(np.load(workdir / attention.FILE, allow_pickle=False))
+  return dict(np.load(workdir / workdir_lib.ATTENTION, allow_pickle=False))
 
 
 def test_it_is_the_mean_over_clips_of_models_that_did_not_see_them(
@@ -102,6 +109,20 @@ def test_it_is_the_mean_over_clips_of_models_that_did_not_see_them(
     np.testing.assert_allclose(found['map0'][label], expected, rtol=1e-4)
 
 
+def test_clips_without_labels_have_maps_of_their_own(finished, task):
+  saved = saved_lib.read(finished, Looker())
+  clips = experiment.Clips(
+    **{
+      field.name: getattr(task, field.name)
+      for field in dataclasses.fields(experiment.Clips)
+    }
+  )
+  (maps,) = introspection.make_maps(saved, clips)
+  assert maps.shape == (2, 12, 4, 4, 4)
+  own = maps[:, task.labels == 1].mean((0, 1))
+  np.testing.assert_allclose(own, arrays(finished)['map0'][1], rtol=1e-5)
+
+
 def test_attention_that_looks_at_one_place_is_bright_there_alone(
   task, tmp_path
 ):
@@ -117,18 +138,18 @@ def test_attention_that_looks_at_one_place_is_bright_there_alone(
 def test_a_report_of_a_run_from_before_has_no_such_section(finished, tmp_path):
   page = finished / 'report/index.html'
   assert TITLE in page.read_text()
-  kept = (finished / attention.FILE).read_bytes()
-  (finished / attention.FILE).unlink()
+  kept = (finished / workdir_lib.ATTENTION).read_bytes()
+  (finished / workdir_lib.ATTENTION).unlink()
   try:
     made = experiment.report([finished], tmp_path)
     assert TITLE not in made.read_text()
   finally:
-    (finished / attention.FILE).write_bytes(kept)
+    (finished / workdir_lib.ATTENTION).write_bytes(kept)
 
 
 def test_a_run_that_was_killed_before_gets_it_on_the_next_call(finished, task):
   first, record = arrays(finished), (finished / 'record.npz').read_bytes()
-  (finished / attention.FILE).unlink()
+  (finished / workdir_lib.ATTENTION).unlink()
   (finished / 'metrics.json').unlink()
   train(task, finished, Looker())
   again = arrays(finished)
@@ -137,9 +158,9 @@ def test_a_run_that_was_killed_before_gets_it_on_the_next_call(finished, task):
     np.testing.assert_array_equal(again[name], first[name])
   assert (finished / 'record.npz').read_bytes() == record
   # And is not made again where it is there.
-  stamp = (finished / attention.FILE).stat().st_mtime_ns
+  stamp = (finished / workdir_lib.ATTENTION).stat().st_mtime_ns
   train(task, finished, Looker())
-  assert (finished / attention.FILE).stat().st_mtime_ns == stamp
+  assert (finished / workdir_lib.ATTENTION).stat().st_mtime_ns == stamp
 
 
 def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
@@ -147,27 +168,28 @@ def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
   train(task, tmp_path, Looker(), *changes)
   words = capsys.readouterr().out
   assert 'Where the models looked is not shown: that needs the models' in words
-  assert not (tmp_path / attention.FILE).exists()
+  assert not (tmp_path / workdir_lib.ATTENTION).exists()
 
 
 def test_models_that_show_nothing_are_not_asked(task, tmp_path, capsys):
   model = own_parts.Linear()
-  assert attention.pictures(model, task) == []
+  assert introspection.find_pictures(model, task) == []
   changes = 'num_epochs=1', 'keep_models=False', 'num_seeds=1'
   train(task, tmp_path / 'kept', model, *changes)
   assert 'looked' not in capsys.readouterr().out
   train(task, tmp_path / 'run', model, 'num_epochs=1', 'num_seeds=1')
-  assert not (tmp_path / 'run' / attention.FILE).exists()
+  assert not (tmp_path / 'run' / workdir_lib.ATTENTION).exists()
   with pytest.raises(ValueError, match='do not show where they looked'):
-    attention.look(tmp_path / 'run', task, model=model)
+    saved = saved_lib.read(tmp_path / 'run', model)
+    introspection.write_attention(tmp_path / 'run', saved, task)
 
 
 def test_a_training_that_diverged_is_left_out_of_the_mean():
   maps = np.ones((2, 3, 4, 2, 2), np.float32)
   maps[0] = 3
   maps[1, 0, 0, 0, 0] = np.nan
-  np.testing.assert_allclose(attention._mean(maps), (3 * 3 + 2) / 5)
-  np.testing.assert_array_equal(attention._mean(np.nan * maps), 0)
+  np.testing.assert_allclose(introspection._mean(maps), (3 * 3 + 2) / 5)
+  np.testing.assert_array_equal(introspection._mean(np.nan * maps), 0)
 
 
 @pytest.mark.parametrize(
@@ -199,8 +221,8 @@ def test_a_task_of_a_dataset_knows_what_stands_behind(
   monkeypatch.setattr(load, 'load', lambda *_: examples)
   monkeypatch.setattr(load, 'metadata', lambda *_: metadata)
   config = configuration.load_config('artnet:smoke', changes)
-  task = task_lib.load_task(config, '.')
+  task = planning.load_task(config, '.')
   assert set(task.scene) == has
   # It is not part of the data that a run is tied to.
-  plain = task_lib.load_task(config, '.', view=lambda x: x['flow'])
+  plain = planning.load_task(config, '.', view=lambda x: x['flow'])
   assert plain.scene == {}
