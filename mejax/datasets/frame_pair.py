@@ -41,7 +41,7 @@ def frame_pair(
 
   Returns:
     The pairs; with `windows` also the frames to draw from and their number, in
-    the form of `mejax.training.augment_frames.jitter`.
+    the form of `mejax.training.augment_frames.draw_pairs`.
 
   Raises:
     ValueError: the dataset lacks an array, or frames shall be drawn beside an

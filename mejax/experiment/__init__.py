@@ -1,6 +1,7 @@
 """From a config to a run, and back from a finished run to its models.
 
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
+  schema.py         what a config or an old run leaves out, filled in
   planning.py       a config -> the plan: everything it names, as objects
   task.py           clips as a model reads them; labels and groups beside them
   model_checks.py   whether model and data fit each other

@@ -17,6 +17,7 @@ import numpy as np
 from mejax.experiment import model_checks
 from mejax.experiment.saved import Saved
 from mejax.experiment.task import Clips
+from mejax.training import augment
 from mejax.training import folds as folds_lib
 from mejax.training import sample as sample_lib
 
@@ -57,7 +58,7 @@ def apply_folds(
   inputs = jnp.asarray(clips.inputs)
 
   share = saved.test_mirror
-  flip = sample_lib.flip(clips.layout) if share else None
+  flip = augment.flip(clips.layout) if share else None
 
   @jax.jit
   def apply(variables, positions):

@@ -12,6 +12,7 @@ import numpy as np
 
 from mejax.experiment import configuration
 from mejax.experiment import running
+from mejax.experiment import schema
 from mejax.experiment.task import Task
 
 
@@ -47,7 +48,7 @@ def leave_one_subject_out(
   if class_names is None:
     class_names = np.arange(labels.max() + 1)
   config = configuration.load_config('synthetic') if config is None else config
-  config = config.copy_and_resolve_references()
+  config = schema.fill(config)
   with config.unlocked():
     # Own arrays come as they are: what they mean is not known here.
     config.update(dataset='', protocol='', order='', view={'name': ''})

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
-import itertools
 import json
-import math
 import os
 import re
 from typing import Any
@@ -31,39 +29,28 @@ from mejax.evaluation import selection
 from mejax.experiment import configuration
 from mejax.experiment import identity
 from mejax.experiment import model_checks
+from mejax.experiment import schema
 from mejax.experiment import task as task_lib
 from mejax.experiment.task import Task
 from mejax.models import attention
 from mejax.models import capabilities
 from mejax.models import mmnet
+from mejax.training import augment as augment_lib
 from mejax.training import batches
 from mejax.training import cost as cost_lib
 from mejax.training import folds as folds_lib
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import placement as placement_lib
-from mejax.training import sample as sample_lib
+from mejax.training import schedule as schedule_lib
+from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
+from mejax.training.setting import Setting
 
 # Fields of a model that are named, and what the names stand for.
 _TABLES = {
   'attention_fn': attention.ATTENTION,
   'level_attention_fn': attention.ATTENTION,
   'gate': mmnet.GATES,
-}
-
-# Bounds of the numbers that augment and regularise; none is below 0.
-_LARGEST = {
-  'label_smoothing': 1.0,
-  'jitter': 1.0,
-  'mirror': 1.0,
-  'rotation': 180.0,
-  'shift': math.inf,
-  'scale_jitter': math.inf,
-  'region_dropout': 1.0,
-  'level_dropout': 1.0,
-  'balance': 1.0,
-  'mixup': math.inf,
-  'ema': 0.9999,
-  'test_mirror': 1.0,
 }
 
 
@@ -109,7 +96,7 @@ class Plan:
   task: Task
   left_out: Shaped[np.ndarray, ' n']
   folds: folds_lib.Folds
-  settings: Sequence[trial_lib.Setting]
+  settings: Sequence[Setting]
   trainer: trial_lib.Trainer
   trials: trial_lib.Trial
   numbers: Mapping[str, np.ndarray]
@@ -173,13 +160,14 @@ def plan(
   """
   if (task is None) == (data_dir is None):
     raise ValueError('An experiment needs either data_dir or task.')
+  config = schema.fill(config)
   placement_lib.use_every_core()
   if task is None:
     task = load_task(config, data_dir, protocol=protocol, view=view)
   task_lib.check_task(task)
   for rule in config.selection:
     configuration.named(rule, selection.RULES, 'selection rule')
-  left_out = folds_lib.left_out_together(task.groups, num_folds(config))
+  left_out = folds_lib.left_out_together(task.groups, config.num_folds)
   folds = folds_lib.leave_one_group_out(left_out)
   if 'inner' in config.selection:
     folds = folds_lib.with_inner(
@@ -188,7 +176,7 @@ def plan(
   trainer = make_trainer(config, task, folds, model)
   trials, numbers = make_trials(config, folds)
   caution = capabilities.declared_by(trainer.model).caution
-  sentences = [task.protocol, say_parts(num_folds(config)), caution]
+  sentences = [task.protocol, say_parts(config.num_folds), caution]
   own = {'model': model, 'protocol': protocol, 'view': view}
   return Plan(
     task=task,
@@ -258,11 +246,6 @@ def load_task(
   )
 
 
-def num_folds(config: ml_collections.ConfigDict) -> int:
-  """Parts in which people are left out; 0 if each is left out alone."""
-  return config.get('num_folds', 0)
-
-
 def say_parts(count: int) -> str:
   """A sentence on parts, which a protocol does not tell; '' without parts."""
   if not count:
@@ -309,7 +292,7 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  used = _used(settings)
+  used = setting_lib.in_use(settings)
   num_classes = len(task.class_names)
   if model is None:
     model = make_model(config, num_classes)
@@ -322,45 +305,23 @@ def make_trainer(
     batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
     optimizer=configuration.named(
-      config.optimizer, trial_lib.OPTIMIZERS, 'optimizer'
+      config.optimizer, optimizer_lib.OPTIMIZERS, 'optimizer'
     ),
     schedule=configuration.named(
-      config.schedule, trial_lib.SCHEDULES, 'schedule'
+      config.schedule, schedule_lib.SCHEDULES, 'schedule'
     ),
-    augment=sample_lib.compose(used, task.layout),
+    augment=augment_lib.compose(used, task.layout),
     average='ema' in used,
-    flip=sample_lib.flip(task.layout) if 'test_mirror' in used else None,
+    flip=augment_lib.flip(task.layout) if 'test_mirror' in used else None,
     takes_mask=capabilities.declared_by(model).takes_mask,
   )
 
 
-def _used(settings: list[trial_lib.Setting]) -> set[str]:
-  """Returns names of the numbers that are not 0 in every setting."""
-  used = set()
-  for field in dataclasses.fields(trial_lib.Setting):
-    values = [getattr(setting, field.name) for setting in settings]
-    largest = _LARGEST.get(field.name)
-    if largest and not 0 <= min(values) <= max(values) <= largest:
-      raise ValueError(
-        f'setting.{field.name} is {", ".join(map(str, values))}; expected'
-        f' 0 to {largest}.'
-      )
-    if any(values):
-      used.add(field.name)
-  return used
-
-
 def make_settings(
   config: ml_collections.ConfigDict,
-) -> list[trial_lib.Setting]:
+) -> list[Setting]:
   """Returns the config's setting, or every combination of its grid."""
-  grid = dict(config.grid)
-  return [
-    trial_lib.Setting(
-      **{**config.setting, **dict(zip(grid, values, strict=True))}
-    )
-    for values in itertools.product(*grid.values())
-  ]
+  return setting_lib.combinations(config.setting, config.grid)
 
 
 def make_trials(

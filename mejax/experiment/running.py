@@ -22,6 +22,7 @@ import mejax
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import summary
+from mejax.evaluation import table
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning

@@ -20,6 +20,7 @@ from mejax import models
 from mejax.experiment import configuration
 from mejax.experiment import conversion
 from mejax.experiment import planning
+from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
 from mejax.training import folds as folds_lib
@@ -113,9 +114,7 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, model) -> Saved:
-  config = ml_collections.ConfigDict(
-    json.loads((workdir / 'config.json').read_text())
-  )
+  config = schema.read_run_config(workdir)
   record = workdir_lib.load_npz(workdir / 'record.npz')
   classes = tuple(record['class_names'].tolist())
   if model is None:
@@ -161,7 +160,7 @@ def _read_run(workdir, model) -> Saved:
     classes,
     epoch=int(record['epochs'][-1]),
     test_mirror=planning.make_settings(config)[0].test_mirror,
-    parts=_parts(record['groups'], planning.num_folds(config)),
+    parts=_parts(record['groups'], config.num_folds),
   )
 
 

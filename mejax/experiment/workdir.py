@@ -30,10 +30,9 @@ from typing import Any
 import numpy as np
 
 from mejax import files
+from mejax.experiment import schema
 
 SCHEMA_VERSION = 1
-# What older configs do not list, and what it was then.
-_ONCE_UNLISTED = {'num_folds': 0}
 LOCK = '.lock'
 BASELINES = 'baselines.npz'
 ATTENTION = 'attention.npz'
@@ -152,8 +151,8 @@ def claim(
     )
   files.refuse_other(
     workdir,
-    _ONCE_UNLISTED | json.loads(config_path.read_text()),
-    _ONCE_UNLISTED | config,
+    schema.complete(json.loads(config_path.read_text()), old['schema_version']),
+    schema.complete(config, SCHEMA_VERSION),
     what='a run with another config',
     hint='Repeat that config to resume it, or name a new --workdir.',
   )

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from mejax import models
+from mejax.training import augment
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
@@ -56,9 +57,9 @@ def make_run(names, *, folds: int, mode: str):
     num_classes=3,
     num_epochs=1000,
     batch_sizes=batches.epoch_batch_sizes(train.train, 32),
-    augment=sample.compose(on, layout),
+    augment=augment.compose(on, layout),
     average='ema' in on,
-    flip=sample.flip(layout) if 'test_mirror' in on else None,
+    flip=augment.flip(layout) if 'test_mirror' in on else None,
   )
   setting = trial.Setting(**on)
   trials = trial.Trial(

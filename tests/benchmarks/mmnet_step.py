@@ -23,6 +23,7 @@ def make_ours(frames, labels):
 
   from mejax import models
   from mejax.training import batches
+  from mejax.training import optimizer
   from mejax.training import trial as trial_lib
 
   count = len(labels)
@@ -31,7 +32,7 @@ def make_ours(frames, labels):
     num_classes=5,
     num_epochs=1,
     batch_sizes=(count,),
-    optimizer=trial_lib.OPTIMIZERS['adamw'],
+    optimizer=optimizer.OPTIMIZERS['adamw'],
     takes_mask=True,
   )
   setting = trial_lib.Setting(8e-4, 0.6)

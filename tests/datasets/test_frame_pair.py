@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mejax.datasets import frame_pair
-from mejax.training import augment_frames
+from mejax.training import sample
 from tests.models import mmnet_formula
 
 
@@ -28,7 +28,7 @@ def test_resize_equals_pillow_to_the_bit(name, shared):
   np.testing.assert_allclose(
     small.mean((0, 1)), golden[f'resize_{name}_mean'], atol=1e-9
   )
-  normal = augment_frames.normalise(jnp.asarray(small))
+  normal = sample.normalise(jnp.asarray(small))
   np.testing.assert_allclose(
     np.moveaxis(np.asarray(normal), -1, 0)[:, ::28, ::28],
     golden[f'normalised_{name}'],

@@ -13,7 +13,7 @@ from mejax.experiment import model_checks
 from mejax.experiment import running
 from mejax.experiment import workdir as workdir_lib
 from mejax.models.capabilities import Capabilities
-from mejax.training import trial
+from mejax.training import optimizer
 from tests import own_parts
 from tests.training import setup_trials
 
@@ -53,7 +53,7 @@ def test_a_plan_holds_what_a_config_names(task):
   assert len(plan.trials.train) == 2 * 2 * (2 + 2 * 2)
   assert [each.learning_rate for each in plan.settings] == [1e-2, 1e-3]
   assert plan.numbers['seed'].tolist() == [0] * 6 + [1] * 6 + [0] * 6 + [1] * 6
-  assert plan.trainer.optimizer is trial.OPTIMIZERS[config.optimizer]
+  assert plan.trainer.optimizer is optimizer.OPTIMIZERS[config.optimizer]
   assert plan.rules == ('last', 'inner')
   assert plan.options.eval_every == 1 and plan.options.keep_models
   assert plan.sentence.startswith('Ours. Here they are left out in 2 parts')

@@ -23,6 +23,7 @@ from mejax.models import mmnet
 from mejax.models import originals
 from mejax.models import pooling
 from mejax.training import batches
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import trial as trial_lib
 from tests import closeness
 from tests.models import mmnet_formula as formula
@@ -94,7 +95,7 @@ def train():
     num_classes=5,
     num_epochs=4,
     batch_sizes=(2,),
-    optimizer=trial_lib.OPTIMIZERS['adamw'],
+    optimizer=optimizer_lib.OPTIMIZERS['adamw'],
     takes_mask=True,
   )
   variables, _ = variables_of('5class')

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from mejax.training import batches
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import trial as trial_lib
 from tests import closeness
 from tests.training import setup_trials as given_lib
@@ -75,7 +76,7 @@ def test_steps_equal_optax_with_its_own_schedule(name):
   inputs, labels, groups = given_lib.make_arrays()
   trainer = given_lib.make_trainer(
     groups,
-    optimizer=trial_lib.OPTIMIZERS[name],
+    optimizer=optimizer_lib.OPTIMIZERS[name],
     model=_NoDropout(),
     num_epochs=4,
     batch_sizes=(16, 16),
