@@ -106,10 +106,11 @@ def test_what_cannot_be_aligned_is_an_error(points, size, message):
     faces.alignment(points, size=size)
 
 
-# Measured 1.4 and 2.0 pixels of 128 for YuNet, 0.3 and 0.4 for FaceMesh.
+# Measured 0.9 and 1.9 pixels of 128 for YuNet, 0.2 and 0.3 for FaceMesh; 2.3
+# pixels are a twentieth of the distance between the eyes.
 @samples
 @pytest.mark.parametrize(
-  ('detector', 'tolerance'), [(faces.detect, 2.0), (faces.detect_dense, 1.0)]
+  ('detector', 'tolerance'), [(faces.detect, 2.3), (faces.detect_dense, 1.0)]
 )
 def test_a_warped_face_comes_to_lie_on_itself(name, detector, tolerance):
   picture = sample_faces.image(name)
