@@ -95,7 +95,7 @@ def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
 def _cut_key(
   tree: frames.Tree, subject: int | None, video: str, onset: str
 ) -> Hashable:
-  """Returns the key of a cut folder, named by the onset as read or as mended."""
+  """Finds the key of a cut folder, named by the onset as read or mended."""
   values, _ = annotated.read_numbers({'onset': onset})
   mended, _ = repairs.repair('casme3', f'spNO.{subject}', video, values)
   keys = [(subject, video, v['onset']) for v in (values, mended)]
