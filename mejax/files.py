@@ -145,8 +145,8 @@ def hinting(folder: pathlib.Path) -> Iterator[None]:
   """Re-raises write errors with a hint.
 
   Raises:
-    OSError: in place of one without a hint, or of a RuntimeError, which is what
-      TFDS makes of it.
+    OSError: instead of one without a hint, and instead of the RuntimeError that
+      TFDS raises if it cannot write.
   """
   try:
     yield

@@ -85,7 +85,7 @@ def _labels_c(found: database.Found) -> Iterator[database.Labelled]:
 
 
 def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
-  """The key of a row's folder; a whole video is the folder of many rows."""
+  """Returns the key of a row's folder; many rows may share a whole video."""
   subject, video = database.digits(row['subject']), row['video'].lower()
   if found.tree is None or found.tree.kind == 'videos':
     return (subject, int(video) if video.isdigit() else video)
@@ -95,7 +95,7 @@ def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
 def _cut_key(
   tree: frames.Tree, subject: int | None, video: str, onset: str
 ) -> Hashable:
-  """A cut folder bears the onset as it is in the sheet, or as it is mended."""
+  """Finds the key of a cut folder, named by the onset as read or mended."""
   values, _ = annotated.read_numbers({'onset': onset})
   mended, _ = repairs.repair('casme3', f'spNO.{subject}', video, values)
   keys = [(subject, video, v['onset']) for v in (values, mended)]

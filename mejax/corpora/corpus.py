@@ -20,7 +20,7 @@ from mejax.corpora.clip import Clip
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Corpus:
-  """What the rest of mejax needs to know of a corpus.
+  """A corpus as the rest of mejax sees it.
 
   Attributes:
     name: a plain word; datasets are named after it by default.
@@ -127,7 +127,7 @@ def read_corpora(
 def _options_of(
   name: str, names: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Returns the options of one corpus out of those of all."""
+  """Selects the options of one corpus from those of all."""
   if len(names) == 1:
     return {k.removeprefix(f'{name}.'): v for k, v in options.items()}
   for option in options:

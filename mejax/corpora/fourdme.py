@@ -66,7 +66,7 @@ def _columns(row: dict[str, str]) -> set[str]:
 
 
 def _disagreement(row: dict[str, str]) -> tuple[str, ...]:
-  """A remark if the columns are there and say another thing than the word."""
+  """Remarks that the columns of emotions contradict the word."""
   words, columns = _words(row), _columns(row)
   if words == columns or not any(row[word] for word in EMOTIONS):
     return ()

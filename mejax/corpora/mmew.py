@@ -33,7 +33,7 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _key(name: str) -> tuple[int, ...]:
-  """The numbers in a clip's name, whatever their padding."""
+  """Returns the numbers in a clip's name, whatever their padding."""
   return tuple(int(number) for number in re.findall(r'\d+', name))
 
 

@@ -31,7 +31,7 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _key(name: str) -> tuple[int, ...]:
-  """The numbers in a clip's name, whatever their padding."""
+  """Returns the numbers in a clip's name, whatever their padding."""
   return tuple(int(number) for number in re.findall(r'\d+', name))
 
 
@@ -47,7 +47,7 @@ def _label(row: dict[str, str]) -> database.Labelled:
 
 
 def _duration_remark(row: dict[str, str]) -> tuple[str, ...]:
-  """The sheet counts the frames too; every published row agrees with itself."""
+  """Remarks a row whose count of frames contradicts onset and offset."""
   onset, offset, duration = (
     annotated.read_number(row[field])
     for field in ('onset', 'offset', 'duration')

@@ -44,7 +44,7 @@ _CAMERA = re.compile(r'(?<![a-z])(hs|vis|nir)(?![a-z])', re.I)
 
 
 def _camera(words: str) -> str:
-  """The camera that a path or title names last; HS if it names none."""
+  """Returns the camera that a path or title names last; HS if it names none."""
   return (_CAMERA.findall(words) or ['HS'])[-1].upper()
 
 
@@ -104,7 +104,7 @@ def _labels(camera: str, found: database.Found) -> Iterator[database.Labelled]:
 def _from_folders(
   tree: frames.Tree, camera: str
 ) -> Iterator[database.Labelled]:
-  """Each folder holds one movement, from its first frame to its last."""
+  """Labels each folder as one movement, from its first frame to its last."""
   for key in sorted(tree.clips):
     try:
       numbers = list(frames.list_frames(tree.clips[key]))
@@ -122,7 +122,7 @@ def _from_folders(
 def _from_sheet(
   rows: list[dict[str, str]], camera: str
 ) -> Iterator[database.Labelled]:
-  """Each row holds up to three movements."""
+  """Labels the movements of each row, of which there are up to three."""
   keyed = [(_key(row['name']), row) for row in rows]
   firsts = {
     (key and key[0], annotated.read_number(row['onset'])) for key, row in keyed
@@ -154,7 +154,7 @@ def _from_sheet(
 def _annotation_of_row(
   key: tuple[int, str, int], camera: str, row: dict[str, str], number: str = ''
 ) -> annotated.Annotation:
-  """The annotation of the first, `2`nd or `3`rd movement of a row."""
+  """Annotates the first movement of a row, or movement `2` or `3`."""
   cells = {field: row[field + number] for field in ('onset', 'offset')}
   numbers, unread = annotated.read_numbers(cells)
   return _annotation(key, camera, numbers, unread=unread)

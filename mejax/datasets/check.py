@@ -30,7 +30,7 @@ _LINES = 40
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """What a check found.
+  """The result of a check.
 
   Attributes:
     text: for a person to read.

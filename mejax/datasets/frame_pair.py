@@ -1,4 +1,4 @@
-"""The view of frames: onset, apex and frames beside them, resized."""
+"""The view of frames: onset, apex and their neighbours, resized."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frame_pair(
   UInt8[np.ndarray, 'n 2 h w 3']
   | tuple[UInt8[np.ndarray, 'n 2 h w 3'], dict[str, np.ndarray]]
 ):
-  """Returns onset and apex, and frames beside them that training may draw.
+  """Returns onset and apex, and their neighbours for training to draw from.
 
   Args:
     examples: onset, apex u8[n, h, w, 3]; with `windows` also onset_frames and

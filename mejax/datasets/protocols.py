@@ -1,4 +1,4 @@
-"""Which clips count, the class of each, and who is left out together.
+"""Protocols: which clips count, their classes, and who is held out together.
 
 A protocol is a row of `PROTOCOLS`; a user's own is a CSV file, which `from_csv`
 reads, or another `Protocol`.
@@ -75,7 +75,7 @@ _CASME3 = {
 }
 _CASME3_COUNTS = {'negative': 457, 'positive': 55, 'surprise': 187}
 _EXTRA = 'surprise in the sheet of 2019 only'
-# What the composite left out of CASME II, clip by clip.
+# The clips of CASME II that the composite left out.
 _EXCLUDED = {
   'casme2/sub04/EP12_01f': 'the sheet gives no apex',
   'casme2/sub05/EP09_05f': 'its apex is its onset',

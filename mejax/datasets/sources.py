@@ -36,7 +36,7 @@ ArraysOf = Callable[[Clip], dict[str, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-  """Frames of some corpora, of which a recipe makes examples.
+  """Frames of some corpora, from which a recipe makes examples.
 
   Attributes:
     corpora, places, options: as `corpus.read_corpora` takes them.
