@@ -106,7 +106,7 @@ def test_drop_path_drops_whole_examples_and_keeps_the_mean(rate, rounded):
   kept = np.asarray(y != 0)
   assert (kept == kept[:, :1, :1]).all()
   assert 1 - kept.mean() == pytest.approx(rate, abs=0.03)
-  assert y.mean() == pytest.approx(x.mean(), rel=0.05)
+  assert float(y.mean()) == pytest.approx(float(x.mean()), rel=0.05)
   scale = np.asarray(y / x)[kept]
   np.testing.assert_allclose(scale, 1 / (1 - rounded), rtol=1e-6)
   for module, train in (
