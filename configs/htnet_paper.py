@@ -1,7 +1,7 @@
 """HTNet with the hierarchy that its paper draws, on flow of 128 pixels.
 
 Quarters of each facial area, then the four areas, then the whole face: 16
-tokens attend to each other in every block of all three levels, where the
+tokens attend to each other in every block of all three hierarchies, where the
 released sizes have one; see `mejax/models/htnet.py`. Augmentation is artnet's.
 
 Command:

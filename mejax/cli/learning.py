@@ -136,9 +136,9 @@ def add_convert(verbs) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-  from mejax.experiment import saved
+  from mejax.experiment import conversion
 
-  saved.convert(
+  conversion.convert(
     args.model,
     args.files,
     args.out,
@@ -162,13 +162,12 @@ def add_evaluate(verbs) -> None:
     verbs,
     'evaluate',
     _evaluate,
-    text='Apply the models of a run, or converted ones, to the clips of those '
-    'whom each of them did not see, and print the table.',
+    text='Evaluate saved models on the people each one held out.',
     example='  mejax evaluate runs/small --data_dir data\n'
     '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
-    'A run is applied to its own data, converted models to those that the\n'
-    'original was trained on; --config names others, --config.KEY=VALUE\n'
-    'changes one value. Only a folder evaluate/ in RUN, or --out, is written.',
+    'The data are those of the run; for converted models, those that the\n'
+    'original was trained on. --config names others, --config.KEY=VALUE\n'
+    'changes one value. Only --out, or a folder evaluate/ in RUN, is written.',
   )
   verb.add_argument(
     'source',

@@ -1,4 +1,4 @@
-"""A row of a label sheet and a folder of frames, made into a clip."""
+"""Makes a clip of a row of a label sheet and a folder of frames."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from mejax.corpora import frames as frame_files
 from mejax.corpora import repairs
 from mejax.corpora.clip import Clip
 
-# A missing frame is replaced by one that is at most so many frames away.
+# A missing frame is replaced by another that is at most this many frames away.
 NEAR = 2
 
 
-@dataclasses.dataclass(frozen=True)
+FIELDS = ('onset', 'apex', 'offset')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotation:
-  """What a sheet says of a clip; numbers are text as the sheet has them.
+  """What a label sheet says about a clip.
 
   Attributes:
     corpus, subject, name, emotion, fps, facs: as in `Clip`.
-    onset: number of a frame.
-    apex: number of a frame, or what stands in its place.
-    offset: number of a frame, or what stands in its place.
+    onset, apex, offset: frame numbers; None where the sheet gives no number.
+    unread: the text that stands in the place of a number, by field.
     sheet_name: the clip's name in the sheet, by which repairs are found, where
       that is not `name`.
-    remarks: what there is to say already.
-    problem: why it is useless already.
+    remarks: what the reader has to say about the clip already.
+    problem: why the clip cannot be used, if the reader knows that already.
   """
 
   corpus: str
@@ -38,13 +40,52 @@ class Annotation:
   name: str
   emotion: str
   fps: float | None
-  onset: str
-  apex: str
-  offset: str
+  onset: int | None
+  apex: int | None
+  offset: int | None
   facs: str = ''
+  unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sheet_name: str = ''
   remarks: tuple[str, ...] = ()
   problem: str = ''
+
+  @classmethod
+  def of_row(cls, row: Mapping[str, str], **others) -> Annotation:
+    """Annotates the clip of a sheet's row.
+
+    Args:
+      row: text by field, of which name, emotion, onset, apex, offset and facs
+        are taken; what is absent is empty.
+      **others: attributes that the row does not have, or has otherwise.
+    """
+    numbers, unread = read_numbers(row)
+    words = {key: row.get(key, '') for key in ('name', 'emotion', 'facs')}
+    return cls(**(words | numbers | {'unread': unread} | others))
+
+
+def read_numbers(
+  row: Mapping[str, str],
+) -> tuple[dict[str, int | None], dict[str, str]]:
+  """Reads the frame numbers of a row; returns them, and the text of no number.
+
+  A sheet may have `/`, a word or nothing in the place of an apex. That is kept,
+  because the clip's remarks quote it.
+  """
+  numbers = {field: read_number(row.get(field, '')) for field in FIELDS}
+  unread = {
+    field: row[field]
+    for field in FIELDS
+    if numbers[field] is None and row.get(field)
+  }
+  return numbers, unread
+
+
+def read_number(text: str) -> int | None:
+  """Returns the number that a cell holds; None if it holds none."""
+  try:
+    return int(text)
+  except ValueError:
+    return None
 
 
 @dataclasses.dataclass
@@ -70,8 +111,8 @@ def make_clip(
 
   Args:
     annotation: what the sheet says.
-    folder: where the frames lie; None if nobody found it.
-    with_frames: look for the frames at all.
+    folder: where the frames lie; None if it was not found.
+    with_frames: if False, only the labels are read.
     cut: as in `from_files`.
   """
   files, problem = _list(folder) if with_frames else ({}, '')
@@ -85,20 +126,20 @@ def from_files(
   problem: str = '',
   cut: bool = False,
 ) -> Clip:
-  """Makes a clip; what stands in the way of that becomes its `problem`.
+  """Makes a clip; if that is not possible, its `problem` says why.
 
-  Known faults of the sheet are mended by the table of repairs. An apex that is
-  not given, or is the onset, which would leave no motion, becomes the frame in
-  the middle between onset and offset. Where a frame is missing, one up to
-  `NEAR` frames away takes its place. The clip's remarks tell all of this.
+  The table of repairs mends known faults of the sheet. An apex that is absent,
+  or is the onset, which would leave no motion, becomes the frame in the middle
+  between onset and offset. A missing frame is replaced by another one up to
+  `NEAR` frames away. The clip's remarks tell all of this.
 
   Args:
     annotation: what the sheet says.
-    files: the file of each frame number, in the order of the numbers; none for
-      a clip of which only the labels are read.
+    files: the file of each frame number, in the order of the numbers; empty if
+      only the labels are read.
     problem: why there are no files though there should be.
-    cut: the files are those of this movement and no more, so that the first
-      and last may stand for an onset and offset outside of them.
+    cut: the folder holds this movement and no more, so that its first and last
+      frame may stand for an onset and offset outside of it.
   """
   draft = _mended(annotation)
   draft.problem = draft.problem or problem
@@ -141,7 +182,7 @@ def from_files(
 
 
 def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
-  """Passes clips on; the second of a name is one that cannot be used."""
+  """Yields the clips; the second one of a name cannot be used."""
   seen = set()
   for clip in clips:
     if clip.identity in seen:
@@ -157,12 +198,10 @@ def _mended(annotation: Annotation) -> _Draft:
     annotation.corpus,
     annotation.subject,
     annotation.sheet_name or annotation.name,
-    {
-      field: getattr(annotation, field) for field in ('onset', 'apex', 'offset')
-    },
+    {field: getattr(annotation, field) for field in FIELDS},
   )
   draft = _Draft(
-    **{field: _number(text) for field, text in values.items()},
+    **values,
     apex_source='repaired'
     if any(row.field == 'apex' for row in made)
     else 'annotated',
@@ -173,23 +212,18 @@ def _mended(annotation: Annotation) -> _Draft:
   if absent and not draft.problem:
     draft.problem = f'the sheet gives no {" and no ".join(absent)}'
   if draft.onset is None and not draft.problem:
-    draft.problem = f'the sheet gives no onset ({values["onset"]!r})'
-  if draft.apex is None and values['apex']:
-    draft.remarks.append(f'the sheet gives no apex ({values["apex"]!r})')
+    text = annotation.unread.get('onset', '')
+    draft.problem = f'the sheet gives no onset ({text!r})'
+  if draft.apex is None and 'apex' in annotation.unread:
+    text = annotation.unread['apex']
+    draft.remarks.append(f'the sheet gives no apex ({text!r})')
   return draft
-
-
-def _number(text: str) -> int | None:
-  try:
-    return int(text)
-  except ValueError:
-    return None
 
 
 def _list(
   folder: pathlib.Path | None,
 ) -> tuple[dict[int, pathlib.Path], str]:
-  """Frames of a folder, and why there are none."""
+  """Lists the frames of a folder; says why if there are none."""
   if folder is None:
     return {}, 'the folder of its frames is missing'
   try:
@@ -200,7 +234,7 @@ def _list(
 
 
 def _fit(draft: _Draft, numbers: list[int]) -> None:
-  """Mends numbers that lie outside of the folder."""
+  """Mends numbers outside of a folder that holds one movement."""
   first, last = numbers[0], numbers[-1]
   if draft.onset is not None and not first <= draft.onset <= last:
     draft.remarks.append(
@@ -248,7 +282,7 @@ def _order(draft: _Draft, numbers: list[int]) -> None:
 
 
 def _match(draft: _Draft, numbers: list[int]) -> None:
-  """Sees that onset and apex are frames that exist."""
+  """Replaces onset and apex by frames that exist, or reports them missing."""
   onset, apex = (_nearest(numbers, n) for n in (draft.onset, draft.apex))
   for name, asked, found in (
     ('onset', draft.onset, onset),
@@ -270,13 +304,13 @@ def _match(draft: _Draft, numbers: list[int]) -> None:
 
 
 def _nearest(numbers: list[int], number: int) -> int:
-  """The number of an ordered list that is next to another; the lower of two."""
+  """Returns the nearest number of an ordered list; of two, the lower one."""
   at = bisect.bisect_left(numbers, number)
   return min(numbers[max(at - 1, 0) : at + 1], key=lambda n: abs(n - number))
 
 
 def _note_gaps(draft: _Draft, shown: list[int]) -> None:
-  """Says which frames between onset and offset are missing."""
+  """Remarks which frames between onset and offset are missing."""
   if not shown:
     return
   missing = sorted(set(range(draft.onset, draft.offset + 1)) - set(shown))

@@ -1,7 +1,4 @@
-"""metrics.json, predictions.csv and the table that ends a run.
-
-Both files are written whole or not at all.
-"""
+"""The numbers of a run, as metrics.json and predictions.csv hold them."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import csv
 import os
+from typing import Any
 
 from jaxtyping import Bool
 from jaxtyping import Integer
@@ -19,7 +17,11 @@ from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
 
-SCHEMA_VERSION = 2
+# 3: the key `baselines` was `floors`.
+SCHEMA_VERSION = 3
+NOT_CHOSEN = (
+  'not chosen: picking the best of these rows would be test selection'
+)
 _STATISTICS = {
   'uf1': metrics.uf1_of,
   'uar': metrics.uar_of,
@@ -35,19 +37,21 @@ def metrics_json(
   protocol_sentence: str,
   rules: Sequence[str] | None = None,
   parts: Mapping[str, Bool[np.ndarray, ' n']] | None = None,
-) -> dict:
-  """Every number of a run, as plain Python values.
+  settings: Sequence[Mapping[str, float]] = (),
+) -> dict[str, Any]:
+  """Returns every number of a run, as plain Python values.
 
   `selection` and `baselines` hold rule or baseline -> `full` and every part ->
   `uf1` (mean over seeds of the pooled UF1), `uf1_std` (over seeds), `uf1_ci`
   (95 % over subjects), `uf1_seeds`, the same for `uar`, `accuracy` and
   `mean_precision`, `confusion` (counts summed over seeds, truth in rows), `n`
   and `subjects`. Entries of a rule that chooses on the test subject carry
-  `warning`; those of a baseline `last_minus`, by how much the UF1 of `last` is
-  above it and the 95 % interval of that, both judged on the same resamples of
-  the subjects: intervals that overlap may hide a difference. With several
-  settings in the record these are the numbers of the first, and `settings`
-  lists all: none is chosen.
+  `warning`. Those of a baseline carry `last_minus`: by how much the UF1 of
+  `last` is above it, with its 95 % interval. Both are judged on the same
+  resamples of the subjects, since intervals that overlap may hide a difference.
+
+  If the record has several settings, these are the numbers of the first, and
+  `settings` lists the `selection` and the `values` of each: none is chosen.
 
   Args:
     record: see `selection`.
@@ -57,21 +61,20 @@ def metrics_json(
       `last` is always there: no oracle without an honest number beside it.
     parts: name -> the examples of a part; if None, each corpus where there
       are several.
+    settings: name -> value of each setting, in the order of their numbers.
   """
   selection.check(record)
   rules = selection.rules_of(record) if rules is None else list(rules)
   rules = list(dict.fromkeys(['last', *rules]))
-  settings = np.unique(record['setting'])
+  numbers = np.unique(record['setting']).tolist()
   masks = {'full': np.ones(len(record['labels']), bool)}
   masks.update(corpora(record) if parts is None else parts)
   masks = {name: mask for name, mask in masks.items() if mask.any()}
   selected = {
-    int(setting): {
-      rule: _entries(record, setting, rule, masks) for rule in rules
-    }
-    for setting in settings
+    number: {rule: _entries(record, number, rule, masks) for rule in rules}
+    for number in numbers
   }
-  first = int(settings[0])
+  first = numbers[0]
   chosen = record['setting'] == first
   last = selection.predictions(
     selection.select(record, 'last', setting=first).logits
@@ -98,18 +101,29 @@ def metrics_json(
     },
     'trials_not_finite': _not_finite(record),
   }
-  if len(settings) > 1:
+  if len(numbers) > 1:
     result['settings'] = [
-      {'setting': setting, 'selection': entry}
-      for setting, entry in selected.items()
+      {'setting': number, 'selection': entry}
+      | ({'values': dict(settings[number])} if settings else {})
+      for number, entry in selected.items()
     ]
   return result
+
+
+def differing_values(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+  """Names of the values that are not the same in all `settings` of a run."""
+  every = [one.get('values', {}) for one in settings]
+  return [
+    name
+    for name in every[0]
+    if any(values[name] != every[0][name] for values in every)
+  ]
 
 
 def corpora(
   record: selection.Record,
 ) -> dict[str, Bool[np.ndarray, ' n']]:
-  """The examples of each corpus; empty if there is only one."""
+  """Returns the examples of each corpus; empty if there is only one."""
   names = np.unique(record['corpus'])
   if len(names) == 1:
     return {}
@@ -157,47 +171,9 @@ def write_predictions_csv(
             )
 
 
-def print_table(numbers: dict) -> str:
-  """The table of a `metrics_json`, as text; prints nothing itself."""
-  parts = list(numbers['class_counts'])
-  lines = [numbers['protocol'], _counts_line(numbers), '']
-  head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
-  lines.append(
-    f'{head} {"last above it" * bool(numbers["baselines"])}'.rstrip()
-  )
-  for rule, entries in numbers['selection'].items():
-    for part in parts:
-      mark = ' *' if 'warning' in entries[part] else ''
-      lines.append(_row(rule, part, entries[part], mark=mark))
-  for baseline, entries in numbers['baselines'].items():
-    for part in parts:
-      lines.append(_row(baseline, part, entries[part], mark=''))
-  seeds = numbers['num_seeds']
-  lines += [
-    '',
-    f'mean +- standard deviation over {seeds} seed{"s" * (seeds > 1)}',
-    '[95 % interval, from resampling the subjects]',
-  ]
-  if seeds < 5:
-    lines.append('Fewer than 5 seeds: too few to report.')
-  rows = [entries['full'] for entries in numbers['selection'].values()]
-  warnings = dict.fromkeys(row['warning'] for row in rows if 'warning' in row)
-  lines += [f'* {warning}' for warning in warnings]
-  if 'settings' in numbers:
-    lines.append(
-      f'first of {len(numbers["settings"])} settings; none is chosen by its '
-      'score (metrics.json has all)'
-    )
-  if numbers['trials_not_finite']:
-    lines.append(
-      f'WARNING: trainings with logits that are not finite: '
-      f'{numbers["trials_not_finite"]}'
-    )
-  return '\n'.join(lines)
-
-
 def _entries(record, setting, rule, masks):
-  found = selection.select(record, rule, setting=int(setting))
+  """All numbers of a rule, for each part."""
+  found = selection.select(record, rule, setting=setting)
   prediction = selection.predictions(found.logits)
   entries = {}
   for part, mask in masks.items():
@@ -256,29 +232,3 @@ def _softmax(logits):
   logits = np.clip(logits, -1e300, 1e300)
   share = np.exp(logits - logits.max(-1, keepdims=True))
   return share / share.sum(-1, keepdims=True)
-
-
-def _counts_line(numbers):
-  counts = numbers['class_counts']['full']
-  named = zip(counts, numbers['class_names'], strict=True)
-  return f'{sum(counts)} clips: ' + ', '.join(
-    f'{n} {name}' for n, name in named
-  )
-
-
-def _row(name, part, entry, *, mark):
-  low, high = entry['uf1_ci']
-  uf1 = f'{_spread(entry, "uf1")} [{low:.3f}, {high:.3f}]'
-  above = ''
-  if 'last_minus' in entry:
-    above = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus'])
-  return (
-    f'{f"{name}{mark}":<12} {part:<10} {entry["n"]:>5}  {uf1:<32} '
-    f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16} {above}'
-  ).rstrip()
-
-
-def _spread(entry, name):
-  several = len(entry[f'{name}_seeds']) > 1
-  spread = f' +- {entry[f"{name}_std"]:.3f}' if several else ''
-  return f'{entry[name]:.3f}{spread}'

@@ -226,8 +226,8 @@ def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
   """Options of the config's view, with their defaults."""
   from mejax.datasets import views  # Takes a second, so only where needed.
 
-  view = named(options.name, views.VIEWS, 'view')
-  parameters = inspect.signature(view).parameters.values()
+  view = views.declared(named(options.name, views.VIEWS, 'view'))
+  parameters = inspect.signature(view.make).parameters.values()
   return {
     parameter.name: _settable(parameter.default)
     for parameter in parameters
@@ -240,14 +240,13 @@ def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
   """Fields of the config's model, as they are where the config is silent."""
   from mejax import models  # Takes seconds, so only where it is needed.
 
-  make = named(options.name, models.MODELS, 'model')
   # Names of functions are left out: they mean nothing to a model as they are.
   given = {
     name: value
     for name, value in options.items()
     if name == 'preset' or not isinstance(value, str)
   }
-  model = make(num_classes=2, **given)
+  model = models.make(options.name, num_classes=2, **given)
   fields = {
     each.name: _settable(getattr(model, each.name))
     for each in dataclasses.fields(model)

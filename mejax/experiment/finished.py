@@ -1,61 +1,53 @@
-"""Reads what the page of a run needs from the workdirs of finished runs."""
+"""Reads finished runs from their workdirs, and writes their page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 import json
 import pathlib
+from typing import Any
 
-import numpy as np
-
+from mejax import files
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import workdir as workdir_lib
 from mejax.pages import run as run_page
-from mejax.pages.run_sections import Run
+from mejax.pages.run import Run
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
-  """Reads what the page needs of a workdir."""
+  """Reads what the page shows of a run.
+
+  Args:
+    workdir: of the run.
+    name: what the page calls it.
+
+  Raises:
+    FileNotFoundError: metrics.json or record.npz is missing.
+    ValueError: metrics.json or record.npz has a schema that is not known.
+  """
   for needed in ('metrics.json', 'record.npz'):
     if not (workdir / needed).exists():
       raise FileNotFoundError(
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
-  record = _npz(workdir / 'record.npz')
+  record = workdir_lib.load_npz(workdir / 'record.npz')
   selection.check(record)
-  numbers = json.loads((workdir / 'metrics.json').read_text())
-  if numbers['schema_version'] != summary.SCHEMA_VERSION:
-    raise ValueError(
-      f'{workdir} was evaluated by a mejax with schema '
-      f'{numbers["schema_version"]}; this one reads {summary.SCHEMA_VERSION}. '
-      'The `mejax train` or `evaluate` command that made it does so again.'
-    )
   return Run(
     name=name,
-    numbers=numbers,
+    numbers=_read_numbers(workdir),
     record=record,
-    config=_json(workdir / 'config.json'),
-    levels=_json(workdir / 'levels.json'),
-    looked=_npz(workdir / 'looked.npz'),
+    config=_read_json(workdir / 'config.json'),
+    levels=workdir_lib.read_levels(workdir),
+    attention=workdir_lib.read_attention(workdir),
   )
-
-
-def _json(path):
-  return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _npz(path):
-  if not path.exists():
-    return {}
-  with np.load(path, allow_pickle=False) as file:
-    return dict(file)
 
 
 def write_report(
   workdirs: Sequence[pathlib.Path], out: pathlib.Path
 ) -> pathlib.Path:
-  """Writes the page of finished runs into the folder `out`; gives its path.
+  """Writes the page of finished runs; returns its path.
 
   Args:
     workdirs: finished runs; with several, the first is what the others are
@@ -63,7 +55,7 @@ def write_report(
     out: folder of the page, made if it is not there.
 
   Raises:
-    FileNotFoundError: a workdir without metrics.json or record.npz.
+    FileNotFoundError, ValueError: as `read_run`.
   """
   workdirs = [pathlib.Path(workdir) for workdir in workdirs]
   short = [workdir.resolve().name for workdir in workdirs]
@@ -72,4 +64,30 @@ def write_report(
     read_run(workdir, name=name)
     for workdir, name in zip(workdirs, names, strict=True)
   ]
-  return run_page.write(runs, out)
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  with files.writing(out / 'index.html') as file:
+    file.write(run_page.render(runs))
+  return out / 'index.html'
+
+
+def _read_numbers(workdir) -> dict[str, Any]:
+  """Reads metrics.json as the present schema has it."""
+  numbers = _read_json(workdir / 'metrics.json')
+  if numbers['schema_version'] == 2:
+    # Schema 3 has another word for baselines, and nothing else.
+    names = {'floors': 'baselines'}
+    numbers = {names.get(key, key): value for key, value in numbers.items()}
+    numbers['schema_version'] = 3
+  if numbers['schema_version'] != summary.SCHEMA_VERSION:
+    raise ValueError(
+      f'{workdir} was evaluated by a mejax with schema '
+      f'{numbers["schema_version"]}; this one reads 2 and '
+      f'{summary.SCHEMA_VERSION}. The `mejax train` or `evaluate` command that '
+      'made it does so again.'
+    )
+  return numbers
+
+
+def _read_json(path) -> dict[str, Any]:
+  return json.loads(path.read_text()) if path.exists() else {}

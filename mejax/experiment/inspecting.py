@@ -1,4 +1,4 @@
-"""Writes pages of a dataset: all of it at a glance, or single clips."""
+"""Reads a dataset, and writes pages of all of it or of single clips."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 
 import tqdm
 
+from mejax import files
 from mejax.datasets import load
 from mejax.pages import clip as clip_page
 from mejax.pages import dataset as dataset_page
-from mejax.pages import frame
-from mejax.pages import shared
-from mejax.pages.tile import Tile
+from mejax.pages.dataset import Tile
 
 # Clips on one page of the overview: a few MB.
 PER_PAGE = 500
@@ -34,10 +33,10 @@ def inspect(
 ) -> list[pathlib.Path]:
   """Writes HTML pages that need nothing beside them.
 
-  Without `clips` an overview of the dataset: a tile for each clip, how far
-  faces move, what was skipped, how it was made; 500 clips a page. With `clips`
-  a contact sheet of each: its frames, points, amplified apexes, flow and strain
-  at every level. One clip is read without the others.
+  Without `clips` these are an overview of the dataset: a tile for each clip,
+  how far faces move, what was skipped, how it was made; 500 clips a page. With
+  `clips` there is a contact sheet of each: its frames, points, amplified
+  apexes, flow and strain at every level. One clip is read without the others.
 
   Args:
     name: of the dataset.
@@ -55,7 +54,7 @@ def inspect(
     ValueError: a clip is unknown, or not the only one that has that part.
     OSError: the folder cannot be written to.
   """
-  metadata = load.metadata(name, data_dir)
+  metadata = load.read_metadata(name, data_dir)
   examples = load.Examples(name, data_dir)
   folder = pathlib.Path(out or pathlib.Path(data_dir) / 'inspect' / name)
   if not clips:
@@ -65,22 +64,21 @@ def inspect(
   paths = []
   for index in dict.fromkeys(found):
     identity = identities[index]
-    remarks = metadata.get('remarks', {}).get(identity, ())
-    path = folder / (re.sub(r'[^\w-]+', '.', identity) + '.html')
-    _write(
-      path,
-      f'{identity} · {name}',
-      clip_page.body(examples[index], metadata, remarks=remarks),
-      clip_page.STYLE,
+    page = clip_page.render(
+      examples[index],
+      metadata,
+      dataset=name,
+      remarks=metadata.get('remarks', {}).get(identity, ()),
     )
-    paths.append(path)
+    paths.append(folder / (re.sub(r'[^\w-]+', '.', identity) + '.html'))
+    _write(paths[-1], page)
   return paths
 
 
 def find(
   wanted: str, identities: Sequence[str], metadata: Mapping[str, Any]
 ) -> int:
-  """Position of the one clip that is meant.
+  """Returns the position of the one clip that is meant.
 
   Args:
     wanted: an identity, or a part of one; whole names between the strokes go
@@ -135,7 +133,7 @@ def _overview(
   progress: bool,
 ) -> list[pathlib.Path]:
   tiles = [
-    Tile.of(examples[i], metadata['units'])
+    Tile.of_example(examples[i], metadata['units'])
     for i in tqdm.trange(
       len(examples), desc='look', unit='clip', disable=not progress
     )
@@ -154,14 +152,11 @@ def _overview(
   paths = []
   for number, file in enumerate(whole.files):
     paths.append(folder / file)
-    body = dataset_page.body(whole, number)
-    _write(folder / file, f'{name} · mejax', body, dataset_page.STYLE)
+    _write(folder / file, dataset_page.render(whole, number))
   return paths
 
 
-def _write(path: pathlib.Path, title: str, body: str, style: str) -> None:
+def _write(path: pathlib.Path, page: str) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
-  text = frame.page(
-    title, body, style=shared.STYLE + style, closing=shared.CLOSING
-  )
-  path.write_text(text, encoding='utf-8')
+  with files.writing(path) as file:
+    file.write(page)

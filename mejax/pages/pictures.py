@@ -4,23 +4,95 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+import dataclasses
 
 import cv2
 from jaxtyping import Float
 from jaxtyping import Num
 from jaxtyping import UInt8
+from markupsafe import Markup
 import numpy as np
+
+from mejax.pages import svg
 
 # A few pixels at the border of a face may be wild.
 PERCENT = 99
 # Strain from none to the scale's end: white over orange to dark.
-_RAMP = np.array(
+_STRAIN_RAMP = np.array(
   [[255, 255, 255], [252, 222, 165], [238, 129, 62], [158, 34, 71], [38, 8, 46]]
 )
-_NICE = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+# Attention, dark to bright, evenly to the eye (a stretch of matplotlib's
+# plasma).
+_HEAT_RAMP = np.array(
+  [
+    [92, 1, 166],
+    [156, 23, 158],
+    [203, 70, 121],
+    [237, 121, 83],
+    [253, 180, 47],
+    [246, 240, 110],
+  ],
+  np.float64,
+)
+_ROUND = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_COARSE = 64  # Pixels of a picture with fewer a side stay visible.
 _LONGEST_ARROW = 1.5  # In cells.
 # Shorter ones, as a share of the longest, would be dots.
 _LEAST_ARROW = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+  """A picture of a page, with what lies on it.
+
+  Attributes:
+    source: what an `<img>` shows; see `png` and `jpeg`.
+    alt: words for those who cannot see it.
+    overlay: SVG that lies on it.
+    over: source of the image that takes its place while it is pointed at.
+    is_coarse: whether its pixels stay visible when it is enlarged.
+  """
+
+  source: str
+  alt: str
+  overlay: Markup = Markup()
+  over: str = ''
+  is_coarse: bool = False
+
+  @classmethod
+  def of_pixels(
+    cls,
+    pixels: UInt8[np.ndarray, 'h w 3'],
+    alt: str,
+    *,
+    overlay: Markup | None = None,
+  ) -> Image:
+    """Makes an image of pixels, without loss."""
+    is_coarse = len(pixels) < _COARSE
+    return cls(png(pixels), alt, overlay or Markup(), is_coarse=is_coarse)
+
+
+@dataclasses.dataclass(frozen=True)
+class Legend:
+  """How the colours of motion and of strain are to be read.
+
+  Attributes:
+    flow: pixels of motion that have the full colour.
+    strain: strain that has the darkest colour.
+  """
+
+  flow: float
+  strain: float
+
+  @property
+  def wheel(self) -> str:
+    """Source of the colour wheel of motion."""
+    return png(wheel(136))
+
+  @property
+  def ramp(self) -> str:
+    """Source of the colours of strain."""
+    return png(ramp(300, 16))
 
 
 def flow_colour(
@@ -61,17 +133,17 @@ def scale_of(sizes: Sequence[float], *, above: bool = False) -> float:
   if not largest > 0:
     return 1.0
   power = 10.0 ** np.floor(np.log10(largest))
-  nice = [n * power for n in _NICE if not above or n * power >= largest]
-  return float(min(nice, key=lambda n: abs(np.log(n / largest))))
+  round_ones = [n * power for n in _ROUND if not above or n * power >= largest]
+  return float(min(round_ones, key=lambda n: abs(np.log(n / largest))))
 
 
 def strain_colour(
   strain: Float[np.ndarray, 'h w'], *, scale: float
 ) -> UInt8[np.ndarray, 'h w 3']:
   """Colours strain from white (0) to dark (`scale` and more)."""
-  at = np.clip(strain / scale, 0, 1) * (len(_RAMP) - 1)
-  steps = np.arange(len(_RAMP))
-  rgb = [np.interp(at, steps, channel) for channel in _RAMP.T]
+  at = np.clip(strain / scale, 0, 1) * (len(_STRAIN_RAMP) - 1)
+  steps = np.arange(len(_STRAIN_RAMP))
+  rgb = [np.interp(at, steps, channel) for channel in _STRAIN_RAMP.T]
   return np.rint(np.stack(rgb, -1)).astype(np.uint8)
 
 
@@ -98,8 +170,29 @@ def ramp(width: int, height: int) -> UInt8[np.ndarray, '{height} {width} 3']:
   return strain_colour(np.tile(at, (height, 1)), scale=1.0)
 
 
-def arrows(flow: Float[np.ndarray, 'h w 2'], *, scale: float) -> str:
-  """Arrows of a flow as an SVG to lie on its picture.
+def heat_colour(value: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b 3']:
+  """Colours attention from 0 to 1, each channel in [0, 1]."""
+  stops = np.linspace(0, 1, len(_HEAT_RAMP))
+  channels = [np.interp(value, stops, channel) for channel in _HEAT_RAMP.T]
+  return np.stack(channels, -1) / 255
+
+
+def grey(values: Float[np.ndarray, 'h w']) -> UInt8[np.ndarray, 'h w 3']:
+  """Values from black (0) to white (255)."""
+  levels = np.rint(values).clip(0, 255).astype(np.uint8)
+  return np.repeat(levels[..., None], 3, axis=-1)
+
+
+def enlarge(x: Float[np.ndarray, 'g g'], side: int) -> Float[np.ndarray, 's s']:
+  """Enlarges a square linearly between its cells' centres."""
+  size = len(x)
+  at = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
+  mix = np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
+  return mix @ x @ mix.T
+
+
+def arrows(flow: Float[np.ndarray, 'h w 2'], *, scale: float) -> Markup:
+  """Arrows of a flow as SVG to lie on its picture.
 
   Each stands for the mean of a cell and begins in the middle of it. `scale`
   pixels of motion and more have the longest.
@@ -125,7 +218,9 @@ def arrows(flow: Float[np.ndarray, 'h w 2'], *, scale: float) -> str:
     for side in (1, -1):
       barb = -0.34 * along + side * 0.22 * across
       path.append(f'M{tip[0]:.1f} {tip[1]:.1f}l{barb[0]:.1f} {barb[1]:.1f}')
-  return _overlay(width, height, f'<path class="arrow" d="{"".join(path)}"/>')
+  return _overlay(
+    width, height, svg.element('path', class_='arrow', d=''.join(path))
+  )
 
 
 def points(
@@ -134,47 +229,48 @@ def points(
   width: int,
   height: int,
   squares: bool = False,
-) -> str:
-  """Rings or squares at places of a picture, as an SVG to lie on it.
+) -> Markup:
+  """Rings or squares at places of a picture, as SVG to lie on it.
 
   Places count from the centre of the first pixel.
   """
   radius = height / 42
-  corner = 0 if squares else radius
-  marks = ''.join(
-    f'<rect class="{kind}" x="{x + 0.5 - radius:.2f}" '
-    f'y="{y + 0.5 - radius:.2f}" width="{2 * radius:.2f}" '
-    f'height="{2 * radius:.2f}" rx="{corner:.2f}"/>'
+  marks = [
+    svg.rect(
+      kind,
+      x + 0.5 - radius,
+      y + 0.5 - radius,
+      2 * radius,
+      2 * radius,
+      rx=0 if squares else radius,
+    )
+    # A dark edge first, so that they are seen on any face.
     for kind in ('halo', 'square' if squares else 'ring')
     for x, y in places.tolist()
-  )
+  ]
   return _overlay(width, height, marks)
 
 
-def grey(values: Float[np.ndarray, 'h w']) -> UInt8[np.ndarray, 'h w 3']:
-  """Values from black (0) to white (255)."""
-  levels = np.rint(values).clip(0, 255).astype(np.uint8)
-  return np.repeat(levels[..., None], 3, axis=-1)
-
-
-def png(picture: UInt8[np.ndarray, 'h w 3']) -> str:
-  """A picture as the `src` of an <img>, without loss."""
-  return _source(picture, 'png', [cv2.IMWRITE_PNG_COMPRESSION, 9])
+def png(picture: UInt8[np.ndarray, 'h w c']) -> str:
+  """Encodes a grey, RGB or RGBA picture for an `<img>`, without loss."""
+  return _encode(picture, 'png', [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def jpeg(picture: UInt8[np.ndarray, 'h w 3']) -> str:
-  """A picture as the `src` of an <img>, small."""
-  return _source(picture, 'jpeg', [cv2.IMWRITE_JPEG_QUALITY, 85])
+  """Encodes a picture for an `<img>`, small."""
+  return _encode(picture, 'jpeg', [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
-def _source(picture, kind: str, options: list[int]) -> str:
-  bgr = np.ascontiguousarray(picture[..., ::-1])
-  _, data = cv2.imencode(f'.{kind}', bgr, options)
+def _encode(picture, kind: str, options: list[int]) -> str:
+  # OpenCV has blue first; transparency stays last.
+  swap = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[picture.shape[-1]]
+  _, data = cv2.imencode(
+    f'.{kind}', np.ascontiguousarray(picture[..., swap]), options
+  )
   text = base64.b64encode(data.tobytes()).decode()
   return f'data:image/{kind};base64,{text}'
 
 
-def _overlay(width: int, height: int, inside: str) -> str:
-  return (
-    f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{inside}</svg>'
-  )
+def _overlay(width: int, height: int, content: svg.Content) -> Markup:
+  view = f'0 0 {width} {height}'
+  return svg.element('svg', content, viewBox=view, aria_hidden='true')

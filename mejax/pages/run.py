@@ -1,78 +1,346 @@
-"""One HTML page for one or several runs, side by side."""
+"""The page of one finished run, or of several side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
-import html
-import pathlib
+import dataclasses
+import json
+from typing import Any
 
-from mejax import files
+from jaxtyping import Integer
+import numpy as np
+
 from mejax.evaluation import bootstrap
+from mejax.evaluation import metrics
+from mejax.evaluation import selection
+from mejax.evaluation import summary
+from mejax.pages import attention
 from mejax.pages import charts
 from mejax.pages import frame
-from mejax.pages import run_sections
+from mejax.pages import levels
+
+HEADLINE = 'last'
+_BASELINE_NAMES = {
+  'majority': 'majority class',
+  'pca_logistic': 'PCA + logistic',
+  'rbf_svm': 'RBF-SVM',
+}
 
 
-def write(runs: Sequence[run_sections.Run], out: pathlib.Path) -> pathlib.Path:
-  """Writes `index.html` into the folder `out` and returns its path.
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A finished run.
+
+  Attributes:
+    name: what the page calls the run.
+    numbers: see `evaluation.summary.metrics_json`.
+    record: see `evaluation.selection`.
+    config: empty if it is not known.
+    levels: what was read of each amplification level; empty if the models
+      read no levels.
+    attention: where the models looked; empty if they do not show it.
+  """
+
+  name: str
+  numbers: dict
+  record: dict[str, np.ndarray]
+  config: dict
+  levels: dict
+  attention: dict[str, np.ndarray]
+
+  @property
+  def setting(self) -> int:
+    """The setting whose numbers the page shows: the first."""
+    return int(self.record['setting'].min())
+
+  def entry(self, rule: str = HEADLINE) -> dict:
+    """The numbers of a rule on all examples."""
+    return self.numbers['selection'][rule]['full']
+
+  def matrices(self) -> Integer[np.ndarray, 's g k o']:
+    """Confusion matrices of seeds and subjects, as the headline rule picks."""
+    found = selection.select(self.record, HEADLINE, setting=self.setting)
+    return bootstrap.group_confusion(
+      self.record['labels'],
+      selection.predictions(found.logits),
+      self.record['groups'],
+      num_classes=len(self.record['class_names']),
+      num_outputs=self.record['logits'].shape[-1],
+    )
+
+  def examples(self) -> list[tuple]:
+    """Identity, label and group of each example, sorted."""
+    keys = ('corpus', 'subject', 'clip', 'labels', 'groups')
+    return sorted(zip(*(self.record[k].tolist() for k in keys), strict=True))
+
+
+def render(runs: Sequence[Run]) -> str:
+  """Returns the page of finished runs.
 
   Args:
-    runs: finished runs; with several, the first is what the others are
-      compared with.
-    out: folder of the page, made if it is not there.
+    runs: with several, the first is what the others are compared with.
   """
-  title = ', '.join(run.name for run in runs)
-  body = _header(runs) + ''.join(
-    run_sections.one_run(run, titled=len(runs) > 1) for run in runs
+  return frame.render(
+    'run.html',
+    title=', '.join(run.name for run in runs),
+    protocols=list(dict.fromkeys(run.numbers['protocol'] for run in runs)),
+    comparison=_compare(runs) if len(runs) > 1 else None,
+    runs=[_describe(run) for run in runs],
   )
-  out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
-  path = out / 'index.html'
-  with files.writing(path) as file:
-    file.write(frame.page(title, body))
-  return path
 
 
-def _header(runs):
-  protocols = list(dict.fromkeys(run.numbers['protocol'] for run in runs))
-  words = ''.join(f'<p class="lead">{html.escape(p)}</p>' for p in protocols)
-  names = ' &middot; '.join(html.escape(run.name) for run in runs)
-  top = (
-    '<p class="eyebrow">Micro-expression recognition &middot; held-out results'
-    f'</p><h1>{names}</h1>{words}'
-  )
-  return top + (_comparison(runs) if len(runs) > 1 else '')
-
-
-def _comparison(runs):
-  rows = [
-    run_sections.dot(run.name, run.entry(), f'run{i % 4}')
-    for i, run in enumerate(runs)
-  ] + run_sections.baseline_dots(runs[0])
-  lines = []
-  for run in runs[1:]:
-    if _identity(run) != _identity(runs[0]):
-      words = 'not comparable: other clips or labels'
-    else:
-      words = run_sections.difference(
-        *bootstrap.paired_difference(runs[0].matrices(), run.matrices())
+def _compare(runs: Sequence[Run]) -> dict[str, Any]:
+  first, *others = runs
+  dots = [
+    _dot(run.name, run.entry(), f'run{i % 4}') for i, run in enumerate(runs)
+  ]
+  rows = []
+  for run in others:
+    words = 'not comparable: other clips or labels'
+    if run.examples() == first.examples():
+      words = _difference(
+        *bootstrap.paired_difference(first.matrices(), run.matrices())
       )
-    lines.append(('', [f'{run.name} minus {runs[0].name}', words]))
-  return (
-    '<section><h2>The runs side by side</h2><div class="panel">'
-    + frame.figure(
-      charts.dot_plot(rows, label='UF1 of the runs and the baselines'),
-      'UF1 of the last epoch, mean over seeds. Shaded: 95 % interval from '
-      f'resampling subjects; ticks: seeds. Baselines: those of '
-      f'{html.escape(runs[0].name)}.',
+    rows.append(
+      {'kind': '', 'cells': [f'{run.name} minus {first.name}', words]}
     )
-    + frame.table([], lines, 'words')
-    + '<p class="soft">Differences are paired: both runs see the same '
-    'resampled subjects. An interval that holds 0 shows no difference.</p>'
-    '</div></section>'
+  return {
+    'dots': charts.dot_plot(
+      [*dots, *_baseline_dots(first)], label='UF1 of the runs and the baselines'
+    ),
+    'first': first.name,
+    'differences': rows,
+  }
+
+
+def _describe(run: Run) -> dict[str, Any]:
+  """All that `run_sections.html` lays out of one run."""
+  numbers = run.numbers
+  return {
+    'name': run.name,
+    'numbers': numbers,
+    'warning': selection.WARNING,
+    'entry': run.entry(),
+    'headline': _headline(run),
+    'best_baseline': _best_baseline(run) if numbers['baselines'] else None,
+    'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
+    'confusion': _confusion(run),
+    'parts': _parts(run),
+    'subjects': charts.subject_bars(_subjects(run)),
+    'levels': levels.describe(run.levels) if run.levels else None,
+    'attention': attention.describe(run.attention) if run.attention else None,
+    'curves': _curves(run),
+    'table': _table(run),
+    'settings': _settings(numbers) if 'settings' in numbers else None,
+    'rules': [
+      {'kind': _kind(rule), 'cells': [rule, sentence]}
+      for rule, sentence in numbers['rules'].items()
+    ],
+    'config': [
+      {'kind': '', 'cells': [name, json.dumps(value)]}
+      for name, value in _flat(run.config, '')
+    ],
+  }
+
+
+def _headline(run: Run) -> dict[str, Any]:
+  """The honest score among the baselines, and what it counts."""
+  entry, numbers = run.entry(), run.numbers
+  dots = [_dot(f'{HEADLINE} epoch', entry, 'honest')]
+  if 'inner' in numbers['selection']:
+    dots.append(_dot('inner folds', run.entry('inner'), 'honest'))
+  dots += _baseline_dots(run)
+  return {
+    'dots': charts.dot_plot(dots, label='UF1 of this run and of the baselines'),
+    'classes': charts.class_bar(
+      numbers['class_counts']['full'], numbers['class_names']
+    ),
+    'facts': [
+      (entry['n'], 'clips'),
+      (entry['subjects'], 'subjects'),
+      tuple(frame.plural(numbers['num_seeds'], 'seed').split()),
+      (f'{entry["uar"]:.3f}', 'UAR'),
+      (f'{entry["accuracy"]:.3f}', 'accuracy'),
+    ],
+  }
+
+
+def _best_baseline(run: Run) -> dict[str, Any]:
+  """The best baseline, and whether this run differs from it."""
+  baselines = run.numbers['baselines']
+  best = max(baselines, key=lambda name: baselines[name]['full']['uf1'])
+  value, low, high = baselines[best]['full']['last_minus']
+  verdict = 'Not told apart from'
+  if low > 0:
+    verdict = 'Above'
+  elif high < 0:
+    verdict = 'Below'
+  return {
+    'verdict': verdict,
+    'name': _BASELINE_NAMES.get(best, best),
+    'uf1': baselines[best]['full']['uf1'],
+    'difference': _difference(value, low, high),
+  }
+
+
+def _gap(run: Run) -> dict[str, Any]:
+  """What choosing epochs on the test subjects would add."""
+  honest, oracle = run.entry()['uf1'], run.entry('oracle')['uf1']
+  found = selection.select(run.record, 'oracle', setting=run.setting)
+  picked = found.epochs[found.epochs >= 0]
+  return {
+    'honest': honest,
+    'oracle': oracle,
+    'charts': charts.gap(honest, oracle)
+    + charts.epoch_histogram(run.record['epochs'], picked),
+  }
+
+
+def _confusion(run: Run) -> dict[str, Any]:
+  names = run.numbers['class_names']
+  mean = np.asarray(run.entry()['confusion']) / run.numbers['num_seeds']
+  return {
+    'counts': charts.confusion_matrix(mean, names, normalised=False),
+    'shares': charts.confusion_matrix(mean, names, normalised=True),
+  }
+
+
+def _parts(run: Run) -> Any:
+  """A chart of the databases, if there are several."""
+  rows = [
+    _dot(f'{part} ({entry["n"]})', entry, 'honest')
+    for part, entry in run.numbers['selection'][HEADLINE].items()
+    if part != 'full'
+  ]
+  return rows and charts.dot_plot(rows, label='UF1 of each database')
+
+
+def _subjects(run: Run) -> list[tuple[str, str, float, int]]:
+  """Corpus, subject, accuracy and clips, as `charts.subject_bars` takes it."""
+  matrices = run.matrices().sum(0)
+  accuracy = metrics.accuracy_of(matrices)
+  names, first = np.unique(run.record['groups'], return_index=True)
+  seeds = run.numbers['num_seeds']
+  rows = [
+    (
+      str(run.record['corpus'][first[i]]),
+      str(run.record['subject'][first[i]]),
+      float(accuracy[i]),
+      int(matrices[i].sum()) // seeds,
+    )
+    for i in range(len(names))
+  ]
+  return sorted(rows, key=lambda row: (row[0], -row[2], row[1]))
+
+
+def _curves(run: Run) -> dict[str, Any]:
+  """Training loss, and UF1 of what is held out, over the epochs."""
+  record = run.record
+  outer = (record['inner'] < 0) & (record['setting'] == run.setting)
+  uf1, loss = [], []
+  for seed in np.unique(record['seed'][outer]):
+    trials = np.flatnonzero(outer & (record['seed'] == seed)).tolist()
+    pooled = sum(selection.trial_confusion(record, t) for t in trials)
+    uf1.append(metrics.uf1_of(pooled))
+    loss.append(record['train_loss'][trials].mean(0))
+  return {
+    'loss': charts.curves(
+      record['epochs'],
+      np.asarray(loss, float),
+      label='Training loss over epochs',
+      kind='loss',
+    ),
+    'uf1': charts.curves(
+      record['epochs'],
+      np.asarray(uf1, float),
+      label='Held-out UF1 over epochs',
+      kind='honest',
+      top=1.0,
+    ),
+  }
+
+
+def _table(run: Run) -> list[dict[str, Any]]:
+  rows = []
+  for rule, entries in run.numbers['selection'].items():
+    mark = '' if selection.RULES[rule].honest else ' (test-selected)'
+    rows += _table_rows(rule + mark, entries, _kind(rule))
+  for name, entries in run.numbers['baselines'].items():
+    rows += _table_rows(_BASELINE_NAMES.get(name, name), entries, '')
+  return rows
+
+
+def _table_rows(label, entries, kind) -> list[dict[str, Any]]:
+  rows = []
+  for part, entry in entries.items():
+    whole = part == 'full'
+    cells = [label if whole else part, *_cells(entry)]
+    place = 'first' if whole else 'part'
+    rows.append({'kind': f'{kind} {place}', 'cells': cells})
+  return rows
+
+
+def _settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
+  """A row for every setting of a grid; none is chosen."""
+  names = summary.differing_values(numbers['settings'])
+  rows = []
+  for one in numbers['settings']:
+    values = [f'{one["values"][name]:g}' for name in names]
+    cells = _cells(one['selection'][HEADLINE]['full'])
+    rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
+  names = [name.replace('_', ' ') for name in names]
+  return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}
+
+
+def _cells(entry) -> list[str]:
+  """Clips, scores and intervals as text."""
+  return [
+    str(entry['n']),
+    _spread(entry, 'uf1'),
+    '{:.3f}–{:.3f}'.format(*entry['uf1_ci']),
+    _spread(entry, 'uar'),
+    '{:.3f}–{:.3f}'.format(*entry['uar_ci']),
+    _spread(entry, 'accuracy'),
+    _spread(entry, 'mean_precision'),
+  ]
+
+
+def _kind(rule: str) -> str:
+  """Class of a row: orange if the rule chooses on the test subjects."""
+  return '' if selection.RULES[rule].honest else 'oracle'
+
+
+def _flat(config, prefix) -> Iterator[tuple[str, Any]]:
+  for name, value in config.items():
+    if isinstance(value, dict) and value:
+      yield from _flat(value, f'{prefix}{name}.')
+    else:
+      yield f'{prefix}{name}', value
+
+
+def _dot(label: str, entry: dict, kind: str) -> charts.Dot:
+  """The UF1 of an entry of metrics.json."""
+  return charts.Dot(
+    label, entry['uf1'], *entry['uf1_ci'], kind, entry['uf1_seeds']
   )
 
 
-def _identity(run):
-  keys = ('corpus', 'subject', 'clip', 'labels', 'groups')
-  return sorted(zip(*(run.record[key].tolist() for key in keys), strict=True))
+def _baseline_dots(run: Run) -> list[charts.Dot]:
+  return [
+    _dot(_BASELINE_NAMES.get(name, name), entries['full'], 'baseline')
+    for name, entries in run.numbers['baselines'].items()
+  ]
+
+
+def _difference(value: float, low: float, high: float) -> str:
+  """A paired difference with its interval."""
+  return f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
+
+
+def _spread(entry, name) -> str:
+  """A score, with its deviation over seeds where there are several."""
+  several = len(entry[f'{name}_seeds']) > 1
+  spread = f' ± {entry[f"{name}_std"]:.3f}' if several else ''
+  return f'{entry[name]:.3f}{spread}'

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
-import inspect
 from typing import Any
 
 from flax import linen as nn
@@ -110,6 +109,8 @@ class Trainer:
       its draws derive from; see `augment.compose`.
     average: keep a moving average of the weights, and predict with it.
     flip: mirrors inputs, if predictions are to look at both.
+    takes_mask: whether the model is called with `mask`, Bool [b], which says
+      what rows of a batch count; a model with batch statistics must be.
   """
 
   model: nn.Module
@@ -122,11 +123,7 @@ class Trainer:
   augment: tuple[tuple[int, sample_lib.Augmentation], ...] = ()
   average: bool = False
   flip: Callable[[Array], Array] | None = None
-
-  @property
-  def takes_mask(self) -> bool:
-    """Whether the model wants to know which rows of a batch only pad."""
-    return 'mask' in inspect.signature(type(self.model).__call__).parameters
+  takes_mask: bool = False
 
   def init(self, trial: Trial, data: Data) -> TrialState:
     """The state before the first step."""
@@ -137,9 +134,11 @@ class Trainer:
     params = variables.pop('params')
     if 'batch_stats' in variables and not self.takes_mask:
       raise ValueError(
-        f'{type(self.model).__name__} keeps batch statistics, but its __call__'
-        ' takes no `mask`, so examples that only pad a batch would count in'
-        ' them. Add `mask=None` and hand it to every nn.BatchNorm.'
+        f'{type(self.model).__name__} keeps batch statistics, but does not'
+        ' declare that it takes a mask, so examples that only pad a batch would'
+        ' count in them. Add `mask=None` to its __call__, hand it to every'
+        ' nn.BatchNorm, and declare in the class: capabilities ='
+        ' mejax.models.capabilities.Capabilities(takes_mask=True).'
       )
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)

@@ -47,8 +47,12 @@ def make_run(names, *, folds: int, mode: str):
   layout = sample.Layout('mosaic', u_channel=2, centred=True)
   drop_path = STRENGTHS['drop_path'] if 'drop_path' in names else 0.0
   trainer = trial.Trainer(
-    model=models.MODELS['htnet'](
-      num_classes=3, preset='regions_small', dropout=0.2, drop_path=drop_path
+    model=models.make(
+      'htnet',
+      num_classes=3,
+      preset='regions_small',
+      dropout=0.2,
+      drop_path=drop_path,
     ),
     num_classes=3,
     num_epochs=1000,

@@ -10,6 +10,7 @@ import pytest
 
 from mejax import models
 from mejax.evaluation import attention
+from mejax.models import capabilities
 
 
 def test_uniform_attention_is_a_fair_share_everywhere():
@@ -27,7 +28,7 @@ def test_received_is_the_mean_over_queries_of_weights_brought_to_one():
 
 def shapes(name, shape, **fields):
   """`out` of a model of the house as shapes, nothing computed."""
-  model = models.MODELS[name](**fields)
+  model = models.make(name, **fields)
   (_, out), _ = jax.eval_shape(
     lambda: model.init_with_output(
       jax.random.key(0), jnp.zeros(shape), train=False
@@ -70,12 +71,17 @@ def shapes(name, shape, **fields):
   ],
 )
 def test_models_show_what_they_have(name, shape, fields, titles):
-  out = shapes(name, shape, **fields)
-  levels = fields.get('levels', ())
-  assert [p.title for p in attention.pictures(out, levels)] == titles
+  model = models.MODELS[name](**fields)
+  declared = capabilities.declared_by(model)
+  out = shapes(model, shape)
+
+  def pictures(out):
+    return attention.pictures(out, declared.shows, declared.levels or ())
 
   def make(out):
-    return [picture.make() for picture in attention.pictures(out, levels)]
+    return [picture.make() for picture in pictures(out)]
+
+  assert [picture.title for picture in pictures(out)] == titles
 
   # And the maps are made of a batch as it is: regions of square maps.
   for each in jax.eval_shape(make, out):
@@ -84,9 +90,33 @@ def test_models_show_what_they_have(name, shape, fields, titles):
 
 
 def test_attention_without_weights_shows_nothing():
-  assert attention.pictures({'attention': [(None,), (None, None)]}) == []
-  gates = {'gates': (None,), 'attention': (None,)}
-  assert attention.pictures(gates) == []
+  out = {'attention': [(None,), (None, None)]}
+  assert attention.pictures(out, 'hierarchies') == []
+  out = {'gates': (None,), 'attention': (None,)}
+  assert attention.pictures(out, 'gates') == []
+
+
+@pytest.mark.parametrize(
+  'weights',
+  [
+    [jnp.zeros((2, 4, 9, 9))],
+    [(jnp.zeros((2, 4, 2, 8, 8)),)],
+    [(jnp.zeros((1, 4, 2, 9, 9)), jnp.zeros((1, 4, 2, 4, 4)))],
+  ],
+)
+def test_weights_of_another_shape_are_left_out(weights):
+  assert attention.pictures({'attention': weights}, 'hierarchies') == []
+
+
+@pytest.mark.parametrize('out', [None, (), {}, {'attention': ()}])
+def test_an_out_that_lacks_what_is_declared_is_an_error(out):
+  with pytest.raises(ValueError, match="shows 'gates', but its `out` has no"):
+    attention.pictures(out, 'gates')
+
+
+def test_an_unknown_form_is_an_error_that_names_the_known_ones():
+  with pytest.raises(ValueError, match="'heat'; known forms are levels, hier"):
+    attention.pictures({}, 'heat')
 
 
 @pytest.mark.parametrize(
@@ -104,15 +134,15 @@ def test_attention_without_weights_shows_nothing():
     {'gates': None, 'attention': 'none'},
   ],
 )
-def test_whatever_else_a_model_of_ones_own_returns_is_left_alone(out):
-  assert attention.pictures(out) == []
+def test_what_a_model_that_declares_nothing_returns_is_left_alone(out):
+  assert attention.pictures(out, '') == []
 
 
-def test_a_level_of_htnet_is_the_mean_of_its_heads_and_layers():
+def test_a_hierarchy_of_htnet_is_the_mean_of_its_heads_and_layers():
   source = np.random.default_rng(0)
   first, second = source.dirichlet(np.ones(4), (2, 3, 4, 2, 4))
-  levels = [(first, None, second)]
-  (picture,) = attention.pictures({'attention': levels})
+  hierarchies = [(first, None, second)]
+  (picture,) = attention.pictures({'attention': hierarchies}, 'hierarchies')
   expected = 4 * np.mean([first, second], 0).mean((2, 3))  # [b, r, n]
   np.testing.assert_allclose(
     picture.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
@@ -121,7 +151,8 @@ def test_a_level_of_htnet_is_the_mean_of_its_heads_and_layers():
 
 def test_gates_are_shrunk_and_compared_with_their_mean():
   gate = np.random.default_rng(0).random((2, 64, 64, 1))
-  (picture,) = attention.pictures({'gates': (gate, None)})
+  out = {'gates': (gate, None), 'attention': (None,)}
+  (picture,) = attention.pictures(out, 'gates')
   # The mean of each square of 2 x 2, as OpenCV shrinks by area.
   for made, one in zip(picture.make(), gate, strict=True):
     expected = cv2.resize(one, (32, 32), interpolation=cv2.INTER_AREA)

@@ -11,6 +11,7 @@ from sklearn import metrics as reference
 
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.evaluation import table
 
 
 def _numbers(record, **options):
@@ -73,7 +74,7 @@ def test_last_is_compared_with_a_baseline_on_the_same_subjects(make_record):
   assert value == pytest.approx(last - 1)
   assert low <= value <= high < 0
   row = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
-  assert row in summary.print_table(numbers)
+  assert row in table.format_numbers(numbers)
 
 
 def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
@@ -132,17 +133,17 @@ def test_predictions_of_several_settings_name_the_setting(
 
 def test_the_table_holds_the_numbers_and_labels_the_oracle(make_record):
   numbers = _numbers(make_record(num_seeds=2))
-  table = summary.print_table(numbers)
+  text = table.format_numbers(numbers)
   for name, parts in numbers['selection'].items():
     mark = ' *' if name.startswith('oracle') else ''
-    rows = [line for line in table.splitlines() if line.startswith(name + ' ')]
+    rows = [line for line in text.splitlines() if line.startswith(name + ' ')]
     assert len(rows) == len(parts)
     for row, (part, entry) in zip(rows, parts.items(), strict=True):
       assert row.startswith(f'{name}{mark} ') and f' {part} ' in row
       assert f'{entry["uf1"]:.3f} +- {entry["uf1_std"]:.3f}' in row
       assert '[{:.3f}, {:.3f}]'.format(*entry['uf1_ci']) in row
-  assert f'* {selection.WARNING}' in table
-  assert 'majority' in table and 'Fewer than 5 seeds' in table
+  assert f'* {selection.WARNING}' in text
+  assert 'majority' in text and 'Fewer than 5 seeds' in text
 
 
 def test_diverged_trainings_are_counted_and_said(make_record):
@@ -151,4 +152,4 @@ def test_diverged_trainings_are_counted_and_said(make_record):
   numbers = _numbers(record)
   assert numbers['trials_not_finite'] == 1
   json.dumps(numbers, allow_nan=False)
-  assert 'not finite: 1' in summary.print_table(numbers)
+  assert 'not finite: 1' in table.format_numbers(numbers)

@@ -13,7 +13,7 @@ import pytest
 
 from mejax.experiment import configuration
 from mejax.experiment import planning
-from mejax.models import layers
+from mejax.models import convolution
 from tests import child
 from tests import own_parts
 
@@ -182,7 +182,7 @@ def test_the_list_of_defaults_is_no_experiment():
     ('mmnet_synthetic', 'widths=(8, 8, 16, 16)', (8, 8, 16, 16)),
     ('artnet', 'levels=1,2.5', (1.0, 2.5)),
     ('ststnet', 'branches=2,2', (2, 2)),
-    ('synthetic', 'conv=mejax.models.layers:conv', layers.conv),
+    ('synthetic', 'conv=mejax.models.convolution:conv', convolution.conv),
     (
       'synthetic',
       'attention_fn=tests.own_parts:double_softmax',

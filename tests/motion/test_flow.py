@@ -109,7 +109,8 @@ def test_strain_of_linear_flow_is_exact_to_the_border(
   field = _linear(*derivatives)
   for definition, expected in (('shreve', shreve), ('quarter_shear', quarter)):
     found = flow.strain(field, definition=definition)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # Differences of a flow carry the rounding of the flow itself.
+    np.testing.assert_allclose(found, expected, atol=1e-6 * abs(field).max())
 
 
 def test_magnitude_is_the_length_of_the_flow():
@@ -136,8 +137,9 @@ def test_strain_is_itself_under_jit_and_vmap():
     jax.jit(flow.strain),
     jax.vmap(flow.strain),
   ):
+    found = function(jax.numpy.asarray(field))
     np.testing.assert_allclose(
-      function(jax.numpy.asarray(field)), expected, rtol=1e-5
+      found, expected, rtol=0, atol=1e-5 * expected.max()
     )
 
 

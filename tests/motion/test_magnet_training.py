@@ -71,7 +71,7 @@ def test_training_lowers_the_error_and_goes_on_after_a_stop(
 def test_steps_on_the_same_frames_bring_the_apex_nearer_to_the_truth():
   schedule = (3e-3, 120, 4)
   module = SMALL.clone(width=8)
-  state = magnet_training.start(
+  state = magnet_training.initial_state(
     jax.random.key(0), module=module, schedule=schedule
   )
   errors = []

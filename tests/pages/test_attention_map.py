@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mejax.models import artnet
+from mejax import models
 from mejax.models import attention
 from mejax.pages import attention_map
 
@@ -67,7 +67,7 @@ def test_blocks_of_any_hierarchy_land_in_the_quarters_of_the_mosaic():
 
 
 def test_a_middle_row_is_drawn_in_both_halves():
-  """49 tokens in one block, as the second level of HTNet at 28 pixels."""
+  """49 tokens in one block, as the second hierarchy of HTNet at 28 pixels."""
   tokens = np.arange(49.0) + 1
   weights = np.tile(tokens, (1, 1, 49, 1))
   ((panel,),) = attention_map.by_head([[weights]])
@@ -77,11 +77,11 @@ def test_a_middle_row_is_drawn_in_both_halves():
 
 
 def test_blocks_without_weights_or_places_are_left_out():
-  levels = [[None, np.ones((4, 2, 4, 4))], [np.ones((1, 3, 1, 1))]]
-  (row,) = attention_map.by_head(levels)
+  hierarchies = [[None, np.ones((4, 2, 4, 4))], [np.ones((1, 3, 1, 1))]]
+  (row,) = attention_map.by_head(hierarchies)
   assert [panel.title for panel in row] == [
-    'level 0, block 1, head 0',
-    'level 0, block 1, head 1',
+    'hierarchy 0, block 1, head 0',
+    'hierarchy 0, block 1, head 1',
   ]
   with pytest.raises(ValueError, match='nothing to draw'):
     attention_map.draw(
@@ -141,7 +141,9 @@ def alone(query, key, value):
 )
 def test_picture_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
   """It gathers one place of each region: the lower left of four."""
-  model = artnet.make('tiny', levels=(1, 4), attention_fn=attention_fn)
+  model = models.make(
+    'artnet', 'tiny', levels=(1, 4), attention_fn=attention_fn
+  )
   apply = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
   init = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))
   x = jax.random.normal(jax.random.key(1), (1, 2, 32, 32, 3))

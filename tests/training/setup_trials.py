@@ -117,6 +117,7 @@ def make_trainer(groups, **changes) -> trial.Trainer:
     'batch_sizes': batches.epoch_batch_sizes(train, BATCH),
     'optimizer': optimizer.OPTIMIZERS['adamw'],
     'schedule': schedule.SCHEDULES['warmup_cosine'],
+    'takes_mask': True,
   }
   return trial.Trainer(**(options | changes))
 

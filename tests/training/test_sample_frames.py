@@ -14,6 +14,7 @@ from mejax.training import batches
 from mejax.training import sample as sample_lib
 from mejax.training import schedule
 from mejax.training import trial as trial_lib
+from tests import closeness
 
 FRAMES = sample_lib.Layout('frames', windows=True)
 
@@ -112,7 +113,7 @@ def test_a_step_on_frames_with_spare_outputs_equals_optax():
   assert logits.shape == (6, 5)
   normal = sample_lib.normalise(pairs)
   expected, _ = Spare().apply({'params': state.params}, normal, train=False)
-  np.testing.assert_allclose(logits, expected, atol=1e-5)
+  closeness.assert_close(logits, expected, 5e-6)
   targets = 0.7 * jax.nn.one_hot(labels, 5)
   targets += 0.1 * jnp.array([1, 1, 1, 0, 0])
   losses = optax.softmax_cross_entropy(expected, targets)

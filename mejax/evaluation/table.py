@@ -1,0 +1,92 @@
+"""The table of a run, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mejax.evaluation import summary
+
+
+def format_numbers(numbers: Mapping[str, Any]) -> str:
+  """Returns the table of `summary.metrics_json` as text."""
+  parts = list(numbers['class_counts'])
+  lines = [numbers['protocol'], _counts_line(numbers), '']
+  head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
+  lines.append(
+    f'{head} {"last above it" * bool(numbers["baselines"])}'.rstrip()
+  )
+  for rule, entries in numbers['selection'].items():
+    for part in parts:
+      mark = ' *' if 'warning' in entries[part] else ''
+      lines.append(_row(rule + mark, part, entries[part]))
+  for baseline, entries in numbers['baselines'].items():
+    for part in parts:
+      lines.append(_row(baseline, part, entries[part]))
+  if 'settings' in numbers:
+    lines += _setting_lines(numbers['settings'])
+  return '\n'.join(lines + _notes(numbers))
+
+
+def _notes(numbers) -> list[str]:
+  """How to read the table, and what is wrong with the run."""
+  seeds = numbers['num_seeds']
+  lines = [
+    '',
+    f'mean +- standard deviation over {seeds} seed{"s" * (seeds > 1)}',
+    '[95 % interval, from resampling the subjects]',
+  ]
+  if seeds < 5:
+    lines.append('Fewer than 5 seeds: too few to report.')
+  rows = [entries['full'] for entries in numbers['selection'].values()]
+  warnings = dict.fromkeys(row['warning'] for row in rows if 'warning' in row)
+  lines += [f'* {warning}' for warning in warnings]
+  if numbers['trials_not_finite']:
+    lines.append(
+      'WARNING: trainings with logits that are not finite: '
+      f'{numbers["trials_not_finite"]}'
+    )
+  return lines
+
+
+def _setting_lines(settings) -> list[str]:
+  """A row for every setting of a grid, with the values that differ."""
+  names = summary.differing_values(settings)
+  lines = [
+    '',
+    'The rows above are of setting 0. Every setting, last epoch, all clips;',
+    f'{summary.NOT_CHOSEN}:',
+  ]
+  for one in settings:
+    row = _row(
+      f'setting {one["setting"]}', '', one['selection']['last']['full']
+    )
+    values = [f'{name} {one["values"][name]:g}' for name in names]
+    lines.append('  '.join([row, ', '.join(values)]).rstrip())
+  return lines
+
+
+def _counts_line(numbers):
+  counts = numbers['class_counts']['full']
+  named = zip(counts, numbers['class_names'], strict=True)
+  return f'{sum(counts)} clips: ' + ', '.join(
+    f'{n} {name}' for n, name in named
+  )
+
+
+def _row(name, part, entry):
+  low, high = entry['uf1_ci']
+  uf1 = f'{_spread(entry, "uf1")} [{low:.3f}, {high:.3f}]'
+  above = ''
+  if 'last_minus' in entry:
+    above = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus'])
+  return (
+    f'{name:<12} {part:<10} {entry["n"]:>5}  {uf1:<32} '
+    f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16} {above}'
+  ).rstrip()
+
+
+def _spread(entry, name):
+  several = len(entry[f'{name}_seeds']) > 1
+  spread = f' +- {entry[f"{name}_std"]:.3f}' if several else ''
+  return f'{entry[name]:.3f}{spread}'
