@@ -248,7 +248,7 @@ def _register(
 
 
 def _lights(onset: Float[Array, 'h w']) -> Float[Array, '4 h w']:
-  """Returns basis images of light: contrast, brightness, slope in x and y."""
+  """Returns basis images of light: contrast, brightness, ramps in x and y."""
   x, y, _, _ = _places(onset.shape)
   return jnp.stack([onset, jnp.ones_like(onset), x, y])
 

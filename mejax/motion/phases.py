@@ -63,8 +63,8 @@ def luminance_change(
       jnp.fft.ifft2(pyramid.crop(x, shape)[..., None, :, :] * passed)
       for x in (moved, difference)
     ]
-    # The inverse of the smaller transform divides by 4^level fewer samples, so
-    # its bands are that much larger.
+    # An inverse transform divides by the number of samples. Here that is
+    # 4^level times smaller, so the bands are that much larger.
     doubt = (FAINT * 4**level) ** 2
     turn = _turn(*bands, expected, smoothing / 2**level, doubt)
     # The same motion is twice the phase at half the wavelength.
@@ -100,8 +100,8 @@ def _turn(
   # apex times the conjugate of the onset, where onset = apex - difference.
   product = apex.real**2 + apex.imag**2 - apex * jnp.conj(difference)
   if expected is not None:
-    # What is left of the angle lies within half a turn, so arctan2 is right
-    # even if the angle itself does not.
+    # The rest of the angle lies within half a turn, where arctan2 is right,
+    # even if the whole angle does not.
     product *= _turned(-expected)
   # The complex product is averaged, not the angle: it weights each place by its
   # amplitude, and has no jump at half a turn.
