@@ -28,8 +28,8 @@ import numpy as np
 from mejax.motion import magnet
 from mejax.motion import phases
 from mejax.motion import pyramid
+from mejax.motion import tvl1
 from mejax.motion import warp
-from mejax.motion.tvl1 import tvl1
 
 SMALLEST = 16  # Pixels of the shorter side, as for the flow.
 # [*b, h, w, 3]. The functions check the shape themselves, for a better message.
@@ -204,7 +204,7 @@ def _flow(onset, apex, alpha, *, iterations, pairs_at_once):
 def _move_on(onset, apex, *, alpha, iterations):
   # From apex to onset, although the motion goes the other way: this flow is
   # known at the pixels of the apex, whose colours are to be moved.
-  back = (alpha - 1) * tvl1(apex, onset)
+  back = (alpha - 1) * tvl1.tvl1(apex, onset)
 
   def refine(_, offset):
     return warp.by_flow(back, offset)

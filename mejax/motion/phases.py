@@ -15,7 +15,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.motion import pyramid
-from mejax.motion.tvl1 import GREY
+from mejax.motion import tvl1
 
 FAINT = 1e-3  # Amplitude (of 1) at which half of a phase difference is used.
 MARGIN = 16  # Pixels around a plane, whose Fourier transform is periodic.
@@ -44,7 +44,7 @@ def luminance_change(
   widths = [_margins(side, 2**levels) for side in (height, width)]
 
   def spectrum(frames):
-    plane = sum(GREY[c] * frames[..., c] for c in range(3))
+    plane = sum(tvl1.GREY[c] * frames[..., c] for c in range(3))
     flat = [(0, 0)] * (plane.ndim - 2)
     return jnp.fft.fft2(jnp.pad(plane, [*flat, *widths], mode='symmetric'))
 
