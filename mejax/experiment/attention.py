@@ -25,7 +25,7 @@ from mejax.training import sample
 FILE = 'looked.npz'
 
 
-def pictures(model: nn.Module, task: Task) -> list[attention.Picture]:
+def pictures(model: nn.Module, task: Task) -> list[attention.AttentionMap]:
   """What a model shows of itself, by the shapes of its output alone."""
   model = planning.tell_levels(model, task)
   inputs = jax.eval_shape(
@@ -37,7 +37,7 @@ def pictures(model: nn.Module, task: Task) -> list[attention.Picture]:
     jax.random.key(0),
     inputs,
   )
-  return attention.pictures(out, _levels(model))
+  return attention.list_maps(out, _levels(model))
 
 
 def look(
@@ -70,7 +70,7 @@ def look(
     saved,
     task,
     # Small maps are all that is kept of a clip, not the weights.
-    keep=lambda out: tuple(p.make() for p in attention.pictures(out, levels)),
+    keep=lambda out: tuple(p.make() for p in attention.list_maps(out, levels)),
   )
   classes = range(len(task.class_names))
   arrays = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
+from numbers import Real
 import re
 from typing import Any
 
@@ -275,7 +276,7 @@ def motion_dots(overview: Overview) -> Markup:
   return svg.drawing(width, low + 24, parts, label=label)
 
 
-def _motion_dot(tile: Tile, link: str, x: float, y: float) -> Markup:
+def _motion_dot(tile: Tile, link: str, x: Real, y: Real) -> Markup:
   tip = svg.tooltip(f'{tile.identity}: {tile.motion:.2f} px')
   circle = svg.element('circle', tip, cx=x, cy=y, r=3.2)
   return svg.element('a', circle, href=link)

@@ -44,11 +44,11 @@ class Run:
   """
 
   name: str
-  numbers: dict
-  record: dict[str, np.ndarray]
-  config: dict
-  levels: dict
-  attention: dict[str, np.ndarray]
+  numbers: Mapping[str, Any]
+  record: selection.Record
+  config: Mapping[str, Any]
+  levels: Mapping[str, Any]
+  attention: Mapping[str, np.ndarray]
 
   @property
   def setting(self) -> int:
