@@ -48,7 +48,8 @@ def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
   rows = []
   for one in numbers['settings']:
     values = [f'{one["values"][name]:g}' for name in names]
-    cells = _cells(one['selection'][HEADLINE]['full'])
+    # Clips are the same in all; without precision the row fits the page.
+    cells = _cells(one['selection'][HEADLINE]['full'])[1:-1]
     rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
   names = [name.replace('_', ' ') for name in names]
   return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}

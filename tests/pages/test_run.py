@@ -234,12 +234,12 @@ def test_every_setting_of_a_grid_has_a_row_with_what_differs(
     in words
   )
   table = ' '.join(words.split()).partition('All settings')[2]
-  assert 'setting learning rate clips UF1' in table
+  assert 'setting learning rate UF1 95 % UAR' in table
   for number, (value, one) in enumerate(
     zip(values, numbers['settings'], strict=True)
   ):
     entry = one['selection']['last']['full']
-    row = f'{number} {value["learning_rate"]:g} {entry["n"]} {entry["uf1"]:.3f}'
+    row = f'{number} {value["learning_rate"]:g} {entry["uf1"]:.3f}'
     assert row in table
 
 
