@@ -1,11 +1,11 @@
 """A moving average of weights, with which predictions are made.
 
-It is that of `optax.ema(decay, debias=True)`, with two differences. The mean can
-be read from the state at any time, before the first step as well, where optax
+It is that of `optax.ema(decay, debias=True)`, with two differences. The mean
+can be read from the state at any time, even before the first step, where optax
 returns it from an update only. And the start from zero is undone by the sum of
 the shares, which is summed as the values are, where optax divides by
-1 - decay ** count. That difference of nearly equal numbers puts 5e-5 of each
-weight at stake in the first steps at a decay of 0.9999.
+1 - decay ** count. That is a difference of nearly equal numbers: at a decay of
+0.9999 it makes weights wrong by 5e-5 of themselves in the first steps.
 """
 
 from __future__ import annotations
