@@ -173,9 +173,9 @@ class Trainer:
       data: all examples.
       batch: which of them, with weights; those of weight 0 only pad.
     """
-    # Keys follow from the step, not from each other, so that chunks and restarts
-    # draw the same. 0 is for initialisation, 1 for the order of examples, 2 for
-    # dropout (again 0) and augmentations (the numbers of their streams).
+    # A key follows from the step, not from the key before, so that chunks and
+    # restarts draw the same. 0 is for initialisation, 1 for the order of
+    # examples, 2 for dropout (0 again) and augmentations (by their streams).
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 2), state.step)
     sample = sample_lib.take(
       data, batch, train=trial.train, num_classes=self.num_classes
