@@ -1,4 +1,4 @@
-"""The verbs that train models and say what came of it."""
+"""The verbs that train, evaluate and report models."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def add_train(verbs) -> None:
 
 
 def _teach_configs() -> str:
-  """What --config names, what can be changed, and what can be swept."""
+  """Tells which configs there are, and how to change and to sweep values."""
   from mejax.experiment import configuration
 
   return f"""
@@ -107,23 +107,24 @@ def add_convert(verbs) -> None:
     verbs,
     'convert',
     _convert,
-    text='Turn PyTorch weights of an original into models of mejax.',
+    text='Convert PyTorch checkpoints of an original model to mejax.',
     example='  mejax convert htnet weights/*.pth --out models/htnet\n'
     '  mejax evaluate models/htnet --data_dir data\n\n'
-    'Several files are one model for each held-out subject, whose name the\n'
-    'file has or ends with: s01.pth, fold_s01.pth. A lone file serves all.\n'
-    "Needs PyTorch: pip install 'mejax[torch]'. Nothing but weights is read:\n"
-    'a file that would run code is refused.',
+    'With several files, each is the model of one held-out subject, and its\n'
+    'name is, or ends with, that of the subject: s01.pth, fold_s01.pth.\n'
+    'A single file serves all subjects. PyTorch is needed:\n'
+    "pip install 'mejax[torch]'. Nothing but weights is read: a file that\n"
+    'would run code is refused.',
   )
   verb.add_argument(
-    'model', metavar='MODEL', help='whose weights: htnet, mmnet or ststnet'
+    'model', metavar='MODEL', help='the original: htnet, mmnet or ststnet'
   )
   verb.add_argument(
     'files', nargs='+', type=pathlib.Path, metavar='FILE', help='.pth files'
   )
-  add_folder(verb, '--out', 'where the models go; must not be there yet')
+  add_folder(verb, '--out', 'where the models go; it must not exist yet')
   verb.add_argument(
-    '--preset', metavar='NAME', help='of our model (default: the published one)'
+    '--preset', metavar='NAME', help='our preset (default: the published one)'
   )
   verb.add_argument(
     '--field',
@@ -131,7 +132,7 @@ def add_convert(verbs) -> None:
     action='append',
     default=[],
     metavar='KEY=VALUE',
-    help='of the model where it differs: num_classes=7, "depths=(2, 2, 8)"',
+    help='a field that differs: num_classes=7, "depths=(2, 2, 8)"',
   )
 
 
@@ -179,7 +180,7 @@ def add_evaluate(verbs) -> None:
   verb.add_argument(
     '--config',
     metavar='NAME[:VARIANT]',
-    help='whose dataset, protocol and view to take',
+    help='a config whose dataset, protocol and view to take',
   )
   verb.add_argument(
     '--out', type=pathlib.Path, metavar='DIR', help='where the results go'

@@ -79,7 +79,7 @@ def load_config(
 
 
 def _find(name: str) -> pathlib.Path:
-  """The file of a config; a shipped name comes first."""
+  """Returns the file of a config; a shipped name comes first."""
   if name in list_configs():
     return SHIPPED / f'{name}.py'
   path = pathlib.Path(name).expanduser()
@@ -110,9 +110,15 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
 
 
 def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
-  """What `spec` names: an entry of `table` or `package.module:name`.
+  """Returns the object that is named: in a table, or `package.module:name`.
 
-  Anything that is not a string is taken as the thing itself.
+  Args:
+    spec: the name; anything that is not a string is the object itself.
+    table: objects by their names.
+    what: the kind of object, for messages.
+
+  Raises:
+    ValueError: an unknown name, or a module that cannot be imported.
   """
   if not isinstance(spec, str):
     return spec
@@ -223,7 +229,7 @@ def _list_option(config: ml_collections.ConfigDict, key: str) -> None:
 
 
 def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Options of the config's view, with their defaults."""
+  """Returns the options of the config's view, with their defaults."""
   from mejax.datasets import views  # Takes a second, so only where needed.
 
   view = views.declared(named(options.name, views.VIEWS, 'view'))
@@ -237,7 +243,10 @@ def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Fields of the config's model, as they are where the config is silent."""
+  """Returns the fields of the config's model that a config may set.
+
+  Each has the value that the model has now: of its preset or its class.
+  """
   from mejax import models  # Takes seconds, so only where it is needed.
 
   # Names of functions are left out: they mean nothing to a model as they are.
@@ -257,7 +266,7 @@ def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _settable(value: Any) -> Any:
-  """A value of the type that a config holds in the place of this one."""
+  """Returns a value of the type that a config holds in place of this one."""
   if callable(value):
     return ''  # Set by the name of another function.
   if value is None:
@@ -279,7 +288,7 @@ def _check_known(key: str, known: Mapping[str, Any]) -> None:
 def _leaves(
   config: ml_collections.ConfigDict, prefix: str = ''
 ) -> Iterator[tuple[str, object]]:
-  """Dotted name and value of everything that is not a section."""
+  """Yields the dotted name and value of everything that is not a section."""
   for key, value in config.items():
     if isinstance(value, ml_collections.ConfigDict):
       yield from _leaves(value, f'{prefix}{key}.')
@@ -288,7 +297,7 @@ def _leaves(
 
 
 def _closest(word: str, known: Sequence[str]) -> list[str]:
-  """All of `known`, the most similar to `word` first."""
+  """Sorts `known`, the most similar to `word` first."""
 
   def similarity(other: str) -> float:
     # A forgotten section (`learning_rate`) is the most frequent slip.

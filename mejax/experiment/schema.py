@@ -1,4 +1,4 @@
-"""What a config or an old run does not say, filled in.
+"""Fills in the values that a config, or the config of an old run, lacks.
 
 Every value of an experiment stands in `configs/default.py`. A config says what
 differs from it, and the `config.json` of an old run lists what there was then.
@@ -49,7 +49,7 @@ _RENAMED = {'artnet': {'alphas': 'levels'}}
 
 
 def fill(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """A locked copy of a config; what it lacks is that of `configs/default.py`.
+  """Returns a locked copy with all that a config lacks from `default.py`.
 
   The sections `view` and `model` are taken whole, because their options belong
   to the view and the model that they name.
@@ -72,7 +72,7 @@ def _add(config: Any, defaults: Any) -> None:
 def read_run_config(
   workdir: str | os.PathLike,
 ) -> ml_collections.ConfigDict:
-  """The config of a run, complete; see `complete`."""
+  """Returns the complete config of a run; see `complete`."""
   workdir = pathlib.Path(workdir)
   run = json.loads((workdir / 'run.json').read_text())
   config = json.loads((workdir / 'config.json').read_text())
@@ -80,7 +80,7 @@ def read_run_config(
 
 
 def complete(config: Mapping[str, Any], schema_version: int) -> dict[str, Any]:
-  """The content of a `config.json` with all that its mejax did not list yet.
+  """Completes the content of a `config.json` that an older mejax wrote.
 
   Args:
     config: as JSON has it.

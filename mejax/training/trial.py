@@ -88,7 +88,7 @@ class TrialState(struct.PyTreeNode):
 
   @property
   def variables(self) -> dict[str, PyTree]:
-    """What the steps themselves have come to."""
+    """The model's variables after the last step, not averaged."""
     return {'params': self.params, 'collections': self.collections}
 
 
@@ -126,7 +126,7 @@ class Trainer:
   takes_mask: bool = False
 
   def init(self, trial: Trial, data: Data) -> TrialState:
-    """The state before the first step."""
+    """Returns the state before the first step."""
     key = jax.random.fold_in(trial.key, 0)
     # A model that looks at what it is initialised with must not see anybody.
     blank = sample_lib.decode(jnp.zeros_like(data.inputs[:1]))
@@ -149,7 +149,7 @@ class Trainer:
   def batches(
     self, trial: Trial, epoch: Int[Array, '']
   ) -> tuple[batches_lib.Batch, ...]:
-    """The steps of an epoch; see `batches.draw`."""
+    """Draws the steps of an epoch; see `batches.draw`."""
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 1), epoch)
     return batches_lib.draw(
       key if self.shuffle else None, trial.train, sizes=self.batch_sizes
@@ -163,7 +163,19 @@ class Trainer:
     data: Data,
     batch: batches_lib.Batch,
   ) -> tuple[Array, PyTree]:
-    """Weighted mean cross-entropy of a batch, and the updated collections."""
+    """Returns the weighted mean cross-entropy, and the updated collections.
+
+    Args:
+      params: of the model, apart from the state because they are what the
+        gradient is taken for.
+      state: everything else, of which `params` is not read.
+      trial: whose key and setting are used.
+      data: all examples.
+      batch: which of them, with weights; those of weight 0 only pad.
+    """
+    # A key follows from the step, not from the key before, so that chunks and
+    # restarts draw the same. 0 is for initialisation, 1 for the order of
+    # examples, 2 for dropout (0 again) and augmentations (by their streams).
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 2), state.step)
     sample = sample_lib.take(
       data, batch, train=trial.train, num_classes=self.num_classes
@@ -195,7 +207,11 @@ class Trainer:
     collections: PyTree,
     batch: batches_lib.Batch,
   ) -> TrialState:
-    """The state after a step; a batch of zero weight only counts the step."""
+    """Returns the state after a step.
+
+    A batch of zero weight only counts the step: every fold makes the same
+    number of steps, so that small folds end epochs with padding alone.
+    """
     optimizer = self.optimizer(trial.setting)
     updates, opt_state = optimizer.update(
       gradients, state.opt_state, state.params
@@ -203,12 +219,14 @@ class Trainer:
     progress = state.step / (self.num_epochs * len(self.batch_sizes))
     epoch = state.step // len(self.batch_sizes)
     share = self.schedule(progress, epoch, trial.setting)
+    # Applied here and not by optax, whose schedules cannot take a traced peak.
     rate = trial.setting.learning_rate * share
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     new = state.replace(
       params=params, collections=collections, opt_state=opt_state
     )
     if state.average is not None:
+      # Batch statistics are averaged with the weights that made them.
       decay = trial.setting.ema
       new = new.replace(
         average=average_lib.add(state.average, new.variables, decay=decay)
@@ -222,7 +240,7 @@ class Trainer:
   def predict(
     self, state: TrialState, trial: Trial, inputs: Num[Array, 'b ...']
   ) -> Float[Array, 'b k']:
-    """Logits, as they would be for a clip never seen before."""
+    """Returns the logits, as they would be for a clip never seen before."""
     inputs = sample_lib.decode(inputs)
     variables = self.variables(state)
     variables = {'params': variables['params'], **variables['collections']}
@@ -234,7 +252,7 @@ class Trainer:
     return (1 - share) * logits + share * mirrored
 
   def variables(self, state: TrialState) -> dict[str, PyTree]:
-    """`params` and `collections` that predictions are made with."""
+    """Returns `params` and `collections` that predictions are made with."""
     if state.average is None:
       return state.variables
     return average_lib.mean(state.average, state.variables)

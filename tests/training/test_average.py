@@ -32,6 +32,16 @@ def test_it_equals_optax_with_its_bias_corrected(decay):
     )
 
 
+@pytest.mark.parametrize('decay', [0.98, 0.9999])
+def test_the_mean_of_equal_trees_is_that_tree_from_the_first_step(decay):
+  (tree,) = _trees(1)
+  average = average_lib.start(tree)
+  for _ in range(5):
+    average = average_lib.add(average, tree, decay=jnp.float32(decay))
+    mean = average_lib.mean(average, tree)
+    np.testing.assert_allclose(mean['a'], tree['a'], rtol=1e-6)
+
+
 def test_at_decay_0_it_is_the_last_tree_to_the_bit():
   average = average_lib.start(_trees(1)[0])
   for tree in _trees(3):
