@@ -84,7 +84,7 @@ def test_a_newer_schema_is_refused(begun):
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
   hold = (
-    'import pathlib, sys, time; from mejax import workdir\n'
+    'import pathlib, sys, time; from mejax.experiment import workdir\n'
     'with workdir.locked(pathlib.Path(sys.argv[1])):\n'
     '  print("held", flush=True); time.sleep(60)'
   )
