@@ -29,7 +29,14 @@ setuptools.setup(
   packages=setuptools.find_packages(include=['mejax', 'mejax.*']),
   # mejax/configs is a link to configs/, so that `--config NAME` finds the same
   # files in a checkout, in a wheel and in an editable install.
-  package_data={'mejax': ['configs/*.py', 'corpora/*.csv', 'assets/*']},
+  package_data={
+    'mejax': [
+      'assets/*',
+      'configs/*.py',
+      'corpora/*.csv',
+      'pages/templates/*',
+    ]
+  },
   python_requires='>=3.11',
   install_requires=[
     'absl-py>=2.1',
@@ -40,6 +47,8 @@ setuptools.setup(
     'importlib_resources>=6.4',
     'jax>=0.10',
     'jaxtyping>=0.3',
+    'jinja2>=3.1',
+    'markupsafe>=2.1',
     'ml-collections>=1.0',
     'numpy>=2.0',
     'opencv-python>=4.14,<5',

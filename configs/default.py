@@ -68,6 +68,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Examples in a training step, at most.
   config.batch_size = 32
+  # Passes over the training examples.
   config.num_epochs = 60
   # Epochs between two looks at the held-out clips, which go into the record; it
   # must divide `num_epochs`.

@@ -136,14 +136,14 @@ def wheel(root, tmp_path_factory) -> pathlib.Path:
   return next(out.glob('*.whl'))
 
 
-def test_the_wheel_holds_every_module_config_table_and_model(wheel, root):
+def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
   expected = {
     f'mejax/configs/{path.name}' for path in root.glob('configs/*.py')
   }
-  tables = root.glob('mejax/corpora/*.csv')
-  assets = root.glob('mejax/assets/*')
-  for path in [*root.glob('mejax/**/*.py'), *tables, *assets]:
-    expected.add(str(path.relative_to(root)))
+  for pattern in ('**/*.py', 'corpora/*.csv', 'assets/*', 'pages/templates/*'):
+    for path in root.glob(f'mejax/{pattern}'):
+      expected.add(str(path.relative_to(root)))
+  assert 'mejax/pages/templates/page.css' in expected
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
 
 

@@ -23,6 +23,7 @@ import re
 
 from mejax.corpora import annotated
 from mejax.corpora import database
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames
 from mejax.corpora import repairs
 from mejax.corpora.corpus import Corpus
@@ -96,7 +97,7 @@ def _cut_key(
   tree: frames.Tree, subject: int | None, video: str, onset: str
 ) -> Hashable:
   """Finds the key of a cut folder, named by the onset as read or mended."""
-  values, _ = annotated.read_numbers({'onset': onset})
+  values, _ = frame_numbers.read_numbers({'onset': onset})
   mended, _ = repairs.repair('casme3', f'spNO.{subject}', video, values)
   keys = [(subject, video, v['onset']) for v in (values, mended)]
   return next((key for key in keys if key in tree.clips), None)

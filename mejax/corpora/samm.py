@@ -16,6 +16,7 @@ import re
 
 from mejax.corpora import annotated
 from mejax.corpora import database
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames
 from mejax.corpora.corpus import Corpus
 
@@ -49,7 +50,7 @@ def _label(row: dict[str, str]) -> database.Labelled:
 def _duration_remark(row: dict[str, str]) -> tuple[str, ...]:
   """Remarks a row whose count of frames contradicts onset and offset."""
   onset, offset, duration = (
-    annotated.read_number(row[field])
+    frame_numbers.read_number(row[field])
     for field in ('onset', 'offset', 'duration')
   )
   if None in (onset, offset, duration) or duration == offset - onset + 1:

@@ -27,6 +27,7 @@ from typing import Any
 
 from mejax.corpora import annotated
 from mejax.corpora import database
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames
 from mejax.corpora.corpus import Corpus
 
@@ -125,7 +126,8 @@ def _from_sheet(
   """Labels the movements of each row, of which there are up to three."""
   keyed = [(_key(row['name']), row) for row in rows]
   firsts = {
-    (key and key[0], annotated.read_number(row['onset'])) for key, row in keyed
+    (key and key[0], frame_numbers.read_number(row['onset']))
+    for key, row in keyed
   }
   for key, row in keyed:
     if key is None:
@@ -156,7 +158,7 @@ def _annotation_of_row(
 ) -> annotated.Annotation:
   """Annotates the first movement of a row, or movement `2` or `3`."""
   cells = {field: row[field + number] for field in ('onset', 'offset')}
-  numbers, unread = annotated.read_numbers(cells)
+  numbers, unread = frame_numbers.read_numbers(cells)
   return _annotation(key, camera, numbers, unread=unread)
 
 

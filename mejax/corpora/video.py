@@ -29,6 +29,7 @@ import math
 import pathlib
 
 from mejax.corpora import annotated
+from mejax.corpora import frame_numbers
 from mejax.corpora import recordings
 from mejax.corpora import sheets
 from mejax.corpora.clip import UNKNOWN
@@ -183,7 +184,7 @@ def _make(
   content = recording.content
   problem = content.problem
   fps, fault = _rate(row['fps'], content.fps)
-  numbers, unread = annotated.read_numbers(row)
+  numbers, unread = frame_numbers.read_numbers(row)
   if not problem:
     problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
@@ -248,7 +249,7 @@ def _fault(
     # Sheets that count from 1 are off by one at the end; that is mended, with a
     # remark.
     elif number is not None and not (
-      first - annotated.NEAR <= number <= last + annotated.NEAR
+      first - frame_numbers.NEAR <= number <= last + frame_numbers.NEAR
     ):
       faults.append(
         f'{field} {number} is missing; the frames are {first} to {last}'

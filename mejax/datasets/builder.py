@@ -9,6 +9,7 @@ import dataclasses
 import io
 import pathlib
 import shutil
+import tempfile
 from typing import Any
 
 from absl import logging
@@ -98,24 +99,25 @@ class Builder(tfds.core.ShardBasedBuilder):
 
 
 def write(config: Config, folder: pathlib.Path) -> None:
-  """Writes the files of a dataset into a folder that is empty."""
+  """Writes the files of a dataset into a folder, which is made if absent."""
+  folder.mkdir(parents=True, exist_ok=True)
   tfds.disable_progress_bar()  # The caller has one that knows the total.
   verbosity = logging.get_verbosity()
   # TFDS prints sizes that it does not know, and warns that the config is not
   # among the listed ones.
   logging.set_verbosity(logging.ERROR)
+  # TFDS makes further folders, NAME/CONFIG/VERSION and one for downloads.
+  scratch = tempfile.TemporaryDirectory(prefix='.tfds', dir=folder)
   try:
-    with contextlib.redirect_stdout(io.StringIO()):
+    with scratch as home, contextlib.redirect_stdout(io.StringIO()):
       builder = Builder(
-        config=config, data_dir=folder, file_format='array_record'
+        config=config, data_dir=home, file_format='array_record'
       )
       builder.download_and_prepare()
+      for file in pathlib.Path(builder.data_dir).iterdir():
+        shutil.move(file, folder)
   finally:
     logging.set_verbosity(verbosity)
-  # TFDS puts the files below folders of its own, NAME/CONFIG/VERSION.
-  for file in pathlib.Path(builder.data_dir).iterdir():
-    shutil.move(file, folder)
-  shutil.rmtree(folder / NAME)
 
 
 def _sorted(raw: bytes) -> bytes:

@@ -159,6 +159,8 @@ def _make_batches(
       if isinstance(result, str):
         problems[i] = result
       else:
+        if not is_compiled and plan_of(clips[i], recipe).whole:
+          bar.set_postfix_str('compiling')  # What spots the apex.
         at = i - number * size
         places[at] = _Kept.of_staged(clips[i], result, recipe)
     if places and not is_compiled:

@@ -1,10 +1,10 @@
-"""How much a model looked at each place, as maps of what it shows of itself.
+"""Where a model looks, as arrays: maps of the attention that each place gets.
 
-A map says how much a place is looked at, as a multiple of its fair share: 1 is
-as much as any other. It is not proof that a prediction rests on that place,
+A map gives the attention of a place as a multiple of its fair share: 1 is as
+much as any other. It does not prove that a prediction rests on that place,
 since values and later layers decide too. Maps are made of `out`, which a model
-returns beside its logits; they are JAX, so that weights of many clips need not
-leave the program that forms them.
+returns beside its logits. They are made in JAX, so that the weights of many
+clips need not leave the program that forms them.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from jaxtyping import Num
 import numpy as np
 
 REGIONS = 4
-# Sides of a map are not finer than this: more is not seen in a small picture.
+# A map has no finer sides than this: a small picture does not show more.
 _FINEST = 32
 
 
-class Picture(NamedTuple):
+class AttentionMap(NamedTuple):
   """One of the maps that a model has for each clip.
 
   Attributes:
     title: a word for it.
     kind: what it shows: `read`, `attention`, `gate` or `onset`.
-    make: the map `[b, r, g, g]`: the regions in the order upper left, upper
-      right, lower left, lower right, or one for the whole picture.
+    make: computes it, [b, r, g, g]: a square for each region (upper left, upper
+      right, lower left, lower right), or one for the whole picture.
   """
 
   title: str
@@ -41,9 +41,9 @@ class Picture(NamedTuple):
   make: Callable[[], Array]
 
 
-def pictures(
+def list_maps(
   out: Any, form: str, levels: Sequence[float | int] = ()
-) -> list[Picture]:
+) -> list[AttentionMap]:
   """Returns what there is to see in the `out` of a model.
 
   Weights that an attention function does not form are left out, and so is
@@ -76,26 +76,26 @@ def pictures(
   return make(out, levels)
 
 
-def received(
+def attention_per_key(
   weights: Num[Array | np.ndarray, '*b h n m'],
 ) -> Float[Array, '*b h m']:
-  """How much each key is looked at by the mean query; 1 is its fair share.
+  """Returns the attention that each key gets from the mean query.
 
-  Weights of whatever sum are brought to a sum of one; negative ones, which
+  A fair share is 1. Weights are divided by their sum; negative ones, which
   talking heads may have, count by their size.
   """
   rows = _rows(weights)
   return rows.mean(-2) * rows.shape[-1]
 
 
-def read(out: dict[str, Any]) -> Float[Array, '*b a r g g']:
-  """What ARTNet read of each level, region and place.
+def trace_to_places(out: dict[str, Any]) -> Float[Array, '*b a r g g']:
+  """Returns how much ARTNet reads of each level, region and place.
 
-  A place of a region counts by what its tokens add to that of the region, times
-  the share that the pool takes of that region and level. What a token adds is
-  traced back through the encoder's attention to where it looked, half of it to
-  its own place at each block: attention rollout (Abnar and Zuidema, arXiv
-  2005.00928).
+  A place counts by what its token adds to the token of its region, times the
+  share that the pool takes of that region and level. What a token adds is
+  traced back through the encoder's attention to where the token looked, and
+  half of it to its own place at each block: this is attention rollout (Abnar
+  and Zuidema, arXiv 2005.00928).
   """
   share = jnp.asarray(out['region_weights'])  # [*b, a, r]
   places = jnp.asarray(out['place_weights'])  # [*b, a, r, n]
@@ -108,12 +108,13 @@ def read(out: dict[str, Any]) -> Float[Array, '*b a r g g']:
   return heat.reshape(*share.shape, *_grid(n))
 
 
-def quarters(
+def split_into_quarters(
   tokens: Num[Array | np.ndarray, '*b blocks n'],
 ) -> Float[Array, '*b 4 g g'] | None:
-  """Tokens of a picture in row-major blocks, by the picture's quarters.
+  """Sorts tokens in row-major blocks into the four quarters of their picture.
 
-  None if there are less than one a quarter.
+  Returns:
+    The quarters, or None if a quarter holds less than one token.
   """
   *batch, blocks, count = tokens.shape
   (blocks, _), (count, _) = _grid(blocks), _grid(count)
@@ -122,25 +123,28 @@ def quarters(
     return None
   grid = jnp.asarray(tokens).reshape(*batch, blocks, blocks, count, count)
   grid = jnp.swapaxes(grid, -3, -2).reshape(*batch, side, side)
-  if side % 2:  # The middle row and column lie in two quarters: halve them.
+  # The middle row and column lie in two quarters: each gets half of them.
+  if side % 2:
     grid, side = grid.repeat(2, -1).repeat(2, -2), 2 * side
   side //= 2
   parts = grid.reshape(*batch, 2, side, 2, side)
   return jnp.swapaxes(parts, -3, -2).reshape(*batch, REGIONS, side, side)
 
 
-def _of_levels(out, levels) -> list[Picture]:
+def _of_levels(out, levels) -> list[AttentionMap]:
   names = [
     'as it is' if alpha == 1 else f'amplified {alpha:g} times'
     for alpha in levels
   ]
   return [
-    Picture(name, 'read', lambda level=level: read(out)[:, level])
+    AttentionMap(
+      name, 'read', lambda level=level: trace_to_places(out)[:, level]
+    )
     for level, name in enumerate(names)
   ]
 
 
-def _of_hierarchies(out, levels) -> list[Picture]:
+def _of_hierarchies(out, levels) -> list[AttentionMap]:
   """A picture for each hierarchy of HTNet, mean over its heads and layers."""
   del levels
   found = []
@@ -153,21 +157,21 @@ def _of_hierarchies(out, levels) -> list[Picture]:
       continue
 
     def make(formed=formed):
-      return quarters(_mean_received(formed))
+      return split_into_quarters(_mean_received(formed))
 
     names = {1: 'over all regions', 4: 'within each region'}
     name = names.get(regions, f'within {regions} parts')
-    found.append(Picture(name, 'attention', make))
+    found.append(AttentionMap(name, 'attention', make))
   return found
 
 
-def _of_gates_and_onset(out, levels) -> list[Picture]:
+def _of_gates_and_onset(out, levels) -> list[AttentionMap]:
   """The gates on motion, and the attention among places of the onset."""
   del levels
   return [*_of_gates(out['gates']), *_of_onset(out['attention'])]
 
 
-def _of_gates(gates) -> list[Picture]:
+def _of_gates(gates) -> list[AttentionMap]:
   """What each gate of MMNet hands on, on a map of its own."""
 
   def make(gate):
@@ -176,14 +180,14 @@ def _of_gates(gates) -> list[Picture]:
     return _shrink(size)[:, None]
 
   return [
-    Picture(f'gate {number}', 'gate', lambda gate=gate: make(gate))
+    AttentionMap(f'gate {number}', 'gate', lambda gate=gate: make(gate))
     for number, one in enumerate(gates, 1)
     for gate in _formed((one,), 4)
     if gate.shape[1] == gate.shape[2]
   ]
 
 
-def _of_onset(attention) -> list[Picture]:
+def _of_onset(attention) -> list[AttentionMap]:
   """Where MMNet's transformer looks, mean over its heads and layers."""
   formed = _formed(attention, 4)
   tokens = formed[0].shape[-1] if formed else 1
@@ -194,7 +198,7 @@ def _of_onset(attention) -> list[Picture]:
     looked = _mean_received(formed)
     return looked.reshape(len(looked), 1, *_grid(tokens))
 
-  return [Picture('onset', 'onset', make)]
+  return [AttentionMap('onset', 'onset', make)]
 
 
 def _formed(weights, axes: int) -> list[Any]:
@@ -206,7 +210,7 @@ def _formed(weights, axes: int) -> list[Any]:
 
 
 def _mean_received(formed) -> Float[Array, '*b m']:
-  looked = [received(weights).mean(-2) for weights in formed]
+  looked = [attention_per_key(weights).mean(-2) for weights in formed]
   return sum(looked) / len(looked)
 
 
@@ -217,7 +221,7 @@ def _rows(weights) -> Float[Array, '*b n m']:
 
 
 def _shrink(maps: Float[Array, 'b g g']) -> Float[Array, 'b s s']:
-  """Means over squares of places, until a side is fine enough."""
+  """Averages squares of places, so that no side is longer than `_FINEST`."""
   side = maps.shape[-1]
   by = next(
     n for n in range(1, side + 1) if not side % n and side // n <= _FINEST
@@ -238,7 +242,7 @@ def _is_square(count: int) -> bool:
 # What a model may declare that it shows: the entries that its `out` must have,
 # and the function that makes pictures of them. The modules of ARTNet, HTNet and
 # MMNet, in this order, say what shapes the entries have.
-FORMS: dict[str, tuple[tuple[str, ...], Callable[..., list[Picture]]]] = {
+FORMS: dict[str, tuple[tuple[str, ...], Callable[..., list[AttentionMap]]]] = {
   'levels': (
     ('level_weights', 'region_weights', 'place_weights', 'encoder_attention'),
     _of_levels,

@@ -1,12 +1,13 @@
 """Baselines: what simple classifiers reach on the same folds.
 
-Settings are fixed and the same for every corpus. On HTNet's 442 flow images
-(28x28x3, 0..255, leave one subject out) they give, as UF1 / UAR:
+Their options are fixed and the same for every corpus. On HTNet's 442 flow
+images (28x28x3, 0..255, leave one subject out) they reach, as UF1 / UAR:
 majority .241 / .333, pca_logistic .690 / .708, rbf_svm .715 / .701.
-Both were set with these images at hand, to the reference values .69 and .71 for
-the two classifiers: a baseline chosen to be high errs on the strict side. Other
-standard settings give less or the same: C = 1 .678, unstandardised .687 (C = 1)
-and .718 (C = 10); logistic regression without class weights .661 to .671.
+The options of the two classifiers were chosen on these very images, to reach
+the reference values .69 and .71: a baseline that was chosen to be high errs on
+the strict side. Other usual options give less or the same: C = 1 .678,
+unstandardised .687 (C = 1) and .718 (C = 10); logistic regression without class
+weights .661 to .671.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ def baselines(
   folds: Iterable[tuple[np.ndarray, np.ndarray]] | None = None,
   progress: bool = True,
 ) -> dict[str, Int32[np.ndarray, ' n']]:
-  """Held-out predictions of each of `BASELINES`.
+  """Returns the held-out predictions of each of `BASELINES`.
 
-  Everything, scaling included, is fitted on a fold's training examples.
+  Everything, scaling included, is fitted on the training examples of a fold.
 
   Args:
-    inputs: one array per example, flattened here.
+    inputs: an array for each example, flattened here.
     labels: the classes.
-    groups: str[n], one fold for each group that holds it out; or
+    groups: str[n]; each group is held out by a fold of its own. Or
     folds: (training indices, held-out indices) of each fold.
     progress: whether to show a bar.
 
@@ -71,7 +72,8 @@ def baselines(
   bar = tqdm.tqdm(
     total=len(jobs), desc='baselines', unit='fit', disable=not progress
   )
-  # One thread a fit: the threads of BLAS under ours wait for each other.
+  # Each fit gets one thread: BLAS's own threads below ours would wait for each
+  # other.
   with (
     threadpoolctl.threadpool_limits(1),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,

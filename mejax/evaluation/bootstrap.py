@@ -1,9 +1,9 @@
-"""How sure a number is: resampling subjects, not clips.
+"""How sure a number is, by resampling subjects, not clips.
 
 Clips of one subject resemble each other, so that an interval over clips is too
-narrow. Subjects are drawn with replacement, as many as there are; everything
-is a function of per-subject confusion matrices, so that a resample is a
-weighted sum of them and no prediction is looked at again.
+narrow. Subjects are drawn with replacement, as many as there are. Everything is
+a function of one confusion matrix for each subject, so that a resample is a
+weighted sum of matrices, and no prediction is needed again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def group_confusion(
   num_classes: int,
   num_outputs: int | None = None,
 ) -> Integer[np.ndarray, 's g k o']:
-  """Confusion matrices of each seed and each subject, subjects sorted."""
+  """Returns the confusion matrix of each seed and subject, subjects sorted."""
   member = np.unique(groups)[:, None] == np.asarray(groups)
   return metrics.confusion(
     np.where(member, truth, -1),
@@ -48,7 +48,7 @@ def interval(
   resamples: int = RESAMPLES,
   level: float = LEVEL,
 ) -> tuple[float, float]:
-  """Percentile interval of a statistic averaged over the seeds.
+  """Returns the percentile interval of a statistic averaged over the seeds.
 
   Args:
     matrices: from `group_confusion`.
@@ -70,10 +70,14 @@ def paired_difference(
   resamples: int = RESAMPLES,
   level: float = LEVEL,
 ) -> tuple[float, float, float]:
-  """(second - first, low, high) of two runs on the same subjects.
+  """Compares two runs on the same subjects.
 
-  Both runs get the same draws, so that what makes a subject easy for both
-  cancels; seeds, which may differ in number, are averaged inside each draw.
+  Both runs get the same draws, so that a subject who is easy for both adds
+  nothing to the difference. Seeds, which may differ in number, are averaged
+  inside each draw.
+
+  Returns:
+    (second - first, low, high) of the statistic.
   """
   value = statistic(second.sum(1)).mean() - statistic(first.sum(1)).mean()
   draws = _resampled(second, statistic, resamples) - _resampled(
@@ -86,6 +90,7 @@ def _resampled(matrices, statistic, resamples) -> Float[np.ndarray, ' r']:
   num_groups = matrices.shape[1]
   generator = np.random.default_rng(0)
   share = np.full(num_groups, 1 / num_groups)
+  # Drawing subjects with replacement is counting how often each is drawn.
   times = generator.multinomial(num_groups, share, size=resamples)
   pooled = np.einsum('rg,sgko->rsko', times, matrices, optimize=True)
   return statistic(pooled).mean(1)

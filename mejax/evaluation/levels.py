@@ -1,8 +1,8 @@
-"""Which amplification a model read for whom, and what each level tells alone.
+"""How much a model reads of each amplification level, and what one tells alone.
 
-The weights are those with which the model pools its levels. A token of a level
-has seen the other levels by then, so that a weight says where the answer was
-read off, not what alone it rests on; what a level tells alone is in the scores.
+The weights are those with which the model pools its levels. By then a token of
+a level has seen the other levels, so that a weight says where the answer was
+read off, not on which level it rests alone. The scores say that.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ def per_subject(
   groups: np.ndarray,
   all_levels: Sequence[float | int],
 ) -> list[dict[str, Any]]:
-  """What was read for each subject, mean over seeds and clips.
+  """Returns what was read of each subject's clips, mean over seeds and clips.
 
   Args:
     weights: of each level, for each seed and clip; they sum to one.
-    groups: str[n], whose each clip is.
+    groups: str[n], the subject of each clip.
     all_levels: amplification of each level.
 
   Returns:
     For each subject, sorted by name: subject, clips, weights [a],
-    amplification (the mean of the factors read, geometric, as an amplification
-    is a factor) and its standard deviation over the seeds (0 for one seed).
+    amplification (the geometric mean of the factors, since amplifications
+    multiply) and seeds_std, its standard deviation over the seeds (0 for one
+    seed).
   """
   rows = []
   for name in np.unique(groups):
@@ -62,12 +63,12 @@ def scores(
   *,
   num_classes: int,
 ) -> list[dict[str, Any]]:
-  """UF1 and UAR from some of the levels, the first entry being all of them.
+  """Returns UF1 and UAR from some of the levels; the first entry is from all.
 
   Args:
     predictions: for each choice of levels, of each seed and clip.
     labels: the truth.
-    groups: whose each clip is.
+    groups: str[n], the subject of each clip.
     num_classes: k.
 
   Returns:
@@ -105,7 +106,7 @@ def table(numbers: Mapping[str, Any]) -> str:
   for row in numbers['scores']:
     low, high = row['uf1_ci']
     lines.append(
-      f'{which(row["levels"], numbers["levels"]):<21}'
+      f'{name_levels(row["levels"], numbers["levels"]):<21}'
       f'{row["uf1"]:6.3f}   {low:.3f} to {high:.3f}  {row["uar"]:.3f}'
     )
   names = ''.join(f'{alpha:>7g}x' for alpha in numbers['levels'])
@@ -119,7 +120,10 @@ def table(numbers: Mapping[str, Any]) -> str:
   return '\n'.join(lines)
 
 
-def which(levels, all_levels) -> str:
+def name_levels(
+  levels: Sequence[float | int], all_levels: Sequence[float | int]
+) -> str:
+  """Says in words which of all levels were read."""
   if len(levels) == len(all_levels) > 1:
     return 'all'
   names = ', '.join(f'{alpha:g}' for alpha in levels)

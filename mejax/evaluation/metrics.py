@@ -1,10 +1,11 @@
 """Metrics of pooled predictions: UF1, UAR, accuracy and mean precision.
 
-Each is computed once on the predictions of all folds together, never averaged
-over folds: the mean over folds is another, smaller number, because most
-subjects lack a class. All are functions of a confusion matrix [k, o] with the
-truth in rows. o is k, or more for a network with spare outputs (MMNet's
-3-class network has five): a spare output is wrong and belongs to no class.
+Each metric is computed once on the predictions of all folds together, never
+averaged over folds: the mean over folds is another, smaller number, because
+most subjects lack a class. All are functions of a confusion matrix [k, o] with
+the truth in rows. o is k, or more for a network with spare outputs (MMNet's
+3-class network has five): a spare output is always wrong and belongs to no
+class.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def confusion(
     num_outputs: o, `num_classes` if not given.
 
   Returns:
-    counts; leading axes of the two inputs are broadcast.
+    The counts; leading axes of the two inputs are broadcast.
 
   Raises:
     ValueError: a class outside its range.
@@ -49,6 +50,8 @@ def confusion(
         f'{what} holds {used.min()} to {used.max()}, expected classes '
         f'0 to {bound - 1}'
       )
+  # One count over all matrices at once: each example's cell has a number of
+  # its own, first within its matrix, then among all matrices.
   batch = truth.shape[:-1]
   cell = truth.astype(np.int64) * num_outputs + prediction
   size = num_classes * num_outputs
@@ -98,9 +101,9 @@ def uf1(
 ) -> Float[np.ndarray, '*b'] | float:
   """Unweighted F1: the mean over classes of 2 TP / (2 TP + FP + FN).
 
-  Over the classes that occur in truth or prediction, as scikit-learn's macro
-  F1; nan if there are no examples. A prediction beyond `num_classes` is wrong
-  and counts for no class.
+  The mean is over the classes that occur in truth or prediction, as in
+  scikit-learn's macro F1, and nan if there are no examples. A prediction beyond
+  `num_classes` is wrong and counts for no class.
   """
   return uf1_of(_matrix(truth, prediction, num_classes))
 

@@ -1,8 +1,8 @@
-"""Which evaluation of each training counts: rules on a record.
+"""Rules that pick which evaluation of each training counts.
 
-A record holds the held-out logits of every trial at every evaluation. A rule
-picks, for every seed and every outer fold, one evaluation of the fold's outer
-trial; what it picks is pooled over the folds.
+A record holds the held-out logits of every trial at every evaluation. For every
+seed and every outer fold a rule picks one evaluation of the fold's outer trial,
+and the logits that it picks are pooled over the folds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KEYS = (
 
 
 class Rule(NamedTuple):
-  """How a rule chooses its epoch, and whether its number is an estimate."""
+  """How a rule chooses the epoch, and whether its score is an estimate."""
 
   sentence: str
   honest: bool
@@ -56,7 +56,7 @@ RULES = {
 
 
 class Selected(NamedTuple):
-  """What a rule picked.
+  """The evaluations that a rule picked.
 
   Attributes:
     logits: held-out logits of every example, one set for each seed.
@@ -73,9 +73,9 @@ class Selected(NamedTuple):
 def select(record: Record, rule: str, *, setting: int = 0) -> Selected:
   """Applies a rule of `RULES` to a record.
 
-  Ties go to the later epoch: `oracle` and `oracle_f1` as the released codes do,
-  `inner` so that inner folds that cannot tell two epochs apart leave the fixed
-  budget, `last`, in place.
+  Ties go to the later epoch: in `oracle` and `oracle_f1` as in the released
+  codes; in `inner` so that inner folds that cannot tell two epochs apart leave
+  the fixed budget, `last`, in place.
 
   Raises:
     ValueError: an unknown rule or setting, `inner` without inner trials, or
@@ -113,7 +113,7 @@ def select(record: Record, rule: str, *, setting: int = 0) -> Selected:
 
 
 def rules_of(record: Record) -> list[str]:
-  """The rules a record can answer: `inner` only if it has inner trials."""
+  """Returns the rules that a record can answer; `inner` needs inner trials."""
   has_inner = bool((record['inner'] >= 0).any())
   return [rule for rule in RULES if rule != 'inner' or has_inner]
 
@@ -121,12 +121,12 @@ def rules_of(record: Record) -> list[str]:
 def predictions(
   logits: Float[np.ndarray, '*b k'],
 ) -> Integer[np.ndarray, '*b']:
-  """The class of the largest logit; a logit that is nan never wins."""
+  """Returns the class of the largest logit; a logit that is nan never wins."""
   return np.where(np.isnan(logits), -np.inf, logits).argmax(-1)
 
 
 def check(record: Record) -> None:
-  """Raises ValueError if this is not a record of a version known here."""
+  """Raises ValueError if this is no record, or one of an unknown version."""
   missing = [key for key in _KEYS if key not in record]
   if missing:
     raise ValueError(f'the record lacks {missing}: it is damaged or not one')
@@ -139,7 +139,7 @@ def check(record: Record) -> None:
 
 
 def trial_confusion(record: Record, trial: int) -> Integer[np.ndarray, 'e k o']:
-  """Confusion matrices of one trial's held-out examples, one an evaluation."""
+  """Counts a trial's held-out examples, a matrix for each evaluation."""
   index = record['index'][trial]
   truth = np.where(index >= 0, record['labels'][index], -1)
   return metrics.confusion(

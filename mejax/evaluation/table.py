@@ -55,7 +55,7 @@ def _setting_lines(settings) -> list[str]:
   lines = [
     '',
     'The rows above are of setting 0. Every setting, last epoch, all clips;',
-    f'{summary.NOT_CHOSEN}:',
+    summary.NOT_CHOSEN,
   ]
   for one in settings:
     row = _row(

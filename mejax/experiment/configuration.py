@@ -226,8 +226,8 @@ def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
   """Options of the config's view, with their defaults."""
   from mejax.datasets import views  # Takes a second, so only where needed.
 
-  view = named(options.name, views.VIEWS, 'view')
-  parameters = inspect.signature(view).parameters.values()
+  view = views.declared(named(options.name, views.VIEWS, 'view'))
+  parameters = inspect.signature(view.make).parameters.values()
   return {
     parameter.name: _settable(parameter.default)
     for parameter in parameters

@@ -95,18 +95,18 @@ def _write_csv(path, seeds, clips, weights) -> None:
         writer.writerow([seed, *clip, *(f'{weight:.6f}' for weight in row)])
 
 
-def find_pictures(model: nn.Module, clips: Clips) -> list[attention.Picture]:
+def find_maps(model: nn.Module, clips: Clips) -> list[attention.AttentionMap]:
   """Returns what a model shows of such clips, by the shapes of `out` alone."""
   model = model_checks.fill_levels(model, clips.levels)
   declared = capabilities.declared_by(model)
   _, out = model_checks.output_shapes(model, clips)
-  return attention.pictures(out, declared.shows, declared.levels or ())
+  return attention.list_maps(out, declared.shows, declared.levels or ())
 
 
 def make_maps(
   saved: Saved, clips: Clips, groups: Shaped[np.ndarray, ' n'] | None = None
 ) -> tuple[Float[np.ndarray, 's n r g g'], ...]:
-  """Returns where the models look, for each picture of `find_pictures`.
+  """Returns where the models look, for each picture of `find_maps`.
 
   Args:
     saved: models that show where they look.
@@ -118,7 +118,7 @@ def make_maps(
 
   def keep(out):
     # Small maps are all that is kept of a clip, not the weights.
-    found = attention.pictures(out, declared.shows, declared.levels or ())
+    found = attention.list_maps(out, declared.shows, declared.levels or ())
     return tuple(picture.make() for picture in found)
 
   return applying.apply_folds(saved, clips, groups, keep=keep)[1]
@@ -145,7 +145,7 @@ def write_attention(
   Raises:
     ValueError: the models show nothing, or were not kept.
   """
-  found = find_pictures(saved.model, task)
+  found = find_maps(saved.model, task)
   if not found:
     raise ValueError('these models do not show where they looked.')
   classes = range(len(task.class_names))

@@ -44,7 +44,7 @@ def check_model(model: nn.Module, task: Task) -> None:
       f' {", ".join(task.class_names)}. Set its num_classes, or declare its'
       ' spare_outputs (mejax.models.capabilities).'
     )
-  attention.pictures(out, declared.shows, declared.levels or ())
+  attention.list_maps(out, declared.shows, declared.levels or ())
 
 
 def output_shapes(

@@ -152,7 +152,7 @@ def _show_attention(plan: Plan, workdir: pathlib.Path) -> None:
   """Writes, once, where a model that shows it looked."""
   if workdir_lib.read_attention(workdir):
     return
-  if not introspection.find_pictures(plan.model, plan.task):
+  if not introspection.find_maps(plan.model, plan.task):
     return
   if not plan.options.keep_models:
     print(

@@ -60,7 +60,7 @@ def fill(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   return filled.lock()
 
 
-def _add(config: Any, defaults: Mapping[str, Any]) -> None:
+def _add(config: Any, defaults: Any) -> None:
   """Adds in place what a config, or a dict, lacks."""
   for key, value in defaults.items():
     if key not in config:

@@ -32,9 +32,8 @@ import numpy as np
 
 from mejax.motion import head
 from mejax.motion import regions
+from mejax.motion import tvl1
 from mejax.motion import warp
-from mejax.motion.tvl1 import GREY
-from mejax.motion.tvl1 import tvl1
 
 METHODS = ('difference', 'flow')
 # Largest side in pixels at which frames are compared, and frames per call.
@@ -154,7 +153,7 @@ def _small(
 ) -> Float[Array, 't p q']:
   """Returns grey frames in [0, 1], reduced to `size`."""
   scale = 255 if frames.dtype == jnp.uint8 else 1
-  grey = sum(GREY[c] * frames[..., c] for c in range(3)) / scale
+  grey = sum(tvl1.GREY[c] * frames[..., c] for c in range(3)) / scale
   return jax.image.resize(grey, (len(grey), *size), 'linear')
 
 
@@ -178,7 +177,8 @@ def _curve(
     steady = _looked_up(frames, motion) - darker
     # XLA would otherwise recompute the warp inside the loops of the flow.
     steady = lax.optimization_barrier(steady)
-    flow = tvl1(jnp.broadcast_to(onset, steady.shape), steady, blur=_FLOW_BLUR)
+    still = jnp.broadcast_to(onset, steady.shape)
+    flow = tvl1.tvl1(still, steady, blur=_FLOW_BLUR)
     # Registration leaves a few tenths of a pixel, as far as a face moves.
     flow, _ = head.remove_rigid(
       flow, mask=jnp.broadcast_to(face, flow.shape[:-1])
@@ -248,7 +248,7 @@ def _register(
 
 
 def _lights(onset: Float[Array, 'h w']) -> Float[Array, '4 h w']:
-  """Returns basis images of light: contrast, brightness, slope in x and y."""
+  """Returns basis images of light: contrast, brightness, ramps in x and y."""
   x, y, _, _ = _places(onset.shape)
   return jnp.stack([onset, jnp.ones_like(onset), x, y])
 

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.motion import alignment
 from mejax.motion import face_models
-from mejax.motion.alignment import straighten
-from mejax.motion.mesh import steady_five
+from mejax.motion import mesh
 
 THRESHOLD = 0.6
 # Scales at which a frame is searched, until one of them finds a face: the side
@@ -71,7 +71,7 @@ def detect_dense(
   If FaceMesh sees no face (in a dozen pixels, say), YuNet's points are kept.
   """
   return [
-    dataclasses.replace(face, points=steady_five(image, face.points))
+    dataclasses.replace(face, points=mesh.steady_five(image, face.points))
     for face in _search(image, threshold)
   ]
 
@@ -128,7 +128,7 @@ def _close_up_points(
   centre = (_CLOSE_SIDE - 1) / 2
   matrix = np.c_[linear, points.mean(0) - linear @ np.full(2, centre)]
   matrix = matrix.astype(np.float32)
-  close = straighten(image, matrix, side=_CLOSE_SIDE)
+  close = alignment.straighten(image, matrix, side=_CLOSE_SIDE)
   again = [row[4:14].reshape(5, 2) for row in _yunet(close, THRESHOLD)]
   # Another person may stand beside this one.
   again = [

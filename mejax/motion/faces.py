@@ -45,7 +45,7 @@ class Located:
 
   Attributes:
     points: the five points.
-    remarks: circumstances that make the points less reliable, as sentences.
+    remarks: circumstances that make the points less reliable.
   """
 
   points: Float[np.ndarray, '5 2']

@@ -25,7 +25,7 @@ from mejax import files
 from mejax import torch_weights
 
 
-class Conv(nn.Module):
+class MirroredConv(nn.Module):
   """A convolution without bias that mirrors the frame at its border."""
 
   features: int
@@ -47,14 +47,14 @@ class Conv(nn.Module):
     )
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
   """A residual block of two convolutions."""
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
     width = x.shape[-1]
-    inside = nn.relu(Conv(width, name='conv_0')(x))
-    return x + Conv(width, name='conv_1')(inside)
+    inside = nn.relu(MirroredConv(width, name='conv_0')(x))
+    return x + MirroredConv(width, name='conv_1')(inside)
 
 
 class Encoder(nn.Module):
@@ -69,15 +69,15 @@ class Encoder(nn.Module):
     self, frames: Float[Array, 'b h w 3']
   ) -> tuple[Float[Array, 'b p q d'], Float[Array, 'b r s d']]:
     """Returns texture at a quarter of the resolution and shape at a half."""
-    x = nn.relu(Conv(self.width // 2, 7, name='stem')(frames))
-    x = nn.relu(Conv(self.width, stride=2, name='down')(x))
+    x = nn.relu(MirroredConv(self.width // 2, 7, name='stem')(frames))
+    x = nn.relu(MirroredConv(self.width, stride=2, name='down')(x))
     for i in range(self.num_blocks):
-      x = Block(name=f'block_{i}')(x)
-    texture = nn.relu(Conv(self.width, stride=2, name='texture')(x))
-    shape = nn.relu(Conv(self.width, name='shape')(x))
+      x = ResidualBlock(name=f'block_{i}')(x)
+    texture = nn.relu(MirroredConv(self.width, stride=2, name='texture')(x))
+    shape = nn.relu(MirroredConv(self.width, name='shape')(x))
     for i in range(self.num_branch_blocks):
-      texture = Block(name=f'texture_block_{i}')(texture)
-      shape = Block(name=f'shape_block_{i}')(shape)
+      texture = ResidualBlock(name=f'texture_block_{i}')(texture)
+      shape = ResidualBlock(name=f'shape_block_{i}')(shape)
     return texture, shape
 
 
@@ -94,9 +94,11 @@ class Manipulator(nn.Module):
     gain: Float[Array, ''] | Float[Array, 'b 1 1 1'],
   ) -> Float[Array, 'b h w d']:
     width = after.shape[-1]
-    change = nn.relu(Conv(width, self.size, name='difference')(after - before))
-    change = Conv(width, name='conv')(gain * change)
-    return after + Block(name='block')(change)
+    change = nn.relu(
+      MirroredConv(width, self.size, name='difference')(after - before)
+    )
+    change = MirroredConv(width, name='conv')(gain * change)
+    return after + ResidualBlock(name='block')(change)
 
 
 class Decoder(nn.Module):
@@ -110,9 +112,9 @@ class Decoder(nn.Module):
   ) -> Float[Array, 'b h w 3']:
     x = jnp.concatenate([_twice(texture), shape], -1)
     for i in range(self.num_blocks):
-      x = Block(name=f'block_{i}')(x)
-    x = nn.relu(Conv(shape.shape[-1], name='conv')(_twice(x)))
-    return Conv(3, 7, name='frame')(x)
+      x = ResidualBlock(name=f'block_{i}')(x)
+    x = nn.relu(MirroredConv(shape.shape[-1], name='conv')(_twice(x)))
+    return MirroredConv(3, 7, name='frame')(x)
 
 
 def _twice(x: Float[Array, 'b h w c']) -> Float[Array, 'b p q c']:

@@ -28,8 +28,8 @@ import numpy as np
 from mejax.motion import magnet
 from mejax.motion import phases
 from mejax.motion import pyramid
+from mejax.motion import tvl1
 from mejax.motion import warp
-from mejax.motion.tvl1 import tvl1
 
 SMALLEST = 16  # Pixels of the shorter side, as for the flow.
 # [*b, h, w, 3]. The functions check the shape themselves, for a better message.
@@ -77,6 +77,7 @@ def _linear(onset, apex, alpha, motion):
 
 def _amplify_levels(change, alpha, motion):
   """Multiplies a change by factor - 1 at each scale (the rule of an eighth)."""
+  # Each colour is a plane of its own, with rows and columns as the last axes.
   planes = jnp.moveaxis(change, -1, -3)
   # As many levels as fit: the rest is then a change of light over the frame,
   # which is dropped below.
@@ -85,6 +86,7 @@ def _amplify_levels(change, alpha, motion):
   amplified = []
   for level, band in enumerate(bands):
     wavelength = 5 * 2**level  # In pixels; the level passes this one best.
+    # At least 1: a level that is too fine stays as it is, and is not damped.
     factor = jnp.minimum(alpha, jnp.maximum(wavelength / (8 * motion), 1))
     amplified.append((factor - 1) * band)
   planes = pyramid.collapse([*amplified, jnp.zeros_like(rest)])
@@ -202,12 +204,15 @@ def _flow(onset, apex, alpha, *, iterations, pairs_at_once):
 def _move_on(onset, apex, *, alpha, iterations):
   # From apex to onset, although the motion goes the other way: this flow is
   # known at the pixels of the apex, whose colours are to be moved.
-  back = (alpha - 1) * tvl1(apex, onset)
+  back = (alpha - 1) * tvl1.tvl1(apex, onset)
 
   def refine(_, offset):
     return warp.by_flow(back, offset)
 
+  # `back` is the first iterate already, so the loop counts from 1.
   offset = lax.fori_loop(1, iterations, refine, back)
+  # Bilinear is enough for a flow, which is smooth. Colours are interpolated
+  # once, and bicubically, since bilinear interpolation would blur them.
   warped = warp.by_flow(apex, offset, method='bicubic')
   return _finish(warped, 0.0, alpha, unchanged=apex)
 
@@ -250,6 +255,7 @@ def learned(
 @functools.partial(jax.jit, static_argnames='module')
 def _learned(onset, apex, alpha, params, *, module):
   height, width = apex.shape[-3:-1]
+  # The encoder halves the frame twice and the decoder doubles it twice.
   more = [(0, 0), (0, -height % 4), (0, -width % 4), (0, 0)]
   before, after = (
     2 * jnp.pad(x.reshape(-1, *x.shape[-3:]), more, mode='symmetric') - 1
@@ -266,6 +272,7 @@ def _in_parts(
   method: Callable[..., Array], onset: Frames, apex: Frames, parts: int | None
 ) -> Float[Array, '*b h w 3']:
   """Applies a method for pairs of frames to `parts` pairs at a time."""
+  # A batch that is larger than the cache makes a CPU wait for its memory.
   if parts is None and jax.default_backend() == 'cpu':
     parts = 1
   if parts is not None and parts < 1:

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.motion import alignment
 from mejax.motion import face_models
-from mejax.motion.alignment import straighten
 
 _SIDE = 192
 # The network sees the face with a quarter of its size on every side.
@@ -87,7 +87,7 @@ def _run_network(
   """Runs FaceMesh on a square that is tilted like the line across the eyes."""
   linear = _rotation(across) * (max(side, 1.0) / _SIDE)
   matrix = np.c_[linear, middle - linear @ np.full(2, (_SIDE - 1) / 2)]
-  crop = straighten(image, matrix.astype(np.float32), side=_SIDE)
+  crop = alignment.straighten(image, matrix.astype(np.float32), side=_SIDE)
   network = face_models.landmarker()
   network.setInput(cv2.dnn.blobFromImage(crop, 1 / 255))
   outputs = network.forward(network.getUnconnectedOutLayersNames())

@@ -15,7 +15,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.motion import pyramid
-from mejax.motion.tvl1 import GREY
+from mejax.motion import tvl1
 
 FAINT = 1e-3  # Amplitude (of 1) at which half of a phase difference is used.
 MARGIN = 16  # Pixels around a plane, whose Fourier transform is periodic.
@@ -44,7 +44,7 @@ def luminance_change(
   widths = [_margins(side, 2**levels) for side in (height, width)]
 
   def spectrum(frames):
-    plane = sum(GREY[c] * frames[..., c] for c in range(3))
+    plane = sum(tvl1.GREY[c] * frames[..., c] for c in range(3))
     flat = [(0, 0)] * (plane.ndim - 2)
     return jnp.fft.fft2(jnp.pad(plane, [*flat, *widths], mode='symmetric'))
 
@@ -63,8 +63,8 @@ def luminance_change(
       jnp.fft.ifft2(pyramid.crop(x, shape)[..., None, :, :] * passed)
       for x in (moved, difference)
     ]
-    # The inverse of the smaller transform divides by 4^level fewer samples, so
-    # its bands are that much larger.
+    # An inverse transform divides by the number of samples. Here that is
+    # 4^level times smaller, so the bands are that much larger.
     doubt = (FAINT * 4**level) ** 2
     turn = _turn(*bands, expected, smoothing / 2**level, doubt)
     # The same motion is twice the phase at half the wavelength.
@@ -100,8 +100,8 @@ def _turn(
   # apex times the conjugate of the onset, where onset = apex - difference.
   product = apex.real**2 + apex.imag**2 - apex * jnp.conj(difference)
   if expected is not None:
-    # What is left of the angle lies within half a turn, so arctan2 is right
-    # even if the angle itself does not.
+    # The rest of the angle lies within half a turn, where arctan2 is right,
+    # even if the whole angle does not.
     product *= _turned(-expected)
   # The complex product is averaged, not the angle: it weights each place by its
   # amplitude, and has no jump at half a turn.

@@ -152,6 +152,8 @@ def _taps(
     first, weights = 0, [1 - t, t]
   else:
     first, weights = -1, _keys(t)
+  # Weights come from the float and indices from the integer: a gradient flows
+  # through the weights alone.
   start = start.astype(jnp.int32)
   taps = []
   for offset, weight in enumerate(weights, first):
@@ -165,6 +167,9 @@ def _taps(
 
 def _keys(t: Float[Array, 'p q']) -> list[Float[Array, 'p q']]:
   """Returns the weights of pixels -1, 0, 1, 2 for a place t in [0, 1)."""
+  # The four cubic pieces of Keys' kernel for a = -1/2, the only a with which it
+  # reproduces quadratics. At t = 0 they are exactly 0, 1, 0, 0, so that a warp
+  # by nothing changes no bit.
   return [
     t * (-0.5 + t * (1 - 0.5 * t)),
     1 + t * t * (1.5 * t - 2.5),

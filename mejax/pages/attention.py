@@ -61,9 +61,9 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
     svg.text(x, 16, title, 'small') for x, title in zip(at, titles, strict=True)
   ]
   for row in rows:
-    cells = [_hot(each[row], top, corners) for each in heat]
+    cells = [_colour_heat(each[row], top, corners) for each in heat]
     if 'motion' in maps:
-      cells.insert(0, _moved(maps['motion'][row]))
+      cells.insert(0, _colour_motion(maps['motion'][row]))
     parts += [
       _row_name(maps, row, y + side / 2),
       _row_pictures(maps, row, zip(titles, at, cells, strict=True), y, side),
@@ -109,7 +109,7 @@ def _row_pictures(maps, row, cells, y, side) -> list[Markup]:
 
 
 def _shares(maps, heat) -> np.ndarray | None:
-  """Share of each map [k, p] in all that is read, where that is known."""
+  """Share of each map in everything that is read, [k, p]; None if not known."""
   if len(heat) < 2 or set(maps['kinds'].tolist()) != {'read'}:
     return None
   sums = np.stack([each.sum((1, 2, 3)) for each in heat], 1)
@@ -123,7 +123,7 @@ def _corners(maps) -> Float[np.ndarray, '4 2']:
   return np.array([[0, 0], [0, 0.5], [0.5, 0], [0.5, 0.5]])
 
 
-def _hot(heat, top, corners) -> UInt8[np.ndarray, 's s 4']:
+def _colour_heat(heat, top, corners) -> UInt8[np.ndarray, 's s 4']:
   """Colours what is above a fair share, as a veil to lie on a face."""
   seen, held = _on_face(heat.astype(np.float64), corners)
   value = np.clip((seen - 1) / (top - 1), 0, 1)
@@ -155,7 +155,7 @@ def _on_face(heat, corners):
   return total / np.maximum(weights, 1), weights > 0
 
 
-def _moved(motion) -> UInt8[np.ndarray, 'h w 4']:
+def _colour_motion(motion) -> UInt8[np.ndarray, 'h w 4']:
   """Colours where the face moved, the longer the motion the darker."""
   value = motion.astype(np.float64)
   blue = np.broadcast_to(np.array([12, 92, 140]) / 255, (*value.shape, 3))
@@ -163,7 +163,7 @@ def _moved(motion) -> UInt8[np.ndarray, 'h w 4']:
 
 
 def _veil(colour, strength, pale) -> UInt8[np.ndarray, 'h w 4']:
-  """A colour over white, both letting through what is behind."""
+  """A colour over white; the background shows through both."""
   alpha = strength + pale * (1 - strength)
   mixed = colour * strength[..., None] + (pale * (1 - strength))[..., None]
   rgb = mixed / np.maximum(alpha, 1e-12)[..., None]
@@ -187,7 +187,7 @@ def _face_id(maps) -> str:
 
 
 def _ground(maps, row, place) -> Markup:
-  """What lies behind: the face, or else where this class moves, in grey."""
+  """The background: the face, or else where this class moves, in grey."""
   if 'face' in maps:
     return svg.element('use', **place, href=f'#{_face_id(maps)}')
   if 'motion' in maps:

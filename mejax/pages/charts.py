@@ -8,6 +8,7 @@ number tells it in its tooltip.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -178,7 +179,7 @@ def subject_bars(subjects: Sequence[tuple[str, str, float, int]]) -> Markup:
   return svg.drawing(WIDTH, top + height + 8, parts, label=label)
 
 
-def percent_grid(left: float, top: float, height: float) -> list[Markup]:
+def percent_grid(left: Real, top: Real, height: Real) -> list[Markup]:
   """Lines at 0, 50 and 100 % over the width of a chart, with their labels."""
   parts = []
   for share in (0, 0.5, 1):
@@ -269,7 +270,7 @@ def class_bar(counts: Sequence[int], names: Sequence[str]) -> Markup:
   return svg.drawing(WIDTH, 34, parts, label='Clips of each class')
 
 
-def _share_at(share: float) -> float:
+def _share_at(share: Real) -> Real:
   """Where a number from 0 to 1 lies on the axis that charts have in common."""
   return _LEFT + share * (_RIGHT - _LEFT)
 

@@ -135,7 +135,7 @@ def _magnify(metadata) -> str:
 
 
 def _true_motion(example, metadata) -> Float[np.ndarray, 'h w 2'] | None:
-  """The true motion that a flow at level 1 should have, if it is known."""
+  """The true motion, which a flow at level 1 should equal, if it is known."""
   name = 'expression' if metadata.get('remove_head_motion') else 'true'
   truth = example.get(f'{name}_flow')
   if truth is None or not metadata.get('mask_eyelids'):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
+from numbers import Real
 import re
 from typing import Any
 
@@ -85,11 +86,11 @@ class Tile:
 
   @property
   def anchor(self) -> str:
-    """Where its page has it; an anchor holds no blank."""
+    """The anchor of the tile on its page, where blanks are not allowed."""
     return re.sub(r'\s', '_', self.identity)
 
   def order(self) -> tuple:
-    """Key to sort by corpus, subject and clip, numbers by their value."""
+    """Returns a key that sorts by names, and numbers in them by their value."""
     return tuple(
       tuple(
         (int(part), '') if part.isdecimal() else (-1, part)
@@ -99,7 +100,7 @@ class Tile:
     )
 
   def strip(self, scales: pictures.Legend | None) -> UInt8[np.ndarray, 'h w 3']:
-    """Thumbnails side by side: the face, if there is one, flow and strain.
+    """Lays thumbnails side by side: the face, if there is one, flow and strain.
 
     Args:
       scales: of the full colours; None for flow in 0..255, whose channels are
@@ -145,7 +146,7 @@ class Overview:
 
   @functools.cached_property
   def scales(self) -> pictures.Legend | None:
-    """About the motion and the strain that 9 of 10 clips stay below.
+    """The motion and the strain, rounded, that 9 of 10 clips stay below.
 
     None where the flow is not in pixels.
     """
@@ -158,7 +159,7 @@ class Overview:
     )
 
   def link(self, tile: Tile) -> str:
-    """Address of a tile, from any page."""
+    """Returns the address of a tile, from any page."""
     number = self.page_of[tile.identity]
     return f'{self.files[number] if number else ""}#{tile.anchor}'
 
@@ -193,7 +194,7 @@ def _tile(tile: Tile, overview: Overview) -> dict[str, Any]:
 
 
 def _head(overview: Overview) -> dict[str, Any]:
-  """All there is to say before the clips are shown."""
+  """Everything above the clips, on the first page alone."""
   emotions = collections.Counter(t.emotion for t in overview.tiles)
   skipped = overview.metadata.get('skipped', [])
   return {
@@ -243,7 +244,7 @@ def _motion(overview: Overview) -> dict[str, Any]:
 
 
 def motion_dots(overview: Overview) -> Markup:
-  """Points piled up over one axis of motion, a row for each emotion."""
+  """Piles up a point for each clip over an axis of motion, a row an emotion."""
   width, tall, bins = 1060, 44, 150
   left, right = 150, width - 30
   top = pictures.scale_of([t.motion for t in overview.tiles], above=True)
@@ -275,7 +276,7 @@ def motion_dots(overview: Overview) -> Markup:
   return svg.drawing(width, low + 24, parts, label=label)
 
 
-def _motion_dot(tile: Tile, link: str, x: float, y: float) -> Markup:
+def _motion_dot(tile: Tile, link: str, x: Real, y: Real) -> Markup:
   tip = svg.tooltip(f'{tile.identity}: {tile.motion:.2f} px')
   circle = svg.element('circle', tip, cx=x, cy=y, r=3.2)
   return svg.element('a', circle, href=link)

@@ -24,7 +24,7 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
     {
       'kind': '' if i else 'first',
       'cells': [
-        levels.which(row['levels'], numbers['levels']),
+        levels.name_levels(row['levels'], numbers['levels']),
         f'{row["uf1"]:.3f}',
         '{:.3f}–{:.3f}'.format(*row['uf1_ci']),
         f'{row["uar"]:.3f}',

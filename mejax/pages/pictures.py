@@ -1,4 +1,4 @@
-"""Arrays to pictures of a page: colours, arrows, points, and their scales."""
+"""Turns arrays into pictures: colours, arrows and points, and their scales."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LEAST_ARROW = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-  """A picture of a page, with what lies on it.
+  """A picture of a page, and everything that lies on it.
 
   Attributes:
     source: what an `<img>` shows; see `png` and `jpeg`.
@@ -116,18 +116,18 @@ def flow_colour(
 
 
 def size_of(values: Float[np.ndarray, 'h w *c']) -> float:
-  """Length (of a flow) or value (of strain) that 99 % of pixels are below."""
+  """Returns the length of flow, or strain, that 99 % of pixels stay below."""
   if values.ndim == 3:
     values = np.linalg.norm(values, axis=-1)
   return float(np.percentile(values, PERCENT))
 
 
 def scale_of(sizes: Sequence[float], *, above: bool = False) -> float:
-  """The round number nearest to the largest size; 1 where all are 0.
+  """Returns the round number nearest to the largest size; 1 if all are 0.
 
   Args:
     sizes: none negative.
-    above: no size may be above it.
+    above: whether the number must not be below any size.
   """
   largest = max(sizes)
   if not largest > 0:
@@ -153,19 +153,19 @@ def difference(
   *,
   times: int,
 ) -> UInt8[np.ndarray, 'h w 3']:
-  """What became brighter (or darker), `times` times; grey is no change."""
+  """Shows changes of brightness, `times` times as large; grey is no change."""
   change = second.astype(np.int32) - first
   return np.clip(128 + times * change, 0, 255).astype(np.uint8)
 
 
 def wheel(side: int) -> UInt8[np.ndarray, '{side} {side} 3']:
-  """The colours of `flow_colour`: each place has that of the way to it."""
+  """Shows the colour that `flow_colour` gives to each direction and length."""
   at = np.linspace(-1, 1, side, dtype=np.float32)
   return flow_colour(np.stack(np.meshgrid(at, at), -1), scale=1.0)
 
 
 def ramp(width: int, height: int) -> UInt8[np.ndarray, '{height} {width} 3']:
-  """The colours of `strain_colour` from left to right."""
+  """Shows the colours of `strain_colour` from left to right."""
   at = np.linspace(0, 1, width, dtype=np.float32)
   return strain_colour(np.tile(at, (height, 1)), scale=1.0)
 
@@ -178,7 +178,7 @@ def heat_colour(value: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b 3']:
 
 
 def grey(values: Float[np.ndarray, 'h w']) -> UInt8[np.ndarray, 'h w 3']:
-  """Values from black (0) to white (255)."""
+  """Shows values from black (0) to white (255)."""
   levels = np.rint(values).clip(0, 255).astype(np.uint8)
   return np.repeat(levels[..., None], 3, axis=-1)
 
@@ -192,10 +192,10 @@ def enlarge(x: Float[np.ndarray, 'g g'], side: int) -> Float[np.ndarray, 's s']:
 
 
 def arrows(flow: Float[np.ndarray, 'h w 2'], *, scale: float) -> Markup:
-  """Arrows of a flow as SVG to lie on its picture.
+  """Draws arrows of a flow, to lie on its picture.
 
-  Each stands for the mean of a cell and begins in the middle of it. `scale`
-  pixels of motion and more have the longest.
+  Each arrow stands for the mean of a cell and begins in its middle. A motion of
+  `scale` pixels or more has the longest arrow.
   """
   height, width = flow.shape[:2]
   cell = max(height // 16, 1)
@@ -230,7 +230,7 @@ def points(
   height: int,
   squares: bool = False,
 ) -> Markup:
-  """Rings or squares at places of a picture, as SVG to lie on it.
+  """Draws rings or squares at places of a picture, to lie on it.
 
   Places count from the centre of the first pixel.
   """

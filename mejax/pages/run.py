@@ -15,18 +15,11 @@ import numpy as np
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
-from mejax.evaluation import summary
 from mejax.pages import attention
 from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import levels
-
-HEADLINE = 'last'
-_BASELINE_NAMES = {
-  'majority': 'majority class',
-  'pca_logistic': 'PCA + logistic',
-  'rbf_svm': 'RBF-SVM',
-}
+from mejax.pages import score_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,24 +37,26 @@ class Run:
   """
 
   name: str
-  numbers: dict
-  record: dict[str, np.ndarray]
-  config: dict
-  levels: dict
-  attention: dict[str, np.ndarray]
+  numbers: Mapping[str, Any]
+  record: selection.Record
+  config: Mapping[str, Any]
+  levels: Mapping[str, Any]
+  attention: Mapping[str, np.ndarray]
 
   @property
   def setting(self) -> int:
     """The setting whose numbers the page shows: the first."""
     return int(self.record['setting'].min())
 
-  def entry(self, rule: str = HEADLINE) -> dict:
+  def entry(self, rule: str = score_tables.HEADLINE) -> dict:
     """The numbers of a rule on all examples."""
     return self.numbers['selection'][rule]['full']
 
   def matrices(self) -> Integer[np.ndarray, 's g k o']:
     """Confusion matrices of seeds and subjects, as the headline rule picks."""
-    found = selection.select(self.record, HEADLINE, setting=self.setting)
+    found = selection.select(
+      self.record, score_tables.HEADLINE, setting=self.setting
+    )
     return bootstrap.group_confusion(
       self.record['labels'],
       selection.predictions(found.logits),
@@ -132,10 +127,12 @@ def _describe(run: Run) -> dict[str, Any]:
     'levels': levels.describe(run.levels) if run.levels else None,
     'attention': attention.describe(run.attention) if run.attention else None,
     'curves': _curves(run),
-    'table': _table(run),
-    'settings': _settings(numbers) if 'settings' in numbers else None,
+    'table': score_tables.rule_rows(numbers),
+    'settings': (
+      score_tables.describe_settings(numbers) if 'settings' in numbers else None
+    ),
     'rules': [
-      {'kind': _kind(rule), 'cells': [rule, sentence]}
+      {'kind': score_tables.kind_of(rule), 'cells': [rule, sentence]}
       for rule, sentence in numbers['rules'].items()
     ],
     'config': [
@@ -148,7 +145,7 @@ def _describe(run: Run) -> dict[str, Any]:
 def _headline(run: Run) -> dict[str, Any]:
   """The honest score among the baselines, and what it counts."""
   entry, numbers = run.entry(), run.numbers
-  dots = [_dot(f'{HEADLINE} epoch', entry, 'honest')]
+  dots = [_dot(f'{score_tables.HEADLINE} epoch', entry, 'honest')]
   if 'inner' in numbers['selection']:
     dots.append(_dot('inner folds', run.entry('inner'), 'honest'))
   dots += _baseline_dots(run)
@@ -179,7 +176,7 @@ def _best_baseline(run: Run) -> dict[str, Any]:
     verdict = 'Below'
   return {
     'verdict': verdict,
-    'name': _BASELINE_NAMES.get(best, best),
+    'name': score_tables.name_baseline(best),
     'uf1': baselines[best]['full']['uf1'],
     'difference': _difference(value, low, high),
   }
@@ -211,7 +208,7 @@ def _parts(run: Run) -> Any:
   """A chart of the databases, if there are several."""
   rows = [
     _dot(f'{part} ({entry["n"]})', entry, 'honest')
-    for part, entry in run.numbers['selection'][HEADLINE].items()
+    for part, entry in run.numbers['selection'][score_tables.HEADLINE].items()
     if part != 'full'
   ]
   return rows and charts.dot_plot(rows, label='UF1 of each database')
@@ -262,56 +259,6 @@ def _curves(run: Run) -> dict[str, Any]:
   }
 
 
-def _table(run: Run) -> list[dict[str, Any]]:
-  rows = []
-  for rule, entries in run.numbers['selection'].items():
-    mark = '' if selection.RULES[rule].honest else ' (test-selected)'
-    rows += _table_rows(rule + mark, entries, _kind(rule))
-  for name, entries in run.numbers['baselines'].items():
-    rows += _table_rows(_BASELINE_NAMES.get(name, name), entries, '')
-  return rows
-
-
-def _table_rows(label, entries, kind) -> list[dict[str, Any]]:
-  rows = []
-  for part, entry in entries.items():
-    whole = part == 'full'
-    cells = [label if whole else part, *_cells(entry)]
-    place = 'first' if whole else 'part'
-    rows.append({'kind': f'{kind} {place}', 'cells': cells})
-  return rows
-
-
-def _settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
-  """A row for every setting of a grid; none is chosen."""
-  names = summary.differing_values(numbers['settings'])
-  rows = []
-  for one in numbers['settings']:
-    values = [f'{one["values"][name]:g}' for name in names]
-    cells = _cells(one['selection'][HEADLINE]['full'])
-    rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
-  names = [name.replace('_', ' ') for name in names]
-  return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}
-
-
-def _cells(entry) -> list[str]:
-  """Clips, scores and intervals as text."""
-  return [
-    str(entry['n']),
-    _spread(entry, 'uf1'),
-    '{:.3f}–{:.3f}'.format(*entry['uf1_ci']),
-    _spread(entry, 'uar'),
-    '{:.3f}–{:.3f}'.format(*entry['uar_ci']),
-    _spread(entry, 'accuracy'),
-    _spread(entry, 'mean_precision'),
-  ]
-
-
-def _kind(rule: str) -> str:
-  """Class of a row: orange if the rule chooses on the test subjects."""
-  return '' if selection.RULES[rule].honest else 'oracle'
-
-
 def _flat(config, prefix) -> Iterator[tuple[str, Any]]:
   for name, value in config.items():
     if isinstance(value, dict) and value:
@@ -329,7 +276,7 @@ def _dot(label: str, entry: dict, kind: str) -> charts.Dot:
 
 def _baseline_dots(run: Run) -> list[charts.Dot]:
   return [
-    _dot(_BASELINE_NAMES.get(name, name), entries['full'], 'baseline')
+    _dot(score_tables.name_baseline(name), entries['full'], 'baseline')
     for name, entries in run.numbers['baselines'].items()
   ]
 
@@ -337,10 +284,3 @@ def _baseline_dots(run: Run) -> list[charts.Dot]:
 def _difference(value: float, low: float, high: float) -> str:
   """A paired difference with its interval."""
   return f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
-
-
-def _spread(entry, name) -> str:
-  """A score, with its deviation over seeds where there are several."""
-  several = len(entry[f'{name}_seeds']) > 1
-  spread = f' ± {entry[f"{name}_std"]:.3f}' if several else ''
-  return f'{entry[name]:.3f}{spread}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import markupsafe
@@ -49,7 +50,7 @@ def join(content: Iterable[Content]) -> Markup:
 
 
 def drawing(
-  width: float, height: float, content: Content, *, label: str
+  width: Real, height: Real, content: Content, *, label: str
 ) -> Markup:
   """Returns a whole picture; `label` is for those who cannot see it."""
   return element(
@@ -72,7 +73,7 @@ def standalone(picture: Markup) -> Markup:
 
 
 def text(
-  x: float, y: float, words: object, kind: str = '', anchor: str | None = None
+  x: Real, y: Real, words: object, kind: str = '', anchor: str | None = None
 ) -> Markup:
   """Words at a place; `kind` is their class, `anchor` which end lies there."""
   return element(
@@ -81,14 +82,14 @@ def text(
 
 
 def rect(
-  kind: str, x: float, y: float, width: float, height: float, **others: object
+  kind: str, x: Real, y: Real, width: Real, height: Real, **others: object
 ) -> Markup:
   """A rectangle whose class is `kind`."""
   place = {'x': x, 'y': y, 'width': width, 'height': height}
   return element('rect', class_=kind, **place, **others)
 
 
-def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+def line(kind: str, x1: Real, y1: Real, x2: Real, y2: Real) -> Markup:
   """A line whose class is `kind`, from (x1, y1) to (x2, y2)."""
   return element('line', class_=kind, x1=x1, y1=y1, x2=x2, y2=y2)
 

@@ -16,7 +16,6 @@ pytree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import itertools
@@ -27,6 +26,8 @@ from typing import Any
 
 # A float of a config, or an array while JAX traces.
 Value = Any
+# A mapping from names; the sections of a config do not count as `Mapping`.
+Section = Any
 
 
 def _number(
@@ -151,9 +152,7 @@ STREAMS: dict[str, int] = {
 }
 
 
-def combinations(
-  setting: Mapping[str, float], grid: Mapping[str, Sequence[float]]
-) -> list[Setting]:
+def combinations(setting: Section, grid: Section) -> list[Setting]:
   """The settings that a config asks for: every combination of its grid.
 
   Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mejax.corpora import annotated
+from mejax.corpora import frame_numbers
 from tests.corpora import trees
 
 
@@ -31,7 +32,7 @@ def test_a_clip_has_the_frames_from_onset_to_offset(tmp_path):
 
 def test_frame_numbers_are_numbers_and_other_text_is_kept():
   row = {'onset': '0012', 'apex': '/', 'offset': ''}
-  numbers, unread = annotated.read_numbers(row)
+  numbers, unread = frame_numbers.read_numbers(row)
   assert numbers == {'onset': 12, 'apex': None, 'offset': None}
   assert unread == {'apex': '/'}
 

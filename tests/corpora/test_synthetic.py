@@ -1,4 +1,4 @@
-"""The synthetic corpus: its truth is true, and its files survive accidents."""
+"""The truth of the synthetic corpus is true; its files survive accidents."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _frame(clip, number, *, colour=cv2.IMREAD_GRAYSCALE) -> np.ndarray:
 
 
 def _pull(image, flow) -> np.ndarray:
-  """`image` looked up where `flow` says each pixel went."""
+  """Looks `image` up where `flow` says that each pixel went."""
   pixels = np.stack(
     np.meshgrid(np.arange(flow.shape[1]), np.arange(flow.shape[0])), axis=-1
   )
@@ -103,7 +103,7 @@ def _truth(clip) -> dict[str, np.ndarray]:
 
 
 def _take(seed: int, hard: float) -> acting.Take:
-  """What one person, who has no ways of their own, does at `size` 128."""
+  """Returns a clip of one person without habits, at `size` 128."""
   units = sorted(set(movement.ACTION_UNITS) - {'45', 'gaze', 'twitch'})
   person = acting.Person(
     face=_face(),
@@ -118,7 +118,7 @@ def _take(seed: int, hard: float) -> acting.Take:
 
 @functools.lru_cache
 def _rendered(seed: int, amplitude: float):
-  """A noise-free onset and apex of one person, and the flow between them."""
+  """Returns a noise-free onset and apex of a person, and the flow between."""
   generator = np.random.default_rng(seed)
   face = drawing.make_face(generator, size=128)
   pose = camera.Pose(shift=(0.008, -0.005), roll=0.03, scale=1.02)
@@ -144,7 +144,7 @@ def test_a_backward_field_undoes_its_forward_field_to_0_02_pixels():
 def test_the_true_flow_takes_a_noise_free_apex_back_to_its_onset():
   for seed in range(3):
     onset, apex, flow = _rendered(seed=seed, amplitude=2.0)
-    # Without the finest detail, which no interpolation brings back.
+    # Without the finest detail, which no interpolation can restore.
     onset, apex = (cv2.GaussianBlur(x, (0, 0), 1) for x in (onset, apex))
     still, right, wrong = (
       np.abs(_pull(apex, sign * flow) - onset)[8:-8, 8:-8].mean()

@@ -65,7 +65,8 @@ def test_the_examples_are_those_of_the_images_in_their_order(small):
 def test_prepared_again_gives_the_same_bytes_and_names_no_place(
   tree, tmp_path, root
 ):
-  _prepare(tree, tmp_path / 'one')
+  folder = _prepare(tree, tmp_path / 'one')
+  assert all(path.is_file() for path in folder.iterdir())
   # Another process: the order of a protocol buffer's map changes with it.
   program = (
     'import sys\n'

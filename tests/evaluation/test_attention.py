@@ -10,20 +10,139 @@ import pytest
 
 from mejax import models
 from mejax.evaluation import attention
+from mejax.models import attention as attention_fns
 from mejax.models import capabilities
 
 
 def test_uniform_attention_is_a_fair_share_everywhere():
   np.testing.assert_allclose(
-    attention.received(np.full((4, 2, 9, 9), 1 / 9)), 1, rtol=1e-6
+    attention.attention_per_key(np.full((4, 2, 9, 9), 1 / 9)), 1, rtol=1e-6
   )
 
 
 def test_received_is_the_mean_over_queries_of_weights_brought_to_one():
   weights = np.array([[[0.2, 0.6], [0.1, -0.1]]])
   np.testing.assert_allclose(
-    attention.received(weights), [[0.75, 1.25]], rtol=1e-6
+    attention.attention_per_key(weights), [[0.75, 1.25]], rtol=1e-6
   )
+
+
+def test_blocks_of_any_hierarchy_land_in_the_quarters_of_the_mosaic():
+  """A number for each place, cut into blocks as HTNet cuts it."""
+  mosaic = np.arange(64.0).reshape(8, 8) + 1
+  for side in (4, 2, 1):
+    inner, blocks, expected = 8 // side, [], np.zeros((8, 8))
+    for row, column in np.ndindex(side, side):
+      place = np.s_[
+        row * inner : (row + 1) * inner, column * inner : (column + 1) * inner
+      ]
+      blocks.append(mosaic[place].ravel())
+      expected[place] = mosaic[place] / mosaic[place].mean()
+    keys = np.stack(blocks)[None, :, None, None]  # [1, r, 1, 1, n]
+    weights = np.repeat(keys, inner**2, 3)
+    (found,) = attention.list_maps({'attention': [(weights,)]}, 'hierarchies')
+    quarters = [
+      half[:, part]
+      for half in (expected[:4], expected[4:])
+      for part in (slice(4), slice(4, 8))
+    ]
+    np.testing.assert_allclose(found.make()[0], quarters, rtol=1e-5)
+
+
+def test_a_middle_row_is_in_both_halves():
+  """49 tokens in one block, as the second level of HTNet at 28 pixels."""
+  tokens = np.arange(49.0) + 1
+  weights = np.tile(tokens, (1, 1, 1, 49, 1))
+  (found,) = attention.list_maps({'attention': [(weights,)]}, 'hierarchies')
+  heat = found.make()[0]
+  grid = np.kron(tokens.reshape(7, 7) / tokens.mean(), np.ones((2, 2)))
+  np.testing.assert_allclose(heat[0], grid[:7, :7], rtol=1e-5)
+  np.testing.assert_allclose(heat[3], grid[7:, 7:], rtol=1e-5)
+
+
+def test_blocks_without_weights_or_places_are_left_out():
+  hierarchies = [
+    (None, np.ones((2, 4, 2, 4, 4))),
+    (np.ones((2, 1, 3, 1, 1)),),
+  ]
+  (found,) = attention.list_maps({'attention': hierarchies}, 'hierarchies')
+  assert found.title == 'within each region'
+  assert found.make().shape == (2, 4, 2, 2)
+
+
+SHARE = np.array([[0.1, 0.2, 0.0, 0.1], [0.3, 0.1, 0.1, 0.1]])
+
+
+def test_levels_share_the_heat_as_the_pool_shares_its_weights():
+  places = np.random.default_rng(0).dirichlet(np.ones(9), (2, 4))
+  out = {
+    'level_weights': SHARE.sum(1)[None],
+    'region_weights': SHARE[None],
+    'place_weights': places[None],
+    'encoder_attention': (None,),
+  }
+  found = attention.list_maps(out, 'levels', (1, 4))
+  assert [one.title for one in found] == ['as it is', 'amplified 4 times']
+  heat = np.stack([one.make()[0] for one in found])
+  assert heat.shape == (2, 4, 3, 3)
+  for level, each in enumerate(heat):
+    np.testing.assert_allclose(
+      each.mean((1, 2)), 8 * SHARE[level], rtol=1e-5, atol=1e-7
+    )
+    expected = 72 * SHARE[level][:, None] * places[level]
+    np.testing.assert_allclose(each.reshape(4, 9), expected, rtol=1e-5)
+  assert heat.mean() == pytest.approx(1, rel=1e-5)
+
+
+def test_what_a_place_adds_is_traced_to_where_it_looked():
+  """All is gathered from place 0, which looks at place 3, and that at 1."""
+  places = np.zeros((2, 4, 4))
+  places[..., 0] = 1
+  looks = np.broadcast_to(np.eye(4)[[3, 1, 2, 1]], (2, 4, 2, 4, 4))
+  out = {'region_weights': SHARE, 'place_weights': places}
+  for blocks, traced in (
+    ((looks,), [1 / 2, 0, 0, 1 / 2]),
+    # The last block first: what it found at 3 came there from 1.
+    ((looks, looks), [1 / 4, 1 / 4, 0, 1 / 2]),
+    ((looks, None), [1 / 2, 0, 0, 1 / 2]),
+  ):
+    found = attention.trace_to_places(out | {'encoder_attention': blocks})
+    heat = np.asarray(found)[0, 1].ravel()
+    np.testing.assert_allclose(heat / heat.sum(), traced, rtol=1e-5)
+
+
+def alone(query, key, value):
+  """Every place looks at itself only."""
+  weights = jnp.eye(query.shape[-3])
+  shape = (*query.shape[:-3], query.shape[-2], *weights.shape)
+  return value, jnp.broadcast_to(weights, shape)
+
+
+@pytest.mark.parametrize(
+  ('attention_fn', 'others_count'),
+  [(alone, False), (attention_fns.softmax, True)],
+)
+def test_map_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
+  """It gathers one place of each region: the lower left of four."""
+  model = models.make(
+    'artnet', 'tiny', levels=(1, 4), attention_fn=attention_fn
+  )
+  apply = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
+  init = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))
+  x = jax.random.normal(jax.random.key(1), (1, 2, 32, 32, 3))
+  variables = init(x)
+  width = variables['params']['embed']['bias'].size
+  gathered = jnp.repeat(jnp.arange(4) == 2, width)
+  variables['params']['gather']['kernel'] *= gathered[:, None]
+  logits, out = apply(variables, x)
+  heat = np.asarray(attention.trace_to_places(out))[0, 0].reshape(4, 4)
+  assert (heat.argmax(1) == 2).all()
+  assert (heat[:, [0, 1, 3]] > 0).any() == others_count
+  # As the picture has it: patches of 8 pixels, here two of the first region.
+  for row, column, counts in ((8, 0, True), (0, 8, others_count)):
+    patch = np.s_[:, :, row : row + 8, column : column + 8]
+    changed, _ = apply(variables, x.at[patch].add(1))
+    assert (np.abs(changed - logits).max() > 1e-6) == counts
 
 
 def shapes(name, shape, **fields):
@@ -75,13 +194,13 @@ def test_models_show_what_they_have(name, shape, fields, titles):
   declared = capabilities.declared_by(model)
   out = shapes(model, shape)
 
-  def pictures(out):
-    return attention.pictures(out, declared.shows, declared.levels or ())
+  def list_maps(out):
+    return attention.list_maps(out, declared.shows, declared.levels or ())
 
   def make(out):
-    return [picture.make() for picture in pictures(out)]
+    return [each.make() for each in list_maps(out)]
 
-  assert [picture.title for picture in pictures(out)] == titles
+  assert [each.title for each in list_maps(out)] == titles
 
   # And the maps are made of a batch as it is: regions of square maps.
   for each in jax.eval_shape(make, out):
@@ -91,9 +210,9 @@ def test_models_show_what_they_have(name, shape, fields, titles):
 
 def test_attention_without_weights_shows_nothing():
   out = {'attention': [(None,), (None, None)]}
-  assert attention.pictures(out, 'hierarchies') == []
+  assert attention.list_maps(out, 'hierarchies') == []
   out = {'gates': (None,), 'attention': (None,)}
-  assert attention.pictures(out, 'gates') == []
+  assert attention.list_maps(out, 'gates') == []
 
 
 @pytest.mark.parametrize(
@@ -105,18 +224,18 @@ def test_attention_without_weights_shows_nothing():
   ],
 )
 def test_weights_of_another_shape_are_left_out(weights):
-  assert attention.pictures({'attention': weights}, 'hierarchies') == []
+  assert attention.list_maps({'attention': weights}, 'hierarchies') == []
 
 
 @pytest.mark.parametrize('out', [None, (), {}, {'attention': ()}])
 def test_an_out_that_lacks_what_is_declared_is_an_error(out):
   with pytest.raises(ValueError, match="shows 'gates', but its `out` has no"):
-    attention.pictures(out, 'gates')
+    attention.list_maps(out, 'gates')
 
 
 def test_an_unknown_form_is_an_error_that_names_the_known_ones():
   with pytest.raises(ValueError, match="'heat'; known forms are levels, hier"):
-    attention.pictures({}, 'heat')
+    attention.list_maps({}, 'heat')
 
 
 @pytest.mark.parametrize(
@@ -135,25 +254,25 @@ def test_an_unknown_form_is_an_error_that_names_the_known_ones():
   ],
 )
 def test_what_a_model_that_declares_nothing_returns_is_left_alone(out):
-  assert attention.pictures(out, '') == []
+  assert attention.list_maps(out, '') == []
 
 
 def test_a_hierarchy_of_htnet_is_the_mean_of_its_heads_and_layers():
   source = np.random.default_rng(0)
   first, second = source.dirichlet(np.ones(4), (2, 3, 4, 2, 4))
   hierarchies = [(first, None, second)]
-  (picture,) = attention.pictures({'attention': hierarchies}, 'hierarchies')
+  (found,) = attention.list_maps({'attention': hierarchies}, 'hierarchies')
   expected = 4 * np.mean([first, second], 0).mean((2, 3))  # [b, r, n]
   np.testing.assert_allclose(
-    picture.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
+    found.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
   )
 
 
 def test_gates_are_shrunk_and_compared_with_their_mean():
   gate = np.random.default_rng(0).random((2, 64, 64, 1))
   out = {'gates': (gate, None), 'attention': (None,)}
-  (picture,) = attention.pictures(out, 'gates')
+  (found,) = attention.list_maps(out, 'gates')
   # The mean of each square of 2 x 2, as OpenCV shrinks by area.
-  for made, one in zip(picture.make(), gate, strict=True):
+  for made, one in zip(found.make(), gate, strict=True):
     expected = cv2.resize(one, (32, 32), interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(made[0], expected / one.mean(), rtol=1e-4)

@@ -153,3 +153,19 @@ def test_diverged_trainings_are_counted_and_said(make_record):
   assert numbers['trials_not_finite'] == 1
   json.dumps(numbers, allow_nan=False)
   assert 'not finite: 1' in table.format_numbers(numbers)
+
+
+def test_every_setting_has_a_row_and_none_is_chosen(make_record):
+  values = [{'learning_rate': rate, 'dropout': 0.5} for rate in (1e-3, 3e-4)]
+  numbers = _numbers(make_record(num_settings=2, num_seeds=2), settings=values)
+  assert [one['values'] for one in numbers['settings']] == values
+  assert summary.differing_values(numbers['settings']) == ['learning_rate']
+  text = table.format_numbers(numbers)
+  assert 'picking the best of these rows would be test selection' in text
+  rows = [line for line in text.splitlines() if line.startswith('setting ')]
+  assert len(rows) == 2
+  for row, one in zip(rows, numbers['settings'], strict=True):
+    entry = one['selection']['last']['full']
+    assert row.startswith(f'setting {one["setting"]}')
+    assert f' {entry["uf1"]:.3f} +- {entry["uf1_std"]:.3f} ' in row
+    assert row.endswith(f'learning_rate {one["values"]["learning_rate"]:g}')

@@ -173,7 +173,7 @@ def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
 
 def test_models_that_show_nothing_are_not_asked(task, tmp_path, capsys):
   model = own_parts.Linear()
-  assert introspection.find_pictures(model, task) == []
+  assert introspection.find_maps(model, task) == []
   changes = 'num_epochs=1', 'keep_models=False', 'num_seeds=1'
   train(task, tmp_path / 'kept', model, *changes)
   assert 'looked' not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The apex is found in rendered faces and in known warps, despite the head."""
+"""The apex is found in rendered faces and known warps, though heads move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POINTS = np.array(
 
 
 def bump(place, motion, width=9.0):
-  """A flow that moves the surroundings of a place."""
+  """Returns a flow that moves the surroundings of a place."""
   y, x = np.mgrid[:SIZE, :SIZE]
   near = (x - place[0]) ** 2 + (y - place[1]) ** 2
   return np.exp(-near / (2 * width**2))[..., None] * np.float64(motion)
@@ -31,7 +31,7 @@ def head(t, shift=(0.0, 0.0), turn=0.0, grow=0.0):
 
 
 def film(flows, *, light=0.0, seed=0):
-  """Skin-like texture moved by each flow, with a light that comes up."""
+  """Returns a skin-like texture moved by each flow, in a growing light."""
   generator = np.random.default_rng(seed)
   skin = sum(
     cv2.GaussianBlur(generator.normal(size=(SIZE, SIZE)), (0, 0), s) * s
@@ -58,7 +58,7 @@ def rise(length, peak, width=5.0):
 
 
 def _assert_same_curve(found, expected, peak):
-  """Equal to a thousandth of the peak, which is about a grey level of 255.
+  """Asserts equality to a thousandth of the peak, about a grey level of 255.
 
   The rounding of the frames, 1e-7, is far below that.
   """
@@ -70,7 +70,7 @@ SMILE = bump((37, 70), (-0.8, -1.0)) + bump((59, 70), (0.8, -1.0))
 
 @pytest.fixture(scope='module')
 def rendered(tmp_path_factory):
-  """(frames, points, true apex, fps) of clips whose heads drift."""
+  """Yields (frames, points, true apex, fps) of clips with a drifting head."""
   root = synthetic.write(
     tmp_path_factory.mktemp('apex') / 'corpus',
     num_subjects=4,

@@ -1,4 +1,4 @@
-"""The face of a clip: what is made of many frames, and of difficult ones."""
+"""Locating the face of a clip, from several frames and in difficult ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mejax.motion import faces
 from tests.motion import sample_faces
 
 HEIGHT, WIDTH = 240, 320
-# Eyes 40 pixels apart.
+# The eyes are 40 pixels apart.
 HOME = (faces.CANONICAL - 0.5) * np.float32(40 / 0.36)
 
 
@@ -21,7 +21,7 @@ def _face(x=160.0, y=120.0, *, eyes=40.0, score=0.9) -> faces.DetectedFace:
 
 
 def _locate(*frames: list[faces.DetectedFace]) -> faces.Located:
-  """Locates in a clip of which a detector would say this."""
+  """Locates the face of a clip in which a detector finds these faces."""
   answers = iter(frames)
   image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
   return faces.locate([image] * len(frames), detector=lambda _: next(answers))
@@ -121,9 +121,8 @@ def test_frames_of_several_sizes_and_no_frames_are_errors():
     faces.locate([])
 
 
-# A clip of a still face under a camera that moves by less than a pixel, with
-# noise of 4 grey levels: how far the aligned face comes to lie from where a
-# long clip puts it, in pixels of 128.
+# A still face in front of a camera that moves by less than a pixel, with noise
+# of 4 grey levels: the spread of the aligned face over clips, in pixels of 128.
 @pytest.mark.parametrize('name', sample_faces.SAMPLES)
 def test_several_frames_align_better_than_one(name):
   source = np.random.default_rng(0)

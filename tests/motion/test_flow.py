@@ -1,4 +1,4 @@
-"""Flow against known movements and OpenCV, strain against calculus."""
+"""Flow is compared with known motion and OpenCV, strain with calculus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _texture(size=96):
 
 
 def _moved(image, u, v):
-  """The image moved u pixels to the right and v down."""
+  """Returns the image moved u pixels to the right and v down."""
   matrix = np.array([[1, 0, u], [0, 1, v]], np.float32)
   return cv2.warpAffine(
     image,
@@ -85,7 +85,7 @@ def test_an_unknown_preset_of_dis_lists_the_known_ones():
 
 
 def _linear(ux, uy, vx, vy, size=12):
-  """The flow with these derivatives, and a translation that must not count."""
+  """Returns a flow with these derivatives and an irrelevant translation."""
   y, x = np.mgrid[:size, :size].astype(np.float32)
   return np.stack([ux * x + uy * y + 3, vx * x + vy * y - 2], -1)
 

@@ -13,7 +13,7 @@ HEIGHT, WIDTH = 40, 56
 
 
 def _similarity(angle, scale, tx, ty):
-  """The matrix of a turn and a zoom about the middle, then a shift."""
+  """Returns the matrix of a turn and zoom about the middle, then a shift."""
   a, c = scale * np.cos(angle), scale * np.sin(angle)
   linear = np.array([[a, -c], [c, a]])
   middle = np.array([WIDTH - 1, HEIGHT - 1]) / 2

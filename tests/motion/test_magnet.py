@@ -1,4 +1,4 @@
-"""MagNet against the same layers in PyTorch, and the way its weights come in.
+"""MagNet is compared with the same layers in PyTorch; its weights are read.
 
 The names of the PyTorch module are those of the public version; a file of its
 weights was not at hand.
@@ -108,7 +108,7 @@ def reference(request):
 
 @pytest.fixture(scope='module')
 def small():
-  """Parameters of a small network, as they start."""
+  """Returns the initial parameters of a small network."""
   module = magnet.MagNet(
     width=4, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
   )

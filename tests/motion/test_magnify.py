@@ -24,7 +24,7 @@ ROUNDING = 5e-4
 
 
 def _texture(x, y, seed=0):
-  """A smooth coloured picture in [0, 1], given at any place."""
+  """Returns a smooth coloured picture in [0, 1], defined at any place."""
   source = np.random.default_rng(seed)
   value = 0.0
   for _ in range(60):
@@ -37,7 +37,7 @@ def _texture(x, y, seed=0):
 
 
 def _frame(distance, shape=(SIZE, SIZE), seed=0):
-  """The texture after a bump has carried it `distance` pixels, at most."""
+  """Returns the texture after a bump has moved it by up to `distance`."""
   height, width = shape
   y, x = np.mgrid[:height, :width].astype(float)
   scale = 2 * (0.2 * min(shape)) ** 2
@@ -54,7 +54,7 @@ def _frame(distance, shape=(SIZE, SIZE), seed=0):
 
 
 def _realised(frame, motion):
-  """The amplification whose true frame is nearest to a frame."""
+  """Returns the factor whose true frame is nearest to a frame."""
   inside = np.s_[12:-12, 12:-12]
   grid = np.arange(0, 12.1, 0.25)
   errors = [((frame - _frame(g * motion))[inside] ** 2).mean() for g in grid]
@@ -148,7 +148,7 @@ def test_phase_moves_noise_where_linear_amplifies_it():
 
 
 def test_phase_follows_motion_of_more_than_half_a_wavelength():
-  """The finest waves look alike each 4 pixels; 2.4 is past the half.
+  """The finest waves repeat after 4 pixels; 2.4 is past the half.
 
   Taken the other way round, they would go back by 0.8 pixels: an error of 0.1.
   """
@@ -225,7 +225,7 @@ def test_pairs_worked_on_together_give_the_same():
 @pytest.mark.parametrize('method', ['linear', 'phase'])
 def test_compiled_is_eager(method):
   onset, apex = _frame(0, (16, 16)), _frame(0.5, (16, 16))
-  # Every tap of a filter is a program of its own without jit.
+  # Without jit, every tap of a filter is a program of its own.
   options = {'phase': {'smoothing': 0.5}}.get(method, {})
   function = functools.partial(MAGNIFY[method], onset, apex, alpha=3, **options)
   compiled = function()

@@ -1,4 +1,4 @@
-"""Pyramids against OpenCV's, and against what their filters must sum to."""
+"""Pyramids are compared with OpenCV's and with the sums of their filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TV-L1 flow against motion that is known exactly."""
+"""TV-L1 flow is compared with motion that is known exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDING = 1e-3
 
 
 def _texture(x, y, seed=0):
-  """A smooth picture in [0, 1], given at any place and not only at pixels."""
+  """Returns a smooth picture in [0, 1], defined at any place."""
   source = np.random.default_rng(seed)
   value = 0.0
   for _ in range(60):
@@ -30,7 +30,7 @@ def _texture(x, y, seed=0):
 
 
 def _bump(size, amplitude, seed=0):
-  """Two smooth bumps, the longest motion being `amplitude` pixels."""
+  """Returns two smooth bumps whose longest motion is `amplitude` pixels."""
   y, x = np.mgrid[:size, :size].astype(float)
   source = np.random.default_rng(seed)
   field = np.zeros((size, size, 2))
@@ -43,7 +43,7 @@ def _bump(size, amplitude, seed=0):
 
 
 def _pair(field, *, noise=0.0, seed=0):
-  """Frames whose flow from first to second is the field, to rounding."""
+  """Returns frames whose flow is the field, up to rounding."""
   y, x = np.mgrid[: field.shape[0], : field.shape[1]].astype(float)
   first = _texture(x + field[..., 0], y + field[..., 1], seed)
   frames = np.stack([first, _texture(x, y, seed)])

@@ -1,4 +1,4 @@
-"""Warps against SciPy, polynomials and OpenCV."""
+"""Warps are compared with SciPy, polynomials and OpenCV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _image(height=9, width=12, channels=3, seed=0):
 
 
 def _points(seed=1, spread=4.0):
-  """Places in and around an image of 9x12, none on the outermost pixels."""
+  """Returns places in and around an image of 9 x 12 pixels."""
   source = np.random.default_rng(seed)
   return source.uniform(-spread, 10 + spread, (5, 6, 2)).astype(np.float32)
 

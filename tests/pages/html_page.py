@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import collections
 import html.parser
 
 import cv2
+from hypothesis import strategies
 import numpy as np
 
+# What a page must show as it is.
+SCRIPT = '</svg></style><script>alert(1)</script><b x="{{ title }}{% raw %}'
+MARKUP = strategies.text('<>&"\'/ {}%#a!-', min_size=1, max_size=12)
 VOID = {'meta', 'img', 'br', 'hr', 'input', 'link'}
 
 
@@ -55,6 +60,21 @@ class Page(html.parser.HTMLParser):
   def pictures(self, alt: str) -> list[np.ndarray]:
     """RGB of the pictures that are called so."""
     return [decode(src) for called, src in self.images if called == alt]
+
+
+class _Tags(html.parser.HTMLParser):
+  def __init__(self, text: str):
+    super().__init__()
+    self.found = collections.Counter()
+    self.feed(text)
+
+  def handle_starttag(self, tag, attrs):
+    self.found[tag, *sorted(name for name, _ in attrs)] += 1
+
+
+def count_tags(text: str) -> collections.Counter:
+  """How often each tag, with the names of its attributes, is in a page."""
+  return _Tags(text).found
 
 
 def decode(source: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -13,8 +14,10 @@ from tests.pages.conftest import SIDE
 
 
 def read(example, remarks=(), **metadata) -> html_page.Page:
-  body = clip.body(example, METADATA | metadata, remarks=remarks)
-  return html_page.Page(body)
+  page = clip.render(
+    example, METADATA | metadata, dataset='made', remarks=remarks
+  )
+  return html_page.Page(page)
 
 
 def test_amplified_motion_has_a_deeper_colour_on_the_one_scale():
@@ -123,3 +126,26 @@ def test_words_of_a_database_are_no_html():
   assert '<b>&' in page.text
   assert '"><i>' in page.text
   assert 'a < b & c' in page.text
+
+
+@hypothesis.given(html_page.MARKUP)
+@hypothesis.example(html_page.SCRIPT)
+@hypothesis.settings(max_examples=10)
+def test_no_tag_of_the_data_survives(words):
+  def tags(words):
+    example = conftest.example() | {
+      key: f'a{words}'
+      for key in ('corpus', 'subject', 'clip', 'emotion', 'apex_source')
+    }
+    metadata = METADATA | {
+      'strain': words,
+      'flow': {'method': words},
+      'landmark_source': f'detect: {words}',
+      'magnify': {'method': f'phase{words}'},
+    }
+    page = clip.render(
+      example, metadata, dataset=f'a{words}', remarks=[f'a{words}']
+    )
+    return html_page.count_tags(page)
+
+  assert tags(words) == tags('')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import colorsys
 import re
 
@@ -13,6 +14,23 @@ from mejax.pages import pictures
 from tests.pages import html_page
 
 MOVES = re.compile(r'M([-\d.]+) ([-\d.]+)L([-\d.]+) ([-\d.]+)')
+
+
+@pytest.mark.parametrize(
+  ('channels', 'mode'),
+  [
+    (1, cv2.IMREAD_UNCHANGED),
+    (3, cv2.IMREAD_COLOR_RGB),
+    (4, cv2.IMREAD_UNCHANGED),
+  ],
+)
+def test_png_keeps_every_value(channels, mode):
+  pixels = np.random.default_rng(0).integers(0, 256, (7, 5, channels), np.uint8)
+  data = base64.b64decode(pictures.png(pixels).partition('base64,')[2])
+  read = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+  if channels == 4:
+    read = cv2.cvtColor(read, cv2.COLOR_BGRA2RGBA)
+  np.testing.assert_array_equal(read.reshape(pixels.shape), pixels)
 
 
 def uniform(u: float, v: float) -> np.ndarray:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import html.parser
 import json
+import pathlib
 import re
 from xml.etree import ElementTree
 
+import hypothesis
+import jinja2
 import numpy as np
 import pytest
 
@@ -14,6 +17,9 @@ from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import finished
 from mejax.pages import charts
+from mejax.pages import frame
+from mejax.pages import run as run_page
+from tests.pages import html_page
 
 VOID = {'meta', 'br'}
 
@@ -80,6 +86,11 @@ def test_the_page_asks_for_nothing_from_outside(workdir, tmp_path):
   assert not re.search(r'https?:|@import|<script|<link|<img', text)
   assert re.findall(r'url\(([^)]*)\)', text) == ['#hatch']
   assert [p.name for p in (tmp_path / 'report').iterdir()] == ['index.html']
+
+
+def test_a_name_that_a_template_misses_is_an_error():
+  with pytest.raises(jinja2.UndefinedError, match="'runs' is undefined"):
+    frame.render('run.html', title='', protocols=[], comparison=None)
 
 
 def test_the_page_holds_the_numbers_and_the_words(workdir, tmp_path):
@@ -180,5 +191,109 @@ def test_numbers_of_another_version_are_refused(workdir, tmp_path):
   folder, numbers = workdir('run')
   old = json.dumps(numbers | {'schema_version': 1})
   (folder / 'metrics.json').write_text(old)
-  with pytest.raises(ValueError, match='schema 1; this one reads 2'):
+  with pytest.raises(ValueError, match='schema 1; this one reads 2 and 3'):
     finished.write_report([folder], tmp_path / 'report')
+
+
+def test_numbers_of_schema_2_are_read(workdir, tmp_path):
+  """Written by mejax 0.1 from the record that is made here."""
+  folder, numbers = workdir('run', num_seeds=2, corpora=(('samm', 5, 3.0),))
+  old = pathlib.Path(__file__).with_name('metrics_schema_2.json').read_text()
+  assert '"schema_version": 2' in old and '"floors"' in old
+  (folder / 'metrics.json').write_text(old)
+  read = finished.read_run(folder, name='old')
+  # What the numbers say has not changed since.
+  assert read.numbers == json.loads(json.dumps(numbers))
+  _, words, _ = _read([folder], tmp_path)
+  assert 'RBF-SVM' in words
+
+
+def test_levels_of_a_run_from_before_are_read(workdir):
+  folder, _ = workdir('run')
+  (folder / 'levels.json').write_text('{"alphas": [1.0, 4.0]}')
+  assert finished.read_levels(folder) == {'levels': [1.0, 4.0]}
+
+
+def test_every_setting_of_a_grid_has_a_row_with_what_differs(
+  workdir, tmp_path, make_record
+):
+  folder, _ = workdir('run', num_settings=2, num_seeds=2)
+  values = [
+    {'learning_rate': rate, 'weight_decay': 0.1} for rate in (1e-3, 3e-4)
+  ]
+  numbers = summary.metrics_json(
+    make_record(num_settings=2, num_seeds=2),
+    {},
+    protocol_sentence='Made-up clips.',
+    settings=values,
+  )
+  (folder / 'metrics.json').write_text(json.dumps(numbers))
+  _, words, _ = _read([folder], tmp_path)
+  assert (
+    'not chosen: picking the best of these rows would be test selection'
+    in words
+  )
+  table = ' '.join(words.split()).partition('All settings')[2]
+  assert 'setting learning rate UF1 95 % UAR' in table
+  for number, (value, one) in enumerate(
+    zip(values, numbers['settings'], strict=True)
+  ):
+    entry = one['selection']['last']['full']
+    row = f'{number} {value["learning_rate"]:g} {entry["uf1"]:.3f}'
+    assert row in table
+
+
+def _with_markup(numbers, words):
+  """The numbers of a run that names everything so."""
+  numbers['protocol'] += words
+  numbers['class_names'] = [name + words for name in numbers['class_names']]
+  for key in ('baselines', 'rules'):
+    numbers[key] = {
+      (name if name in selection.RULES else name + words): value
+      for name, value in numbers[key].items()
+    }
+  for entries in numbers['selection'].values():
+    for name in list(entries):
+      if name != 'full':
+        entries[name + words] = entries.pop(name)
+  return numbers
+
+
+@hypothesis.given(html_page.MARKUP)
+@hypothesis.example(html_page.SCRIPT)
+@hypothesis.settings(
+  max_examples=15,
+  suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+def test_no_tag_of_the_data_survives(make_record, words):
+  def page(words):
+    record = make_record(num_seeds=1, corpora=(('samm', 3, 3.0), ('b', 3, 3.0)))
+    numbers = summary.metrics_json(
+      record,
+      {'majority': np.zeros(len(record['labels']), np.int32)},
+      protocol_sentence='Made-up.',
+      rules=['last'],
+    )
+    for key in ('corpus', 'subject', 'clip'):
+      record[key] = np.char.add(record[key], words)
+    maps = {
+      'classes': np.array([f'a{words}']),
+      'clips': np.array([2]),
+      'titles': np.array([f'b{words}']),
+      'kinds': np.array(['attention']),
+      'map0': np.ones((1, 1, 2, 2), np.float32),
+    }
+    return run_page.render(
+      [
+        run_page.Run(
+          name=f'one{words}',
+          numbers=_with_markup(numbers, words),
+          record=record,
+          config={f'key{words}': f'value{words}'},
+          levels={},
+          attention=maps,
+        )
+      ]
+    )
+
+  assert html_page.count_tags(page(words)) == html_page.count_tags(page(''))

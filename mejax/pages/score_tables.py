@@ -1,0 +1,80 @@
+"""The scores of a run as rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mejax.evaluation import selection
+from mejax.evaluation import summary
+
+HEADLINE = 'last'
+_BASELINE_NAMES = {
+  'majority': 'majority class',
+  'pca_logistic': 'PCA + logistic',
+  'rbf_svm': 'RBF-SVM',
+}
+
+
+def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Returns the rows of every rule and baseline, all examples before parts."""
+  rows = []
+  for rule, entries in numbers['selection'].items():
+    mark = '' if selection.RULES[rule].honest else ' (test-selected)'
+    rows += _table_rows(rule + mark, entries, kind_of(rule))
+  for name, entries in numbers['baselines'].items():
+    rows += _table_rows(name_baseline(name), entries, '')
+  return rows
+
+
+def name_baseline(name: str) -> str:
+  """Returns the name that people know a baseline by."""
+  return _BASELINE_NAMES.get(name, name)
+
+
+def _table_rows(label, entries, kind) -> list[dict[str, Any]]:
+  rows = []
+  for part, entry in entries.items():
+    whole = part == 'full'
+    cells = [label if whole else part, *_cells(entry)]
+    place = 'first' if whole else 'part'
+    rows.append({'kind': f'{kind} {place}', 'cells': cells})
+  return rows
+
+
+def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a row for every setting of a grid, and the words above them."""
+  names = summary.differing_values(numbers['settings'])
+  rows = []
+  for one in numbers['settings']:
+    values = [f'{one["values"][name]:g}' for name in names]
+    # Clips are the same in all; without precision the row fits the page.
+    cells = _cells(one['selection'][HEADLINE]['full'])[1:-1]
+    rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
+  names = [name.replace('_', ' ') for name in names]
+  return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}
+
+
+def _cells(entry) -> list[str]:
+  """Clips, scores and intervals as text."""
+  return [
+    str(entry['n']),
+    _spread(entry, 'uf1'),
+    '{:.3f}–{:.3f}'.format(*entry['uf1_ci']),
+    _spread(entry, 'uar'),
+    '{:.3f}–{:.3f}'.format(*entry['uar_ci']),
+    _spread(entry, 'accuracy'),
+    _spread(entry, 'mean_precision'),
+  ]
+
+
+def kind_of(rule: str) -> str:
+  """Returns the class of a row: orange if the rule chooses on test subjects."""
+  return '' if selection.RULES[rule].honest else 'oracle'
+
+
+def _spread(entry, name) -> str:
+  """A score, with its deviation over seeds where there are several."""
+  several = len(entry[f'{name}_seeds']) > 1
+  spread = f' ± {entry[f"{name}_std"]:.3f}' if several else ''
+  return f'{entry[name]:.3f}{spread}'
