@@ -17,9 +17,10 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 from typing import Any
 
+from mejax import files as files_lib
+from mejax import models
 from mejax.experiment import workdir as workdir_lib
 from mejax.models import convert as convert_lib
 from mejax.models import originals
@@ -74,19 +75,21 @@ def convert(
     if read_descriptions(out) == wanted:
       print(f'{out} holds these weights already.')
       return out
-    raise ValueError(
-      f'{out} is there and holds something else. Name another folder.'
+    files_lib.refuse_other(
+      out,
+      read_descriptions(out),
+      wanted,
+      what='something else',
+      hint='Name another folder.',
     )
-  part = out.with_name(f'{out.name}.part')
-  shutil.rmtree(part, ignore_errors=True)
   unused: dict[str, None] = {}
-  for (folder, description), file in zip(wanted.items(), files, strict=True):
-    converted = convert_lib.from_pth(
-      name, file, preset=preset, **(fields or {})
-    )
-    _write(part / folder, description, converted)
-    unused |= dict.fromkeys(converted.unused)
-  os.replace(part, out)
+  with files_lib.replacing(out) as part:
+    for (folder, description), file in zip(wanted.items(), files, strict=True):
+      converted = convert_lib.from_pth(
+        name, file, preset=preset, **(fields or {})
+      )
+      _write(part / folder, description, converted)
+      unused |= dict.fromkeys(converted.unused)
   if unused:
     print(f'Left out, the original never reads them: {", ".join(unused)}')
   print(f'{len(files)} model(s) of {name} in {out}')
@@ -103,7 +106,7 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
   """Returns model.json; it is equal for equal weights of an equal model."""
   original, fields = originals.ORIGINALS[name], dict(fields or {})
   preset = preset or original.preset
-  num_classes = original.make(preset, **fields).num_classes
+  num_classes = models.make(name, preset, **fields).num_classes
   numbers = tuple(map(str, range(num_classes)))
   config, classes = next(
     (

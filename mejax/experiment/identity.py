@@ -1,4 +1,4 @@
-"""Says what an object of a user's own is, so that a run knows it again."""
+"""Describes objects of a user's own, so that a run recognises them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flax import linen as nn
 
 
 def describe(thing: Any) -> Any:
-  """What `thing` is, as JSON would have it, the same in every process.
+  """Describes a thing as JSON has it, in the same way in every process.
 
   Functions and classes are known by their name and their source, so that a run
   is not resumed, or its result shown, with a function that has changed since.

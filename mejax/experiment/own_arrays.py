@@ -1,4 +1,4 @@
-"""A leave-one-subject-out run on arrays of a user's own."""
+"""A leave-one-subject-out run on a user's own arrays."""
 
 from __future__ import annotations
 

@@ -255,11 +255,7 @@ def say_parts(count: int) -> str:
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
   """Returns the model of a config, with the names in it resolved."""
-  # The config of a finished run comes from JSON, which has no tuples.
-  options = {
-    field: tuple(value) if isinstance(value, list) else value
-    for field, value in config.model.items()
-  }
+  options = dict(config.model)
   name = options.pop('name')
   for field, value in options.items():
     table = _TABLES.get(field, {})
@@ -317,9 +313,7 @@ def make_trainer(
   )
 
 
-def make_settings(
-  config: ml_collections.ConfigDict,
-) -> list[Setting]:
+def make_settings(config: ml_collections.ConfigDict) -> list[Setting]:
   """Returns the config's setting, or every combination of its grid."""
   return setting_lib.combinations(config.setting, config.grid)
 

@@ -163,7 +163,7 @@ def make_clips(
   """Returns examples in a view.
 
   Args:
-    examples: arrays [n ...] by name, as `datasets.load.load` gives them.
+    examples: arrays [n ...] by name, see `datasets.load.load_examples`.
     metadata: of their dataset.
     view: from examples to inputs, or to inputs and `extra`.
     options: of the view.

@@ -41,35 +41,35 @@ _KEPT = ('checkpoints', 'record.npz', 'metrics.json')
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-  """Writes atomically."""
+  """Writes JSON; the file is there whole or not at all."""
   with files.writing(path) as file:
     file.write(json.dumps(content, indent=2) + '\n')
 
 
 def save_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes atomically; strings are stored as such, never pickled."""
+  """Writes arrays, strings included; the file is there whole or not at all."""
   with files.writing(path, 'wb') as file:
     np.savez_compressed(file, **arrays)
 
 
 def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Every array of a file written by `save_npz`."""
+  """Reads every array of a file that `save_npz` wrote."""
   with np.load(path, allow_pickle=False) as file:
     return dict(file)
 
 
 def read_baselines(workdir: pathlib.Path) -> dict[str, np.ndarray]:
-  """Predictions of the baselines; {} if there are none yet."""
+  """Reads the predictions of the baselines; {} if there are none yet."""
   return _read_first(workdir, BASELINES, 'floors.npz')
 
 
 def read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
-  """Where the models looked; {} if that was not written."""
+  """Reads where the models looked; {} if that was not written."""
   return _read_first(workdir, ATTENTION, 'looked.npz')
 
 
 def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
-  """What was read of each level; {} if that was not written."""
+  """Reads what the models read of each level; {} if it was not written."""
   path = workdir / 'levels.json'
   if not path.exists():
     return {}
@@ -80,7 +80,7 @@ def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
-  """Arrays of the first of these files that is there."""
+  """Reads the first of these files that is there."""
   for name in names:
     if (workdir / name).exists():
       return load_npz(workdir / name)
@@ -89,7 +89,7 @@ def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def locked(workdir: pathlib.Path) -> Iterator[None]:
-  """Holds the folder, made if it is not there, against a second process.
+  """Locks a folder, which is made if missing, against a second process.
 
   Raises:
     ValueError: another process trains in it.
@@ -109,15 +109,15 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
 def claim(
   workdir: pathlib.Path, config: Mapping[str, Any], run: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Makes a locked folder this run's own, or finds that it is.
+  """Claims a locked folder for a run, or refuses a folder of another one.
 
-  Until there is a checkpoint or a result nothing is lost, so that a run that
-  failed at its start may be replaced by another.
+  Until there is a checkpoint or a result, nothing can be lost: another run may
+  take the place of one that failed at its start.
 
   Args:
     workdir: folder of the run.
-    config: what the run was asked to do, as JSON would have it.
-    run: what it was done with; `data_sha256` names the examples and labels.
+    config: the config of the run as JSON has it, see `Plan.description`.
+    run: data, backend and libraries; `data_sha256` identifies the data.
 
   Returns:
     The content of `run.json`: `run` itself for a new run.

@@ -15,7 +15,7 @@ import random
 import tempfile
 import time
 
-from tests import killed_experiment
+from tests.experiment import killed_experiment
 
 
 def main() -> None:

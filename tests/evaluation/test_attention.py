@@ -190,7 +190,7 @@ def shapes(name, shape, **fields):
   ],
 )
 def test_models_show_what_they_have(name, shape, fields, titles):
-  model = models.MODELS[name](**fields)
+  model = models.make(name, **fields)
   declared = capabilities.declared_by(model)
   out = shapes(model, shape)
 

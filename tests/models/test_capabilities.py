@@ -32,13 +32,13 @@ def test_a_model_that_declares_nothing_has_the_defaults():
   ],
 )
 def test_models_declare_what_they_have(name, fields, expected):
-  model = models.MODELS[name](**fields)
+  model = models.make(name, **fields)
   assert capabilities.declared_by(model) == expected
 
 
 def test_artnet_declares_its_levels_and_that_it_is_a_reconstruction():
-  assert capabilities.declared_by(models.MODELS['artnet']()).levels == ()
-  model = models.MODELS['artnet'](levels=(1.0, 4.0))
+  assert capabilities.declared_by(models.make('artnet')).levels == ()
+  model = models.make('artnet', levels=(1.0, 4.0))
   found = capabilities.declared_by(model)
   assert found.levels == (1, 4) and found.shows == 'levels'
   assert 'reconstruction from the abstract' in found.caution
