@@ -195,8 +195,8 @@ def test_a_task_of_a_dataset_knows_what_stands_behind(
     'skipped': [],
     'landmark_source': 'rendered',
   }
-  monkeypatch.setattr(load, 'load', lambda *_: examples)
-  monkeypatch.setattr(load, 'metadata', lambda *_: metadata)
+  monkeypatch.setattr(load, 'load_examples', lambda *_: examples)
+  monkeypatch.setattr(load, 'read_metadata', lambda *_: metadata)
   config = configuration.load_config('artnet:smoke', changes)
   task = task_lib.load_task(config, '.')
   assert set(task.scene) == has

@@ -124,8 +124,8 @@ def test_view_and_model_are_told_the_amplifications_of_the_data(monkeypatch):
     'skipped': [],
     'landmark_source': 'rendered',
   }
-  monkeypatch.setattr(load, 'load', lambda *_: examples)
-  monkeypatch.setattr(load, 'metadata', lambda *_: metadata)
+  monkeypatch.setattr(load, 'load_examples', lambda *_: examples)
+  monkeypatch.setattr(load, 'read_metadata', lambda *_: metadata)
   overrides = ['view.normalise=none', 'view.mode=full']
   config = configuration.load_config('artnet:smoke', overrides)
   task = task_lib.load_task(config, '.')

@@ -69,8 +69,8 @@ def load_task(monkeypatch):
     'emotion': ['joy', 'fear', 'joy', 'awe'],
   }
   columns = {key: np.array(value, np.str_) for key, value in examples.items()}
-  monkeypatch.setattr(load, 'load', lambda name, data_dir: columns)
-  monkeypatch.setattr(load, 'metadata', lambda name, data_dir: METADATA)
+  monkeypatch.setattr(load, 'load_examples', lambda name, data_dir: columns)
+  monkeypatch.setattr(load, 'read_metadata', lambda name, data_dir: METADATA)
 
   def view(examples):
     return np.zeros((len(examples['clip']), 2, 2, 1), np.float32)
