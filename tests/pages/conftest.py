@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from mejax import files
 from mejax.datasets import builder
 
 SIDE = 64
@@ -81,7 +82,8 @@ def write(tmp_path) -> Callable[..., pathlib.Path]:
       metadata=METADATA | {'clips': list(map(_identity, examples))} | metadata,
     )
     folder = tmp_path / 'data' / builder.NAME / 'made' / builder.VERSION
-    builder.write(config, folder)
+    with files.replacing(folder) as partial:
+      builder.write(config, partial)
     return tmp_path / 'data'
 
   return write
