@@ -20,4 +20,4 @@ level, h w pixels, c channel, n token or example, d width, k class, f fold,
 s seed, r region. A trial is one training: (fold, seed, setting).
 """
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

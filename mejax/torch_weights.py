@@ -1,4 +1,4 @@
-"""Files of PyTorch weights, of which nothing but tensors is read.
+"""Reads PyTorch weight files: tensors only, no code is run.
 
 PyTorch is imported only to read a file: `pip install 'mejax[torch]'`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# What PyTorch raises for a file that it cannot, or will not, read.
+# Errors that PyTorch raises for a file that it cannot, or will not, read.
 _DAMAGED = (
   pickle.UnpicklingError,
   RuntimeError,
@@ -26,14 +26,17 @@ _DAMAGED = (
 )
 
 
-def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
-  """The arrays of a file that `torch.save(model.state_dict(), path)` wrote.
+def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
+  """Reads a file that `torch.save(model.state_dict(), path)` wrote.
 
-  Only tensors are read: a file that would run code is refused. The dict may lie
-  under 'state_dict' or 'model', and its names may begin with 'module.'.
+  Only tensors are read; a file that would run code is refused. The dict may be
+  nested under 'state_dict' or 'model', and its names may begin with 'module.'.
+
+  Returns:
+    an array for each name.
 
   Raises:
-    ValueError: PyTorch is not installed, or this is no such file.
+    ValueError: PyTorch is not installed, or the file holds something else.
     OSError: the file cannot be read.
   """
   try:
@@ -48,16 +51,16 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     except _DAMAGED as error:
       reason = str(error).strip().partition('\n')[0]
       raise ValueError(
-        f'{path} is damaged, or no file of weights alone ({reason}). Expected'
-        ' is what torch.save(model.state_dict(), path) writes.'
+        f'{path} is damaged, or holds more than weights ({reason}). Expected'
+        ' is a file that torch.save(model.state_dict(), path) wrote.'
       ) from None
   state = _unwrap(content)
   wrong = [key for key, x in state.items() if not isinstance(x, torch.Tensor)]
   if wrong or not state:
     raise ValueError(
-      f'{path} holds no state_dict: {listed(wrong) or "nothing"} came in the'
-      ' place of tensors. Expected is what torch.save(model.state_dict(), path)'
-      ' writes.'
+      f'{path} holds no state_dict: it has {listed(wrong) or "nothing"} instead'
+      ' of tensors. Expected is a file that'
+      ' torch.save(model.state_dict(), path) wrote.'
     )
   return {key: _as_numpy(tensor) for key, tensor in state.items()}
 
@@ -69,7 +72,7 @@ def _as_numpy(tensor: Any) -> np.ndarray:
 
 
 def _unwrap(content: Any) -> dict[str, Any]:
-  """The innermost dict, without the prefix of `DataParallel`."""
+  """Returns the innermost dict, without the prefix of `DataParallel`."""
   while isinstance(content, Mapping):
     nested = [
       content[key]
@@ -89,6 +92,6 @@ def _unwrap(content: Any) -> dict[str, Any]:
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-  """Names of entries; of many the first, and how many more."""
+  """Lists names of entries: the first `most`, and the number of the others."""
   more = f', and {len(names) - most} more' if len(names) > most else ''
   return ', '.join(names[:most]) + more

@@ -91,3 +91,72 @@ def test_a_kill_keeps_the_old_file_and_the_next_writing_clears_up(tmp_path):
     file.write('new')
   assert path.read_text() == 'new'
   assert list(tmp_path.iterdir()) == [path]
+
+
+def _contents(folder):
+  return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def _write_model(folder, text):
+  with files.replacing(folder) as partial:
+    (partial / 'model').write_text(text)
+
+
+def test_a_folder_appears_and_is_replaced_whole(tmp_path):
+  folder = tmp_path / 'above' / 'models'
+  with files.replacing(folder) as partial:
+    (partial / 'model').write_text('first')
+    assert not folder.exists()
+  assert _contents(folder) == {'model': 'first'}
+  with files.replacing(folder) as partial:
+    (partial / 'other').write_text('second')
+    assert _contents(folder) == {'model': 'first'}
+  assert _contents(folder) == {'other': 'second'}
+  assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize('error', [RuntimeError, OSError, KeyboardInterrupt])
+def test_a_folder_that_fails_leaves_the_old_one_alone(tmp_path, error):
+  folder = tmp_path / 'models'
+  _write_model(folder, 'old')
+  with pytest.raises(error), files.replacing(folder) as partial:
+    (partial / 'model').write_text('new')
+    raise error
+  assert _contents(folder) == {'model': 'old'}
+  assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_kill_between_the_two_renames_is_undone(tmp_path):
+  folder = tmp_path / 'models'
+  _write_model(folder, 'old')
+  folder.rename(tmp_path / '.models.replaced')
+  (tmp_path / '.models.partial').mkdir()
+  (tmp_path / '.models.partial/model').write_text('of a killed process')
+  with pytest.raises(RuntimeError), files.replacing(folder):
+    assert _contents(folder) == {'model': 'old'}
+    raise RuntimeError
+  assert _contents(folder) == {'model': 'old'}
+  assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_of_something_else_is_refused_with_every_difference():
+  there = {'size': 32, 'model': {'name': 'htnet', 'depth': 2}}
+  asked = {'size': 64, 'model': {'name': 'htnet'}, 'seed': 0}
+  with pytest.raises(ValueError) as error:
+    files.refuse_other(
+      'runs/a', there, asked, what='another run', hint='Name a new one.'
+    )
+  assert str(error.value).splitlines() == [
+    'runs/a belongs to another run:',
+    "  model.depth: there 2, asked for 'absent'",
+    "  seed: there 'absent', asked for 0",
+    '  size: there 32, asked for 64',
+    'Name a new one.',
+  ]
+  files.refuse_other('runs/a', there, there, what='another run', hint='')
+
+
+def test_write_errors_come_with_a_hint(tmp_path):
+  with pytest.raises(OSError, match='No space left.*\n.*repeat the command'):
+    with files.hinting(tmp_path):
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

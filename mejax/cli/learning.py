@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import ast
 import pathlib
+import textwrap
 
-import mejax
 from mejax.cli.verb import add_folder
 from mejax.cli.verb import add_verb
 from mejax.cli.verb import pair
@@ -33,12 +33,6 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def add_train(verbs) -> None:
-  names = ', '.join(
-    path.stem
-    for path in sorted(
-      (pathlib.Path(mejax.__file__).parent / 'configs').glob('[!_]*.py')
-    )
-  )
   verb = add_verb(
     verbs,
     'train',
@@ -47,14 +41,14 @@ def add_train(verbs) -> None:
     example='  mejax train --config htnet_regions:small --data_dir data \\\n'
     '    --workdir runs/small --config.num_seeds=5\n\n'
     'The same command on the same workdir resumes. The head of a config file\n'
-    'tells how long it takes and what to expect.',
+    'tells how long it takes and what to expect.\n',
+    more=_teach_configs,
   )
   verb.add_argument(
     '--config',
     required=True,
     metavar='NAME[:VARIANT]',
-    help=f'a config that ships ({names}) or the path of your own; '
-    '--config.KEY=VALUE changes one value of it, or a field of its model',
+    help='a config that ships (they are listed below) or the path of your own',
   )
   add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
   add_folder(verb, '--workdir', 'where this run is kept')
@@ -63,6 +57,34 @@ def add_train(verbs) -> None:
     action='store_true',
     help='print trials, memory, placement and expected time; train nothing',
   )
+
+
+def _teach_configs() -> str:
+  """What --config names, what can be changed, and what can be swept."""
+  from mejax.experiment import configuration
+
+  return f"""
+configs that ship:
+{textwrap.fill(', '.join(configuration.list_configs()), 78, **_INDENT)}
+
+changing values:
+  --config.KEY=VALUE changes one value. Every key, with its default and its
+  meaning, stands in
+    {configuration.DEFAULT}
+  Beside those, --config.model.FIELD=VALUE sets any field of the model, and
+  --config.model.name=NAME takes another model with its own defaults.
+  A list is written with commas: --config.selection=last,inner
+
+trying several values:
+  --config.grid.NUMBER=VALUE,VALUE trains every fold and seed with each value,
+  in the same program, for every number of a setting. The first is reported.
+
+numbers of a setting (--config.setting.NUMBER=VALUE), with default and bounds:
+{configuration.describe_numbers()}
+"""
+
+
+_INDENT = {'initial_indent': '  ', 'subsequent_indent': '  '}
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -114,9 +136,9 @@ def add_convert(verbs) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-  from mejax.experiment import saved
+  from mejax.experiment import conversion
 
-  saved.convert(
+  conversion.convert(
     args.model,
     args.files,
     args.out,
@@ -140,13 +162,12 @@ def add_evaluate(verbs) -> None:
     verbs,
     'evaluate',
     _evaluate,
-    text='Apply the models of a run, or converted ones, to the clips of those '
-    'whom each of them did not see, and print the table.',
+    text='Evaluate saved models on the people each one held out.',
     example='  mejax evaluate runs/small --data_dir data\n'
     '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
-    'A run is applied to its own data, converted models to those that the\n'
-    'original was trained on; --config names others, --config.KEY=VALUE\n'
-    'changes one value. Only a folder evaluate/ in RUN, or --out, is written.',
+    'The data are those of the run; for converted models, those that the\n'
+    'original was trained on. --config names others, --config.KEY=VALUE\n'
+    'changes one value. Only --out, or a folder evaluate/ in RUN, is written.',
   )
   verb.add_argument(
     'source',

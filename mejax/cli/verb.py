@@ -1,13 +1,32 @@
-"""What all verbs of the command line are made with."""
+"""The parts that all verbs of the command line are made of."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 import pathlib
 
 
-def add_verb(verbs, name: str, call, *, text: str, example: str):
-  """One verb with its one-line description and an example to copy."""
+def add_verb(
+  verbs,
+  name: str,
+  call,
+  *,
+  text: str,
+  example: str,
+  more: Callable[[], str] | None = None,
+):
+  """Adds a verb with its one-line description and an example to copy.
+
+  Args:
+    verbs: where to add it, from `argparse`.
+    name: the verb.
+    call: the function that does it.
+    text: one line.
+    example: commands to copy, and what to know about them.
+    more: gives the rest of the help, if that takes imports; it is called when
+      somebody asks for help.
+  """
   verb = verbs.add_parser(
     name,
     help=text,
@@ -15,12 +34,32 @@ def add_verb(verbs, name: str, call, *, text: str, example: str):
     epilog='example:\n' + example,
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
+    add_help=False,
+  )
+  verb.add_argument(
+    '-h',
+    '--help',
+    action=_Help,
+    nargs=0,
+    const=more,
+    help='show this help and exit',
   )
   verb.set_defaults(call=call)
   verb.add_argument(
     '--debug', action='store_true', help='show where an error came from'
   )
   return verb
+
+
+class _Help(argparse.Action):
+  """Prints the help of a verb, with the part that is made when it is wanted."""
+
+  def __call__(self, parser, namespace, values, option_string=None):
+    del namespace, values, option_string
+    if self.const:
+      parser.epilog += self.const()
+    parser.print_help()
+    parser.exit()
 
 
 def add_folder(verb, flag: str, text: str, default: str | None = None) -> None:

@@ -1,8 +1,9 @@
 """Databases as they lie on disk, read into clips.
 
-Each reader is a module with `read(root, **options) -> Iterator[Clip]`. The
-table names modules instead of importing them, so that listing the corpora
-needs none of the libraries that reading one does.
+Each reader is a module with a `CORPUS` (see `corpus.Corpus`). The table names
+modules instead of importing them, so that listing the corpora needs none of the
+libraries that reading one does. A corpus of your own is named
+`package.module:name` in the same places.
 """
 
 CORPORA = {

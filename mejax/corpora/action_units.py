@@ -1,12 +1,12 @@
-"""Action units as the sheets of the databases write them.
+"""Reads action units as the sheets of the databases write them.
 
     4+R12+(L6 or L7)+10A/B+A/L14,AU25(k)
 
-`+` and commas (full-width ones too) join; `or` and `/` leave open which one of
-several was seen. A unit may have a side in front (L or R: that side alone; A:
+`+` and commas (full-width ones too) join units; `or` and `/` leave open which
+of several was seen. A side may stand before a unit (L or R: that side alone; A:
 both, unequally) and an intensity behind it (A, a trace, to E, the maximum).
-`(k)` marks what does not move (4DME). A question mark means that the coder
-could not see something, often the end; it is passed over.
+`(k)` marks a unit that does not move (4DME). A question mark means that the
+coder could not see something, often the end; it is skipped.
 """
 
 from __future__ import annotations

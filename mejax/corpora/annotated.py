@@ -1,8 +1,7 @@
-"""A row of a label sheet and a folder of frames, made into a clip."""
+"""Makes a clip of a row of a label sheet and a folder of frames."""
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -10,27 +9,24 @@ import dataclasses
 import pathlib
 
 from mejax.corpora import action_units
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames as frame_files
 from mejax.corpora import repairs
 from mejax.corpora.clip import Clip
 
-# A missing frame is replaced by one that is at most so many frames away.
-NEAR = 2
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotation:
-  """What a sheet says of a clip; numbers are text as the sheet has them.
+  """What a label sheet says about a clip.
 
   Attributes:
     corpus, subject, name, emotion, fps, facs: as in `Clip`.
-    onset: number of a frame.
-    apex: number of a frame, or what stands in its place.
-    offset: number of a frame, or what stands in its place.
+    onset, apex, offset: frame numbers; None where the sheet gives no number.
+    unread: the text that stands in the place of a number, by field.
     sheet_name: the clip's name in the sheet, by which repairs are found, where
       that is not `name`.
-    remarks: what there is to say already.
-    problem: why it is useless already.
+    remarks: what the reader has to say about the clip already.
+    problem: why the clip cannot be used, if the reader knows that already.
   """
 
   corpus: str
@@ -38,25 +34,27 @@ class Annotation:
   name: str
   emotion: str
   fps: float | None
-  onset: str
-  apex: str
-  offset: str
+  onset: int | None
+  apex: int | None
+  offset: int | None
   facs: str = ''
+  unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sheet_name: str = ''
   remarks: tuple[str, ...] = ()
   problem: str = ''
 
+  @classmethod
+  def of_row(cls, row: Mapping[str, str], **others) -> Annotation:
+    """Annotates the clip of a sheet's row.
 
-@dataclasses.dataclass
-class _Draft:
-  """Onset, apex and offset while they are put in order."""
-
-  onset: int | None
-  apex: int | None
-  offset: int | None
-  apex_source: str
-  remarks: list[str]
-  problem: str = ''
+    Args:
+      row: text by field, of which name, emotion, onset, apex, offset and facs
+        are taken; what is absent is empty.
+      **others: attributes that the row does not have, or has otherwise.
+    """
+    numbers, unread = frame_numbers.read_numbers(row)
+    words = {key: row.get(key, '') for key in ('name', 'emotion', 'facs')}
+    return cls(**(words | numbers | {'unread': unread} | others))
 
 
 def make_clip(
@@ -70,8 +68,8 @@ def make_clip(
 
   Args:
     annotation: what the sheet says.
-    folder: where the frames lie; None if nobody found it.
-    with_frames: look for the frames at all.
+    folder: where the frames lie; None if it was not found.
+    with_frames: if False, only the labels are read.
     cut: as in `from_files`.
   """
   files, problem = _list(folder) if with_frames else ({}, '')
@@ -85,20 +83,20 @@ def from_files(
   problem: str = '',
   cut: bool = False,
 ) -> Clip:
-  """Makes a clip; what stands in the way of that becomes its `problem`.
+  """Makes a clip; if that is not possible, its `problem` says why.
 
-  Known faults of the sheet are mended by the table of repairs. An apex that is
-  not given, or is the onset, which would leave no motion, becomes the frame in
-  the middle between onset and offset. Where a frame is missing, one up to
-  `NEAR` frames away takes its place. The clip's remarks tell all of this.
+  The table of repairs mends known faults of the sheet. An apex that is absent,
+  or is the onset, which would leave no motion, becomes the frame in the middle
+  between onset and offset. A missing frame is replaced by another one up to
+  `frame_numbers.NEAR` frames away. The clip's remarks tell all of this.
 
   Args:
     annotation: what the sheet says.
-    files: the file of each frame number, in the order of the numbers; none for
-      a clip of which only the labels are read.
+    files: the file of each frame number, in the order of the numbers; empty if
+      only the labels are read.
     problem: why there are no files though there should be.
-    cut: the files are those of this movement and no more, so that the first
-      and last may stand for an onset and offset outside of them.
+    cut: the folder holds this movement and no more, so that its first and last
+      frame may stand for an onset and offset outside of it.
   """
   draft = _mended(annotation)
   draft.problem = draft.problem or problem
@@ -106,11 +104,11 @@ def from_files(
     draft.problem = 'has one frame; expected two or more'
   numbers = [] if draft.problem else list(files)
   if numbers and cut:
-    _fit(draft, numbers)
+    frame_numbers.fit_to_folder(draft, numbers)
   if not draft.problem:
-    _order(draft, numbers)
+    frame_numbers.put_in_order(draft, numbers)
   if numbers and not draft.problem:
-    _match(draft, numbers)
+    frame_numbers.match_files(draft, numbers)
   try:
     units = action_units.parse(annotation.facs)
   except ValueError as error:
@@ -120,7 +118,7 @@ def from_files(
     shown = []
   else:
     shown = [n for n in numbers if draft.onset <= n <= draft.offset]
-    _note_gaps(draft, shown)
+    frame_numbers.remark_gaps(draft, shown)
   return Clip(
     corpus=annotation.corpus,
     subject=annotation.subject,
@@ -141,7 +139,7 @@ def from_files(
 
 
 def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
-  """Passes clips on; the second of a name is one that cannot be used."""
+  """Yields the clips; the second one of a name cannot be used."""
   seen = set()
   for clip in clips:
     if clip.identity in seen:
@@ -152,17 +150,15 @@ def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
     yield clip
 
 
-def _mended(annotation: Annotation) -> _Draft:
+def _mended(annotation: Annotation) -> frame_numbers.Draft:
   values, made = repairs.repair(
     annotation.corpus,
     annotation.subject,
     annotation.sheet_name or annotation.name,
-    {
-      field: getattr(annotation, field) for field in ('onset', 'apex', 'offset')
-    },
+    {field: getattr(annotation, field) for field in frame_numbers.FIELDS},
   )
-  draft = _Draft(
-    **{field: _number(text) for field, text in values.items()},
+  draft = frame_numbers.Draft(
+    **values,
     apex_source='repaired'
     if any(row.field == 'apex' for row in made)
     else 'annotated',
@@ -173,23 +169,18 @@ def _mended(annotation: Annotation) -> _Draft:
   if absent and not draft.problem:
     draft.problem = f'the sheet gives no {" and no ".join(absent)}'
   if draft.onset is None and not draft.problem:
-    draft.problem = f'the sheet gives no onset ({values["onset"]!r})'
-  if draft.apex is None and values['apex']:
-    draft.remarks.append(f'the sheet gives no apex ({values["apex"]!r})')
+    text = annotation.unread.get('onset', '')
+    draft.problem = f'the sheet gives no onset ({text!r})'
+  if draft.apex is None and 'apex' in annotation.unread:
+    text = annotation.unread['apex']
+    draft.remarks.append(f'the sheet gives no apex ({text!r})')
   return draft
-
-
-def _number(text: str) -> int | None:
-  try:
-    return int(text)
-  except ValueError:
-    return None
 
 
 def _list(
   folder: pathlib.Path | None,
 ) -> tuple[dict[int, pathlib.Path], str]:
-  """Frames of a folder, and why there are none."""
+  """Lists the frames of a folder; says why if there are none."""
   if folder is None:
     return {}, 'the folder of its frames is missing'
   try:
@@ -197,92 +188,3 @@ def _list(
   except (OSError, ValueError) as error:
     return {}, f'{folder.name}: {error}'
   return numbers, '' if numbers else f'{folder.name} holds no frames'
-
-
-def _fit(draft: _Draft, numbers: list[int]) -> None:
-  """Mends numbers that lie outside of the folder."""
-  first, last = numbers[0], numbers[-1]
-  if draft.onset is not None and not first <= draft.onset <= last:
-    draft.remarks.append(
-      f'onset {draft.onset} and offset {draft.offset} repaired to {first} and '
-      f'{last}, the first and last frame: there is no such onset'
-    )
-    draft.onset, draft.offset = first, last
-  elif draft.offset and not first <= draft.offset <= last:
-    draft.remarks.append(
-      f'offset {draft.offset} repaired to {last}, the last frame'
-    )
-    draft.offset = last
-  if draft.apex is not None and not first <= draft.apex <= last:
-    draft.remarks.append(f'apex {draft.apex} dropped: there is no such frame')
-    draft.apex = None
-
-
-def _order(draft: _Draft, numbers: list[int]) -> None:
-  """Fills in offset and apex, and checks that the three come in order."""
-  onset = draft.onset
-  if not draft.offset:
-    known = draft.apex or (numbers[-1] if numbers else None)
-    if known is None:
-      draft.problem = 'the sheet gives neither apex nor offset'
-      return
-    which = 'apex' if draft.apex else 'last frame'
-    draft.remarks.append(f'no offset: the {which} {known} stands for it')
-    draft.offset = known
-  if draft.offset <= onset:
-    draft.problem = f'offset {draft.offset} is not after onset {onset}'
-  elif draft.apex is None or draft.apex == onset:
-    why = 'is the onset' if draft.apex == onset else 'is not known'
-    draft.apex = (onset + draft.offset) // 2
-    if numbers:
-      later = [n for n in numbers if onset < n <= draft.offset]
-      draft.apex = _nearest(later, draft.apex) if later else draft.apex
-    draft.apex = max(draft.apex, onset + 1)
-    draft.apex_source = 'midpoint'
-    draft.remarks.append(f'apex {why}: the middle frame {draft.apex} is taken')
-  elif not onset < draft.apex <= draft.offset:
-    draft.problem = (
-      f'onset {onset}, apex {draft.apex} and offset {draft.offset} are not in '
-      'this order'
-    )
-
-
-def _match(draft: _Draft, numbers: list[int]) -> None:
-  """Sees that onset and apex are frames that exist."""
-  onset, apex = (_nearest(numbers, n) for n in (draft.onset, draft.apex))
-  for name, asked, found in (
-    ('onset', draft.onset, onset),
-    ('apex', draft.apex, apex),
-  ):
-    if asked == found:
-      continue
-    if abs(asked - found) > NEAR or onset >= apex:
-      draft.problem = (
-        f'{name} frame {asked} is missing; there are {len(numbers)} frames '
-        f'from {numbers[0]} to {numbers[-1]}'
-      )
-      return
-    draft.remarks.append(f'{name} frame {asked} is missing: {found} is taken')
-  draft.onset = onset
-  if draft.apex != apex:
-    draft.apex, draft.apex_source = apex, 'repaired'
-    draft.offset = max(apex, draft.offset)
-
-
-def _nearest(numbers: list[int], number: int) -> int:
-  """The number of an ordered list that is next to another; the lower of two."""
-  at = bisect.bisect_left(numbers, number)
-  return min(numbers[max(at - 1, 0) : at + 1], key=lambda n: abs(n - number))
-
-
-def _note_gaps(draft: _Draft, shown: list[int]) -> None:
-  """Says which frames between onset and offset are missing."""
-  if not shown:
-    return
-  missing = sorted(set(range(draft.onset, draft.offset + 1)) - set(shown))
-  if missing:
-    some = ', '.join(map(str, missing[:5])) + (', ...' * (len(missing) > 5))
-    draft.remarks.append(
-      f'{len(missing)} of {draft.offset - draft.onset + 1} frames from onset '
-      f'to offset are missing: {some}'
-    )

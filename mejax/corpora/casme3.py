@@ -22,10 +22,11 @@ import pathlib
 import re
 
 from mejax.corpora import annotated
+from mejax.corpora import database
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames
 from mejax.corpora import repairs
-from mejax.corpora import source
-from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 FPS = 30.0
 
@@ -50,16 +51,62 @@ def _place_a(parts: tuple[str, ...]) -> frames.Place | None:
 def _place_c(parts: tuple[str, ...]) -> frames.Place | None:
   if len(parts) < 3 or parts[-1] != 'color' or not parts[-2].isdigit():
     return None
-  subject = source.digits(parts[-3])
+  subject = database.digits(parts[-3])
   if subject is None:
     return None
   return frames.Place(key=(subject, int(parts[-2])), depth=3, kind='videos')
 
 
-LAYOUTS = {
-  'A': source.Layout(
+def _labels_a(found: database.Found) -> Iterator[database.Labelled]:
+  for row in found.table.rows:
+    number = database.digits(row['subject'])
+    annotation = annotated.Annotation.of_row(
+      row,
+      corpus='casme3',
+      subject=row['subject'] if number is None else f'spNO.{number}',
+      name=f'{row["video"].lower()}_{row["onset"]}',
+      sheet_name=row['video'].lower(),
+      fps=FPS,
+    )
+    yield annotation, _folder_key(found, row)
+
+
+def _labels_c(found: database.Found) -> Iterator[database.Labelled]:
+  for row in found.table.rows:
+    number = database.digits(row['subject'])
+    annotation = annotated.Annotation.of_row(
+      row,
+      corpus='casme3_c',
+      subject=row['subject'] if number is None else f'{number:02d}',
+      name=f'{row["video"]}_{row["onset"]}',
+      sheet_name=row['video'],
+      fps=FPS,
+    )
+    yield annotation, _folder_key(found, row)
+
+
+def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
+  """Returns the key of a row's folder; many rows may share a whole video."""
+  subject, video = database.digits(row['subject']), row['video'].lower()
+  if found.tree is None or found.tree.kind == 'videos':
+    return (subject, int(video) if video.isdigit() else video)
+  return _cut_key(found.tree, subject, video, row['onset'])
+
+
+def _cut_key(
+  tree: frames.Tree, subject: int | None, video: str, onset: str
+) -> Hashable:
+  """Finds the key of a cut folder, named by the onset as read or mended."""
+  values, _ = frame_numbers.read_numbers({'onset': onset})
+  mended, _ = repairs.repair('casme3', f'spNO.{subject}', video, values)
+  keys = [(subject, video, v['onset']) for v in (values, mended)]
+  return next((key for key in keys if key in tree.clips), None)
+
+
+DATABASES = {
+  'A': database.Database(
     title='CAS(ME)^3 part A',
-    fields={
+    columns={
       'subject': ('Subject',),
       'video': ('Filename',),
       'onset': ('Onset',),
@@ -69,6 +116,7 @@ LAYOUTS = {
       'emotion': ('emotion',),
     },
     place_of=_place_a,
+    labels=_labels_a,
     example=(
       'Part_A_ME_clip/frame/spNo.10_a_116/116.jpg or part_A/spNO.10/a/color/'
       '116.jpg, and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx'
@@ -76,9 +124,9 @@ LAYOUTS = {
     sheet_name='part_?a.*jpgindex',
     kinds=('clips', 'videos'),
   ),
-  'C': source.Layout(
+  'C': database.Database(
     title='CAS(ME)^3 part C',
-    fields={
+    columns={
       'subject': ('sub',),
       'video': ('count',),
       'onset': ('onset',),
@@ -87,6 +135,7 @@ LAYOUTS = {
       'emotion': ('emotion',),
     },
     place_of=_place_c,
+    labels=_labels_c,
     example='part_C/01/3/color/116.jpg and CAS(ME)3_part_C_ME.xlsx',
     sheet_name='part_?c.*me',
     kinds=('videos',),
@@ -95,91 +144,21 @@ LAYOUTS = {
 
 
 def read(
-  root: str | pathlib.Path,
-  *,
-  part: str = 'A',
-  images: str = '',
-  sheet: str = '',
-  with_frames: bool = True,
-) -> Iterator[Clip]:
+  root: str | pathlib.Path, *, part: str = 'A', **options
+) -> database.Reading:
   """Reads the micro-expressions of one part.
 
   Args:
     root: folder below which the sheet and the frames lie.
     part: `A` or `C`.
-    images: `clips` or `videos`; the first that is there if not given.
-    sheet: part of the label sheet's file name; of several the last by name.
-    with_frames: without, the clips have labels only.
-
-  Returns:
-    The clips in the order of the sheet.
+    **options: as `Database.read` takes them.
 
   Raises:
-    FileNotFoundError: the root, the sheet or the frames are not there.
-    ValueError: `part` or `images` is unknown, or the sheet cannot be read.
+    ValueError: `part` is unknown; further errors are those of `Database.read`.
   """
-  if part not in LAYOUTS:
-    raise ValueError(f'part is {part!r}; CAS(ME)^3 has {", ".join(LAYOUTS)}')
-  found = source.locate(
-    root, LAYOUTS[part], images=images, sheet=sheet, with_frames=with_frames
-  )
-
-  def label(row: dict[str, str]) -> tuple[annotated.Annotation, Hashable]:
-    annotation = _label_a(row) if part == 'A' else _label_c(row)
-    return annotation, _folder_key(found, row)
-
-  return source.read(found, label)
+  if part not in DATABASES:
+    raise ValueError(f'part is {part!r}; CAS(ME)^3 has {", ".join(DATABASES)}')
+  return DATABASES[part].read(root, **options)
 
 
-def _label_a(row: dict[str, str]) -> annotated.Annotation:
-  number = source.digits(row['subject'])
-  return annotated.Annotation(
-    corpus='casme3',
-    subject=row['subject'] if number is None else f'spNO.{number}',
-    name=f'{row["video"].lower()}_{row["onset"]}',
-    sheet_name=row['video'].lower(),
-    emotion=row['emotion'],
-    fps=FPS,
-    onset=row['onset'],
-    apex=row['apex'],
-    offset=row['offset'],
-    facs=row['facs'],
-  )
-
-
-def _label_c(row: dict[str, str]) -> annotated.Annotation:
-  number = source.digits(row['subject'])
-  return annotated.Annotation(
-    corpus='casme3_c',
-    subject=row['subject'] if number is None else f'{number:02d}',
-    name=f'{row["video"]}_{row["onset"]}',
-    sheet_name=row['video'],
-    emotion=row['emotion'],
-    fps=FPS,
-    onset=row['onset'],
-    apex='',
-    offset=row['offset'],
-    facs=row['facs'],
-  )
-
-
-def _folder_key(found: source.Source, row: dict[str, str]) -> Hashable:
-  """The key of a row's folder, of which whole videos have one for many."""
-  subject, video = source.digits(row['subject']), row['video'].lower()
-  if found.tree is None or found.tree.kind == 'videos':
-    return (subject, int(video) if video.isdigit() else video)
-  return _cut_key(found.tree, subject, video, row['onset'])
-
-
-def _cut_key(
-  tree: frames.Tree, subject: int | None, video: str, onset: str
-) -> Hashable:
-  """A cut folder bears the onset as it is in the sheet, or as it is mended."""
-  values = {'onset': onset, 'apex': '', 'offset': ''}
-  mended, _ = repairs.repair('casme3', f'spNO.{subject}', video, values)
-  keys = [
-    (subject, video, int(text))
-    for text in (onset, mended['onset'])
-    if text.isdigit()
-  ]
-  return next((key for key in keys if key in tree.clips), None)
+CORPUS = Corpus(name='casme3', read=read, options=('part', 'images', 'sheet'))

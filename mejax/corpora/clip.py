@@ -1,4 +1,4 @@
-"""What every corpus reader yields: one annotated micro-expression."""
+"""The clip: one annotated micro-expression, as every reader yields it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pathlib
 
 from mejax.corpora.action_units import ActionUnit
 
-# The subject or emotion where nothing says it.
+# Stands for a subject or emotion that nothing tells.
 UNKNOWN = 'unknown'
 # Where the apex of a clip came from.
 APEX_SOURCES = ('annotated', 'repaired', 'midpoint', 'spotted', 'rendered')
@@ -15,11 +15,11 @@ APEX_SOURCES = ('annotated', 'repaired', 'midpoint', 'spotted', 'rendered')
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """One annotated micro-expression as it lies on disk.
+  """One annotated micro-expression on disk.
 
   Frame numbers are those of the corpus (the last integer in the file name).
-  A clip that cannot be used is still yielded, with the reason in `problem`, so
-  that nothing is dropped in silence.
+  A clip that cannot be used is yielded too, with the reason in `problem`, so
+  that nothing is dropped silently.
 
   Attributes:
     corpus: database the clip belongs to, e.g. `casme2`.
@@ -31,22 +31,22 @@ class Clip:
       for ready-made flow, and where only labels were read.
     frame_numbers: the number of each file of `frames`, or of each frame of
       `video`.
-    video: video file that holds the frames in place of `frames`; its first
+    video: video file that holds the frames instead of `frames`; its first
       frame has number 0.
     onset: number of the first frame of the movement.
     apex: number of the frame of largest movement.
     offset: number of the last frame of the movement.
     fps: frames per second of the recording.
     facs: action units as written in the sheet, e.g. `4+L12`.
-    action_units: the same, read: a set, sorted.
-    apex_source: one of `APEX_SOURCES`, or '' where it is not known.
+    action_units: the action units of `facs`, each once, sorted.
+    apex_source: one of `APEX_SOURCES`, or '' if it is not known.
     flow_file: ready-made flow image, for corpora that ship no frames.
     landmarks: (x, y) in pixels of left eye, right eye, nose, left and right
       mouth corner ("left" is left in the image).
     crop_points: the same five points as the released HTNet pipeline cut them.
-    truth: npz file with what a rendered clip knows about itself.
+    truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.
-    remarks: what was mended, chosen or is odd though the clip can be used.
+    remarks: sentences on repairs, choices and oddities of a usable clip.
   """
 
   corpus: str
@@ -72,5 +72,5 @@ class Clip:
 
   @property
   def identity(self) -> str:
-    """`corpus/subject/name`: how messages name a clip."""
+    """`corpus/subject/name`, which names a clip in messages and metadata."""
     return f'{self.corpus}/{self.subject}/{self.name}'

@@ -1,7 +1,7 @@
-"""The pixels of a clip, from its image files or its video.
+"""Decodes the frames of a clip, from its image files or its video.
 
-What is not as it should be raises ValueError with the name of the file: such a
-clip cannot be used, and its reader or whoever prepares it says so.
+A file with a fault raises ValueError with its name: such a clip cannot be used,
+and the caller records why.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _PIECE = 1 << 20
 def decode(
   clip: Clip, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
-  """The frames of some numbers, RGB, in the order they are asked for.
+  """Decodes the frames with these numbers to RGB, in the given order.
 
-  Grey becomes RGB, 16 bits a channel become 8, alpha is dropped. A video is
-  decoded from its first frame on, since seeking lands beside the frame in many
-  of them.
+  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped. A video is
+  decoded from its first frame on, since seeking misses the frame in many
+  videos.
 
   Raises:
     ValueError: a frame is missing, empty, cut off or no image, a video ends
@@ -52,7 +52,7 @@ def decode(
 
 
 def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
-  """What `decode` reads, in pieces: the files, or the whole of the video.
+  """Yields the bytes that `decode` reads: of the files, or of the whole video.
 
   Raises:
     ValueError: a frame is missing.
@@ -113,7 +113,7 @@ def _from_file(file: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
 
 
 def _is_whole(data: bytes) -> bool:
-  """False for a file that was cut off, which decoders fill up with grey."""
+  """Returns False for a file that was cut off; decoders fill it with grey."""
   if data.startswith(b'\xff\xd8'):
     # A JPEG's end comes after its last scan; neither mark occurs in a scan.
     return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
@@ -128,7 +128,7 @@ def _is_whole(data: bytes) -> bool:
 def _rgb(
   image: Num[np.ndarray, '...'], name: str
 ) -> UInt8[np.ndarray, 'h w 3']:
-  """OpenCV's image in 8-bit RGB."""
+  """Converts an image of OpenCV to 8-bit RGB."""
   if image.dtype == np.uint16:
     image = np.rint(image / np.float32(257)).astype(np.uint8)
   if image.dtype != np.uint8:
@@ -144,7 +144,7 @@ def _rgb(
 def _from_video(
   file: pathlib.Path, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
-  """Frames of a video, which are numbered from 0."""
+  """Decodes frames of a video, numbered from 0."""
   if not file.is_file():
     raise ValueError(f'"{file.name}" is missing')
   capture = cv2.VideoCapture(str(file))

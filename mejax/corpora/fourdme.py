@@ -13,15 +13,12 @@ other's words, the action units are exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from collections.abc import Iterator
-import dataclasses
-import pathlib
 
 from mejax.corpora import annotated
+from mejax.corpora import database
 from mejax.corpora import frames
-from mejax.corpora import source
-from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 FPS = 60.0
 EMOTIONS = ('positive', 'negative', 'surprise', 'repression', 'others')
@@ -33,61 +30,8 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
   return frames.Place(key=parts[-2:], depth=2, kind='raw')
 
 
-LAYOUT = source.Layout(
-  title='4DME',
-  fields={
-    'subject': ('sub_ID',),
-    'name': ('fold_name',),
-    'emotion': ('Emotion',),
-    'onset': ('Onset',),
-    'apex': ('Apex',),
-    'offset': ('Offset',),
-    'facs': ('AUs', 'AU'),
-    **{word: (word,) for word in EMOTIONS},
-  },
-  place_of=_place,
-  example=(
-    'gray_micro/{sub_ID}/{fold_name}/ and 4DME_Labelling_Micro_release v1.xlsx'
-  ),
-  optional=EMOTIONS,
-  sheet_name='4dme',
-  kinds=('raw',),
-)
-
-
-def read(
-  root: str | pathlib.Path, *, sheet: str = '', with_frames: bool = True
-) -> Iterator[Clip]:
-  """Reads the grey micro-expressions of 4DME.
-
-  Args:
-    root: folder below which the sheet and the frames lie.
-    sheet: part of the label sheet's file name, to choose among several.
-    with_frames: without, the clips have labels only.
-
-  Returns:
-    The clips in the order of the sheet.
-
-  Raises:
-    FileNotFoundError: the root, the sheet or the frames are not there.
-    ValueError: the sheet cannot be read.
-  """
-  found = source.locate(root, LAYOUT, sheet=sheet, with_frames=with_frames)
-  if found.tree is not None:
-    clips = {
-      key: folder / 'frames' if (folder / 'frames').is_dir() else folder
-      for key, folder in found.tree.clips.items()
-    }
-    found = dataclasses.replace(
-      found, tree=dataclasses.replace(found.tree, clips=clips)
-    )
-  labels = _labels(found.table.rows)
-  return source.Reading(found, source.make_clips(found, labels))
-
-
-def _labels(
-  rows: list[dict[str, str]],
-) -> Iterator[tuple[annotated.Annotation, Hashable]]:
+def _labels(found: database.Found) -> Iterator[database.Labelled]:
+  rows = found.table.rows
   units = [row['facs'] for row in rows]
   remarks = [_disagreement(row) for row in rows]
   for i in range(len(rows) - 1):
@@ -102,21 +46,15 @@ def _labels(
           'columns of emotions show that the two rows are exchanged',
         )
   for row, facs, remark in zip(rows, units, remarks, strict=True):
-    yield (
-      annotated.Annotation(
-        corpus='fourdme',
-        subject=row['subject'],
-        name=row['name'],
-        emotion=row['emotion'],
-        fps=FPS,
-        onset=row['onset'],
-        apex=row['apex'],
-        offset=row['offset'],
-        facs=facs,
-        remarks=remark,
-      ),
-      (row['subject'].lower(), row['name'].lower()),
+    annotation = annotated.Annotation.of_row(
+      row,
+      corpus='fourdme',
+      subject=row['subject'],
+      fps=FPS,
+      facs=facs,
+      remarks=remark,
     )
+    yield annotation, (row['subject'].lower(), row['name'].lower())
 
 
 def _words(row: dict[str, str]) -> set[str]:
@@ -128,7 +66,7 @@ def _columns(row: dict[str, str]) -> set[str]:
 
 
 def _disagreement(row: dict[str, str]) -> tuple[str, ...]:
-  """A remark if the columns are there and say another thing than the word."""
+  """Remarks that the columns of emotions contradict the word."""
   words, columns = _words(row), _columns(row)
   if words == columns or not any(row[word] for word in EMOTIONS):
     return ()
@@ -136,3 +74,28 @@ def _disagreement(row: dict[str, str]) -> tuple[str, ...]:
     f'the emotion is {row["emotion"]}, but the columns say '
     f'{" and ".join(sorted(columns)) or "none"}',
   )
+
+
+DATABASE = database.Database(
+  title='4DME',
+  columns={
+    'subject': ('sub_ID',),
+    'name': ('fold_name',),
+    'emotion': ('Emotion',),
+    'onset': ('Onset',),
+    'apex': ('Apex',),
+    'offset': ('Offset',),
+    'facs': ('AUs', 'AU'),
+    **{word: (word,) for word in EMOTIONS},
+  },
+  place_of=_place,
+  labels=_labels,
+  example=(
+    'gray_micro/{sub_ID}/{fold_name}/ and 4DME_Labelling_Micro_release v1.xlsx'
+  ),
+  optional=EMOTIONS,
+  sheet_name='4dme',
+  kinds=('raw',),
+  inner='frames',
+)
+CORPUS = Corpus(name='fourdme', read=DATABASE.read, options=('sheet',))

@@ -1,4 +1,4 @@
-"""The frame files of a folder, and the folders of clips below a root."""
+"""Finds the frame files of a folder, and the folders of clips below a root."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pathlib
 import re
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff')
-# No published tree is deeper; it also ends a circle of links.
+# No published tree is deeper; the limit also ends a circle of links.
 _DEPTH = 9
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-  """What the path of a folder says about the clip in it.
+  """The place of a clip in a tree, read from the path of its folder.
 
   Attributes:
-    key: the clip, in a form that does not depend on how a source writes it.
-    depth: how many folders of the path belong to the clip.
-    kind: which of the published trees it is part of, e.g. `cropped`.
+    key: names the clip, whatever its case and padding in folders and sheets.
+    depth: number of the path's last folders that belong to the clip.
+    kind: the published tree that it is part of, e.g. `cropped`.
   """
 
   key: Hashable
@@ -32,7 +32,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-  """Folders of clips that lie under one folder and are of one kind."""
+  """Folders of clips of one kind below one folder."""
 
   folder: pathlib.Path
   kind: str
@@ -40,7 +40,7 @@ class Tree:
 
 
 def kind_of(parts: Sequence[str]) -> str:
-  """`cropped` or `raw`, as the innermost folder says that says any of it."""
+  """Returns `cropped` or `raw`: the innermost folder with a word decides."""
   for part in reversed(parts):
     if 'crop' in part:
       return 'cropped'
@@ -50,13 +50,13 @@ def kind_of(parts: Sequence[str]) -> str:
 
 
 def frame_number(file: pathlib.Path) -> int | None:
-  """The last integer in the name of a file, which no padding can change."""
+  """Returns the last integer in the name of a file, whatever its padding."""
   numbers = re.findall(r'\d+', file.stem)
   return int(numbers[-1]) if numbers else None
 
 
 def list_frames(folder: pathlib.Path) -> dict[int, pathlib.Path]:
-  """The images of a folder by frame number, in the order of the numbers.
+  """Lists the images of a folder by frame number, in the order of numbers.
 
   Raises:
     OSError: the folder cannot be read.
@@ -64,7 +64,7 @@ def list_frames(folder: pathlib.Path) -> dict[int, pathlib.Path]:
   """
   frames = {}
   for file in sorted(folder.iterdir()):
-    # A dot in front marks what a Mac leaves beside the files it copies.
+    # A Mac leaves files beside those it copies; their names begin with a dot.
     if file.suffix.lower() not in SUFFIXES or file.name.startswith('.'):
       continue
     number = frame_number(file)
@@ -83,16 +83,15 @@ def scan(
 ) -> tuple[list[Tree], list[pathlib.Path]]:
   """Finds the trees of clips below a root, and the files outside of them.
 
-  Folders of clips are not looked into, so that this takes no longer for long
-  clips.
+  Folders of clips are not opened, so that long clips take no more time.
 
   Args:
     root: where a database lies.
-    place_of: from the path of a folder, its parts in lower case and beginning
-      with the name of `root`, to the clip whose folder it is.
+    place_of: maps the path of a folder to the clip in it, or None. The path
+      comes as parts in lower case, the first of which is the name of `root`.
 
   Returns:
-    Trees, and files that are no images, both in the order of their paths.
+    Trees, and the files that are no images, both in the order of their paths.
   """
   trees, files = {}, []
 
@@ -120,7 +119,7 @@ def scan(
 
 
 def choose(trees: Sequence[Tree], kinds: Sequence[str]) -> Tree | None:
-  """The fullest tree of the first kind that is there at all."""
+  """Returns the tree with most clips of the first kind that is there."""
   for kind in kinds:
     own = [tree for tree in trees if tree.kind == kind]
     if own:

@@ -1,16 +1,16 @@
 """The 442 ready-made flow images in the HTNet repository.
 
-The MEGC 2019 composite (SMIC-HS, CASME II, SAMM), one optical-flow image a
-clip, as published at github.com/wangzhifengharrison/HTNet. A clone looks so:
+The MEGC 2019 composite (SMIC-HS, CASME II, SAMM) has one optical-flow image per
+clip, as published at github.com/wangzhifengharrison/HTNet. A clone holds
 
-    combined_3_class2_for_optical_flow.csv        one row a clip
+    combined_3_class2_for_optical_flow.csv        one row per clip
     datasets/STSNet_whole_norm_u_v_os/<sub>_<filename_o> .png
     datasets/combined_datasets_whole/<imagename>     faces at the apex, 224x224
 
 The space before `.png` is in the published names. Each image is 28x28, 8 bit,
 R = u (to the right), G = v (down), B = optical strain; every channel of every
-image was stretched to 0..255 on its own, so the size of the motion is lost. It
-shows the same square of the face as the apex image.
+image was stretched to 0..255 on its own, so the size of the motion is lost. The
+image shows the same square of the face as the apex image.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 SHEET = 'combined_3_class2_for_optical_flow.csv'
 FLOW_FOLDER = 'datasets/STSNet_whole_norm_u_v_os'
@@ -38,7 +39,7 @@ DATABASES = ('casme2', 'smic', 'samm')
 EMOTIONS = {'0': 'negative', '1': 'positive', '2': 'surprise'}
 POINTS = ('leye', 'reye', 'nose', 'lmouth', 'rmouth')
 
-# Where the release looks for the five points of a face that it does not find.
+# The five points that the release takes for a face that it does not find.
 DEFAULT_POINTS = (
   (9.528073, 11.062551),
   (21.396168, 10.919773),
@@ -59,7 +60,7 @@ Locate = Callable[[UInt8[np.ndarray, 'h w 3']], Float[np.ndarray, '5 2']]
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-  """The points of one image: measured from its edge, and as released."""
+  """The points of one image, measured from its edge, and as released."""
 
   points: tuple[tuple[float, float], ...]
   crop_points: tuple[tuple[int, int], ...]
@@ -74,8 +75,8 @@ def read(
 ) -> Iterator[Clip]:
   """Reads a clone of the HTNet repository.
 
-  A missing or damaged image, and a clip that the landmark file lacks, comes as
-  a clip whose `problem` says so.
+  If an image is missing or damaged, or the landmark file lacks a clip, the
+  `problem` of the clip says so.
 
   Args:
     root: the clone.
@@ -84,13 +85,13 @@ def read(
       corner, in pixels of the 28x28 image measured from its upper left edge.
       It may also hold the crop points of the released pipeline, in the same
       columns with `released_crop_` in front.
-    locate: finds the five points in an RGB image, from the centre of its first
-      pixel; raises ValueError where there is no face. Without a landmark file
-      it is asked for the points in the apex images of the clone.
+    locate: finds the five points in an RGB image, counted from the centre of
+      its first pixel; raises ValueError if there is no face. It is applied to
+      the apex images of the clone if there is no landmark file.
 
-  Without both, in a clone without apex images (see `has_apex_images`), and for
-  an image that is missing or shows no face, which is remarked, a clip has the
-  release's default points.
+  A clip has the release's default points without both, in a clone without apex
+  images (see `has_apex_images`), and, with a remark, if its apex image is
+  missing or shows no face.
 
   Returns:
     The clips in the order of the sheet. Landmarks count from the centre of the
@@ -99,7 +100,7 @@ def read(
   Raises:
     FileNotFoundError: the sheet, the image folder or the landmark file is not
       there.
-    ValueError: a sheet lacks a column or holds a value it cannot hold.
+    ValueError: a sheet lacks a column or holds an impossible value.
   """
   root = pathlib.Path(root)
   rows = _read_sheet(root)
@@ -110,7 +111,7 @@ def read(
 
 
 def has_apex_images(root: str | pathlib.Path) -> bool:
-  """Whether the clone holds the faces that landmarks can be found in."""
+  """Returns whether the clone holds apex images to find landmarks in."""
   return any((pathlib.Path(root) / APEX_FOLDER).glob('*.jpg'))
 
 
@@ -165,10 +166,10 @@ def _clip(
     name=name,
     emotion=EMOTIONS[row['label']],
     flow_file=file,
-    # From the image's edge to the centre of its first pixel. That points count
-    # from the edge is seen in the mean flow of each database: its mirror axis
-    # lies at 13.2 to 13.4 in pixel centres, the middle of the eyes in the
-    # given points at 13.9 to 14.3.
+    # From the image's edge to the centre of its first pixel. The mean flow of
+    # each database shows that points count from the edge: its mirror axis lies
+    # at 13.2 to 13.4 in pixel centres, the middle of the given eyes at 13.9 to
+    # 14.3.
     landmarks=tuple((x - 0.5, y - 0.5) for x, y in face.points),
     crop_points=face.crop_points,
     problem=problem,
@@ -179,7 +180,7 @@ def _clip(
 def _located_face(
   root: pathlib.Path, row: dict[str, str], locate: Locate
 ) -> Face:
-  """The face of the apex image, in pixels of the flow image."""
+  """Finds the face in the apex image, in pixels of the flow image."""
   name = row.get('imagename') or f'{row["sub"]}_{row["filename_o"]}.jpg'
   try:
     image = _read_apex(root / APEX_FOLDER / name)
@@ -189,7 +190,7 @@ def _located_face(
     remark = f'default landmarks: apex image "{name}": {why}'
     return dataclasses.replace(_default_face(), remarks=(remark,))
   height, width = image.shape[:2]
-  # A face keeps its places when its image shrinks, measured from the edge.
+  # When an image shrinks, places scale if they are measured from the edge.
   points = (points + 0.5) * (SIZE / np.array([width, height]))
   return dataclasses.replace(
     _default_face(), points=tuple(map(tuple, points.tolist()))
@@ -216,7 +217,7 @@ def _default_face() -> Face:
 
 
 def _read_sheet(root: pathlib.Path) -> list[dict[str, str]]:
-  """Rows of the label sheet, all checked."""
+  """Reads and checks the rows of the label sheet."""
   if not root.is_dir():
     raise FileNotFoundError(f'{root} is no folder; expected a clone of HTNet')
   sheet, folder = root / SHEET, root / FLOW_FOLDER
@@ -255,7 +256,7 @@ def _check_rows(sheet: pathlib.Path, rows: list[dict[str, str]]):
 
 
 def _read_faces(path: pathlib.Path) -> dict[Identity, Face]:
-  """Face points by clip; crop points are the defaults if the file has none."""
+  """Reads face points by clip; crop points default to the release's."""
   if not path.is_file():
     raise FileNotFoundError(f'landmark file {path} does not exist')
   rows = _read_csv(path, ('dataset', 'subject', 'clip', *_POINT_COLUMNS))
@@ -319,3 +320,6 @@ def _identity(row: dict[str, str]) -> Identity:
 
 def _pairs(values: Sequence) -> tuple:
   return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+CORPUS = Corpus(name='htnet_release', read=read, options=('landmarks',))

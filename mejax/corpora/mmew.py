@@ -13,15 +13,12 @@ middle and last frame stand for them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from collections.abc import Iterator
-import pathlib
 import re
 
 from mejax.corpora import annotated
+from mejax.corpora import database
 from mejax.corpora import frames
-from mejax.corpora import source
-from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 FPS = 90.0
 
@@ -36,13 +33,24 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _key(name: str) -> tuple[int, ...]:
-  """The numbers in a clip's name, whatever their padding."""
+  """Returns the numbers in a clip's name, whatever their padding."""
   return tuple(int(number) for number in re.findall(r'\d+', name))
 
 
-LAYOUT = source.Layout(
+def _label(row: dict[str, str]) -> database.Labelled:
+  annotation = annotated.Annotation.of_row(
+    row,
+    corpus='mmew',
+    subject=row['name'].partition('-')[0].upper(),
+    fps=FPS,
+    remarks=(f'the sheet remarks: {row["remarks"]}',) if row['remarks'] else (),
+  )
+  return annotation, _key(row['name'])
+
+
+DATABASE = database.Database(
   title='MMEW',
-  fields={
+  columns={
     'name': ('Filename',),
     'subject': ('Subject',),
     'onset': ('OnsetFrame',),
@@ -53,45 +61,11 @@ LAYOUT = source.Layout(
     'remarks': ('remarks',),
   },
   place_of=_place,
+  labels=database.by_row(_label),
   example='Micro_Expression/happiness/S03-01-002/1.jpg and MMEW_Micro_Exp.xlsx',
   optional=('subject', 'remarks'),
   sheet_name='mmew',
   kinds=('raw',),
+  cut=True,
 )
-
-
-def read(
-  root: str | pathlib.Path, *, sheet: str = '', with_frames: bool = True
-) -> Iterator[Clip]:
-  """Reads the micro-expressions of MMEW.
-
-  Args:
-    root: folder below which the sheet and the frames lie.
-    sheet: part of the label sheet's file name, to choose among several.
-    with_frames: without, the clips have labels only.
-
-  Returns:
-    The clips in the order of the sheet.
-
-  Raises:
-    FileNotFoundError: the root, the sheet or the frames are not there.
-    ValueError: the sheet cannot be read.
-  """
-  found = source.locate(root, LAYOUT, sheet=sheet, with_frames=with_frames)
-  return source.read(found, _label, cut=True)
-
-
-def _label(row: dict[str, str]) -> tuple[annotated.Annotation, Hashable]:
-  annotation = annotated.Annotation(
-    corpus='mmew',
-    subject=row['name'].partition('-')[0].upper(),
-    name=row['name'],
-    emotion=row['emotion'],
-    fps=FPS,
-    onset=row['onset'],
-    apex=row['apex'],
-    offset=row['offset'],
-    facs=row['facs'],
-    remarks=(f'the sheet remarks: {row["remarks"]}',) if row['remarks'] else (),
-  )
-  return annotation, _key(row['name'])
+CORPUS = Corpus(name='mmew', read=DATABASE.read, options=('sheet',))

@@ -1,4 +1,4 @@
-"""Videos and folders of frames below some paths, and what is in them."""
+"""Finds videos and folders of frames below some paths, and looks into them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ SUFFIXES = (
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
 _DEPTH = 9
-# Containers guess at their length from their duration; by more than this share
-# they do not err.
+# Containers estimate their length from their duration; a larger share than this
+# is no error of the estimate.
 _GUESS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-  """What is in a recording.
+  """The frames of a recording.
 
   Attributes:
     files: the file of each frame number, in order; for a video always itself.
-    fps: frames per second, where the recording says it.
+    fps: frames per second, if the recording has them.
     problem: why it cannot be used; '' if it can.
-    remarks: what is odd though it can.
+    remarks: oddities of a usable recording.
   """
 
   files: Mapping[int, pathlib.Path]
@@ -47,8 +47,8 @@ class Recording:
   """A video, or a folder of frames.
 
   Attributes:
-    path: where it lies.
-    name: the end of its path that tells it from the others.
+    path: of the file or folder.
+    name: the end of the path, as much as tells it from the others.
     is_video: whether it is a video.
   """
 
@@ -58,14 +58,15 @@ class Recording:
 
   @functools.cached_property
   def content(self) -> Content:
-    """Looks into it, which for a video takes as long as decoding it."""
+    """Reads the content; for a video this takes as long as decoding it."""
     return (_in_video if self.is_video else _in_folder)(self.path)
 
 
 def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
-  """The recordings that are paths or lie below them, in order, each once.
+  """Finds the recordings at these paths or below them, in order, each once.
 
-  A folder is one of frames if it holds two images, or one and nothing else.
+  A folder counts as a folder of frames if it holds two images, or one image and
+  no recording.
 
   Raises:
     FileNotFoundError: a path is not there.
@@ -106,7 +107,7 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
 def called(
   found: Sequence[Recording], names: Sequence[str]
 ) -> list[list[Recording]]:
-  """For each name or part of a path the recordings that it may mean.
+  """Returns the recordings that each name or part of a path may mean.
 
   Letters are compared without case, unless that leaves more than one.
   """
@@ -126,7 +127,7 @@ def called(
 
 
 def _called(path: pathlib.Path) -> set[str]:
-  """All ends of a path, with the suffix of a video and without."""
+  """Returns all ends of a path, with and without the suffix of a video."""
   names = {path.as_posix()}
   for own in {path, _bare(path)}:
     parts = own.parts[1:]
@@ -135,7 +136,7 @@ def _called(path: pathlib.Path) -> set[str]:
 
 
 def _bare(path: pathlib.Path) -> pathlib.Path:
-  # A dot in the name of a folder begins no suffix.
+  # In the name of a folder, a dot begins no suffix.
   is_video = path.suffix.lower() in SUFFIXES
   return path.with_suffix('') if is_video else path
 
@@ -158,7 +159,7 @@ def _below(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
 
 
 def _names(paths: Sequence[pathlib.Path]) -> list[str]:
-  """As few of the last parts of each path as tell it from all others."""
+  """Returns the shortest end of each path that tells it from all others."""
   count = collections.Counter(map(_bare, paths))
   bare = [_bare(p) if count[_bare(p)] == 1 else p for p in paths]
   deepest = max((len(path.parts) for path in bare), default=0)
@@ -185,7 +186,7 @@ def _in_folder(folder: pathlib.Path) -> Content:
 
 
 def _in_video(file: pathlib.Path) -> Content:
-  """Counts the frames by decoding them, as containers only guess."""
+  """Counts the frames by decoding them, since containers only estimate."""
   size = file.stat().st_size
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
@@ -208,7 +209,7 @@ def _in_video(file: pathlib.Path) -> Content:
     )
   return Content(
     dict.fromkeys(range(length), file),
-    # Some containers give the ticks of their clock in place of it.
+    # Some containers give the ticks of their clock instead.
     fps=fps if 0 < fps <= 10_000 else None,
     remarks=remarks,
   )

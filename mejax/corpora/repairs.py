@@ -1,9 +1,9 @@
-"""What is wrong in published label sheets, and what is right instead.
+"""Mends the known errors of published label sheets.
 
-The table, `repairs.csv`, holds one value a row. Its key is corpus, subject,
-clip and onset as the sheet has them; the onset is empty where the clip is named
-only once. A row mends the value in `found` and no other, so that a sheet in
-which it is right already stays as it is.
+The table, `repairs.csv`, holds one frame number per row. Its key is corpus,
+subject, clip and onset as the sheet has them; the onset is empty where the
+sheet names the clip only once. A row mends the number in `found` and no other,
+so that a corrected edition of the sheet stays as it is.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Repair:
   corpus: str
   subject: str
   clip: str
-  onset: str
+  onset: int | None
   field: str
-  found: str
-  value: str
+  found: int
+  value: int
   reason: str
   source: str
 
@@ -40,30 +40,36 @@ class Repair:
 
 @functools.cache
 def read_table() -> tuple[Repair, ...]:
-  """All repairs that are known."""
+  """Reads all repairs that are known."""
   with TABLE.open(newline='', encoding='utf-8') as file:
-    return tuple(Repair(**row) for row in csv.DictReader(file))
+    return tuple(map(_repair_of, csv.DictReader(file)))
+
+
+def _repair_of(row: dict[str, str]) -> Repair:
+  onset = int(row['onset']) if row['onset'] else None
+  numbers = {'found': int(row['found']), 'value': int(row['value'])}
+  return Repair(**{**row, 'onset': onset, **numbers})
 
 
 def repair(
-  corpus: str, subject: str, clip: str, values: Mapping[str, str]
-) -> tuple[dict[str, str], list[Repair]]:
-  """Mends what the table knows of a clip.
+  corpus: str, subject: str, clip: str, values: Mapping[str, int | None]
+) -> tuple[dict[str, int | None], list[Repair]]:
+  """Mends what the table knows about a clip.
 
   Args:
     corpus: as clips have it, like subject.
     subject: as clips have it.
     clip: name of the clip in the sheet.
-    values: the sheet's text for onset, apex and offset.
+    values: the sheet's onset, apex and offset; None where it has none.
 
   Returns:
-    The values as they should be, and the repairs that made a difference.
+    The numbers as they should be, and the repairs that changed one.
   """
   made = [
     row
     for row in read_table()
     if (row.corpus, row.subject, row.clip) == (corpus, subject, clip)
-    and row.onset in ('', values['onset'])
+    and (row.onset is None or row.onset == values['onset'])
     and values[row.field] == row.found
   ]
   return {**values, **{row.field: row.value for row in made}}, made

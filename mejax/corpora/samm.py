@@ -12,15 +12,13 @@ says that the annotated one is wrong, so it stays.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from collections.abc import Iterator
-import pathlib
 import re
 
 from mejax.corpora import annotated
+from mejax.corpora import database
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames
-from mejax.corpora import source
-from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 FPS = 200.0
 
@@ -34,13 +32,38 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _key(name: str) -> tuple[int, ...]:
-  """The numbers in a clip's name, whatever their padding."""
+  """Returns the numbers in a clip's name, whatever their padding."""
   return tuple(int(number) for number in re.findall(r'\d+', name))
 
 
-LAYOUT = source.Layout(
+def _label(row: dict[str, str]) -> database.Labelled:
+  annotation = annotated.Annotation.of_row(
+    row,
+    corpus='samm',
+    subject=row['subject'].zfill(3),
+    fps=FPS,
+    remarks=_duration_remark(row),
+  )
+  return annotation, _key(row['name'])
+
+
+def _duration_remark(row: dict[str, str]) -> tuple[str, ...]:
+  """Remarks a row whose count of frames contradicts onset and offset."""
+  onset, offset, duration = (
+    frame_numbers.read_number(row[field])
+    for field in ('onset', 'offset', 'duration')
+  )
+  if None in (onset, offset, duration) or duration == offset - onset + 1:
+    return ()
+  return (
+    f'duration is {duration}, but from onset {onset} to offset {offset} there '
+    f'are {offset - onset + 1} frames',
+  )
+
+
+DATABASE = database.Database(
   title='SAMM',
-  fields={
+  columns={
     'subject': ('Subject',),
     'name': ('Filename',),
     'onset': ('Onset Frame',),
@@ -51,67 +74,9 @@ LAYOUT = source.Layout(
     'emotion': ('Estimated Emotion',),
   },
   place_of=_place,
+  labels=database.by_row(_label),
   example='SAMM/006/006_1_2/006_05562.jpg and SAMM_Micro_FACS_Codes_v2.xlsx',
   optional=('duration',),
   sheet_name='micro_facs',
 )
-
-
-def read(
-  root: str | pathlib.Path,
-  *,
-  images: str = '',
-  sheet: str = '',
-  with_frames: bool = True,
-) -> Iterator[Clip]:
-  """Reads SAMM.
-
-  Args:
-    root: folder below which the sheet and the frames lie.
-    images: `raw` or `cropped`; raw where it is there if not given.
-    sheet: part of the label sheet's file name, to choose among several.
-    with_frames: without, the clips have labels only.
-
-  Returns:
-    The clips in the order of the sheet.
-
-  Raises:
-    FileNotFoundError: the root, the sheet or the frames are not there.
-    ValueError: `images` is unknown, or the sheet cannot be read.
-  """
-  found = source.locate(
-    root, LAYOUT, images=images, sheet=sheet, with_frames=with_frames
-  )
-  return source.read(found, _label)
-
-
-def _label(row: dict[str, str]) -> tuple[annotated.Annotation, Hashable]:
-  annotation = annotated.Annotation(
-    corpus='samm',
-    subject=row['subject'].zfill(3),
-    name=row['name'],
-    emotion=row['emotion'],
-    fps=FPS,
-    onset=row['onset'],
-    apex=row['apex'],
-    offset=row['offset'],
-    facs=row['facs'],
-    remarks=_check_duration(row),
-  )
-  return annotation, _key(row['name'])
-
-
-def _check_duration(row: dict[str, str]) -> tuple[str, ...]:
-  """The sheet counts the frames, too; both hold in every published row."""
-  try:
-    onset, offset, duration = (
-      int(row[field]) for field in ('onset', 'offset', 'duration')
-    )
-  except ValueError:
-    return ()
-  if duration == offset - onset + 1:
-    return ()
-  return (
-    f'duration is {duration}, but from onset {onset} to offset {offset} there '
-    f'are {offset - onset + 1} frames',
-  )
+CORPUS = Corpus(name='samm', read=DATABASE.read, options=('images', 'sheet'))

@@ -1,7 +1,7 @@
-"""Label sheets: finding them, and reading them as text.
+"""Finds label sheets and reads them as text.
 
 Published sheets differ in name, in the number of lines above their header and
-in blank columns, so that nothing here goes by position.
+in blank columns, so that nothing here relies on a position.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import openpyxl
 import xlrd
 
 SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv', '.tsv')
-# Where spreadsheets write decimal commas, they separate by semicolons.
+# Spreadsheets that write decimal commas separate cells by semicolons.
 _DELIMITERS = (',', ';', '\t')
 # Notes stand above the header: 13 lines in SAMM.
 _HEADER_LINES = 40
@@ -47,24 +47,24 @@ def find(
   name: str = '',
   accepts: Callable[[pathlib.Path, str], bool] = lambda path, title: True,
 ) -> Table | None:
-  """The label sheet among files: the first that has all the columns.
+  """Finds the label sheet among files: the first that has all the columns.
 
-  Of several, those come first whose file name matches `name`, and then the
-  last by name, which is the newest.
+  Files whose name matches `name` come first; among equals, the last by name,
+  which is the newest.
 
   Args:
-    files: where to look; all but spreadsheets and CSV are passed over.
+    files: where to look; only spreadsheets and CSV files are read.
     fields: for each field the headings it may have, compared without case,
       spaces and signs.
-    optional: fields that may be absent; they are '' then.
-    name: regular expression that the file name matches where it is usual.
-    accepts: whether a sheet, by its path and title, may be meant.
+    optional: fields whose column may be absent; they are '' then.
+    name: regular expression that the file name usually matches.
+    accepts: whether a sheet may be meant, by its path and title.
 
   Returns:
     The table, or None if no file has such a sheet.
 
   Raises:
-    ValueError: there is none, and a file that might be it cannot be read.
+    ValueError: there is none, and a file that might hold it cannot be read.
   """
   files = [
     file
@@ -92,7 +92,10 @@ def find(
 
 
 def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
-  """Title and cells of each sheet of a file; whole numbers lose their `.0`."""
+  """Yields title and cells of each sheet of a file.
+
+  Cells are text; the `.0` of whole numbers is dropped.
+  """
   data = path.read_bytes()
   if not data:
     raise ValueError('it is empty')
@@ -100,11 +103,11 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
     text = _decoded(data)
     cells = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
     rows = [[_text(cell) for cell in row] for row in cells]
-    # Columns that are blank at the end of a row may be left out of it.
+    # Blank cells at the end of a row may be left out.
     width = max(map(len, rows), default=0)
     yield path.stem, [row + [''] * (width - len(row)) for row in rows]
   elif data.startswith(b'PK'):
-    # By what is in it: some that are named .xls are .xlsx.
+    # The content decides: some files named .xls are .xlsx.
     with warnings.catch_warnings():
       warnings.simplefilter('ignore', UserWarning)  # Of unknown extensions.
       book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
@@ -119,7 +122,7 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
 
 
 def _decoded(data: bytes) -> str:
-  """Text in what spreadsheets save it in."""
+  """Decodes text in the encodings that spreadsheets use."""
   if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
     return data.decode('utf-16', errors='replace')
   try:
@@ -129,7 +132,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-  """The one that stands in the most lines, and the most often."""
+  """Returns the delimiter that stands in most lines, and most often."""
   lines = text.splitlines()
   return max(
     _DELIMITERS,
@@ -140,7 +143,7 @@ def _delimiter(text: str) -> str:
 def _below_header(
   rows: Rows, fields: Mapping[str, Sequence[str]], optional: Sequence[str]
 ) -> list[dict[str, str]] | None:
-  """Rows below the header, by field; None if there is no header."""
+  """Returns the rows below the header, by field; None without a header."""
   for at, row in enumerate(rows[:_HEADER_LINES]):
     columns = _columns(row, fields)
     if all(field in columns for field in fields if field not in optional):
@@ -162,7 +165,7 @@ def _below_header(
 
 
 def _columns(row: list[str], fields: Mapping[str, Sequence[str]]):
-  """Where a row has the heading of each field that it has."""
+  """Returns the column of each field whose heading is in the row."""
   headings = [_plain(cell) for cell in row]
   return {
     field: headings.index(_plain(name))

@@ -18,19 +18,20 @@ of their own, `smic_vis` and `smic_nir`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from collections.abc import Iterator
 import dataclasses
+import functools
 import pathlib
 import re
+from typing import Any
 
 from mejax.corpora import annotated
+from mejax.corpora import database
+from mejax.corpora import frame_numbers
 from mejax.corpora import frames
-from mejax.corpora import sheets
-from mejax.corpora import source
-from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
-CORPORA = {'HS': 'smic', 'VIS': 'smic_vis', 'NIR': 'smic_nir'}
+NAMES = {'HS': 'smic', 'VIS': 'smic_vis', 'NIR': 'smic_nir'}
 FPS = {'HS': 100.0, 'VIS': 25.0, 'NIR': 25.0}
 EMOTIONS = {
   'ne': 'negative',
@@ -39,14 +40,12 @@ EMOTIONS = {
   'su': 'surprise',
 }
 
-_Label = tuple[annotated.Annotation, Hashable]
-
 _NAME = re.compile(r's0*(\d+)_(ne|po|sur|su)_0*(\d+)', re.I)
 _CAMERA = re.compile(r'(?<![a-z])(hs|vis|nir)(?![a-z])', re.I)
 
 
 def _camera(words: str) -> str:
-  """The camera that a path or title names last; HS if it names none."""
+  """Returns the camera that a path or title names last; HS if it names none."""
   return (_CAMERA.findall(words) or ['HS'])[-1].upper()
 
 
@@ -57,8 +56,8 @@ def _key(name: str) -> tuple[int, str, int] | None:
   return int(match[1]), EMOTIONS[match[2].lower()], int(match[3])
 
 
-def _layout(camera: str) -> source.Layout:
-  """What the clips of one camera look like."""
+def _database(camera: str) -> database.Database:
+  """Describes the clips of one camera."""
 
   def place_of(parts: tuple[str, ...]) -> frames.Place | None:
     key = _key(parts[-1])
@@ -68,9 +67,9 @@ def _layout(camera: str) -> source.Layout:
       return frames.Place(key=key, depth=4, kind=frames.kind_of(parts))
     return frames.Place(key=key, depth=2, kind='long')
 
-  return source.Layout(
+  return database.Database(
     title=f'SMIC-{camera}',
-    fields={
+    columns={
       'name': ('Filename',),
       'onset': ('OnsetF',),
       'offset': ('OffsetF',),
@@ -81,6 +80,7 @@ def _layout(camera: str) -> source.Layout:
       'emotion': ('Emotion',),
     },
     place_of=place_of,
+    labels=functools.partial(_labels, camera),
     example=(
       f'SMIC_all_raw/{camera}/s1/micro/negative/s1_ne_01/image559740.bmp, or '
       f'SMIC-{camera}-E/s20/s20_ne_01/image17581039.jpg and '
@@ -91,56 +91,21 @@ def _layout(camera: str) -> source.Layout:
     # A sheet's title says more than its file's name.
     accepts=lambda path, title: _camera(f'{path.stem}/{title}') == camera,
     kinds=('raw', 'cropped', 'long'),
+    # In the first release the folders say it all.
+    needs_sheet=lambda tree: tree is None or tree.kind == 'long',
   )
 
 
-def read(
-  root: str | pathlib.Path,
-  *,
-  camera: str = 'HS',
-  images: str = '',
-  sheet: str = '',
-  with_frames: bool = True,
-) -> Iterator[Clip]:
-  """Reads the clips of one camera.
-
-  Args:
-    root: folder below which the frames lie, and the sheet of the E release.
-    camera: `HS`, `VIS` or `NIR`.
-    images: `raw`, `cropped` or `long` (E); the first that is there if not
-      given.
-    sheet: part of the label sheet's file name, to choose among several.
-    with_frames: without, the clips have labels only, from the sheet.
-
-  Returns:
-    The clips in the order of subject and name, or of the sheet.
-
-  Raises:
-    FileNotFoundError: the root or the frames are not there, or the sheet of
-      the E release.
-    ValueError: `camera` or `images` is unknown, or the sheet cannot be read.
-  """
-  if camera not in CORPORA:
-    raise ValueError(f'camera is {camera!r}; SMIC has {", ".join(CORPORA)}')
-  found = source.locate(
-    root,
-    _layout(camera),
-    images=images,
-    sheet=sheet,
-    with_frames=with_frames,
-    needs_sheet=lambda tree: (
-      not with_frames or (tree is not None and tree.kind == 'long')
-    ),
-  )
+def _labels(camera: str, found: database.Found) -> Iterator[database.Labelled]:
   if found.table is None:
-    labels = _from_folders(found.tree, camera)
-  else:
-    labels = _from_sheet(found.table, camera)
-  return source.Reading(found, source.make_clips(found, labels))
+    return _from_folders(found.tree, camera)
+  return _from_sheet(found.table.rows, camera)
 
 
-def _from_folders(tree: frames.Tree, camera: str) -> Iterator[_Label]:
-  """Each folder holds one movement, from its first frame to its last."""
+def _from_folders(
+  tree: frames.Tree, camera: str
+) -> Iterator[database.Labelled]:
+  """Labels each folder as one movement, from its first frame to its last."""
   for key in sorted(tree.clips):
     try:
       numbers = list(frames.list_frames(tree.clips[key]))
@@ -148,32 +113,36 @@ def _from_folders(tree: frames.Tree, camera: str) -> Iterator[_Label]:
       numbers = []  # Making the clip meets the same fault, and tells it.
     onset, offset = (numbers[0], numbers[-1]) if numbers else (0, 0)
     folder = tree.clips[key].parent.name.lower()
-    annotation = _annotation(key, camera, str(onset), str(offset))
+    annotation = _annotation(key, camera, {'onset': onset, 'offset': offset})
     if folder in EMOTIONS.values() and folder != key[1]:
       remark = f'its name says {key[1]}, but it lies in the folder {folder}'
       annotation = dataclasses.replace(annotation, remarks=(remark,))
     yield annotation, key
 
 
-def _from_sheet(table: sheets.Table, camera: str) -> Iterator[_Label]:
-  """The movements of each row."""
-  rows = [(_key(row['name']), row) for row in table.rows]
-  firsts = {(key and key[0], row['onset'].lstrip('0')) for key, row in rows}
-  for key, row in rows:
+def _from_sheet(
+  rows: list[dict[str, str]], camera: str
+) -> Iterator[database.Labelled]:
+  """Labels the movements of each row, of which there are up to three."""
+  keyed = [(_key(row['name']), row) for row in rows]
+  firsts = {
+    (key and key[0], frame_numbers.read_number(row['onset']))
+    for key, row in keyed
+  }
+  for key, row in keyed:
     if key is None:
       yield _unreadable(row, camera), None
       continue
-    annotation = _annotation(key, camera, row['onset'], row['offset'])
+    annotation = _annotation_of_row(key, camera, row)
     if row['emotion'].lower() != key[1]:
       remark = f'its name says {key[1]}, but the sheet {row["emotion"]}'
       annotation = dataclasses.replace(annotation, remarks=(remark,))
     yield annotation, key
     for number in ('2', '3'):
-      onset, offset = row[f'onset{number}'], row[f'offset{number}']
-      plain = onset.lstrip('0')
-      if not plain.isdigit() or (key[0], plain) in firsts:
+      further = _annotation_of_row(key, camera, row, number)
+      # A movement that has a row of its own is read there.
+      if (further.onset or 0) <= 0 or (key[0], further.onset) in firsts:
         continue
-      further = _annotation(key, camera, onset, offset)
       yield (
         dataclasses.replace(
           further,
@@ -184,32 +153,67 @@ def _from_sheet(table: sheets.Table, camera: str) -> Iterator[_Label]:
       )
 
 
+def _annotation_of_row(
+  key: tuple[int, str, int], camera: str, row: dict[str, str], number: str = ''
+) -> annotated.Annotation:
+  """Annotates the first movement of a row, or movement `2` or `3`."""
+  cells = {field: row[field + number] for field in ('onset', 'offset')}
+  numbers, unread = frame_numbers.read_numbers(cells)
+  return _annotation(key, camera, numbers, unread=unread)
+
+
 def _annotation(
-  key: tuple[int, str, int], camera: str, onset: str, offset: str
+  key: tuple[int, str, int],
+  camera: str,
+  numbers: dict[str, int | None],
+  **others: Any,
 ) -> annotated.Annotation:
   subject, emotion, number = key
   code = next(code for code, word in EMOTIONS.items() if word == emotion)
   return annotated.Annotation(
-    corpus=CORPORA[camera],
+    corpus=NAMES[camera],
     subject=f's{subject:02d}',
     name=f's{subject:02d}_{code}_{number:02d}',
     emotion=emotion,
     fps=FPS[camera],
-    onset=onset,
-    apex='',
-    offset=offset,
+    onset=numbers['onset'],
+    apex=None,
+    offset=numbers['offset'],
+    **others,
   )
 
 
 def _unreadable(row: dict[str, str], camera: str) -> annotated.Annotation:
-  return annotated.Annotation(
-    corpus=CORPORA[camera],
+  return annotated.Annotation.of_row(
+    row,
+    corpus=NAMES[camera],
     subject='',
-    name=row['name'],
-    emotion=row['emotion'],
     fps=FPS[camera],
-    onset=row['onset'],
-    apex='',
-    offset=row['offset'],
     problem='its name is not like s1_ne_01',
   )
+
+
+def read(
+  root: str | pathlib.Path, *, camera: str = 'HS', **options
+) -> database.Reading:
+  """Reads the clips of one camera.
+
+  Args:
+    root: folder below which the frames lie, and the sheet of the E release.
+    camera: `HS`, `VIS` or `NIR`.
+    **options: as `Database.read` takes them; `images` is `raw`, `cropped` or
+      `long` (E).
+
+  Returns:
+    The clips in the order of subject and name, or of the sheet.
+
+  Raises:
+    ValueError: `camera` is unknown; further errors are those of
+      `Database.read`.
+  """
+  if camera not in NAMES:
+    raise ValueError(f'camera is {camera!r}; SMIC has {", ".join(NAMES)}')
+  return _database(camera).read(root, **options)
+
+
+CORPUS = Corpus(name='smic', read=read, options=('camera', 'images', 'sheet'))

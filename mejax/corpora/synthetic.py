@@ -1,8 +1,8 @@
-"""The synthetic corpus: rendered faces with micro-expressions of known truth.
+"""Renders and reads the synthetic corpus: faces whose motion is known.
 
-On disk: `<root>/<subject>/<clip>/img<number>.png` (8-bit RGB), `truth.npz`
-beside the frames, `labels.csv` (one row a clip) and `corpus.json` (the
-parameters) at the root. `truth.npz` holds
+On disk there are `<root>/<subject>/<clip>/img<number>.png` (8-bit RGB) with
+`truth.npz` beside them, and at the root `labels.csv` (a row for each clip) and
+`corpus.json` (the parameters). `truth.npz` holds
   true_flow        f32[h, w, 2]  onset to apex in pixels, right and down, at the
                                  onset's pixels, head drift included
   expression_flow  f32[h, w, 2]  the same without head drift
@@ -19,7 +19,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import zipfile
 
 import cv2
@@ -30,9 +29,10 @@ import tqdm
 from mejax import files as files_lib
 from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
-from mejax.corpora.faces import motion
+from mejax.corpora.faces import movement
 
 FPS = 100.0
 _COLUMNS = (
@@ -43,7 +43,7 @@ _COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Parameters:
-  """What decides every byte of a corpus; `version` is that of the renderer."""
+  """The parameters that decide every byte; `version` is the renderer's."""
 
   num_subjects: int
   clips_per_subject: int
@@ -64,15 +64,15 @@ class _Parameters:
 
   @property
   def hard(self) -> float:
-    """Difficulty on the scale of the constants of `faces`.
+    """The difficulty on the inner scale of `faces`, 0 to 0.94.
 
-    At 1 the classes cannot be told apart any more, hence 0.94; the power makes
-    the first steps count.
+    At 1 of the inner scale the classes could not be told apart. The power makes
+    a small difficulty noticeable.
     """
     return 0.94 * self.difficulty**0.42
 
   def generator(self, *stream: int) -> np.random.Generator:
-    """Random numbers of their own for each person, clip and camera."""
+    """Returns independent random numbers for a person, a clip or a camera."""
     return np.random.default_rng([self.seed, *stream])
 
 
@@ -88,16 +88,17 @@ def write(
 ) -> pathlib.Path:
   """Renders the corpus below `root` and returns that folder.
 
-  The same parameters give the same bytes. A call that was interrupted is
-  carried on by the same call: whole clips are kept.
+  The same parameters give the same bytes. The same call resumes one that was
+  interrupted and keeps the finished clips.
 
   Args:
     root: folder to write to; new, empty, or begun with the same parameters.
     num_subjects: number of made-up people.
-    clips_per_subject: clips of each; the emotions take turns.
+    clips_per_subject: clips of each person; the emotions alternate.
     size: width and height of the frames in pixels.
-    difficulty: 0 to 1; scales camera noise, head drift, other movements of the
-      face and foreign muscles in an expression, and weakens the expression.
+    difficulty: 0 to 1. A higher difficulty weakens the expression and
+      strengthens camera noise, head drift, unrelated movements of the face and
+      muscles of other emotions.
     seed: decides people, expressions and noise.
     progress: whether to show a progress bar.
 
@@ -159,7 +160,7 @@ def read(root: str | os.PathLike[str]) -> Iterator[Clip]:
 
 
 def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
-  """Marks `root` as the corpus of `parameters`, or says whose it is."""
+  """Marks `root` as the corpus of `parameters`; raises if it is another's."""
   marker = root / 'corpus.json'
   asked = dataclasses.asdict(parameters)
   if marker.is_file():
@@ -169,22 +170,19 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
       raise ValueError(
         f'{marker} is damaged ({error}); delete the folder and render again.'
       ) from error
-    differs = [
-      f'{name} {found.get(name)} (asked for {value})'
-      for name, value in asked.items()
-      if found.get(name) != value
-    ]
-    if differs:
-      raise ValueError(
-        f'{root} holds a synthetic corpus with other parameters: '
-        f'{", ".join(differs)}. Write to another folder or delete this one.'
-      )
+    files_lib.refuse_other(
+      root,
+      {name: found[name] for name in asked if name in found},
+      asked,
+      what='a synthetic corpus with other parameters',
+      hint='Write to another folder or delete this one.',
+    )
     return
   root.mkdir(parents=True, exist_ok=True)
-  unfinished = marker.name + files_lib.SUFFIX  # By a call that was killed.
+  unfinished = marker.name + files_lib.SUFFIX  # Left by a call that was killed.
   if any(path.name != unfinished for path in root.iterdir()):
     raise ValueError(
-      f'{root} is not empty and holds no synthetic corpus; expected a new or '
+      f'{root} is not empty and is not a synthetic corpus; expected a new or '
       'empty folder.'
     )
   with files_lib.writing(marker) as file:
@@ -198,8 +196,8 @@ def _write_clip(
   clip: int,
   parameters: _Parameters,
 ) -> dict[str, object]:
-  """Renders a clip unless it is there already; returns its row of the sheet."""
-  emotion = sorted(motion.EMOTIONS)[(subject + clip) % 3]
+  """Renders a clip unless it exists already; returns its row of the sheet."""
+  emotion = sorted(movement.EMOTIONS)[(subject + clip) % 3]
   generator = parameters.generator(1, subject, clip)
   first = int(generator.integers(1, 3000))
   take = acting.perform(
@@ -208,21 +206,16 @@ def _write_clip(
   last = first + len(take.intensity) - 1
   files = [f'img{n}.png' for n in range(first, last + 1)]
   folder = root / f's{subject + 1:02d}' / f'clip{clip + 1:02d}'
-  # A clip is rendered in a folder of another name, so one that bears its own
-  # name was finished; still, somebody may have deleted files from it since.
+  # A clip is rendered in a folder of another name and then renamed, so a folder
+  # of this name was finished. A user may have deleted files from it since.
   whole = folder.is_dir() and {path.name for path in folder.iterdir()} >= {
     'truth.npz',
     *files,
   }
   if not whole:
-    partial = folder.with_name(f'.{folder.name}.partial')
-    for old in (folder, partial):
-      shutil.rmtree(old, ignore_errors=True)
-    partial.mkdir(parents=True)
-    _render(
-      partial, files, person, take, parameters.generator(2, subject, clip)
-    )
-    os.replace(partial, folder)
+    noise = parameters.generator(2, subject, clip)
+    with files_lib.replacing(folder) as partial:
+      _render(partial, files, person, take, noise)
   return {
     'subject': folder.parent.name,
     'clip': folder.name,
@@ -243,15 +236,15 @@ def _render(
   take: acting.Take,
   generator: np.random.Generator,
 ) -> None:
-  """Writes the frames of a clip and its truth; `generator` makes the noise."""
+  """Writes the frames of a clip and its truth; `generator` draws the noise."""
   movements = take.expression + take.drift
   for t, name in enumerate(files):
-    moved = motion.displacement(movements, t)
-    frame = camera.render(person.face, take.pose, motion.backward(moved))
+    moved = movement.displacement(movements, t)
+    frame = camera.render(person.face, take.pose, movement.backward(moved))
     frame = take.lighting.expose(frame, t, generator)
     if not cv2.imwrite(str(folder / name), frame[..., ::-1]):
       raise OSError(f'Cannot write {folder / name}.')
-  true_flow = motion.displacement(movements, take.apex)
+  true_flow = movement.displacement(movements, take.apex)
   eyes, nose, mouth = (
     take.pose.place(person.face.points[name]) * len(true_flow) - 0.5
     for name in ('eye', 'nose', 'mouth_corner')
@@ -259,7 +252,7 @@ def _render(
   np.savez(
     folder / 'truth.npz',
     true_flow=true_flow,
-    expression_flow=motion.displacement(take.expression, take.apex),
+    expression_flow=movement.displacement(take.expression, take.apex),
     landmarks=np.stack([*eyes, nose[0], *mouth]).astype(np.float32),
     intensity=take.intensity,
   )
@@ -268,11 +261,12 @@ def _render(
 def _read_clip(
   root: pathlib.Path, sheet: pathlib.Path, row: Mapping[str, str]
 ) -> Clip:
+  """Returns the clip of a row of the sheet."""
   name = f'{row["subject"]}/{row["clip"]}'
-  if row['emotion'] not in motion.EMOTIONS:
+  if row['emotion'] not in movement.EMOTIONS:
     raise ValueError(
       f'{sheet}: emotion {row["emotion"]!r} of {name}; expected one of '
-      f'{sorted(motion.EMOTIONS)}.'
+      f'{sorted(movement.EMOTIONS)}.'
     )
   try:
     onset, apex, offset = (int(row[k]) for k in ('onset', 'apex', 'offset'))
@@ -311,6 +305,7 @@ def _read_clip(
 
 
 def _read_landmarks(truth: pathlib.Path):
+  """Returns the five points and '', or () and the reason."""
   try:
     with np.load(truth) as arrays:
       points = arrays['landmarks'].tolist()
@@ -322,10 +317,13 @@ def _read_landmarks(truth: pathlib.Path):
 
 
 def _missing(frames: tuple[pathlib.Path, ...]) -> str:
-  """Names the frames that are not there; '' if none."""
+  """Names the frames that do not exist; '' if all do."""
   missing = [path.name for path in frames if not path.is_file()]
   if not missing:
     return ''
   return f'{len(missing)} of {len(frames)} frames missing: ' + ', '.join(
     missing[:5]
   )
+
+
+CORPUS = Corpus(name='synthetic', read=read)

@@ -1,4 +1,4 @@
-"""A user's own recordings: videos, and folders of frames.
+"""Reads recordings of a user's own: videos, and folders of frames.
 
     clips/anna/smile.mp4
     clips/ben_surprise/frame_0001.png
@@ -13,8 +13,8 @@ has a row for each expression:
 
 `clip` is the name of a file or folder, or as much of its path as tells it from
 the others, with or without suffix. Onset, apex, offset, fps and action units
-may be left empty or left out: then the first frame is the onset, the last the
-offset and the middle one the apex, and the frame rate is that of the video. A
+may be empty or absent: then the first frame is the onset, the last the offset
+and the middle one the apex, and the frame rate is that of the video. A
 recording may have several rows.
 """
 
@@ -29,10 +29,12 @@ import math
 import pathlib
 
 from mejax.corpora import annotated
+from mejax.corpora import frame_numbers
 from mejax.corpora import recordings
 from mejax.corpora import sheets
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
 
 NAME = 'video'
 _FIELDS = {
@@ -46,7 +48,6 @@ _FIELDS = {
   'facs': ('action units', 'au', 'aus', 'facs'),
 }
 _NEEDED = ('clip', 'subject', 'emotion')
-_NUMBERS = ('onset', 'apex', 'offset')
 
 Row = Mapping[str, str]
 
@@ -56,24 +57,24 @@ def read(
   *,
   labels: str | pathlib.Path | None = None,
 ) -> Iterator[Clip]:
-  """Reads recordings of one's own.
+  """Reads recordings of a user's own.
 
   Without labels every recording is one expression, of the emotion `unknown`
   and of a subject of its own, since nothing says who is in it.
 
   Args:
     paths: videos, folders of frames, and folders that hold any of them.
-    labels: the sheet, as the head of the module has it.
+    labels: the sheet, as the module's docstring shows it.
 
   Returns:
-    The clips in the order of the sheet, then the recordings that it does not
-    have, which cannot be used; without labels in the order of the paths. A row
-    with a fault gives a clip that cannot be used.
+    The clips in the order of the sheet, then the recordings that it lacks,
+    which cannot be used; without labels, in the order of the paths. A row with
+    a fault gives a clip that cannot be used.
 
   Raises:
     FileNotFoundError: a path or the sheet is not there.
-    ValueError: a path holds no recording, or the sheet has no such header or no
-      row for any recording.
+    ValueError: a path holds no recording, the sheet has no such header, or none
+      of its rows names a recording.
   """
   if isinstance(paths, str | pathlib.Path):
     paths = [paths]
@@ -132,12 +133,13 @@ def _labelled(
   found: Sequence[recordings.Recording],
   sheet: str,
 ) -> Iterator[Clip]:
-  """A clip of each row, and of each recording that has none."""
+  """Yields a clip for each row, and for each recording without a row."""
   unlabelled = Clip(NAME, UNKNOWN, '', UNKNOWN)
   rows_of = collections.Counter(
     named[0].path for _, named in pairs if len(named) == 1
   )
-  # Of an ambiguous name it is not known which of them is left without a row.
+  # An ambiguous name counts for all that it may mean: nobody knows which of
+  # them has no row.
   seen = {recording.path for _, named in pairs for recording in named}
   for row, named in pairs:
     if len(named) == 1:
@@ -178,26 +180,26 @@ def _make(
   *,
   remarks: tuple[str, ...] = (),
 ) -> Clip:
-  """A clip of a recording; numbers that are not given are filled in."""
+  """Makes a clip of a recording; fills in numbers that are not given."""
   content = recording.content
   problem = content.problem
   fps, fault = _rate(row['fps'], content.fps)
-  numbers = {field: row[field] for field in _NUMBERS}
+  numbers, unread = frame_numbers.read_numbers(row)
   if not problem:
-    problem = fault or _fault(numbers, content.files)
+    problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
       problem += f' ({"; ".join(content.remarks)})'
   remarks = (*remarks, *content.remarks)
   if not problem:
     first, last = min(content.files), max(content.files)
     for field, number in (('onset', first), ('offset', last)):
-      if not numbers[field]:
-        numbers[field] = str(number)
+      if numbers[field] is None:
+        numbers[field] = number
         remarks += (f'no {field}: frame {number} stands for it',)
     for field in ('apex', 'offset'):
-      if numbers[field] and int(numbers[field]) > last:
+      if numbers[field] is not None and numbers[field] > last:
         remarks += (f'{field} {numbers[field]} is missing: {last} is taken',)
-        numbers[field] = str(last)
+        numbers[field] = last
   annotation = annotated.Annotation(
     corpus=NAME,
     subject=row['subject'],
@@ -205,6 +207,7 @@ def _make(
     emotion=row['emotion'] or UNKNOWN,
     fps=fps,
     **numbers,
+    unread=unread,
     facs=row['facs'],
     remarks=remarks,
     problem=problem,
@@ -216,7 +219,7 @@ def _make(
 
 
 def _rate(text: str, own: float | None) -> tuple[float | None, str]:
-  """Frames per second, and what is wrong with them."""
+  """Returns the frames per second, and what is wrong with them."""
   if not text:
     return own, ''
   try:
@@ -228,23 +231,32 @@ def _rate(text: str, own: float | None) -> tuple[float | None, str]:
   return fps, ''
 
 
-def _fault(numbers: Row, files: Mapping[int, pathlib.Path]) -> str:
-  """What is wrong with the numbers of a row; '' if nothing is."""
+def _fault(
+  numbers: Mapping[str, int | None],
+  unread: Mapping[str, str],
+  files: Mapping[int, pathlib.Path],
+) -> str:
+  """Says what is wrong with the frame numbers of a row; '' if nothing is."""
   first, last = min(files), max(files)
   if first == last:
     return 'has one frame; expected two or more'
   faults = []
-  for field, text in numbers.items():
-    if not text:
-      continue
-    try:
-      number = int(text)
-    except ValueError:
-      faults.append(f'{field} is {text!r}; expected the number of a frame')
-      continue
-    # Who counts from 1 is off by one at the end; that is mended, and told.
-    if not first - annotated.NEAR <= number <= last + annotated.NEAR:
+  for field, number in numbers.items():
+    if field in unread:
+      faults.append(
+        f'{field} is {unread[field]!r}; expected the number of a frame'
+      )
+    # Sheets that count from 1 are off by one at the end; that is mended, with a
+    # remark.
+    elif number is not None and not (
+      first - frame_numbers.NEAR <= number <= last + frame_numbers.NEAR
+    ):
       faults.append(
         f'{field} {number} is missing; the frames are {first} to {last}'
       )
   return '; '.join(faults)
+
+
+CORPUS = Corpus(
+  name=NAME, read=read, options=('labels',), takes_recordings=True
+)

@@ -1,4 +1,4 @@
-"""The TFDS builder that writes examples, in their order, without TensorFlow."""
+"""The TFDS builder that writes examples in their order, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import contextlib
 import dataclasses
 import io
 import pathlib
+import shutil
+import tempfile
 from typing import Any
 
 from absl import logging
@@ -20,7 +22,7 @@ SCHEMA_VERSION = 2
 VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'
 SPLIT = 'examples'
-# Examples in a file, which are in memory while it is written.
+# Examples per file. All of a file's examples are in memory while it is written.
 SHARD = 64
 
 Example = dict[str, Any]
@@ -28,12 +30,12 @@ Example = dict[str, Any]
 
 @dataclasses.dataclass(kw_only=True)
 class Config(tfds.core.BuilderConfig):
-  """What one dataset holds.
+  """The content of one dataset.
 
   Attributes:
-    number: how many examples there are.
-    examples: gives the examples from one position up to another.
-    features: an example; its arrays give the shapes and types of all.
+    number: number of examples.
+    examples: (start, stop) to the examples at these positions.
+    features: one example; its arrays give the shapes and types of all.
     metadata: JSON values that are stored beside the examples.
   """
 
@@ -46,8 +48,9 @@ class Config(tfds.core.BuilderConfig):
 class SortedWriter(writer.ExampleWriter):
   """Writes the same examples as the same bytes.
 
-  An example is a protocol buffer with a map in it, which TFDS writes in an
-  order that changes from one process to the next.
+  An example is a protocol buffer that holds a map from names to values. Its
+  entries are serialized in the order of their hashes, which changes from one
+  process to the next, so each example is serialized again in sorted order.
   """
 
   def write(self, path, examples):
@@ -55,10 +58,10 @@ class SortedWriter(writer.ExampleWriter):
 
 
 class Builder(tfds.core.ShardBasedBuilder):
-  """One config per dataset; order and bytes are those of the clips.
+  """One config per dataset; the examples keep the order of the clips.
 
   TFDS's usual builder holds all examples in memory before it writes them, and
-  beyond a gigabyte wants TensorFlow for that; this one a shard at a time.
+  above one gigabyte asks for TensorFlow; this one holds one shard at a time.
   """
 
   name = NAME
@@ -72,7 +75,8 @@ class Builder(tfds.core.ShardBasedBuilder):
         {k: _feature(v) for k, v in config.features.items()}
       ),
       metadata=tfds.core.MetadataDict(config.metadata),
-      # Examples stay in the order of the reader, which makes runs repeatable.
+      # Shuffling would order the examples by the hash of their keys. Runs are
+      # repeatable, and metadata lists the clips, in the order of the reader.
       disable_shuffling=True,
     )
 
@@ -82,6 +86,9 @@ class Builder(tfds.core.ShardBasedBuilder):
   def _shard_iterators_per_split(self, dl_manager):
     del dl_manager  # Nothing is ever downloaded.
     config = self.builder_config
+    # The key of an example is its position. The shards are cut at fixed
+    # positions rather than by size, so that their bytes depend on the clips
+    # alone.
 
     def shard(start):
       return lambda: enumerate(
@@ -91,22 +98,26 @@ class Builder(tfds.core.ShardBasedBuilder):
     return {SPLIT: [shard(i) for i in range(0, config.number, SHARD)]}
 
 
-def write(config: Config, folder: pathlib.Path) -> pathlib.Path:
-  """Writes a dataset below `folder` and returns where it is."""
+def write(config: Config, folder: pathlib.Path) -> None:
+  """Writes the files of a dataset into a folder, which is made if absent."""
+  folder.mkdir(parents=True, exist_ok=True)
   tfds.disable_progress_bar()  # The caller has one that knows the total.
   verbosity = logging.get_verbosity()
-  # TFDS prints sizes that it does not know, and warns that it does not know
-  # the config.
+  # TFDS prints sizes that it does not know, and warns that the config is not
+  # among the listed ones.
   logging.set_verbosity(logging.ERROR)
+  # TFDS makes further folders, NAME/CONFIG/VERSION and one for downloads.
+  scratch = tempfile.TemporaryDirectory(prefix='.tfds', dir=folder)
   try:
-    with contextlib.redirect_stdout(io.StringIO()):
+    with scratch as home, contextlib.redirect_stdout(io.StringIO()):
       builder = Builder(
-        config=config, data_dir=folder, file_format='array_record'
+        config=config, data_dir=home, file_format='array_record'
       )
       builder.download_and_prepare()
+      for file in pathlib.Path(builder.data_dir).iterdir():
+        shutil.move(file, folder)
   finally:
     logging.set_verbosity(verbosity)
-  return pathlib.Path(builder.data_dir)
 
 
 def _sorted(raw: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What of a database is there, what is missing and what is wrong."""
+"""Checks a database: which parts are there, missing or wrong."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ import tqdm
 from mejax.corpora import decode
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import find_corpus
+from mejax.corpora.database import Reading
+from mejax.corpora.release_counts import RELEASE_COUNTS
+from mejax.corpora.release_counts import ReleaseCounts
 from mejax.datasets import labelling
-from mejax.datasets import sources
 from mejax.datasets.protocols import PROTOCOLS
-from mejax.datasets.published import PUBLISHED
-from mejax.datasets.published import Published
 
-# Of what many clips share, one line is written in place of one for each.
+# If more clips than this share a remark, one line stands for all of them.
 _MANY = 5
 _LINES = 40
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """What a check found.
+  """The result of a check.
 
   Attributes:
     text: for a person to read.
@@ -40,19 +41,19 @@ class Report:
   usable: bool
 
 
-def check(
+def check_corpus(
   corpus: str,
   source: str | pathlib.Path,
   *,
   options: Mapping[str, str] | None = None,
   progress: bool = True,
 ) -> Report:
-  """Reads a database as far as labels, names and the frames that matter.
+  """Reads the labels, the file names, and the frames at onset and apex.
 
   Args:
-    corpus: a name of `mejax.corpora.CORPORA`.
+    corpus: a name of `mejax.corpora.CORPORA`, or `package.module:name`.
     source: where the database lies.
-    options: what its reader takes beside, e.g. `{'images': 'cropped'}`.
+    options: further options of its reader, e.g. `{'images': 'cropped'}`.
     progress: show a bar.
 
   Raises:
@@ -60,14 +61,18 @@ def check(
     ValueError: the corpus or an option is unknown.
   """
   options = dict(options or {})
-  read = sources.reader(corpus)
+  corpus = find_corpus(corpus)
   source = pathlib.Path(source)
-  if not (source.is_dir() or (corpus == 'video' and source.is_file())):
-    raise FileNotFoundError(f'{source} is no folder; expected {corpus} in it')
-  sources.check_options(corpus, options)
-  head = f'{corpus} in {source}'
+  is_file = corpus.takes_recordings and source.is_file()
+  if not (source.is_dir() or is_file):
+    raise FileNotFoundError(
+      f'{source} is no folder; expected {corpus.name} in it'
+    )
+  corpus.check_options(options)
+  head = f'{corpus.name} in {source}'
   try:
-    reading = read(source, **options)
+    root = [source] if corpus.takes_recordings else source
+    reading = corpus.read(root, **options)
     clips = [
       _looked_at(clip)
       for clip in tqdm.tqdm(
@@ -76,10 +81,11 @@ def check(
     ]
   except (OSError, ValueError) as error:
     return Report(f'{head}\n\nIt cannot be used: {error}', usable=False)
-  found = getattr(reading, 'source', None)
+  found = reading.found if isinstance(reading, Reading) else None
   published = None
-  if clips and corpus != 'htnet_release':
-    published = PUBLISHED.get(clips[0].corpus)
+  # The HTNet release holds parts of three databases under their own names.
+  if clips and clips[0].corpus.startswith(corpus.name):
+    published = RELEASE_COUNTS.get(clips[0].corpus)
   parts = [
     [head, *_places(source, found)],
     _table(clips, published),
@@ -106,9 +112,9 @@ def check(
 
 
 def _looked_at(clip: Clip) -> Clip:
-  """The clip, with a problem if its onset or apex is no whole image.
+  """Returns the clip, with a problem if its onset or apex is no whole image.
 
-  Other frames are only asked for their size in bytes.
+  Of other frames only the size in bytes is read.
   """
   if clip.problem or not (clip.frames or clip.video):
     return clip
@@ -124,7 +130,7 @@ def _looked_at(clip: Clip) -> Clip:
 
 
 def _places(root: pathlib.Path, found) -> list[str]:
-  """The sheet and the frames that were read."""
+  """Returns lines on the sheet and the frames that were read."""
   if found is None:
     return []
 
@@ -145,8 +151,8 @@ def _places(root: pathlib.Path, found) -> list[str]:
   return lines
 
 
-def _table(clips: Sequence[Clip], published: Published | None) -> list[str]:
-  """Subjects, clips and emotions: found, usable, published."""
+def _table(clips: Sequence[Clip], published: ReleaseCounts | None) -> list[str]:
+  """Returns a table of subjects, clips and emotions."""
   usable = [clip for clip in clips if not clip.problem]
   rows = [('', 'found', 'usable', 'published')]
   for name, expected, here, good in _counts(clips, usable, published):
@@ -159,9 +165,9 @@ def _table(clips: Sequence[Clip], published: Published | None) -> list[str]:
 
 
 def _counts(
-  clips: Sequence[Clip], usable: Sequence[Clip], published: Published | None
+  clips: Sequence[Clip], usable: Sequence[Clip], published: ReleaseCounts | None
 ) -> Iterator[tuple[str, tuple[str, ...], int, int]]:
-  """Name, published numbers, found, usable: for each row of the table."""
+  """Yields name, published numbers, found and usable, row by row."""
   people = [
     len({clip.subject for clip in some} - {UNKNOWN}) for some in (clips, usable)
   ]
@@ -178,7 +184,7 @@ def _counts(
 
 
 def _ways(count) -> tuple[str, ...]:
-  """The numbers of a count as text; () where nobody says."""
+  """Returns the numbers of a count as text; () if nobody published any."""
   if count is None:
     return ()
   return tuple(map(str, count if isinstance(count, tuple) else (count,)))
@@ -194,9 +200,9 @@ def _apexes(clips: Sequence[Clip]) -> str:
 
 
 def _differences(
-  clips: Sequence[Clip], published: Published | None, kind: str | None
+  clips: Sequence[Clip], published: ReleaseCounts | None, kind: str | None
 ) -> list[str]:
-  """What the labels lack of the published counts, or have beyond them."""
+  """Returns lines on counts that differ from the published ones."""
   if published is None:
     return []
   lines = [
@@ -214,7 +220,7 @@ def _differences(
 
 
 def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
-  """Clips and what is to say of them; what many share is said once."""
+  """Returns a line for each remark on a clip; a shared one is said once."""
   remarks = [(clip, remark) for clip, remark in remarks if remark]
   if not remarks:
     return []
@@ -235,7 +241,7 @@ def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _protocols(clips: Sequence[Clip]) -> list[str]:
-  """What the clips that can be used come to in each protocol."""
+  """Returns lines on what the usable clips amount to in each protocol."""
   lines = []
   for corpus in dict.fromkeys(clip.corpus for clip in clips):
     own = [clip for clip in clips if clip.corpus == corpus]

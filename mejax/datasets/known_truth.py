@@ -1,4 +1,4 @@
-"""The whole chain against known truth: rendered clips through preparation."""
+"""Compares preparation with known truth: it prepares rendered clips."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import numpy as np
 from mejax.corpora import decode
 from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
+from mejax.datasets import clip_cache
 from mejax.datasets import load
-from mejax.datasets import making
 from mejax.datasets import prepare
 from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 
 # Rendered where no corpus is given.
 RENDERED = {'num_subjects': 6, 'clips_per_subject': 6}
-# Motion below this tells nothing of how much it was amplified, in pixels.
+# Motion below this, in pixels, is too small to tell how much it was amplified.
 MOVING = 0.2
 
 
@@ -30,9 +30,9 @@ class Level:
   """Errors of one amplification level.
 
   Attributes:
-    alpha: what was asked for.
-    realised: factor that the measured flow is of the true flow, by least
-      squares where the face moves.
+    alpha: the amplification factor that was asked for.
+    realised: the factor by which the measured flow exceeds the true flow, by
+      least squares over the pixels that move.
     error: mean distance of the flow from alpha times the true flow, in pixels
       of the aligned face.
   """
@@ -44,17 +44,17 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-  """What separates the chain from the truth; means over the clips.
+  """Errors of the chain from frames to flow; means over the clips.
 
   Attributes:
     clips: number of clips.
     fps: frames per second.
     points: distance of the face points from the true ones, in distances between
       the eyes.
-    steady: the same less what is constant over all clips, which is a matter of
-      where a point is said to be.
+    steady: the same without the part that is constant over all clips, which is
+      a matter of definition: where exactly a mouth corner is.
     apex: distance of the spotted apex from the true one, in frames, median.
-    middle: the same of the middle frame.
+    middle: the same for the middle frame.
     motion: length of the true flow in pixels of the aligned face, head drift
       included unless the recipe removes it; the error of a flow of zero.
     levels: errors of the flow at each level.
@@ -89,7 +89,7 @@ class Errors:
     return '\n'.join(lines)
 
 
-def measure(
+def measure_errors(
   recipe: Recipe | None = None,
   *,
   source: str | pathlib.Path | None = None,
@@ -99,8 +99,8 @@ def measure(
 
   Args:
     recipe: how frames become examples.
-    source: a corpus in the layout of `synthetic`; a small one is rendered if
-      not given.
+    source: a corpus in the layout of `synthetic`; if not given, a small one is
+      rendered.
     progress: show bars.
   """
   recipe = recipe or Recipe()
@@ -121,7 +121,7 @@ def measure(
           recipe=how,
           progress=progress,
         )
-      made[name] = load.load(name, folder)
+      made[name] = load.load_examples(name, folder)
     clips = {clip.identity: clip for clip in synthetic.read(source)}
     kept = [clips[identity] for identity in _identities(made['chain'])]
     offsets = np.stack([_point_errors(clip, recipe) for clip in kept])
@@ -150,10 +150,12 @@ def _identities(examples: dict[str, np.ndarray]) -> list[str]:
 
 
 def _point_errors(clip: Clip, recipe: Recipe) -> np.ndarray:
-  """Offset of each point from the true one, in distances between the eyes."""
+  """Returns each point's offset from the true one, in distances of the eyes."""
   truth = np.array(clip.landmarks)
   images = decode.decode(clip, staging.face_numbers(clip))
-  points, _ = staging.face_points(clip, images, making.plan_of(clip, recipe))
+  points, _ = staging.face_points(
+    clip, images, clip_cache.plan_of(clip, recipe)
+  )
   return (points - truth) / np.linalg.norm(truth[1] - truth[0])
 
 

@@ -1,4 +1,4 @@
-"""A protocol carried out: which examples count, their labels and groups."""
+"""Applies a protocol: which examples count, their labels and groups."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Selection:
   Attributes:
     indices: their rows among the examples.
     labels: index into `classes`.
-    classes: the protocol's, or those of the examples where it leaves them open.
-    groups: `corpus/subject`, or `corpus`, left out together.
-    parts: for each database a mask, if there is more than one.
-    notes: sentences with the counts and with all that is amiss.
+    classes: the protocol's, or those of the examples if it leaves them open.
+    groups: `corpus/subject`, or `corpus`; a group is held out as a whole.
+    parts: a mask for each database, if there is more than one.
+    notes: sentences with the counts and with every deviation.
   """
 
   indices: Int[np.ndarray, ' m']
@@ -45,10 +45,11 @@ def apply(
 
   Args:
     protocol: what counts.
-    examples: corpus, subject, clip, emotion str[n], as `load` gives them.
-    skipped: identity, reason and, where it is known, emotion of clips that are
-      no examples; they are named where clips are short. The metadata of a
-      dataset has them.
+    examples: corpus, subject, clip, emotion str[n], as `load_examples` gives
+      them.
+    skipped: identity, reason and, if known, emotion of clips that are no
+      examples, as in a dataset's metadata; if clips are missing, the notes name
+      them.
 
   Raises:
     ValueError: no example counts, `class_of` gives a class that the protocol
@@ -96,7 +97,7 @@ def apply(
 def _with_classes(
   protocol: Protocol, examples: Mapping[str, np.ndarray]
 ) -> Protocol:
-  """The protocol with the classes that the examples have, sorted."""
+  """Returns the protocol with the classes of the examples, sorted."""
   pairs = zip(
     examples['corpus'].tolist(), examples['emotion'].tolist(), strict=True
   )
@@ -112,7 +113,7 @@ def _with_classes(
 def _classes_of(
   protocol: Protocol, examples: Mapping[str, np.ndarray]
 ) -> tuple[list[str | None], list[str], collections.Counter[str]]:
-  """Class of each example; excluded clips; how many of what do not count."""
+  """Returns each example's class, excluded clips, and a count of the others."""
   names, excluded, uncounted = [], [], collections.Counter()
   columns = (
     examples[key].tolist() for key in ('corpus', 'subject', 'clip', 'emotion')
@@ -158,7 +159,7 @@ def _counts_note(
 def _differences(
   protocol: Protocol, counts: Mapping[str, list[int]]
 ) -> list[str]:
-  """What is short of the protocol's own counts, or beyond them."""
+  """Notes which counts are below or above the protocol's own."""
   notes = []
   for corpus, expected in protocol.expected.items():
     ways = {k: n if isinstance(n, tuple) else (n,) for k, n in expected.items()}
@@ -184,7 +185,7 @@ def _differences(
 def _not_there(
   protocol: Protocol, skipped: Sequence[Mapping[str, str]]
 ) -> list[str]:
-  """The clips of the protocol's databases that are known to be missing."""
+  """Notes the missing clips of the protocol's databases, by reason."""
   reasons = collections.defaultdict(list)
   for clip in skipped:
     corpus = clip['identity'].partition('/')[0]

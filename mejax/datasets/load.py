@@ -1,4 +1,4 @@
-"""A prepared dataset as one dict of arrays."""
+"""Reads a prepared dataset as one dict of arrays."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from mejax.corpora import CORPORA
 from mejax.datasets import builder
 
 
-def load(name: str, data_dir: str | pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads all examples of a dataset, in the order of its corpus.
+def load_examples(
+  name: str, data_dir: str | pathlib.Path
+) -> dict[str, np.ndarray]:
+  """Reads all examples of a dataset, in the order of its corpora.
 
   Args:
     name: of the dataset, e.g. `htnet_release` or `casme2_samm`.
@@ -26,12 +28,12 @@ def load(name: str, data_dir: str | pathlib.Path) -> dict[str, np.ndarray]:
   Returns:
     flow f32[n, a, h, w, 3] as (u, v, strain); landmarks f32[n, 5, 2] in pixels
     of the flow image, from the centre of its first pixel; emotion, corpus,
-    subject, clip, apex_source str[n]. Where frames were the source: the aligned
-    onset and apex u8[n, h, w, 3], amplified u8[n, a, h, w, 3], onset_number,
-    apex_number, offset_number i32[n]; with neighbours K also onset_frames
-    u8[n, K + 1, h, w, 3] and apex_frames u8[n, 2 K + 1, h, w, 3]. htnet_release
-    has crop_points i32[n, 5, 2]; synthetic has true_flow and expression_flow
-    f32[n, h, w, 2] in the aligned face.
+    subject, clip, apex_source str[n]. Datasets made from frames also have the
+    aligned onset and apex u8[n, h, w, 3], amplified u8[n, a, h, w, 3],
+    onset_number, apex_number, offset_number i32[n]; with neighbours K,
+    onset_frames u8[n, K + 1, h, w, 3] and apex_frames u8[n, 2 K + 1, h, w, 3].
+    htnet_release has crop_points i32[n, 5, 2]; synthetic has true_flow and
+    expression_flow f32[n, h, w, 2] in the aligned face.
 
   Raises:
     FileNotFoundError: the dataset is not prepared.
@@ -45,13 +47,13 @@ def load(name: str, data_dir: str | pathlib.Path) -> dict[str, np.ndarray]:
 class Examples(Sequence):
   """The examples of a dataset, each read when it is asked for.
 
-  Same arguments and errors as `load`. An example has what a row of `load` has;
-  its text is str.
+  Takes the arguments of `load_examples` and raises its errors. An example has
+  the keys of `load_examples`, without the axis n; its text is str.
   """
 
   def __init__(self, name: str, data_dir: str | pathlib.Path):
     self._source = _source(name, data_dir)
-    self._clips = metadata(name, data_dir)['clips']
+    self._clips = read_metadata(name, data_dir)['clips']
 
   def __len__(self) -> int:
     return len(self._source)
@@ -64,12 +66,12 @@ class Examples(Sequence):
     }
 
   def identities(self) -> list[str]:
-    """`corpus/subject/clip` of every example; none is read for it."""
+    """Returns `corpus/subject/clip` of every example; it reads no example."""
     return list(self._clips)
 
 
-def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
-  """How the dataset was made; same arguments and errors as `load`."""
+def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
+  """Reads how the dataset was made; arguments and errors of `load_examples`."""
   folder = dataset_folder(name, data_dir)
   values = json.loads((folder / 'metadata.json').read_text())
   version = values.get('schema_version')
@@ -79,14 +81,14 @@ def metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
 
 
 def _source(name: str, data_dir: str | pathlib.Path):
-  metadata(name, data_dir)  # Refuses another schema version.
+  read_metadata(name, data_dir)  # Refuses another schema version.
   folder = dataset_folder(name, data_dir)
   tfds_builder = tfds.builder_from_directory(folder)
   return tfds_builder.as_data_source(split=builder.SPLIT)
 
 
 def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
-  """The folder of a prepared dataset; same arguments and errors as `load`."""
+  """Finds the folder of a dataset; arguments and errors of `load_examples`."""
   parent = pathlib.Path(data_dir) / builder.NAME / name
   folder = parent / builder.VERSION
   if folder.is_dir():
@@ -101,7 +103,7 @@ def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
 
 
 def prepare_command(name: str, data_dir: str | pathlib.Path) -> str:
-  """What a user types to make a dataset."""
+  """Returns the command that makes a dataset."""
   folder = shlex.quote(str(data_dir))
   if name in CORPORA:
     return f'mejax prepare {name} --source PATH --data_dir {folder}'

@@ -1,11 +1,10 @@
-"""Databases on disk to a dataset that training reads."""
+"""Prepares databases on disk as a dataset that training reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import functools
 import hashlib
 import importlib.metadata
 import pathlib
@@ -20,21 +19,20 @@ import tensorflow_datasets as tfds
 import tqdm
 
 import mejax
+from mejax import files
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import find_corpus
 from mejax.datasets import builder
+from mejax.datasets import clip_counts
 from mejax.datasets import load
-from mejax.datasets import material as material_lib
-from mejax.datasets import outcome
-from mejax.datasets import target
-from mejax.datasets.material import ArraysOf
-from mejax.datasets.material import Material
+from mejax.datasets import sources
 from mejax.datasets.recipe import Recipe
 
-# What of the metadata does not say how a dataset was made.
+# Metadata that may differ between two datasets that were made in the same way.
 _RESULTS = (
   'schema_version', 'versions', 'clips', 'counts', 'skipped', 'remarks',
 )  # fmt: skip
-# What names labels and frames in the metadata.
+# The key of the metadata that stands for labels and frames.
 _SOURCE = 'source_sha256'
 
 Path = str | pathlib.Path
@@ -53,39 +51,41 @@ def prepare(
   workers: int | None = None,
   progress: bool = True,
 ) -> pathlib.Path:
-  """Makes the dataset of one or more corpora, or finds that it is there.
+  """Makes the dataset of one or more corpora, unless it is there already.
 
-  The dataset appears under its name only when it is whole. Doing it again gives
-  the same bytes, and a call that was interrupted is carried on by the same
-  call: clips that were made are kept. A clip that cannot be used is left out
-  and named. One process at a time may make a dataset.
+  The dataset appears under its name only when it is whole. The same call gives
+  the same bytes, and resumes a call that was interrupted: clips that were made
+  are kept. A clip that cannot be used is left out and named. Only one process
+  at a time may make a dataset.
 
   Args:
-    corpora: names of `mejax.corpora.CORPORA`.
+    corpora: names of `mejax.corpora.CORPORA`, or `package.module:name` of a
+      `corpora.corpus.Corpus` of your own.
     source: where each corpus lies, in the same order; for `video` alone, every
       recording or folder of recordings.
     data_dir: where datasets are kept.
-    name: of the dataset; the names of the corpora, joined by `_`, if not given.
+    name: of the dataset; by default the names of the corpora, joined by `_`.
     recipe: how frames become examples; the defaults of `Recipe` if not given.
       `htnet_release` takes none: it is ready-made flow.
-    options: what readers take beside, e.g. `{'images': 'cropped'}`; of several
-      corpora with the name in front, `{'smic.camera': 'VIS'}`.
-    allow_missing: take `htnet_release` without the clips that cannot be used.
+    options: further options of the readers, e.g. `{'images': 'cropped'}`; with
+      several corpora the name stands in front, `{'smic.camera': 'VIS'}`.
+    allow_missing: prepare `htnet_release` without the clips that cannot be
+      used.
     overwrite: replace a dataset that was made in another way.
-    workers: processes that decode frames; 0 for none; one a core if None.
+    workers: processes that decode frames; 0 for none; None for one per core.
     progress: show bars.
 
   Returns:
     The folder of the dataset.
 
   Raises:
-    FileNotFoundError: a source is not there, or is another thing.
-    ValueError: an option that a corpus does not have, a sheet with faults, no
-      clip that can be used, or a dataset made in another way is there.
-    OSError: the target cannot be written to.
+    FileNotFoundError: a source is not there, or is something else.
+    ValueError: a corpus does not have an option, a sheet has faults, no clip
+      can be used, or the name belongs to a dataset made in another way.
+    OSError: `data_dir` cannot be written to.
   """
   corpora = [corpora] if isinstance(corpora, str) else list(corpora)
-  material = material_lib.of(
+  data = sources.choose_source(
     corpora,
     source,
     options,
@@ -94,7 +94,7 @@ def prepare(
     workers=workers,
     progress=progress,
   )
-  name = name or '_'.join(corpora)
+  name = name or '_'.join(find_corpus(corpus).name for corpus in corpora)
   if not re.fullmatch(r'[A-Za-z]\w*', name):
     raise ValueError(
       f'name is {name!r}; expected a letter, then letters, digits and _'
@@ -103,45 +103,37 @@ def prepare(
   folder = root / name / builder.VERSION
   is_there = folder.is_dir() and not overwrite
   if not is_there:
-    target.check(root)
+    files.check_writable(root, flag='--data_dir')
   reading = tqdm.tqdm(
-    material.read(), desc='read', unit='clip', disable=not progress
+    data.read_clips(), desc='read', unit='clip', disable=not progress
   )
-  clips, digests = material.look(list(reading))
-  metadata = _metadata(corpora, material, clips, digests)
+  clips, digests = data.look_at(list(reading))
+  metadata = {
+    'schema_version': builder.SCHEMA_VERSION,
+    'corpora': corpora,
+    **data.describe(),
+    _SOURCE: _sha256(clips, digests),
+    'versions': _versions(),
+  }
   if is_there:
-    _check_same(name, data_dir, metadata)
+    _refuse_other(folder, load.read_metadata(name, data_dir), metadata)
     print(f'{name} is prepared already in {folder}')
     return folder
   cache = root / f'.{name}.made'
-  clips, arrays_of = material.make(clips, digests, metadata['versions'], cache)
-  outcome.check(clips)
-  metadata |= outcome.metadata(clips)
-  with target.told(root):
+  clips, arrays_of = data.make_examples(
+    clips, digests, metadata['versions'], cache
+  )
+  clip_counts.refuse_unusable(clips)
+  metadata |= clip_counts.describe_clips(clips)
+  with files.hinting(root):
     _write(name, clips, arrays_of, metadata, folder, progress=progress)
-  print(outcome.table(name, folder, clips))
+  print(clip_counts.format_counts(name, folder, clips))
   _clear(cache, clips)
   return folder
 
 
-def _metadata(
-  corpora: Sequence[str],
-  material: Material,
-  clips: Sequence[Clip],
-  digests: Sequence[str],
-) -> dict[str, Any]:
-  """Says how a dataset is made, and of what."""
-  return {
-    'schema_version': builder.SCHEMA_VERSION,
-    'corpora': corpora,
-    **material.metadata(),
-    _SOURCE: _sha256(clips, digests),
-    'versions': _versions(),
-  }
-
-
 def _sha256(clips: Sequence[Clip], digests: Sequence[str]) -> str:
-  """Names labels and contents."""
+  """Returns a digest of the labels and files of all clips."""
   found = hashlib.sha256()
   for clip in clips:
     found.update(repr((clip.identity, clip.emotion, clip.problem)).encode())
@@ -151,7 +143,7 @@ def _sha256(clips: Sequence[Clip], digests: Sequence[str]) -> str:
 
 
 def _versions() -> dict[str, str]:
-  """Of what can change the numbers or the files."""
+  """Returns the versions of all that can change the numbers or the files."""
   return {
     'mejax': mejax.__version__,
     'numpy': np.__version__,
@@ -163,21 +155,23 @@ def _versions() -> dict[str, str]:
   }
 
 
-def _check_same(name: str, data_dir: Path, wanted: dict[str, Any]) -> None:
-  found = load.metadata(name, data_dir)
-  differences = [
-    f'  {key}: {found.get(key)!r} there, {value!r} asked for'
-    for key, value in wanted.items()
-    if key not in (*_RESULTS, _SOURCE) and found.get(key) != value
-  ]
-  if found.get(_SOURCE) != wanted[_SOURCE]:
-    differences.append(f'  {_SOURCE}: other labels or frames than there were')
-  if differences:
-    raise ValueError(
-      f'{name} is prepared already in {data_dir}, but in another way:\n'
-      + '\n'.join(differences)
-      + '\nReplace it with --overwrite, or choose another --name.'
-    )
+def _refuse_other(
+  folder: pathlib.Path, there: dict[str, Any], asked: dict[str, Any]
+) -> None:
+  """Refuses a folder whose dataset was made in another way."""
+  ways = [key for key in asked if key not in _RESULTS]
+  there = {key: there[key] for key in ways if key in there}
+  asked = {key: asked[key] for key in ways}
+  if there.get(_SOURCE) != asked[_SOURCE]:
+    # Two digests would tell nobody anything.
+    there[_SOURCE], asked[_SOURCE] = 'other labels or frames', 'these'
+  files.refuse_other(
+    folder,
+    there,
+    asked,
+    what='a dataset that was prepared in another way',
+    hint='Replace it with --overwrite, or choose another --name.',
+  )
 
 
 def _example(clip: Clip, arrays: Mapping[str, np.ndarray]) -> builder.Example:
@@ -194,14 +188,14 @@ def _example(clip: Clip, arrays: Mapping[str, np.ndarray]) -> builder.Example:
 def _write(
   name: str,
   clips: Sequence[Clip],
-  arrays_of: ArraysOf,
+  arrays_of: sources.ArraysOf,
   metadata: dict[str, Any],
   folder: pathlib.Path,
   *,
   progress: bool,
 ) -> None:
-  """Writes the examples of all clips that can be used, whole or not at all."""
-  clips = outcome.usable(clips)
+  """Writes the examples of all usable clips, whole or not at all."""
+  clips = clip_counts.usable(clips)
   bar = tqdm.tqdm(
     desc=f'write {name}', total=len(clips), unit='clip', disable=not progress
   )
@@ -218,16 +212,16 @@ def _write(
     features=_example(clips[0], arrays_of(clips[0])),
     metadata=metadata,
   )
-  with bar:
-    target.replace(folder, functools.partial(builder.write, config))
+  with bar, files.replacing(folder) as partial:
+    builder.write(config, partial)
 
 
 def _clear(cache: pathlib.Path, clips: Sequence[Clip]) -> None:
-  """Removes what was made of the clips, unless some are yet to be mended."""
-  if len(outcome.usable(clips)) == len(clips):
+  """Removes the kept arrays, unless some clips are yet to be mended."""
+  if len(clip_counts.usable(clips)) == len(clips):
     shutil.rmtree(cache, ignore_errors=True)
   elif cache.is_dir():
     print(
-      f'What was made is kept in {cache}, so that mending those clips and\n'
-      'repeating the command with --overwrite takes little time.'
+      f'The finished clips are kept in {cache}, so that mending those clips\n'
+      'and repeating the command with --overwrite takes little time.'
     )

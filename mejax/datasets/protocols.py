@@ -1,4 +1,4 @@
-"""Which clips count, the class of each, and who is left out together.
+"""Protocols: which clips count, their classes, and who is held out together.
 
 A protocol is a row of `PROTOCOLS`; a user's own is a CSV file, which `from_csv`
 reads, or another `Protocol`.
@@ -13,10 +13,8 @@ import dataclasses
 import functools
 import pathlib
 
-from mejax.datasets import classes
-
-# Clips of a class; several numbers where editions of a label sheet differ.
-Count = int | tuple[int, ...]
+from mejax.corpora.release_counts import Count
+from mejax.datasets import emotions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Protocol:
     expected: clips per corpus and class, where the protocol fixes them.
     excluded: `corpus/subject/clip` of single clips that do not count though
       their class does, and why.
-    left_out: what is left out together, `subject` or `corpus`.
+    left_out: the unit that is held out as a whole, `subject` or `corpus`.
   """
 
   name: str
@@ -60,7 +58,7 @@ def _of_one(
     name=name,
     sentence=f'{title}: {what}',
     classes=tuple(groups),
-    class_of=classes.of_corpus(corpus, groups),
+    class_of=emotions.of_corpus(corpus, groups),
     expected={corpus: expected},
   )
 
@@ -77,7 +75,7 @@ _CASME3 = {
 }
 _CASME3_COUNTS = {'negative': 457, 'positive': 55, 'surprise': 187}
 _EXTRA = 'surprise in the sheet of 2019 only'
-# What the composite left out of CASME II, clip by clip.
+# The clips of CASME II that the composite left out.
 _EXCLUDED = {
   'casme2/sub04/EP12_01f': 'the sheet gives no apex',
   'casme2/sub05/EP09_05f': 'its apex is its onset',
@@ -95,8 +93,8 @@ PROTOCOLS = {
         'MEGC 2019 composite: 442 clips of SMIC-HS, CASME II and SAMM, three '
         'classes, one of 68 subjects left out at a time.'
       ),
-      classes=classes.THREE,
-      class_of=classes.megc2019,
+      classes=emotions.THREE,
+      class_of=emotions.megc2019,
       expected={
         'smic': {'negative': 70, 'positive': 51, 'surprise': 43},
         'casme2': {'negative': 88, 'positive': 32, 'surprise': 25},
@@ -110,8 +108,8 @@ PROTOCOLS = {
         'The three classes of MEGC 2019 over several databases, one database '
         'left out at a time.'
       ),
-      classes=classes.THREE,
-      class_of=classes.cross_corpus,
+      classes=emotions.THREE,
+      class_of=emotions.cross_corpus,
       excluded=_EXCLUDED,
       left_out='corpus',
     ),
@@ -192,8 +190,8 @@ PROTOCOLS = {
       sentence=(
         'Synthetic faces, three classes, one subject left out at a time.'
       ),
-      classes=classes.THREE,
-      class_of=classes.three,
+      classes=emotions.THREE,
+      class_of=emotions.three,
     ),
     Protocol(
       name='own',
@@ -201,7 +199,7 @@ PROTOCOLS = {
         'Every emotion of the data is a class, one subject left out at a time.'
       ),
       classes=(),
-      class_of=classes.every,
+      class_of=emotions.every,
     ),
   )
 }
@@ -253,7 +251,7 @@ def from_csv(path: str | pathlib.Path) -> Protocol:
       'a time.'
     ),
     classes=names,
-    class_of=functools.partial(classes.of_table, table),
+    class_of=functools.partial(emotions.of_table, table),
   )
 
 

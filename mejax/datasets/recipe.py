@@ -1,4 +1,4 @@
-"""How frames become examples: every choice that decides the numbers."""
+"""How frames become examples: every choice that affects the numbers."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Recipe:
   """How the frames of a clip become an example.
 
   Attributes:
-    levels: amplification factors; 1 is the motion as it is.
+    levels: amplification factors; 1 leaves the motion as it is.
     magnify: a name of `motion.magnify.MAGNIFY`; how motion is amplified.
-    weights: file of weights, for `learned`: what `motion.magnet_training` made,
-      or PyTorch's (`.pth`, `.tar`).
+    weights: file of weights for `learned`, from `motion.magnet_training` or
+      from PyTorch (`.pth`, `.tar`).
     flow: a name of `FLOWS`; how motion is measured.
     strain: a name of `motion.flow.STRAIN_DEFINITIONS`.
     size: side of the aligned face in pixels.
@@ -50,9 +50,9 @@ class Recipe:
       apex, so that training can draw other pairs.
     faces: a name of `FACES`.
     apex: a name of `APEXES`.
-    remove_head_motion: whether the motion of the whole face is taken away, from
+    remove_head_motion: whether the motion of the whole face is removed, from
       the frames before they are amplified and from the flow.
-    mask_eyelids: whether flow and strain are 0 about the eyes.
+    mask_eyelids: whether flow and strain are 0 around the eyes.
 
   Raises:
     ValueError: a name is unknown or a number out of range.
@@ -104,12 +104,12 @@ class Recipe:
 
   @property
   def apex_slot(self) -> int:
-    """Position of the apex among the frames of a clip that are kept."""
+    """The position of the apex among the frames that are kept of a clip."""
     return 2 * self.neighbours + 1
 
   @functools.cached_property
   def amplify(self) -> Callable:
-    """(onset, apex, alpha=) to the amplified apex.
+    """A function (onset, apex, alpha=) that returns the amplified apex.
 
     Raises:
       OSError, ValueError: the weights cannot be read.
@@ -121,8 +121,8 @@ class Recipe:
     read = magnet.load_params if is_ours else magnet.from_torch
     return functools.partial(method, params=read(self.weights))
 
-  def metadata(self) -> dict[str, Any]:
-    """JSON values that say how the examples were made."""
+  def describe(self) -> dict[str, Any]:
+    """Returns JSON values that say how the examples were made."""
     return {
       'units': 'pixel',
       'strain': self.strain,
@@ -151,7 +151,7 @@ class Recipe:
 
 
 def _options_of(function: Callable) -> dict[str, Any]:
-  """Keyword-only options of a function that have a default, as JSON values."""
+  """Returns a function's keyword-only options that have a default."""
   parameters = inspect.signature(function).parameters.values()
   return {
     p.name: p.default

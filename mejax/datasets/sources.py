@@ -1,4 +1,8 @@
-"""Which reader reads what, with which options."""
+"""The two sources of a dataset: frames, and flow that is ready-made.
+
+`prepare` asks either in the same order: `read_clips`, then `look_at` their
+files, `describe` how examples are made, and `make_examples`.
+"""
 
 from __future__ import annotations
 
@@ -6,104 +10,212 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import difflib
-import importlib
-import inspect
-import itertools
+import dataclasses
+import hashlib
+import json
 import pathlib
-import re
 from typing import Any
 
-from mejax.corpora import CORPORA
+import numpy as np
+import tqdm
+
+from mejax.corpora import htnet_release
 from mejax.corpora.clip import Clip
+from mejax.corpora.corpus import Corpus
+from mejax.corpora.corpus import find_corpus
+from mejax.corpora.corpus import read_corpora
+from mejax.datasets import clip_cache
+from mejax.datasets import clip_counts
+from mejax.datasets.recipe import Recipe
+from mejax.motion import faces
 
-VIDEO = 'video'
+Path = str | pathlib.Path
+# From a clip to the arrays of its example.
+ArraysOf = Callable[[Clip], dict[str, np.ndarray]]
 
 
-def reader(corpus: str) -> Callable[..., Iterator[Clip]]:
-  """The function that reads a corpus.
+@dataclasses.dataclass(frozen=True)
+class Frames:
+  """Frames of some corpora, from which a recipe makes examples.
+
+  Attributes:
+    corpora, places, options: as `corpus.read_corpora` takes them.
+    recipe: how an example is made.
+    workers: processes that decode, as `clip_cache.make_clips` takes them.
+    progress: whether bars are shown.
+  """
+
+  corpora: Sequence[Corpus]
+  places: Sequence[Path]
+  options: Mapping[str, Any]
+  recipe: Recipe
+  workers: int | None
+  progress: bool
+
+  def read_clips(self) -> Iterator[Clip]:
+    """Reads every clip; one that cannot be used has a problem."""
+    return read_corpora(self.corpora, self.places, self.options)
+
+  def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
+    """Returns the clips, and a digest of the files of each usable one."""
+    usable = clip_counts.usable(clips)
+    digests = clip_cache.digest_clips(
+      usable, self.recipe, progress=self.progress
+    )
+    return clips, digests
+
+  def describe(self) -> dict[str, Any]:
+    """Returns JSON values that say how the examples are made."""
+    return self.recipe.describe()
+
+  def make_examples(
+    self,
+    clips: list[Clip],
+    digests: list[str],
+    versions: dict[str, str],
+    folder: pathlib.Path,
+  ) -> tuple[list[Clip], ArraysOf]:
+    """Makes the arrays of every clip, and keeps them in `folder`.
+
+    Args:
+      clips, digests: what `look_at` gave.
+      versions: of all libraries that can change the numbers.
+      folder: emptied by the caller once the dataset is written.
+
+    Returns:
+      The clips, with a problem where one could not be made, and a function that
+      loads the arrays of the others.
+    """
+    # A clip's key covers its files, the recipe and the libraries, so that a
+    # clip made in another way is never taken for this one.
+    made_by = json.dumps([self.describe(), versions])
+    keys = {
+      clip.identity: hashlib.sha256((digest + made_by).encode()).hexdigest()
+      for clip, digest in zip(clip_counts.usable(clips), digests, strict=True)
+    }
+    made = clip_cache.make_clips(
+      clips,
+      keys,
+      self.recipe,
+      folder,
+      workers=self.workers,
+      progress=self.progress,
+    )
+
+    def arrays_of(clip: Clip) -> dict[str, np.ndarray]:
+      return clip_cache.load_clip(folder, keys[clip.identity], self.recipe)
+
+    return made, arrays_of
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadyMadeFlow:
+  """The flow images of the HTNet release; the methods are those of `Frames`.
+
+  Attributes:
+    place: a clone of the release.
+    options: of its reader.
+    allow_missing: go on without the clips that cannot be used.
+    progress: whether bars are shown.
+  """
+
+  place: Path
+  options: Mapping[str, Any]
+  allow_missing: bool
+  progress: bool
+
+  def read_clips(self) -> Iterator[Clip]:
+    """Reads the clips; face points are found in the clone's apex images."""
+    htnet_release.CORPUS.check_options(self.options)
+
+    def locate(image):
+      return faces.locate([image], detector=faces.detect_dense).points
+
+    return htnet_release.read(self.place, **self.options, locate=locate)
+
+  def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
+    """Tries every image.
+
+    Raises:
+      ValueError: some are missing or damaged, and that is not allowed.
+    """
+    looked_at, digests = [], []
+    bar = {'desc': 'look', 'unit': 'clip', 'disable': not self.progress}
+    for clip in tqdm.tqdm(clips, **bar):
+      try:
+        flow = b'' if clip.problem else load_flow(clip)['flow'].tobytes()
+      except (OSError, ValueError) as error:
+        clip = dataclasses.replace(clip, problem=str(error))
+      if not clip.problem:
+        about = (clip.identity, clip.landmarks, clip.crop_points)
+        digests.append(hashlib.sha256(repr(about).encode() + flow).hexdigest())
+      looked_at.append(clip)
+    clip_counts.refuse_unusable(looked_at, allow_missing=self.allow_missing)
+    return looked_at, digests
+
+  def describe(self) -> dict[str, Any]:
+    """Returns JSON values that say how the examples were made."""
+    if self.options.get('landmarks'):
+      landmark_source = f'file {pathlib.Path(self.options["landmarks"]).name}'
+    elif htnet_release.has_apex_images(self.place):
+      landmark_source = 'detector, on the apex images of the release'
+    else:
+      landmark_source = 'release defaults'
+    return {
+      'units': 'minmax255',
+      'strain': 'as released',
+      'flow': {'method': 'as released'},
+      'levels': [1.0],
+      'size': htnet_release.SIZE,
+      'landmark_source': landmark_source,
+    }
+
+  def make_examples(self, clips: list[Clip], *_) -> tuple[list[Clip], ArraysOf]:
+    """Returns the clips as they are: nothing is left to make."""
+    return clips, load_flow
+
+
+def load_flow(clip: Clip) -> dict[str, np.ndarray]:
+  """Loads the arrays of an example whose flow is ready-made.
 
   Raises:
-    ValueError: the corpus is unknown.
+    OSError: the file cannot be read.
+    ValueError: it is no such image.
   """
-  if corpus not in CORPORA:
-    plain = re.sub('[^a-z0-9]', '', corpus.lower().replace('ii', '2'))
-    near = difflib.get_close_matches(plain, CORPORA, n=1)
-    raise ValueError(
-      f'unknown corpus {corpus!r}; known: {", ".join(CORPORA)}'
-      + (f'; do you mean {near[0]}?' if near else '')
-    )
-  return importlib.import_module(CORPORA[corpus]).read
-
-
-def check_options(corpus: str, options: Mapping[str, Any]) -> None:
-  """Refuses options that the reader of a corpus does not have."""
-  # Those that take a word or a path; switches and functions are not for users.
-  known = [
-    p.name
-    for p in inspect.signature(reader(corpus)).parameters.values()
-    if p.kind == p.KEYWORD_ONLY and re.search('str|Path', p.annotation)
-  ]
-  for name in options:
-    if name not in known:
-      raise ValueError(
-        f'{corpus} has no option {name!r}; it has {", ".join(known) or "none"}'
-      )
-
-
-def read(
-  corpora: Sequence[str],
-  sources: Sequence[str | pathlib.Path],
-  options: Mapping[str, Any],
-) -> Iterator[Clip]:
-  """Clips of some corpora, one corpus after the other.
-
-  Args:
-    corpora: their names.
-    sources: where each lies; for `video` alone, every recording or folder.
-    options: of one corpus `{option: value}`, of several
-      `{'corpus.option': value}`.
-
-  Raises:
-    FileNotFoundError: a source is not there.
-    ValueError: unknown corpus or option, or there is not one source for each.
-  """
-  if len(set(corpora)) < len(corpora):
-    raise ValueError(f'{" ".join(corpora)}: a corpus is named twice')
-  own = {corpus: _own(corpus, corpora, options) for corpus in corpora}
-  for corpus in corpora:
-    check_options(corpus, own[corpus])
-  if list(corpora) == [VIDEO]:
-    return reader(VIDEO)([pathlib.Path(s) for s in sources], **own[VIDEO])
-  if len(sources) != len(corpora):
-    raise ValueError(
-      f'corpora: {", ".join(corpora)}; sources: '
-      f'{", ".join(map(str, sources))}; expected one source for each corpus, in'
-      ' the same order'
-    )
-  readings = []
-  for corpus, place in zip(corpora, map(pathlib.Path, sources), strict=True):
-    if not place.exists():
-      raise FileNotFoundError(f'{place} is not there; expected {corpus} in it')
-    root = [place] if corpus == VIDEO else place
-    readings.append(reader(corpus)(root, **own[corpus]))
-  return itertools.chain.from_iterable(readings)
-
-
-def _own(
-  corpus: str, corpora: Sequence[str], options: Mapping[str, Any]
-) -> dict[str, Any]:
-  """The options of one corpus."""
-  if len(corpora) == 1:
-    return {k.removeprefix(f'{corpus}.'): v for k, v in options.items()}
-  for name in options:
-    if name.partition('.')[0] not in corpora or '.' not in name:
-      raise ValueError(
-        f'option {name!r}: of several corpora name the one that is meant, as in'
-        f' {corpora[0]}.{name.rpartition(".")[2]}=...'
-      )
+  flow = htnet_release.read_flow(clip.flow_file)
   return {
-    k.partition('.')[2]: v
-    for k, v in options.items()
-    if k.partition('.')[0] == corpus
+    'flow': flow[None].astype(np.float32),
+    'landmarks': np.asarray(clip.landmarks, np.float32),
+    'crop_points': np.asarray(clip.crop_points, np.int32),
   }
+
+
+def choose_source(
+  corpora: Sequence[str],
+  place: Path | Sequence[Path],
+  options: Mapping[str, Any] | None,
+  recipe: Recipe | None,
+  *,
+  allow_missing: bool,
+  workers: int | None,
+  progress: bool,
+) -> Frames | ReadyMadeFlow:
+  """Chooses the source of a dataset; the arguments are those of `prepare`.
+
+  Raises:
+    ValueError: a corpus is unknown, or does not take something.
+  """
+  found = [find_corpus(corpus) for corpus in corpora]
+  if workers is not None and workers < 0:
+    raise ValueError(f'workers is {workers}; expected 0 or more')
+  places = [place] if isinstance(place, Path) else list(place)
+  options = dict(options or {})
+  if htnet_release.CORPUS not in found:
+    recipe = recipe or Recipe()
+    return Frames(found, places, options, recipe, workers, progress)
+  if len(found) + len(places) > 2 or recipe is not None:
+    raise ValueError(
+      'htnet_release is ready-made flow of 28 pixels: prepare it alone, '
+      'and leave away levels, magnify, flow, size, neighbours, faces, apex'
+    )
+  return ReadyMadeFlow(places[0], options, allow_missing, progress)

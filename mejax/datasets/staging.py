@@ -1,7 +1,8 @@
-"""What a worker process does for a clip: decode, find the face, cut it out.
+"""Stages a clip in a worker process: decode, find the face, cut it out.
 
 The result has the same shape whatever the size of the frames, so that clips of
-all databases go through one compiled program. Nothing in here needs JAX.
+all databases go through one compiled program. This module imports no JAX, which
+would cost every worker process seconds and memory.
 """
 
 from __future__ import annotations
@@ -21,20 +22,22 @@ from mejax.motion import faces
 
 # Frames between onset and apex in which the face is looked for.
 FACE_FRAMES = 3
-# Frames of a clip whose apex is to be spotted: five seconds at 100 a second, or
-# many times the longest micro-expression.
+# Most frames of a clip whose apex is to be spotted: five seconds at 100 frames
+# per second, many times the longest micro-expression.
 LONGEST = 512
-AT_ONCE = 64  # Frames in memory before they are cut.
+# Whole frames in memory at once. A patch is much smaller than its frame, so
+# that even the longest clip fits once it is cut.
+AT_ONCE = 64
 TRUTHS = ('true_flow', 'expression_flow')
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What a worker needs to know of a recipe, without importing it.
+  """The part of a recipe that a worker needs, without importing `recipe`.
 
   Attributes:
     size, neighbours, faces: as in `Recipe`.
-    whole: all frames are kept, because the apex is yet to be spotted.
+    whole: whether all frames are kept, because the apex is yet to be spotted.
   """
 
   size: int
@@ -45,10 +48,10 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Staged:
-  """A clip's frames, cut to one shape, and how they lie.
+  """A clip's frames, cut to one shape, and where the face lies in them.
 
   Attributes:
-    patches: parts of the frames, about the face.
+    patches: the parts of the frames around the face.
     matrix: from places in the aligned face to places in a patch.
     landmarks: five points in the aligned face.
     numbers: frame number of each patch.
@@ -65,7 +68,7 @@ class Staged:
 
 
 def kept_numbers(clip: Clip, apex: int, *, neighbours: int) -> list[int]:
-  """Frames of a clip that an example keeps, by number.
+  """Returns the numbers of the frames that an example keeps.
 
   The onset and `neighbours` frames after it, then `neighbours` frames on each
   side of the apex with the apex between them. Beyond the first and the last
@@ -81,10 +84,10 @@ def kept_numbers(clip: Clip, apex: int, *, neighbours: int) -> list[int]:
 
 
 def shown_numbers(clip: Clip, plan: Plan) -> list[int]:
-  """Frames that are kept of a clip, by number; all where the apex is not known.
+  """Returns the numbers of the frames to stage; all to spot an apex among.
 
   Raises:
-    ValueError: so many that the clip is no micro-expression yet to be spotted.
+    ValueError: there are more frames than a micro-expression can have.
   """
   if not plan.whole:
     return kept_numbers(clip, clip.apex, neighbours=plan.neighbours)
@@ -99,17 +102,18 @@ def shown_numbers(clip: Clip, plan: Plan) -> list[int]:
 
 
 def face_numbers(clip: Clip) -> list[int]:
-  """Frames from onset to apex in which the face is looked for, by number."""
+  """Returns the numbers of the frames in which the face is searched."""
   first, last = (clip.frame_numbers.index(n) for n in (clip.onset, clip.apex))
   between = np.linspace(first, last, FACE_FRAMES).round().astype(int)
   return [clip.frame_numbers[i] for i in dict.fromkeys(between.tolist())]
 
 
 def digest(clip: Clip, plan: Plan) -> str:
-  """Names all of a clip that decides its example: labels and files.
+  """Returns a digest of all of a clip that decides its example.
 
-  What a recipe makes of them is told elsewhere; of the plan it only matters
-  which files are read.
+  It covers the labels and every byte of the files that are read. Of the plan
+  only the choice of files enters: the caller adds the recipe to the key of the
+  clip, so that a change of either makes the clip again.
 
   Raises:
     OSError: a file cannot be read.
@@ -128,7 +132,7 @@ def digest(clip: Clip, plan: Plan) -> str:
 
 
 def stage(clip: Clip, plan: Plan) -> Staged:
-  """Reads a clip and cuts out the face.
+  """Decodes a clip and cuts out the face.
 
   Raises:
     OSError: a file cannot be read.
@@ -141,11 +145,12 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   if plan.faces == 'none':
     height, width = images[clip.onset].shape[:2]
     shrink = np.array([width, height]) / plan.size
-    # Positions count from the centre of the first pixel.
+    # Positions count from the centre of the first pixel, hence the half.
     matrix = np.column_stack([np.diag(shrink), (shrink - 1) / 2])
   else:
     matrix = faces.alignment(points, size=plan.size)
   patches, inside = {}, matrix
+  # Frames that repeat at the ends of a clip are decoded once.
   unique = list(dict.fromkeys(shown))
   for start in range(0, len(unique), AT_ONCE):
     part = unique[start : start + AT_ONCE]
@@ -154,6 +159,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     _check_sizes({n: images[n] for n in (looked_at[0], *part)})
     cut, inside = _cut([images[n] for n in part], matrix, plan)
     patches.update(zip(part, cut, strict=True))
+    # The frames in which the face was found stay: a later part may need them.
     for n in unread:
       del images[n]
   return Staged(
@@ -181,7 +187,7 @@ def _check_sizes(images: dict[int, np.ndarray]) -> None:
 def face_points(
   clip: Clip, images: Sequence[np.ndarray], plan: Plan
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """The five points of a clip's face, in its frames, and what is odd about it.
+  """Finds the five points of a clip's face in its frames; adds remarks on them.
 
   Raises:
     ValueError: no face is found, or the corpus gives no points.
@@ -207,7 +213,7 @@ def face_points(
 def _cut(
   images: Sequence[np.ndarray], matrix: np.ndarray, plan: Plan
 ) -> tuple[UInt8[np.ndarray, 't p p 3'], Float[np.ndarray, '2 3']]:
-  """Patches of one size, and the matrix from the aligned face into them."""
+  """Returns patches of one size, and the matrix from aligned face to patch."""
   if plan.faces != 'none':
     return faces.cut(images, matrix, size=plan.size)
   shrinks = min(images[0].shape[:2]) >= plan.size
@@ -218,12 +224,16 @@ def _cut(
 
 
 def _undo(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Places in the aligned face of points in the frame."""
+  """Returns the places in the aligned face of points in the frame."""
   return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
 
 
 def _truth(clip: Clip, matrix: np.ndarray, size: int) -> dict[str, np.ndarray]:
-  """True motion from onset to apex, seen in the aligned face."""
+  """Returns the true motion from onset to apex in the aligned face.
+
+  The fields are sampled at the places of the aligned face, and their vectors
+  are turned and scaled into its coordinates.
+  """
   if clip.truth is None:
     return {}
   with np.load(clip.truth) as file:

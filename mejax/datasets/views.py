@@ -1,4 +1,4 @@
-"""What a model sees of an example: flow whole, in four regions, at all levels.
+"""Views, the inputs of a model: flow whole, in four regions, at all levels.
 
 A view is a function `(examples, *, options) -> f32[n, ...]`, or u8 for frames,
 or to a pair of that and a dict of arrays [n, ...] that augmentations want to
@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
 
-from mejax.datasets import frames
+from mejax.datasets import frame_pair
 from mejax.motion import regions
 
 Image = Float[np.ndarray, '*a h w 3']
@@ -34,10 +36,10 @@ def full_flow(
   channels: str = 'strain_v_u',
   normalise: str = 'none',
 ) -> Float[np.ndarray, 'n h w 3']:
-  """The flow image of one amplification level.
+  """Returns the flow image of one amplification level.
 
   Args:
-    examples: flow f32[n, a, h, w, 3], as `load` gives it.
+    examples: flow f32[n, a, h, w, 3], as `load_examples` gives it.
     level: index of the amplification level.
     channels: name and order of the channels, a key of `CHANNELS`.
     normalise: what is done to each image, a key of `NORMALISE`.
@@ -54,7 +56,7 @@ def region_mosaic(
   channels: str = 'strain_v_u',
   normalise: str = 'none',
 ) -> Float[np.ndarray, 'n h w 3']:
-  """Four crops, half as wide as the image, at eyes and mouth corners.
+  """Returns four crops, half as wide as the image, at eyes and mouth corners.
 
   Mode `landmarks` puts them where they are on a face, eyes above. Mode
   `released` repeats the released HTNet pipeline, which exchanges x and y (see
@@ -63,7 +65,7 @@ def region_mosaic(
 
   Args:
     examples: flow f32[n, a, h, h, 3], landmarks f32[n, 5, 2] or, for
-      `released`, crop_points i32[n, 5, 2], as `load` gives them.
+      `released`, crop_points i32[n, 5, 2], as `load_examples` gives them.
     mode: `landmarks` or `released`.
     level: index of the amplification level.
     channels: name and order of the channels, a key of `CHANNELS`.
@@ -82,17 +84,17 @@ def level_stack(
   channels: str = 'strain_v_u',
   normalise: str = 'fixed',
 ) -> Float[np.ndarray, 'n a h w 3']:
-  """The flow of several amplification levels, as one mosaic or image each.
+  """Returns the flow of several amplification levels, one mosaic or image each.
 
   Levels are normalised together: the range, or the deviation, is that of all
-  levels chosen, because each divided by its own would undo the amplification.
-  `centre` takes each level's own mean from it, since that grows with the
-  amplification too. `fixed` alone keeps how much a face moves, and makes a
-  level independent of which others are chosen.
+  chosen levels, because dividing each level by its own would undo the
+  amplification. `centre` subtracts each level's own mean, since the mean grows
+  with the amplification too. Only `fixed` keeps how much a face moves, and
+  makes a level independent of the other chosen levels.
 
   Args:
-    examples: flow f32[n, a, h, h, 3] and, for a mosaic, what `region_mosaic`
-      needs, as `load` gives them.
+    examples: flow f32[n, a, h, h, 3] and, for a mosaic, the arrays that
+      `region_mosaic` needs, as `load_examples` gives them.
     stored_levels: amplification of each level of the flow, as the dataset's
       metadata lists them.
     levels: amplifications to keep, in this order; all by default.
@@ -120,7 +122,7 @@ def level_stack(
 
 
 def _mosaics(examples, images, mode: str):
-  """Each `[*a, h, h, 3]` cut and put together as its example's points say."""
+  """Yields the mosaic of each `[*a, h, h, 3]`, cut at its example's points."""
   key, corners = _known(mode, MOSAICS, 'mode')
   if key not in examples:
     raise ValueError(
@@ -140,7 +142,7 @@ def _mosaics(examples, images, mode: str):
 
 
 def _images(examples, *, level: int, normalise: str):
-  flow = frames.at_level(examples['flow'], level)
+  flow = frame_pair.at_level(examples['flow'], level)
   function = _known(normalise, NORMALISE, 'normalise')
   return (function(image) for image in flow)
 
@@ -157,7 +159,7 @@ def _known(name: str, table: Mapping, what: str):
 
 
 def _minmax(image: Image) -> Image:
-  """Each channel to [0, 1]; a constant one to 0."""
+  """Stretches each channel to [0, 1]; a constant channel becomes 0."""
   axes = tuple(range(image.ndim - 1))
   low = image.min(axes)
   span = image.max(axes) - low
@@ -165,14 +167,14 @@ def _minmax(image: Image) -> Image:
 
 
 def _centre(image: Image) -> Float[np.ndarray, '*a h w 3']:
-  """Each channel less its mean; a constant one is exactly 0."""
+  """Subtracts each channel's mean; a constant channel becomes exactly 0."""
   # The sum of up to 2^29 equal f32 values is exact in f64: a constant is its
   # own mean.
   return image - image.mean((-3, -2), keepdims=True, dtype=np.float64)
 
 
 def _std(image: Image) -> Float[np.ndarray, '*a h w 3']:
-  """Divided by one standard deviation about the means; 0 stays no motion."""
+  """Divides by one standard deviation about the means; 0 remains no motion."""
   deviation = np.sqrt(np.mean(_centre(image) ** 2))
   return image / deviation if deviation > 0 else image
 
@@ -193,19 +195,42 @@ MOSAICS = {
   'released': ('crop_points', regions.released_corners),
 }
 
+
+@dataclasses.dataclass(frozen=True)
+class View:
+  """A view, and what it declares of the inputs that it makes.
+
+  Attributes:
+    make: the function from examples to inputs.
+    kind: what the inputs are, as far as augmentations must know: `image` flow
+      of a whole face or `mosaic` of its regions, [n h w c] or [n a h w c] with
+      levels, or `frames` of a face, [n t h w c]; empty if that is not known.
+    takes_stored_levels: whether `make` takes `stored_levels`, the amplification
+      of each level that the dataset has.
+  """
+
+  make: Callable[..., Any]
+  kind: str = ''
+  takes_stored_levels: bool = False
+
+  def __call__(self, examples: Mapping[str, np.ndarray], **options: Any) -> Any:
+    return self.make(examples, **options)
+
+
 VIEWS = {
-  'full_flow': full_flow,
-  'region_mosaic': region_mosaic,
-  'level_stack': level_stack,
-  'frame_pair': frames.frame_pair,
+  'full_flow': View(full_flow, 'image'),
+  'region_mosaic': View(region_mosaic, 'mosaic'),
+  'level_stack': View(level_stack, 'mosaic', takes_stored_levels=True),
+  'frame_pair': View(frame_pair.frame_pair, 'frames'),
 }
 
-# What a view makes, as far as augmentations must know: `image` flow of a whole
-# face or `mosaic` of its regions, [n h w c] or [n a h w c] with levels, or
-# `frames` of a face, [n t h w c].
-KINDS = {
-  full_flow: 'image',
-  region_mosaic: 'mosaic',
-  level_stack: 'mosaic',
-  frames.frame_pair: 'frames',
-}
+
+def declared(view: View | Callable[..., Any]) -> View:
+  """Returns a view with its declaration.
+
+  A plain function is one of the table, or a view of unknown kind.
+  """
+  if isinstance(view, View):
+    return view
+  shipped = {each.make: each for each in VIEWS.values()}
+  return shipped.get(view, View(view))

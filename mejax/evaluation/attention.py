@@ -10,6 +10,7 @@ clips need not leave the program that forms them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -41,25 +42,38 @@ class AttentionMap(NamedTuple):
 
 
 def list_maps(
-  out: Any, levels: Sequence[float | int] = ()
+  out: Any, form: str, levels: Sequence[float | int] = ()
 ) -> list[AttentionMap]:
-  """What there is to see in the `out` of a model, if anything.
+  """Returns the maps that can be made of the `out` of a model.
 
-  Known are the forms of ARTNet, HTNet and MMNet (see their modules); weights
-  that an attention function does not form are left out, and so is attention
-  with a single place to look at.
+  Weights that an attention function does not form are left out, and so is
+  attention with a single place to look at.
 
   Args:
-    out: of a batch; or its shapes alone, as long as nothing is made.
+    out: of a batch; or its shapes alone, as long as no map is computed.
+    form: the form of `out` that the model declares, a name of `FORMS`; empty
+      for a model that shows nothing.
     levels: amplification of each level, for a model of levels.
+
+  Raises:
+    ValueError: the form is unknown, or `out` is not of that form.
   """
-  if not isinstance(out, dict):
+  if not form:
     return []
-  if {'region_weights', 'place_weights', 'encoder_attention'} <= out.keys():
-    return _of_levels(out, levels)
-  if isinstance(out.get('gates'), (tuple, list)):
-    return [*_of_gates(out['gates']), *_of_onset(out.get('attention'))]
-  return _of_hierarchy(out.get('attention'))
+  if form not in FORMS:
+    raise ValueError(
+      f'The model declares that it shows {form!r}; known forms are'
+      f' {", ".join(FORMS)}.'
+    )
+  keys, make = FORMS[form]
+  found = out if isinstance(out, Mapping) else {}
+  missing = [repr(key) for key in keys if key not in found]
+  if missing:
+    raise ValueError(
+      f'The model declares that it shows {form!r}, but its `out` has no'
+      f' {", ".join(missing)}.'
+    )
+  return make(out, levels)
 
 
 def attention_per_key(
@@ -130,10 +144,11 @@ def _of_levels(out, levels) -> list[AttentionMap]:
   ]
 
 
-def _of_hierarchy(attention) -> list[AttentionMap]:
-  """A picture for each level of blocks, mean over its heads and layers."""
+def _of_hierarchies(out, levels) -> list[AttentionMap]:
+  """A map for each hierarchy of HTNet, mean over its heads and layers."""
+  del levels
   found = []
-  for layers in attention if isinstance(attention, (tuple, list)) else ():
+  for layers in out['attention']:
     formed = _formed(layers, 5)
     if not formed:
       continue
@@ -148,6 +163,12 @@ def _of_hierarchy(attention) -> list[AttentionMap]:
     name = names.get(regions, f'within {regions} parts')
     found.append(AttentionMap(name, 'attention', make))
   return found
+
+
+def _of_gates_and_onset(out, levels) -> list[AttentionMap]:
+  """The gates on motion, and the attention among places of the onset."""
+  del levels
+  return [*_of_gates(out['gates']), *_of_onset(out['attention'])]
 
 
 def _of_gates(gates) -> list[AttentionMap]:
@@ -181,11 +202,9 @@ def _of_onset(attention) -> list[AttentionMap]:
 
 
 def _formed(weights, axes: int) -> list[Any]:
-  """Those of several layers that there are, if all are arrays of one form."""
-  if not isinstance(weights, (tuple, list)):
-    return []
+  """The weights that were formed, if all are arrays of as many axes alike."""
   found = [x for x in weights if x is not None]
-  shapes = {getattr(x, 'shape', ()) for x in found}
+  shapes = {x.shape for x in found}
   alike = len(shapes) == 1 and len(*shapes) == axes
   return found if alike else []
 
@@ -218,3 +237,16 @@ def _grid(count: int) -> tuple[int, int]:
 
 def _is_square(count: int) -> bool:
   return round(count**0.5) ** 2 == count
+
+
+# What a model may declare that it shows: the entries that its `out` must have,
+# and the function that makes maps of them. The modules of ARTNet, HTNet and
+# MMNet, in this order, say what shapes the entries have.
+FORMS: dict[str, tuple[tuple[str, ...], Callable[..., list[AttentionMap]]]] = {
+  'levels': (
+    ('level_weights', 'region_weights', 'place_weights', 'encoder_attention'),
+    _of_levels,
+  ),
+  'hierarchies': (('attention',), _of_hierarchies),
+  'gates': (('gates', 'attention'), _of_gates_and_onset),
+}

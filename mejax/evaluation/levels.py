@@ -97,7 +97,11 @@ def scores(
 
 
 def table(numbers: Mapping[str, Any]) -> str:
-  """Both tables as text for a terminal; see `mejax.experiment.levels.look`."""
+  """Both tables as text for a terminal.
+
+  Args:
+    numbers: levels, scores and subjects; see `scores` and `per_subject`.
+  """
   lines = ['levels read            UF1    95 %           UAR']
   for row in numbers['scores']:
     low, high = row['uf1_ci']

@@ -1,15 +1,21 @@
 """From a config to a run, and back from a finished run to its models.
 
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
-  task.py           inputs, labels and people that a run learns from
-  planning.py       everything a config names, resolved once into objects
+  schema.py         what a config or an old run leaves out, filled in
+  planning.py       a config -> the plan: everything it names, as objects
+  task.py           clips as a model reads them; labels and groups beside them
+  model_checks.py   whether model and data fit each other
   running.py        trains a plan, evaluates it, writes its report
-  saved.py          trained models of a run, and converted weights
-  evaluating.py     saved models on the people each one held out
-  levels.py         what the models read of each amplification level
-  attention.py      where the models looked
+  own_arrays.py     leave one subject out, on arrays of a user's own
+  demonstration.py  the demo: from rendered faces to a report
+  saved.py          trained models: those of a run, and converted ones
+  conversion.py     PyTorch checkpoints of an original -> a folder of models
+  applying.py       saved models -> logits of clips that they did not see
+  evaluating.py     a table of saved models, on the people each one held out
+  introspection.py  what the models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
   finished.py       what the report reads of a finished run
+  record.py         the held-out logits of a run, and what they belong to
   workdir.py        the files of a run
   identity.py       how a run recognises an object of the user's own
 
@@ -20,14 +26,18 @@ because reading a config must not take the seconds that importing JAX takes.
 import importlib
 
 _HOMES = {
+  'Clips': 'task',
+  'Plan': 'planning',
   'Task': 'task',
-  'demo': 'running',
+  'demo': 'demonstration',
   'evaluate': 'evaluating',
   'inspect': 'inspecting',
-  'leave_one_subject_out': 'running',
+  'leave_one_subject_out': 'own_arrays',
   'load_config': 'configuration',
+  'plan': 'planning',
   'report': 'running',
   'train': 'running',
+  'train_plan': 'running',
 }
 
 

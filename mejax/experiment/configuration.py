@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ import dataclasses
 import difflib
 import importlib
 import importlib.util
+import inspect
 import pathlib
 import types
 from typing import Any
@@ -18,29 +20,21 @@ import ml_collections
 from ml_collections import config_flags
 
 import mejax
+from mejax.experiment import schema
+from mejax.training import setting as setting_lib
 
 SHIPPED = pathlib.Path(mejax.__file__).parent / 'configs'
+# Lists every value of a config, and is none itself.
+DEFAULT = SHIPPED / 'default.py'
 
-# Numbers of `training.trial.Setting` that a config need not list. Named here,
-# because a slip shall be told before the seconds that importing JAX takes.
-OFF_UNLESS_SET = (
-  'jitter',
-  'mirror',
-  'rotation',
-  'shift',
-  'scale_jitter',
-  'region_dropout',
-  'level_dropout',
-  'balance',
-  'mixup',
-  'ema',
-  'test_mirror',
-)
+# For the help of the command line, which imports no room of training.
+describe_numbers = setting_lib.describe_numbers
 
 
 def list_configs() -> list[str]:
   """Names of the configs that ship with mejax."""
-  return sorted(path.stem for path in SHIPPED.glob('[!_]*.py'))
+  paths = SHIPPED.glob('[!_]*.py')
+  return sorted(path.stem for path in paths if path != DEFAULT)
 
 
 def load_config(
@@ -52,18 +46,20 @@ def load_config(
     spec: name of a shipped config or path of a Python file that has
       `get_config(arg='')`, each with an optional `:arg`: `htnet_regions:small`,
       `my/config.py:wide`.
-    overrides: `key=value` with the key of a leaf, e.g. `num_seeds=5` or
-      `setting.learning_rate=3e-4` or `selection=last,inner`; a leading
-      `--config.` is allowed.
+    overrides: `key=value` with the key of a leaf, e.g. `num_seeds=5`,
+      `setting.learning_rate=3e-4`, `selection=last,inner` or
+      `grid.mirror=0,0.5`; a leading `--config.` is allowed. Fields of the model
+      and options of the view can be set whether they are listed or not; a field
+      that holds a function is set by its name. Another `model.name` or
+      `view.name` drops the options of the old one.
 
   Returns:
-    The config, locked: a key that it does not have can be neither set nor read,
-    but those of `OFF_UNLESS_SET` can be set under `setting`, and fields of the
-    model under `model`; a field that holds a function is set by its name.
+    The config, locked: a key that it does not have can be neither set nor read.
+    What the file does not set has the value of `configs/default.py`.
 
   Raises:
-    ValueError: unknown config, variant or key, or a value of the wrong type;
-      the message lists what there is.
+    ValueError: unknown config, variant or key, or a value of the wrong type or
+      out of its bounds; the message lists what there is.
   """
   name, _, arg = spec.partition(':')
   module = _import_file(_find(name))
@@ -83,15 +79,22 @@ def load_config(
 
 
 def _find(name: str) -> pathlib.Path:
-  """The file that a config is called by; a shipped name comes first."""
+  """The file of a config; a shipped name comes first."""
   if name in list_configs():
     return SHIPPED / f'{name}.py'
   path = pathlib.Path(name).expanduser()
+  shipped = ', '.join(_closest(name, list_configs()))
+  if name == 'default' or (path.is_file() and path.samefile(DEFAULT)):
+    raise ValueError(
+      f'{name!r} is no experiment: it lists every value of a config with its'
+      f' default, and each config sets what differs. Those that ship are'
+      f' {shipped}.'
+    )
   if path.is_file():
     return path
   raise ValueError(
     f'No config {name!r}: it is neither a file nor one of the configs that'
-    f' ship with mejax, which are {", ".join(_closest(name, list_configs()))}.'
+    f' ship with mejax, which are {shipped}.'
   )
 
 
@@ -132,11 +135,14 @@ def change(
 ) -> None:
   """Sets values of a config in place, by dotted key.
 
+  Another `model.name` or `view.name` drops the options of the old one.
+
   Raises:
     ValueError: a key that the config does not have, or a value of another type.
   """
+  _choose_parts(config, values.items())
   for key, value in values.items():
-    _list_unlisted(config, key)
+    _list_option(config, key)
     _check_known(key, dict(_leaves(config)))
     try:
       config.update_from_flattened_dict({key: value})
@@ -147,21 +153,24 @@ def change(
 def override(
   config: ml_collections.ConfigDict, overrides: Sequence[str]
 ) -> ml_collections.ConfigDict:
-  """Applies `key=value` strings, as in `load_config`, to a config."""
+  """Applies `key=value` strings, as in `load_config`, to a copy of a config."""
+  config = schema.fill(config)
+  split = [each.removeprefix('--config.').partition('=') for each in overrides]
+  _choose_parts(config, [(key, value) for key, _, value in split])
   argv = ['mejax']
-  for each in overrides:
-    key, equals, value = each.removeprefix('--config.').partition('=')
-    _list_unlisted(config, key)
+  for key, equals, value in split:
+    _list_option(config, key)
     known = dict(_leaves(config))
     _check_known(key, known)
     if not equals:
       raise ValueError(
-        f'{each!r} sets nothing; write it as --config.{key}=VALUE.'
+        f'{key!r} sets nothing; write it as --config.{key}=VALUE.'
       )
-    # A flag that is repeated is ml_collections' own way to write a tuple.
-    is_list = isinstance(known[key], tuple) and not value.startswith('(')
-    parts = value.split(',') if is_list else [value]
-    argv += [f'--config.{key}={part}' for part in parts]
+    parts = [value]
+    if isinstance(known[key], tuple) and not value.startswith('('):
+      # A flag that is repeated is ml_collections' own way to write a tuple.
+      parts = [part.strip() for part in value.split(',') if part.strip()]
+    argv += [f'--config.{key}={part}' for part in parts or ['()']]
   values = flags.FlagValues()
   config_flags.DEFINE_config_dict(
     'config', config, flag_values=values, sys_argv=argv
@@ -170,63 +179,100 @@ def override(
     values(argv)
   except flags.Error as error:
     raise ValueError(f'Bad value for the config: {error}') from None
-  return values.config
+  config = values.config
+  # A slip is told here, before the seconds that importing JAX takes.
+  setting_lib.in_use(setting_lib.combinations(config.setting, config.grid))
+  return config
 
 
-def _list_unlisted(config: ml_collections.ConfigDict, key: str) -> None:
-  """Lists what a config may leave out, with its default, so it can be set."""
-  section, _, name = key.rpartition('.')
-  if section not in ('setting', 'model') or name in config.get(section, name):
+def _choose_parts(
+  config: ml_collections.ConfigDict, values: Iterable[tuple[str, Any]]
+) -> None:
+  """Drops the options of a view or a model in whose place another one comes.
+
+  This comes before all other values are set, which are options of the new one.
+  """
+  for key, name in values:
+    section, _, field = key.partition('.')
+    if section in ('view', 'model') and field == 'name':
+      if config[section].get('name', name) != name:
+        config[section] = {'name': name}
+
+
+def _list_option(config: ml_collections.ConfigDict, key: str) -> None:
+  """Lists an option that a config may leave out, so that it can be set."""
+  section, _, name = key.partition('.')
+  if section not in ('view', 'model') or name in config.get(section, name):
     return
-  if section == 'model' and 'name' in config.model:
-    default = _default(config.model, name)
-  elif section == 'setting' and name in OFF_UNLESS_SET:
-    default = 0.0
-  else:
-    return
+  options = config[section]
+  if 'name' not in options:
+    return  # An object of the user's own is used as it is.
+  known = (
+    _model_fields(options) if section == 'model' else _view_options(options)
+  )
+  if name not in known:
+    close = difflib.get_close_matches(name, known, n=1)
+    raise ValueError(
+      f'The {section} {options.name} has no field {name!r} to set.'
+      + ''.join(f' Did you mean {other!r}?' for other in close)
+      + f' Its fields: {", ".join(known)}.'
+      + ' The data decide num_classes.' * (section == 'model')
+    )
   with config.unlocked():
-    config[section][name] = default
+    options[name] = known[name]
 
 
-def _default(options: ml_collections.ConfigDict, field: str) -> Any:
-  """What a field of the config's model is where the config does not say."""
+def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Options of the config's view, with their defaults."""
+  from mejax.datasets import views  # Takes a second, so only where needed.
+
+  view = views.declared(named(options.name, views.VIEWS, 'view'))
+  parameters = inspect.signature(view.make).parameters.values()
+  return {
+    parameter.name: _settable(parameter.default)
+    for parameter in parameters
+    # What has no default is given by the data, not by a config.
+    if parameter.default is not parameter.empty
+  }
+
+
+def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Fields of the config's model, as they are where the config is silent."""
   from mejax import models  # Takes seconds, so only where it is needed.
 
-  make = named(options.name, models.MODELS, 'model')
   # Names of functions are left out: they mean nothing to a model as they are.
   given = {
     name: value
     for name, value in options.items()
     if name == 'preset' or not isinstance(value, str)
   }
-  model = make(num_classes=2, **given)
+  model = models.make(options.name, num_classes=2, **given)
   fields = {
-    each.name: getattr(model, each.name)
+    each.name: _settable(getattr(model, each.name))
     for each in dataclasses.fields(model)
     # Of the experiment and of Linen.
     if each.name not in ('num_classes', 'parent', 'name')
   }
-  if options.name in models.MODELS:
-    fields['preset'] = ''
-  if field not in fields:
-    close = difflib.get_close_matches(field, fields, n=1)
-    raise ValueError(
-      f'{type(model).__name__} has no field {field!r} to set.'
-      + ''.join(f' Did you mean {name!r}?' for name in close)
-      + f' Its fields: {", ".join(fields)}. The data decide num_classes.'
-    )
-  if callable(fields[field]):
+  return fields | ({'preset': ''} if options.name in models.MODELS else {})
+
+
+def _settable(value: Any) -> Any:
+  """A value of the type that a config holds in the place of this one."""
+  if callable(value):
     return ''  # Set by the name of another function.
-  if fields[field] is None:
+  if value is None:
     return ml_collections.config_dict.placeholder(object)  # Of any type.
-  return fields[field]
+  return value
 
 
 def _check_known(key: str, known: Mapping[str, Any]) -> None:
   if key not in known:
+    # Both sections know the same names; the plain value is meant more often.
+    names = sorted(known, key=lambda name: name.startswith('grid.'))
+    closest = _closest(key, names)[:5]
     raise ValueError(
-      f'The config has no value {key!r} to set. Those it has, closest first:'
-      f' {", ".join(_closest(key, list(known)))}.'
+      f'The config has no value {key!r} to set. Closest to it are'
+      f' {", ".join(closest)}.'
     )
 
 

@@ -7,11 +7,10 @@ import json
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from mejax import files
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import workdir as workdir_lib
 from mejax.pages import run as run_page
 from mejax.pages.run import Run
 
@@ -33,25 +32,16 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
-  record = _read_npz(workdir / 'record.npz')
+  record = workdir_lib.load_npz(workdir / 'record.npz')
   selection.check(record)
   return Run(
     name=name,
     numbers=_read_numbers(workdir),
     record=record,
     config=_read_json(workdir / 'config.json'),
-    levels=read_levels(workdir),
-    attention=_read_npz(workdir / 'looked.npz'),
+    levels=workdir_lib.read_levels(workdir),
+    attention=workdir_lib.read_attention(workdir),
   )
-
-
-def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
-  """Reads what a run read of each amplification; empty if it has no levels."""
-  numbers = _read_json(workdir / 'levels.json')
-  # As runs from before version 0.2 call them.
-  if 'alphas' in numbers:
-    numbers['levels'] = numbers.pop('alphas')
-  return numbers
 
 
 def write_report(
@@ -101,10 +91,3 @@ def _read_numbers(workdir) -> dict[str, Any]:
 
 def _read_json(path) -> dict[str, Any]:
   return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _read_npz(path) -> dict[str, np.ndarray]:
-  if not path.exists():
-    return {}
-  with np.load(path, allow_pickle=False) as file:
-    return dict(file)

@@ -54,7 +54,7 @@ def inspect(
     ValueError: a clip is unknown, or not the only one that has that part.
     OSError: the folder cannot be written to.
   """
-  metadata = load.metadata(name, data_dir)
+  metadata = load.read_metadata(name, data_dir)
   examples = load.Examples(name, data_dir)
   folder = pathlib.Path(out or pathlib.Path(data_dir) / 'inspect' / name)
   if not clips:

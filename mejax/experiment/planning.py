@@ -1,30 +1,50 @@
-"""What a config names, put together: model, trainer, trials, record."""
+"""Resolves a config once: every name in it becomes an object of the plan.
+
+This is the one file that turns names of a config into objects. Training, the
+dry run, the evaluation of saved models and the pictures of what they show take
+the plan or a part of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
-import itertools
-import math
+import json
+import os
 import re
+from typing import Any
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
 from mejax import models
 from mejax.evaluation import selection
 from mejax.experiment import configuration
+from mejax.experiment import identity
+from mejax.experiment import model_checks
+from mejax.experiment import schema
+from mejax.experiment import task as task_lib
 from mejax.experiment.task import Task
 from mejax.models import attention
+from mejax.models import capabilities
 from mejax.models import mmnet
+from mejax.training import augment as augment_lib
 from mejax.training import batches
+from mejax.training import cost as cost_lib
 from mejax.training import folds as folds_lib
-from mejax.training import loop
-from mejax.training import sample as sample_lib
+from mejax.training import optimizer as optimizer_lib
+from mejax.training import placement as placement_lib
+from mejax.training import schedule as schedule_lib
+from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
+from mejax.training.setting import Setting
 
 # Fields of a model that are named, and what the names stand for.
 _TABLES = {
@@ -33,59 +53,219 @@ _TABLES = {
   'gate': mmnet.GATES,
 }
 
-# Bounds of the numbers that augment and regularise; none is below 0.
-_LARGEST = {
-  'label_smoothing': 1.0,
-  'jitter': 1.0,
-  'mirror': 1.0,
-  'rotation': 180.0,
-  'shift': math.inf,
-  'scale_jitter': math.inf,
-  'region_dropout': 1.0,
-  'level_dropout': 1.0,
-  'balance': 1.0,
-  'mixup': math.inf,
-  'ema': 0.9999,
-  'test_mirror': 1.0,
-}
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+  """How a plan is carried out; what comes out is the same.
+
+  Attributes:
+    eval_every: epochs between evaluations on the held-out clips.
+    checkpoint_every_s: seconds between checkpoints.
+    keep_models: whether the parameters of finished trials are kept.
+    mode: `vmap`, `map`, or `auto` for the faster of the two.
+    matmul_precision: of `jax.default_matmul_precision`.
+  """
+
+  eval_every: int
+  checkpoint_every_s: float
+  keep_models: bool
+  mode: str
+  matmul_precision: str
 
 
-def left_out(config: ml_collections.ConfigDict, task: Task) -> np.ndarray:
-  """Which fold holds each example out; see `folds.left_out_together`."""
-  return folds_lib.left_out_together(task.groups, config.get('num_folds', 0))
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+  """All that a config names, as objects.
+
+  Attributes:
+    task: the clips, their labels and their groups.
+    left_out: str[n], the fold that holds each clip out: its group, or a part of
+      all groups.
+    folds: who trains and who is held out, inner folds included.
+    settings: the numbers of each setting; the first is the one reported.
+    trainer: the pure functions of one trial, the model among them.
+    trials: every (setting, seed, fold), stacked.
+    numbers: fold, inner, seed and setting of each trial.
+    rules: names of the selection rules.
+    sentence: what every table of this experiment says above its numbers.
+    options: how it is carried out.
+    description: the config as JSON has it, own objects in the place of their
+      names; a workdir belongs to one description.
+  """
+
+  task: Task
+  left_out: Shaped[np.ndarray, ' n']
+  folds: folds_lib.Folds
+  settings: Sequence[Setting]
+  trainer: trial_lib.Trainer
+  trials: trial_lib.Trial
+  numbers: Mapping[str, np.ndarray]
+  rules: tuple[str, ...]
+  sentence: str
+  options: RunOptions
+  description: Mapping[str, Any]
+
+  @property
+  def model(self) -> nn.Module:
+    """The model, told the levels of the data."""
+    return self.trainer.model
+
+  @functools.cached_property
+  def data(self) -> trial_lib.Data:
+    """All clips as training reads them, on the device."""
+    return trial_lib.Data(
+      jnp.asarray(self.task.inputs),
+      jnp.asarray(self.task.labels, jnp.int32),
+      jax.tree.map(jnp.asarray, dict(self.task.extra)),
+    )
+
+  def place(self, devices: Sequence[jax.Device]) -> placement_lib.Placement:
+    """Chooses how the trials are laid out on devices.
+
+    It is a method because a run that is resumed reuses its own placement, and
+    because choosing one may compile a program.
+    """
+    return cost_lib.choose(
+      self.trainer,
+      self.trials,
+      self.data,
+      mode=self.options.mode,
+      devices=devices,
+    )
 
 
-def sentence_on_parts(num_folds: int) -> list[str]:
-  """What a protocol's sentence does not tell; empty if there is nothing."""
-  if not num_folds:
-    return []
-  return [f'Here they are left out in {num_folds} parts, not one at a time.']
+def plan(
+  config: ml_collections.ConfigDict,
+  *,
+  data_dir: str | os.PathLike | None = None,
+  task: Task | None = None,
+  model: nn.Module | None = None,
+  protocol: Any = None,
+  view: Callable[..., Any] | None = None,
+) -> Plan:
+  """Resolves everything that a config names.
+
+  Args:
+    config: as `load_config` gives it.
+    data_dir: home of the prepared datasets, unless `task` is given.
+    task: own data in place of the config's dataset, protocol and view.
+    model: own Linen module in place of the config's model.
+    protocol: own `datasets.protocols.Protocol` in place of the config's.
+    view: own function from examples to inputs, or own `datasets.views.View`,
+      in place of the config's.
+
+  Raises:
+    ValueError: config, data and model do not fit each other.
+    FileNotFoundError: the dataset has not been prepared.
+  """
+  if (task is None) == (data_dir is None):
+    raise ValueError('An experiment needs either data_dir or task.')
+  config = schema.fill(config)
+  placement_lib.use_every_core()
+  if task is None:
+    task = load_task(config, data_dir, protocol=protocol, view=view)
+  task_lib.check_task(task)
+  for rule in config.selection:
+    configuration.named(rule, selection.RULES, 'selection rule')
+  left_out = folds_lib.left_out_together(task.groups, config.num_folds)
+  folds = folds_lib.leave_one_group_out(left_out)
+  if 'inner' in config.selection:
+    folds = folds_lib.with_inner(
+      folds, task.groups, num_inner=config.inner_folds
+    )
+  trainer = make_trainer(config, task, folds, model)
+  trials, numbers = make_trials(config, folds)
+  caution = capabilities.declared_by(trainer.model).caution
+  sentences = [task.protocol, say_parts(config.num_folds), caution]
+  own = {'model': model, 'protocol': protocol, 'view': view}
+  return Plan(
+    task=task,
+    left_out=left_out,
+    folds=folds,
+    settings=make_settings(config),
+    trainer=trainer,
+    trials=trials,
+    numbers=numbers,
+    rules=tuple(config.selection),
+    sentence=' '.join(filter(None, sentences)),
+    options=RunOptions(
+      eval_every=config.eval_every,
+      checkpoint_every_s=config.checkpoint_every_s,
+      keep_models=config.keep_models,
+      mode=config.mode,
+      matmul_precision=config.matmul_precision,
+    ),
+    description=_describe(config, own),
+  )
+
+
+def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the config as JSON has it, own objects in place of their names."""
+  objects = {
+    name: identity.describe(thing)
+    for name, thing in own.items()
+    if thing is not None
+  }
+  return {**json.loads(config.to_json()), **objects}
+
+
+def load_task(
+  config: ml_collections.ConfigDict,
+  data_dir: str | os.PathLike,
+  *,
+  protocol: Any = None,
+  view: Callable[..., Any] | None = None,
+) -> Task:
+  """Reads the dataset of a config, by its protocol and in its view.
+
+  Args:
+    config: names the dataset, the protocol (one of the table, a CSV file, or
+      `package.module:name`) and the view.
+    data_dir: home of the prepared datasets.
+    protocol: own `Protocol` in place of the config's.
+    view: own view, or function from examples to inputs, or to inputs and
+      `extra`, in place of the config's.
+  """
+  from mejax.datasets import protocols
+  from mejax.datasets import views
+
+  if not protocol and str(config.protocol).lower().endswith('.csv'):
+    protocol = protocols.from_csv(config.protocol)
+  protocol = protocol or configuration.named(
+    config.protocol, protocols.PROTOCOLS, 'protocol'
+  )
+  options = {} if view else dict(config.view)
+  view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
+  return task_lib.load_task(
+    config.dataset,
+    data_dir,
+    protocol=protocol,
+    view=views.declared(view),
+    options=options,
+    order=config.order,
+  )
+
+
+def say_parts(count: int) -> str:
+  """A sentence on parts, which a protocol does not tell; '' without parts."""
+  if not count:
+    return ''
+  return f'Here they are left out in {count} parts, not one at a time.'
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
-  """The model of a config, with the names in it resolved."""
-  # Of a finished run they come back from JSON, which has no tuples.
+  """Returns the model of a config, with the names in it resolved."""
+  # The config of a finished run comes from JSON, which has no tuples.
   options = {
     field: tuple(value) if isinstance(value, list) else value
     for field, value in config.model.items()
   }
-  make = configuration.named(options.pop('name'), models.MODELS, 'model')
+  name = options.pop('name')
   for field, value in options.items():
     table = _TABLES.get(field, {})
     if table or re.fullmatch(r'[\w.]+:\w+', str(value)):
       options[field] = configuration.named(value, table, field)
-  return make(num_classes=num_classes, **options)
-
-
-def tell_levels(model: nn.Module, task: Task) -> nn.Module:
-  """The model, told how much each level of its input is amplified.
-
-  That is the data's to know: it fills the field `levels` of a model that has
-  one, unless it is set.
-  """
-  if getattr(model, 'levels', None) == ():
-    return model.clone(levels=task.levels)
-  return model
+  return models.make(name, num_classes=num_classes, **options)
 
 
 def make_trainer(
@@ -94,7 +274,17 @@ def make_trainer(
   folds: folds_lib.Folds,
   model: nn.Module | None = None,
 ) -> trial_lib.Trainer:
-  """The pure functions of one trial of this config."""
+  """Returns the pure functions of one trial of this config.
+
+  Args:
+    config: names model, optimizer and schedule, and has the settings.
+    task: the clips that the model reads.
+    folds: who trains; they decide the number of steps.
+    model: own module in place of the config's.
+
+  Raises:
+    ValueError: settings, model and data do not fit each other.
+  """
   settings = make_settings(config)
   decay = max(setting.weight_decay for setting in settings)
   if config.optimizer in ('adam', 'sgd') and decay:
@@ -102,79 +292,42 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  used = _used(settings)
-  model = model or make_model(config, len(task.class_names))
-  model = tell_levels(model, task)
-  _check_outputs(model, task)
+  used = setting_lib.in_use(settings)
+  num_classes = len(task.class_names)
+  if model is None:
+    model = make_model(config, num_classes)
+  model = model_checks.fill_levels(model, task.levels)
+  model_checks.check_model(model, task)
   return trial_lib.Trainer(
     model=model,
-    num_classes=len(task.class_names),
+    num_classes=num_classes,
     num_epochs=config.num_epochs,
     batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
     shuffle=config.shuffle,
     optimizer=configuration.named(
-      config.optimizer, trial_lib.OPTIMIZERS, 'optimizer'
+      config.optimizer, optimizer_lib.OPTIMIZERS, 'optimizer'
     ),
     schedule=configuration.named(
-      config.schedule, trial_lib.SCHEDULES, 'schedule'
+      config.schedule, schedule_lib.SCHEDULES, 'schedule'
     ),
-    augment=sample_lib.compose(used, task.layout),
+    augment=augment_lib.compose(used, task.layout),
     average='ema' in used,
-    flip=sample_lib.flip(task.layout) if 'test_mirror' in used else None,
+    flip=augment_lib.flip(task.layout) if 'test_mirror' in used else None,
+    takes_mask=capabilities.declared_by(model).takes_mask,
   )
-
-
-def _used(settings: list[trial_lib.Setting]) -> set[str]:
-  """Names of the numbers that are not 0 in every setting."""
-  used = set()
-  for field in dataclasses.fields(trial_lib.Setting):
-    values = [getattr(setting, field.name) for setting in settings]
-    largest = _LARGEST.get(field.name)
-    if largest and not 0 <= min(values) <= max(values) <= largest:
-      raise ValueError(
-        f'setting.{field.name} is {", ".join(map(str, values))}; expected'
-        f' 0 to {largest}.'
-      )
-    if any(values):
-      used.add(field.name)
-  return used
-
-
-def _check_outputs(model: nn.Module, task: Task) -> None:
-  """The model must take these inputs and give a logit for each class."""
-  shape = (1, *task.inputs.shape[1:])
-  inputs = jax.ShapeDtypeStruct(shape, task.inputs.dtype)
-  (logits, _), _ = jax.eval_shape(
-    functools.partial(model.init_with_output, train=False),
-    jax.random.key(0),
-    jax.eval_shape(sample_lib.decode, inputs),
-  )
-  expected = (1, len(task.class_names) + getattr(model, 'spare_outputs', 0))
-  if logits.shape != expected:
-    raise ValueError(
-      f'{type(model).__name__} gives logits of shape {logits.shape} for one'
-      f' example; expected {expected}, for the classes'
-      f' {", ".join(task.class_names)}. Set its num_classes.'
-    )
 
 
 def make_settings(
   config: ml_collections.ConfigDict,
-) -> list[trial_lib.Setting]:
-  """The config's setting, or every combination of its grid."""
-  grid = dict(config.grid)
-  return [
-    trial_lib.Setting(
-      **{**config.setting, **dict(zip(grid, values, strict=True))}
-    )
-    for values in itertools.product(*grid.values())
-  ]
+) -> list[Setting]:
+  """Returns the config's setting, or every combination of its grid."""
+  return setting_lib.combinations(config.setting, config.grid)
 
 
 def make_trials(
   config: ml_collections.ConfigDict, folds: folds_lib.Folds
 ) -> tuple[trial_lib.Trial, dict[str, np.ndarray]]:
-  """Every (setting, seed, fold), and the numbers of each."""
+  """Returns every (setting, seed, fold), stacked, and their numbers."""
   settings = make_settings(config)
   num_folds = len(folds.outer)
   setting, seed, fold = (
@@ -188,7 +341,7 @@ def make_trials(
   )
 
   def key(seed, outer, inner):
-    # Settings share keys: they are compared on the same draws.
+    # Settings share keys, so that they are compared on the same draws.
     key = jax.random.fold_in(jax.random.key(seed), outer)
     return jax.random.fold_in(key, inner + 1)
 
@@ -207,28 +360,3 @@ def make_trials(
     ),
   )
   return trials, numbers
-
-
-def make_record(
-  outcome: loop.Outcome,
-  trials: trial_lib.Trial,
-  numbers: dict[str, np.ndarray],
-  task: Task,
-  folds: folds_lib.Folds,
-) -> dict[str, np.ndarray]:
-  """All that metrics and selection rules need to know of a run."""
-  return {
-    'schema_version': np.array(selection.RECORD_VERSION),
-    'logits': outcome.logits,
-    'train_loss': outcome.train_loss,
-    'epochs': outcome.epochs,
-    'index': np.asarray(trials.held_out),
-    **numbers,
-    'labels': task.labels.astype(np.int32),
-    'groups': task.groups,
-    'corpus': task.corpus,
-    'subject': task.subject,
-    'clip': task.clip,
-    'fold_names': np.asarray(folds.names),
-    'class_names': np.asarray(task.class_names),
-  }

@@ -1,61 +1,85 @@
-"""What is learnt: inputs, labels and people of a run, whatever learns it."""
+"""Clips as a model reads them, and what an experiment needs beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import functools
 import hashlib
-import inspect
 import os
+from typing import TYPE_CHECKING
 from typing import Any
 
-import ml_collections
 import numpy as np
 
-from mejax.experiment import configuration
 from mejax.training import sample
 
+if TYPE_CHECKING:
+  from mejax.datasets.protocols import Protocol
+  from mejax.datasets.views import View
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-  """What is learnt, whatever learns it.
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clips:
+  """Clips as a model reads them; nothing here needs a label.
 
   Attributes:
-    inputs: f32[n ...], model input of each example; or frames u8[n ...], which
-      a model reads normalised (see `training.sample.decode`).
-    labels: i32[n], class of each example.
-    corpus: database of each example.
-    subject: subject of each example, unique within its database.
-    clip: clip name of each example.
-    class_names: a word for each class.
-    protocol: which clips count, how they are split, and what differs here.
-    groups: what is left out together; `corpus/subject` unless given.
+    inputs: f32[n ...], model input of each clip; or frames u8[n ...], which a
+      model reads normalised (see `training.sample.decode`).
+    corpus: str[n], database of each clip.
+    subject: str[n], subject of each clip, unique within its database.
+    clip: str[n], name of each clip.
     layout: what the inputs are; unknown unless given.
-    extra: what else augmentations want of each example, arrays [n ...] by name.
-    baseline_inputs: what the baselines read, if not the inputs: of frames it is
-      the flow, because a baseline on bare pixels is too low to mean anything.
-    levels: amplification of each level of an input, where inputs have levels.
+    extra: arrays [n ...] by name that augmentations read beside the inputs.
+    levels: amplification of each level of an input; empty for inputs without
+      levels.
     dataset: metadata of the prepared dataset.
-    scene: what to draw behind a map of places, see `datasets.scene`; empty
-      where that is not known.
+    scene: what to draw behind a map of places, see `datasets.backdrop`; empty
+      if that is not known.
   """
 
   inputs: np.ndarray
-  labels: np.ndarray
   corpus: np.ndarray
   subject: np.ndarray
   clip: np.ndarray
-  class_names: tuple[str, ...]
-  protocol: str
-  groups: np.ndarray
   layout: sample.Layout = sample.Layout()
   extra: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-  baseline_inputs: np.ndarray | None = None
   levels: tuple[float, ...] = ()
   dataset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   scene: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+  @property
+  def people(self) -> np.ndarray:
+    """`corpus/subject` of each clip."""
+    return np.char.add(np.char.add(self.corpus, '/'), self.subject)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task(Clips):
+  """Clips, and what a leave-one-group-out experiment needs beside them.
+
+  Attributes:
+    labels: i32[n], class of each clip.
+    class_names: a word for each class.
+    protocol: sentences on which clips count, how they are split, and how the
+      data at hand differ from that.
+    groups: str[n]; all clips of a group are left out together.
+    baseline_inputs: what the baselines read, if not the inputs. For frames it
+      is the flow, because a baseline on bare pixels is too low to mean
+      anything.
+  """
+
+  labels: np.ndarray
+  class_names: tuple[str, ...]
+  protocol: str
+  groups: np.ndarray
+  baseline_inputs: np.ndarray | None = None
+
+  @property
+  def seen_by_baselines(self) -> np.ndarray:
+    """What the baselines read of each clip."""
+    own = self.baseline_inputs
+    return self.inputs if own is None else own
 
   @functools.cached_property
   def sha256(self) -> str:
@@ -69,86 +93,118 @@ class Task:
 
 
 def load_task(
-  config: ml_collections.ConfigDict,
+  dataset: str,
   data_dir: str | os.PathLike,
   *,
-  protocol: Any = None,
-  view: Callable[..., np.ndarray] | None = None,
+  protocol: Protocol,
+  view: View,
+  options: Mapping[str, Any],
+  order: str = '',
 ) -> Task:
-  """Reads the dataset of a config and takes its view of it.
+  """Reads a prepared dataset, and takes a protocol's clips in a view.
 
   Args:
-    config: names the dataset, the protocol (one of the table, a CSV file, or
-      `package.module:name`) and the view.
+    dataset: its name.
     data_dir: home of the prepared datasets.
-    protocol: own `Protocol` in place of the config's.
-    view: own function from examples to inputs, or to inputs and `extra`, in
-      place of the config's.
+    protocol: which clips count, their classes and their groups.
+    view: from examples to inputs.
+    options: of the view.
+    order: '' for the order of the dataset, or 'class_descending'.
+
+  Raises:
+    FileNotFoundError: the dataset has not been prepared.
+    ValueError: data, protocol, view and order do not fit each other.
   """
+  from mejax.datasets import backdrop
   from mejax.datasets import labelling
   from mejax.datasets import load
-  from mejax.datasets import protocols
-  from mejax.datasets import scene
   from mejax.datasets import views
 
-  examples = load.load(config.dataset, data_dir)
-  metadata = load.metadata(config.dataset, data_dir)
-  if not protocol and str(config.protocol).lower().endswith('.csv'):
-    protocol = protocols.from_csv(config.protocol)
-  protocol = protocol or configuration.named(
-    config.protocol, protocols.PROTOCOLS, 'protocol'
-  )
+  examples = load.load_examples(dataset, data_dir)
+  metadata = load.read_metadata(dataset, data_dir)
   selection = labelling.apply(protocol, examples, skipped=metadata['skipped'])
   for note in selection.notes:
     print(note)
-  order = np.arange(len(selection.labels))
-  if config.order == 'class_descending':
-    # The file order of the released HTNet pipeline: surprise first.
-    order = np.argsort(-selection.labels, kind='stable')
-  elif config.order:
-    raise ValueError(
-      f"Unknown order {config.order!r}; expected '' or 'class_descending'."
-    )
-  chosen = selection.indices[order]
+  positions = _positions(selection.labels, order)
+  chosen = selection.indices[positions]
   examples = {name: array[chosen] for name, array in examples.items()}
-  options = {} if view else dict(config.view)
-  view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
-  levels = ()
-  if 'stored_levels' in inspect.signature(view).parameters:
-    # A view of all levels is told how much each is amplified.
-    options['stored_levels'] = metadata['levels']
+  labels, groups = selection.labels[positions], selection.groups[positions]
+  clips = make_clips(examples, metadata, view=view, options=options)
+  baseline_inputs = None
+  if view.kind == 'frames':
+    level = options.get('level') or 0
+    baseline_inputs = views.full_flow(examples, level=level)
+  if view.kind:
+    behind = backdrop.mean_face_and_motion(
+      examples,
+      labels,
+      groups,
+      num_classes=len(selection.classes),
+      mode=_mosaic_mode(view, options),
+    )
+    clips = dataclasses.replace(clips, scene=behind)
+  return Task(
+    **vars(clips),
+    labels=labels,
+    class_names=selection.classes,
+    protocol=' '.join([protocol.sentence, *_deviations(selection, metadata)]),
+    groups=groups,
+    baseline_inputs=baseline_inputs,
+  )
+
+
+def make_clips(
+  examples: Mapping[str, np.ndarray],
+  metadata: Mapping[str, Any],
+  *,
+  view: View,
+  options: Mapping[str, Any],
+) -> Clips:
+  """Returns examples in a view.
+
+  Args:
+    examples: arrays [n ...] by name, as `datasets.load.load` gives them.
+    metadata: of their dataset.
+    view: from examples to inputs, or to inputs and `extra`.
+    options: of the view.
+  """
+  told, levels = {}, ()
+  if view.takes_stored_levels:
+    told['stored_levels'] = metadata['levels']
     levels = options.get('levels') or metadata['levels']
-  made = view(examples, **options)
+  made = view(examples, **options, **told)
   inputs, extra = made if isinstance(made, tuple) else (made, {})
   if inputs.dtype != np.uint8:
     inputs = np.asarray(inputs, np.float32)
-  kind = views.KINDS.get(view, '')
-  return Task(
+  return Clips(
     inputs=inputs,
-    labels=selection.labels[order],
     corpus=examples['corpus'],
     subject=examples['subject'],
     clip=examples['clip'],
-    class_names=selection.classes,
-    protocol=' '.join([protocol.sentence, *_deviations(selection, metadata)]),
-    groups=selection.groups[order],
-    layout=_layout(kind, options, inputs, metadata, extra),
+    layout=_layout(view.kind, options, inputs, metadata, extra),
     extra=extra,
-    baseline_inputs=views.full_flow(examples, level=options.get('level') or 0)
-    if kind == 'frames'
-    else None,
     levels=tuple(float(alpha) for alpha in levels),
     dataset=metadata,
-    scene=scene.scene(
-      examples,
-      selection.labels[order],
-      selection.groups[order],
-      num_classes=len(selection.classes),
-      mode=options.get('mode', 'landmarks') if kind == 'mosaic' else None,
-    )
-    if kind
-    else {},
   )
+
+
+def _positions(labels: np.ndarray, order: str) -> np.ndarray:
+  """Positions of the clips in the order in which they are to stand."""
+  if order == 'class_descending':
+    # The file order of the released HTNet pipeline: surprise first.
+    return np.argsort(-labels, kind='stable')
+  if order:
+    raise ValueError(
+      f"Unknown order {order!r}; expected '' or 'class_descending'."
+    )
+  return np.arange(len(labels))
+
+
+def _mosaic_mode(view, options) -> str | None:
+  """The mode of a view's mosaic; None if it cuts none."""
+  if view.kind != 'mosaic':
+    return None
+  return options.get('mode', 'landmarks')
 
 
 def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
@@ -172,7 +228,7 @@ def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
 
 
 def _deviations(selection, metadata) -> list[str]:
-  """Sentences on how the data at hand differs from the protocol's."""
+  """Sentences on how the data at hand differ from the protocol's."""
   found = list(selection.notes[1:])
   if metadata['skipped']:
     found.append(f'{len(metadata["skipped"])} clips could not be used')

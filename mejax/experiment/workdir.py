@@ -5,15 +5,16 @@
     checkpoints/     states of the round at work, results of finished rounds
     log.jsonl        a line for each evaluation; tensorboard/ shows the same
     record.npz       held-out logits of every trial at every evaluation
-    baselines.npz       predictions of the simple baselines on the same folds
+    baselines.npz    predictions of the simple baselines on the same folds
     predictions.csv  a row for each example, seed and selection rule
     metrics.json     every number of the table
-    levels.json      of several amplifications, what was read for whom, and
-                     what each tells alone; levels.csv has every clip
-    looked.npz       of models that show it, where they looked, by class
+    levels.json      for models of several amplifications: what was read for
+                     whom, and what each tells alone; levels.csv has every clip
+    attention.npz    for models that show it: where they looked, by class
     report/          index.html
 
-A file appears under its name only when it is whole.
+A file appears under its name only when it is whole. The readers below also read
+the files of runs that were finished under older names.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ from typing import Any
 import numpy as np
 
 from mejax import files
+from mejax.experiment import schema
 
 SCHEMA_VERSION = 1
-# What older configs do not list, and what it was then.
-_ONCE_UNLISTED = {'num_folds': 0}
 LOCK = '.lock'
+BASELINES = 'baselines.npz'
+ATTENTION = 'attention.npz'
+# Files that only a run with something to lose has.
+_KEPT = ('checkpoints', 'record.npz', 'metrics.json')
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -52,6 +56,35 @@ def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Every array of a file written by `save_npz`."""
   with np.load(path, allow_pickle=False) as file:
     return dict(file)
+
+
+def read_baselines(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+  """Predictions of the baselines; {} if there are none yet."""
+  return _read_first(workdir, BASELINES, 'floors.npz')
+
+
+def read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+  """Where the models looked; {} if that was not written."""
+  return _read_first(workdir, ATTENTION, 'looked.npz')
+
+
+def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
+  """What was read of each level; {} if that was not written."""
+  path = workdir / 'levels.json'
+  if not path.exists():
+    return {}
+  numbers = json.loads(path.read_text())
+  if 'alphas' in numbers:  # An older name.
+    numbers['levels'] = numbers.pop('alphas')
+  return numbers
+
+
+def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
+  """Arrays of the first of these files that is there."""
+  for name in names:
+    if (workdir / name).exists():
+      return load_npz(workdir / name)
+  return {}
 
 
 @contextlib.contextmanager
@@ -78,8 +111,8 @@ def claim(
 ) -> dict[str, Any]:
   """Makes a locked folder this run's own, or finds that it is.
 
-  Until the first checkpoint nothing is lost, so that a run that failed at its
-  start may be replaced by another.
+  Until there is a checkpoint or a result nothing is lost, so that a run that
+  failed at its start may be replaced by another.
 
   Args:
     workdir: folder of the run.
@@ -106,7 +139,7 @@ def claim(
       f'{workdir} is not empty and holds no run (no config.json, but'
       f' {", ".join(sorted(strangers)[:3])}). Name a new folder as --workdir.'
     )
-  if not (workdir / 'checkpoints').exists():
+  if not any((workdir / name).exists() for name in _KEPT):
     write_json(config_path, config)
     write_json(run_path, run)
     return run
@@ -116,32 +149,16 @@ def claim(
       f'{workdir} was written by a mejax with schema {old["schema_version"]};'
       f' this one reads {SCHEMA_VERSION}.'
     )
-  differences = list(
-    _differences(
-      _ONCE_UNLISTED | json.loads(config_path.read_text()),
-      _ONCE_UNLISTED | config,
-    )
+  files.refuse_other(
+    workdir,
+    schema.complete(json.loads(config_path.read_text()), old['schema_version']),
+    schema.complete(config, SCHEMA_VERSION),
+    what='a run with another config',
+    hint='Repeat that config to resume it, or name a new --workdir.',
   )
-  if differences:
-    raise ValueError(
-      f'{workdir} belongs to a run with another config:\n  '
-      + '\n  '.join(differences)
-      + '\nRepeat that config to resume it, or name a new --workdir.'
-    )
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
       f'{workdir} was trained on other data than there is now. Name a new'
       ' --workdir, or prepare the dataset as it was.'
     )
   return old
-
-
-def _differences(old: Any, new: Any, key: str = '') -> Iterator[str]:
-  """A line for every leaf in which two nested dicts differ."""
-  if isinstance(old, dict) and isinstance(new, dict):
-    for name in sorted(old.keys() | new.keys()):
-      yield from _differences(
-        old.get(name, 'absent'), new.get(name, 'absent'), f'{key}.{name}'
-      )
-  elif old != new:
-    yield f'{key.lstrip(".")}: there {old!r}, asked for {new!r}'

@@ -1,24 +1,25 @@
-"""ARTNet: one clip at several amplifications, read by a transformer.
+"""ARTNet: a transformer over one clip at several amplifications.
 
 A RECONSTRUCTION FROM THE ABSTRACT of "ARTNet: Action Amplification
 Representation and Transformer Network" (Sensors 2026, 26(1), 247, doi
-10.3390/s26010247). Known are the idea and its order: amplify the motion between
-frames, compute the optical flow of the amplified frames, and let transformer
-layers relate the amplifications, because one amplification does not suit
-everybody. Sizes, factors, encoder, loss and protocol are not known and are ours
-here: no number of this model is a number of the paper.
+10.3390/s26010247). The abstract tells the idea and its order: amplify the
+motion between frames, compute the optical flow of the amplified frames, and let
+transformer layers relate the amplifications, because one amplification does not
+suit everybody. It does not tell sizes, factors, encoder, loss or protocol; they
+are our own choice: no number of this model is a number of the paper.
 
-The input is the flow of a clip at `a` amplifications alpha, each an image of
-2 x 2 regions: a mosaic of eyes and mouth corners, or the quarters of a face.
+The input is the flow of a clip at `a` amplification levels with factors alpha,
+each an image of 2 x 2 regions: a mosaic of eyes and mouth corners, or the
+quarters of a face.
 
 1. An encoder shared by all levels attends among the patches of each region and
-   gathers them, each place by weights of its own: one token a region and level,
-   told its level by an embedding of log(alpha), which is zero for the motion as
-   it is (alpha = 1).
+   gathers them with weights for each place: one token for each region and
+   level. An embedding of log(alpha) is added; it is zero for the motion as it
+   is (alpha = 1).
 2. Across levels: the tokens of one region at all levels attend to each other.
 3. Across regions: the regions of each level attend to each other.
-4. Attention pooling over levels and regions. Its weights say what was read, and
-   with them at which amplification; by then a token has seen other levels.
+4. Attention pooling over levels and regions. Its weights tell which regions and
+   levels were read; by then a token has seen other levels, too.
 
 Levels are a set: their order means nothing, and any of them may be absent.
 
@@ -27,9 +28,9 @@ base     2,286,723  0.249  0.997
 small      432,835  0.040  0.159
 tiny        30,643  0.005  0.019
 
-For images of 128 pixels, 64 patches a region; GFLOP: one forward pass, as XLA's
-cost analysis counts it on a CPU. The size of the images is part of the
-parameters, as every place has its own: a model reads the size it was made for.
+For images of 128 pixels, 64 patches a region; GFLOP: one forward pass, by XLA's
+cost analysis on a CPU. Every place has parameters of its own, so a model reads
+only the image size that it was initialised with.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from jaxtyping import Float
 from mejax.models import attention
 from mejax.models import htnet
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 REGIONS = 4  # 2 x 2
 
@@ -55,7 +57,7 @@ class ARTNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    levels: amplification of each level of the input, unless the call says it.
+    levels: factor of each level of the input, unless the call gives it.
     patch_size: side of a patch in pixels; a patch is one token.
     dim: width d.
     heads: attention heads.
@@ -64,10 +66,10 @@ class ARTNet(nn.Module):
     region_depth: transformer blocks across regions.
     mlp_mult: width of the inner MLP layer over d.
     dropout: rate behind the attention's and the MLP's linear layers.
-    level_dropout: chance that a level of an example is left out of a training
-      step; one always stays.
+    level_dropout: probability that a training step leaves out a level of an
+      example; one level always stays.
     attention_fn: among patches and among regions; see `mejax.models.attention`.
-    level_attention_fn: among levels; takes a mask, for absent ones.
+    level_attention_fn: among levels; it takes a mask, for absent levels.
   """
 
   num_classes: int = 3
@@ -84,11 +86,14 @@ class ARTNet(nn.Module):
   attention_fn: attention.AttentionFn = attention.softmax
   level_attention_fn: attention.AttentionFn = attention.softmax
 
-  # Stands in every table of this model.
-  caution = (
-    'The model is a reconstruction from the abstract of the ARTNet paper: its'
-    ' numbers are not those of the paper.'
-  )
+  @property
+  def capabilities(self) -> Capabilities:
+    return Capabilities(
+      levels=self.levels,
+      shows='levels',
+      caution='The model is a reconstruction from the abstract of the ARTNet'
+      ' paper: its numbers are not those of the paper.',
+    )
 
   @nn.compact
   def __call__(
@@ -99,40 +104,45 @@ class ARTNet(nn.Module):
     levels: Float[Array, '*#b a'] | None = None,
     present: Bool[Array, '*#b a'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and what a person may want to look at.
+    """Computes logits, and what a person may want to look at.
 
     Args:
       inputs: flow at each level.
-      train: whether levels and units are dropped.
-      levels: amplification of each level, `[a]` or `[b, a]`, in the place of
-        the model's own.
+      train: whether dropout of units and of levels acts.
+      levels: factor of each level, `[a]` or `[b, a]`, in place of the model's
+        own.
       present: which levels count, `[a]` or `[b, a]`, at least one of them; all
-        by default. What an absent level holds has no effect.
+        by default. The content of an absent level has no effect.
 
     Returns:
       logits, and a dict of
-      level_weights: what share of the pooled token is of each level, `[b, a]`;
+      level_weights: the share of each level in the pooled token, `[b, a]`;
       region_weights: the same for each level and region, `[b, a, r]`;
-      place_weights: what share of a region's token comes from each of its
-        places, by the sizes of what they add, `[b, a, r, n]`;
+      place_weights: the share of each place in its region's token, by the size
+        of its contribution, `[b, a, r, n]`;
       encoder_attention, level_attention, region_attention: for each block the
         weights `[b, a, r, h, n, n]`, `[b, r, h, a, a]`, `[b, a, h, r, r]`
         (None if the function forms none);
-      head: what the last linear layer reads, `[b, d]`.
+      head: the input of the last linear layer, `[b, d]`.
+
+    Raises:
+      ValueError: the levels or the image size do not fit.
     """
     out: dict[str, Any] = {}
     scale = self._log_levels(inputs, levels)
     present = self._present(inputs, present, train=train)
     if present is not None:
+      # A weight of zero is not enough: zero times NaN is NaN.
       inputs = jnp.where(present[..., None, None, None], inputs, 0)
 
     x = self._patches(inputs)
     x, out['encoder_attention'] = self._blocks(
       'encoder', self.encoder_depth, self.attention_fn, x, train=train
     )
-    # Each place of a region has weights of its own: where it moved is what an
-    # expression is, and aligned faces have the same thing at the same place.
+    # Not a mean over places: an expression is where a face moves, and aligned
+    # faces have the same part at the same place.
     x, out['place_weights'] = self._gather(x)  # [b, a, r, d]
+    # Without biases and with GELU(0) = 0, so that log(1) = 0 adds nothing.
     embedding = layers.linear(self.dim, 1, use_bias=False, name='alpha_inner')
     embedding = layers.gelu(embedding(scale[..., None]))
     outer = layers.linear(
@@ -140,6 +150,7 @@ class ARTNet(nn.Module):
     )
     x = x + outer(embedding)[..., None, :]
 
+    # Region before level: the tokens are now the levels of one region.
     x, out['level_attention'] = self._blocks(
       'level',
       self.level_depth,
@@ -148,6 +159,7 @@ class ARTNet(nn.Module):
       train=train,
       mask=None if present is None else present[:, None],
     )
+    # Level before region again: the tokens are the regions of one level.
     x, out['region_attention'] = self._blocks(
       'region',
       self.region_depth,
@@ -159,6 +171,7 @@ class ARTNet(nn.Module):
     x = layers.LayerNorm(name='head_norm')(x)
     scores = layers.linear(1, self.dim, use_bias=False, name='pool')(x)[..., 0]
     if present is not None:
+      # An absent level gets a weight of exactly zero.
       scores = jnp.where(present[..., None], scores, -jnp.inf)
     weights = jax.nn.softmax(scores, (1, 2))
     out['region_weights'] = weights
@@ -172,13 +185,13 @@ class ARTNet(nn.Module):
     if levels.shape not in ((a,), (b, a)):
       raise ValueError(
         f'ARTNet got inputs of {a} levels and factors of shape {levels.shape};'
-        f' expected one factor for each level: the field levels, or [{a}] or'
-        f' [{b}, {a}] in the call'
+        ' expected one factor for each level: set the field levels, or call it'
+        f' with levels of shape [{a}] or [{b}, {a}]'
       )
     return jnp.atleast_2d(jnp.log(levels))
 
   def _present(self, inputs, present, *, train) -> Bool[Array, 'b a'] | None:
-    """Levels that count, some of them dropped in training."""
+    """Returns the levels that count, after dropout; None if all of them do."""
     shape = inputs.shape[:2]
     if present is not None:
       present = jnp.broadcast_to(present, shape)
@@ -186,14 +199,14 @@ class ARTNet(nn.Module):
       return present
     draw = jax.random.uniform(self.make_rng('dropout'), shape)
     if present is not None:
-      draw = jnp.where(present, draw, -1.0)
-    # The luckiest level always stays.
+      draw = jnp.where(present, draw, -1.0)  # Below every rate: never kept.
+    # The level with the largest draw stays: attention needs one key at least.
     return (draw >= self.level_dropout) | (draw == draw.max(1, keepdims=True))
 
   def _patches(
     self, inputs: Float[Array, 'b a h w c']
   ) -> Float[Array, 'b a r n d']:
-    """Tokens of each region, with what tells place and region."""
+    """Returns the tokens of each region, with place and region embedded."""
     b, a, h, w, _ = inputs.shape
     if h != w or h % (2 * self.patch_size):
       raise ValueError(
@@ -204,7 +217,7 @@ class ARTNet(nn.Module):
     x = inputs.reshape(b * a, *inputs.shape[2:])
     x = htnet.split(htnet.patchify(x, self.patch_size), 2)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
-    # As large as what they are added to: what moved says little without where.
+    # As large as the tokens from the start: motion means little without place.
     start = nn.initializers.normal(0.5)
     x += self.param('place', start, x.shape[-2:])
     x += self.param('region', start, (REGIONS, 1, self.dim))
@@ -213,21 +226,23 @@ class ARTNet(nn.Module):
   def _gather(
     self, x: Float[Array, 'b a r n d']
   ) -> tuple[Float[Array, 'b a r d'], Float[Array, 'b a r n']]:
-    """One token for each region, and the share of each place in it.
+    """Returns one token for each region, and the share of each place in it.
 
-    A share is by the norm of what the place adds (Kobayashi et al., "Attention
-    is not only a weight", arXiv 2004.10102).
+    The token is a linear layer over all places at once. The share of a place is
+    the norm of its contribution over the sum of all norms (Kobayashi et al.,
+    "Attention is not only a weight", arXiv 2004.10102).
     """
     n, d = x.shape[-2:]
     kernel, bias = layers.Weights((n * d, self.dim), name='gather')()
     gathered = x.reshape(*x.shape[:-2], n * d) @ kernel + bias
-    # Nobody reads this in training, where it is compiled away.
+    # Contribution of each place. Training does not read it, so the compiler
+    # leaves it out there.
     added = jnp.einsum('...nd,nde->...ne', x, kernel.reshape(n, d, self.dim))
     sizes = jnp.sqrt(jnp.square(added).sum(-1))
     return gathered, sizes / jnp.maximum(sizes.sum(-1, keepdims=True), 1e-12)
 
   def _blocks(self, name, depth, attention_fn, x, *, train, mask=None):
-    """Transformer blocks over the last axis but one, and their weights."""
+    """Applies transformer blocks over the tokens, the last axis but one."""
     all_weights = []
     for i in range(depth):
       block = htnet.Block(
@@ -252,18 +267,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   ),
   'tiny': dict(dim=16, heads=2, encoder_depth=1, level_depth=1, region_depth=1),
 }
-
-
-def make(preset: str = 'base', **overrides: Any) -> ARTNet:
-  """ARTNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no ARTNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'levels' in fields:
-    fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
-  return ARTNet(**fields)

@@ -1,16 +1,16 @@
-"""Attention as a function: what a model calls where tokens meet.
+"""Attention as a function, which a model calls wherever tokens meet.
 
 An attention function takes query `[*b, n, h, d]`, key `[*b, m, h, d]` and value
-`[*b, m, h, e]` and returns the output `[*b, n, h, e]` and the weights
-`[*b, h, n, m]`, or None if it never forms them. It has no parameters, so
-that swapping it changes nothing in a model's parameter tree. Options are given
-by `functools.partial`.
+`[*b, m, h, e]`. It returns the output `[*b, n, h, e]` and the weights
+`[*b, h, n, m]`, or None if it never forms them. It has no parameters, so that
+swapping it changes nothing in a model's parameter tree. Options are given by
+`functools.partial`.
 
-A variant with parameters of its own is a Linen module called the same way: its
-class, or an instance with options of its own. Each block has its own copy.
+A variant with parameters of its own is a Linen module that is called the same
+way: its class, or an instance with options. Each block has its own copy.
 
-Where some tokens may be absent, as ARTNet's levels, the function is called with
-`mask=`, Bool `[*b, m]`, which says what keys count.
+Where some tokens may be absent, as with ARTNet's levels, the function is called
+with `mask=`, Bool `[*b, m]`, which marks the keys that count.
 """
 
 from __future__ import annotations
@@ -37,12 +37,10 @@ def softmax(
   *,
   mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
-  """Scaled dot-product attention, softmax(q k / sqrt(d)) v.
-
-  A single key gets weight one whatever query and key hold: then both are left
-  unread, so that jit drops the projections behind them, and their gradient is
-  exactly zero.
-  """
+  """Computes scaled dot-product attention, softmax(q k / sqrt(d)) v."""
+  # A single key gets weight one, whatever query and key hold. Both are left
+  # unread then, so that jit drops the projections behind them (13 % of
+  # the arithmetic of HTNet as released), and their gradient is exactly zero.
   *batch, queries, heads, _ = query.shape
   if key.shape[-3] == 1:
     weights = jnp.ones((*batch, heads, queries, 1), value.dtype)
@@ -58,14 +56,15 @@ def linear(
   *,
   mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], None]:
-  """Linear attention with features elu + 1 (Katharopoulos et al., 2020).
+  """Computes linear attention with features elu + 1.
 
-  Its cost grows with n + m instead of n m, because the weights are never
-  formed.
+  Katharopoulos et al., "Transformers are RNNs", arXiv 2006.16236. Its cost
+  grows with n + m instead of n m, because the weights are never formed.
   """
   query, key = jax.nn.elu(query) + 1, jax.nn.elu(key) + 1
   if mask is not None:
     key = jnp.where(mask[..., None, None], key, 0)
+  # Keys meet values before queries: a d x e matrix a head, whatever m is.
   memory = jnp.einsum('...mhd,...mhe->...hde', key, value)
   output = jnp.einsum('...nhd,...hde->...nhe', query, memory)
   norm = jnp.einsum('...nhd,...hd->...nh', query, key.sum(-3))
@@ -80,17 +79,21 @@ def windowed(
   radius: int = 1,
   grid: tuple[int, int] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n n']]:
-  """Softmax attention of each token to a square window around it.
+  """Computes softmax attention of each token to a square window around it.
 
   The tokens are a grid in row-major order. A token sees the tokens at most
   `radius` rows and columns away: a window of side 2 radius + 1, cut off at the
   edge of the grid, not wrapped.
 
   Args:
+    query: what each token looks for.
+    key: what each token is found by.
+    value: what each token holds.
     radius: rows and columns seen on each side; 0 is the token alone.
     grid: rows and columns of the tokens; a square by default.
   """
   rows, columns = _grid(query.shape[-3], grid, 'windowed attention')
+  # All scores are computed and most are left out: n is small in these models.
   near = _window(rows, columns, radius)
   scores = jnp.where(near, _scores(query, key), -jnp.inf)
   return _weigh(scores, value)
@@ -100,8 +103,8 @@ class TalkingHeads(nn.Module):
   """Softmax attention whose heads talk before and after the softmax.
 
   Two h x h matrices mix the heads (Shazeer et al., "Talking-Heads Attention",
-  arXiv 2003.02436, section 2). Both start as the identity, hence as `softmax`;
-  afterwards a row of weights need not sum to one.
+  arXiv 2003.02436, section 2). Both start as the identity, so the module starts
+  as `softmax`; after training, rows of weights need not sum to one.
   """
 
   @nn.compact
@@ -125,9 +128,10 @@ class TalkingHeads(nn.Module):
 class RelativeBias(nn.Module):
   """Softmax attention with a learned bias for each offset of key from query.
 
-  The tokens are a grid in row-major order; every head has a number for each
+  The tokens are a grid in row-major order; every head has a bias for each
   difference of rows and of columns (Liu et al., "Swin Transformer", arXiv
-  2103.14030, equation 4). All start at zero, hence as `softmax`.
+  2103.14030, equation 4). All biases start at zero, so the module starts as
+  `softmax`.
 
   Attributes:
     grid: rows and columns of the tokens; a square by default.
@@ -146,6 +150,7 @@ class RelativeBias(nn.Module):
     shape = (2 * rows - 1, 2 * columns - 1, query.shape[-2])
     bias = self.param('bias', nn.initializers.zeros, shape)
     row, column = np.divmod(np.arange(rows * columns), columns)
+    # Differences run from -(rows - 1): shifted to start at 0, they are indices.
     bias = bias[
       row - row[:, None] + rows - 1,
       column - column[:, None] + columns - 1,
@@ -156,11 +161,14 @@ class RelativeBias(nn.Module):
 def own(
   function: Callable | type[nn.Module], *, name: str = 'attention_fn'
 ) -> Callable:
-  """What a block calls: a function itself, of a module a copy of its own.
+  """Returns the callable for one block.
 
-  For use inside a compact `__call__`; the parameters of a module are then
-  found below `name`.
+  That is a function as it is, or a module as a fresh copy with its own
+  parameters, which are found below `name`. To be called inside a compact
+  `__call__`.
   """
+  # The module in a field is shared by all blocks; called there directly, it
+  # would have one set of parameters for all of them.
   if inspect.isclass(function):
     return function(name=name)
   if isinstance(function, nn.Module):
@@ -180,28 +188,31 @@ def attend(
 
   Args:
     attention_fn: the function, or a bound module.
-    query: what looks.
-    key: what is looked at.
-    value: what is seen there.
-    mask: what keys count; the function is told only if it is given.
+    query: what each token looks for.
+    key: what each token is found by.
+    value: what each token holds.
+    mask: keys that count; passed on only if it is given.
 
   Raises:
     ValueError: the output is not `[*b, n, h, e]`, the weights are neither None
-      nor `[*b, h, n, m]`, no pair came back, or the function takes no mask
-      where one is needed.
+      nor `[*b, h, n, m]`, the result is not a pair, or the function takes no
+      mask where one is needed.
   """
   name = getattr(attention_fn, '__name__', repr(attention_fn))
+  # Only a mask that is needed is passed on, so that the simplest function, of
+  # query, key and value, works in most models.
   options = {} if mask is None else {'mask': mask}
   if options and 'mask' not in inspect.signature(attention_fn).parameters:
     raise ValueError(
       f'attention function {name} takes no mask, but some of the tokens may be'
-      ' absent here; add `mask=None`, Bool [*b, m], the keys that count'
+      ' absent here; add `mask=None`, Bool [*b, m], which marks the keys that'
+      ' count'
     )
   result = attention_fn(query, key, value, **options)
   if not (isinstance(result, tuple) and len(result) == 2):
     raise ValueError(
       f'attention function {name} returned {type(result).__name__};'
-      ' expected (output, weights), weights None if it has none'
+      ' expected (output, weights), where weights may be None'
     )
   output, weights = result
   *batch, queries, heads, _ = query.shape
@@ -226,13 +237,14 @@ def _scores(query, key):
 
 
 def _leave_out(scores, mask):
-  """Scores of the keys that count; the others get no weight."""
+  """Sets the scores of absent keys to -inf, so that they get no weight."""
   if mask is None:
     return scores
   return jnp.where(mask[..., None, None, :], scores, -jnp.inf)
 
 
 def _grid(count: int, grid: tuple[int, int] | None, who: str):
+  """Returns rows and columns of the grid of tokens, a square by default."""
   rows, columns = grid or (math.isqrt(count),) * 2
   if rows * columns != count:
     raise ValueError(
@@ -248,6 +260,7 @@ def _weigh(scores, value):
 
 
 def _window(rows, columns, radius) -> Bool[np.ndarray, 'n n']:
+  """Returns which tokens of the grid see each other."""
   row, column = np.divmod(np.arange(rows * columns), columns)
   apart = [np.abs(place[:, None] - place) for place in (row, column)]
   return np.maximum(*apart) <= radius

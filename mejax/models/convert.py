@@ -1,9 +1,9 @@
-"""PyTorch weights of the originals as ours, by an explicit table.
+"""Converts PyTorch weights of an original model to ours, by a table of names.
 
-`from_pth` reads a file, `from_state` what it holds. A table says for every
-entry of the original's `state_dict` where it lies in ours and how its axes are
-exchanged. What the original makes but never reads has a name too, and is left
-out. Anything else that does not fit is an error that lists all of it at once.
+`from_pth` takes a file, `from_state` its content. The table gives for every
+entry of the original's `state_dict` its place and order of axes in ours (see
+`originals`). Entries that the original creates but never reads are left out.
+Anything else that does not fit is an error, which lists all of it at once.
 
 PyTorch is imported only to read a file: `pip install 'mejax[torch]'`.
 """
@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 import numpy as np
 
+from mejax import models
 from mejax import torch_weights
 from mejax.models import originals
 
@@ -29,12 +30,12 @@ State = Mapping[str, np.ndarray]
 
 
 class Converted(NamedTuple):
-  """Weights of an original as ours.
+  """A converted model.
 
   Attributes:
-    model: the module that they belong to.
-    variables: what `model.apply` takes.
-    unused: names left out, because the original never reads them.
+    model: our module.
+    variables: the variables that `model.apply` takes.
+    unused: entries that were left out because the original never reads them.
   """
 
   model: nn.Module
@@ -49,30 +50,32 @@ def from_pth(
   preset: str | None = None,
   **fields: Any,
 ) -> Converted:
-  """Reads a `.pth` file of an original; see `from_state`.
+  """Converts a `.pth` file of an original; see `from_state`.
 
   Raises:
-    ValueError: PyTorch is not installed, the file is no `state_dict` that can
-      be read without running code of it, or its entries do not fit.
+    ValueError: PyTorch is not installed, the file is not a `state_dict` that
+      can be read without running code in it, or its entries do not fit.
     OSError: the file cannot be read.
   """
-  return from_state(name, torch_weights.read(path), preset=preset, **fields)
+  return from_state(
+    name, torch_weights.read_state_dict(path), preset=preset, **fields
+  )
 
 
 def from_state(
   name: str, state: State, *, preset: str | None = None, **fields: Any
 ) -> Converted:
-  """Our model and variables from arrays under the original's names.
+  """Converts arrays under the original's names.
 
   Args:
-    name: of `originals.ORIGINALS`.
+    name: a name of `originals.ORIGINALS`.
     state: a `state_dict` as arrays.
-    preset: of our model; the published one by default.
-    **fields: of our model, in place of the preset's.
+    preset: preset of our model; the published one by default.
+    **fields: fields of our model that differ from the preset's.
 
   Raises:
-    ValueError: unknown model, or entries that are unknown, missing, of another
-      shape or not finite; all of them are listed.
+    ValueError: the model is unknown, or entries are unknown, missing, of
+      another shape or not finite; all of them are listed.
   """
   if name not in originals.ORIGINALS:
     raise ValueError(
@@ -81,7 +84,7 @@ def from_state(
     )
   original = originals.ORIGINALS[name]
   preset = preset or original.preset
-  model = original.make(preset, **fields)
+  model = models.make(name, preset, **fields)
   table = original.table(model)
   unused = tuple(entry for entry in state if original.never_reads(entry))
   known = {entry: state[entry] for entry in state if entry not in unused}
@@ -105,7 +108,7 @@ def from_state(
 
 
 def _like(model: nn.Module, inputs: tuple[int, ...]) -> PyTree:
-  """Arrays of the shapes of the variables: one number each, broadcast."""
+  """Returns arrays of the variables' shapes that take no memory."""
   shapes = jax.eval_shape(
     functools.partial(model.init, train=False),
     jax.random.key(0),
@@ -115,7 +118,7 @@ def _like(model: nn.Module, inputs: tuple[int, ...]) -> PyTree:
 
 
 def _problems(state: State, table: originals.Table, like: PyTree) -> list[str]:
-  """A line for each way in which the entries do not fit."""
+  """Returns a line for each way in which the entries do not fit."""
   shapes, not_finite = [], []
   for entry in sorted(state.keys() & table.keys()):
     came, expected = state[entry], table[entry].shape(like)

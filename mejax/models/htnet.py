@@ -2,18 +2,19 @@
 
 Wang et al., "HTNet for micro-expression recognition", arXiv 2307.14637, as
 the authors released it. The input is the mosaic of four 14x14 facial regions
-(strain, v, u in 0..255). Level 0 splits the patches into 2^(levels - 1) blocks
-a side and attends inside each block only; between levels a 3x3 convolution and
-a max-pool halve the sides and double the width, until one block is left.
+(strain, v, u in 0..255). Of H hierarchies the first splits the patches into
+2^(H - 1) blocks a side and attends inside each block only; between hierarchies
+a 3x3 convolution and a max-pool halve the sides and double the width, until one
+block is left.
 
-At the released sizes (28 pixels, patch 7, three levels) EVERY BLOCK HOLDS ONE
-TOKEN: attention is the identity on its values, query and key weights get a
+At the released sizes (28 pixels, patch 7, three hierarchies) EVERY BLOCK HOLDS
+ONE TOKEN: attention is the identity on its values, query and key weights get a
 gradient of exactly zero, and patches meet only in the convolutions and
-max-pools. Attention needs image_size / (patch_size * 2^(levels - 1)) >= 2.
+max-pools. Attention needs image_size / (patch_size * 2^(H - 1)) >= 2.
 
-In the `regions` presets it has that: each facial region is one block. The
-`paper` presets have it in three hierarchies, as the paper draws them, on larger
-flow: quarters of each region, then the four regions, then the whole. Widths and
+The `regions` presets fulfil this: each facial region is one block. The `paper`
+presets fulfil it in three hierarchies, as the paper draws them, on larger flow:
+quarters of each region, then the four regions, then the whole. Widths and
 depths of `paper` are the released ones.
 
 preset         pixels  patch  tokens per block  parameters   GFLOP per sample
@@ -25,8 +26,8 @@ paper             128      8  16, 16, 16        139,768,627  6.916
 paper_small       128      8  16, 16, 16          1,386,435  0.138
 paper_tiny         64      8  4, 4, 4                24,311  0.001
 
-GFLOP: one forward pass, as XLA's cost analysis counts it on a CPU; `released`
-is 0.430 where the dead queries and keys are computed.
+GFLOP: one forward pass, by XLA's cost analysis on a CPU. `released` needs 0.430
+if the unused queries and keys are computed.
 """
 
 from __future__ import annotations
@@ -41,14 +42,17 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import attention
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
 
 class Attention(nn.Module):
   """Multi-head attention among the tokens of each block.
 
-  The width of a head is floor(d / heads), so that the inner width may be less
-  than d, as in the original.
+  A head is floor(d / heads) wide, so the inner width may be less than d, as in
+  the original.
   """
 
   heads: int
@@ -65,7 +69,8 @@ class Attention(nn.Module):
   ) -> tuple[Float[Array, '*b n d'], Array | None]:
     dim = x.shape[-1]
     width = dim // self.heads
-    # Three matrices, not one: what a lone token leaves unread is then dropped.
+    # Three matrices, not one: of a lone token neither query nor key is read,
+    # and only a matrix of its own can be dropped by the compiler.
     query, key, value = (
       layers.linear(self.heads * width, dim, use_bias=False, name=name)(
         x
@@ -81,7 +86,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-  """Two linear layers with the exact GELU between."""
+  """Two linear layers with the exact GELU between them."""
 
   mult: int
   dropout: float
@@ -98,9 +103,9 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-  """Pre-norm transformer block; an example may skip either half of it.
+  """Pre-norm transformer block; stochastic depth may skip either half of it.
 
-  `mask` says what tokens count as keys.
+  `mask` marks the tokens that count as keys.
   """
 
   heads: int
@@ -127,15 +132,15 @@ class Block(nn.Module):
 
 
 class Aggregate(nn.Module):
-  """3x3 convolution to `features`, layer norm, max-pool: half the side."""
+  """3x3 convolution to `features`, layer norm, max-pool to half the side."""
 
   features: int
-  conv: layers.ConvFn
+  conv: convolution.ConvFn
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w d']) -> Float[Array, 'b h2 w2 e']:
-    x = layers.Conv3x3(self.features, conv=self.conv, name='conv')(x)
-    return layers.max_pool3x3(layers.LayerNorm(name='norm')(x), 2)
+    x = convolution.Conv3x3(self.features, conv=self.conv, name='conv')(x)
+    return pooling.max_pool3x3(layers.LayerNorm(name='norm')(x), 2)
 
 
 class HTNet(nn.Module):
@@ -145,15 +150,15 @@ class HTNet(nn.Module):
     num_classes: k.
     image_size: side of the square input in pixels.
     patch_size: side of a patch in pixels; a patch is one token.
-    dim: width d of level 0; doubled at each further level.
-    heads: attention heads at level 0; doubled at each further level.
-    depths: transformer blocks of each level, finest first.
+    dim: width d in the first hierarchy; each further one doubles it.
+    heads: attention heads in the first hierarchy; each further one doubles it.
+    depths: transformer blocks of each hierarchy, finest first.
     mlp_mult: width of the inner MLP layer over d.
     dropout: rate behind the attention's and the MLP's linear layers.
     drop_path: rate of stochastic depth in the last block; it rises evenly from
       0 in the first.
     attention_fn: see `mejax.models.attention`.
-    conv: 3x3 convolution of the form of `layers.conv3x3`.
+    conv: computes the 3x3 convolutions, called as `convolution.conv3x3` is.
   """
 
   num_classes: int = 3
@@ -166,48 +171,59 @@ class HTNet(nn.Module):
   dropout: float = 0.0
   drop_path: float = 0.0
   attention_fn: attention.AttentionFn = attention.softmax
-  conv: layers.ConvFn = layers.conv3x3
+  conv: convolution.ConvFn = convolution.conv3x3
+
+  capabilities = Capabilities(shows='hierarchies')
 
   @nn.compact
   def __call__(
     self, inputs: Float[Array, 'b h w c'], *, train: bool
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and what a person may want to look at.
+    """Computes logits, and what a person may want to look at.
+
+    Args:
+      inputs: the mosaic.
+      train: whether dropout and stochastic depth act.
 
     Returns:
       logits, and a dict of
-      attention: for each level, for each of its transformer blocks, the
+      attention: for each hierarchy, for each of its transformer blocks, the
         weights `[b, r, h, n, n]` (None if the function forms none);
-      regions: for each level, the tokens `[b, r, n, d]` that leave it;
-      head: what the last linear layer reads, `[b, d]`.
+      regions: for each hierarchy, the tokens `[b, r, n, d]` that leave it;
+      head: the input of the last linear layer, `[b, d]`.
+
+    Raises:
+      ValueError: the sizes do not fit each other or the input.
     """
-    self._check(inputs)
+    self._check_sizes(inputs)
     out = {'attention': [], 'regions': []}
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
     x = patchify(inputs, self.patch_size)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
-    for level, depth in enumerate(self.depths):
-      if level:
+    # The names of the parameters call a hierarchy a level: saved weights do.
+    for hierarchy, depth in enumerate(self.depths):
+      if hierarchy:
         aggregate = Aggregate(
-          self.dim * 2**level, self.conv, name=f'aggregate{level - 1}'
+          self.dim * 2**hierarchy, self.conv, name=f'aggregate{hierarchy - 1}'
         )
         x = aggregate(x)
-      side = 2 ** (len(self.depths) - 1 - level)
+      side = 2 ** (len(self.depths) - 1 - hierarchy)
+      # To the transformer each block is an example of its own.
       tokens = split(x, side)
       # One scalar a position, shared by all channels, as in the original.
       position = self.param(
-        f'pos_emb{level}', nn.initializers.normal(1.0), (tokens.shape[2],)
+        f'pos_emb{hierarchy}', nn.initializers.normal(1.0), (tokens.shape[2],)
       )
       tokens += position[:, None]
       weights = []
       for i in range(depth):
         block = Block(
-          self.heads * 2**level,
+          self.heads * 2**hierarchy,
           self.mlp_mult,
           self.dropout,
           next(rates),
           self.attention_fn,
-          name=f'level{level}_block{i}',
+          name=f'level{hierarchy}_block{i}',
         )
         tokens, weight = block(tokens, train=train)
         weights.append(weight)
@@ -218,18 +234,18 @@ class HTNet(nn.Module):
     out['head'] = x
     return layers.linear(self.num_classes, x.shape[-1], name='head')(x), out
 
-  def _check(self, inputs):
-    size, levels = self.image_size, len(self.depths)
+  def _check_sizes(self, inputs):
+    size, hierarchies = self.image_size, len(self.depths)
     if inputs.ndim != 4 or inputs.shape[1:3] != (size, size):
       raise ValueError(
         f'HTNet got inputs of shape {inputs.shape};'
         f' expected [b, {size}, {size}, c], or set image_size'
       )
-    if size % (self.patch_size * 2 ** (levels - 1)):
+    if size % (self.patch_size * 2 ** (hierarchies - 1)):
       raise ValueError(
         f'an image of {size} pixels does not divide into patches of'
-        f' {self.patch_size} and {2 ** (levels - 1)} blocks a side'
-        f' ({levels} levels); change image_size, patch_size or depths'
+        f' {self.patch_size} and {2 ** (hierarchies - 1)} blocks a side'
+        f' ({hierarchies} hierarchies); change image_size, patch_size or depths'
       )
     if self.dim < self.heads:
       raise ValueError(
@@ -240,21 +256,21 @@ class HTNet(nn.Module):
 def patchify(
   x: Float[Array, 'b h w c'], size: int
 ) -> Float[Array, 'b h2 w2 p']:
-  """Square patches as vectors of (row, column, channel)."""
+  """Cuts a map into square patches, each a vector (row, column, channel)."""
   b, h, w, c = x.shape
   x = x.reshape(b, h // size, size, w // size, size, c)
   return jnp.swapaxes(x, 2, 3).reshape(b, h // size, w // size, -1)
 
 
 def split(x: Float[Array, 'b h w d'], side: int) -> Float[Array, 'b r n d']:
-  """A map as `side` x `side` blocks of tokens, both row-major."""
+  """Splits a map into `side` x `side` blocks of tokens, both row-major."""
   b, h, w, d = x.shape
   x = x.reshape(b, side, h // side, side, w // side, d)
   return jnp.swapaxes(x, 2, 3).reshape(b, side**2, -1, d)
 
 
 def merge(x: Float[Array, 'b r n d'], side: int) -> Float[Array, 'b h w d']:
-  """The map whose blocks `split` made."""
+  """Puts the blocks of `split` together again."""
   b, _, n, d = x.shape
   inner = int(n**0.5)
   x = x.reshape(b, side, side, inner, inner, d)
@@ -276,18 +292,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     image_size=64, patch_size=8, dim=8, heads=2, depths=(1, 1, 1)
   ),
 }
-
-
-def make(preset: str = 'released', **overrides: Any) -> HTNet:
-  """HTNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no HTNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'depths' in fields:
-    fields['depths'] = tuple(fields['depths'])
-  return HTNet(**fields)

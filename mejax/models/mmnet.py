@@ -1,16 +1,18 @@
-"""MMNet: where a face moves, and where on the face that is.
+"""MMNet: a motion branch and a position branch over an (onset, apex) pair.
 
 Li et al., "MMNet: Muscle Motion-guided Network for Micro-expression
 Recognition", IJCAI 2022, arXiv 2201.05297, as the authors released it. The
-motion branch reads apex - onset with convolutions; each of its four blocks ends
-in a gate, which multiplies the features by a map of continuous attention (CA)
-that it draws from them and from the map of the block before. The position
-branch is a transformer over the onset, shrunk until a token is a pixel. Their
-sum is read linearly, place by place.
+motion branch reads apex - onset with convolutions. Each of its four blocks ends
+in a gate, which multiplies the features by a map of continuous attention (CA);
+the map is computed from the features and from the map of the previous block.
+The position branch is a transformer over the onset, which is shrunk until a
+pixel is a token. A linear layer with weights for each place reads the sum of
+both branches.
 
 The input is the pair (onset, apex), normalised as for ImageNet. Two things
-differ from the release: the group count of its 3-class script, which cannot be
-built, is 1; parameters that it makes but never uses are left out.
+differ from the release: its 3-class script has a group count with which the
+network cannot be built, here it is 1; and parameters that are created but never
+used are left out.
 
 preset      pixels  tokens  parameters   GFLOP per sample, forward
 released-5  224     196     9,438,841    14.7
@@ -35,34 +37,40 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import attention
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
-# (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), both as large.
-# `prior` is what the gate of the block before handed on, shrunk by a max-pool;
-# None before the first. A Linen module, or the class of one, may keep batch
-# statistics: it is called with `train` and `mask` too.
+# (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), of the same size.
+# `prior` comes from the previous block's gate, shrunk by a max-pool to the size
+# of x; it is None in the first block. A Linen module or class is called with
+# `train` and `mask` as well, so that it can keep batch statistics.
 Gate = Callable[..., tuple[Array, Array | None]]
 
-SHRINK = 16  # the stem and three of the blocks halve the sides
+SHRINK = 16  # The stem and three of the blocks halve the sides.
 
 
 def he_fan_out(size: int, features: int) -> nn.initializers.Initializer:
-  """He's normal initialisation, by the outputs of a size x size kernel."""
+  """Returns He's normal initialiser, scaled by the fan-out of the kernel."""
   return nn.initializers.normal((2 / (size**2 * features)) ** 0.5)
 
 
 def conv1x1(features: int, *, name: str) -> nn.Dense:
-  """1x1 convolution without bias."""
+  """Returns a 1x1 convolution without bias."""
   init = he_fan_out(1, features)
   return nn.Dense(features, use_bias=False, kernel_init=init, name=name)
 
 
 class Conv(nn.Module):
-  """3x3 convolution without bias, batch norm, ReLU."""
+  """3x3 convolution, batch norm, ReLU.
+
+  The convolution has no bias: batch norm would subtract it again.
+  """
 
   features: int
   stride: int
-  conv: layers.ConvFn
+  conv: convolution.ConvFn
   kernel_init: nn.initializers.Initializer | None = None
 
   @nn.compact
@@ -73,7 +81,7 @@ class Conv(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None,
   ) -> Float[Array, 'b h2 w2 d']:
-    x = layers.Conv3x3(
+    x = convolution.Conv3x3(
       self.features,
       stride=self.stride,
       use_bias=False,
@@ -86,9 +94,10 @@ class Conv(nn.Module):
 
 
 class ContinuousAttention(nn.Module):
-  """The released gate: one map, times the map of the block before.
+  """The released gate: one map from this block, times the previous map.
 
-  What it hands on is the product of all maps so far, each shrunk on its way.
+  It returns the gated features and the product of all maps so far, so a place
+  that an early block closes stays closed.
   """
 
   @nn.compact
@@ -100,6 +109,8 @@ class ContinuousAttention(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b h w c'], Float[Array, 'b h w 1']]:
+    # Mean and maximum over the channels, and one channel of the two: maps of
+    # blocks of any width can be multiplied.
     seen = jnp.stack([x.mean(-1), x.max(-1)], -1)
     y = conv1x1(1, name='conv')(seen)
     y = layers.BatchNorm(1, name='norm')(y, train=train, mask=mask)
@@ -112,12 +123,15 @@ GATES: dict[str, Gate] = {'continuous': ContinuousAttention}
 
 
 class Block(nn.Module):
-  """Residual block that ends in a gate."""
+  """Residual block that ends in a gate.
+
+  A block of stride 2 shrinks the previous gate's map with the features.
+  """
 
   features: int
   stride: int
   gate: Gate
-  conv: layers.ConvFn
+  conv: convolution.ConvFn
 
   @nn.compact
   def __call__(
@@ -137,11 +151,13 @@ class Block(nn.Module):
     )
     y = norm(conv1x1(self.features, name='conv')(y), 'norm')
     if self.stride > 1:
+      # A 1x1 convolution of stride 2 reads every other pixel only.
       x = x[:, :: self.stride, :: self.stride]
       x = norm(conv1x1(self.features, name='short')(x), 'short_norm')
       if prior is not None:
-        prior = layers.max_pool3x3(prior, self.stride)
+        prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
+    # A plain function of a user's has no statistics to keep.
     gate, options = attention.own(self.gate, name='gate'), {}
     if isinstance(gate, nn.Module):
       options = {'train': train, 'mask': mask}
@@ -154,30 +170,14 @@ class Block(nn.Module):
     return gated, prior
 
 
-class DropPath(nn.Module):
-  """Leaves out the whole of some samples and scales up the others."""
-
-  rate: float
-
-  @nn.compact
-  def __call__(
-    self, x: Float[Array, 'b n d'], *, train: bool
-  ) -> Float[Array, 'b n d']:
-    if not train or not self.rate:
-      return x
-    key, shape = self.make_rng('dropout'), (len(x), 1, 1)
-    kept = jax.random.bernoulli(key, 1 - self.rate, shape)
-    return jnp.where(kept, x / (1 - self.rate), 0)
-
-
 def dense(features: int, *, name: str) -> nn.Dense:
-  """Linear layer as the transformer's start: normal weights, no bias yet."""
+  """Returns a linear layer that starts with normal weights and zero biases."""
   init = nn.initializers.normal(0.02)
   return nn.Dense(features, kernel_init=init, name=name)
 
 
 class TransformerBlock(nn.Module):
-  """Pre-norm transformer block with drop path."""
+  """Pre-norm transformer block with stochastic depth."""
 
   heads: int
   mlp_mult: int
@@ -198,15 +198,15 @@ class TransformerBlock(nn.Module):
       attention.own(self.attention_fn), query, key, value
     )
     y = dense(d, name='out')(y.reshape(b, n, d))
-    x = x + DropPath(self.drop_path)(y, train=train)
+    x = x + layers.DropPath(self.drop_path)(y, train=train)
     y = layers.LayerNorm(1e-6, name='mlp_norm')(x)
     y = layers.gelu(dense(self.mlp_mult * d, name='inner')(y))
     y = dense(d, name='outer')(y)
-    return x + DropPath(self.drop_path)(y, train=train), weights
+    return x + layers.DropPath(self.drop_path)(y, train=train), weights
 
 
 class Position(nn.Module):
-  """The transformer over the shrunken onset, one token a pixel."""
+  """The transformer over the shrunken onset, with one token a pixel."""
 
   width: int
   heads: int
@@ -222,6 +222,7 @@ class Position(nn.Module):
   ) -> tuple[Float[Array, 'b h2 w2 d'], tuple[Array | None, ...]]:
     b, h, w, c = onset.shape
     h, w = h // SHRINK, w // SHRINK
+    # One colour for 16 x 16 pixels is left of the face.
     x = jax.image.resize(
       onset, (b, h, w, c), 'bilinear', antialias=self.antialias
     )
@@ -249,22 +250,22 @@ class MMNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    spare_outputs: outputs beyond the classes, which no label ever asks for. The
+    spare_outputs: outputs beyond the classes that no label ever uses. The
       released 3-class network has two.
     image_size: side of the square frames in pixels, a multiple of 16.
     stem: widths of the two convolutions before the blocks.
-    widths: width of each block; the last is that of the position branch.
+    widths: width of each block; the last is also that of the position branch.
     heads: attention heads of the position branch.
-    depth: its transformer blocks.
-    mlp_mult: width of its inner MLP layers over its own.
-    drop_path: chance that a sample skips a part of the last transformer block;
-      it grows linearly from 0 in the first.
-    antialias: whether the onset is smoothed before it is shrunk. PyTorch's
-      default until 2023 was not to; see `jax.image.resize`.
-    gate: what ends each block: the released `ContinuousAttention`, or another
+    depth: transformer blocks of the position branch.
+    mlp_mult: width of the position branch's inner MLP layers over its own.
+    drop_path: rate of stochastic depth in the last transformer block; it rises
+      evenly from 0 in the first.
+    antialias: whether the onset is smoothed before it is shrunk. Until 2023
+      PyTorch did not do so by default; see `jax.image.resize`.
+    gate: the end of each block: the released `ContinuousAttention`, or another
       function or module `(x, prior) -> (x, prior)`; see `Gate`.
     attention_fn: see `mejax.models.attention`.
-    conv: 3x3 convolution of the form of `layers.conv3x3`.
+    conv: computes the 3x3 convolutions, called as `convolution.conv3x3` is.
   """
 
   num_classes: int = 5
@@ -279,7 +280,13 @@ class MMNet(nn.Module):
   antialias: bool = False
   gate: Gate = ContinuousAttention()
   attention_fn: attention.AttentionFn = attention.softmax
-  conv: layers.ConvFn = layers.conv3x3
+  conv: convolution.ConvFn = convolution.conv3x3
+
+  @property
+  def capabilities(self) -> Capabilities:
+    return Capabilities(
+      takes_mask=True, spare_outputs=self.spare_outputs, shows='gates'
+    )
 
   @nn.compact
   def __call__(
@@ -289,30 +296,36 @@ class MMNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and what a person may want to look at.
+    """Computes logits, and what a person may want to look at.
 
     Args:
       inputs: onset and apex.
-      train: whether to take the batch's statistics and to drop paths.
+      train: whether batch norm uses the batch, and stochastic depth acts.
       mask: examples that count in the batch's statistics; all if None.
 
     Returns:
       logits, and a dict of
-      gates: what the gate of each block handed on: the released one gives the
-        map `[b, h, w, 1]` that it multiplied by, each half as wide as before;
+      gates: what the gate of each block handed on: for the released one the map
+        `[b, h, w, 1]` that it multiplied by, half as wide as the previous one;
       attention: for each transformer block the weights `[b, heads, n, n]` among
         the tokens of the onset, row-major (None if the function forms none);
       motion, position: the two maps `[b, h / 16, w / 16, d]` that are added.
+
+    Raises:
+      ValueError: the sizes do not fit each other or the input.
     """
-    self._check(inputs)
+    self._check_sizes(inputs)
     onset, apex = inputs[:, 0], inputs[:, 1]
+    # What does not move cancels: the motion branch sees little of the identity.
     x = apex - onset
     conv_options = {'train': train, 'mask': mask}
+    # The release leaves PyTorch's default start to its first convolution alone.
     first = layers.uniform_init(9 * x.shape[-1])
     x = Conv(self.stem[0], 2, self.conv, first, name='stem0')(x, **conv_options)
     x = Conv(self.stem[1], 1, self.conv, name='stem1')(x, **conv_options)
     prior, priors = None, []
     for i, width in enumerate(self.widths):
+      # The first block keeps the size of the stem's output, others halve it.
       block = Block(
         width, min(i + 1, 2), self.gate, self.conv, name=f'block{i}'
       )
@@ -328,6 +341,7 @@ class MMNet(nn.Module):
       self.attention_fn,
       name='position',
     )(onset, train=train)
+    # Not pooled: the last layer knows where on the face a feature lies.
     flat = (x + position).reshape(len(x), -1)
     out = {
       'gates': tuple(priors),
@@ -338,7 +352,7 @@ class MMNet(nn.Module):
     outputs = self.num_classes + self.spare_outputs
     return layers.linear(outputs, flat.shape[-1], name='head')(flat), out
 
-  def _check(self, inputs):
+  def _check_sizes(self, inputs):
     size = self.image_size
     if inputs.ndim != 5 or inputs.shape[1:4] != (2, size, size):
       raise ValueError(
@@ -367,19 +381,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     image_size=32, stem=(4, 4), widths=(4, 8, 8, 16), heads=2, depth=1
   ),
 }
-
-
-def make(preset: str = 'released-5', **overrides: Any) -> MMNet:
-  """MMNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no MMNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  for name in ('stem', 'widths'):
-    if name in fields:
-      fields[name] = tuple(fields[name])
-  return MMNet(**fields)

@@ -1,13 +1,15 @@
-"""OFF-ApexNet: two small convolution streams, one reads u, the other v.
+"""OFF-ApexNet: two small convolution streams, one for u and one for v.
 
 Gan, Liong, Yau, Huang, Tan, "OFF-ApexNet on micro-expression recognition
 system", Signal Processing: Image Communication 74, 2019 (arXiv 1805.08699). A
 stream is a 5x5 convolution to 6 maps, max-pool by 2, a 5x5 convolution to 16
-maps, max-pool by 2; two linear layers of 1024 read both. Strain is not read.
+maps, max-pool by 2; two linear layers of 1024 read both streams. Strain is not
+used.
 
-A reconstruction: the layers are those that the paper lists, 2,664,475
-parameters as others count them; that a ReLU follows each convolution, and that
-dropout .5 stands before each linear layer but the first, is our reading.
+This is a reconstruction. The layers are those that the paper lists, and others
+count the same 2,664,475 parameters. Two things are our reading of the paper: a
+ReLU follows each convolution, and dropout of .5 precedes each linear layer but
+the first.
 
 preset      parameters  GFLOP per sample, forward
 offapexnet  2,664,475   0.0077
@@ -23,7 +25,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
 
 
 class Conv5x5(nn.Module):
@@ -35,8 +39,8 @@ class Conv5x5(nn.Module):
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 d']:
     weights = layers.Weights((5, 5, x.shape[-1], self.features), name='conv')
     kernel, bias = weights()
-    x = nn.relu(layers.conv(x, kernel, padding=2) + bias)
-    return layers.max_pool(x, 2)
+    x = nn.relu(convolution.conv(x, kernel, padding=2) + bias)
+    return pooling.max_pool(x, 2)
 
 
 class OffApexNet(nn.Module):
@@ -45,8 +49,8 @@ class OffApexNet(nn.Module):
   Attributes:
     num_classes: k.
     filters: maps of the two convolutions of a stream.
-    width: of the two hidden linear layers.
-    dropout: rate behind each of them.
+    width: width of the two hidden linear layers.
+    dropout: rate behind each hidden layer.
   """
 
   num_classes: int = 3
@@ -58,14 +62,16 @@ class OffApexNet(nn.Module):
   def __call__(
     self, inputs: Float[Array, 'b h w c'], *, train: bool
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and what the streams see as `streams` [b, 2, h / 4, w / 4, d].
+    """Computes logits, and the last maps as `streams` [b, 2, h / 4, w / 4, d].
 
-    The first two channels of the input are u and v.
+    Raises:
+      ValueError: u and v are not the first two channels, or the sides are not
+        multiples of 4.
     """
     if inputs.shape[-1] < 2 or inputs.shape[1] % 4 or inputs.shape[2] % 4:
       raise ValueError(
         f'OFF-ApexNet got inputs of shape {inputs.shape}; expected [b, h, w, c]'
-        ' with sides that 4 divides and u, v as the first channels:'
+        ' with sides that are multiples of 4 and u, v as the first channels:'
         " view.channels = 'u_v_strain'"
       )
     streams = []
@@ -87,20 +93,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   'offapexnet': {},
   'tiny': dict(filters=(2, 2), width=8),
 }
-
-
-def make(preset: str = 'offapexnet', **overrides: Any) -> OffApexNet:
-  """OFF-ApexNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(
-      f'no OFF-ApexNet preset {preset!r}; there are {list(PRESETS)}'
-    )
-  fields = PRESETS[preset] | overrides
-  if 'filters' in fields:
-    fields['filters'] = tuple(fields['filters'])
-  return OffApexNet(**fields)

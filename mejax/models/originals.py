@@ -1,8 +1,8 @@
-"""Names of the originals: where each entry of a `state_dict` lies in ours.
+"""Tables of names: the place of each entry of an original's `state_dict`.
 
-One table for each published model. It is explicit, so that nothing is guessed:
-every entry has a place here and a way in which its axes are exchanged, or is
-known as one that the original makes but never reads.
+There is one table for each published model. It is explicit, so that nothing is
+guessed: every entry either has a place here and an order of axes, or is known
+as one that the original creates but never reads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import functools
 from typing import Any
 from typing import NamedTuple
 
-import flax.linen as nn
 from jaxtyping import PyTree
 import numpy as np
 
@@ -22,63 +21,63 @@ from mejax.models import mmnet
 from mejax.models import ststnet
 
 
-class Layout(NamedTuple):
-  """How the axes of an array change.
+class AxisOrder(NamedTuple):
+  """How the axes of an array are reordered.
 
   Attributes:
-    ours: from the original's to ours.
-    theirs: the way back.
+    ours: converts an array of the original to our order.
+    theirs: converts an array of ours back.
   """
 
   ours: Callable[[np.ndarray], np.ndarray]
   theirs: Callable[[np.ndarray], np.ndarray]
 
 
-AS_IS = Layout(lambda x: x, lambda x: x)
-LINEAR = Layout(lambda x: x.T, lambda x: x.T)
-CONV = Layout(  # [out, in, row, column] to [row, column, in, out]
+AS_IS = AxisOrder(lambda x: x, lambda x: x)
+LINEAR = AxisOrder(lambda x: x.T, lambda x: x.T)
+CONV = AxisOrder(  # [out, in, row, column] to [row, column, in, out]
   lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)
 )
-POINTWISE = Layout(  # A 1x1 convolution, which is a linear layer here.
+POINTWISE = AxisOrder(  # A 1x1 convolution, which is a linear layer here.
   lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]
 )
-CHANNEL = Layout(  # A vector that the original keeps as [1, c, 1, 1].
+CHANNEL = AxisOrder(  # A vector that the original keeps as [1, c, 1, 1].
   lambda x: x.reshape(-1), lambda x: x.reshape(1, -1, 1, 1)
 )
 
 
 class Entry(NamedTuple):
-  """Where an entry of a `state_dict` lies in ours.
+  """The place of an entry of a `state_dict` in our variables.
 
   Attributes:
-    paths: path of the array, collection first; several if it is cut into equal
-      parts along its first axis.
-    layout: of each part.
+    paths: path of the array, collection first; several if the entry is cut into
+      equal parts along its first axis.
+    order: order of axes of each part.
   """
 
   paths: tuple[str, ...]
-  layout: Layout
+  order: AxisOrder
 
   def ours(self, value: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays of ours that an array of the original holds."""
+    """Converts an array of the original to our arrays, by path."""
     parts = np.split(value, len(self.paths))
     return {
-      path: np.ascontiguousarray(self.layout.ours(part))
+      path: np.ascontiguousarray(self.order.ours(part))
       for path, part in zip(self.paths, parts, strict=True)
     }
 
   def theirs(self, variables: PyTree) -> np.ndarray:
-    """The array of the original, from all of ours."""
+    """Picks our arrays and converts them to the one of the original."""
     return np.concatenate(self._parts(variables))
 
   def shape(self, variables: PyTree) -> tuple[int, ...]:
-    """The shape of `theirs`, without its memory."""
+    """Returns the shape of `theirs` without making it."""
     parts = self._parts(variables)
     return (sum(map(len, parts)), *parts[0].shape[1:])
 
   def _parts(self, variables):
     return [
-      self.layout.theirs(np.asarray(_follow(variables, path)))
+      self.order.theirs(np.asarray(_follow(variables, path)))
       for path in self.paths
     ]
 
@@ -87,20 +86,18 @@ Table = dict[str, Entry]
 
 
 class Original(NamedTuple):
-  """A published model whose weights can be read.
+  """A published model whose weights can be converted.
 
   Attributes:
-    make: our model of a preset.
-    table: names of the original for such a model.
-    inputs: shape of one input of such a model.
-    preset: the one that is the published model.
-    unused: patterns of names that the original makes but never reads.
-    published: config of each published form, whose data, protocol and view it
-      was trained on, and the word for each class.
-    caution: how its authors chose the weights that they kept.
+    table: builds the table of names for one of our models.
+    inputs: returns the shape of one input of our model.
+    preset: the preset that equals the published model.
+    unused: patterns of names that the original creates but never reads.
+    published: for each published form, the config that has its data, protocol
+      and view, and the names of its classes.
+    caution: how the authors chose the weights that they kept.
   """
 
-  make: Callable[..., nn.Module]
   table: Callable[[Any], Table]
   inputs: Callable[[Any], tuple[int, ...]]
   preset: str
@@ -109,7 +106,7 @@ class Original(NamedTuple):
   caution: str
 
   def never_reads(self, entry: str) -> bool:
-    """Whether the original makes an entry of this name, but no use of it."""
+    """Returns whether the original creates this entry but never reads it."""
     return any(fnmatch.fnmatchcase(entry, each) for each in self.unused)
 
 
@@ -119,26 +116,26 @@ def _follow(variables: PyTree, path: str) -> Any:
   )
 
 
-def _entry(path: str, layout: Layout) -> Entry:
-  return Entry((path,), layout)
+def _entry(path: str, order: AxisOrder) -> Entry:
+  return Entry((path,), order)
 
 
-def _layer(theirs: str, ours: str, layout: Layout) -> Table:
-  """Weight and bias of a linear layer or a convolution."""
+def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
+  """Entries of a linear layer or a convolution: weight and bias."""
   return {
-    f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout),
+    f'{theirs}.weight': _entry(f'params/{ours}/kernel', order),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
   }
 
 
-def _query_key_value(ours: str, leaf: str, layout: Layout) -> Entry:
-  """One array there, three here."""
+def _query_key_value(ours: str, leaf: str, order: AxisOrder) -> Entry:
+  """Entry of a joint projection: one array there, three here."""
   parts = ('query', 'key', 'value')
-  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), layout)
+  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), order)
 
 
 def _batch_norm(theirs: str, ours: str) -> Table:
-  """Gain, offset and running statistics."""
+  """Entries of a batch norm: gain, offset and running statistics."""
   return {
     f'{theirs}.weight': _entry(f'params/{ours}/scale', AS_IS),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
@@ -148,9 +145,10 @@ def _batch_norm(theirs: str, ours: str) -> Table:
 
 
 def htnet_table(model: htnet.HTNet) -> Table:
-  """Names of wangzhifengharrison/HTNet, commit 91cf4bda.
+  """Returns the table for wangzhifengharrison/HTNet, commit 91cf4bda.
 
-  Checked with the authors' model, through golden/htnet.
+  It was verified against the authors' model, through golden/htnet. What we call
+  a hierarchy is a level in the names.
   """
 
   def norm(theirs, ours):
@@ -160,13 +158,13 @@ def htnet_table(model: htnet.HTNet) -> Table:
     }
 
   table = _layer('to_patch_embedding.1', 'embed', POINTWISE)
-  for level, depth in enumerate(model.depths):
-    pos_emb = f'params/pos_emb{level}'
-    table[f'layers.{level}.0.pos_emb'] = _entry(pos_emb, AS_IS)
+  for hierarchy, depth in enumerate(model.depths):
+    pos_emb = f'params/pos_emb{hierarchy}'
+    table[f'layers.{hierarchy}.0.pos_emb'] = _entry(pos_emb, AS_IS)
     for block in range(depth):
       at, ours = (
-        f'layers.{level}.0.layers.{block}',
-        f'level{level}_block{block}',
+        f'layers.{hierarchy}.0.layers.{block}',
+        f'level{hierarchy}_block{block}',
       )
       table |= norm(f'{at}.0.norm', f'{ours}/attention_norm')
       table[f'{at}.0.fn.to_qkv.weight'] = _query_key_value(
@@ -176,18 +174,20 @@ def htnet_table(model: htnet.HTNet) -> Table:
       table |= norm(f'{at}.1.norm', f'{ours}/mlp_norm')
       table |= _layer(f'{at}.1.fn.net.0', f'{ours}/mlp/inner', POINTWISE)
       table |= _layer(f'{at}.1.fn.net.3', f'{ours}/mlp/outer', POINTWISE)
-    if level < len(model.depths) - 1:
-      table |= _layer(f'layers.{level}.1.0', f'aggregate{level}/conv', CONV)
-      table |= norm(f'layers.{level}.1.1', f'aggregate{level}/norm')
+    if hierarchy < len(model.depths) - 1:
+      table |= _layer(
+        f'layers.{hierarchy}.1.0', f'aggregate{hierarchy}/conv', CONV
+      )
+      table |= norm(f'layers.{hierarchy}.1.1', f'aggregate{hierarchy}/norm')
   table |= norm('mlp_head.0', 'head_norm')
   return table | _layer('mlp_head.2', 'head', LINEAR)
 
 
 def ststnet_table(model: ststnet.STSTNet) -> Table:
-  """Names of the PyTorch version of christy1206/STSTNet.
+  """Returns the table for the PyTorch version of christy1206/STSTNet.
 
-  Taken from public copies of that code, which agree; not checked with a weight
-  file of its authors.
+  The names are from public copies of that code, which agree; no weight file of
+  its authors was at hand to verify them.
   """
   table: Table = {}
   for branch in range(len(model.branches)):
@@ -197,26 +197,26 @@ def ststnet_table(model: ststnet.STSTNet) -> Table:
 
 
 def mmnet_table(model: mmnet.MMNet) -> Table:
-  """Names of muse1998/MMNet, commit 7b62fa9.
+  """Returns the table for muse1998/MMNet, commit 7b62fa9.
 
-  Checked with the authors' network, through golden/mmnet.
+  It was verified against the authors' network, through golden/mmnet.
   """
   side, width = model.image_size // mmnet.SHRINK, model.widths[-1]
 
   def by_channel(x):
-    """Inputs as rows, columns, channels to channels, rows, columns."""
+    """Reorders inputs from (row, column, channel) to (channel, row, column)."""
     return x.reshape(side, side, width, -1).transpose(3, 2, 0, 1)
 
-  # The map is flattened by channel there, by place here.
-  flattened = Layout(
+  # The last layer reads a flattened map: channels first there, last here.
+  flattened = AxisOrder(
     lambda x: (
       x.reshape(-1, width, side, side).transpose(2, 3, 1, 0).reshape(-1, len(x))
     ),
     lambda x: by_channel(x).reshape(x.shape[-1], -1),
   )
 
-  def conv(theirs, ours, layout=CONV):
-    return {f'{theirs}.weight': _entry(f'params/{ours}/kernel', layout)}
+  def conv(theirs, ours, order=CONV):
+    return {f'{theirs}.weight': _entry(f'params/{ours}/kernel', order)}
 
   table = conv('conv_act.0', 'stem0/conv')
   table |= _batch_norm('conv_act.1', 'stem0/norm')
@@ -241,7 +241,7 @@ def mmnet_table(model: mmnet.MMNet) -> Table:
 
 
 def _position_table(model: mmnet.MMNet) -> Table:
-  """The transformer of MMNet."""
+  """Entries of the transformer of MMNet."""
 
   def norm(theirs, ours):
     return {
@@ -249,18 +249,18 @@ def _position_table(model: mmnet.MMNet) -> Table:
       f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
     }
 
-  embedding = Layout(lambda x: x[0], lambda x: x[None])
+  embedding = AxisOrder(lambda x: x[0], lambda x: x[None])
   table = {'vit_pos.pos_embed': _entry('params/position/position', embedding)}
   table |= _layer('vit_pos.patch_embed.proj', 'position/embed', POINTWISE)
   for i in range(model.depth):
     at, ours = f'vit_pos.blocks.{i}', f'position/block{i}'
     table |= norm(f'{at}.norm1', f'{ours}/attention_norm')
-    for theirs, leaf, layout in (
+    for theirs, leaf, order in (
       ('weight', 'kernel', LINEAR),
       ('bias', 'bias', AS_IS),
     ):
       table[f'{at}.attn.qkv.{theirs}'] = _query_key_value(
-        f'params/{ours}', leaf, layout
+        f'params/{ours}', leaf, order
       )
     table |= _layer(f'{at}.attn.proj', f'{ours}/out', LINEAR)
     table |= norm(f'{at}.norm2', f'{ours}/mlp_norm')
@@ -274,7 +274,6 @@ _COUNTERS = '*.num_batches_tracked'
 
 ORIGINALS: dict[str, Original] = {
   'htnet': Original(
-    make=htnet.make,
     table=htnet_table,
     inputs=lambda model: (model.image_size, model.image_size, 3),
     preset='released',
@@ -284,7 +283,6 @@ ORIGINALS: dict[str, Original] = {
     ' best on the held-out subject.',
   ),
   'mmnet': Original(
-    make=mmnet.make,
     table=mmnet_table,
     inputs=lambda model: (2, model.image_size, model.image_size, 3),
     preset='released-5',
@@ -311,7 +309,6 @@ ORIGINALS: dict[str, Original] = {
     ' that is best on the held-out subject.',
   ),
   'ststnet': Original(
-    make=ststnet.make,
     table=ststnet_table,
     inputs=lambda model: (28, 28, 3),
     preset='ststnet',

@@ -1,9 +1,9 @@
 """A small residual network on flow.
 
-He et al., "Deep residual learning for image recognition", CVPR 2016, cut down
-to inputs of 28 pixels: a stem of stride 2, then one residual block for each
-width, all but the first of stride 2, and the mean over the last map. It stands
-for the ResNet18 that others train on flow; nobody published this one.
+He et al., "Deep residual learning for image recognition", CVPR 2016, reduced to
+inputs of 28 pixels: a stem of stride 2, then one residual block for each width,
+all but the first of stride 2, and the mean over the last map. It takes the
+place of the ResNet18 that others train on flow; nobody published this one.
 
 preset  blocks  parameters  GFLOP per sample, forward
 small   3       77,587      0.0058
@@ -19,11 +19,13 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models.capabilities import Capabilities
 
 
 class Block(nn.Module):
-  """Two 3x3 convolutions around which the input is added."""
+  """Two 3x3 convolutions with a shortcut around them."""
 
   features: int
   stride: int
@@ -41,8 +43,8 @@ class Block(nn.Module):
       return norm(x, train=train, mask=mask)
 
     def conv(x, stride, name):
-      # A bias would be taken away again by the batch norm.
-      return layers.Conv3x3(
+      # No bias: batch norm would subtract it again.
+      return convolution.Conv3x3(
         self.features, stride=stride, use_bias=False, name=name
       )(x)
 
@@ -62,13 +64,15 @@ class ResNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    widths: of the blocks; the stem has the first.
+    widths: widths of the blocks; the stem has the first.
     dropout: rate before the linear layer.
   """
 
   num_classes: int = 3
   widths: tuple[int, ...] = (16, 32, 64)
   dropout: float = 0.2
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(
@@ -78,8 +82,10 @@ class ResNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and the last map `[b, h / 8, w / 8, d]` as `features`."""
-    stem = layers.Conv3x3(self.widths[0], stride=2, use_bias=False, name='stem')
+    """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d]."""
+    stem = convolution.Conv3x3(
+      self.widths[0], stride=2, use_bias=False, name='stem'
+    )
     norm = layers.BatchNorm(self.widths[0], name='stem_norm')
     x = nn.relu(norm(stem(inputs), train=train, mask=mask))
     for i, width in enumerate(self.widths):
@@ -95,18 +101,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   'small': {},
   'tiny': dict(widths=(4, 4)),
 }
-
-
-def make(preset: str = 'small', **overrides: Any) -> ResNet:
-  """ResNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no ResNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'widths' in fields:
-    fields['widths'] = tuple(fields['widths'])
-  return ResNet(**fields)

@@ -7,9 +7,9 @@ max-pool by 3, batch norm, dropout of whole maps; a 3x3 convolution to 64 maps,
 ReLU, max-pool by 2, batch norm, dropout of whole maps; a linear layer of 256,
 ReLU, dropout; the last linear layer. No convolution pads.
 
-MEB publishes layers, widths and dropout .5, for inputs of 64 pixels, where they
-have 1,349,251 parameters. At 28 pixels a map is 3x3 rather than 9x9 when it is
-read; nothing else changes.
+MEB gives layers, widths and a dropout of .5 for inputs of 64 pixels; these are
+1,349,251 parameters. At 28 pixels the last map is 3x3 rather than 9x9; nothing
+else changes.
 
 preset  parameters  GFLOP per sample, forward
 sssnet  169,603     0.0045
@@ -26,7 +26,10 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from mejax.models import convolution
 from mejax.models import layers
+from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
 
 class Conv(nn.Module):
@@ -47,9 +50,10 @@ class Conv(nn.Module):
   ) -> Float[Array, 'b h2 w2 d']:
     shape = (self.size, self.size, x.shape[-1], self.features)
     kernel, bias = layers.Weights(shape, name='conv')()
-    x = nn.relu(layers.conv(x, kernel, padding=0) + bias)
-    x = layers.max_pool(x, self.pool)
+    x = nn.relu(convolution.conv(x, kernel, padding=0) + bias)
+    x = pooling.max_pool(x, self.pool)
     x = layers.BatchNorm(self.features, name='norm')(x, train=train, mask=mask)
+    # One draw for each map of an example, not for each pixel.
     kept = jnp.ones((len(x), self.features))
     kept = layers.Dropout(self.dropout)(kept, train=train)
     return x * kept[:, None, None]
@@ -61,12 +65,14 @@ class SSSNet(nn.Module):
   Attributes:
     num_classes: k.
     widths: maps of the two convolutions, and width of the linear layer.
-    dropout: rate behind each of the three.
+    dropout: rate behind each of these three layers.
   """
 
   num_classes: int = 3
   widths: tuple[int, int, int] = (32, 64, 256)
   dropout: float = 0.5
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(
@@ -76,7 +82,11 @@ class SSSNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and the maps of the second convolution as `features`."""
+    """Computes logits, and the second convolution's maps as `features`.
+
+    Raises:
+      ValueError: the images are too small.
+    """
     if min(inputs.shape[1:3]) < 16:
       raise ValueError(
         f'SSSNet got inputs of shape {inputs.shape}; expected sides of 16'
@@ -97,18 +107,3 @@ PRESETS: dict[str, dict[str, Any]] = {
   'sssnet': {},
   'tiny': dict(widths=(4, 4, 8)),
 }
-
-
-def make(preset: str = 'sssnet', **overrides: Any) -> SSSNet:
-  """SSSNet of a preset, single fields replaced.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no SSSNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'widths' in fields:
-    fields['widths'] = tuple(fields['widths'])
-  return SSSNet(**fields)

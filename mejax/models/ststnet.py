@@ -6,13 +6,15 @@ micro-expression recognition", FG 2019. The input is strain, v, u in 0..255,
 3 with stride 3 and padding 1, dropout; the branches are joined, average-pooled
 by 2 and read linearly.
 
-The model is memory traffic rather than arithmetic, and is trained hundreds of
-thousands of steps, so it is computed in another order than it is told:
-- All 16 filters at once. A pool window (a cell) sees 5x5 pixels; the 9
-  convolution outputs in it are one matrix product with the kernel at 9 offsets.
+Memory traffic limits the model, not arithmetic, and an experiment trains it for
+hundreds of thousands of steps. So it is computed in another order than the
+paper describes, with the same result:
+- All 16 filters at once. A pool window (a cell) sees 5x5 pixels; its 9
+  convolution outputs are one matrix product with the kernel at 9 offsets.
 - Batch norm is affine in each channel, so the maximum is taken before it (the
   minimum where its gain is negative).
-- The batch is the last axis: everything elementwise runs over contiguous rows.
+- The batch is the last axis, so that everything elementwise runs over
+  contiguous rows.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import layers
+from mejax.models import pooling
+from mejax.models.capabilities import Capabilities
 
-CELLS = 10  # cells a side: 30 convolution outputs by 3
+CELLS = 10  # Cells a side: 30 convolution outputs, by 3.
 
-# Output (row, column) of cell (i, j) that lies in the map: -1 is padding.
+# Whether output (row, column) of cell (i, j) lies in the map: row -1 does not.
 INSIDE = np.ones((3, 3, CELLS, CELLS), bool)
 INSIDE[0, :, 0, :] = INSIDE[:, 0, :, 0] = False
 
@@ -42,13 +46,15 @@ class STSTNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    branches: filters of each branch.
+    branches: number of filters of each branch.
     dropout: rate behind each branch.
   """
 
   num_classes: int = 3
   branches: tuple[int, ...] = (3, 5, 8)
   dropout: float = 0.5
+
+  capabilities = Capabilities(takes_mask=True)
 
   @nn.compact
   def __call__(
@@ -58,7 +64,11 @@ class STSTNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Logits, and the joined branches `[b, 10, 10, 16]` as `features`."""
+    """Computes logits, and the joined branches as `features`, [b, 10, 10, 16].
+
+    Raises:
+      ValueError: the inputs have another shape.
+    """
     if inputs.shape[1:] != (28, 28, 3):
       raise ValueError(
         f'STSTNet got inputs of shape {inputs.shape}; expected [b, 28, 28, 3]'
@@ -68,6 +78,7 @@ class STSTNet(nn.Module):
       weights.append(layers.Weights((3, 3, 3, filters), name=f'conv{i}')())
       norms.append(layers.BatchNorm(filters, name=f'norm{i}'))
     kernel, bias = (jnp.concatenate(x, -1) for x in zip(*weights, strict=True))
+    # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
     largest, sums, squares = pool_cells(
       cell_outputs(inputs, kernel, bias), sign[:, None, None]
@@ -76,7 +87,8 @@ class STSTNet(nn.Module):
     gain, offset = self._affine(norms, batch)
     x = largest * (sign * gain)[:, None, None] + offset[:, None, None]
     x = layers.Dropout(self.dropout)(x, train=train)
-    # The average-pool is folded into the kernel that reads it.
+    # The average-pool is folded into the kernel that reads its output: the four
+    # cells of a pool window share a weight, a quarter of the kernel's.
     half, filters = CELLS // 2, len(x)
     kernel, bias = layers.Weights(
       (filters * half**2, self.num_classes), name='head'
@@ -88,7 +100,7 @@ class STSTNet(nn.Module):
     return logits, {'features': features}
 
   def _affine(self, norms, batch):
-    """Gain and offset of all filters, from each branch's batch norm."""
+    """Joins gain and offset of the branches' batch norms."""
     parts, start = [], 0
     for norm in norms:
       own = slice(start, start := start + norm.features)
@@ -102,11 +114,11 @@ def cell_outputs(
   kernel: Float[Array, '3 3 c d'],
   bias: Float[Array, 'd'],
 ) -> Float[Array, '9 d n b']:
-  """The 30x30 convolution outputs (padding 2), sorted by cell.
+  """Computes the 30x30 convolution outputs (padding 2), sorted by cell.
 
-  Cell (i, j) of the n = 100 holds rows 3i - 1 .. 3i + 1 and as many columns.
-  Row -1, which the pool pads, carries row 29, which it leaves out but batch
-  norm counts: the input is continued periodically. So do columns.
+  Cell (i, j) of the n = 100 holds rows 3i - 1 to 3i + 1; so for columns. The
+  pool pads row -1 and leaves out row 29, but batch norm counts row 29: so the
+  place of row -1 carries row 29, for which the input is continued periodically.
   """
   x = inputs.transpose(3, 1, 2, 0)
   for axis in (1, 2):
@@ -121,6 +133,7 @@ def cell_outputs(
   ]
   # The last row of ones carries the bias.
   window = jnp.concatenate([*window, jnp.ones_like(window[0][:1])])
+  # The kernel at each of its nine places in the 5x5 pixels, zero around it.
   offsets = [
     jnp.pad(kernel, ((row, 2 - row), (column, 2 - column), (0, 0), (0, 0)))
     for row in range(3)
@@ -138,15 +151,15 @@ def cell_outputs(
 def pool_cells(
   outputs: Float[Array, '9 d n b'], sign: Float[Array, 'd 1 1']
 ) -> tuple[Float[Array, 'd n b'], Float[Array, 'd b'], Float[Array, 'd b']]:
-  """What pool and batch norm need of x = relu(outputs), in one pass.
+  """Reduces x = relu(outputs) to the input of pool and batch norm, in one pass.
 
-  Its gradient is written out because XLA's, through a maximum over a leading
-  axis, is 40 times slower on a CPU. Like PyTorch's it goes to the first of
-  equals.
+  The gradient is written out because XLA's gradient of a maximum over a leading
+  axis is 40 times slower on a CPU. Among equals the first gets the whole
+  gradient, as in PyTorch.
 
   Returns:
-    the largest sign * x of each cell inside the map, and over all its 900
-    places the sum of x and of x squared.
+    the largest sign * x of each cell inside the map; the sum of x and the sum
+    of x squared over all 900 places.
   """
   return _pool_cells(outputs, sign)[0]
 
@@ -154,13 +167,15 @@ def pool_cells(
 def _pool_cells(outputs, sign):
   def merge(one, other):
     sums = (a + b for a, b in zip(one[2:], other[2:], strict=True))
-    return *layers.first_largest(one[:2], other[:2]), *sums
+    return *pooling.first_largest(one[:2], other[:2]), *sums
 
   x = nn.relu(outputs)
   inside = jnp.where(INSIDE.reshape(9, 1, -1, 1), sign * x, -jnp.inf)
   place = lax.broadcasted_iota(jnp.int32, x.shape, 0)
   zero = jnp.zeros((), x.dtype)
   start = (zero - jnp.inf, jnp.int32(0), zero, zero)
+  # One reduction of four operands reads the outputs once; four would read them
+  # four times, and memory traffic is what a step costs.
   largest, place, total, square = lax.reduce(
     (inside, place, x, jnp.square(x)), start, merge, (0,)
   )
@@ -170,9 +185,12 @@ def _pool_cells(outputs, sign):
 def _pool_cells_backward(saved, gradients):
   outputs, sign, place = saved
   largest, total, square = gradients
+  # Three contributions: of the maximum to the place that won, of the sum to all
+  # places alike, of the sum of squares 2 x to each.
   here = place == lax.broadcasted_iota(jnp.int32, outputs.shape, 0)
   gradient = jnp.where(here, sign * largest, 0) + total[:, None]
   gradient += 2 * outputs * square[:, None]
+  # The sign is piecewise constant in the gain, so it has no gradient.
   return jnp.where(outputs > 0, gradient, 0), jnp.zeros_like(sign)
 
 
@@ -184,10 +202,16 @@ def moments(
   squares: Float[Array, 'd b'],
   mask: Bool[Array, 'b'] | None,
 ) -> tuple[Float[Array, 'd'], Float[Array, 'd'], Float[Array, '']]:
-  """Mean, biased variance and count of the samples that `mask` marks."""
+  """Returns mean, biased variance and count of the examples that count.
+
+  Args:
+    sums: sum over the places of each channel and example.
+    squares: sum of squares.
+    mask: examples that count; all of them if None, or if it marks none.
+  """
   weight = layers.row_weights(mask, sums.shape[1])
   count = weight.sum() * INSIDE.size
-  # Statistics are not for the short numbers of an accelerator's matrix units.
+  # Accelerators' matrix units round too coarsely for a difference of squares.
   mean, square = (
     jnp.dot(x, weight, precision=lax.Precision.HIGHEST) / count
     for x in (sums, squares)
@@ -196,18 +220,3 @@ def moments(
 
 
 PRESETS: dict[str, dict[str, Any]] = {'ststnet': {}}
-
-
-def make(preset: str = 'ststnet', **overrides: Any) -> STSTNet:
-  """STSTNet of a preset.
-
-  Raises:
-    ValueError: unknown preset.
-    TypeError: unknown field.
-  """
-  if preset not in PRESETS:
-    raise ValueError(f'no STSTNet preset {preset!r}; there are {list(PRESETS)}')
-  fields = PRESETS[preset] | overrides
-  if 'branches' in fields:
-    fields['branches'] = tuple(fields['branches'])
-  return STSTNet(**fields)

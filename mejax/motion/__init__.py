@@ -1,1 +1,1 @@
-"""Pixels to motion: pure functions, arrays in and arrays out."""
+"""From pixels to motion: pure functions from arrays to arrays."""

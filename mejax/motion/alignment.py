@@ -1,4 +1,4 @@
-"""From the points of a face to a canonical face, the same in every clip.
+"""Aligns a face to a canonical position, the same in every clip.
 
 Points are (x, y) in pixels, whole numbers at pixel centres, in the order left
 eye, right eye, nose, left and right mouth corner; left is left in the image.
@@ -14,33 +14,41 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
-# The five points in a square of side 1 measured from its upper left edge; pixel
-# i of `size` lies at (i + 0.5) / size. The eyes are 0.36 apart. On an upright
-# face the brows then end near 0.10 and the chin near 0.95, and the cheeks reach
-# from 0.1 to 0.9.
+# The five points in a square of side 1, measured from its upper left corner:
+# pixel i of `size` lies at (i + 0.5) / size. The eyes are 0.36 apart. On an
+# upright face the brows are then near 0.10 and the chin is near 0.95, and the
+# cheeks reach from 0.1 to 0.9.
 CANONICAL = np.array(
   [[0.32, 0.26], [0.68, 0.26], [0.5, 0.47], [0.355, 0.66], [0.645, 0.66]],
   np.float32,
 )
 # A point this far from its place, in distances between the eyes, has a quarter
-# of its say. A tenth is common, in faces that smile or differ from the mean;
-# doubting those would make the alignment noisier than plain least squares.
+# of the full weight. A tenth is common in faces that smile or differ from the
+# mean; with less weight for those the alignment would be noisier than by plain
+# least squares.
 _DOUBT = 0.35
 _ROUNDS = 20
-# Pixels of a patch to one of the aligned image. At 1 the reduction and the
-# bicubic interpolation would blur twice; at 2 the interpolation would alias.
+# Pixels of a patch for each pixel of the aligned image. At 1, reduction and
+# bicubic interpolation would both blur; at 2, the interpolation would alias.
 _FINER = 1.25
 
 
 def alignment(
   points: Float[np.ndarray, '5 2'], *, size: int
 ) -> Float[np.ndarray, '2 3']:
-  """The similarity from the canonical face in size x size pixels to `points`.
+  """Fits the similarity from the canonical face to the points of a frame.
 
-  It is the [A b] that `warp.by_matrix` takes: from places in the aligned image
-  to places in the frame. Least squares over the five points (Umeyama, "Least-
-  squares estimation of transformation parameters between two point patterns",
-  1991), reweighted so that one wrong point has little say (Geman and McClure).
+  Least squares over the five points (Umeyama, "Least-squares estimation of
+  transformation parameters between two point patterns", 1991), reweighted so
+  that one wrong point has little influence (the weights of Geman and McClure).
+
+  Args:
+    points: in pixels of the frame.
+    size: side in pixels of the aligned image.
+
+  Returns:
+    [A b] as `warp.by_matrix` takes it: from places in the aligned image to
+    places in the frame.
 
   Raises:
     ValueError: `size` is not positive, a point is not finite, or all points
@@ -55,7 +63,7 @@ def alignment(
   apart = (CANONICAL[1, 0] - CANONICAL[0, 0]) * size
   if np.ptp(points, axis=0).max() < 1e-6:
     raise ValueError(f'all points are at {points[0].tolist()}')
-  weights = _first_say(home, points)
+  weights = _first_weights(home, points)
   for _ in range(_ROUNDS):
     matrix = _similarity(home, points, weights)
     scale = max(math.hypot(*matrix[:, 0]), 1e-9)
@@ -72,21 +80,21 @@ def cut(
   *,
   size: int,
 ) -> tuple[UInt8[np.ndarray, 't p p 3'], Float[np.ndarray, '2 3']]:
-  """Patches around the aligned face, of one size whatever the frames' size.
+  """Cuts patches around the aligned face, of one size for frames of any size.
 
-  A frame with more pixels than the aligned image is reduced by the mean over
-  areas (nothing aliases); outside a frame its edge repeats. The patch holds the
-  aligned square in any rotation.
+  A frame with more pixels than the aligned image is reduced by means over
+  areas, so that nothing aliases. Outside a frame its edge repeats. The patch is
+  large enough for the aligned square in any rotation.
 
   Args:
     frames: of one clip, all of the same size.
     matrix: from the aligned image to the frame, see `alignment`.
-    size: of the aligned image; p depends on it alone, see `patch_side`.
+    size: side of the aligned image; p depends on it alone, see `patch_side`.
 
   Returns:
-    The patches, and the matrix from the aligned image to a patch. The aligned
-    clip is `warp.by_matrix(patches, matrices, size=(size, size),
-    method='bicubic')`, where every patch has that same matrix.
+    The patches, and the matrix from the aligned image to any of the patches.
+    With it `warp.by_matrix(patches, matrices, size=(size, size),
+    method='bicubic')` is the aligned clip.
 
   Raises:
     ValueError: the frames differ in size, or there is none.
@@ -98,7 +106,7 @@ def cut(
     )
   side = patch_side(size)
   matrix = matrix.astype(np.float64)
-  # Pixels of the frame to one of the patch: never fewer than one.
+  # Pixels of the frame for each pixel of the patch, never fewer than one.
   reduce = max(math.hypot(*matrix[:, 0]) / _FINER, 1.0)
   reach = math.ceil(side * reduce)
   reduce = reach / side
@@ -117,7 +125,10 @@ def straighten(
   *,
   side: int,
 ) -> UInt8[np.ndarray, '{side} {side} 3']:
-  """One upright square of a frame, without aliasing."""
+  """Cuts one upright square of `side` pixels out of an image, without aliasing.
+
+  `matrix` leads from places in the square to places in the image.
+  """
   patches, inner = cut([image], matrix, size=side)
   return cv2.warpAffine(
     patches[0],
@@ -129,8 +140,9 @@ def straighten(
 
 
 def patch_side(size: int) -> int:
-  """Side of the patches that `cut` makes for aligned images of `size`."""
-  # A square in any rotation, and what bicubic interpolation reads beyond it.
+  """Returns the side of the patches that `cut` makes for images of `size`."""
+  # The diagonal of the square, and the pixels that bicubic interpolation reads
+  # beyond it, rounded up to a multiple of 8.
   return 8 * math.ceil((math.sqrt(2) * _FINER * size + 6) / 8)
 
 
@@ -140,7 +152,7 @@ def _patch(
   reach: int,
   side: int,
 ) -> UInt8[np.ndarray, '{side} {side} 3']:
-  """The square of `reach` pixels from `corner` (x, y), reduced to `side`."""
+  """Cuts `reach` pixels a side from `corner` (x, y) on, reduced to `side`."""
   rows, columns = (
     np.arange(start, start + reach).clip(0, length - 1)
     for start, length in zip(corner[::-1], frame.shape[:2], strict=True)
@@ -152,8 +164,10 @@ def _patch(
   return cv2.resize(patch, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _first_say(home: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Starts from the four points that fit each other best, if one is far off."""
+def _first_weights(home: np.ndarray, points: np.ndarray) -> np.ndarray:
+  """Returns 1 for each point, and 0 for the one that fits the others worst."""
+  # From plain least squares the reweighting would not recover: a point that is
+  # far off pulls the first fit so much that the good points look wrong.
   misses = []
   for left_out in range(5):
     weights = np.ones(5)
@@ -169,12 +183,12 @@ def _first_say(home: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _similarity(
   source: np.ndarray, target: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-  """The [A b] of least weighted squares from source to target, unmirrored."""
+  """Fits [A b] from source to target by weighted least squares, unmirrored."""
   weights = weights / weights.sum()
   here, there = weights @ source, weights @ target
   x, y = (source - here).T
   u, v = (target - there).T
-  # In the plane the rotation and scale are a complex number with a closed form.
+  # In the plane, rotation and scale are one complex number with a closed form.
   norm = weights @ (x * x + y * y)
   turn = np.array([weights @ (x * u + y * v), weights @ (x * v - y * u)]) / norm
   linear = np.array([[turn[0], -turn[1]], [turn[1], turn[0]]])

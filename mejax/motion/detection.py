@@ -1,4 +1,8 @@
-"""Faces in one image: YuNet, and FaceMesh where its points are wanted."""
+"""Detects the faces in one image by YuNet, with points from FaceMesh if wanted.
+
+A caller may pass a detector of its own to `faces.locate`: a function from an
+image to a list of `DetectedFace`.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +14,28 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.motion import alignment
 from mejax.motion import face_models
-from mejax.motion.alignment import straighten
-from mejax.motion.mesh import steady_five
+from mejax.motion import mesh
 
 THRESHOLD = 0.6
-# Looks at a frame: side of the square it is scaled into, and the share of that
-# square which it fills. The next look is taken if the one before found nothing.
-# YuNet finds faces of 10 to 300 pixels; a margin lets it find those that fill
-# the frame.
-LOOKS = ((320, 0.75), (640, 1.0), (320, 0.4), (1280, 1.0))
-# The second look at a face: YuNet's points are steadiest where the eyes are
-# this far apart.
+# Scales at which a frame is searched, until one of them finds a face: the side
+# of the square that the frame is put into, and the share of the square that it
+# fills. YuNet finds faces of 10 to 300 pixels, and needs a margin around a face
+# that fills the frame.
+SCALES = ((320, 0.75), (640, 1.0), (320, 0.4), (1280, 1.0))
+# The close-up of a face: its side, and the distance between the eyes (pixels)
+# at which YuNet's points are steadiest.
 _CLOSE_SIDE, _CLOSE_EYES = 320, 100.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Face:
+class DetectedFace:
   """A face in an image.
 
   Attributes:
-    points: the five points.
-    box: left, top, width, height; may reach beyond the image.
+    points: the five points, (x, y) in pixels, as in `faces`.
+    box: left, top, width, height in pixels; it may reach beyond the image.
     score: 0 to 1.
   """
 
@@ -42,50 +46,53 @@ class Face:
 
 def detect(
   image: UInt8[np.ndarray, 'h w 3'], *, threshold: float = THRESHOLD
-) -> list[Face]:
-  """The faces in an RGB image of any size, the surest first.
+) -> list[DetectedFace]:
+  """Returns the faces in an RGB image of any size, highest score first.
 
-  They may be tilted by up to some 40 degrees, and be 8 pixels tall or more.
-  YuNet sees the frame scaled down or up, with a margin around it (`LOOKS`), and
-  then once more each face that it found, upright and close. Wu, Peng, Yu,
-  "YuNet: a tiny millisecond-level face detector" (2023).
+  Faces may be tilted by up to about 40 degrees, and must be at least 8 pixels
+  tall. YuNet searches the frame scaled down or up, with a margin around it
+  (`SCALES`), and then sees each face again, upright and in close-up. Wu, Peng,
+  Yu, "YuNet: a tiny millisecond-level face detector" (2023).
 
   Raises:
     ValueError: the image is empty.
   """
   return [
-    dataclasses.replace(face, points=_look_closer(image, face.points))
-    for face in _find(image, threshold)
+    dataclasses.replace(face, points=_close_up_points(image, face.points))
+    for face in _search(image, threshold)
   ]
 
 
 def detect_dense(
   image: UInt8[np.ndarray, 'h w 3'], *, threshold: float = THRESHOLD
-) -> list[Face]:
-  """As `detect`, with points from FaceMesh, which are several times steadier.
+) -> list[DetectedFace]:
+  """Detects like `detect`, with points from FaceMesh: several times steadier.
 
-  Where FaceMesh sees no face (one of a dozen pixels, say), YuNet's points stay.
+  If FaceMesh sees no face (in a dozen pixels, say), YuNet's points are kept.
   """
   return [
-    dataclasses.replace(face, points=steady_five(image, face.points))
-    for face in _find(image, threshold)
+    dataclasses.replace(face, points=mesh.steady_five(image, face.points))
+    for face in _search(image, threshold)
   ]
 
 
-def _find(image: UInt8[np.ndarray, 'h w 3'], threshold: float) -> list[Face]:
+def _search(
+  image: UInt8[np.ndarray, 'h w 3'], threshold: float
+) -> list[DetectedFace]:
+  """Returns the faces at the first scale that shows any."""
   if not image.size:
     raise ValueError(f'the image has shape {image.shape}; expected pixels')
-  for side, share in LOOKS:
-    faces = _look(image, side, share, threshold)
+  for side, share in SCALES:
+    faces = _search_scale(image, side, share, threshold)
     if faces:
       return faces
   return []
 
 
-def _look(
+def _search_scale(
   image: UInt8[np.ndarray, 'h w 3'], side: int, share: float, threshold: float
-) -> list[Face]:
-  """The faces of an image scaled into a black square."""
+) -> list[DetectedFace]:
+  """Returns the faces of an image scaled into a black square."""
   height, width = image.shape[:2]
   scale = share * side / max(height, width)
   rows, columns = (max(1, round(n * scale)) for n in (height, width))
@@ -100,18 +107,18 @@ def _look(
   corner = np.array([left, top])
   faces = []
   for row in _yunet(canvas, threshold):
-    # From pixel centres to edges, to the size of the frame, and back.
+    # Scaling acts on edges of pixels, and points count from their centres.
     points = (row[4:14].reshape(5, 2) - corner + 0.5) * zoom - 0.5
     place, extent = (row[:2] - corner) * zoom, row[2:4] * zoom
     box = (*map(float, place), *map(float, extent))
-    faces.append(Face(points.astype(np.float32), box, float(row[14])))
+    faces.append(DetectedFace(points.astype(np.float32), box, float(row[14])))
   return faces
 
 
-def _look_closer(
+def _close_up_points(
   image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
 ) -> Float[np.ndarray, '5 2']:
-  """Better points of a face; the same if it is not found again."""
+  """Returns better points of a face, or the same if it is not found again."""
   across = points[1] - points[0]
   apart = math.hypot(*across)
   if apart < 1:
@@ -121,9 +128,9 @@ def _look_closer(
   centre = (_CLOSE_SIDE - 1) / 2
   matrix = np.c_[linear, points.mean(0) - linear @ np.full(2, centre)]
   matrix = matrix.astype(np.float32)
-  close = straighten(image, matrix, side=_CLOSE_SIDE)
+  close = alignment.straighten(image, matrix, side=_CLOSE_SIDE)
   again = [row[4:14].reshape(5, 2) for row in _yunet(close, THRESHOLD)]
-  # Someone else may stand beside this one.
+  # Another person may stand beside this one.
   again = [
     five
     for five in again
@@ -137,9 +144,9 @@ def _look_closer(
 def _yunet(
   square: UInt8[np.ndarray, 'n n 3'], threshold: float
 ) -> Float[np.ndarray, 'f 15']:
-  """Rows of box, five points and score, the surest first."""
+  """Runs YuNet; returns rows of box, points and score, highest score first."""
   network = face_models.detector(len(square), least=threshold)
-  # It was trained on BGR.
+  # The network was trained on BGR.
   rows = network.detect(np.ascontiguousarray(square[..., ::-1]))[1]
   if rows is None:
     return np.zeros((0, 15), np.float32)

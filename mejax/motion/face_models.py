@@ -1,6 +1,6 @@
-"""The two networks that find faces and their points, each file verified.
+"""Loads the two networks that find faces and their points.
 
-Origin and licences: mejax/assets/README.md.
+Each file is verified. For origin and licences see mejax/assets/README.md.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SHA256 = {
 }
 
 
-def read(name: str, *, folder: pathlib.Path = ASSETS) -> np.ndarray:
-  """The bytes of a model.
+def read_model(name: str, *, folder: pathlib.Path = ASSETS) -> np.ndarray:
+  """Returns the bytes of a model file, u8[n].
 
   Raises:
-    OSError: it is missing, or is not the file that was published.
+    OSError: the file is missing, or differs from the published one.
   """
   path = folder / name
   try:
@@ -48,22 +48,22 @@ def read(name: str, *, folder: pathlib.Path = ASSETS) -> np.ndarray:
 
 
 def detector(side: int, *, least: float) -> cv2.FaceDetectorYN:
-  """YuNet for square images of `side` pixels, scores of `least` and more."""
+  """Returns YuNet for squares of `side` pixels and scores from `least` on."""
   return _detector(side, least, os.getpid(), threading.get_ident())
 
 
 def landmarker() -> cv2.dnn.Net:
-  """FaceMesh, for faces in 192 x 192 pixels."""
+  """Returns FaceMesh, which takes faces of 192 x 192 pixels."""
   return _landmarker(os.getpid(), threading.get_ident())
 
 
-# A network keeps the image that it is looking at, so no two threads may share
-# one, nor a process and its fork.
+# A network holds the image that it works on. So no two threads may share one,
+# nor may a process and its fork: hence both numbers in the key of the cache.
 @functools.lru_cache(maxsize=32)
 def _detector(
   side: int, least: float, process: int, thread: int
 ) -> cv2.FaceDetectorYN:
-  model = read('face_detection_yunet_2023mar.onnx')
+  model = read_model('face_detection_yunet_2023mar.onnx')
   none = np.zeros(0, np.uint8)
   overlap, candidates = 0.3, 5000
   return cv2.FaceDetectorYN.create(
@@ -73,4 +73,4 @@ def _detector(
 
 @functools.lru_cache(maxsize=32)
 def _landmarker(process: int, thread: int) -> cv2.dnn.Net:
-  return cv2.dnn.readNetFromTFLite(read('face_landmark.tflite'))
+  return cv2.dnn.readNetFromTFLite(read_model('face_landmark.tflite'))

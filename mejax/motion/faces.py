@@ -1,4 +1,4 @@
-"""Where the face is: detection, the five points of a clip, alignment.
+"""Finds the face of a clip: detection, five points, alignment.
 
 Points are (x, y) in pixels, whole numbers at pixel centres, in the order left
 eye, right eye, nose, left and right mouth corner; left is left in the image.
@@ -19,18 +19,19 @@ from mejax.motion.alignment import CANONICAL as CANONICAL
 from mejax.motion.alignment import alignment as alignment
 from mejax.motion.alignment import cut as cut
 from mejax.motion.alignment import patch_side as patch_side
-from mejax.motion.detection import LOOKS
+from mejax.motion.detection import SCALES
 from mejax.motion.detection import THRESHOLD
-from mejax.motion.detection import Face as Face
+from mejax.motion.detection import DetectedFace as DetectedFace
 from mejax.motion.detection import detect as detect
 from mejax.motion.detection import detect_dense as detect_dense
-from mejax.motion.mesh import five_from_mesh as five_from_mesh
-from mejax.motion.mesh import mesh as mesh
 
-# Eyes closer than this have lost the motion of a micro-expression.
+# Pixels between the eyes. In a smaller face a micro-expression moves by less
+# than a flow can find.
 TINY = 20.0
-# In distances between the eyes.
+# In sizes of the face (see `_apart`): the step from frame to frame within which
+# a face is the same person, and the movement that deserves a remark.
 _SAME_PERSON, _STEADY = 1.0, 0.25
+# Share of a face's box that has to lie in the frame.
 _VISIBLE = 0.6
 
 
@@ -40,40 +41,45 @@ class NoFace(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Located:
-  """The face of a clip, and what a reader of the result should know of it."""
+  """The face of a clip.
+
+  Attributes:
+    points: the five points.
+    remarks: circumstances that make the points less reliable.
+  """
 
   points: Float[np.ndarray, '5 2']
   remarks: tuple[str, ...] = ()
 
 
-Detector = Callable[[UInt8[np.ndarray, 'h w 3']], list[Face]]
+Detector = Callable[[UInt8[np.ndarray, 'h w 3']], list[DetectedFace]]
 
 
 def locate(
   images: Sequence[UInt8[np.ndarray, 'h w 3']], *, detector: Detector = detect
 ) -> Located:
-  """The five points of the one person of a clip, for one alignment of it.
+  """Finds the five points of the one person of a clip, for a single alignment.
 
   The points are the median over the frames that show the face. Of several
   people the largest and most central one is taken, the same in all frames.
 
-  How far the alignment strays on two photographs that shift by less than a
-  pixel, with noise of 4 grey levels, in pixels of 128 (root mean square over
-  the square): by `detect` 1.1 to 1.4 from one frame and 0.6 to 0.9 from five,
-  by `detect_dense` 0.3 to 0.4 from one and 0.2 from five.
+  The error of the alignment was measured on two photographs that shift by less
+  than a pixel, with noise of 4 grey levels, in pixels of 128 (root mean square
+  over the square). With `detect` it is 1.1 to 1.4 from one frame and 0.6 to 0.9
+  from five; with `detect_dense` 0.3 to 0.4 from one and 0.2 from five.
 
   Args:
-    images: RGB frames of the clip, all of one size; a handful does.
+    images: RGB frames of the clip, all of one size; about five are enough.
     detector: image to faces; `detect`, `detect_dense`, or a function like them.
 
   Returns:
     The points, and remarks on several faces, frames without the face, a face
-    that leaves the frame, a head that moves, and a tiny face. Frames count from
-    1 in the order given.
+    that leaves the frame, a head that moves, and a tiny face. Remarks count
+    the frames from 1, in the order given.
 
   Raises:
     NoFace: no frame shows a face.
-    ValueError: there is no frame, or frames differ in size.
+    ValueError: there is no frame, or the frames differ in size.
   """
   sizes = sorted({image.shape[:2] for image in images})
   if len(sizes) != 1:
@@ -94,21 +100,24 @@ def locate(
 
 
 def _tried(detector: Detector) -> str:
+  """Says how faces were searched for and what a user can do."""
   if detector not in (detect, detect_dense):
-    return 'the detector that was given found none'
-  looks = ', '.join(f'{round(side * share)}' for side, share in LOOKS)
+    return 'the given detector found none'
+  sizes = ', '.join(f'{round(side * share)}' for side, share in SCALES)
   return (
-    f'YuNet looked at each scaled to {looks} pixels, for scores from '
+    f'YuNet searched each scaled to {sizes} pixels, for scores from '
     f'{THRESHOLD}: is the face upright and uncovered? Leave the clip out, or '
     'give its landmarks'
   )
 
 
 def _follow(
-  found: Sequence[Sequence[Face]], width: int, height: int
-) -> dict[int, Face]:
-  """The frames that show the most plausible person, with the face in each."""
-  people: list[dict[int, Face]] = []
+  found: Sequence[Sequence[DetectedFace]], width: int, height: int
+) -> dict[int, DetectedFace]:
+  """Returns the most plausible person: the face in each frame that shows it."""
+  # A sum over frames decides, not one frame: somebody who passes close to the
+  # camera for a moment does not take the place of the person filmed.
+  people: list[dict[int, DetectedFace]] = []
   for frame, faces in enumerate(found):
     for face in faces:
       for person in people:
@@ -128,8 +137,8 @@ def _follow(
   )
 
 
-def _plausibility(face: Face, width: int, height: int) -> float:
-  """Large and central faces are those that a recording is about."""
+def _plausibility(face: DetectedFace, width: int, height: int) -> float:
+  """Scores a face: a recording shows its subject large and in the middle."""
   left, top, across, down = face.box
   x = (left + across / 2) / width - 0.5
   y = (top + down / 2) / height - 0.5
@@ -137,14 +146,14 @@ def _plausibility(face: Face, width: int, height: int) -> float:
 
 
 def _apart(points: Float[np.ndarray, '5 2']) -> float:
-  """A length that says how large a face is, also in profile."""
+  """Returns the size of a face in pixels, which also holds in profile."""
   eyes, mouth = points[:2].mean(0), points[3:].mean(0)
   return max(math.hypot(*(points[1] - points[0])), math.hypot(*(eyes - mouth)))
 
 
 def _remarks(
-  found: Sequence[Sequence[Face]],
-  person: dict[int, Face],
+  found: Sequence[Sequence[DetectedFace]],
+  person: dict[int, DetectedFace],
   points: Float[np.ndarray, '5 2'],
   width: int,
   height: int,
@@ -170,7 +179,7 @@ def _remarks(
   if moved > _STEADY * _apart(points):
     remarks.append(
       f'the head moves by {moved:.1f} pixels, which one alignment of the clip '
-      'does not take out'
+      'cannot remove'
     )
   eyes = math.hypot(*(points[1] - points[0]))
   if eyes < TINY:
@@ -181,7 +190,8 @@ def _remarks(
   return remarks
 
 
-def _inside(face: Face, width: int, height: int) -> bool:
+def _inside(face: DetectedFace, width: int, height: int) -> bool:
+  """Whether the frame holds all points and most of the box."""
   left, top, across, down = face.box
   seen_across = min(left + across, width) - max(left, 0)
   seen_down = min(top + down, height) - max(top, 0)

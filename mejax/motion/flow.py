@@ -1,6 +1,6 @@
-"""Optical flow between two frames, and the strain of a flow.
+"""Optical flow between two frames, and optical strain.
 
-Flow is in pixels from the first frame to the second: u to the right, v down.
+A flow is in pixels from the first frame to the second: u to the right, v down.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from mejax.motion.tvl1 import tvl1 as tvl1
 
-# Three quantities are called "optical strain" in this field. The weight is that
-# of the squared shear (uy + vx); the third is no strain at all.
+# Three quantities are called "optical strain" in this field. Two differ by the
+# weight of the squared shear (uy + vx)^2, given here; the third is no strain.
 STRAIN_SHEAR = {'shreve': 0.5, 'quarter_shear': 0.25}
 STRAIN_DEFINITIONS = (*STRAIN_SHEAR, 'magnitude')
 DIS_PRESETS = {
@@ -36,10 +36,23 @@ def farneback(
   poly_n: int = 5,
   poly_sigma: float = 1.2,
 ) -> Float[np.ndarray, '*b h w 2']:
-  """Dense flow by polynomial expansion, computed by OpenCV.
+  """Computes dense flow by polynomial expansion, with OpenCV.
 
-  Frames are RGB in [0, 1]; the flow is (u, v) in pixels. Farneback, "Two-frame
-  motion estimation based on polynomial expansion" (2003).
+  The defaults are the settings of HTNet's authors. Farneback, "Two-frame motion
+  estimation based on polynomial expansion" (2003).
+
+  Args:
+    first: RGB in [0, 1].
+    second: RGB in [0, 1].
+    pyramid_scale: size of a pyramid level over that of the level below.
+    levels: number of pyramid levels.
+    window: side in pixels of the window that averages the expansions.
+    iterations: rounds at each level.
+    poly_n: side in pixels of the neighbourhood of an expansion.
+    poly_sigma: standard deviation in pixels of its Gaussian weights.
+
+  Returns:
+    (u, v) in pixels.
   """
   settings = (
     pyramid_scale,
@@ -63,11 +76,18 @@ def dis(
   *,
   preset: str = 'medium',
 ) -> Float[np.ndarray, '*b h w 2']:
-  """Dense flow by inverse search of patches, computed by OpenCV.
+  """Computes dense flow by inverse search of patches (DIS), with OpenCV.
 
-  Frames are RGB in [0, 1], rounded to 256 grey levels; the flow is (u, v) in
-  pixels. Kroeger, Timofte, Dai, Van Gool, "Fast optical flow using dense
-  inverse search" (2016).
+  Kroeger, Timofte, Dai, Van Gool, "Fast optical flow using dense inverse
+  search" (2016).
+
+  Args:
+    first: RGB in [0, 1]; OpenCV needs it rounded to 256 grey levels.
+    second: RGB in [0, 1].
+    preset: a name of `DIS_PRESETS`.
+
+  Returns:
+    (u, v) in pixels.
 
   Raises:
     ValueError: unknown preset.
@@ -88,15 +108,24 @@ def strain(
   *,
   definition: str = 'shreve',
 ) -> Float[Array | np.ndarray, '*b h w']:
-  """Size of the deformation in a flow, per pixel.
+  """Returns the size of the deformation in a flow, for each pixel.
 
-  With ux = du/dx and so on, by central differences (one-sided at the border):
-  `shreve` is sqrt(ux^2 + vy^2 + (uy + vx)^2 / 2), the norm of the strain
-  tensor, which neither translation nor a small rotation changes;
-  `quarter_shear` has 1/4 in place of 1/2; `magnitude` is sqrt(u^2 + v^2), the
-  length of the flow, which some published code stores as strain.
+  Write ux for du/dx and so on, by central differences (one-sided at the
+  border). The definitions are:
+    shreve: sqrt(ux^2 + vy^2 + (uy + vx)^2 / 2), the norm of the strain tensor.
+      It is blind to translation and to a small rotation. Shreve, Godavarthy,
+      Goldgof, Sarkar, "Macro- and micro-expression spotting in long videos
+      using spatio-temporal strain" (2011).
+    quarter_shear: the same with 1/4 in place of 1/2.
+    magnitude: sqrt(u^2 + v^2), the length of the flow, which some published
+      code stores as strain.
 
-  Takes NumPy and JAX arrays and returns the same kind.
+  Args:
+    flow: (u, v) in pixels, a NumPy or a JAX array.
+    definition: one of `STRAIN_DEFINITIONS`.
+
+  Returns:
+    An array of the same kind; without unit, or in pixels for `magnitude`.
 
   Raises:
     ValueError: unknown definition.
@@ -117,7 +146,7 @@ def strain(
 def _difference(
   field: Float[Array | np.ndarray, '*b h w'], axis: int
 ) -> Float[Array | np.ndarray, '*b h w']:
-  """Derivative along one axis, which needs at least two values."""
+  """Returns the derivative along one axis, which needs at least two values."""
   xp = field.__array_namespace__()
   field = xp.moveaxis(field, axis, -1)
   slope = xp.concat(
@@ -136,7 +165,7 @@ def _each_pair(
   first: Float[np.ndarray, '*b h w 3'],
   second: Float[np.ndarray, '*b h w 3'],
 ) -> Float[np.ndarray, '*b h w 2']:
-  """Flow of every pair of a batch by a method for two grey frames in 0..255."""
+  """Applies a method for two grey frames in 0..255 to every pair of a batch."""
   *batch, height, width, _ = first.shape
   pairs = zip(
     first.reshape(-1, height, width, 3),

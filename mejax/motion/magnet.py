@@ -1,9 +1,9 @@
-"""MagNet: amplification by a network that tells shape from texture.
+"""MagNet: amplification by a network that separates shape from texture.
 
 Oh, Jaroensri, Kim, Elgharib, Durand, Freeman, Matusik: "Learning-based video
 motion magnification" (2018). An encoder splits each frame into texture and
-shape, a manipulator amplifies the difference of shapes, and a decoder makes a
-frame of the two again.
+shape, a manipulator amplifies the difference of shapes, and a decoder joins
+texture and shape into a frame.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mejax import files
 from mejax import torch_weights
 
 
-class Conv(nn.Module):
-  """Convolution without bias; the frame is mirrored at its border."""
+class MirroredConv(nn.Module):
+  """A convolution without bias that mirrors the frame at its border."""
 
   features: int
   size: int = 3
@@ -47,17 +47,19 @@ class Conv(nn.Module):
     )
 
 
-class Block(nn.Module):
-  """Two convolutions whose result is added to what came in."""
+class ResidualBlock(nn.Module):
+  """A residual block of two convolutions."""
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h w c']:
     width = x.shape[-1]
-    inside = nn.relu(Conv(width, name='conv_0')(x))
-    return x + Conv(width, name='conv_1')(inside)
+    inside = nn.relu(MirroredConv(width, name='conv_0')(x))
+    return x + MirroredConv(width, name='conv_1')(inside)
 
 
 class Encoder(nn.Module):
+  """Splits a frame into texture and shape."""
+
   width: int
   num_blocks: int
   num_branch_blocks: int
@@ -66,20 +68,22 @@ class Encoder(nn.Module):
   def __call__(
     self, frames: Float[Array, 'b h w 3']
   ) -> tuple[Float[Array, 'b p q d'], Float[Array, 'b r s d']]:
-    """Texture at a quarter of the resolution, shape at a half."""
-    x = nn.relu(Conv(self.width // 2, 7, name='stem')(frames))
-    x = nn.relu(Conv(self.width, stride=2, name='down')(x))
+    """Returns texture at a quarter of the resolution and shape at a half."""
+    x = nn.relu(MirroredConv(self.width // 2, 7, name='stem')(frames))
+    x = nn.relu(MirroredConv(self.width, stride=2, name='down')(x))
     for i in range(self.num_blocks):
-      x = Block(name=f'block_{i}')(x)
-    texture = nn.relu(Conv(self.width, stride=2, name='texture')(x))
-    shape = nn.relu(Conv(self.width, name='shape')(x))
+      x = ResidualBlock(name=f'block_{i}')(x)
+    texture = nn.relu(MirroredConv(self.width, stride=2, name='texture')(x))
+    shape = nn.relu(MirroredConv(self.width, name='shape')(x))
     for i in range(self.num_branch_blocks):
-      texture = Block(name=f'texture_block_{i}')(texture)
-      shape = Block(name=f'shape_block_{i}')(shape)
+      texture = ResidualBlock(name=f'texture_block_{i}')(texture)
+      shape = ResidualBlock(name=f'shape_block_{i}')(shape)
     return texture, shape
 
 
 class Manipulator(nn.Module):
+  """Adds the amplified difference of two shapes to the second."""
+
   size: int
 
   @nn.compact
@@ -90,12 +94,16 @@ class Manipulator(nn.Module):
     gain: Float[Array, ''] | Float[Array, 'b 1 1 1'],
   ) -> Float[Array, 'b h w d']:
     width = after.shape[-1]
-    change = nn.relu(Conv(width, self.size, name='difference')(after - before))
-    change = Conv(width, name='conv')(gain * change)
-    return after + Block(name='block')(change)
+    change = nn.relu(
+      MirroredConv(width, self.size, name='difference')(after - before)
+    )
+    change = MirroredConv(width, name='conv')(gain * change)
+    return after + ResidualBlock(name='block')(change)
 
 
 class Decoder(nn.Module):
+  """Joins texture and shape into a frame."""
+
   num_blocks: int
 
   @nn.compact
@@ -104,22 +112,28 @@ class Decoder(nn.Module):
   ) -> Float[Array, 'b h w 3']:
     x = jnp.concatenate([_twice(texture), shape], -1)
     for i in range(self.num_blocks):
-      x = Block(name=f'block_{i}')(x)
-    x = nn.relu(Conv(shape.shape[-1], name='conv')(_twice(x)))
-    return Conv(3, 7, name='frame')(x)
+      x = ResidualBlock(name=f'block_{i}')(x)
+    x = nn.relu(MirroredConv(shape.shape[-1], name='conv')(_twice(x)))
+    return MirroredConv(3, 7, name='frame')(x)
 
 
 def _twice(x: Float[Array, 'b h w c']) -> Float[Array, 'b p q c']:
-  """Every pixel four times."""
+  """Repeats every pixel in a square of 2 x 2."""
   return jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
 
 
 class MagNet(nn.Module):
-  """The network; frames are in [-1, 1], sides multiples of 4.
+  """The network; frames are in [-1, 1] and their sides are multiples of 4.
 
-  `gain` is alpha - 1: what is added to the shape of the second frame. The
-  defaults are those of the paper. `difference` is the size of the kernel that
-  sees the difference of shapes: 7 in the paper, 3 in public PyTorch weights.
+  The defaults are those of the paper.
+
+  Attributes:
+    width: channels of the encoder.
+    difference: size of the kernel that sees the difference of shapes: 7 in the
+      paper, 3 in public PyTorch weights.
+    num_blocks: residual blocks before texture and shape separate.
+    num_branch_blocks: residual blocks of texture and of shape.
+    num_decoder_blocks: residual blocks of the decoder.
   """
 
   width: int = 32
@@ -139,7 +153,10 @@ class MagNet(nn.Module):
     apex: Float[Array, 'b h w 3'],
     gain: Float[Array, ''] | Float[Array, 'b 1 1 1'],
   ) -> Float[Array, 'b h w 3']:
-    """The amplified apex, as the paper has it."""
+    """Returns the amplified apex, as in the paper.
+
+    `gain` is alpha - 1, the factor of the difference of shapes.
+    """
     return self.both(onset, apex, gain)[0]
 
   def both(
@@ -148,7 +165,7 @@ class MagNet(nn.Module):
     apex: Float[Array, 'b h w 3'],
     gain: Float[Array, ''] | Float[Array, 'b 1 1 1'],
   ) -> tuple[Float[Array, 'b h w 3'], Float[Array, 'b h w 3']]:
-    """The amplified apex, and the apex taken apart and decoded again."""
+    """Returns the amplified apex, and the apex encoded and decoded as it is."""
     _, before = self.encoder(onset)
     texture, after = self.encoder(apex)
     moved = self.decoder(texture, self.manipulator(before, after, gain))
@@ -156,10 +173,10 @@ class MagNet(nn.Module):
 
 
 def network(params: PyTree) -> MagNet:
-  """The network that parameters belong to, read off their names and shapes.
+  """Returns the network that fits the names and shapes of parameters.
 
   Raises:
-    ValueError: parameters of something else.
+    ValueError: the parameters belong to another kind of network.
   """
   try:
     encoder, decoder = params['encoder'], params['decoder']
@@ -178,8 +195,10 @@ def network(params: PyTree) -> MagNet:
   return module
 
 
-def shapes(module: MagNet) -> dict[tuple[str, ...], tuple[int, ...]]:
-  """Names and shapes of the network's parameters."""
+def parameter_shapes(
+  module: MagNet,
+) -> dict[tuple[str, ...], tuple[int, ...]]:
+  """Returns names and shapes of the network's parameters."""
   frames = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
   gain = jax.ShapeDtypeStruct((), jnp.float32)
   made = jax.eval_shape(module.init, jax.random.key(0), frames, frames, gain)
@@ -195,22 +214,22 @@ def save_params(path: str | os.PathLike, params: PyTree) -> None:
 
 
 def load_params(path: str | os.PathLike) -> dict[str, Any]:
-  """Parameters that `save_params` wrote.
+  """Reads parameters that `save_params` wrote.
 
   Raises:
-    ValueError: parameters of something else.
+    ValueError: the file does not hold all parameters of a MagNet.
   """
   with np.load(path) as file:
     flat = {name: jnp.asarray(file[name]) for name in file.files}
   params = flax.traverse_util.unflatten_dict(flat, sep='/')
   found = {tuple(name.split('/')): leaf.shape for name, leaf in flat.items()}
-  if found != shapes(network(params)):
-    raise ValueError(f'{path} holds no whole set of parameters of a MagNet')
+  if found != parameter_shapes(network(params)):
+    raise ValueError(f'{path} does not hold all parameters of a MagNet')
   return params
 
 
-# Where a convolution of ours is in the public PyTorch weights, whose blocks are
-# numbered as ours.
+# Our names of convolutions and those in the public PyTorch weights. Blocks have
+# the same numbers in both.
 TORCH_NAMES = {
   'encoder/stem': 'encoder.cba_1',
   'encoder/down': 'encoder.cba_2',
@@ -229,7 +248,7 @@ TORCH_NAMES = {
 
 
 def torch_name(name: tuple[str, ...]) -> str:
-  """The public PyTorch name of a parameter of ours."""
+  """Returns the name that our parameter has in the public PyTorch weights."""
   room, part, *inside, _ = name
   stem = part.rstrip('0123456789')
   theirs = TORCH_NAMES[f'{room}/{stem}'] + part[len(stem) :]
@@ -239,23 +258,26 @@ def torch_name(name: tuple[str, ...]) -> str:
 
 
 def convert(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Parameters from a state dict of the public PyTorch version, as arrays.
+  """Converts a state dict of the public PyTorch version to our parameters.
 
   Raises:
-    ValueError: entries that are unknown, missing or of another shape; all of
-      them are listed.
+    ValueError: entries are unknown, missing or of another shape; the message
+      lists all of them.
   """
   state = {name.removeprefix('module.'): x for name, x in state.items()}
   first = np.shape(state.get('manipulator.g.conv2d.weight'))
   module = MagNet(difference=first[-1] if len(first) == 4 else 3)
-  wanted = {torch_name(name): (name, s) for name, s in shapes(module).items()}
+  wanted = {
+    torch_name(name): (name, shape)
+    for name, shape in parameter_shapes(module).items()
+  }
   problems = [f'unknown: {name}' for name in state if name not in wanted]
   flat = {}
   for theirs, (name, shape) in wanted.items():
     if theirs not in state:
       problems.append(f'missing: {theirs}')
       continue
-    # [out, in, row, column] there.
+    # PyTorch's order is [out, in, row, column].
     came, expected = np.shape(state[theirs]), (*shape[:1:-1], *shape[:2])
     if came != expected:
       problems.append(f'{theirs} is {came}, expected {expected}')
@@ -263,16 +285,17 @@ def convert(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
     kernel = np.transpose(state[theirs], (2, 3, 1, 0))
     flat[name] = jnp.asarray(kernel, jnp.float32)
   if problems:
-    raise ValueError('no weights of MagNet:\n  ' + '\n  '.join(problems))
+    raise ValueError('not weights of MagNet:\n  ' + '\n  '.join(problems))
   return flax.traverse_util.unflatten_dict(flat)
 
 
 def from_torch(path: str | os.PathLike) -> dict[str, Any]:
-  """Parameters from a PyTorch file of a user.
+  """Reads a user's PyTorch file as parameters.
 
   Raises:
     OSError: the file cannot be read.
-    ValueError: PyTorch is missing, the file is none of weights alone (see
-      `torch_weights.read`), or entries do not fit, as `convert` lists them.
+    ValueError: PyTorch is missing, the file holds more than weights (see
+      `torch_weights.read_state_dict`), or entries do not fit; `convert` lists
+      them.
   """
-  return convert(torch_weights.read(path))
+  return convert(torch_weights.read_state_dict(path))

@@ -1,16 +1,16 @@
-"""Training of MagNet on textures that move by a known factor.
+"""Trains MagNet on textures that move by a known factor.
 
   python -m mejax.motion.magnet_training --out magnet.npz [--steps N]
 
-The same command goes on where it stopped, with the same result: a step's data
-depend on nothing but its number. Beside the parameters in magnet.npz lies
-magnet.npz.state with what resuming needs.
+The same command resumes a training that was stopped, with the same result: the
+data of a step depend on its number only. The parameters go to magnet.npz, and
+the state for resuming to magnet.npz.state beside it.
 
-A texture is a sum of waves, given at any place, so that frames are exact
-however little they move: the onset, the apex and the truth, whose motion is
-alpha times that of the apex. Frames get Poisson noise, the truth none. The loss
-is the mean absolute difference to the truth, of what the decoder makes and of
-what `magnify.learned` makes of that.
+A texture is a sum of waves and has a value at any place, so frames are exact
+however little they move. An example has an onset, an apex and the truth, whose
+motion is alpha times that of the apex. Onset and apex get noise that grows with
+the light, the truth gets none. The loss is the mean absolute error of the
+decoder's frame plus that of the frame that `magnify.learned` makes with it.
 """
 
 from __future__ import annotations
@@ -37,23 +37,28 @@ from mejax.motion import warp
 
 NUM_WAVES = 48
 NUM_BUMPS = 3
-LONGEST = 8.0  # Pixels that anything moves in the truth.
+LONGEST = 8.0  # Longest motion in the truth, in pixels.
 HIGHEST = 10.0  # The largest alpha.
-NOISE = 0.02  # Standard deviation in white; the square grows with the light.
+# Largest standard deviation of the noise in white; variance grows with light.
+NOISE = 0.02
 
 
 def make_examples(
   key: Key[Array, ''], *, number: int, size: int
 ) -> dict[str, Float[Array, '...']]:
-  """Frames onset, apex and truth, [b, h, w, 3] in [0, 1], and alpha [b].
+  """Makes `number` examples with frames of `size` pixels a side.
 
-  alpha is 1 to 10, log-uniform; the truth moves by 0.2 to 8 pixels.
+  Returns:
+    onset, apex and truth, each f32[b, h, w, 3] in [0, 1], and alpha f32[b].
+    alpha is log-uniform from 1 to 10, and the longest motion of the truth is
+    log-uniform from 0.2 to 8 pixels.
   """
   keys = jax.random.split(key, number)
   return jax.vmap(functools.partial(_make_example, size=size))(keys)
 
 
 def _make_example(key, *, size):
+  """Makes one example."""
   for_texture, for_motion, for_noise = jax.random.split(key, 3)
   texture = _make_texture(for_texture)
   field, alpha, distance = _make_motion(for_motion, size)
@@ -69,7 +74,7 @@ def _make_example(key, *, size):
 
 
 def _make_texture(key):
-  """A picture as a function of places (x, y): waves, some with hard edges."""
+  """Returns a picture as a function of places: waves, some with hard edges."""
   keys = jax.random.split(key, 5)
   octave = jax.random.uniform(keys[0], (NUM_WAVES,), minval=1.6, maxval=6)
   angle, turn = jax.random.uniform(keys[1], (2, NUM_WAVES), maxval=2 * jnp.pi)
@@ -91,7 +96,7 @@ def _make_texture(key):
 
 
 def _make_motion(key, size):
-  """A field whose longest motion is 1, alpha, and the motion of the truth."""
+  """Returns a field of longest motion 1, alpha, and the motion of the truth."""
   keys = jax.random.split(key, 5)
   centre = size * jax.random.uniform(keys[0], (NUM_BUMPS, 2))
   width = size * jax.random.uniform(
@@ -111,7 +116,7 @@ def _make_motion(key, size):
 
 
 def _origin(field, distance, size):
-  """Where what is seen at each pixel was before it moved."""
+  """Returns the place from which the content of each pixel has come."""
   places = warp.grid(size, size)
   origin = places
   for _ in range(6):
@@ -128,9 +133,17 @@ def train_step(
   schedule: tuple[float, int, int],
   size: int,
 ) -> tuple[PyTree, Float[Array, '']]:
-  """The next state, and the error as a part of that of the apex as it is.
+  """Takes one step.
 
-  `schedule` is the highest learning rate, the number of steps and the batch.
+  Args:
+    state: from `initial_state` or the step before.
+    key: the same for all steps; the number of the step is folded in.
+    module: the network.
+    schedule: highest learning rate, number of steps, batch size.
+    size: side of the frames in pixels.
+
+  Returns:
+    The next state, and the error over that of the unchanged apex.
   """
   number = schedule[2]
   key = jax.random.fold_in(key, state['step'])
@@ -156,6 +169,7 @@ def train_step(
 
 
 def _optimiser(schedule):
+  """Returns Adam with a warm-up, a cosine decay and clipped gradients."""
   rate, steps, _ = schedule
   rates = optax.warmup_cosine_decay_schedule(
     0.0, rate, min(100, steps // 10), steps
@@ -163,17 +177,17 @@ def _optimiser(schedule):
   return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rates))
 
 
-def start(
+def initial_state(
   key: Key[Array, ''],
   *,
   module: magnet.MagNet,
   schedule: tuple[float, int, int],
 ) -> PyTree:
-  """The state before the first step."""
+  """Returns the state before the first step; `schedule` as in `train_step`."""
   frames = jnp.zeros((1, 32, 32, 3))
   init = jax.jit(module.init)
   params = init(key, frames, frames, jnp.float32(1))['params']
-  # Small at first, so that training begins near the apex as it is.
+  # With a small last layer, training begins near the unchanged apex.
   params['decoder']['frame']['kernel'] *= 0.1
   return {
     'params': params,
@@ -193,16 +207,26 @@ def train(
   save_every: int = 100,
   seed: int = 0,
 ) -> PyTree:
-  """Trains, or goes on with what lies in `out`, and returns the parameters.
+  """Trains a network, or resumes its training, and returns the parameters.
+
+  Args:
+    out: file for the parameters; the state goes beside it.
+    module: the network.
+    steps: number of steps.
+    batch: examples per step.
+    size: side of the frames in pixels.
+    learning_rate: the highest of the schedule.
+    save_every: steps between two saves.
+    seed: decides the first parameters and all examples.
 
   Raises:
-    ValueError: what lies there belongs to another network or schedule.
+    ValueError: the saved state belongs to another network or schedule.
   """
   out = pathlib.Path(out)
   file = out.with_name(out.name + '.state')
   schedule = (learning_rate, steps, batch)
   begin, key = jax.random.split(jax.random.key(seed))
-  state = start(begin, module=module, schedule=schedule)
+  state = initial_state(begin, module=module, schedule=schedule)
   settings = {
     **{name: getattr(module, name) for name in network_fields()},
     **{'steps': steps, 'batch': batch, 'size': size, 'seed': seed},
@@ -218,14 +242,14 @@ def train(
       )
       bar.update()
       if step % save_every == 0 or step == steps:
-        bar.set_postfix_str(f'error {float(error):.2f} of that of the apex')
+        bar.set_postfix_str(f'error {float(error):.2f} x that of the apex')
         magnet.save_params(out, state['params'])
         _save(file, settings, state)
   return state['params']
 
 
 def network_fields() -> list[str]:
-  """What may be chosen about the network."""
+  """Returns the names of the network's fields that the command line sets."""
   fields = dataclasses.fields(magnet.MagNet)
   return [field.name for field in fields if field.type == 'int']
 
@@ -241,7 +265,7 @@ def _restore(file: pathlib.Path, settings: dict, state: PyTree) -> PyTree:
   if saved['settings'] != settings:
     raise ValueError(
       f'{file} was made with other settings: {saved["settings"]}, not '
-      f'{settings}; give these, or another --out'
+      f'{settings}; give the former, or another --out'
     )
   state = flax.serialization.from_state_dict(state, saved['state'])
   return jax.tree.map(jnp.asarray, state)

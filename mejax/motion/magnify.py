@@ -1,13 +1,13 @@
 """Amplification: the apex as it would look if it had moved alpha times as far.
 
-Every method takes two aligned frames and gives the second one with its motion
-since the first multiplied by alpha: 1 is the apex itself, bit for bit; more
-than 1 amplifies, less attenuates, and near 0 the apex looks like the onset.
-Papers on Eulerian methods write 1 + alpha for what is alpha here: their 10 is
-our 11. Frames are RGB in [0, 1], and so is the result: what amplification
-pushes beyond is clipped.
+Every method takes two aligned frames, the onset and the apex, and returns the
+apex with its motion since the onset multiplied by alpha. With alpha = 1 the
+result is the apex itself, bit for bit; a larger alpha amplifies, a smaller one
+attenuates, and near 0 the result looks like the onset. Papers on Eulerian
+methods write 1 + alpha for our alpha: their 10 is our 11. Frames are RGB in
+[0, 1], and the result is clipped to that range.
 
-`MAGNIFY` holds the methods under their names.
+`MAGNIFY` maps names to methods.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ import numpy as np
 from mejax.motion import magnet
 from mejax.motion import phases
 from mejax.motion import pyramid
-from mejax.motion import temporal
+from mejax.motion import tvl1
 from mejax.motion import warp
-from mejax.motion.tvl1 import tvl1
 
 SMALLEST = 16  # Pixels of the shorter side, as for the flow.
-# [*b, h, w, 3]; functions check that themselves and say what is wrong.
+# [*b, h, w, 3]. The functions check the shape themselves, for a better message.
 Frames = Float[Array | np.ndarray, '...']
-# What is traced may be given as a number or as an array.
+# A traced option may be a number or an array.
 Scalar = float | int | Num[Array | np.ndarray, '']
 
 
@@ -48,20 +47,25 @@ def linear(
 ) -> Float[Array, '*b h w 3']:
   """Adds alpha - 1 times the difference of the frames, scale by scale.
 
-  Moving by d pixels looks like adding a difference only while alpha * d is
-  below an eighth of the wavelength. So the factor of a level of wavelength w
-  is min(alpha, w / (8 * motion)), at least 1, where `motion` is the longest
-  motion to expect between the frames, in pixels; light that changes over the
-  whole frame is not amplified. Wu, Rubinstein, Shih, Guttag, Durand, Freeman:
+  A motion of d pixels looks like an added difference only while alpha * d is
+  below an eighth of the wavelength. So a level of wavelength w has the factor
+  min(alpha, w / (8 * motion)), but at least 1. A change of light over the whole
+  frame is not amplified. Wu, Rubinstein, Shih, Guttag, Durand, Freeman:
   "Eulerian video magnification for revealing subtle changes in the world"
   (2012), eq. 14 for two frames.
 
+  Args:
+    onset: RGB in [0, 1].
+    apex: RGB in [0, 1].
+    alpha: factor of the motion.
+    motion: longest expected motion between the frames, in pixels.
+
   Raises:
-    ValueError: alpha or motion not positive; shapes that differ, or frames
-      smaller than 16 pixels.
+    ValueError: alpha or motion is not positive and finite; the frames differ in
+      shape or are smaller than 16 pixels.
   """
-  alpha = _check(onset, apex, alpha)
-  motion = _check_positive(motion, 'motion')
+  alpha = _check_frames(onset, apex, alpha)
+  motion = _as_positive(motion, 'motion')
   return _linear(onset, apex, alpha, motion)
 
 
@@ -71,55 +75,18 @@ def _linear(onset, apex, alpha, motion):
   return _finish(apex, change, alpha)
 
 
-def linear_clip(
-  frames: Frames,
-  *,
-  alpha: Scalar,
-  band: tuple[float | int, float | int],
-  fps: float | int,
-  order: int = 2,
-  motion: Scalar = 0.5,
-) -> Float[Array, '*b t h w 3']:
-  """Adds alpha - 1 times what changes at the frequencies of a band, in Hz.
-
-  The band is passed by a Butterworth filter of the given order without delay:
-  its gain, not its phase, is applied to the Fourier transform of the clip,
-  mirrored at its ends. Scales are treated as by `linear`, `motion` being the
-  longest within the band.
-
-  Raises:
-    ValueError: alpha, motion, fps or order not positive; a band that is not
-      0 < low < high < fps / 2, or that is slower than the clip is long; no
-      clip of at least 2 frames of at least 16 pixels.
-  """
-  if frames.ndim < 4:
-    raise ValueError(f'a clip must be [*b, t, h, w, 3], not {frames.shape}')
-  alpha = _check(frames, frames, alpha)
-  motion = _check_positive(motion, 'motion')
-  gain = temporal.butterworth(frames.shape[-4], band, fps, order)
-  return _linear_clip(frames, gain, alpha, motion)
-
-
-@jax.jit
-def _linear_clip(frames, gain, alpha, motion):
-  frames = jnp.asarray(frames)
-  # A clip that stands still differs from its first frame by exactly nothing.
-  since_first = frames - frames[..., :1, :, :, :]
-  passed = jnp.einsum(
-    'st,...thwc->...shwc', gain, since_first, precision='highest'
-  )
-  return _finish(frames, _amplify_levels(passed, alpha, motion), alpha)
-
-
 def _amplify_levels(change, alpha, motion):
-  """(factor - 1) times a change at each scale, by the rule of an eighth."""
+  """Multiplies a change by factor - 1 at each scale (the rule of an eighth)."""
+  # Each colour is a plane of its own, with rows and columns as the last axes.
   planes = jnp.moveaxis(change, -1, -3)
-  # To the end: what is left is about as large as the frame.
+  # As many levels as fit: the rest is then a change of light over the frame,
+  # which is dropped below.
   levels = int(math.log2(min(planes.shape[-2:]))) - 1
   *bands, rest = pyramid.laplacian(planes, levels=levels)
   amplified = []
   for level, band in enumerate(bands):
-    wavelength = 5 * 2**level  # In pixels; what the level passes best.
+    wavelength = 5 * 2**level  # In pixels; the level passes this one best.
+    # At least 1: a level that is too fine stays as it is, and is not damped.
     factor = jnp.minimum(alpha, jnp.maximum(wavelength / (8 * motion), 1))
     amplified.append((factor - 1) * band)
   planes = pyramid.collapse([*amplified, jnp.zeros_like(rest)])
@@ -138,22 +105,30 @@ def phase(
 ) -> Float[Array, '*b h w 3']:
   """Multiplies differences of phase in a complex steerable pyramid by alpha.
 
-  Noise is moved, hardly amplified. Phases are averaged over Gaussians of
-  `smoothing` pixels, weighted by amplitude. A difference of phase is known but
-  for whole turns, so each level takes those that come nearest to the motion of
-  the coarser one: motion may be longer than half a wavelength of the finer
-  levels. The luminance moves; its change is added to the three channels alike.
-  Wadhwa, Rubinstein, Durand, Freeman: "Phase-based video motion processing"
-  (2013).
+  Noise is moved, hardly amplified. A difference of phase is known but for whole
+  turns, so each level takes the turn that is nearest to the motion of the
+  coarser level. Motion may therefore be longer than half a wavelength of the
+  finer levels. Only the luminance is analysed; its change is added to all three
+  channels. Wadhwa, Rubinstein, Durand, Freeman: "Phase-based video motion
+  processing" (2013).
 
-  `pairs_at_once` is how many pairs of a batch are worked on together: by
-  default all, but 1 on a CPU, where one pair stays in cache.
+  Args:
+    onset: RGB in [0, 1].
+    apex: RGB in [0, 1].
+    alpha: factor of the motion.
+    smoothing: standard deviation in pixels of the Gaussian that averages
+      phases, weighted by amplitude.
+    orientations: directions of the pyramid, at least 2.
+    levels: octaves of the pyramid; by default as many as fit.
+    pairs_at_once: number of pairs that are computed together; by default the
+      whole batch, but 1 on a CPU, where one pair stays in cache.
 
   Raises:
-    ValueError: alpha not positive; shapes that differ, or frames smaller than
-      16 pixels; no orientation, no level or negative smoothing.
+    ValueError: alpha is not positive and finite; the frames differ in shape or
+      are smaller than 16 pixels; fewer than two orientations, no level, or
+      negative smoothing.
   """
-  alpha = _check(onset, apex, alpha)
+  alpha = _check_frames(onset, apex, alpha)
   if levels is None:
     levels = pyramid.num_levels(*apex.shape[-3:-1])
   if orientations < 2 or levels < 1 or smoothing < 0:
@@ -178,7 +153,7 @@ def phase(
 )
 def _phase(onset, apex, alpha, *, pairs_at_once, **options):
   def method(onset, apex):
-    plane = phases.change(onset, apex, alpha=alpha, **options)
+    plane = phases.luminance_change(onset, apex, alpha=alpha, **options)
     return _finish(apex, plane[..., None], alpha)
 
   return _in_parts(method, jnp.asarray(onset), jnp.asarray(apex), pairs_at_once)
@@ -194,20 +169,27 @@ def flow(
 ) -> Float[Array, '*b h w 3']:
   """Warps the apex alpha - 1 times further along the TV-L1 flow.
 
-  What is at z in the apex was at z + g(z) in the onset, g being the flow from
-  apex to onset, and comes to y = z - (alpha - 1) g(z). Each pixel y looks its z
-  up by the fixed point z <- y + (alpha - 1) g(z), which is found where
-  alpha - 1 times the slope of g is below 1. Beyond that the motion folds the
-  frame over, more than one z comes to y, and the result is the last of the
-  iterates: a pixel of the apex at most (alpha - 1) max |g| away, no hole.
-  `pairs_at_once` is as for `phase`.
+  Let g be the flow from apex to onset. The content at z in the apex was at
+  z + g(z) in the onset, and is carried on to y = z - (alpha - 1) g(z). Each
+  pixel y finds its z by the fixed point z <- y + (alpha - 1) g(z), which
+  converges where alpha - 1 times the slope of g is below 1. With steeper motion
+  the frame folds over and several z come to one y. The last iterate is then
+  used: a pixel of the apex at most (alpha - 1) max |g| away, so that no hole is
+  left.
+
+  Args:
+    onset: RGB in [0, 1].
+    apex: RGB in [0, 1].
+    alpha: factor of the motion.
+    iterations: steps of the fixed point.
+    pairs_at_once: as for `phase`.
 
   Raises:
-    ValueError: alpha not positive; shapes that differ, or frames smaller than
-      16 pixels; no iteration.
+    ValueError: alpha or iterations is not positive; the frames differ in shape
+      or are smaller than 16 pixels.
   """
-  alpha = _check(onset, apex, alpha)
-  _check_positive(iterations, 'iterations')
+  alpha = _check_frames(onset, apex, alpha)
+  _as_positive(iterations, 'iterations')
   return _flow(
     onset, apex, alpha, iterations=iterations, pairs_at_once=pairs_at_once
   )
@@ -220,12 +202,17 @@ def _flow(onset, apex, alpha, *, iterations, pairs_at_once):
 
 
 def _move_on(onset, apex, *, alpha, iterations):
-  back = (alpha - 1) * tvl1(apex, onset)
+  # From apex to onset, although the motion goes the other way: this flow is
+  # known at the pixels of the apex, whose colours are to be moved.
+  back = (alpha - 1) * tvl1.tvl1(apex, onset)
 
   def refine(_, offset):
     return warp.by_flow(back, offset)
 
+  # `back` is the first iterate already, so the loop counts from 1.
   offset = lax.fori_loop(1, iterations, refine, back)
+  # Bilinear is enough for a flow, which is smooth. Colours are interpolated
+  # once, and bicubically, since bilinear interpolation would blur them.
   warped = warp.by_flow(apex, offset, method='bicubic')
   return _finish(warped, 0.0, alpha, unchanged=apex)
 
@@ -237,23 +224,30 @@ def learned(
   alpha: Scalar,
   params: PyTree | None = None,
 ) -> Float[Array, '*b h w 3']:
-  """Amplifies by MagNet, a network that tells shape from texture.
+  """Amplifies by MagNet, a network that separates shape from texture.
 
-  `params` are what `magnet.from_torch` reads, or what magnet_training makes.
-  The network sees frames in [-1, 1], mirrored to sides that are multiples of 4.
-  To the apex is added what amplification changes in the network's own picture
-  of it, so that errors of that picture do not count. Oh et al., "Learning-based
-  video motion magnification" (2018).
+  The network decodes the apex twice, as it is and amplified, and the difference
+  of the two is added to the apex. Errors that both decodings share cancel. Oh
+  et al., "Learning-based video motion magnification" (2018).
+
+  Args:
+    onset: RGB in [0, 1], of any size; the network sees it in [-1, 1], mirrored
+      at the border to sides that are multiples of 4.
+    apex: RGB in [0, 1].
+    alpha: factor of the motion.
+    params: parameters from `magnet.from_torch` or `magnet.load_params`.
 
   Raises:
-    ValueError: no params, or params of something else; alpha not positive;
-      shapes that differ, or frames smaller than 16 pixels.
+    ValueError: params are missing or belong to another network; alpha is not
+      positive and finite; the frames differ in shape or are smaller than 16
+      pixels.
   """
-  alpha = _check(onset, apex, alpha)
+  alpha = _check_frames(onset, apex, alpha)
   if params is None:
     raise ValueError(
       'learned needs params=: magnet.from_torch(file) reads PyTorch weights, '
-      'python -m mejax.motion.magnet_training makes some for load_params(file)'
+      'magnet.load_params(file) those that '
+      'python -m mejax.motion.magnet_training writes'
     )
   return _learned(onset, apex, alpha, params, module=magnet.network(params))
 
@@ -261,6 +255,7 @@ def learned(
 @functools.partial(jax.jit, static_argnames='module')
 def _learned(onset, apex, alpha, params, *, module):
   height, width = apex.shape[-3:-1]
+  # The encoder halves the frame twice and the decoder doubles it twice.
   more = [(0, 0), (0, -height % 4), (0, -width % 4), (0, 0)]
   before, after = (
     2 * jnp.pad(x.reshape(-1, *x.shape[-3:]), more, mode='symmetric') - 1
@@ -276,7 +271,8 @@ def _learned(onset, apex, alpha, params, *, module):
 def _in_parts(
   method: Callable[..., Array], onset: Frames, apex: Frames, parts: int | None
 ) -> Float[Array, '*b h w 3']:
-  """A method for pairs of frames, applied to so many of a batch at once."""
+  """Applies a method for pairs of frames to `parts` pairs at a time."""
+  # A batch that is larger than the cache makes a CPU wait for its memory.
   if parts is None and jax.default_backend() == 'cpu':
     parts = 1
   if parts is not None and parts < 1:
@@ -289,13 +285,16 @@ def _in_parts(
 
 
 def _finish(frames, change, alpha, *, unchanged=None):
-  """The sum within [0, 1]; for alpha = 1 the frames as they came."""
+  """Returns the sum clipped to [0, 1], or for alpha = 1 the frames as given."""
+  # A selection, not a branch: alpha may be traced, and differ along a vmap.
   unchanged = frames if unchanged is None else unchanged
   return jnp.where(alpha == 1, unchanged, jnp.clip(frames + change, 0, 1))
 
 
-def _check(onset: Frames, apex: Frames, alpha: Scalar) -> Float[Array, '']:
-  """Alpha as an array, if frames and alpha make sense."""
+def _check_frames(
+  onset: Frames, apex: Frames, alpha: Scalar
+) -> Float[Array, '']:
+  """Checks the arguments of a method and returns alpha as an array."""
   if onset.shape != apex.shape:
     raise ValueError(
       f'onset and apex must have one shape, not {onset.shape} and {apex.shape}'
@@ -305,13 +304,13 @@ def _check(onset: Frames, apex: Frames, alpha: Scalar) -> Float[Array, '']:
       f'frames must be [*b, h, w, 3] with at least {SMALLEST} rows and '
       f'columns, not {apex.shape}'
     )
-  return _check_positive(alpha, 'alpha')
+  return _as_positive(alpha, 'alpha')
 
 
-def _check_positive(value: Scalar, name: str) -> Float[Array, '']:
-  """The number as an array, unless it is known not to be positive and finite.
+def _as_positive(value: Scalar, name: str) -> Float[Array, '']:
+  """Returns the value as an array; raises if it is not positive and finite.
 
-  What is traced has no value yet.
+  A traced value is not known yet and passes.
   """
   traced = isinstance(value, jax.core.Tracer)
   if not traced and not (math.isfinite(value) and value > 0):
@@ -320,7 +319,7 @@ def _check_positive(value: Scalar, name: str) -> Float[Array, '']:
 
 
 class _Methods(dict[str, Callable[..., Array]]):
-  """A table that says what it knows."""
+  """A table whose KeyError is a ValueError that lists the known names."""
 
   def __missing__(self, name: str) -> Callable[..., Array]:
     raise ValueError(f'unknown method {name!r}; known: {tuple(self)}')

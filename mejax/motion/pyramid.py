@@ -1,6 +1,6 @@
-"""Pictures taken apart by scale and direction, and put together again.
+"""Laplacian and complex steerable pyramids, and their inverses.
 
-Planes are [*b, h, w], one channel each.
+A plane is f32[*b, h, w], one channel of an image.
 
   Burt, Adelson: "The Laplacian pyramid as a compact image code" (1983).
   Portilla, Simoncelli: "A parametric texture model based on joint statistics of
@@ -24,12 +24,17 @@ Spectrum = Complex[Array, '...']
 
 
 def num_levels(height: int, width: int) -> int:
-  """Octaves that fit: the coarsest holds about four of its samples."""
+  """Returns how many octaves fit, up to waves of half the shorter side."""
   return max(int(math.log2(min(height, width))) - 2, 1)
 
 
 def laplacian(plane: Plane, *, levels: int) -> list[Float[Array, '...']]:
-  """Differences between scales, the finest first; the rest comes last."""
+  """Splits a plane into differences between scales.
+
+  Returns:
+    `levels` + 1 planes: the bands, the finest first, each half as large as the
+    one before (odd sides rounded up), and the coarse rest.
+  """
   bands = []
   for _ in range(levels):
     coarse = _reduce(_reduce(plane, -1), -2)
@@ -39,7 +44,9 @@ def laplacian(plane: Plane, *, levels: int) -> list[Float[Array, '...']]:
 
 
 def collapse(bands: list[Float[Array, '...']]) -> Plane:
-  """The plane whose Laplacian pyramid this is."""
+  """Returns the plane that `laplacian` splits into these bands."""
+  # Exact up to rounding whatever the filters are: each band is defined as what
+  # the same `_expand_to` of the coarser plane lacks.
   *bands, plane = bands
   for band in reversed(bands):
     plane = band + _expand_to(plane, band.shape)
@@ -47,7 +54,7 @@ def collapse(bands: list[Float[Array, '...']]) -> Plane:
 
 
 def _reduce(plane, axis: int):
-  """Every second value, after smoothing by (1, 4, 6, 4, 1) / 16."""
+  """Returns every second value after smoothing by (1, 4, 6, 4, 1) / 16."""
   size = plane.shape[axis]
   padded = _padded(plane, axis, 2)
   return sum(
@@ -57,12 +64,15 @@ def _reduce(plane, axis: int):
 
 
 def _expand_to(plane, shape: tuple[int, ...]):
+  """Returns the plane at twice the resolution, cut to `shape`."""
   for axis in (-1, -2):
     size = plane.shape[axis]
     padded = _padded(plane, axis, 1)
     before, here, after = (
       lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(3)
     )
+    # (1, 4, 6, 4, 1) / 8 over a plane with zeros between its values. Written
+    # for even and odd places apart, it never multiplies by those zeros.
     even, odd = (before + 6 * here + after) / 8, (here + after) / 2
     both = _interleave(even, odd, axis)
     plane = lax.slice_in_dim(both, 0, shape[axis], axis=axis)
@@ -72,8 +82,8 @@ def _expand_to(plane, shape: tuple[int, ...]):
 def _padded(plane, axis: int, width: int):
   widths = [(0, 0)] * plane.ndim
   widths[axis] = (width, width)
-  # Without the barrier XLA works out the border anew for every tap of a filter,
-  # and takes long to compile that.
+  # Without the barrier XLA recomputes the border for every tap of a filter, and
+  # takes long to compile that.
   return lax.optimization_barrier(jnp.pad(plane, widths, mode='edge'))
 
 
@@ -89,29 +99,48 @@ def _interleave(even, odd, axis: int):
 def steerable(
   height: int, width: int, *, levels: int, orientations: int
 ) -> list[np.ndarray]:
-  """Filters of a complex steerable pyramid, f32[k, n, m] each, finest first.
+  """Returns the filters of a complex steerable pyramid, finest level first.
 
-  They multiply spectra with the zero frequency first. Level l passes an octave
-  about the wavelength 4 * 2^l pixels and needs 1 / 2^l of the samples, so its
-  filters are as large as the middle of the spectrum that `crop` cuts out; sides
-  must be divisible by 2^levels. The finest level reaches into the corners of
-  the spectrum. A filter passes one half of the plane: twice the real part of
-  the bands, filtered once more and summed, is the plane without its mean and
-  its coarsest scales.
+  They multiply spectra whose zero frequency comes first. Level l passes one
+  octave around the wavelength 4 * 2^l pixels. It needs 1 / 2^l of the samples
+  along each side, so its filters are as large as the spectrum that `crop`
+  returns. The finest level also passes the corners of the spectrum.
+
+  A filter passes one half of the frequency plane. Filter the bands a second
+  time, sum them and take twice the real part: the result is the plane without
+  its mean and its coarsest scales.
+
+  Args:
+    height: rows of the plane, divisible by 2^levels.
+    width: columns of the plane, divisible by 2^levels.
+    levels: number of octaves.
+    orientations: number k of directions, at least 2.
+
+  Returns:
+    For each level f32[k, n, m] with n, m = height / 2^level, width / 2^level.
   """
+  # NumPy and a cache: under jit the filters are constants of the program.
   filters = []
   for level in range(levels):
     n, m = height >> level, width >> level
-    y = np.fft.fftfreq(n)[:, None] * 2 / 2**level  # Of the Nyquist frequency.
+    # Frequencies in units of the Nyquist frequency of the whole plane.
+    y = np.fft.fftfreq(n)[:, None] * 2 / 2**level
     x = np.fft.fftfreq(m) * 2 / 2**level
     # Octaves above the middle of the band; the zero frequency is far below.
     octave = np.log2(np.maximum(np.hypot(x, y), 1e-9)) + level + 1
+    # The squares of neighbouring rings, cos^2 and sin^2, add up to 1. That is
+    # why filtering twice and summing brings the plane back.
     ring = np.cos(np.pi / 2 * np.clip(octave, -1, 1))
     if level == 0:
+      # No finer level exists that could pass the highest frequencies.
       ring = np.where(octave > 0, 1, ring)
     angle = np.arctan2(y, x)
     steps = np.arange(orientations)[:, None, None] * np.pi / orientations
+    # Only the half plane around its own direction: the band is then complex
+    # (analytic), and a shift of the image turns its phase.
     along = np.maximum(np.cos(angle - steps), 0)
+    # With this power and scale the squares of all directions, taken over both
+    # half planes, add up to 1 for any number of directions.
     order = orientations - 1
     scale = 2**order * math.factorial(order)
     scale /= math.sqrt(orientations * math.factorial(2 * order))
@@ -120,7 +149,11 @@ def steerable(
 
 
 def crop(spectrum: Spectrum, shape: tuple[int, int]) -> Spectrum:
-  """The lowest frequencies: the spectrum of the plane with fewer samples."""
+  """Returns the lowest frequencies: the spectrum of a plane of fewer samples.
+
+  Values are not rescaled, so the inverse transform of the smaller spectrum is
+  larger by the ratio of the numbers of samples.
+  """
   for axis, size in zip((-2, -1), shape, strict=True):
     old = spectrum.shape[axis]
     if size < old:
@@ -132,7 +165,7 @@ def crop(spectrum: Spectrum, shape: tuple[int, int]) -> Spectrum:
 
 
 def uncrop(spectrum: Spectrum, shape: tuple[int, int]) -> Spectrum:
-  """The spectrum with zeros at the frequencies that `crop` takes away."""
+  """Undoes `crop`, with zeros for the frequencies that it removed."""
   for axis, size in zip((-2, -1), shape, strict=True):
     half = spectrum.shape[axis] // 2
     if size > 2 * half:
@@ -145,7 +178,7 @@ def uncrop(spectrum: Spectrum, shape: tuple[int, int]) -> Spectrum:
 
 
 def double(field: Float[Array, '*b n m']) -> Float[Array, '*b p q']:
-  """A periodic field on twice as many samples, linear between them."""
+  """Doubles the samples of a periodic field, linearly between the old ones."""
   for axis in (-1, -2):
     field = _interleave(field, (field + jnp.roll(field, -1, axis)) / 2, axis)
   return field

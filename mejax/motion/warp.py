@@ -1,9 +1,9 @@
-"""Images read between their pixels.
+"""Interpolates images between their pixels.
 
 A point is (x, y): x to the right, y down, whole numbers at pixel centres. All
-warps here look up: the value of the result at a place is that of the image at
-the place it points to. So `by_flow(second, flow)`, with the flow from first to
-second, looks like the first frame.
+warps here look up: each place of the result points to a place in the image and
+takes the value there. So `by_flow(second, flow)`, with the flow from the first
+frame to the second, looks like the first frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxtyping import Int
 import numpy as np
 
 METHODS = ('bilinear', 'bicubic')
-BORDERS = ('edge', 'reflect', 'zero')
+BORDERS = ('edge', 'zero')
 
 
 @functools.partial(jax.jit, static_argnames=('method', 'border'))
@@ -29,17 +29,22 @@ def sample(
   method: str = 'bilinear',
   border: str = 'edge',
 ) -> Float[Array, '*b p q c']:
-  """Values of images at points that need not be whole pixels.
+  """Interpolates images at points that need not be whole pixels.
 
-  `bicubic` is the convolution of Keys (1981) with a = -1/2, exact for quadratic
-  images. Beyond the border the image repeats its last pixel (`edge`), is
-  mirrored about it (`reflect`), or is 0 (`zero`).
+  Args:
+    image: a batch of images.
+    points: (x, y) in pixels, for each image.
+    method: `bilinear`, or `bicubic`: cubic convolution with a = -1/2, which is
+      exact for quadratic images. Keys, "Cubic convolution interpolation for
+      digital image processing" (1981).
+    border: beyond its border the image repeats its last pixel (`edge`) or is 0
+      (`zero`).
 
   Raises:
     ValueError: unknown method or border.
   """
-  _check(method, METHODS, 'method')
-  _check(border, BORDERS, 'border')
+  _check_known(method, METHODS, 'method')
+  _check_known(border, BORDERS, 'border')
   *batch, height, width, channels = image.shape
   one = functools.partial(_sample_one, method=method, border=border)
   values = jax.vmap(one)(
@@ -56,7 +61,10 @@ def by_flow(
   method: str = 'bilinear',
   border: str = 'edge',
 ) -> Float[Array, '*b h w c']:
-  """The image at every pixel's place plus its flow (u, v)."""
+  """Looks the image up at each pixel's place plus its flow (u, v) in pixels.
+
+  `method` and `border` are those of `sample`.
+  """
   points = grid(*flow.shape[-3:-1]) + flow
   return sample(image, points, method=method, border=border)
 
@@ -69,17 +77,22 @@ def by_matrix(
   method: str = 'bilinear',
   border: str = 'edge',
 ) -> Float[Array, '*b p q c']:
-  """An image of `size` (rows, columns) whose point x is the image's at A x + b.
+  """Returns an image of `size` whose point x is the input's at A x + b.
 
-  The matrix is [A b], from places in the result to places in the image: what
-  OpenCV's warpAffine takes with WARP_INVERSE_MAP.
+  Args:
+    image: a batch of images.
+    matrix: [A b] for each image, from places in the result to places in the
+      image, as OpenCV's warpAffine takes it with WARP_INVERSE_MAP.
+    size: rows and columns of the result.
+    method: as for `sample`.
+    border: as for `sample`.
   """
   points = apply_matrix(matrix, grid(*size))
   return sample(image, points, method=method, border=border)
 
 
 def grid(height: int, width: int) -> Float[Array, '{height} {width} 2']:
-  """The (x, y) of every pixel."""
+  """Returns the (x, y) of every pixel."""
   x, y = jnp.meshgrid(
     jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32)
   )
@@ -90,8 +103,9 @@ def apply_matrix(
   matrix: Float[Array | np.ndarray, '*b 2 3'],
   points: Float[Array | np.ndarray, 'p q 2'],
 ) -> Float[Array, '*b p q 2']:
-  """A x + b for every point x and every matrix [A b]."""
-  # Products of coordinates want more than the bfloat16 of a TPU's default.
+  """Returns A x + b for every point x and every matrix [A b]."""
+  # A TPU multiplies in bfloat16 by default, whose 8 bits would round a place at
+  # pixel 200 to a whole pixel.
   turned = jnp.einsum(
     '...ij,pqj->...pqi', matrix[..., :2], points, precision='highest'
   )
@@ -105,6 +119,8 @@ def _sample_one(
   method: str,
   border: str,
 ) -> Float[Array, 'p q c']:
+  """Interpolates one image as a weighted sum of 2 x 2 or 4 x 4 pixels."""
+  # In a flat list of pixels each tap is one gather along one axis.
   height, width, channels = image.shape
   pixels = image.reshape(height * width, channels)
   columns = _taps(points[..., 0], width, method, border)
@@ -114,7 +130,7 @@ def _sample_one(
     line = 0.0
     for column, weight_x in columns:
       index = row * width + column
-      # Indices are clamped where they are made.
+      # `_taps` has clamped the indices, so the gather need not check them.
       tap = pixels.at[index].get(mode='promise_in_bounds')
       line += weight_x[..., None] * tap
     value += weight_y[..., None] * line
@@ -124,30 +140,36 @@ def _sample_one(
 def _taps(
   place: Float[Array, 'p q'], size: int, method: str, border: str
 ) -> list[tuple[Int[Array, 'p q'], Float[Array, 'p q']]]:
-  """Pixels along one axis that make up a value, each with its weight."""
-  if border != 'reflect':
-    # Nothing changes further out, and far places would overflow an int32.
-    place = jnp.clip(place, -3, size + 2)
+  """Returns the pixels along one axis that make up a value, and their weights.
+
+  The kernels are separable, so an axis needs no knowledge of the other one.
+  """
+  # Nothing changes further out, and far places would overflow an int32.
+  place = jnp.clip(place, -3, size + 2)
   start = jnp.floor(place)
   t = place - start
   if method == 'bilinear':
     first, weights = 0, [1 - t, t]
   else:
     first, weights = -1, _keys(t)
+  # Weights come from the float and indices from the integer: a gradient flows
+  # through the weights alone.
   start = start.astype(jnp.int32)
   taps = []
   for offset, weight in enumerate(weights, first):
     index = start + offset
     if border == 'zero':
+      # The index is clamped below and names a real pixel: drop it by weight.
       weight = jnp.where((index >= 0) & (index < size), weight, 0)
-    if border == 'reflect' and size > 1:
-      index = abs((index + size - 1) % (2 * size - 2) - size + 1)
     taps.append((jnp.clip(index, 0, size - 1), weight))
   return taps
 
 
 def _keys(t: Float[Array, 'p q']) -> list[Float[Array, 'p q']]:
-  """Weights of the pixels at -1, 0, 1, 2 for a place at t in [0, 1)."""
+  """Returns the weights of pixels -1, 0, 1, 2 for a place t in [0, 1)."""
+  # The four cubic pieces of Keys' kernel for a = -1/2, the only a with which it
+  # reproduces quadratics. At t = 0 they are exactly 0, 1, 0, 0, so that a warp
+  # by nothing changes no bit.
   return [
     t * (-0.5 + t * (1 - 0.5 * t)),
     1 + t * t * (1.5 * t - 2.5),
@@ -156,6 +178,6 @@ def _keys(t: Float[Array, 'p q']) -> list[Float[Array, 'p q']]:
   ]
 
 
-def _check(value: str, known: tuple[str, ...], what: str) -> None:
+def _check_known(value: str, known: tuple[str, ...], what: str) -> None:
   if value not in known:
     raise ValueError(f'unknown {what} {value!r}; known: {known}')

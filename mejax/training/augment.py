@@ -1,11 +1,19 @@
 """Random changes of a training batch, inside the compiled step.
 
-Each is a pure function of a key, arrays and a strength. The strength may be
-traced, so that it can be swept; at 0 the arrays come back as they were. Every
-example draws for itself unless it says otherwise. `sample.py` composes them.
+An augmentation is a function of the name of its number in `setting.py`. It
+takes the layout of the inputs, refuses one that it does not fit before anything
+is trained, and returns the change itself: a function of a key, a `Sample` and a
+`Setting`. The setting's number is its strength. It may be traced, so that it
+can be swept, and at 0 the arrays come back as they were. Every example draws
+for itself unless the docstring says otherwise.
+
+Those that change pictures only are in `augment_frames.py`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
@@ -16,181 +24,248 @@ from jaxtyping import Int
 from jaxtyping import PRNGKeyArray
 import numpy as np
 
-Strength = float | Float[Array, '']
+from mejax.training import augment_frames
+from mejax.training import setting as setting_lib
+from mejax.training.sample import Augmentation
+from mejax.training.sample import Layout
+
+
+def compose(
+  names: Collection[str], layout: Layout
+) -> tuple[tuple[int, Augmentation], ...]:
+  """The augmentations of these names, as `Trainer.augment` takes them.
+
+  Each comes with the number of its random stream. They act in the order of the
+  fields of `Setting`; names of numbers that drive no augmentation are ignored.
+
+  Raises:
+    ValueError: one does not fit the layout of the inputs.
+  """
+  return tuple(
+    (stream, _find(name)(layout))
+    for name, stream in setting_lib.STREAMS.items()
+    if name in names
+  )
+
+
+def _find(name: str) -> Callable[[Layout], Augmentation]:
+  return getattr(augment_frames, name, None) or globals()[name]
+
+
+def _check_motion(layout: Layout, what: str) -> None:
+  if not layout.is_flow or not layout.centred:
+    raise ValueError(
+      f'{what}, which needs flow (full_flow or region_mosaic as the view) with'
+      " 0 for no motion: set view.normalise to 'centre_std', or this number to"
+      ' 0.'
+    )
 
 
 def flip(
-  images: Float[Array, 'b *a h w c'], *, u_channel: int | None
-) -> Float[Array, 'b *a h w c']:
-  """The mirrored faces: columns reversed, horizontal flow negated.
+  layout: Layout,
+) -> Callable[[Float[Array, 'b *a h w c']], Float[Array, 'b *a h w c']]:
+  """Returns the function that mirrors inputs left-right.
 
-  Flow must be centred (0 = no motion). A four-region mosaic that stands as on
-  a face is mirrored the same way, because its regions change places with it.
+  Columns are reversed and the horizontal flow is negated, so that flow must be
+  centred (0 = no motion). A four-region mosaic that stands as on a face is
+  mirrored in the same way, because its regions change places with it.
 
-  Args:
-    images: flow, of one or several amplification levels, or frames.
-    u_channel: which channel holds the horizontal flow; None for frames.
+  Raises:
+    ValueError: it is not known how inputs of this layout mirror.
   """
-  images = images[..., ::-1, :]
-  if u_channel is None:
-    return images
-  return images * jnp.ones(images.shape[-1]).at[u_channel].set(-1.0)
+  if layout.kind != 'frames':
+    _check_motion(layout, 'Mirroring negates the horizontal flow')
+    if layout.u_channel is None:
+      raise ValueError(
+        'Mirroring needs regions that stand as on a face: set view.mode to'
+        " 'landmarks', or setting.mirror and setting.test_mirror to 0."
+      )
+
+  def apply(images):
+    images = images[..., ::-1, :]
+    if layout.u_channel is None:
+      return images
+    return images * jnp.ones(images.shape[-1]).at[layout.u_channel].set(-1.0)
+
+  return apply
 
 
-def mirror(
-  key: PRNGKeyArray,
-  images: Float[Array, 'b *a h w c'],
-  *,
-  probability: Strength,
-  u_channel: int | None,
-) -> Float[Array, 'b *a h w c']:
-  """Mirrors faces left-right with some probability; see `flip`."""
-  ones = (1,) * (images.ndim - 1)
-  drawn = jax.random.bernoulli(key, probability, (images.shape[0], *ones))
-  return jnp.where(drawn, flip(images, u_channel=u_channel), images)
+def mirror(layout: Layout) -> Augmentation:
+  """Mirrors faces with a probability of `setting.mirror`; see `flip`."""
+  flipped = flip(layout)
+
+  def apply(key, sample, setting):
+    images = sample.inputs
+    shape = (images.shape[0], *(1,) * (images.ndim - 1))
+    drawn = jax.random.bernoulli(key, setting.mirror, shape)
+    return sample.replace(inputs=jnp.where(drawn, flipped(images), images))
+
+  return apply
 
 
-def shift(
-  key: PRNGKeyArray,
-  images: Float[Array, 'b *a h w c'],
-  *,
-  pixels: Strength,
-  blocks: int = 1,
-  border: str = 'edge',
-) -> Float[Array, 'b *a h w c']:
-  """Moves pictures by whole pixels, all offsets up to `pixels` equally likely.
+def shift(layout: Layout) -> Augmentation:
+  """Moves pictures by up to `setting.shift` whole pixels, rounded down.
 
-  Levels or frames of an example move together. In a mosaic every block moves
-  within itself, by an offset of its own, as if the face points were slightly
-  elsewhere.
-
-  Args:
-    images: flow or frames.
-    pixels: most rows and columns, rounded down to a whole number.
-    blocks: blocks on each side; 2 for a mosaic of four regions.
-    border: `edge` repeats the last pixel, `zero` is 0 beyond it.
+  All offsets are equally likely. Levels or frames of an example move together.
+  In a mosaic each of the four regions moves within itself, by an offset of its
+  own, as if the face points were slightly elsewhere. Flow repeats its last
+  pixel at the border; frames are 0 beyond it.
   """
-  height, width = images.shape[-3:-1]
-  reach = jnp.floor(pixels)
-  draw = jax.random.uniform(key, (images.shape[0], 2, blocks, blocks))
-  offsets = (jnp.floor(draw * (2 * reach + 1)) - reach).astype(jnp.int32)
-  # Which block a pixel stands in, and where that block begins and ends.
-  place = np.stack(np.indices((height, width)))
-  sides = np.array([height, width]).reshape(2, 1, 1) // blocks
-  block = place // sides
-  first, last = block * sides, (block + 1) * sides - 1
+  if not layout.kind:
+    raise ValueError(
+      'setting.shift moves pictures, but it is not known what the inputs are:'
+      " give the task's layout a kind, or set setting.shift to 0."
+    )
+  blocks = 2 if layout.kind == 'mosaic' else 1
 
-  def move(image, offset):
-    source = place - offset[:, block[0], block[1]]
-    row, column = inside = jnp.clip(source, first, last)
-    moved = image[..., row, column, :]
-    if border == 'zero':
-      moved = jnp.where((inside == source).all(0)[..., None], moved, 0)
-    return moved
+  def apply(key, sample, setting):
+    images = sample.inputs
+    height, width = images.shape[-3:-1]
+    reach = jnp.floor(setting.shift)
+    draw = jax.random.uniform(key, (images.shape[0], 2, blocks, blocks))
+    offsets = (jnp.floor(draw * (2 * reach + 1)) - reach).astype(jnp.int32)
+    # Which block a pixel stands in, and where that block begins and ends.
+    place = np.stack(np.indices((height, width)))
+    sides = np.array([height, width]).reshape(2, 1, 1) // blocks
+    block = place // sides
+    first, last = block * sides, (block + 1) * sides - 1
 
-  return jax.vmap(move)(images, offsets)
+    def move(image, offset):
+      source = place - offset[:, block[0], block[1]]
+      row, column = inside = jnp.clip(source, first, last)
+      moved = image[..., row, column, :]
+      if layout.kind == 'frames':
+        moved = jnp.where((inside == source).all(0)[..., None], moved, 0)
+      return moved
+
+    return sample.replace(inputs=jax.vmap(move)(images, offsets))
+
+  return apply
 
 
-def scale_jitter(
-  key: PRNGKeyArray, flow: Float[Array, 'b *h'], *, amount: Strength
-) -> Float[Array, 'b *h']:
-  """Multiplies each example's motion by a factor: the same, more or less of it.
+def scale_jitter(layout: Layout) -> Augmentation:
+  """Multiplies each example's motion by a factor: an amplification of the flow.
 
-  The factor lies between 1 / (1 + amount) and 1 + amount, uniform in its
-  logarithm. Strain is linear in the flow, hence scales with it. The flow must
-  be centred. An amplification in the flow instead of in the frames.
+  The factor lies between 1 / (1 + `setting.scale_jitter`) and its inverse,
+  uniform in its logarithm. Strain is linear in the flow, hence scales with it.
   """
-  ones = (1,) * (flow.ndim - 1)
-  draw = jax.random.uniform(key, (flow.shape[0], *ones), minval=-1.0)
-  return flow * jnp.exp(draw * jnp.log1p(amount))
+  _check_motion(layout, 'setting.scale_jitter multiplies motion')
+
+  def apply(key, sample, setting):
+    flow = sample.inputs
+    shape = (flow.shape[0], *(1,) * (flow.ndim - 1))
+    draw = jax.random.uniform(key, shape, minval=-1.0)
+    factor = jnp.exp(draw * jnp.log1p(setting.scale_jitter))
+    return sample.replace(inputs=flow * factor)
+
+  return apply
 
 
-def region_dropout(
-  key: PRNGKeyArray, images: Float[Array, 'b *a h w c'], *, rate: Strength
-) -> Float[Array, 'b *a h w c']:
+def region_dropout(layout: Layout) -> Augmentation:
   """Zeroes quarters of the image, which are the regions of a mosaic.
 
-  Each is dropped with probability `rate`; if all were, one stays. Cutout
-  (DeVries and Taylor, arXiv 1708.04552) with regions of the face as patches.
+  Each is dropped with a probability of `setting.region_dropout`; if all were,
+  one stays. This is Cutout (DeVries and Taylor, arXiv 1708.04552) with regions
+  of the face as patches.
   """
-  batch, height, width = images.shape[0], *images.shape[-3:-1]
-  row, column = np.indices((height, width))
-  region = 2 * (2 * row // height) + 2 * column // width
-  keep = _keep(key, (batch, 4), rate)[:, region]
-  axes = (1,) * (images.ndim - 4)
-  return jnp.where(keep.reshape(batch, *axes, height, width, 1), images, 0)
+  _check_motion(layout, 'setting.region_dropout takes the motion of regions')
+
+  def apply(key, sample, setting):
+    images = sample.inputs
+    batch, height, width = images.shape[0], *images.shape[-3:-1]
+    row, column = np.indices((height, width))
+    region = 2 * (2 * row // height) + 2 * column // width
+    keep = _keep(key, (batch, 4), setting.region_dropout)[:, region]
+    keep = keep.reshape(batch, *(1,) * (images.ndim - 4), height, width, 1)
+    return sample.replace(inputs=jnp.where(keep, images, 0))
+
+  return apply
 
 
-def level_dropout(
-  key: PRNGKeyArray, stack: Float[Array, 'b a h w c'], *, rate: Strength
-) -> Float[Array, 'b a h w c']:
-  """Zeroes amplification levels, each with probability `rate`, never all."""
-  keep = _keep(key, stack.shape[:2], rate)
-  return jnp.where(keep[..., None, None, None], stack, 0)
+def level_dropout(layout: Layout) -> Augmentation:
+  """Zeroes levels, each with a probability of `setting.level_dropout`.
+
+  At least one level of each example stays.
+  """
+  _check_motion(layout, 'setting.level_dropout takes the motion of levels')
+  if layout.levels < 2:
+    raise ValueError(
+      'setting.level_dropout leaves out amplification levels, but the view has'
+      ' one level only; choose a view with several, or set it to 0.'
+    )
+
+  def apply(key, sample, setting):
+    stack = sample.inputs
+    keep = _keep(key, stack.shape[:2], setting.level_dropout)
+    keep = keep[..., None, None, None]
+    return sample.replace(inputs=jnp.where(keep, stack, 0))
+
+  return apply
 
 
-def _keep(key, shape: tuple[int, int], rate: Strength) -> Bool[Array, 'b r']:
-  """What stays when parts are dropped at `rate`: at least one of each row."""
+def _keep(
+  key: PRNGKeyArray, shape: tuple[int, int], rate: float | Float[Array, '']
+) -> Bool[Array, 'b r']:
+  """Which parts stay when they are dropped at `rate`: one a row at least."""
   draw = jax.random.uniform(key, shape)
   return (draw >= rate) | (draw == draw.max(1, keepdims=True))
 
 
-def balance(
-  targets: Float[Array, 'b k'],
-  share: Float[Array, ' k'],
-  *,
-  strength: Strength,
-) -> Float[Array, ' b']:
-  """Factors of the loss weights that make up for rare classes.
+def balance(layout: Layout) -> Augmentation:
+  """Weighs examples of rare classes more.
 
-  At strength 1 every class has the same total weight (scikit-learn's
-  `balanced`); between, its power, e.g. 1/2 (Mahajan et al., arXiv 1805.00932).
-
-  Args:
-    targets: share of each class in each example.
-    share: weight of each class in the fold's own training examples, in any
-      unit.
-    strength: exponent, 0 to 1.
+  At `setting.balance` 1 every class has the same total weight (scikit-learn's
+  `balanced`); between 0 and 1 the factors are raised to that power, for example
+  1/2 (Mahajan et al., arXiv 1805.00932). Classes count as they do among the
+  fold's own training examples.
   """
-  present = (share > 0).sum()
-  even = share.sum() / (present * jnp.where(share > 0, share, 1.0))
-  factor = jnp.where(share > 0, even, 1.0) ** strength
-  return (targets * factor).sum(-1)
+  del layout  # Inputs of any kind have classes.
+
+  def apply(key, sample, setting):
+    del key  # Nothing is drawn.
+    share = sample.class_share
+    present = (share > 0).sum()
+    even = share.sum() / (present * jnp.where(share > 0, share, 1.0))
+    factor = jnp.where(share > 0, even, 1.0) ** setting.balance
+    return sample.replace(
+      weight=sample.weight * (sample.targets * factor).sum(-1)
+    )
+
+  return apply
 
 
-def mixup(
-  key: PRNGKeyArray,
-  inputs: Float[Array, 'b *h'],
-  targets: Float[Array, 'b k'],
-  weight: Float[Array, ' b'],
-  *,
-  alpha: Strength,
-) -> tuple[Float[Array, 'b *h'], Float[Array, 'b k'], Float[Array, ' b']]:
+def mixup(layout: Layout) -> Augmentation:
   """Mixes each example with another of the batch (Zhang et al., 1710.09412).
 
-  The share is Beta(alpha, alpha), one draw a batch, as in the authors' code.
-  Rows of weight 0 neither change nor mix into others. A mixed row weighs, and
-  counts for the classes, as much as its parts do: with weights w and targets t
-  its loss is that of share * w t + (1 - share) * w' t'.
-
-  Returns:
-    inputs, targets and weight of the mixed batch.
+  The share is Beta(alpha, alpha) with `setting.mixup` as alpha, one draw a
+  batch, as in the authors' code. Rows of weight 0 neither change nor mix into
+  others. A mixed row weighs, and counts for the classes, as much as its parts
+  do: with weights w and targets t its loss is that of
+  share * w t + (1 - share) * w' t'.
   """
-  pair_key, share_key = jax.random.split(key)
-  drawn = jax.random.beta(share_key, *[jnp.where(alpha > 0, alpha, 1.0)] * 2)
-  share = jnp.where((weight > 0) & (alpha > 0), drawn, 1.0)
-  other = _partners(pair_key, weight > 0)
+  del layout  # Inputs of any kind can be mixed.
 
-  def mix(x):
-    rows = share.reshape(-1, *(1,) * (x.ndim - 1))
-    return rows * x + (1 - rows) * x[other]
+  def apply(key, sample, setting):
+    pair_key, share_key = jax.random.split(key)
+    alpha, weight = setting.mixup, sample.weight
+    drawn = jax.random.beta(share_key, *[jnp.where(alpha > 0, alpha, 1.0)] * 2)
+    share = jnp.where((weight > 0) & (alpha > 0), drawn, 1.0)
+    other = _partners(pair_key, weight > 0)
 
-  mixed = mix(weight)
-  parts = mix(targets * weight[:, None])
-  # Rows that only pad have no parts.
-  divisor = jnp.where(mixed > 0, mixed, 1.0)[:, None]
-  targets = jnp.where(mixed[:, None] > 0, parts / divisor, targets)
-  return mix(inputs), targets, mixed
+    def mix(x):
+      rows = share.reshape(-1, *(1,) * (x.ndim - 1))
+      return rows * x + (1 - rows) * x[other]
+
+    mixed = mix(weight)
+    parts = mix(sample.targets * weight[:, None])
+    # Rows that only pad have no parts.
+    divisor = jnp.where(mixed > 0, mixed, 1.0)[:, None]
+    targets = jnp.where(mixed[:, None] > 0, parts / divisor, sample.targets)
+    return sample.replace(
+      inputs=mix(sample.inputs), targets=targets, weight=mixed
+    )
+
+  return apply
 
 
 def _partners(key: PRNGKeyArray, real: Bool[Array, ' b']) -> Int[Array, ' b']:

@@ -1,9 +1,8 @@
 """Random changes of pictures of a face, inside the compiled step.
 
-As those of `augment`: pure functions of a key, arrays and numbers that may be
-traced. All frames of an example are changed alike. Frames are normalised before
-they are turned or moved, so that 0, which fills what no pixel comes to, is the
-mean colour of ImageNet.
+They work as those of `augment.py` do. All frames of an example are changed
+alike. Frames are normalised before they are turned or moved, so that 0, which
+fills the places that no pixel comes to, is the mean colour of ImageNet.
 """
 
 from __future__ import annotations
@@ -15,25 +14,42 @@ from jaxtyping import Float
 from jaxtyping import Int
 from jaxtyping import PRNGKeyArray
 from jaxtyping import UInt8
-import numpy as np
 
-# Of ImageNet's pixels, red, green, blue in 0..1.
-MEAN = np.float32([0.485, 0.456, 0.406])
-STD = np.float32([0.229, 0.224, 0.225])
-
-
-def normalise(frames: UInt8[Array, '*b h w 3']) -> Float[Array, '*b h w 3']:
-  """Frames as models of the ImageNet tradition read them."""
-  return (frames.astype(jnp.float32) / 255 - MEAN) / STD
+from mejax.training import sample as sample_lib
+from mejax.training.sample import Augmentation
+from mejax.training.sample import Layout
 
 
-def jitter(
+def jitter(layout: Layout) -> Augmentation:
+  """Puts frames near onset and apex in their place; see `draw_pairs`.
+
+  This happens with a probability of `setting.jitter`.
+  """
+  if layout.kind != 'frames' or not layout.windows:
+    raise ValueError(
+      'setting.jitter draws other frames near onset and apex: use frame_pair as'
+      ' the view and set view.windows, or set setting.jitter to 0.'
+    )
+
+  def apply(key, sample, setting):
+    draw, whether = jax.random.split(key)
+    names = ('onset_frames', 'apex_frames', 'windows')
+    frames = (sample.extra[name] for name in names)
+    drawn = sample_lib.decode(draw_pairs(draw, *frames))
+    chosen = jax.random.bernoulli(whether, setting.jitter, (len(drawn),))
+    chosen = chosen[:, None, None, None, None]
+    return sample.replace(inputs=jnp.where(chosen, drawn, sample.inputs))
+
+  return apply
+
+
+def draw_pairs(
   key: PRNGKeyArray,
   onset: UInt8[Array, 'b p h w 3'],
   apex: UInt8[Array, 'b q h w 3'],
   windows: Int[Array, 'b 3'],
 ) -> UInt8[Array, 'b 2 h w 3']:
-  """Pairs of frames near the annotated onset and apex.
+  """Draws pairs of frames near the annotated onset and apex.
 
   Args:
     key: one key for the batch; each example draws for itself.
@@ -57,21 +73,26 @@ def jitter(
   return jnp.stack(list(pairs), 1)
 
 
-def rotate(
-  key: PRNGKeyArray,
-  frames: Float[Array, 'b *t h w c'],
-  *,
-  degrees: float | Float[Array, ''],
-) -> Float[Array, 'b *t h w c']:
-  """Turns each example by an angle drawn from -degrees to degrees."""
-  draw = jax.random.uniform(key, len(frames), minval=-1, maxval=1)
-  return turn(frames, draw * degrees)
+def rotation(layout: Layout) -> Augmentation:
+  """Turns each example by an angle of up to `setting.rotation` degrees."""
+  if layout.kind != 'frames':
+    raise ValueError(
+      'setting.rotation turns pictures but not the directions of flow: use'
+      ' frame_pair as the view, or set it to 0.'
+    )
+
+  def apply(key, sample, setting):
+    frames = sample.inputs
+    draw = jax.random.uniform(key, len(frames), minval=-1, maxval=1)
+    return sample.replace(inputs=turn(frames, draw * setting.rotation))
+
+  return apply
 
 
 def turn(
   frames: Float[Array, 'b *t h w c'], degrees: Float[Array, ' b']
 ) -> Float[Array, 'b *t h w c']:
-  """Pictures turned about their centre, counter-clockwise if seen.
+  """Turns pictures about their centre, counter-clockwise as they are seen.
 
   A pixel takes the value of the nearest, 0 where that is outside: as
   torchvision's rotation of tensors.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
-import inspect
 from typing import Any
 
 from flax import linen as nn
@@ -25,53 +24,18 @@ import optax
 
 from mejax.training import average as average_lib
 from mejax.training import batches as batches_lib
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import sample as sample_lib
+from mejax.training import schedule as schedule_lib
+from mejax.training.setting import Setting
 
 # Leaves of the trees below are arrays, or whatever JAX puts in their place
 # while it traces, maps and shards; their shapes stand in the docstrings.
 Leaf = Any
 
 
-class Setting(struct.PyTreeNode):
-  """The numbers that may differ between trials of one compiled program.
-
-  Attributes:
-    warmup_fraction: share of all steps in which the learning rate rises.
-    label_smoothing: share of each target spread over all classes.
-    jitter: chance that frames near onset and apex stand in for them.
-    mirror: chance that a face is mirrored left-right, with its flow.
-    rotation: most degrees that frames are turned by.
-    shift: most pixels that a picture, or a region of a mosaic, moves by.
-    scale_jitter: motion is multiplied by up to 1 + this, or divided by it.
-    region_dropout: chance that a quarter of the image is zeroed.
-    level_dropout: chance that an amplification level is zeroed.
-    balance: rare classes weigh more: 0 as they come, 1 all classes the same.
-    mixup: examples are mixed in pairs by shares of Beta(this, this).
-    ema: decay of the moving average of the weights that predictions are made
-      with; 0 = the weights themselves.
-    test_mirror: weight of the mirrored image in a prediction: 0.5 = as much as
-      of the image itself.
-  """
-
-  learning_rate: Leaf = 1e-3
-  weight_decay: Leaf = 0.0
-  b1: Leaf = 0.9
-  b2: Leaf = 0.999
-  eps: Leaf = 1e-8
-  warmup_fraction: Leaf = 0.0
-  label_smoothing: Leaf = 0.0
-  # The following are compiled in only where a trial's is not 0.
-  jitter: Leaf = 0.0
-  mirror: Leaf = 0.0
-  rotation: Leaf = 0.0
-  shift: Leaf = 0.0
-  scale_jitter: Leaf = 0.0
-  region_dropout: Leaf = 0.0
-  level_dropout: Leaf = 0.0
-  balance: Leaf = 0.0
-  mixup: Leaf = 0.0
-  ema: Leaf = 0.0
-  test_mirror: Leaf = 0.0
+# `setting.py` is read before JAX is imported, so that it becomes a pytree here.
+jax.tree_util.register_dataclass(Setting)
 
 
 class Trial(struct.PyTreeNode):
@@ -128,52 +92,6 @@ class TrialState(struct.PyTreeNode):
     return {'params': self.params, 'collections': self.collections}
 
 
-def _adam(setting: Setting) -> optax.GradientTransformation:
-  return optax.scale_by_adam(setting.b1, setting.b2, setting.eps)
-
-
-def _adamw(setting: Setting) -> optax.GradientTransformation:
-  decay = optax.add_decayed_weights(setting.weight_decay)
-  return optax.chain(_adam(setting), decay)
-
-
-Optimizer = Callable[[Setting], optax.GradientTransformation]
-# (share of all steps that is done, epochs done, setting) -> share of the rate.
-Schedule = Callable[[Array, Array, Setting], Array]
-
-# Directions only: the learning rate is applied in `apply_gradients`, because
-# optax's warm-up schedules cannot take a traced peak value.
-OPTIMIZERS: dict[str, Optimizer] = {
-  'adam': _adam,
-  'adamw': _adamw,
-  'sgd': lambda setting: optax.trace(setting.b1),
-}
-
-
-def _warmup_cosine(progress: Array, epoch: Array, setting: Setting) -> Array:
-  del epoch
-  warmup = setting.warmup_fraction
-  rise = progress / jnp.maximum(warmup, 1e-9)
-  fall = 0.5 + 0.5 * jnp.cos(
-    jnp.pi * (progress - warmup) / jnp.maximum(1.0 - warmup, 1e-9)
-  )
-  return jnp.where(progress < warmup, rise, fall)
-
-
-def _mmnet(progress: Array, epoch: Array, setting: Setting) -> Array:
-  """Falls by 1.3 % after each of the first 50 epochs, as MMNet was trained."""
-  del progress, setting
-  return 0.987 ** jnp.minimum(epoch, 50)
-
-
-# Share of the peak learning rate.
-SCHEDULES: dict[str, Schedule] = {
-  'constant': lambda progress, epoch, setting: jnp.ones_like(progress),
-  'warmup_cosine': _warmup_cosine,
-  'mmnet': _mmnet,
-}
-
-
 @dataclasses.dataclass(frozen=True)
 class Trainer:
   """The pure functions of one trial, and the static choices behind them.
@@ -185,12 +103,14 @@ class Trainer:
     batch_sizes: examples of each step of an epoch, padding included; the same
       for every fold; see `batches.epoch_batch_sizes`.
     shuffle: draw a new order every epoch; else the order of the data.
-    optimizer: from a setting to a direction; see `OPTIMIZERS`.
-    schedule: from progress to a share of the rate; see `SCHEDULES`.
+    optimizer: from a setting to the direction of a step; see `optimizer.py`.
+    schedule: from progress to a share of the learning rate; see `schedule.py`.
     augment: what changes a training batch, in turn, each with the number that
-      its draws derive from; see `sample.compose`.
+      its draws derive from; see `augment.compose`.
     average: keep a moving average of the weights, and predict with it.
     flip: mirrors inputs, if predictions are to look at both.
+    takes_mask: whether the model is called with `mask`, Bool [b], which says
+      what rows of a batch count; a model with batch statistics must be.
   """
 
   model: nn.Module
@@ -198,16 +118,12 @@ class Trainer:
   num_epochs: int
   batch_sizes: tuple[int, ...]
   shuffle: bool = True
-  optimizer: Optimizer = OPTIMIZERS['adam']
-  schedule: Schedule = SCHEDULES['constant']
+  optimizer: optimizer_lib.Optimizer = optimizer_lib.OPTIMIZERS['adam']
+  schedule: schedule_lib.Schedule = schedule_lib.SCHEDULES['constant']
   augment: tuple[tuple[int, sample_lib.Augmentation], ...] = ()
   average: bool = False
   flip: Callable[[Array], Array] | None = None
-
-  @property
-  def takes_mask(self) -> bool:
-    """Whether the model wants to know which rows of a batch only pad."""
-    return 'mask' in inspect.signature(type(self.model).__call__).parameters
+  takes_mask: bool = False
 
   def init(self, trial: Trial, data: Data) -> TrialState:
     """The state before the first step."""
@@ -218,9 +134,11 @@ class Trainer:
     params = variables.pop('params')
     if 'batch_stats' in variables and not self.takes_mask:
       raise ValueError(
-        f'{type(self.model).__name__} keeps batch statistics, but its __call__'
-        ' takes no `mask`, so examples that only pad a batch would count in'
-        ' them. Add `mask=None` and hand it to every nn.BatchNorm.'
+        f'{type(self.model).__name__} keeps batch statistics, but does not'
+        ' declare that it takes a mask, so examples that only pad a batch would'
+        ' count in them. Add `mask=None` to its __call__, hand it to every'
+        ' nn.BatchNorm, and declare in the class: capabilities ='
+        ' mejax.models.capabilities.Capabilities(takes_mask=True).'
       )
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)

@@ -1,10 +1,11 @@
-"""Apex spotting: error against the truth of rendered clips.
+"""Measures the error of apex spotting on rendered clips.
 
   python -m tests.benchmarks.apex_error [--clips N] [--size PIXELS]
 
-Clips of the synthetic corpus at two difficulties, 100 frames a second, with
-head drift, changing light, blinks, gaze and twitches. The truth is the frame of
-largest expression; the error is absolute, in frames and milliseconds.
+The clips are of the synthetic corpus at two difficulties, 100 frames a second,
+with head drift, changing light, blinks, gaze and twitches. The truth is the
+frame with the strongest expression; the error is absolute, in frames and in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ WAYS = {
 }
 
 
-def measure(clip, seconds: dict[str, list[float]]) -> dict[str, int]:
-  """Absolute error in frames of each way; adds the time it took per frame."""
+def clip_errors(clip, seconds: dict[str, list[float]]) -> dict[str, int]:
+  """Returns the absolute error in frames of each way of spotting.
+
+  Appends the time that each took per frame to `seconds`.
+  """
   frames = np.stack(decode(clip, clip.frame_numbers))
   points = np.array(clip.landmarks, np.float32)
   truth = clip.apex - clip.onset
@@ -66,7 +70,7 @@ def main() -> None:
         seed=args.seed,
         progress=False,
       )
-      rows = [measure(clip, seconds) for clip in synthetic.read(root)]
+      rows = [clip_errors(clip, seconds) for clip in synthetic.read(root)]
     print(f'difficulty {difficulty}, {len(rows)} clips, {args.size} pixels')
     print(f'  {"":22}{"mean":>8}{"median":>8}{"worst":>8}{"mean ms":>9}')
     for name in WAYS:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from mejax import models
+from mejax.training import augment
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
@@ -46,15 +47,19 @@ def make_run(names, *, folds: int, mode: str):
   layout = sample.Layout('mosaic', u_channel=2, centred=True)
   drop_path = STRENGTHS['drop_path'] if 'drop_path' in names else 0.0
   trainer = trial.Trainer(
-    model=models.MODELS['htnet'](
-      num_classes=3, preset='regions_small', dropout=0.2, drop_path=drop_path
+    model=models.make(
+      'htnet',
+      num_classes=3,
+      preset='regions_small',
+      dropout=0.2,
+      drop_path=drop_path,
     ),
     num_classes=3,
     num_epochs=1000,
     batch_sizes=batches.epoch_batch_sizes(train.train, 32),
-    augment=sample.compose(on, layout),
+    augment=augment.compose(on, layout),
     average='ema' in on,
-    flip=sample.flip(layout) if 'test_mirror' in on else None,
+    flip=augment.flip(layout) if 'test_mirror' in on else None,
   )
   setting = trial.Setting(**on)
   trials = trial.Trial(

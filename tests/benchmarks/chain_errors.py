@@ -1,13 +1,13 @@
-"""Errors of the whole chain on real faces that are moved by known motion.
+"""Measures the errors of the whole chain on real faces with known motion.
 
     python -m tests.benchmarks.chain_errors [--clips 12] [--levels 1,2,4]
 
 Two portraits that ship with scikit-image and matplotlib are turned, scaled and
-shifted into clips of 256 pixels, moved by smooth bumps at brows and mouth
-(peaks of 0.4 to 1.6 pixels) and by a drifting head, and get camera noise of two
-grey levels. The clips lie in the layout of the synthetic corpus, so that
+shifted into clips of 256 pixels. Smooth bumps move brows and mouth (peaks of
+0.4 to 1.6 pixels), the head drifts, and the camera's noise is two grey levels.
+The clips have the layout of the synthetic corpus, so that
 `mejax.datasets.known_truth` measures them like rendered ones. The true face
-points are the detector's on the untouched portrait, carried along.
+points are those that the detector finds on the untouched portrait, moved along.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import cv2
 import numpy as np
 
-from mejax.corpora.faces import motion
+from mejax.corpora.faces import movement
 from mejax.datasets import known_truth
 from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
@@ -28,7 +28,8 @@ from tests.motion import sample_faces
 
 SIZE, FRAMES, FPS, NOISE = 256, 60, 100.0, 2.0
 EMOTIONS = ('negative', 'positive', 'surprise')
-# Distances between the eyes: where a bump is, its width, where it pulls.
+# Place of a bump, its width and the direction of its pull, in distances between
+# the eyes.
 BROW = ((0.0, -0.4), 0.25, (0.0, -1.0))
 FROWN = ((0.1, -0.4), 0.25, (0.5, 0.5))
 CORNER = ((0.0, 0.0), 0.3, (-0.6, -0.8))
@@ -44,15 +45,15 @@ def main() -> None:
   args = parser.parse_args()
   levels = tuple(map(float, args.levels.split(',')))
   with tempfile.TemporaryDirectory() as folder:
-    source = write(pathlib.Path(folder), clips=args.clips)
+    source = write_clips(pathlib.Path(folder), clips=args.clips)
     for flow in FLOWS:
       recipe = Recipe(levels=levels, flow=flow, magnify=args.magnify)
-      errors = known_truth.measure(recipe, source=source, progress=False)
+      errors = known_truth.measure_errors(recipe, source=source, progress=False)
       print(f'\n--flow {flow}\n{errors}')
 
 
-def write(root: pathlib.Path, *, clips: int) -> pathlib.Path:
-  """Writes the clips below `root`."""
+def write_clips(root: pathlib.Path, *, clips: int) -> pathlib.Path:
+  """Writes `clips` clips of each face below `root` and returns that folder."""
   generator = np.random.default_rng(0)
   rows = ['subject,clip,emotion,onset,apex,offset,fps,action_units,amplitude']
   for subject in sample_faces.SAMPLES:
@@ -94,16 +95,16 @@ def _write_clip(folder, portrait, points, emotion, generator):
   apex = int(generator.integers(FRAMES // 4, FRAMES * 3 // 4))
   amplitude = generator.uniform(0.4, 1.6)
   expression = [
-    motion.Movement(
+    movement.Movement(
       amplitude * _bumps(points, emotion),
-      motion.rise_and_fall(FRAMES, apex),
+      movement.rise_and_fall(FRAMES, apex),
     )
   ]
-  drift = motion.drift(generator, num_frames=FRAMES, size=SIZE, amount=0.3)
+  drift = movement.drift(generator, num_frames=FRAMES, size=SIZE, amount=0.3)
   folder.mkdir(parents=True)
   y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
   for t in range(FRAMES):
-    back = motion.backward(motion.displacement(expression + drift, t))
+    back = movement.backward(movement.displacement(expression + drift, t))
     frame = cv2.remap(
       still,
       x + back[..., 0],
@@ -116,8 +117,8 @@ def _write_clip(folder, portrait, points, emotion, generator):
     cv2.imwrite(str(folder / f'img{t + 1}.png'), frame[..., ::-1])
   np.savez(
     folder / 'truth.npz',
-    true_flow=motion.displacement(expression + drift, apex),
-    expression_flow=motion.displacement(expression, apex),
+    true_flow=movement.displacement(expression + drift, apex),
+    expression_flow=movement.displacement(expression, apex),
     landmarks=points.astype(np.float32),
     intensity=expression[0].envelope,
   )
@@ -125,7 +126,7 @@ def _write_clip(folder, portrait, points, emotion, generator):
 
 
 def _bumps(points: np.ndarray, emotion: str) -> np.ndarray:
-  """A field with a peak of one pixel."""
+  """Returns the field of an emotion, with a peak of one pixel."""
   unit = np.linalg.norm(points[1] - points[0])
   kind, pairs = {
     'negative': (FROWN, points[:2]),

@@ -1,21 +1,21 @@
-"""Optical flow: error against known motion, and time per pair.
+"""Measures the error of optical flow on known motion, and the time per pair.
 
   python -m tests.benchmarks.flow_accuracy [--contrib PYTHON]
 
-Contestants: our TV-L1, OpenCV's Farneback (with the settings that HTNet's
-authors use) and DIS, and OpenCV's TV-L1. The last one lives in the package
-opencv-contrib-python, which does not go together with opencv-python: put it
-into an environment of its own and name its interpreter with `--contrib`.
+The methods are our TV-L1, OpenCV's Farneback (with the settings of HTNet's
+authors), OpenCV's DIS and OpenCV's TV-L1. The last one is in the package
+opencv-contrib-python, which cannot be installed beside opencv-python: install
+it in another environment and give the interpreter of that as `--contrib`.
 
-A pair is a picture and the same picture warped by smooth bumps, the longest
-motion being 0.2 to 2 pixels. Pictures: a face (of matplotlib's sample photo,
-left out where matplotlib is missing), pink noise, and noise as smooth as skin.
-Both frames are sampled from a picture of twice the resolution. With noise,
-each frame gets its own (standard deviation 1 grey level) and is rounded to
-bytes. The error is the mean end-point error in pixels.
+A pair is a picture and the same picture warped by smooth bumps, whose longest
+motion is 0.2 to 2 pixels. The pictures are a face (of matplotlib's sample
+photo, left out if matplotlib is missing), pink noise, and noise as smooth as
+skin. Both frames are sampled from a picture of twice the resolution. In the
+rows with noise each frame gets its own (standard deviation 1 grey level) and is
+rounded to bytes. The error is the mean end-point error in pixels.
 
-Every contestant gets the cores that the process may use (`taskset` limits
-them); time is wall time, the best of some rounds in which all take turns.
+Each method may use all cores of the process (`taskset` limits them). Time is
+wall time, the best of some rounds in which the methods alternate.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ print(json.dumps({'version': cv2.__version__, 'seconds': seconds}))
 
 
 def make_field(size: int, amplitude: float, source) -> Callable:
-  """Four bumps in u and four in v, as a function of places (x, y)."""
+  """Returns a field of four bumps in u and four in v, a function of places."""
   centres = source.uniform(0.2, 0.8, (2, 4, 2)) * size
   widths = source.uniform(0.07, 0.14, (2, 4)) * size
   heights = source.normal(size=(2, 4))
@@ -68,7 +68,7 @@ def make_field(size: int, amplitude: float, source) -> Callable:
 
 
 def make_picture(kind: str, size: int, source) -> np.ndarray:
-  """A grey picture in [0, 1], twice as large as the frames."""
+  """Returns a grey picture in [0, 1], twice as large as the frames."""
   n = 2 * size
   if kind == 'face':
     import matplotlib.cbook
@@ -89,9 +89,9 @@ def make_picture(kind: str, size: int, source) -> np.ndarray:
 
 
 def make_pair(kind: str, size: int, amplitude: float, noise: int, seed: int):
-  """Two frames, f32[2, size, size], and the flow from the first to the second.
+  """Returns two frames, f32[2, size, size], and the flow between them.
 
-  The second frame is the picture itself and the first one looks ahead along
+  The second frame is the picture itself, and the first one is looked up along
   the flow, so that the flow is exact.
   """
   source = np.random.default_rng(seed)
@@ -112,7 +112,10 @@ def make_pair(kind: str, size: int, amplitude: float, noise: int, seed: int):
 
 
 def opencv_tvl1(python: str, first, second) -> tuple[np.ndarray, list, str]:
-  """Flow, seconds per pair and version of OpenCV in another environment."""
+  """Runs OpenCV's TV-L1 in another environment.
+
+  Returns the flows, the seconds of each pair and the version of OpenCV.
+  """
   with tempfile.TemporaryDirectory() as folder:
     pairs, out = pathlib.Path(folder, 'in.npz'), pathlib.Path(folder, 'out.npy')
     np.savez(pairs, first=first, second=second)
@@ -127,7 +130,7 @@ def opencv_tvl1(python: str, first, second) -> tuple[np.ndarray, list, str]:
 
 
 def colour(frames: np.ndarray) -> np.ndarray:
-  """The RGB that OpenCV's methods of ours expect."""
+  """Returns grey frames as RGB, which the wrappers of OpenCV's methods take."""
   return np.repeat(frames[..., None], 3, -1)
 
 
@@ -139,7 +142,7 @@ METHODS = {
 
 
 def print_errors(sizes, kinds, *, pairs: int, contrib: str | None) -> None:
-  """One row for each size, picture and noise; one column for each amplitude."""
+  """Prints a row for each size, picture and noise, a column per amplitude."""
   names = [*METHODS, *(['OpenCV TV-L1'] if contrib else [])]
   print('\nMean end-point error, px: ' + ' / '.join(names))
   print('| size | picture | noise |', *(f'{a} px |' for a in AMPLITUDES))
@@ -173,7 +176,7 @@ def print_errors(sizes, kinds, *, pairs: int, contrib: str | None) -> None:
 
 
 def print_times(batches, *, rounds: int, contrib: str | None) -> None:
-  """Milliseconds per pair at 128 px."""
+  """Prints milliseconds per pair of 128 pixels a side."""
   print('\nMilliseconds per pair of 128 px, on', jax.devices()[0].device_kind)
   methods = METHODS | {
     'ours, all at once': lambda a, b: np.asarray(

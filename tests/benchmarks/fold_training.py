@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from mejax import models
+from mejax.models import capabilities
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import placement
@@ -29,11 +30,11 @@ from tests.benchmarks import torch_models
 NUM_EPOCHS = 2
 CASES = {
   'ststnet': (
-    lambda: models.MODELS['ststnet'](num_classes=3),
+    lambda: models.make('ststnet', num_classes=3),
     torch_models.STSTNet,
   ),
   'htnet regions_small': (
-    lambda: models.MODELS['htnet'](num_classes=3, preset='regions_small'),
+    lambda: models.make('htnet', num_classes=3, preset='regions_small'),
     lambda: torch_models.HTNet(patch=2, dim=32, heads=2, depths=(1, 1)),
   ),
 }
@@ -86,6 +87,7 @@ def make_ours(model, images, labels, folds, batch_size: int, mode: str):
     num_classes=3,
     num_epochs=NUM_EPOCHS,
     batch_sizes=batches.epoch_batch_sizes(folds.train, batch_size),
+    takes_mask=capabilities.declared_by(model).takes_mask,
   )
   key = jax.random.key(0)
   trials = trial.Trial(

@@ -1,22 +1,22 @@
-"""Amplification against known truth: how much of the factor is realised.
+"""Measures how much of the factor alpha each amplification realises.
 
   python -m tests.benchmarks.magnify_truth [--figure docs/magnify.png]
     [--params magnet.npz] [--fast]
 
-Pictures are faces in the photos that come with matplotlib (Grace Hopper) and,
-where it is installed, scikit-image (Eileen Collins), 128 x 128 pixels. Three
-smooth bumps move them by 0.1 to 2 pixels at most; each frame is sampled from a
-picture of twice the resolution. All numbers are of the part of the frame that
-moves by more than a fifth of the longest motion:
+The pictures are faces of 128 x 128 pixels in the photos that come with
+matplotlib (Grace Hopper) and, if it is installed, scikit-image (Eileen
+Collins). Three smooth bumps move them by at most 0.1 to 2 pixels; each frame is
+sampled from a picture of twice the resolution. All numbers describe the part of
+the frame that moves by more than a fifth of the longest motion:
 
-- realised: the amplification g whose true frame is nearest to the result,
-  over the alpha that was asked for;
-- by flow: the same by TV-L1 from the onset to the result, regressed on the true
-  flow, over the same regression for the truly amplified frame;
-- error: root mean square difference to the truly amplified frame, in grey
-  levels, and relative to that of the apex as it is; PSNR and SSIM;
-- noise gain: frames that do not move, with noise of 1 % of their range: the
-  standard deviation of the result over that of the noise. None is 1.
+- realised: the factor whose true frame is nearest to the result, over alpha;
+- by flow: the same by the TV-L1 flow from the onset to the result, regressed on
+  the true flow, over the same regression for the true frame;
+- error: root mean square difference from the true frame, in grey levels, and
+  relative to that of the unchanged apex; PSNR and SSIM;
+- noise gain: for frames that do not move, with noise of 1 % of their range, the
+  standard deviation of the result over that of the noise. It is 1 if noise is
+  neither amplified nor removed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ SIZE = 128
 ALPHAS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 MOTIONS = (0.1, 0.2, 0.5, 1.0, 2.0)
 NOISE = 0.01
-FARTHEST = 10.0  # Pixels; beyond, the bumps come close to folding the face.
+FARTHEST = 10.0  # Pixels; with longer motion the bumps nearly fold the face.
 
 
 def read_faces() -> dict[str, np.ndarray]:
-  """Faces of twice the size of the frames, RGB in [0, 1]."""
+  """Returns faces of twice the size of the frames, RGB in [0, 1]."""
   import matplotlib.cbook
   import matplotlib.image
 
@@ -65,7 +65,7 @@ def read_faces() -> dict[str, np.ndarray]:
 
 
 class Scene:
-  """A face that bumps move by any distance."""
+  """A face that bumps can move by any distance."""
 
   def __init__(self, picture: np.ndarray, seed: int):
     channels = np.moveaxis(picture, -1, 0)
@@ -92,7 +92,7 @@ class Scene:
     return np.exp(-far / (2 * self._widths**2)) @ self._heights
 
   def _render(self, distance: float) -> np.ndarray:
-    """The face after its longest motion has been `distance` pixels."""
+    """Returns the face after a longest motion of `distance` pixels."""
     fine = (np.arange(2 * SIZE) + 0.5) / 2 - 0.5
     places = np.stack(np.meshgrid(fine, fine), -1)
     origin = places
@@ -110,12 +110,12 @@ class Scene:
     return np.clip(frame, 0, 1).astype(np.float32)
 
   def error(self, frame: np.ndarray, distance: float) -> float:
-    """RMS difference to the true frame where it moves."""
+    """Returns the RMS difference from the true frame where it moves."""
     difference = frame - self.render(round(max(distance, 0), 4))
     return float(np.sqrt((difference[self.moving] ** 2).mean()))
 
   def realised(self, frame: np.ndarray, motion: float) -> float:
-    """The factor whose true frame is nearest to this one."""
+    """Returns the factor whose true frame is nearest to this one."""
     best = min(range(13), key=lambda g: self.error(frame, g * motion))
     for step in (0.5, 0.25):
       steps = (best - step, best, best + step)
@@ -128,14 +128,14 @@ class Scene:
     return best + 0.125 * (before - after) / bend if bend > 1e-12 else best
 
   def by_flow(self, frame: np.ndarray) -> float:
-    """Length of the flow from the onset along the true field."""
+    """Returns the length of the flow from the onset along the true field."""
     flow = np.asarray(tvl1(self.render(0), frame))[self.moving]
     field = self.field[self.moving]
     return float((flow * field).sum() / (field**2).sum())
 
 
 def structural_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  """SSIM per pixel of the grey frames (Wang 2004, Gaussian of 1.5 pixels)."""
+  """Returns the SSIM of grey frames at each pixel (Wang et al., 2004)."""
   a, b = (x @ np.array([0.299, 0.587, 0.114]) for x in (a, b))
   blur = functools.partial(scipy.ndimage.gaussian_filter, sigma=1.5)
   ma, mb = blur(a), blur(b)
@@ -144,10 +144,10 @@ def structural_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   return light * (2 * cov + 0.03**2) / (va + vb + 0.03**2)
 
 
-def measure(
+def mean_scores(
   method: Callable, scenes: dict[str, Scene], motion: float, alpha: float
 ) -> dict[str, float]:
-  """Means over the scenes."""
+  """Returns the scores of a method as means over the scenes."""
   rows = []
   for scene in scenes.values():
     onset, apex = scene.render(0), scene.render(motion)
@@ -168,7 +168,7 @@ def measure(
 
 
 def noise_gain(method: Callable, scene: Scene, alpha: float) -> float:
-  """How much larger noise is in the result than in the frames."""
+  """Returns the noise of the result over that of the frames."""
   still = np.clip(scene.render(0), 0.2, 0.8)
   source = np.random.default_rng(0)
   onset, apex = (
@@ -180,7 +180,7 @@ def noise_gain(method: Callable, scene: Scene, alpha: float) -> float:
 
 
 def print_tables(methods, scenes, alphas, motions) -> dict:
-  """All numbers as Markdown; the same numbers by (method, motion, alpha)."""
+  """Prints all numbers as Markdown; returns them by (method, motion, alpha)."""
   cells = {}
   heads = (
     *('method', 'motion, px', 'alpha', 'realised', 'by flow', 'RMS'),
@@ -193,7 +193,7 @@ def print_tables(methods, scenes, alphas, motions) -> dict:
       for alpha in alphas:
         if alpha == 1 or alpha * motion > FARTHEST:
           continue
-        cell = measure(method, scenes, motion, alpha)
+        cell = mean_scores(method, scenes, motion, alpha)
         cells[name, motion, alpha] = cell
         print(
           f'| {name} | {motion} | {alpha} | {cell["realised"]:.2f} '
@@ -213,7 +213,7 @@ def print_tables(methods, scenes, alphas, motions) -> dict:
 
 
 def print_times(methods, scenes, *, batches=(1, 32), rounds: int = 4) -> None:
-  """Milliseconds per pair of 128 px."""
+  """Prints milliseconds per pair of 128 pixels a side."""
   print('\nMilliseconds per pair, on', jax.devices()[0].device_kind)
   print('\n| method |', *(f'batch {batch} |' for batch in batches))
   print('|---' * (1 + len(batches)) + '|')
@@ -243,7 +243,7 @@ COLOURS = {
 
 
 def draw(file: pathlib.Path, cells, methods, scenes, motions, alphas) -> None:
-  """What is realised and what is wrong, over alpha; and how it looks."""
+  """Draws realised factor and error over alpha, and example frames."""
   import matplotlib
 
   matplotlib.use('Agg')

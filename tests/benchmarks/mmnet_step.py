@@ -21,17 +21,19 @@ def make_ours(frames, labels):
   import jax
   import jax.numpy as jnp
 
-  from mejax.models import mmnet
+  from mejax import models
   from mejax.training import batches
+  from mejax.training import optimizer
   from mejax.training import trial as trial_lib
 
   count = len(labels)
   trainer = trial_lib.Trainer(
-    model=mmnet.make('released-5'),
+    model=models.make('mmnet', 'released-5'),
     num_classes=5,
     num_epochs=1,
     batch_sizes=(count,),
-    optimizer=trial_lib.OPTIMIZERS['adamw'],
+    optimizer=optimizer.OPTIMIZERS['adamw'],
+    takes_mask=True,
   )
   setting = trial_lib.Setting(8e-4, 0.6)
   trial = trial_lib.Trial(jax.random.key(0), jnp.ones(count), None, setting)

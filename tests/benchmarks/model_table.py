@@ -10,28 +10,27 @@ matrix product.
 from __future__ import annotations
 
 import functools
-import sys
 
 import jax
 import jax.numpy as jnp
 
 from mejax import models
 
-ALPHAS = (1.0, 2.0, 4.0, 8.0)
+LEVELS = (1.0, 2.0, 4.0, 8.0)
 
 
 def input_shape(model) -> tuple[int, ...]:
   """One input: flow of the model's size, of four levels, or two frames."""
-  if hasattr(model, 'alphas'):
-    return (len(ALPHAS), 128, 128, 3)
+  if hasattr(model, 'levels'):
+    return (len(LEVELS), 128, 128, 3)
   side = getattr(model, 'image_size', 28)
   pair = (2,) if hasattr(model, 'spare_outputs') else ()
   return (*pair, side, side, 3)
 
 
 def row(name: str, preset: str) -> str:
-  options = {'alphas': ALPHAS} if name == 'artnet' else {}
-  model = models.MODELS[name](preset, **options)
+  options = {'levels': LEVELS} if name == 'artnet' else {}
+  model = models.make(name, preset, **options)
   shape = input_shape(model)
   blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   variables = jax.eval_shape(
@@ -49,8 +48,8 @@ def row(name: str, preset: str) -> str:
 def main() -> None:
   print('| model | preset | input | parameters | GFLOP forward |')
   print('|---|---|---|---|---|')
-  for name, make in models.MODELS.items():
-    for preset in sys.modules[make.__module__].PRESETS:
+  for name, known in models.MODELS.items():
+    for preset in known.presets:
       print(row(name, preset), flush=True)
 
 

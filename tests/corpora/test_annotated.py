@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from mejax.corpora import annotated
+from mejax.corpora import frame_numbers
 from tests.corpora import trees
 
 
 def _clip(folder, onset, apex, offset, *, numbers=range(10, 31), **options):
   if numbers is not None:
     trees.write_frames(folder, [f'img{n}.jpg' for n in numbers])
-  annotation = annotated.Annotation(
-    corpus='x', subject='1', name='a', emotion='joy', fps=200.0,
-    onset=onset, apex=apex, offset=offset, facs=options.pop('facs', ''),
-  )  # fmt: skip
+  row = {'name': 'a', 'emotion': 'joy', 'facs': options.pop('facs', '')}
+  row |= {'onset': onset, 'apex': apex, 'offset': offset}
+  annotation = annotated.Annotation.of_row(
+    row, corpus='x', subject='1', fps=200.0
+  )
   return annotated.make_clip(annotation, folder, **options)
 
 
@@ -26,6 +28,13 @@ def test_a_clip_has_the_frames_from_onset_to_offset(tmp_path):
   assert (clip.apex_source, clip.problem, clip.remarks) == ('annotated', '', ())
   assert [str(unit) for unit in clip.action_units] == ['4', 'R7']
   assert clip.facs == '4+R7'
+
+
+def test_frame_numbers_are_numbers_and_other_text_is_kept():
+  row = {'onset': '0012', 'apex': '/', 'offset': ''}
+  numbers, unread = frame_numbers.read_numbers(row)
+  assert numbers == {'onset': 12, 'apex': None, 'offset': None}
+  assert unread == {'apex': '/'}
 
 
 def test_labels_alone_need_no_folder():

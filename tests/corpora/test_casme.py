@@ -36,7 +36,7 @@ def casme_tree(tmp_path):
 
 
 def test_casme_finds_frames_of_both_cameras(casme_tree):
-  first, second, *_ = casme.read(casme_tree)
+  first, second, *_ = casme.CORPUS.read(casme_tree)
   assert first.frames[0].name == 'EP01_12-5.jpg'
   assert second.frames[0].name == 'EP03_2-003.jpg'
   assert (first.subject, second.subject) == ('sub01', 'sub12')
@@ -46,7 +46,7 @@ def test_casme_finds_frames_of_both_cameras(casme_tree):
 
 
 def test_casme_takes_wrong_numbers_from_the_folder_and_says_so(casme_tree):
-  *_, outside, late = casme.read(casme_tree)
+  *_, outside, late = casme.CORPUS.read(casme_tree)
   assert (outside.onset, outside.apex, outside.offset) == (1, 7, 14)
   assert outside.apex_source == 'midpoint'
   assert 'onset 140 and offset 160 repaired to 1 and 14' in outside.remarks[0]
@@ -55,7 +55,7 @@ def test_casme_takes_wrong_numbers_from_the_folder_and_says_so(casme_tree):
 
 
 def test_casme_has_a_cropped_tree(casme_tree):
-  clips = list(casme.read(casme_tree, images='cropped'))
+  clips = list(casme.CORPUS.read(casme_tree, images='cropped'))
   assert clips[0].frames[0].name == 'reg_EP01_12-5.jpg'
   assert clips[1].problem == 'the folder of its frames is missing'
 
@@ -90,7 +90,7 @@ def casme2_tree(tmp_path):
 
 
 def test_casme2_keeps_leading_zeros_and_reads_raw_frames_first(casme2_tree):
-  clips = list(casme2.read(casme2_tree))
+  clips = list(casme2.CORPUS.read(casme2_tree))
   assert [c.identity for c in clips[:2]] == [
     'casme2/sub01/EP02_01f',
     'casme2/sub04/EP12_01f',
@@ -103,7 +103,7 @@ def test_casme2_keeps_leading_zeros_and_reads_raw_frames_first(casme2_tree):
 
 
 def test_casme2_reads_lazily(casme2_tree):
-  clips = casme2.read(casme2_tree)
+  clips = casme2.CORPUS.read(casme2_tree)
   assert not isinstance(clips, (list, tuple))
   next(clips)
   trees.write_frames(
@@ -113,7 +113,7 @@ def test_casme2_reads_lazily(casme2_tree):
 
 
 def test_casme2_mends_apexes_that_are_absent_or_the_onset(casme2_tree):
-  _, absent, onset, offset, _ = casme2.read(casme2_tree)
+  _, absent, onset, offset, _ = casme2.CORPUS.read(casme2_tree)
   assert (absent.apex, absent.apex_source) == (15, 'midpoint')
   assert "no apex ('/')" in absent.remarks[0]
   assert (onset.apex, onset.apex_source) == (15, 'midpoint')
@@ -121,14 +121,14 @@ def test_casme2_mends_apexes_that_are_absent_or_the_onset(casme2_tree):
 
 
 def test_casme2_action_units_may_be_numbers_or_unknown(casme2_tree):
-  clips = list(casme2.read(casme2_tree))
+  clips = list(casme2.CORPUS.read(casme2_tree))
   assert [[str(u) for u in c.action_units] for c in clips] == [
     ['6', '12'], ['4'], ['4', '7', 'L10'], ['4'], [],
   ]  # fmt: skip
 
 
 def test_cropped_casme2_lacks_frames(casme2_tree):
-  clips = list(casme2.read(casme2_tree, images='cropped'))
+  clips = list(casme2.CORPUS.read(casme2_tree, images='cropped'))
   assert clips[0].frames[0].name == 'reg_img46.jpg'
   assert (clips[0].apex, clips[0].apex_source) == (58, 'repaired')
   assert 'apex frame 59 is missing: 58 is taken' in clips[0].remarks
@@ -142,7 +142,7 @@ def test_casme2_trees_may_be_renamed_and_bare(home, tmp_path):
   trees.casme2(tmp_path, CASME2_ROWS[:1])
   folder = tmp_path / home.format(1) / 'ep02_01F'
   trees.write_frames(folder, [f'reg_img{n}.jpg' for n in range(46, 87)])
-  (clip,) = casme2.read(tmp_path)
+  (clip,) = casme2.CORPUS.read(tmp_path)
   assert clip.problem == ''
   assert clip.identity == 'casme2/sub01/EP02_01f'
 
@@ -150,10 +150,12 @@ def test_casme2_trees_may_be_renamed_and_bare(home, tmp_path):
 def test_casme2_has_two_sheets(casme2_tree):
   rows = [(*CASME2_ROWS[0][:6], 'surprise'), *CASME2_ROWS[1:]]
   trees.casme2(casme2_tree, rows, date='20190701')
-  assert next(casme2.read(casme2_tree)).emotion == 'surprise'
-  assert next(casme2.read(casme2_tree, sheet='2014')).emotion == 'happiness'
+  assert next(casme2.CORPUS.read(casme2_tree)).emotion == 'surprise'
+  assert (
+    next(casme2.CORPUS.read(casme2_tree, sheet='2014')).emotion == 'happiness'
+  )
   with pytest.raises(FileNotFoundError, match="'2020' in its name"):
-    casme2.read(casme2_tree, sheet='2020')
+    casme2.CORPUS.read(casme2_tree, sheet='2020')
 
 
 def test_paths_need_not_be_ascii(tmp_path):
@@ -161,5 +163,5 @@ def test_paths_need_not_be_ascii(tmp_path):
   trees.casme2(root, CASME2_ROWS[:1])
   folder = root / 'CASME2_RAW_selected/sub01/EP02_01f'
   trees.write_frames(folder, [f'img{n}.jpg' for n in range(46, 87)])
-  (clip,) = casme2.read(root)
+  (clip,) = casme2.CORPUS.read(root)
   assert clip.problem == ''

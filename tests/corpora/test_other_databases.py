@@ -36,7 +36,7 @@ def _write_mmew(root, pattern):
 )
 def test_mmew_lies_by_emotion_or_by_subject(pattern, tmp_path):
   _write_mmew(tmp_path, pattern)
-  first, second, wrong = mmew.read(tmp_path)
+  first, second, wrong = mmew.CORPUS.read(tmp_path)
   assert first.identity == 'mmew/S01/S01-01-001'
   assert first.frame_numbers == tuple(range(1, 13))
   assert [f.stem for f in first.frames] == [str(n) for n in range(1, 13)]
@@ -57,7 +57,7 @@ def test_mmew_may_have_its_labels_as_csv(tmp_path):
   (tmp_path / 'MMEW.csv').write_text(
     f'{header}\nS01,S01-01-001,1,10,12,6+12,happiness,\n'
   )
-  (clip,) = mmew.read(tmp_path, with_frames=False)
+  (clip,) = mmew.CORPUS.read(tmp_path, with_frames=False)
   assert (clip.apex, clip.emotion) == (10, 'happiness')
 
 
@@ -93,7 +93,7 @@ def _summary(clips):
 
 def test_casme3_repairs_its_impossible_rows_and_says_so(tmp_path):
   trees.casme3(tmp_path, PART_A)
-  clips = list(casme3.read(tmp_path, with_frames=False))
+  clips = list(casme3.CORPUS.read(tmp_path, with_frames=False))
   assert _summary(clips) == MENDED
   assert not any(c.problem for c in clips)
   repaired = [c.name for c in clips if 'repaired to' in ' '.join(c.remarks)]
@@ -121,7 +121,7 @@ def test_casme3_reads_cut_clips_by_subject_video_and_onset(tmp_path):
   # A folder may also bear the mended onset.
   home = tmp_path / 'Part_A_ME_clip/frame'
   (home / 'spNo.216_d_3647').rename(home / 'spNo.216_d_2647')
-  clips = list(casme3.read(tmp_path))
+  clips = list(casme3.CORPUS.read(tmp_path))
   assert _summary(clips) == {
     name: MENDED[name] for name in ('a_116', 'a_130', 'j_7', 'd_3647', 'e_0')
   }
@@ -136,13 +136,13 @@ def test_casme3_reads_whole_videos_that_clips_share(tmp_path):
   trees.write_frames(home / 'a/color', [f'{n}.jpg' for n in range(100, 141)])
   trees.write_frames(home / 'a/depth', [f'{n}.png' for n in range(100, 141)])
   trees.write_frames(home / 'j/color', NUMBERED)
-  clips = list(casme3.read(tmp_path))
+  clips = list(casme3.CORPUS.read(tmp_path))
   assert [c.problem for c in clips] == [''] * 3
   assert clips[0].frame_numbers == tuple(range(116, 127))
   assert clips[1].frame_numbers == tuple(range(130, 141))
   _write_cut(tmp_path, PART_A[:3])
-  assert 'Part_A_ME_clip' in str(next(casme3.read(tmp_path)).frames[0])
-  videos = casme3.read(tmp_path, images='videos')
+  assert 'Part_A_ME_clip' in str(next(casme3.CORPUS.read(tmp_path)).frames[0])
+  videos = casme3.CORPUS.read(tmp_path, images='videos')
   assert 'part_A' in str(next(videos).frames[0])
 
 
@@ -153,8 +153,10 @@ def test_casme3_takes_the_second_edition_of_its_sheet(tmp_path):
   # All expressions, macro too; it has no emotions.
   header = ('Subject', 'Filename', 'Onset', 'Apex', 'Offset', 'AU', 'type')
   trees.write_sheet(tmp_path / 'CAS(ME)3_part_A_v2.xlsx', header, [])
-  assert len(list(casme3.read(tmp_path, with_frames=False))) == 9
-  assert len(list(casme3.read(tmp_path, sheet='v1', with_frames=False))) == 2
+  assert len(list(casme3.CORPUS.read(tmp_path, with_frames=False))) == 9
+  assert (
+    len(list(casme3.CORPUS.read(tmp_path, sheet='v1', with_frames=False))) == 2
+  )
 
 
 def test_casme3_c_has_no_apexes_and_commas_of_two_widths(tmp_path):
@@ -166,13 +168,13 @@ def test_casme3_c_has_no_apexes_and_commas_of_two_widths(tmp_path):
     title='mockCrimeME',
   )
   trees.write_frames(tmp_path / 'part_C/01/1/color', NUMBERED)
-  first, second = casme3.read(tmp_path, part='C')
+  first, second = casme3.CORPUS.read(tmp_path, part='C')
   assert first.identity == 'casme3_c/01/1_3'
   assert (first.apex, first.apex_source, first.problem) == (6, 'midpoint', '')
   assert [str(u) for u in second.action_units] == ['1', '2']
   assert second.problem == 'the folder of its frames is missing'
   with pytest.raises(ValueError, match="part is 'B'"):
-    casme3.read(tmp_path, part='B')
+    casme3.CORPUS.read(tmp_path, part='B')
 
 
 def _fourdme_row(name, words, facs, *columns):
@@ -198,7 +200,7 @@ def test_4dme_has_several_emotions_and_still_units(tmp_path):
   )
   for name, below in (('f1', 'frames'), ('f2', ''), ('f3', ''), ('f4', '')):
     trees.write_frames(tmp_path / 'gray_micro/sub1' / name / below, NUMBERED)
-  both, second, third, odd = fourdme.read(tmp_path)
+  both, second, third, odd = fourdme.CORPUS.read(tmp_path)
   assert [c.problem for c in (both, second, third, odd)] == [''] * 4
   assert (both.emotion, both.fps) == ('Surprise+Positive', 60.0)
   assert [(u.number, u.static) for u in both.action_units] == [

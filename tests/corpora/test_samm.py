@@ -31,7 +31,7 @@ def tree(tmp_path):
 
 
 def test_samm_frames_are_found_with_four_and_with_five_digits(tree):
-  first, second, *_ = samm.read(tree)
+  first, second, *_ = samm.CORPUS.read(tree)
   assert first.frames[0].name == '006_00098.jpg'
   assert [f.name for f in second.frames[4:6]] == [
     '011_9999.jpg',
@@ -44,7 +44,7 @@ def test_samm_frames_are_found_with_four_and_with_five_digits(tree):
 
 
 def test_samm_typos_of_the_sheet_are_repaired_and_said(tree):
-  *_, late, early = samm.read(tree)
+  *_, late, early = samm.CORPUS.read(tree)
   assert (late.apex, late.apex_source, late.problem) == (1113, 'repaired', '')
   assert 'apex 1143 repaired to 1113' in late.remarks[0]
   assert (early.apex, early.apex_source) == (4930, 'repaired')
@@ -57,7 +57,7 @@ def test_samm_subjects_that_became_numbers_get_their_zeros_back(tree):
   assert page.cell(14, 1).value == 'Subject'
   page.cell(15, 1).value = 6
   book.save(sheet)
-  first = next(samm.read(tree))
+  first = next(samm.CORPUS.read(tree))
   assert (first.subject, first.problem) == ('006', '')
 
 
@@ -66,7 +66,7 @@ def test_samm_checks_onset_and_offset_by_the_duration(tree):
   book = openpyxl.load_workbook(sheet)
   book['MICRO_ONLY'].cell(15, 7).value = 99
   book.save(sheet)
-  first, second, *_ = samm.read(tree)
+  first, second, *_ = samm.CORPUS.read(tree)
   assert first.remarks == (
     'duration is 99, but from onset 98 to offset 120 there are 23 frames',
   )
@@ -79,6 +79,6 @@ def test_samm_under_other_names(tmp_path):
     tmp_path / 'SAMM_CROP/006/006_1_2',
     [f'006_{n:05d}.jpg' for n in range(90, 130)],
   )
-  (clip,) = samm.read(tmp_path)
+  (clip,) = samm.CORPUS.read(tmp_path)
   assert clip.problem == ''
   assert 'SAMM_CROP' in str(clip.frames[0])

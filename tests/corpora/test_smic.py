@@ -29,7 +29,7 @@ def test_the_first_release_needs_no_sheet(tmp_path):
   trees.write_frames(
     tmp_path / 'SMIC_all_raw/HS/s1/non_micro/s1_nm_01', ['image000001.bmp']
   )
-  clips = list(smic.read(tmp_path))
+  clips = list(smic.CORPUS.read(tmp_path))
   assert [c.identity for c in clips] == [
     'smic/s01/s01_ne_01',
     'smic/s03/s03_po_08',
@@ -47,14 +47,14 @@ def test_the_first_release_needs_no_sheet(tmp_path):
 def test_cameras_are_corpora_of_their_own(tmp_path):
   for camera, number in (('HS', 3), ('VIS', 2), ('NIR', 1)):
     _write_original(tmp_path, 'raw', camera, CLIPS[-number:])
-  found = {c: list(smic.read(tmp_path, camera=c)) for c in smic.CORPORA}
+  found = {c: list(smic.CORPUS.read(tmp_path, camera=c)) for c in smic.NAMES}
   assert {c: len(clips) for c, clips in found.items()} == {
     'HS': 3, 'VIS': 2, 'NIR': 1,
   }  # fmt: skip
   assert found['VIS'][0].corpus == 'smic_vis'
   assert found['NIR'][0].fps == 25.0
   with pytest.raises(ValueError, match="'RGB'; SMIC has HS, VIS, NIR"):
-    smic.read(tmp_path, camera='RGB')
+    smic.CORPUS.read(tmp_path, camera='RGB')
 
 
 def test_a_cropped_clip_that_lacks_frames_is_used_with_a_remark(tmp_path):
@@ -62,7 +62,7 @@ def test_a_cropped_clip_that_lacks_frames_is_used_with_a_remark(tmp_path):
   folder = tmp_path / 'SMIC_all_cropped/HS/s3/micro/positive/s3_po_08'
   (folder / 'reg_image1234570.bmp').unlink()
   (folder / 'reg_image1234572.bmp').unlink()  # The middle frame.
-  clip = list(smic.read(tmp_path))[1]
+  clip = list(smic.CORPUS.read(tmp_path))[1]
   assert (clip.apex, clip.problem) == (1234571, '')
   assert '2 of 11 frames' in clip.remarks[1]
 
@@ -70,13 +70,15 @@ def test_a_cropped_clip_that_lacks_frames_is_used_with_a_remark(tmp_path):
 def test_an_empty_folder_is_a_problem(tmp_path):
   _write_original(tmp_path, 'raw', 'HS')
   (tmp_path / 'SMIC_all_raw/HS/s2/micro/negative/s2_ne_01').mkdir(parents=True)
-  problems = {c.name: c.problem for c in smic.read(tmp_path) if c.problem}
+  problems = {
+    c.name: c.problem for c in smic.CORPUS.read(tmp_path) if c.problem
+  }
   assert problems == {'s02_ne_01': 's2_ne_01 holds no frames'}
 
 
 def test_a_clip_in_the_folder_of_another_emotion_is_told(tmp_path):
   _write_original(tmp_path, 'raw', 'HS', [('s1', 'positive', 's1_ne_01', 100)])
-  (clip,) = smic.read(tmp_path)
+  (clip,) = smic.CORPUS.read(tmp_path)
   assert clip.remarks[0] == (
     'its name says negative, but it lies in the folder positive'
   )
@@ -117,7 +119,7 @@ def extended(tmp_path):
 
 
 def test_the_extended_release_has_several_movements_in_a_row(extended):
-  clips = list(smic.read(extended))
+  clips = list(smic.CORPUS.read(extended))
   assert [(c.name, c.onset, c.apex, c.offset) for c in clips] == [
     ('s01_ne_01', 110, 115, 120),
     ('s02_po_03', 210, 215, 220),
@@ -132,29 +134,29 @@ def test_the_extended_release_has_several_movements_in_a_row(extended):
 
 
 def test_the_extended_release_has_a_sheet_for_each_camera(extended):
-  (clip,) = smic.read(extended, camera='VIS')
+  (clip,) = smic.CORPUS.read(extended, camera='VIS')
   assert clip.identity == 'smic_vis/s11/s11_ne_01'
   assert (clip.onset, clip.problem) == (5, '')
   with pytest.raises(FileNotFoundError, match='frames of SMIC-NIR'):
-    smic.read(extended, camera='NIR')
+    smic.CORPUS.read(extended, camera='NIR')
 
 
 def test_an_infrared_sheet_is_told_by_its_files_name(extended):
   rows = [('s12', 's12_po_01', 1, 9, *[None] * 4, 'positive')]
   trees.smic(extended / 'SMIC-NIR-E_annotation.xlsx', rows, title='Sheet1')
-  clips = smic.read(extended, camera='NIR', with_frames=False)
+  clips = smic.CORPUS.read(extended, camera='NIR', with_frames=False)
   assert [c.name for c in clips] == ['s12_po_01']
-  assert len(list(smic.read(extended, with_frames=False))) == 6
+  assert len(list(smic.CORPUS.read(extended, with_frames=False))) == 6
 
 
 def test_the_extended_release_is_of_no_use_without_its_sheet(extended):
   (extended / 'SMIC-HS-E_annotation_2019.xlsx').unlink()
   with pytest.raises(FileNotFoundError, match='label sheet of SMIC-HS'):
-    smic.read(extended)
+    smic.CORPUS.read(extended)
 
 
 def test_names_that_nobody_can_read_are_problems(tmp_path):
   rows = [('s1', 'clip 1', 1, 9, *[None] * 4, 'negative')]
   trees.smic(tmp_path / 'SMIC-HS-E_annotation.xlsx', rows)
-  (clip,) = smic.read(tmp_path, with_frames=False)
+  (clip,) = smic.CORPUS.read(tmp_path, with_frames=False)
   assert clip.problem == 'its name is not like s1_ne_01'

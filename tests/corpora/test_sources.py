@@ -122,18 +122,18 @@ def test_a_damaged_workbook_is_named(data, suffix, tmp_path):
 
 def test_what_is_missing_is_said_with_what_was_expected(tmp_path):
   with pytest.raises(FileNotFoundError, match='is no folder'):
-    casme2.read(tmp_path / 'nothing')
+    casme2.CORPUS.read(tmp_path / 'nothing')
   with pytest.raises(FileNotFoundError, match='CASME2_RAW_selected/sub01'):
-    casme2.read(tmp_path)
+    casme2.CORPUS.read(tmp_path)
   trees.write_frames(tmp_path / 'Cropped/sub01/EP02_01f', ['reg_img46.jpg'])
   with pytest.raises(FileNotFoundError, match='raw frames of CASME II.*there'):
-    casme2.read(tmp_path, images='raw')
+    casme2.CORPUS.read(tmp_path, images='raw')
   with pytest.raises(ValueError, match="'colour'; CASME II has raw, cropped"):
-    casme2.read(tmp_path, images='colour')
+    casme2.CORPUS.read(tmp_path, images='colour')
   header = [name for name in trees.CASME2_HEADER if name != 'ApexFrame']
   trees.write_sheet(tmp_path / 'codes.xlsx', header, [])
   with pytest.raises(FileNotFoundError, match='spreadsheets there: codes.xlsx'):
-    casme2.read(tmp_path)
+    casme2.CORPUS.read(tmp_path)
 
 
 def test_repairs_are_keyed_by_clip_and_say_why_and_whence():
@@ -149,10 +149,10 @@ def test_repairs_are_keyed_by_clip_and_say_why_and_whence():
 
 def test_a_repair_leaves_a_right_value_and_other_clips_alone():
   def mended(clip, apex):
-    values = {'onset': '1075', 'apex': apex, 'offset': '1134'}
+    values = {'onset': 1075, 'apex': apex, 'offset': 1134}
     return repairs.repair('samm', '028', clip, values)
 
-  values, made = mended('028_4_1', '1143')
-  assert values['apex'] == '1113'
+  values, made = mended('028_4_1', 1143)
+  assert values['apex'] == 1113
   assert str(made[0]).startswith('apex 1143 repaired to 1113: ')
-  assert mended('028_4_1', '1113')[1] == mended('028_4_2', '1143')[1] == []
+  assert mended('028_4_1', 1113)[1] == mended('028_4_2', 1143)[1] == []

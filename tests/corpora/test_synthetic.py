@@ -1,4 +1,4 @@
-"""The synthetic corpus: its truth is true, and its files survive accidents."""
+"""The truth of the synthetic corpus is true; its files survive accidents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mejax.corpora import synthetic
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
 from mejax.corpora.faces import drawing
-from mejax.corpora.faces import motion
+from mejax.corpora.faces import movement
 
 SMALL = {
   'num_subjects': 2,
@@ -66,7 +66,7 @@ def small(pristine, tmp_path) -> pathlib.Path:
 
 
 @functools.lru_cache
-def _face() -> drawing.Face:
+def _face() -> drawing.NeutralFace:
   return drawing.make_face(np.random.default_rng(0), size=128)
 
 
@@ -84,7 +84,7 @@ def _frame(clip, number, *, colour=cv2.IMREAD_GRAYSCALE) -> np.ndarray:
 
 
 def _pull(image, flow) -> np.ndarray:
-  """`image` looked up where `flow` says each pixel went."""
+  """Looks `image` up where `flow` says that each pixel went."""
   pixels = np.stack(
     np.meshgrid(np.arange(flow.shape[1]), np.arange(flow.shape[0])), axis=-1
   )
@@ -103,40 +103,40 @@ def _truth(clip) -> dict[str, np.ndarray]:
 
 
 def _take(seed: int, hard: float) -> acting.Take:
-  """What one person, who has no ways of their own, does at `size` 128."""
-  units = sorted(set(motion.ACTION_UNITS) - {'45', 'gaze', 'twitch'})
+  """Returns a clip of one person without habits, at `size` 128."""
+  units = sorted(set(movement.ACTION_UNITS) - {'45', 'gaze', 'twitch'})
   person = acting.Person(
     face=_face(),
     strength=1.0,
     asymmetry=0.0,
     habits=dict.fromkeys(units, 0.5),
   )
-  emotion = sorted(motion.EMOTIONS)[seed % 3]
+  emotion = sorted(movement.EMOTIONS)[seed % 3]
   generator = np.random.default_rng(seed)
   return acting.perform(generator, person, emotion, size=128, hard=hard)
 
 
 @functools.lru_cache
 def _rendered(seed: int, amplitude: float):
-  """A noise-free onset and apex of one person, and the flow between them."""
+  """Returns a noise-free onset and apex of a person, and the flow between."""
   generator = np.random.default_rng(seed)
   face = drawing.make_face(generator, size=128)
   pose = camera.Pose(shift=(0.008, -0.005), roll=0.03, scale=1.02)
   points = {name: pose.place(xy) for name, xy in face.points.items()}
-  field = motion.field(
+  field = movement.field(
     {'4': (1.0, 0.6), '12': (0.3, 1.0), '26': (0.8, 0.8)}, points, size=128
   )
   field *= amplitude / np.linalg.norm(field, axis=-1).max()
-  drift = motion.drift(generator, num_frames=20, size=128, amount=0.5)
-  flow = field + motion.displacement(drift, 15)
+  drift = movement.drift(generator, num_frames=20, size=128, amount=0.5)
+  flow = field + movement.displacement(drift, 15)
   onset = camera.render(face, pose, np.zeros_like(flow))
-  apex = camera.render(face, pose, motion.backward(flow))
+  apex = camera.render(face, pose, movement.backward(flow))
   return 255 * onset, 255 * apex, flow
 
 
 def test_a_backward_field_undoes_its_forward_field_to_0_02_pixels():
   _, _, flow = _rendered(seed=1, amplitude=2.0)
-  back = motion.backward(flow)
+  back = movement.backward(flow)
   rest = flow + _pull(back, flow)
   assert np.abs(rest[8:-8, 8:-8]).max() < 0.02
 
@@ -144,7 +144,7 @@ def test_a_backward_field_undoes_its_forward_field_to_0_02_pixels():
 def test_the_true_flow_takes_a_noise_free_apex_back_to_its_onset():
   for seed in range(3):
     onset, apex, flow = _rendered(seed=seed, amplitude=2.0)
-    # Without the finest detail, which no interpolation brings back.
+    # Without the finest detail, which no interpolation can restore.
     onset, apex = (cv2.GaussianBlur(x, (0, 0), 1) for x in (onset, apex))
     still, right, wrong = (
       np.abs(_pull(apex, sign * flow) - onset)[8:-8, 8:-8].mean()
@@ -305,7 +305,7 @@ def test_a_killed_write_is_carried_on_to_the_same_bytes(small, tmp_path):
 
 def test_other_parameters_are_refused_and_nothing_is_lost(small):
   before = _digests(small)
-  with pytest.raises(ValueError, match=r'difficulty 0.5 \(asked for 0.9\)'):
+  with pytest.raises(ValueError, match='difficulty: there 0.5, asked for 0.9'):
     synthetic.write(small, **SMALL, difficulty=0.9)
   assert _digests(small) == before
 

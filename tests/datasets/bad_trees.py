@@ -44,11 +44,11 @@ def make(corpora, source, data_dir, **options):
 
 def made(data_dir, name='casme2'):
   """Arrays of each clip by its name, and the metadata."""
-  examples = load.load(name, data_dir)
+  examples = load.load_examples(name, data_dir)
   return {
     clip: {key: values[i] for key, values in examples.items()}
     for i, clip in enumerate(examples['clip'].tolist())
-  }, load.metadata(name, data_dir)
+  }, load.read_metadata(name, data_dir)
 
 
 def same(one, other):

@@ -54,7 +54,7 @@ def small(tmp_path_factory):
     data_dir=folder / 'data',
     progress=False,
   )
-  return load.load('htnet_release', folder / 'data'), images, points
+  return load.load_examples('htnet_release', folder / 'data'), images, points
 
 
 @pytest.fixture(scope='session')
@@ -68,4 +68,4 @@ def released(shared, tmp_path_factory):
     data_dir=folder,
     progress=False,
   )
-  return load.load('htnet_release', folder)
+  return load.load_examples('htnet_release', folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
-from mejax.datasets import decoding
+from mejax.datasets import workers
 
 
 def stage(job):
@@ -17,4 +17,4 @@ def stage(job):
     os._exit(9)
   if name == 'EP01_02':
     os._exit(9)
-  return decoding._stage(job)
+  return workers._stage(job)

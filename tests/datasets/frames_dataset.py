@@ -66,9 +66,7 @@ def write(
     'landmark_source': 'made up',
     'skipped': [],
   }
-  folder = data_dir / builder.NAME / corpus
-  folder.mkdir(parents=True)
-  made = builder.write(
+  builder.write(
     builder.Config(
       name=corpus,
       number=len(examples),
@@ -76,7 +74,6 @@ def write(
       features=examples[0],
       metadata=metadata,
     ),
-    data_dir / 'written',
+    data_dir / builder.NAME / corpus / builder.VERSION,
   )
-  made.rename(folder / builder.VERSION)
   return examples

@@ -248,7 +248,7 @@ def test_frames_without_a_row_are_told(prepare, tmp_path):
   (skipped,) = metadata['skipped']
   assert skipped['identity'] == f'casme2/unknown/sub02/{BAD}'
   assert skipped['reason'] == 'has no row in CASME2-coding-20140508.xlsx'
-  text = check.check('casme2', tmp_path / 'db', progress=False).text
+  text = check.check_corpus('casme2', tmp_path / 'db', progress=False).text
   assert 'has no row in' in text
 
 
@@ -340,7 +340,7 @@ def test_sheets_are_read_as_spreadsheets_save_them(
   text = HEADER + 'zoë,zoë,joy,1,6,7,\ngood,zoé,anger,0,5,6,\n'
   sheet.write_bytes(text.replace(',', sign).encode(encoding))
   bad_trees.make('video', recordings, tmp_path, options={'labels': sheet})
-  examples = load.load('video', tmp_path)
+  examples = load.load_examples('video', tmp_path)
   assert examples['clip'].tolist() == ['zoë', 'good']
   assert examples['subject'].tolist() == ['zoë', 'zoé']
   assert examples['apex_number'].tolist() == [6, 5]
@@ -435,9 +435,9 @@ def test_a_dataset_made_in_another_way_is_not_touched(
   assert 'is prepared already' in capsys.readouterr().out
   assert _mejax('prepare', *source, '--strain', 'magnitude') == 2
   message = capsys.readouterr().err
-  assert "strain: 'shreve' there, 'magnitude' asked for" in message
+  assert "strain: there 'shreve', asked for 'magnitude'" in message
   assert '--overwrite, or choose another --name' in message
   _cut(tmp_path / 'db' / bad_trees.BAD / 'img13.png')
   assert _mejax('prepare', *source) == 2
   assert 'source_sha256: other labels or frames' in capsys.readouterr().err
-  assert len(load.load('casme2', tmp_path)['clip']) == 3
+  assert len(load.load_examples('casme2', tmp_path)['clip']) == 3

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from mejax import cli
-from mejax.datasets import decoding
+from mejax.datasets import clip_cache
 from mejax.datasets import load
-from mejax.datasets import making
+from mejax.datasets import workers
 from tests import child
 from tests.datasets import bad_trees
 from tests.datasets import fatal_worker
@@ -42,7 +42,7 @@ def _made(data_dir):
 
 
 def _numbers_of_clips(data_dir):
-  return len(load.load('casme2', data_dir)['clip'])
+  return len(load.load_examples('casme2', data_dir)['clip'])
 
 
 def test_a_full_disk_keeps_the_clips_that_are_made(
@@ -63,9 +63,9 @@ def test_a_full_disk_keeps_the_clips_that_are_made(
   assert 'Make room' in message and 'repeat the command' in message
   assert len(_made(tmp_path)) == 1
   assert not list(_made(tmp_path)[0].parent.glob('*.partial'))
-  written, write = [], making._write
+  written, write = [], clip_cache._write
   monkeypatch.setattr(
-    making, '_write', lambda *args: written.append(write(*args))
+    clip_cache, '_write', lambda *args: written.append(write(*args))
   )
   assert cli.main(_arguments(source, tmp_path)) == 0
   assert len(written) == 2
@@ -102,7 +102,7 @@ def test_a_full_disk_while_the_dataset_is_written(source, tmp_path):
   assert 'File too large' in limited.stderr
   assert 'repeat the command' in limited.stderr
   assert len(_made(cache)) == 3
-  assert not list((cache / 'mejax').glob('.*.incomplete.*'))
+  assert not list((cache / 'mejax').glob('*/.*.partial'))
   assert cli.main(_arguments(source, cache)) == 0
   assert _numbers_of_clips(cache) == 3
 
@@ -117,7 +117,7 @@ def test_a_target_that_is_read_only_is_told_before_the_work(
   monkeypatch.setattr(
     os, 'access', lambda path, mode: path != data and access(path, mode)
   )
-  monkeypatch.setattr(making, 'digests', None)  # The work.
+  monkeypatch.setattr(clip_cache, 'digest_clips', None)  # The work.
   assert cli.main(_arguments(source, data)) == 2
   words = f'{data} cannot be written to; choose another --data_dir'
   assert words in capsys.readouterr().err
@@ -145,7 +145,7 @@ def test_a_rename_that_fails_keeps_the_old_dataset(
   rename = pathlib.Path.rename
 
   def failing(path, to):
-    if path.name == to.name and 'incomplete' in str(path):
+    if path.name == f'.{to.name}.partial':
       raise OSError(errno.EIO, os.strerror(errno.EIO))
     return rename(path, to)
 
@@ -175,7 +175,7 @@ def test_a_process_that_dies_costs_its_clip_only(
   source, tmp_path, monkeypatch, capsys
 ):
   monkeypatch.setenv('MEJAX_TEST_KILLED', str(tmp_path / 'killed'))
-  monkeypatch.setattr(decoding, '_stage', fatal_worker.stage)
+  monkeypatch.setattr(workers, '_stage', fatal_worker.stage)
   bad_trees.make('casme2', source, tmp_path, workers=2)
   examples, metadata = bad_trees.made(tmp_path)
   # What was killed once is tried again.
@@ -188,7 +188,7 @@ def test_a_process_that_dies_costs_its_clip_only(
 
 
 def test_processes_that_cannot_start_are_told(source, tmp_path, monkeypatch):
-  monkeypatch.setattr(decoding, '_start_worker', os.abort)
+  monkeypatch.setattr(workers, '_start_worker', os.abort)
   with pytest.raises(OSError, match='__main__.*otherwise .* workers=0'):
     bad_trees.make('casme2', source, tmp_path, workers=1)
 
@@ -197,7 +197,7 @@ def test_processes_that_cannot_start_are_told(source, tmp_path, monkeypatch):
 def test_ctrl_c_keeps_what_is_made(
   source, tmp_path, monkeypatch, capsys, workers
 ):
-  original = making._write
+  original = clip_cache._write
 
   def interrupted(path, arrays):
     if _made(tmp_path):
@@ -205,7 +205,7 @@ def test_ctrl_c_keeps_what_is_made(
     original(path, arrays)
 
   with monkeypatch.context() as patch:
-    patch.setattr(making, '_write', interrupted)
+    patch.setattr(clip_cache, '_write', interrupted)
     command = [*_arguments(source, tmp_path)[:-1], workers]
     assert cli.main(command) == 130
   assert not multiprocessing.active_children()

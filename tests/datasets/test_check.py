@@ -34,7 +34,7 @@ def tree(tmp_path):
 
 
 def _check(root, **options):
-  return check.check('casme2', root, options=options, progress=False)
+  return check.check_corpus('casme2', root, options=options, progress=False)
 
 
 def _row(report, name):
@@ -136,13 +136,13 @@ def test_the_cropped_release_of_smic_never_had_one_clip(tmp_path):
     tmp_path / 'SMIC_all_cropped/HS/s18/micro/surprise/s18_sur_02',
     [f'reg_image{n:06d}.bmp' for n in range(11)],
   )
-  report = check.check('smic', tmp_path, progress=False)
+  report = check.check_corpus('smic', tmp_path, progress=False)
   assert 's18_sur_03 is missing: the cropped release never' in report.text
 
 
 def test_ready_made_flow_is_checked_too(tmp_path):
   htnet_tree.write_tree(tmp_path)
-  report = check.check('htnet_release', tmp_path, progress=False)
+  report = check.check_corpus('htnet_release', tmp_path, progress=False)
   assert report.usable
   assert 'megc2019: ' in report.text
   assert 'Not as published' not in report.text

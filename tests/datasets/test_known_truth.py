@@ -25,7 +25,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope='module')
 def errors(corpus):
   recipe = Recipe(size=64, flow='farneback', levels=(1.0, 2.0))
-  return known_truth.measure(recipe, source=corpus, progress=False)
+  return known_truth.measure_errors(recipe, source=corpus, progress=False)
 
 
 def test_the_chain_is_near_the_truth(errors):
@@ -40,7 +40,9 @@ def test_the_chain_is_near_the_truth(errors):
 def test_face_points_are_judged_as_the_recipe_finds_them(corpus, errors):
   given = Recipe(size=32, flow='farneback', faces='given')
   assert errors.points > 0
-  assert known_truth.measure(given, source=corpus, progress=False).points == 0
+  assert (
+    known_truth.measure_errors(given, source=corpus, progress=False).points == 0
+  )
 
 
 def test_a_flow_that_sees_nothing_has_the_error_of_zero(
@@ -49,14 +51,16 @@ def test_a_flow_that_sees_nothing_has_the_error_of_zero(
   blind = lambda first, second: 0 * first[..., :2]  # noqa: E731
   monkeypatch.setitem(recipe_lib.FLOWS, 'farneback', blind)
   recipe = Recipe(size=64, flow='farneback')
-  (level,) = known_truth.measure(recipe, source=corpus, progress=False).levels
+  (level,) = known_truth.measure_errors(
+    recipe, source=corpus, progress=False
+  ).levels
   assert level.realised == 0
   assert level.error == pytest.approx(errors.motion, rel=1e-5)
 
 
 def test_without_the_head_the_truth_is_the_expression(corpus, errors):
   recipe = Recipe(size=64, flow='farneback', remove_head_motion=True)
-  alone = known_truth.measure(recipe, source=corpus, progress=False)
+  alone = known_truth.measure_errors(recipe, source=corpus, progress=False)
   assert alone.motion < 0.5 * errors.motion
   (level,) = alone.levels
   assert level.error < 0.5 * errors.motion

@@ -24,7 +24,7 @@ def dataset(tree, tmp_path):
 
 def test_a_dataset_that_is_not_there_names_the_command_that_makes_it(tmp_path):
   command = f'mejax prepare htnet_release --source PATH --data_dir {tmp_path}'
-  for read in (load.load, load.metadata):
+  for read in (load.load_examples, load.read_metadata):
     with pytest.raises(FileNotFoundError) as error:
       read('htnet_release', tmp_path)
     assert command in str(error.value)
@@ -33,7 +33,7 @@ def test_a_dataset_that_is_not_there_names_the_command_that_makes_it(tmp_path):
 def test_a_folder_of_another_schema_version_is_refused(dataset):
   folder = dataset / builder.NAME / 'htnet_release'
   (folder / builder.VERSION).rename(folder / '0.0.0')
-  for read in (load.load, load.metadata):
+  for read in (load.load_examples, load.read_metadata):
     with pytest.raises(ValueError) as error:
       read('htnet_release', dataset)
     message = str(error.value)
@@ -46,7 +46,7 @@ def test_metadata_of_another_schema_version_is_refused(dataset, tree, version):
   file = load.dataset_folder('htnet_release', dataset) / 'metadata.json'
   values = json.loads(file.read_text())
   file.write_text(json.dumps(values | {'schema_version': version}))
-  for read in (load.load, load.metadata):
+  for read in (load.load_examples, load.read_metadata):
     with pytest.raises(ValueError) as error:
       read('htnet_release', dataset)
     message = str(error.value)
@@ -60,11 +60,11 @@ def test_metadata_of_another_schema_version_is_refused(dataset, tree, version):
     overwrite=True,
     progress=False,
   )
-  assert len(load.load('htnet_release', dataset)['clip']) == 5
+  assert len(load.load_examples('htnet_release', dataset)['clip']) == 5
 
 
 def test_strings_are_strings_and_all_columns_are_as_long(dataset):
-  examples = load.load('htnet_release', dataset)
+  examples = load.load_examples('htnet_release', dataset)
   for key in ('emotion', 'corpus', 'subject', 'clip', 'apex_source'):
     assert examples[key].dtype.kind == 'U'
   assert {len(column) for column in examples.values()} == {5}
@@ -74,7 +74,7 @@ def test_strings_are_strings_and_all_columns_are_as_long(dataset):
 
 
 def test_one_example_is_a_row_of_all(dataset):
-  everything = load.load('htnet_release', dataset)
+  everything = load.load_examples('htnet_release', dataset)
   examples = load.Examples('htnet_release', dataset)
   assert len(examples) == 5
   for i in (3, 0, -1):

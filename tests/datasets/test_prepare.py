@@ -14,7 +14,7 @@ import pytest
 from mejax.datasets import builder
 from mejax.datasets import load
 from mejax.datasets import prepare
-from mejax.datasets import ready_made
+from mejax.datasets import sources
 from mejax.datasets.recipe import Recipe
 from tests.corpora import htnet_tree
 
@@ -65,7 +65,8 @@ def test_the_examples_are_those_of_the_images_in_their_order(small):
 def test_prepared_again_gives_the_same_bytes_and_names_no_place(
   tree, tmp_path, root
 ):
-  _prepare(tree, tmp_path / 'one')
+  folder = _prepare(tree, tmp_path / 'one')
+  assert all(path.is_file() for path in folder.iterdir())
   # Another process: the order of a protocol buffer's map changes with it.
   program = (
     'import sys\n'
@@ -84,7 +85,7 @@ def test_prepared_again_gives_the_same_bytes_and_names_no_place(
 
 def test_metadata_says_how_the_dataset_was_made(tree, tmp_path):
   _prepare(tree, tmp_path)
-  metadata = load.metadata('htnet_release', tmp_path)
+  metadata = load.read_metadata('htnet_release', tmp_path)
   assert metadata['units'] == 'minmax255'
   assert metadata['strain'] == 'as released'
   assert metadata['flow'] == {'method': 'as released'}
@@ -114,12 +115,12 @@ def test_another_way_is_refused_by_name_until_overwrite(tree, tmp_path):
   file = tmp_path / 'points.csv'
   htnet_tree.write_landmarks(file)
   before = _contents(tmp_path / 'mejax')
-  message = "landmark_source: 'release defaults' there, 'file points.csv' asked"
+  message = "landmark_source: there 'release defaults', asked for 'file points"
   with pytest.raises(ValueError, match=f'(?s){message}.*--overwrite'):
     _prepare(tree, tmp_path, landmarks=file)
   assert _contents(tmp_path / 'mejax') == before
   _prepare(tree, tmp_path, landmarks=file, overwrite=True)
-  source = load.metadata('htnet_release', tmp_path)['landmark_source']
+  source = load.read_metadata('htnet_release', tmp_path)['landmark_source']
   assert source == 'file points.csv'
 
 
@@ -155,8 +156,8 @@ def test_unusable_clips_are_all_listed_and_can_be_left_out(
 
   _prepare(tree, tmp_path, allow_missing=True)
   kept = [row[2] for row in (*htnet_tree.ROWS[1:3], htnet_tree.ROWS[4])]
-  assert load.load('htnet_release', tmp_path)['clip'].tolist() == kept
-  skipped = load.metadata('htnet_release', tmp_path)['skipped']
+  assert load.load_examples('htnet_release', tmp_path)['clip'].tolist() == kept
+  skipped = load.read_metadata('htnet_release', tmp_path)['skipped']
   assert [s['identity'] for s in skipped] == [
     'casme2/sub01/EP02_01f',
     'smic/s01/s01_sur_02',
@@ -197,7 +198,7 @@ KILLED = """
 import os, pathlib, signal, sys
 from mejax.corpora import htnet_release
 from mejax.datasets import prepare
-from mejax.datasets import ready_made
+from mejax.datasets import sources
 from mejax.datasets.recipe import Recipe
 tree, data_dir, owner, name, left = sys.argv[1:]
 owner = {'reader': htnet_release, 'path': pathlib.Path}[owner]
@@ -205,7 +206,7 @@ original, left = getattr(owner, name), int(left)
 def fatal(*args, **kwargs):
   global left
   left -= 1
-  if left < 0 and (name != 'rename' or '.incomplete.' in str(args[0])):
+  if left < 0 and (name != 'rename' or '.partial' in str(args[0])):
     os.kill(os.getpid(), signal.SIGKILL)
   return original(*args, **kwargs)
 setattr(owner, name, fatal)
@@ -229,9 +230,9 @@ def test_a_kill_leaves_nothing_half_made(
   )
   assert killed.returncode == -signal.SIGKILL
   # It had begun, but nothing bears the name of a dataset.
-  assert list((tmp_path / 'data/mejax').glob('.htnet_release.incomplete.*'))
+  assert list((tmp_path / 'data/mejax').glob('htnet_release/.*.partial'))
   with pytest.raises(FileNotFoundError, match='is not prepared'):
-    load.load('htnet_release', tmp_path / 'data')
+    load.load_examples('htnet_release', tmp_path / 'data')
   folder = _prepare(tree, tmp_path / 'data')
   assert _contents(folder) == whole
   assert _contents(tmp_path / 'data') == _contents(tmp_path / 'whole')
@@ -246,14 +247,14 @@ def test_a_failure_while_overwriting_keeps_the_old_dataset(
   before = _contents(_prepare(tree, tmp_path))
   # Each clip is read once to look at it; the ninth reading is a writing.
   calls = iter(range(100))
-  original = ready_made.arrays
+  original = sources.load_flow
 
   def failing(clip):
     if next(calls) == 8:
       raise RuntimeError('disk full')
     return original(clip)
 
-  monkeypatch.setattr(ready_made, 'arrays', failing)
+  monkeypatch.setattr(sources, 'load_flow', failing)
   with pytest.raises(OSError, match='disk full'):
     _prepare(tree, tmp_path, overwrite=True)
   assert _contents(tmp_path / 'mejax/htnet_release' / builder.VERSION) == before

@@ -306,7 +306,7 @@ def test_three_databases_become_one_and_get_the_labels_of_megc2019(
     write(folder, 'image{:06}.bmp', 100, 110)
   options = {'casme2.images': 'cropped', 'smic.camera': 'HS'}
   _, metadata = prepare(['casme2', 'samm', 'smic'], **options)
-  data = load.load('casme2_samm_smic', tmp_path / 'data')
+  data = load.load_examples('casme2_samm_smic', tmp_path / 'data')
   found = labelling.apply(PROTOCOLS['megc2019'], data)
   names = [found.classes[label] for label in found.labels]
   pairs = dict(zip(data['clip'][found.indices].tolist(), names, strict=True))

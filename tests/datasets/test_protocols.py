@@ -110,9 +110,9 @@ def _examples(*clips):
 @pytest.mark.parametrize('edition', ['2014', '2019'])
 def test_megc2019_is_442_clips_with_either_sheet_of_casme2(full, edition):
   examples = _examples(
-    smic.read(full / 'smic', with_frames=False),
-    casme2.read(full / 'casme2', sheet=edition, with_frames=False),
-    samm.read(full / 'samm', with_frames=False),
+    smic.CORPUS.read(full / 'smic', with_frames=False),
+    casme2.CORPUS.read(full / 'casme2', sheet=edition, with_frames=False),
+    samm.CORPUS.read(full / 'samm', with_frames=False),
   )
   assert len(examples['clip']) == 164 + 255 + 159
   selection = labelling.apply(PROTOCOLS['megc2019'], examples)
@@ -134,7 +134,7 @@ def test_megc2019_is_442_clips_with_either_sheet_of_casme2(full, edition):
 
 @pytest.mark.parametrize(('edition', 'surprise'), [('2014', 25), ('2019', 28)])
 def test_casme2_5_fits_both_sheets(full, edition, surprise):
-  clips = casme2.read(full / 'casme2', sheet=edition, with_frames=False)
+  clips = casme2.CORPUS.read(full / 'casme2', sheet=edition, with_frames=False)
   selection = labelling.apply(PROTOCOLS['casme2-5'], _examples(clips))
   counts = np.bincount(selection.labels).tolist()
   assert counts == [63, 32, 27, surprise, 99]
@@ -145,7 +145,9 @@ def test_mmnet_3_is_156_clips_of_the_sheet_of_2019(full):
   protocol = PROTOCOLS['mmnet-3']
 
   def apply(edition):
-    clips = casme2.read(full / 'casme2', sheet=edition, with_frames=False)
+    clips = casme2.CORPUS.read(
+      full / 'casme2', sheet=edition, with_frames=False
+    )
     return labelling.apply(protocol, _examples(clips))
 
   new, old = apply('2019'), apply('2014')
@@ -159,7 +161,7 @@ def test_mmnet_3_is_156_clips_of_the_sheet_of_2019(full):
 
 
 def test_samm_5_is_136_clips(full):
-  clips = samm.read(full / 'samm', with_frames=False)
+  clips = samm.CORPUS.read(full / 'samm', with_frames=False)
   selection = labelling.apply(PROTOCOLS['samm-5'], _examples(clips))
   assert np.bincount(selection.labels).tolist() == [57, 26, 26, 15, 12]
   assert 'expected' not in ' '.join(selection.notes)
@@ -173,7 +175,7 @@ def test_mmew_4_is_263_clips_by_either_name_of_others(word, tmp_path):
     for i, emotion in _each(MMEW)
   ]  # fmt: skip
   trees.write_sheet(tmp_path / 'MMEW_Micro_Exp.xlsx', trees.MMEW_HEADER, rows)
-  examples = _examples(mmew.read(tmp_path, with_frames=False))
+  examples = _examples(mmew.CORPUS.read(tmp_path, with_frames=False))
   selection = labelling.apply(PROTOCOLS['mmew-4'], examples)
   assert np.bincount(selection.labels).tolist() == [36, 89, 72, 66]
   assert 'expected' not in ' '.join(selection.notes)
@@ -187,7 +189,7 @@ def casme3_examples(tmp_path_factory):
     for i, word in _each(CASME3)
   ]
   trees.casme3(root, rows)
-  return _examples(casme3.read(root, with_frames=False))
+  return _examples(casme3.CORPUS.read(root, with_frames=False))
 
 
 @pytest.mark.parametrize(
@@ -208,8 +210,8 @@ def test_casme3_in_three_four_and_seven_classes(name, counts, casme3_examples):
 
 def test_cross_corpus_leaves_one_database_out(full, casme3_examples):
   composite = _examples(
-    smic.read(full / 'smic', with_frames=False),
-    casme2.read(full / 'casme2', with_frames=False),
+    smic.CORPUS.read(full / 'smic', with_frames=False),
+    casme2.CORPUS.read(full / 'casme2', with_frames=False),
   )
   examples = {
     key: np.concatenate([composite[key], casme3_examples[key]])
@@ -248,7 +250,7 @@ def test_a_short_protocol_says_what_is_short_and_which_clips_miss(
   full, tmp_path
 ):
   shutil.copytree(full / 'casme2', tmp_path / 'casme2')
-  clips = list(casme2.read(tmp_path / 'casme2', with_frames=False))
+  clips = list(casme2.CORPUS.read(tmp_path / 'casme2', with_frames=False))
   # Disgust: 04/EP12_01f, which does not count anyway, and another.
   lost = [c for c in clips if c.emotion == 'disgust'][0]
   kept = [c for c in clips if c is not lost]

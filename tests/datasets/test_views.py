@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mejax.datasets import views
+from tests import closeness
 
 
 def _random(n=4, size=28, seed=0):
@@ -187,10 +188,8 @@ def test_std_keeps_zero_and_divides_by_what_centre_std_does():
   centred = views.full_flow(examples, normalise='centre_std')
   for row in range(len(made)):
     spread = (plain[row] - plain[row].mean((0, 1))).std()
-    np.testing.assert_allclose(made[row] * spread, plain[row], atol=1e-5)
-  np.testing.assert_allclose(
-    made - made.mean((1, 2), keepdims=True), centred, atol=1e-5
-  )
+    closeness.assert_close(made[row] * spread, plain[row], 1e-6)
+  closeness.assert_close(made - made.mean((1, 2), keepdims=True), centred, 5e-6)
   examples['flow'][:] = 0.5
   still = views.full_flow(examples, normalise='std')
   np.testing.assert_array_equal(still, 0.5)
@@ -233,8 +232,8 @@ def test_normalising_a_stack_keeps_the_amplification(normalise):
   made = views.level_stack(
     amplified(), stored_levels=(1, 2, 8), mode='full', normalise=normalise
   )
-  np.testing.assert_allclose(made[:, 1], 2 * made[:, 0], atol=1e-5)
-  np.testing.assert_allclose(made[:, 2], 8 * made[:, 0], atol=1e-5)
+  closeness.assert_close(made[:, 1], 2 * made[:, 0], 1e-6)
+  closeness.assert_close(made[:, 2], 8 * made[:, 0], 1e-6)
 
 
 def test_the_range_and_deviation_of_a_stack_are_those_of_all_its_levels():
@@ -304,3 +303,30 @@ def test_released_needs_crop_points():
   del examples['crop_points']
   with pytest.raises(ValueError, match="'released' needs crop_points"):
     views.region_mosaic(examples, mode='released')
+
+
+def test_every_view_of_the_table_is_declared():
+  kinds = {name: view.kind for name, view in views.VIEWS.items()}
+  assert kinds == {
+    'full_flow': 'image',
+    'region_mosaic': 'mosaic',
+    'level_stack': 'mosaic',
+    'frame_pair': 'frames',
+  }
+  told = [n for n, view in views.VIEWS.items() if view.takes_stored_levels]
+  assert told == ['level_stack']
+
+
+def test_a_plain_function_is_a_view_of_unknown_kind():
+  def mine(examples, *, scale=1.0):
+    return scale * examples['flow']
+
+  view = views.declared(mine)
+  assert view == views.View(mine) and view.kind == ''
+  examples = _random()
+  np.testing.assert_array_equal(
+    view(examples, scale=2.0), 2.0 * examples['flow']
+  )
+  own = views.View(mine, 'image')
+  assert views.declared(own) is own
+  assert views.declared(views.full_flow) is views.VIEWS['full_flow']

@@ -10,8 +10,8 @@ import pytest
 
 from mejax import models
 from mejax.evaluation import attention
-from mejax.models import artnet
 from mejax.models import attention as attention_fns
+from mejax.models import capabilities
 
 
 def test_uniform_attention_is_a_fair_share_everywhere():
@@ -40,7 +40,7 @@ def test_blocks_of_any_hierarchy_land_in_the_quarters_of_the_mosaic():
       expected[place] = mosaic[place] / mosaic[place].mean()
     keys = np.stack(blocks)[None, :, None, None]  # [1, r, 1, 1, n]
     weights = np.repeat(keys, inner**2, 3)
-    (found,) = attention.list_maps({'attention': [(weights,)]})
+    (found,) = attention.list_maps({'attention': [(weights,)]}, 'hierarchies')
     quarters = [
       half[:, part]
       for half in (expected[:4], expected[4:])
@@ -50,10 +50,10 @@ def test_blocks_of_any_hierarchy_land_in_the_quarters_of_the_mosaic():
 
 
 def test_a_middle_row_is_in_both_halves():
-  """49 tokens in one block, as the second level of HTNet at 28 pixels."""
+  """49 tokens in one block, as the second hierarchy of HTNet at 28 pixels."""
   tokens = np.arange(49.0) + 1
   weights = np.tile(tokens, (1, 1, 1, 49, 1))
-  (found,) = attention.list_maps({'attention': [(weights,)]})
+  (found,) = attention.list_maps({'attention': [(weights,)]}, 'hierarchies')
   heat = found.make()[0]
   grid = np.kron(tokens.reshape(7, 7) / tokens.mean(), np.ones((2, 2)))
   np.testing.assert_allclose(heat[0], grid[:7, :7], rtol=1e-5)
@@ -65,7 +65,7 @@ def test_blocks_without_weights_or_places_are_left_out():
     (None, np.ones((2, 4, 2, 4, 4))),
     (np.ones((2, 1, 3, 1, 1)),),
   ]
-  (found,) = attention.list_maps({'attention': hierarchies})
+  (found,) = attention.list_maps({'attention': hierarchies}, 'hierarchies')
   assert found.title == 'within each region'
   assert found.make().shape == (2, 4, 2, 2)
 
@@ -81,7 +81,7 @@ def test_levels_share_the_heat_as_the_pool_shares_its_weights():
     'place_weights': places[None],
     'encoder_attention': (None,),
   }
-  found = attention.list_maps(out, (1, 4))
+  found = attention.list_maps(out, 'levels', (1, 4))
   assert [one.title for one in found] == ['as it is', 'amplified 4 times']
   heat = np.stack([one.make()[0] for one in found])
   assert heat.shape == (2, 4, 3, 3)
@@ -124,7 +124,9 @@ def alone(query, key, value):
 )
 def test_map_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
   """It gathers one place of each region: the lower left of four."""
-  model = artnet.make('tiny', levels=(1, 4), attention_fn=attention_fn)
+  model = models.make(
+    'artnet', 'tiny', levels=(1, 4), attention_fn=attention_fn
+  )
   apply = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
   init = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))
   x = jax.random.normal(jax.random.key(1), (1, 2, 32, 32, 3))
@@ -145,7 +147,7 @@ def test_map_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
 
 def shapes(name, shape, **fields):
   """`out` of a model of the house as shapes, nothing computed."""
-  model = models.MODELS[name](**fields)
+  model = models.make(name, **fields)
   (_, out), _ = jax.eval_shape(
     lambda: model.init_with_output(
       jax.random.key(0), jnp.zeros(shape), train=False
@@ -188,12 +190,17 @@ def shapes(name, shape, **fields):
   ],
 )
 def test_models_show_what_they_have(name, shape, fields, titles):
-  out = shapes(name, shape, **fields)
-  levels = fields.get('levels', ())
-  assert [p.title for p in attention.list_maps(out, levels)] == titles
+  model = models.MODELS[name](**fields)
+  declared = capabilities.declared_by(model)
+  out = shapes(model, shape)
+
+  def maps(out):
+    return attention.list_maps(out, declared.shows, declared.levels or ())
 
   def make(out):
-    return [each.make() for each in attention.list_maps(out, levels)]
+    return [each.make() for each in maps(out)]
+
+  assert [each.title for each in maps(out)] == titles
 
   # And the maps are made of a batch as it is: regions of square maps.
   for each in jax.eval_shape(make, out):
@@ -202,9 +209,33 @@ def test_models_show_what_they_have(name, shape, fields, titles):
 
 
 def test_attention_without_weights_shows_nothing():
-  assert attention.list_maps({'attention': [(None,), (None, None)]}) == []
-  gates = {'gates': (None,), 'attention': (None,)}
-  assert attention.list_maps(gates) == []
+  out = {'attention': [(None,), (None, None)]}
+  assert attention.list_maps(out, 'hierarchies') == []
+  out = {'gates': (None,), 'attention': (None,)}
+  assert attention.list_maps(out, 'gates') == []
+
+
+@pytest.mark.parametrize(
+  'weights',
+  [
+    [jnp.zeros((2, 4, 9, 9))],
+    [(jnp.zeros((2, 4, 2, 8, 8)),)],
+    [(jnp.zeros((1, 4, 2, 9, 9)), jnp.zeros((1, 4, 2, 4, 4)))],
+  ],
+)
+def test_weights_of_another_shape_are_left_out(weights):
+  assert attention.list_maps({'attention': weights}, 'hierarchies') == []
+
+
+@pytest.mark.parametrize('out', [None, (), {}, {'attention': ()}])
+def test_an_out_that_lacks_what_is_declared_is_an_error(out):
+  with pytest.raises(ValueError, match="shows 'gates', but its `out` has no"):
+    attention.list_maps(out, 'gates')
+
+
+def test_an_unknown_form_is_an_error_that_names_the_known_ones():
+  with pytest.raises(ValueError, match="'heat'; known forms are levels, hier"):
+    attention.list_maps({}, 'heat')
 
 
 @pytest.mark.parametrize(
@@ -222,25 +253,26 @@ def test_attention_without_weights_shows_nothing():
     {'gates': None, 'attention': 'none'},
   ],
 )
-def test_whatever_else_a_model_of_ones_own_returns_is_left_alone(out):
-  assert attention.list_maps(out) == []
+def test_what_a_model_that_declares_nothing_returns_is_left_alone(out):
+  assert attention.list_maps(out, '') == []
 
 
-def test_a_level_of_htnet_is_the_mean_of_its_heads_and_layers():
+def test_a_hierarchy_of_htnet_is_the_mean_of_its_heads_and_layers():
   source = np.random.default_rng(0)
   first, second = source.dirichlet(np.ones(4), (2, 3, 4, 2, 4))
-  levels = [(first, None, second)]
-  (found,) = attention.list_maps({'attention': levels})
+  hierarchies = [(first, None, second)]
+  (picture,) = attention.list_maps({'attention': hierarchies}, 'hierarchies')
   expected = 4 * np.mean([first, second], 0).mean((2, 3))  # [b, r, n]
   np.testing.assert_allclose(
-    found.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
+    picture.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
   )
 
 
 def test_gates_are_shrunk_and_compared_with_their_mean():
   gate = np.random.default_rng(0).random((2, 64, 64, 1))
-  (found,) = attention.list_maps({'gates': (gate, None)})
+  out = {'gates': (gate, None), 'attention': (None,)}
+  (picture,) = attention.list_maps(out, 'gates')
   # The mean of each square of 2 x 2, as OpenCV shrinks by area.
-  for made, one in zip(found.make(), gate, strict=True):
+  for made, one in zip(picture.make(), gate, strict=True):
     expected = cv2.resize(one, (32, 32), interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(made[0], expected / one.mean(), rtol=1e-4)

@@ -7,24 +7,26 @@ import json
 import subprocess
 import sys
 
+from mejax import models
 from mejax.datasets import protocols
 from mejax.experiment import identity
 from mejax.models import attention
-from mejax.models import htnet
 from tests import child
 
 _ELSEWHERE = """
 import functools, json
 from mejax.experiment import identity
-from mejax.models import attention, htnet
+from mejax import models
+from mejax.models import attention
 window = functools.partial(attention.windowed, radius=2)
-print(json.dumps(identity.describe(htnet.make('tiny', attention_fn=window))))
+model = models.make('htnet', 'tiny', attention_fn=window)
+print(json.dumps(identity.describe(model)))
 """
 
 
 def test_a_model_with_options_is_the_same_in_another_process():
   window = functools.partial(attention.windowed, radius=2)
-  here = identity.describe(htnet.make('tiny', attention_fn=window))
+  here = identity.describe(models.make('htnet', 'tiny', attention_fn=window))
   done = subprocess.run(
     [sys.executable, '-c', _ELSEWHERE],
     capture_output=True,
@@ -44,8 +46,8 @@ def test_another_option_field_or_function_body_is_another_thing():
   things = [
     functools.partial(attention.windowed, radius=1),
     functools.partial(attention.windowed, radius=2),
-    htnet.make('tiny'),
-    htnet.make('tiny', dim=16),
+    models.make('htnet', 'tiny'),
+    models.make('htnet', 'tiny', dim=16),
     make('def own(q, k, v): return v, None'),
     make('def own(q, k, v): return v + q, None'),
     protocols.PROTOCOLS['megc2019'],

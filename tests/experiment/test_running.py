@@ -6,6 +6,7 @@ import csv
 import functools
 import json
 import random
+import shutil
 import time
 
 import jax
@@ -131,6 +132,19 @@ def test_the_workdir_of_another_config_is_refused_and_kept(finished):
       setting__learning_rate=1e-3,
     )
   assert json.loads((workdir / 'metrics.json').read_text()) == metrics
+
+
+def test_a_finished_run_without_checkpoints_keeps_its_config(
+  finished, tmp_path
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(
+    finished[0], workdir, ignore=shutil.ignore_patterns('checkpoints')
+  )
+  options = {'selection': ('last', 'inner', 'oracle'), 'inner_folds': 3}
+  with pytest.raises(ValueError, match='belongs to a run with another config'):
+    _run(workdir, setting__learning_rate=1e-3, **options)
+  assert _run(workdir, **options) == finished[1]
 
 
 def test_perturbing_a_subject_changes_no_other_rows_of_its_own_fold(

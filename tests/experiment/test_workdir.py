@@ -51,6 +51,15 @@ def test_a_run_that_failed_before_its_first_checkpoint_may_be_mended(tmp_path):
   assert json.loads((tmp_path / 'config.json').read_text())['num_epochs'] == 4
 
 
+@pytest.mark.parametrize('name', ['record.npz', 'metrics.json'])
+def test_a_result_without_checkpoints_belongs_to_its_config(tmp_path, name):
+  workdir.claim(tmp_path, CONFIG, RUN)
+  (tmp_path / name).write_text('{}')
+  with pytest.raises(ValueError, match='num_epochs: there 3, asked for 4'):
+    workdir.claim(tmp_path, CONFIG | {'num_epochs': 4}, RUN)
+  assert workdir.claim(tmp_path, CONFIG, RUN)['data_sha256'] == 'abc'
+
+
 def test_a_kill_during_the_first_write_does_not_block_the_folder(tmp_path):
   (tmp_path / f'config.json{files.SUFFIX}').write_text('{"num_ep')
   workdir.claim(tmp_path, CONFIG, RUN)
@@ -100,6 +109,19 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
   with pytest.raises(ValueError, match='not empty and holds no run'):
     workdir.claim(tmp_path, CONFIG, RUN)
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_files_of_older_names_are_read(tmp_path):
+  arrays = {'majority': np.arange(3)}
+  for read in (workdir.read_baselines, workdir.read_attention):
+    assert read(tmp_path) == {}
+  workdir.save_npz(tmp_path / 'floors.npz', arrays)
+  workdir.save_npz(tmp_path / 'looked.npz', arrays)
+  for read in (workdir.read_baselines, workdir.read_attention):
+    np.testing.assert_array_equal(read(tmp_path)['majority'], np.arange(3))
+  assert workdir.read_levels(tmp_path) == {}
+  workdir.write_json(tmp_path / 'levels.json', {'alphas': [1, 4], 'scores': []})
+  assert workdir.read_levels(tmp_path) == {'levels': [1, 4], 'scores': []}
 
 
 def test_arrays_come_back_as_they_went(tmp_path):

@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax.models import artnet
 from mejax.models import attention
+from tests import closeness
 
 ALPHAS = (1.0, 2.0, 4.0, 8.0)
 
 
 @pytest.fixture(scope='module')
 def model():
-  return artnet.make('tiny', levels=ALPHAS)
+  return models.make('artnet', 'tiny', levels=ALPHAS)
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +49,7 @@ def apply(model, variables, x, *, train=False, **options):
 
 
 def assert_same(one, other):
-  np.testing.assert_allclose(one, other, atol=2e-5)
+  closeness.assert_close(one, other, 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def assert_same(one, other):
 def test_presets_have_the_parameters_that_the_docstring_tells(
   preset, parameters
 ):
-  model = artnet.make(preset, levels=ALPHAS)
+  model = models.make('artnet', preset, levels=ALPHAS)
   variables = jax.eval_shape(
     lambda key: model.init(key, jnp.ones((1, 4, 128, 128, 3)), train=False),
     jax.random.key(0),
@@ -138,13 +140,13 @@ def test_one_level_is_a_plain_region_transformer(model, variables, x):
 
 def test_one_level_equals_the_layers_written_out(variables, x):
   """Against float64 NumPy that knows neither levels nor blocks of ours."""
-  model = artnet.make('tiny', levels=(1.0,))
+  model = models.make('artnet', 'tiny', levels=(1.0,))
   logits, _ = apply(model, variables, x[:, :1])
   params = jax.tree.map(
     lambda leaf: np.asarray(leaf, np.float64), variables['params']
   )
   expected = [plain(params, np.asarray(image[0], np.float64)) for image in x]
-  np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+  closeness.assert_close(logits, expected, 2e-5)
 
 
 def plain(params, image, *, patch=8, heads=2):
@@ -213,7 +215,9 @@ def test_weights_of_levels_and_regions_are_shares(model, variables, x):
 
 
 def test_level_dropout_drops_whole_levels_and_never_all(variables, x):
-  model = artnet.make('tiny', levels=ALPHAS, dropout=0.0, level_dropout=0.5)
+  model = models.make(
+    'artnet', 'tiny', levels=ALPHAS, dropout=0.0, level_dropout=0.5
+  )
   many = jnp.repeat(x, 400, 0)
   rngs = {'dropout': jax.random.key(3)}
   _, out = apply(model, variables, many, train=True, rngs=rngs)
@@ -233,7 +237,7 @@ def test_level_dropout_drops_whole_levels_and_never_all(variables, x):
 
 
 def test_level_dropout_keeps_to_the_levels_that_are_present(variables, x):
-  model = artnet.make('tiny', levels=ALPHAS, level_dropout=0.75)
+  model = models.make('artnet', 'tiny', levels=ALPHAS, level_dropout=0.75)
   rngs = {'dropout': jax.random.key(3)}
   present = jnp.array([False, True, True, False])
   _, out = apply(
@@ -252,8 +256,8 @@ def test_level_dropout_keeps_to_the_levels_that_are_present(variables, x):
 
 def test_swapping_attention_keeps_the_parameter_tree(variables, x):
   for name in ('linear', 'windowed', 'softmax'):
-    swapped = artnet.make(
-      'tiny', levels=ALPHAS, attention_fn=attention.ATTENTION[name]
+    swapped = models.make(
+      'artnet', 'tiny', levels=ALPHAS, attention_fn=attention.ATTENTION[name]
     )
     own = jax.eval_shape(
       lambda swapped=swapped: swapped.init(jax.random.key(0), x, train=False)
@@ -271,11 +275,11 @@ def test_swapping_attention_keeps_the_parameter_tree(variables, x):
   ],
 )
 def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
-  model = artnet.make('tiny', **({'levels': ALPHAS} | fields))
+  model = models.make('artnet', 'tiny', **({'levels': ALPHAS} | fields))
   with pytest.raises(ValueError, match=message):
     model.init(jax.random.key(0), jnp.ones(shape), train=False)
 
 
 def test_unknown_preset_is_an_error_that_lists_the_known():
   with pytest.raises(ValueError, match='base.*small.*tiny'):
-    artnet.make('nothing')
+    models.make('artnet', 'nothing')

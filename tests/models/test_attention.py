@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax.models import attention
 from mejax.models import htnet
+from tests import closeness
 
 FUNCTIONS = ('softmax', 'linear', 'windowed')
 MODULES = ('talking_heads', 'relative')
@@ -73,10 +75,10 @@ def test_attention_equals_the_sum_over_keys(name, kernel):
   query, key, value = inputs()
   output, weights = call(name, query, key, value)
   expected = loop_reference(query, key, value, kernel)
-  np.testing.assert_allclose(output, expected, atol=1e-5)
+  closeness.assert_close(output, expected, 1e-5)
   if weights is not None:
     weighted = jnp.einsum('...hnm,...mhe->...nhe', weights, value)
-    np.testing.assert_allclose(weighted, expected, atol=1e-5)
+    closeness.assert_close(weighted, expected, 1e-5)
 
 
 @pytest.mark.parametrize('name', attention.ATTENTION)
@@ -126,18 +128,18 @@ def apply(model, variables, x):
 
 def test_swapping_attention_keeps_the_parameter_tree_and_changes_the_logits():
   x = jax.random.uniform(jax.random.key(0), (2, 28, 28, 3))
-  model = htnet.make('tiny')
+  model = models.make('htnet', 'tiny')
   variables = init(model, x)
   wide = functools.partial(attention.windowed, radius=6)
   logits = {'softmax': apply(model, variables, x)}
   functions = {name: attention.ATTENTION[name] for name in FUNCTIONS}
   for name, function in (functions | {wide: wide}).items():
-    swapped = htnet.make('tiny', attention_fn=function)
+    swapped = models.make('htnet', 'tiny', attention_fn=function)
     own = jax.eval_shape(lambda model=swapped: init(model, x))
     assert jax.tree.structure(own) == jax.tree.structure(variables)
     logits[name] = apply(swapped, variables, x)
   # A window that covers the block is softmax; the others are not.
-  np.testing.assert_allclose(logits[wide], logits['softmax'], atol=1e-5)
+  closeness.assert_close(logits[wide], logits['softmax'], 1e-5)
   for name in ('linear', 'windowed'):
     assert np.abs(logits[name] - logits['softmax']).max() > 1e-4
 
@@ -153,13 +155,14 @@ class Tempered(nn.Module):
 
 def test_attention_module_has_parameters_of_its_own_in_every_block():
   x = jax.random.uniform(jax.random.key(0), (2, 28, 28, 3))
-  plain, own = htnet.make('tiny'), htnet.make('tiny', attention_fn=Tempered())
+  plain = models.make('htnet', 'tiny')
+  own = models.make('htnet', 'tiny', attention_fn=Tempered())
   variables = init(own, x)
   flat = jax.tree_util.tree_leaves_with_path(variables)
   paths = [jax.tree_util.keystr(path) for path, _ in flat]
   assert len([path for path in paths if 'temperature' in path]) == 2
-  np.testing.assert_allclose(
-    apply(own, variables, x), apply(plain, variables, x), atol=1e-6
+  closeness.assert_close(
+    apply(own, variables, x), apply(plain, variables, x), 5e-6
   )
 
 
@@ -173,8 +176,8 @@ def test_module_of_the_table_starts_as_softmax_and_learns_of_its_own(name):
   function = attention.ATTENTION[name]
   plain, own = block(attention.softmax), block(function)
   variables, without = init(own, x), init(plain, x)
-  np.testing.assert_allclose(
-    apply(own, variables, x), apply(plain, without, x), atol=1e-6
+  closeness.assert_close(
+    apply(own, variables, x), apply(plain, without, x), 5e-6
   )
 
   def loss(variables):
@@ -200,9 +203,9 @@ def test_heads_talk_before_and_after_the_softmax():
   expected = np.einsum(
     '...hnm,hg->...gnm', mixed / mixed.sum(-1, keepdims=True), other
   )
-  np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-5)
+  closeness.assert_close(weights, expected, 1e-5)
   expected = np.einsum('...hnm,...mhe->...nhe', expected, value)
-  np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+  closeness.assert_close(output, expected, 1e-5)
 
 
 def test_relative_bias_depends_on_the_offset_alone():
@@ -228,7 +231,7 @@ def test_masked_keys_are_as_if_they_were_not_there(name):
   mask = jnp.zeros((5, 1, 9), bool).at[:, :, jnp.array([1, 4, 5])].set(True)
   output, weights = call(name, query, key, value, mask=mask)
   expected, _ = call(name, query, key[:, :, [1, 4, 5]], value[:, :, [1, 4, 5]])
-  np.testing.assert_allclose(output, expected, atol=1e-5)
+  closeness.assert_close(output, expected, 1e-5)
   if weights is not None:
     assert (weights[..., [0, 2, 3, 6, 7, 8]] == 0).all()
 

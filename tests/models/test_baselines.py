@@ -15,6 +15,7 @@ from mejax.models import linear
 from mejax.models import offapexnet
 from mejax.models import resnet
 from mejax.models import sssnet
+from tests import closeness
 
 MODULES = {
   'linear': linear,
@@ -65,20 +66,20 @@ def shaken(variables):
 def test_presets_have_the_parameters_that_their_docstrings_tell(name, counts):
   assert list(counts) == list(MODULES[name].PRESETS)
   for preset, count in counts.items():
-    assert num_parameters(models.MODELS[name](preset)) == count
+    assert num_parameters(models.make(name, preset)) == count
     row = rf'^{preset} .*\b{count:,} '
     assert re.search(row, MODULES[name].__doc__, re.MULTILINE), row
 
 
 def test_sssnet_has_the_published_parameters_at_64_pixels():
-  assert num_parameters(sssnet.make(), 64) == 1_349_251
+  assert num_parameters(models.make('sssnet'), 64) == 1_349_251
   assert '1,349,251' in sssnet.__doc__
 
 
 @pytest.mark.parametrize('name', MODULES)
 def test_every_preset_gives_a_logit_for_each_class(name):
   for preset in MODULES[name].PRESETS:
-    model = models.MODELS[name](preset, num_classes=5)
+    model = models.make(name, preset, num_classes=5)
     (logits, out), _ = jax.eval_shape(
       lambda model=model: model.init_with_output(
         jax.random.key(0), images(2), train=False
@@ -90,7 +91,7 @@ def test_every_preset_gives_a_logit_for_each_class(name):
 
 @pytest.mark.parametrize('name', WITH_STATISTICS)
 def test_padding_rows_change_neither_logits_nor_statistics(name):
-  model = models.MODELS[name]('tiny', dropout=0.0)
+  model = models.make(name, 'tiny', dropout=0.0)
   variables = init(model)
 
   @jax.jit
@@ -101,17 +102,13 @@ def test_padding_rows_change_neither_logits_nor_statistics(name):
 
   (alone, _), state = run(images()[:4], jnp.ones(4, bool))
   (padded, _), padded_state = run(images(), jnp.arange(6) < 4)
-  np.testing.assert_allclose(padded[:4], alone, atol=1e-5)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-    padded_state,
-    state,
-  )
+  closeness.assert_close(padded[:4], alone, 1e-5)
+  closeness.assert_trees_close(padded_state, state, 1e-5)
 
 
 @pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
 def test_dropout_acts_in_training_alone(name):
-  model = models.MODELS[name]('tiny', dropout=0.5)
+  model = models.make(name, 'tiny', dropout=0.5)
   variables = init(model)
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -129,7 +126,7 @@ def test_dropout_acts_in_training_alone(name):
 
 
 def test_sssnet_drops_whole_maps():
-  model = sssnet.make(dropout=0.5)
+  model = models.make('sssnet', dropout=0.5)
   (_, out), _ = model.apply(
     init(model),
     images(),
@@ -142,7 +139,7 @@ def test_sssnet_drops_whole_maps():
 
 
 def test_offapexnet_reads_u_and_v_in_streams_of_their_own():
-  model = offapexnet.make('tiny')
+  model = models.make('offapexnet', 'tiny')
   variables = init(model)
 
   def streams(inputs):
@@ -227,14 +224,14 @@ class Torch:
 @pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
 def test_logits_equal_the_same_network_in_pytorch(name):
   torch = pytest.importorskip('torch', reason='compares with PyTorch')
-  model = models.MODELS[name]()
+  model = models.make(name)
   variables = shaken(init(model))
   ours, _ = jax.jit(model.apply, static_argnames='train')(
     variables, images(), train=False
   )
   x = torch.tensor(np.asarray(images()).transpose(0, 3, 1, 2))
   theirs = getattr(Torch(torch, variables), name)(x).numpy()
-  np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+  closeness.assert_close(ours, theirs, 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -247,14 +244,14 @@ def test_logits_equal_the_same_network_in_pytorch(name):
 )
 def test_inputs_that_do_not_fit_are_an_error(name, fields, shape, words):
   with pytest.raises(ValueError, match=re.escape(words)):
-    models.MODELS[name](**fields).init(
+    models.make(name, **fields).init(
       jax.random.key(0), jnp.ones(shape), train=False
     )
 
 
 @pytest.mark.parametrize('name', MODULES)
 def test_unknown_presets_and_fields_are_errors(name):
-  with pytest.raises(ValueError, match=r"preset 'none'.*\["):
-    models.MODELS[name]('none')
-  with pytest.raises(TypeError):
-    models.MODELS[name](widht=3)
+  with pytest.raises(ValueError, match="no preset 'none'. Known presets: "):
+    models.make(name, 'none')
+  with pytest.raises(ValueError, match="no field 'widht'.*num_classes"):
+    models.make(name, widht=3)

@@ -17,9 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax import torch_weights
 from mejax.models import convert
 from mejax.models import originals
+from tests import closeness
 from tests.models import mmnet_formula
 from tests.models import test_htnet_golden as golden_htnet
 
@@ -99,7 +101,7 @@ def test_every_entry_returns_to_where_it_came_from(state):
 def test_what_mmnet_never_uses_is_known_by_its_name(shared):
   table = (shared / 'golden/mmnet/names_5class.csv').read_text().splitlines()
   original = originals.ORIGINALS['mmnet']
-  used = original.table(original.make())
+  used = original.table(models.make('mmnet', original.preset))
   for row in csv.DictReader(table):
     name = row['pytorch_name']
     assert original.never_reads(name) == (row['used'] == 'no'), name
@@ -153,7 +155,7 @@ def test_ststnet_equals_pytorch_on_the_same_file(torch, tmp_path):
     parts.append(functional.max_pool2d(y, 3, 3, 1))
   y = functional.avg_pool2d(torch.cat(parts, 1), 2).flatten(1)
   theirs = functional.linear(y, w['fc.weight'], w['fc.bias'])
-  np.testing.assert_allclose(logits(converted, x), theirs, rtol=1e-4, atol=1e-4)
+  closeness.assert_close(logits(converted, x), theirs, 1e-5)
   assert len(converted.unused) == 3
   assert all(name.endswith('num_batches_tracked') for name in converted.unused)
 
@@ -225,7 +227,7 @@ def test_a_file_that_is_no_state_dict_is_refused_by_its_name(
   path = tmp_path / 'bad.pth'
   write(torch, path)
   with pytest.raises(ValueError, match=r'bad\.pth.*state_dict'):
-    torch_weights.read(path)
+    torch_weights.read_state_dict(path)
 
 
 class Malicious:
@@ -242,19 +244,19 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(torch, tmp_path):
   attack = {'a': torch.ones(1), 'b': Malicious(tmp_path / 'done')}
   torch.save(attack, tmp_path / 'bad.pth')
   with pytest.raises(ValueError, match='weights alone'):
-    torch_weights.read(tmp_path / 'bad.pth')
+    torch_weights.read_state_dict(tmp_path / 'bad.pth')
   assert not (tmp_path / 'done').exists()
 
 
 def test_a_whole_pickled_model_is_refused_with_what_to_save(torch, tmp_path):
   torch.save(torch.nn.Linear(2, 2), tmp_path / 'model.pth')
   with pytest.raises(ValueError, match=r'model\.state_dict\(\)'):
-    torch_weights.read(tmp_path / 'model.pth')
+    torch_weights.read_state_dict(tmp_path / 'model.pth')
 
 
 def test_a_file_that_is_not_there_is_an_oserror(torch, tmp_path):
   with pytest.raises(FileNotFoundError):
-    torch_weights.read(tmp_path / 'none.pth')
+    torch_weights.read_state_dict(tmp_path / 'none.pth')
 
 
 def test_without_pytorch_the_message_says_what_to_install(
@@ -262,4 +264,4 @@ def test_without_pytorch_the_message_says_what_to_install(
 ):
   monkeypatch.setitem(sys.modules, 'torch', None)
   with pytest.raises(ValueError, match=r"pip install 'mejax\[torch\]'"):
-    torch_weights.read(tmp_path / 'model.pth')
+    torch_weights.read_state_dict(tmp_path / 'model.pth')

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax.models import htnet
 
 
@@ -16,7 +17,7 @@ from mejax.models import htnet
   'depths, parameters', [((2, 2, 10), 139_582_982), ((2, 2, 8), 114_429_446)]
 )
 def test_released_model_has_the_published_parameters(depths, parameters):
-  model = htnet.make('released', depths=depths)
+  model = models.make('htnet', 'released', depths=depths)
   variables = jax.eval_shape(
     lambda key: model.init(key, jnp.ones((1, 28, 28, 3)), train=False),
     jax.random.key(0),
@@ -43,7 +44,7 @@ def test_table_holds_every_preset():
 @pytest.mark.parametrize('name', TABLE)
 def test_docstring_tells_tokens_and_parameters_of_every_preset(name):
   tokens, parameters = TABLE[name]
-  model = htnet.make(name)
+  model = models.make('htnet', name)
   (_, out), variables = jax.eval_shape(
     lambda key: model.init_with_output(key, blank(model), train=False),
     jax.random.key(0),
@@ -57,7 +58,7 @@ def test_docstring_tells_tokens_and_parameters_of_every_preset(name):
 
 @pytest.mark.parametrize('name', ['regions_small', 'paper_small'])
 def test_docstring_tells_what_xla_counts(name):
-  model = htnet.make(name)
+  model = models.make('htnet', name)
   variables = jax.eval_shape(
     lambda key: model.init(key, blank(model), train=False), jax.random.key(0)
   )
@@ -73,7 +74,7 @@ def blank(model):
 
 
 def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
-  model = htnet.make('paper_tiny')
+  model = models.make('htnet', 'paper_tiny')
   x = jax.random.uniform(jax.random.key(1), (1, 64, 64, 3))
   # No convolution, so that patches meet in attention and max-pools only.
   model = model.clone(conv=lambda x, kernel, **_: x @ kernel[1, 1])
@@ -90,15 +91,15 @@ def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
     np.abs(old - new).max((0, 2, 3)) > 1e-6
     for old, new in zip(before['regions'], after['regions'], strict=True)
   ]
-  assert [list(np.flatnonzero(level)) for level in moved] == [[0], [0], [0]]
-  assert [len(level) for level in moved] == [16, 4, 1]
+  assert [list(np.flatnonzero(each)) for each in moved] == [[0], [0], [0]]
+  assert [len(each) for each in moved] == [16, 4, 1]
   for weights in before['attention']:
     assert weights[0].shape[-1] == 4
     assert np.ptp(weights[0]) > 1e-3  # It weighs tokens differently.
 
 
 def test_regions_block_sees_its_own_region_only_before_the_convolution():
-  model = htnet.make('tiny')
+  model = models.make('htnet', 'tiny')
   x = jax.random.uniform(jax.random.key(1), (2, 28, 28, 3), maxval=255)
   variables = jax.jit(model.init, static_argnames='train')(
     jax.random.key(0), x, train=False
@@ -122,18 +123,19 @@ def test_regions_block_sees_its_own_region_only_before_the_convolution():
 )
 def test_sizes_that_do_not_fit_are_an_error(fields, shape, message):
   with pytest.raises(ValueError, match=message):
-    htnet.make('tiny', **fields).init(
+    models.make('htnet', 'tiny', **fields).init(
       jax.random.key(0), jnp.ones(shape), train=False
     )
 
 
 def test_unknown_preset_is_an_error_that_lists_the_known():
   with pytest.raises(ValueError, match='released.*regions.*tiny'):
-    htnet.make('nothing')
+    models.make('htnet', 'nothing')
 
 
 def test_stochastic_depth_changes_training_alone_and_no_parameter():
-  plain, deep = htnet.make('tiny'), htnet.make('tiny', drop_path=0.5)
+  plain = models.make('htnet', 'tiny')
+  deep = models.make('htnet', 'tiny', drop_path=0.5)
   x = jax.random.uniform(jax.random.key(1), (8, 28, 28, 3), maxval=255)
   variables = jax.jit(plain.init, static_argnames='train')(
     jax.random.key(0), x, train=False

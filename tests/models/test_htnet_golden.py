@@ -15,9 +15,10 @@ import numpy as np
 import optax
 import pytest
 
+from mejax import models
 from mejax.models import convert
-from mejax.models import htnet
 from mejax.models import originals
+from tests import closeness
 
 SMALL = {
   'A': ('A_patch7_h3', dict(patch_size=7, dim=16, heads=2, depths=(1, 1, 2))),
@@ -61,12 +62,12 @@ def state_shapes(patch_size, dim, heads, depths):
   shapes = {'to_patch_embedding.1.weight': (dim, 3 * patch_size**2, 1, 1)}
   shapes['to_patch_embedding.1.bias'] = (dim,)
   tokens = (28 // patch_size // 2 ** (len(depths) - 1)) ** 2
-  for level, depth in enumerate(depths):
-    d, h = dim * 2**level, heads * 2**level
+  for hierarchy, depth in enumerate(depths):
+    d, h = dim * 2**hierarchy, heads * 2**hierarchy
     inner = d // h * h
-    shapes[f'layers.{level}.0.pos_emb'] = (tokens,)
+    shapes[f'layers.{hierarchy}.0.pos_emb'] = (tokens,)
     for block in range(depth):
-      at = f'layers.{level}.0.layers.{block}'
+      at = f'layers.{hierarchy}.0.layers.{block}'
       shapes |= {f'{at}.0.norm.{x}': (1, d, 1, 1) for x in 'gb'}
       shapes[f'{at}.0.fn.to_qkv.weight'] = (3 * inner, d, 1, 1)
       shapes[f'{at}.0.fn.to_out.0.weight'] = (d, inner, 1, 1)
@@ -76,10 +77,10 @@ def state_shapes(patch_size, dim, heads, depths):
       shapes[f'{at}.1.fn.net.0.bias'] = (4 * d,)
       shapes[f'{at}.1.fn.net.3.weight'] = (d, 4 * d, 1, 1)
       shapes[f'{at}.1.fn.net.3.bias'] = (d,)
-    if level < len(depths) - 1:
-      shapes[f'layers.{level}.1.0.weight'] = (2 * d, d, 3, 3)
-      shapes[f'layers.{level}.1.0.bias'] = (2 * d,)
-      shapes |= {f'layers.{level}.1.1.{x}': (1, 2 * d, 1, 1) for x in 'gb'}
+    if hierarchy < len(depths) - 1:
+      shapes[f'layers.{hierarchy}.1.0.weight'] = (2 * d, d, 3, 3)
+      shapes[f'layers.{hierarchy}.1.0.bias'] = (2 * d,)
+      shapes |= {f'layers.{hierarchy}.1.1.{x}': (1, 2 * d, 1, 1) for x in 'gb'}
   shapes |= {f'mlp_head.0.{x}': (1, d, 1, 1) for x in 'gb'}
   return shapes | {'mlp_head.2.weight': (3, d), 'mlp_head.2.bias': (3,)}
 
@@ -114,7 +115,7 @@ def small(request):
   fields = SMALL[request.param][1]
   weights = hash_weights(state_shapes(**fields))
   params = from_torch(weights, **fields)
-  return request.param, htnet.make(**fields), params, weights
+  return request.param, models.make('htnet', **fields), params, weights
 
 
 def golden(shared, file):
@@ -178,8 +179,7 @@ def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
 
 
 def check_gradient(data, name, ours):
-  truth = data[f'grad64/{name}']
-  assert np.abs(ours - truth).max() <= 1e-5 * np.abs(truth).max(), name
+  closeness.assert_close(ours, data[f'grad64/{name}'], 1e-5, err_msg=name)
 
 
 def check_step(data, name, ours):
@@ -207,24 +207,23 @@ def test_lone_tokens_leave_query_and_key_without_gradient(small):
     assert np.any(value)
 
 
-def test_regions_match_the_original_at_each_level(shared):
+def test_regions_match_the_original_at_each_hierarchy(shared):
   data = golden(shared, 'B_patch2_h2')
-  model = htnet.make(**SMALL['B'][1])
+  model = models.make('htnet', **SMALL['B'][1])
   weights = {name: data[f'sd/{name}'] for name in data['names']}
   params = from_torch(weights, **SMALL['B'][1])
   inputs = samples(data)
   apply = jax.jit(model.apply, static_argnames='train')
   _, out = apply({'params': params}, inputs, train=False)
-  for level, tokens in enumerate(out['regions']):
+  for hierarchy, tokens in enumerate(out['regions']):
     b, r, n, d = tokens.shape
-    truth = data[f'act/transformer{level}_blocks'].reshape(b, r, d, n)
-    np.testing.assert_allclose(
-      tokens, truth.transpose(0, 1, 3, 2), rtol=1e-5, atol=2e-4
-    )
-  np.testing.assert_allclose(out['head'], data['act/head_mean'], atol=5e-6)
-  for level, weights in enumerate(out['attention']):
-    assert len(weights) == model.depths[level]
-    assert weights[0].shape == (5, 4 ** (1 - level), 2 * 2**level, 49, 49)
+    truth = data[f'act/transformer{hierarchy}_blocks'].reshape(b, r, d, n)
+    closeness.assert_close(tokens, truth.transpose(0, 1, 3, 2), 5e-6)
+  closeness.assert_close(out['head'], data['act/head_mean'], 2.5e-6)
+  for hierarchy, weights in enumerate(out['attention']):
+    assert len(weights) == model.depths[hierarchy]
+    regions, heads = 4 ** (1 - hierarchy), 2 * 2**hierarchy
+    assert weights[0].shape == (5, regions, heads, 49, 49)
     np.testing.assert_allclose(weights[0].sum(-1), 1, atol=1e-5)
 
 
@@ -244,7 +243,7 @@ def test_released_model_equals_the_original(shared):
     assert np.linalg.norm(value.ravel()) == pytest.approx(norm, rel=1e-4)
   params = from_torch(weights)
   del weights
-  model = htnet.make('released')
+  model = models.make('htnet', 'released')
   table = originals.htnet_table(model)
   step = make_adam_step(loss_fn(model, samples(data), data['labels']))
   state, losses = optax.adam(LEARNING_RATE).init(params), []

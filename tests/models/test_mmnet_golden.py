@@ -17,16 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import models
 from mejax.models import convert
-from mejax.models import layers
 from mejax.models import mmnet
 from mejax.models import originals
+from mejax.models import pooling
 from mejax.training import batches
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import trial as trial_lib
+from tests import closeness
 from tests.models import mmnet_formula as formula
 
 GOLDEN = pathlib.Path(__file__).with_name('mmnet_golden.npz')
-TABLE = originals.mmnet_table(mmnet.make('released-5'))
+TABLE = originals.mmnet_table(models.make('mmnet', 'released-5'))
 VARIANTS = {'5class': (5, 2, 4), '3class': (3, 3, 2)}
 
 
@@ -50,7 +53,9 @@ def variables_of(tag):
 
 def model_of(tag, **fields):
   classes = VARIANTS[tag][0]
-  return mmnet.make(f'released-{classes}', num_classes=classes, **fields)
+  return models.make(
+    'mmnet', f'released-{classes}', num_classes=classes, **fields
+  )
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +95,8 @@ def train():
     num_classes=5,
     num_epochs=4,
     batch_sizes=(2,),
-    optimizer=trial_lib.OPTIMIZERS['adamw'],
+    optimizer=optimizer_lib.OPTIMIZERS['adamw'],
+    takes_mask=True,
   )
   variables, _ = variables_of('5class')
   variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), variables)
@@ -172,12 +178,12 @@ def test_every_used_tensor_of_the_release_has_its_place(tag, shared):
 
 def test_logits_maps_and_tokens_equal_the_original(golden, evaluated):
   logits, out, seen = evaluated
-  np.testing.assert_allclose(logits, golden['5class/logits_noaa'], atol=2e-5)
+  closeness.assert_close(logits, golden['5class/logits_noaa'], 1e-5)
   prior = None
   for i, gate in enumerate(out['gates'], 1):
     local = gate
     if prior is not None:
-      local = gate / layers.max_pool3x3(prior, 2)
+      local = gate / pooling.max_pool3x3(prior, 2)
     prior = gate
     for name, value in (('cum', gate), ('local', local)):
       np.testing.assert_allclose(
@@ -195,8 +201,8 @@ def test_logits_maps_and_tokens_equal_the_original(golden, evaluated):
     'fused': out['motion'] + out['position'],
   }
   for name, value in found.items():
-    np.testing.assert_allclose(
-      sample(value), golden[f'5class/{name}'], atol=1e-4, err_msg=name
+    closeness.assert_close(
+      sample(value), golden[f'5class/{name}'], 2e-5, err_msg=name
     )
 
 
@@ -210,7 +216,7 @@ def test_position_attention_is_a_distribution_over_the_pixels(evaluated):
 def test_three_class_network_equals_the_original(golden, pairs):
   apply = jax.jit(model_of('3class').apply, static_argnames='train')
   logits, out = apply(variables_of('3class')[0], pairs, train=False)
-  np.testing.assert_allclose(logits, golden['3class/logits_noaa'], atol=2e-5)
+  closeness.assert_close(logits, golden['3class/logits_noaa'], 1e-5)
   for i, gate in enumerate(out['gates'], 1):
     np.testing.assert_allclose(
       sample(gate), golden[f'3class/ca{i}_attn_cum'], atol=1e-5
@@ -249,9 +255,7 @@ def test_gradients_equal_the_original(golden, trained):
       ours[keys] = true[keys]
     assert np.linalg.norm(ours) == pytest.approx(norm, rel=1e-3), name
     # The original's own float32 gradient is off by as much in one channel.
-    np.testing.assert_allclose(
-      ours[:size], true, atol=2e-2 * np.abs(true).max(), err_msg=name
-    )
+    closeness.assert_close(ours[:size], true, 2e-2, err_msg=name)
 
 
 def test_running_statistics_equal_the_original(golden, trained):
@@ -260,7 +264,7 @@ def test_running_statistics_equal_the_original(golden, trained):
     ours = TABLE[name].theirs(trained.after.collections)
     true = golden['train/stats'][start : start + len(ours)]
     start += len(ours)
-    np.testing.assert_allclose(ours, true, atol=1e-5, err_msg=name)
+    closeness.assert_close(ours, true, 1e-5, err_msg=name)
 
 
 def test_adamw_step_on_every_parameter_equals_the_original(golden, trained):

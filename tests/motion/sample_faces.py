@@ -1,4 +1,4 @@
-"""Real faces from inside PyPI wheels, and known similarity warps of them."""
+"""Real faces from PyPI wheels, and known similarity warps of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-# Package and file, size to which it is reduced (the face is then 110 to 130
-# pixels tall), and its eyes as seen by hand there.
+# Package, file, and the scale at which the face is 110 to 130 pixels tall. The
+# eyes below were marked by hand at that scale.
 SAMPLES = {
   'hopper': ('matplotlib', 'mpl-data/sample_data/grace_hopper.jpg', 0.6),
   'astronaut': ('skimage', 'data/astronaut.png', 1.0),
@@ -23,7 +23,7 @@ EYES = {
 
 
 def image(name: str, *, scale: float = 1.0) -> np.ndarray:
-  """The RGB picture; the test skips where its package is not installed."""
+  """Returns the RGB picture; skips the test if its package is missing."""
   package, file, reduce = SAMPLES[name]
   spec = importlib.util.find_spec(package)
   if spec is None:
@@ -39,7 +39,7 @@ def image(name: str, *, scale: float = 1.0) -> np.ndarray:
 def similarity(
   scale: float, degrees: float, shift: tuple[float, float], about=(150, 130)
 ) -> np.ndarray:
-  """[A b] that turns and scales about a point and shifts."""
+  """Returns [A b] that turns and scales about a point, then shifts."""
   angle = math.radians(degrees)
   cos, sin = scale * math.cos(angle), scale * math.sin(angle)
   linear = np.array([[cos, -sin], [sin, cos]])
@@ -60,7 +60,7 @@ def similarities(number: int, *, seed: int = 0) -> list[np.ndarray]:
 
 
 def warped(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-  """The picture with what was at x now at A x + b."""
+  """Returns the picture with the content of x moved to A x + b."""
   height, width = picture.shape[:2]
   return cv2.warpAffine(
     picture,

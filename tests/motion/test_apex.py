@@ -1,4 +1,4 @@
-"""The apex is found in rendered faces and in known warps, despite the head."""
+"""The apex is found in rendered faces and known warps, though heads move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POINTS = np.array(
 
 
 def bump(place, motion, width=9.0):
-  """A flow that moves the surroundings of a place."""
+  """Returns a flow that moves the surroundings of a place."""
   y, x = np.mgrid[:SIZE, :SIZE]
   near = (x - place[0]) ** 2 + (y - place[1]) ** 2
   return np.exp(-near / (2 * width**2))[..., None] * np.float64(motion)
@@ -31,7 +31,7 @@ def head(t, shift=(0.0, 0.0), turn=0.0, grow=0.0):
 
 
 def film(flows, *, light=0.0, seed=0):
-  """Skin-like texture moved by each flow, with a light that comes up."""
+  """Returns a skin-like texture moved by each flow, in a growing light."""
   generator = np.random.default_rng(seed)
   skin = sum(
     cv2.GaussianBlur(generator.normal(size=(SIZE, SIZE)), (0, 0), s) * s
@@ -57,12 +57,20 @@ def rise(length, peak, width=5.0):
   return strength - strength[0]
 
 
+def _assert_same_curve(found, expected, peak):
+  """Asserts equality to a thousandth of the peak, about a grey level of 255.
+
+  The rounding of the frames, 1e-7, is far below that.
+  """
+  np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * peak)
+
+
 SMILE = bump((37, 70), (-0.8, -1.0)) + bump((59, 70), (0.8, -1.0))
 
 
 @pytest.fixture(scope='module')
 def rendered(tmp_path_factory):
-  """(frames, points, true apex, fps) of clips whose heads drift."""
+  """Yields (frames, points, true apex, fps) of clips with a drifting head."""
   root = synthetic.write(
     tmp_path_factory.mktemp('apex') / 'corpus',
     num_subjects=4,
@@ -156,7 +164,7 @@ def test_long_clips_are_the_same_as_short_ones():
   whole = apex.spot(frames, **options)
   some = apex.spot(frames[:9], **options)
   assert abs(whole.index - 50) <= 2
-  np.testing.assert_allclose(whole.curve[:9], some.curve, atol=1e-6)
+  _assert_same_curve(whole.curve[:9], some.curve, whole.curve.max())
 
 
 def test_bytes_and_floats_give_the_same_and_so_does_a_repeat():
@@ -166,7 +174,7 @@ def test_bytes_and_floats_give_the_same_and_so_does_a_repeat():
   again = apex.spot(floats, points=POINTS)
   np.testing.assert_array_equal(first.curve, again.curve)
   of_bytes = apex.spot(frames.astype(np.uint8), points=POINTS)
-  np.testing.assert_allclose(of_bytes.curve, first.curve, atol=1e-6)
+  _assert_same_curve(of_bytes.curve, first.curve, first.curve.max())
 
 
 def test_smoothing_is_in_seconds():
@@ -174,9 +182,10 @@ def test_smoothing_is_in_seconds():
   raw = apex.spot(frames, points=POINTS, fps=50.0, smoothing=0.0).curve
   slow = apex.spot(frames, points=POINTS, fps=50.0, smoothing=0.04)
   fast = apex.spot(frames, points=POINTS, fps=200.0, smoothing=0.01)
-  np.testing.assert_allclose(slow.curve, fast.curve, rtol=1e-6)
+  tolerance = {'rtol': 0, 'atol': 1e-5 * raw.max()}
+  np.testing.assert_allclose(slow.curve, fast.curve, **tolerance)
   expected = scipy.ndimage.gaussian_filter1d(raw, 2.0, mode='nearest')
-  np.testing.assert_allclose(slow.curve, expected, rtol=1e-5)
+  np.testing.assert_allclose(slow.curve, expected, **tolerance)
   assert abs(slow.index - 20) <= 1
 
 

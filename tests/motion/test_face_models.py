@@ -13,7 +13,7 @@ from mejax.motion import face_models
 def test_a_model_is_the_published_file_and_its_notice_says_which(name):
   path = face_models.ASSETS / name
   found = hashlib.sha256(path.read_bytes()).hexdigest()
-  assert face_models.read(name).tobytes() == path.read_bytes()
+  assert face_models.read_model(name).tobytes() == path.read_bytes()
   notice = (face_models.ASSETS / 'README.md').read_text()
   assert f'`{name}`' in notice
   assert f'`{found}`' in notice
@@ -36,9 +36,9 @@ def test_a_damaged_model_is_refused_with_what_to_do(name, tmp_path):
   with pytest.raises(
     OSError, match='is damaged.*expected.*install mejax again'
   ):
-    face_models.read(name, folder=tmp_path)
+    face_models.read_model(name, folder=tmp_path)
   (tmp_path / name).unlink()
   with pytest.raises(
     FileNotFoundError, match='is missing.*install mejax again'
   ):
-    face_models.read(name, folder=tmp_path)
+    face_models.read_model(name, folder=tmp_path)

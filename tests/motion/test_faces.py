@@ -1,4 +1,4 @@
-"""The face of a clip: what is made of many frames, and of difficult ones."""
+"""Locating the face of a clip, from several frames and in difficult ones."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from mejax.motion import faces
 from tests.motion import sample_faces
 
 HEIGHT, WIDTH = 240, 320
-# Eyes 40 pixels apart.
+# The eyes are 40 pixels apart.
 HOME = (faces.CANONICAL - 0.5) * np.float32(40 / 0.36)
 
 
-def _face(x=160.0, y=120.0, *, eyes=40.0, score=0.9) -> faces.Face:
+def _face(x=160.0, y=120.0, *, eyes=40.0, score=0.9) -> faces.DetectedFace:
   points = HOME * np.float32(eyes / 40) + np.float32((x, y))
   across, down = 2.0 * eyes, 2.6 * eyes
   box = (float(x - across / 2), float(y - down / 2), across, down)
-  return faces.Face(points, box, score)
+  return faces.DetectedFace(points, box, score)
 
 
-def _locate(*frames: list[faces.Face]) -> faces.Located:
-  """Locates in a clip of which a detector would say this."""
+def _locate(*frames: list[faces.DetectedFace]) -> faces.Located:
+  """Locates the face of a clip in which a detector finds these faces."""
   answers = iter(frames)
   image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
   return faces.locate([image] * len(frames), detector=lambda _: next(answers))
@@ -42,14 +42,15 @@ def test_a_stray_detection_does_not_move_the_face():
 
 def test_no_face_is_an_error_that_says_what_was_tried():
   with pytest.raises(
-    faces.NoFace, match='any of 2 frames of 320x240.*that was given found none'
+    faces.NoFace,
+    match='any of 2 frames of 320x240.*the given detector found none',
   ):
     _locate([], [])
   grey = np.full((60, 80, 3), 127, np.uint8)
   for detector in (faces.detect, faces.detect_dense):
     with pytest.raises(
       ValueError,
-      match='YuNet looked .* 240, 640, 128, 1280 pixels.*0.6: is the',
+      match='YuNet searched .* 240, 640, 128, 1280 pixels.*0.6: is the',
     ):
       faces.locate([grey], detector=detector)
 
@@ -120,9 +121,8 @@ def test_frames_of_several_sizes_and_no_frames_are_errors():
     faces.locate([])
 
 
-# A clip of a still face under a camera that moves by less than a pixel, with
-# noise of 4 grey levels: how far the aligned face comes to lie from where a
-# long clip puts it, in pixels of 128.
+# A still face in front of a camera that moves by less than a pixel, with noise
+# of 4 grey levels: the spread of the aligned face over clips, in pixels of 128.
 @pytest.mark.parametrize('name', sample_faces.SAMPLES)
 def test_several_frames_align_better_than_one(name):
   source = np.random.default_rng(0)

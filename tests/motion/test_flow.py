@@ -1,4 +1,4 @@
-"""Flow against known movements and OpenCV, strain against calculus."""
+"""Flow is compared with known motion and OpenCV, strain with calculus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _texture(size=96):
 
 
 def _moved(image, u, v):
-  """The image moved u pixels to the right and v down."""
+  """Returns the image moved u pixels to the right and v down."""
   matrix = np.array([[1, 0, u], [0, 1, v]], np.float32)
   return cv2.warpAffine(
     image,
@@ -85,7 +85,7 @@ def test_an_unknown_preset_of_dis_lists_the_known_ones():
 
 
 def _linear(ux, uy, vx, vy, size=12):
-  """The flow with these derivatives, and a translation that must not count."""
+  """Returns a flow with these derivatives and an irrelevant translation."""
   y, x = np.mgrid[:size, :size].astype(np.float32)
   return np.stack([ux * x + uy * y + 3, vx * x + vy * y - 2], -1)
 
@@ -109,7 +109,8 @@ def test_strain_of_linear_flow_is_exact_to_the_border(
   field = _linear(*derivatives)
   for definition, expected in (('shreve', shreve), ('quarter_shear', quarter)):
     found = flow.strain(field, definition=definition)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # Differences of a flow carry the rounding of the flow itself.
+    np.testing.assert_allclose(found, expected, atol=1e-6 * abs(field).max())
 
 
 def test_magnitude_is_the_length_of_the_flow():
@@ -136,8 +137,9 @@ def test_strain_is_itself_under_jit_and_vmap():
     jax.jit(flow.strain),
     jax.vmap(flow.strain),
   ):
+    found = function(jax.numpy.asarray(field))
     np.testing.assert_allclose(
-      function(jax.numpy.asarray(field)), expected, rtol=1e-5
+      found, expected, rtol=0, atol=1e-5 * expected.max()
     )
 
 

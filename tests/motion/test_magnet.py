@@ -1,4 +1,4 @@
-"""MagNet against the same layers in PyTorch, and the way its weights come in.
+"""MagNet is compared with the same layers in PyTorch; its weights are read.
 
 The names of the PyTorch module are those of the public version; a file of its
 weights was not at hand.
@@ -108,7 +108,7 @@ def reference(request):
 
 @pytest.fixture(scope='module')
 def small():
-  """Parameters of a small network, as they start."""
+  """Returns the initial parameters of a small network."""
   module = magnet.MagNet(
     width=4, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
   )
@@ -139,7 +139,10 @@ def test_the_network_is_that_of_pytorch_with_its_weights(reference, tmp_path):
   )
   expected = expected.numpy().transpose(0, 2, 3, 1)
   assert expected.std() > 0.05
-  np.testing.assert_allclose(found, expected, atol=1e-4)
+  # Some thirty layers with sums of up to 576 products each.
+  np.testing.assert_allclose(
+    found, expected, rtol=0, atol=1e-4 * abs(expected).max()
+  )
 
 
 def test_all_that_is_wrong_with_weights_is_listed():
@@ -199,7 +202,7 @@ def test_half_a_network_is_refused(small, tmp_path):
   magnet.save_params(
     tmp_path / 'x.npz', flax.traverse_util.unflatten_dict(flat)
   )
-  with pytest.raises(ValueError, match='no whole set of parameters'):
+  with pytest.raises(ValueError, match='does not hold all parameters'):
     magnet.load_params(tmp_path / 'x.npz')
   for params in ({'kernel': np.zeros(3)}, {}):
     with pytest.raises(ValueError, match='those of a MagNet'):
@@ -217,7 +220,9 @@ def test_learned_does_nothing_at_1_and_where_nothing_moves(small):
   same = learned(onset, apex, alpha=1, params=small)
   np.testing.assert_array_equal(same, apex)
   still = learned(apex, apex, alpha=5, params=small)
-  np.testing.assert_array_equal(still, apex)
+  # Two passes through the decoder, which may round differently; frames are in
+  # [0, 1] and a grey level of 255 is 4e-3.
+  np.testing.assert_allclose(still, apex, rtol=0, atol=1e-5)
   moved = np.asarray(learned(onset, apex, alpha=5, params=small))
   assert moved.shape == apex.shape
   assert np.abs(moved - apex).max() > 1e-3

@@ -1,4 +1,4 @@
-"""Training of MagNet: its material, and that it can be interrupted."""
+"""Training of MagNet: its examples, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_truth_moves_alpha_times_as_far_as_the_apex():
     np.asarray(flow.tvl1(made['onset'], made[name]))[:, 8:-8, 8:-8]
     for name in ('apex', 'truth')
   )
-  # Where the flow of the apex is long enough to be compared.
+  # Only where the flow of the apex is long enough for a comparison.
   length = np.linalg.norm(near, axis=-1).max((1, 2))
   slope = (near * far).sum((1, 2, 3)) / (near**2).sum((1, 2, 3))
   clear = length > 0.3
@@ -71,12 +71,12 @@ def test_training_lowers_the_error_and_goes_on_after_a_stop(
 def test_steps_on_the_same_frames_bring_the_apex_nearer_to_the_truth():
   schedule = (3e-3, 120, 4)
   module = SMALL.clone(width=8)
-  state = magnet_training.start(
+  state = magnet_training.initial_state(
     jax.random.key(0), module=module, schedule=schedule
   )
   errors = []
   for _ in range(schedule[1]):
-    # The step says which frames are made.
+    # The number of the step decides the frames.
     state, error = magnet_training.train_step(
       state | {'step': jnp.int32(0)},
       jax.random.key(1),

@@ -17,10 +17,14 @@ from mejax.motion.magnify import MAGNIFY
 SIZE = 64
 METHODS = ('linear', 'phase', 'flow')
 TINT = np.array([0.9, 1.0, 0.8])
+# An eighth of a grey level of 255: what two programs of one method may differ
+# by. Rounding of 1e-7 grows with alpha and where a phase or a flow is unsure;
+# the motion here changes frames by several grey levels.
+ROUNDING = 5e-4
 
 
 def _texture(x, y, seed=0):
-  """A smooth coloured picture in [0, 1], given at any place."""
+  """Returns a smooth coloured picture in [0, 1], defined at any place."""
   source = np.random.default_rng(seed)
   value = 0.0
   for _ in range(60):
@@ -33,7 +37,7 @@ def _texture(x, y, seed=0):
 
 
 def _frame(distance, shape=(SIZE, SIZE), seed=0):
-  """The texture after a bump has carried it `distance` pixels, at most."""
+  """Returns the texture after a bump has moved it by up to `distance`."""
   height, width = shape
   y, x = np.mgrid[:height, :width].astype(float)
   scale = 2 * (0.2 * min(shape)) ** 2
@@ -50,7 +54,7 @@ def _frame(distance, shape=(SIZE, SIZE), seed=0):
 
 
 def _realised(frame, motion):
-  """The amplification whose true frame is nearest to a frame."""
+  """Returns the factor whose true frame is nearest to a frame."""
   inside = np.s_[12:-12, 12:-12]
   grid = np.arange(0, 12.1, 0.25)
   errors = [((frame - _frame(g * motion))[inside] ** 2).mean() for g in grid]
@@ -109,7 +113,13 @@ def test_1_is_the_apex_bit_for_bit(method):
 def test_a_face_that_does_not_move_stays_as_it_is(method, alpha):
   frame = _frame(0)
   found = MAGNIFY[method](frame, frame, alpha=alpha)
-  np.testing.assert_array_equal(found, frame)
+  if method == 'flow':
+    # The two frames are smoothed by two pieces of the program, which may round
+    # differently: flow of some 1e-4 pixels. A grey level of 255 is 4e-3.
+    np.testing.assert_allclose(found, frame, rtol=0, atol=1e-3)
+  else:
+    # Exact on any machine: the difference is 0, and so is all that follows.
+    np.testing.assert_array_equal(found, frame)
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -117,7 +127,8 @@ def test_light_alone_is_no_motion(method):
   onset = np.full((32, 40, 3), 0.4, np.float32)
   apex = np.full((32, 40, 3), 0.5, np.float32)
   found = MAGNIFY[method](onset, apex, alpha=8)
-  np.testing.assert_allclose(found, apex, atol=1e-5)
+  # A thousandth of the change of light.
+  np.testing.assert_allclose(found, apex, rtol=0, atol=1e-4)
 
 
 def test_phase_moves_noise_where_linear_amplifies_it():
@@ -137,7 +148,7 @@ def test_phase_moves_noise_where_linear_amplifies_it():
 
 
 def test_phase_follows_motion_of_more_than_half_a_wavelength():
-  """The finest waves look alike each 4 pixels; 2.4 is past the half.
+  """The finest waves repeat after 4 pixels; 2.4 is past the half.
 
   Taken the other way round, they would go back by 0.8 pixels: an error of 0.1.
   """
@@ -189,7 +200,7 @@ def test_a_batch_is_each_pair_under_jit_and_vmap(method):
   shape = (2, 3, *onset.shape[1:])
   deep = jax.jit(function)(onset.reshape(shape), apex.reshape(shape))
   for batch in (deep.reshape(alone.shape), jax.vmap(function)(onset, apex)):
-    np.testing.assert_allclose(batch, alone, atol=1e-4)
+    np.testing.assert_allclose(batch, alone, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -199,26 +210,28 @@ def test_levels_can_be_a_traced_axis(method):
   levels = jax.vmap(lambda alpha: MAGNIFY[method](onset, apex, alpha=alpha))
   for alpha, found in zip(alphas, levels(alphas), strict=True):
     alone = MAGNIFY[method](onset, apex, alpha=float(alpha))
-    np.testing.assert_allclose(found, alone, atol=1e-4)
+    np.testing.assert_allclose(found, alone, rtol=0, atol=ROUNDING)
 
 
 def test_pairs_worked_on_together_give_the_same():
   onset = np.stack([_frame(0, (32, 40), seed) for seed in range(5)])
   apex = np.stack([_frame(0.5, (32, 40), seed) for seed in range(5)])
   function = functools.partial(magnify.phase, onset, apex, alpha=4)
-  np.testing.assert_allclose(function(pairs_at_once=2), function(), atol=1e-4)
+  np.testing.assert_allclose(
+    function(pairs_at_once=2), function(), rtol=0, atol=ROUNDING
+  )
 
 
 @pytest.mark.parametrize('method', ['linear', 'phase'])
 def test_compiled_is_eager(method):
   onset, apex = _frame(0, (16, 16)), _frame(0.5, (16, 16))
-  # Every tap of a filter is a program of its own without jit.
+  # Without jit, every tap of a filter is a program of its own.
   options = {'phase': {'smoothing': 0.5}}.get(method, {})
   function = functools.partial(MAGNIFY[method], onset, apex, alpha=3, **options)
   compiled = function()
   with jax.disable_jit():
     eager = function()
-  np.testing.assert_allclose(compiled, eager, atol=1e-4)
+  np.testing.assert_allclose(compiled, eager, rtol=0, atol=ROUNDING)
 
 
 def _assert_moved(method, shape, *, left=0.7):
@@ -246,78 +259,6 @@ def test_a_batch_of_none_gives_none():
   frames = np.zeros((0, 20, 24, 3), np.float32)
   for method in METHODS:
     assert MAGNIFY[method](frames, frames, alpha=2).shape == frames.shape
-
-
-def _clip(fps, hertz, *, seconds=0.8, motion=0.3):
-  """Frames that sway by `motion` pixels along x."""
-  times = np.arange(round(seconds * fps)) / fps
-  y, x = np.mgrid[:48, :40].astype(float)
-  shifts = motion * np.sin(2 * np.pi * hertz * times)
-  return np.stack([_texture(x - shift, y) for shift in shifts]).astype('f')
-
-
-def test_a_clip_is_amplified_within_its_band_only():
-  options = {'alpha': 3, 'band': (3, 8), 'fps': 100, 'motion': 0.05}
-  middle = np.s_[20:-20]
-
-  def growth(hertz):
-    frames = _clip(100, hertz)
-    found = np.asarray(magnify.linear_clip(frames, **options))
-    spread = [x[middle].std(0).mean() for x in (found, frames)]
-    return spread[0] / spread[1]
-
-  # In the middle of the band a Butterworth of order 2 passes 0.88.
-  assert growth(5) == pytest.approx(1 + 2 * 0.88, abs=0.2)
-  assert growth(40) == pytest.approx(1, abs=0.1)
-
-
-def test_a_band_in_hertz_means_the_same_at_any_frame_rate():
-  options = {'alpha': 4, 'band': (3, 8), 'order': 4, 'motion': 0.1}
-  slow, fast = (
-    np.asarray(magnify.linear_clip(_clip(fps, 5), fps=fps, **options))
-    for fps in (100, 200)
-  )
-  plain = _clip(100, 5)
-  middle = np.s_[20:-20]
-  error = _rms(fast[::2][middle], slow[middle])
-  assert error < 0.05 * _rms(plain[middle], slow[middle])
-
-
-def test_a_clip_is_unchanged_by_1_and_where_nothing_moves():
-  frames = _clip(100, 5)
-  options = {'band': (3, 8), 'fps': 100}
-  same = magnify.linear_clip(frames, alpha=1, **options)
-  np.testing.assert_array_equal(same, frames)
-  still = np.repeat(frames[:1], 30, 0)
-  found = magnify.linear_clip(still, alpha=9, **options)
-  np.testing.assert_array_equal(found, still)
-
-
-def test_a_batch_of_clips_is_each_clip():
-  clips = np.stack([_clip(100, 5), _clip(100, 7)])
-  function = functools.partial(
-    magnify.linear_clip, alpha=3, band=(3, 8), fps=100
-  )
-  alone = np.stack([function(clip) for clip in clips])
-  np.testing.assert_allclose(function(clips), alone, atol=1e-5)
-  np.testing.assert_allclose(jax.vmap(function)(clips), alone, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-  ('options', 'message'),
-  [
-    ({'band': (3, 50)}, r'\(3, 50\) Hz.*100.*50'),
-    ({'band': (8, 3)}, r'0 < low < high.*\(8, 3\)'),
-    ({'band': (0, 3)}, r'0 < low < high.*\(0, 3\)'),
-    ({'band': (0.01, 0.1)}, 'slower than the clip is long.*0.2 s'),
-    ({'band': (3, 8), 'fps': 0}, 'order and fps must be positive.*2 and 0'),
-    ({'band': (3, 8), 'order': 0}, 'order and fps must be positive.*0 and 100'),
-  ],
-)
-def test_a_band_that_a_clip_cannot_show_is_refused(options, message):
-  frames = np.zeros((20, 16, 16, 3), np.float32)
-  with pytest.raises(ValueError, match=message):
-    magnify.linear_clip(frames, alpha=2, **({'fps': 100} | options))
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -1,4 +1,4 @@
-"""Where the crops of a mosaic come from."""
+"""Crops of a mosaic, and masks of the parts of a face."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mejax.motion import regions
 
 
 def _mirror_points(points, size):
-  """The points of the mirrored face: x turned, left and right exchanged."""
+  """Returns the points of the mirrored face, left and right exchanged."""
   points = points[[1, 0, 2, 4, 3]].copy()
   points[:, 0] = size - 1 - points[:, 0]
   return points
@@ -22,8 +22,8 @@ def _mirror_points(points, size):
   st.sampled_from([16, 28, 64]),
 )
 def test_crops_of_the_mirrored_face_are_the_mirrored_crops(numbers, size):
-  # A grid of 1/1024 pixel, where the mirror is exact; whole and half pixels,
-  # the ties of rounding, are among them.
+  # On a grid of 1/1024 pixel the mirror is exact. The grid contains whole and
+  # half pixels, where rounding has ties.
   points = (np.array(numbers) / 1024).astype(np.float32).reshape(5, 2)
   corners = regions.face_corners(points, size=size)
   mirrored = regions.face_corners(_mirror_points(points, size), size=size)

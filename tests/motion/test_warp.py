@@ -1,4 +1,4 @@
-"""Warps against SciPy, polynomials and OpenCV."""
+"""Warps are compared with SciPy, polynomials and OpenCV."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import scipy.ndimage
 
 from mejax.motion import warp
 
-SCIPY_MODES = {'edge': 'nearest', 'reflect': 'mirror', 'zero': 'constant'}
-
 
 def _image(height=9, width=12, channels=3, seed=0):
   noise = np.random.default_rng(seed).uniform(size=(height, width, channels))
@@ -20,21 +18,20 @@ def _image(height=9, width=12, channels=3, seed=0):
 
 
 def _points(seed=1, spread=4.0):
-  """Places in and around an image of 9x12, none on the outermost pixels."""
+  """Returns places in and around an image of 9 x 12 pixels."""
   source = np.random.default_rng(seed)
   return source.uniform(-spread, 10 + spread, (5, 6, 2)).astype(np.float32)
 
 
-@pytest.mark.parametrize('border', ['edge', 'reflect'])
-def test_bilinear_is_that_of_scipy_far_beyond_the_border(border):
+def test_bilinear_is_that_of_scipy_far_beyond_the_border():
   image, points = _image(), _points(spread=60)
-  found = warp.sample(image, points, border=border)
+  found = warp.sample(image, points)
   for c in range(3):
     expected = scipy.ndimage.map_coordinates(
       image[..., c],
       [points[..., 1], points[..., 0]],
       order=1,
-      mode=SCIPY_MODES[border],
+      mode='nearest',
     )
     np.testing.assert_allclose(found[..., c], expected, atol=1e-4)
 
@@ -102,7 +99,7 @@ def test_a_batch_is_each_image_under_jit_and_vmap(method):
   flows = flows.astype(np.float32)
 
   def function(image, flow):
-    return warp.by_flow(image, flow, method=method, border='reflect')
+    return warp.by_flow(image, flow, method=method, border='zero')
 
   alone = np.stack(
     [function(*pair) for pair in zip(images, flows, strict=True)]
@@ -113,7 +110,8 @@ def test_a_batch_is_each_image_under_jit_and_vmap(method):
     jax.jit(function)(images, flows),
     jax.vmap(function)(images, flows),
   ):
-    np.testing.assert_allclose(batch, alone, atol=1e-6)
+    # Values in [0, 1], the sum of 16 products with rounded places.
+    np.testing.assert_allclose(batch, alone, rtol=0, atol=1e-5)
 
 
 def test_a_warp_is_differentiable_in_its_flow():
@@ -131,5 +129,5 @@ def test_what_is_unknown_lists_what_is_known():
   image, points = _image(), _points()
   with pytest.raises(ValueError, match='bilinear.*bicubic'):
     warp.sample(image, points, method='lanczos')
-  with pytest.raises(ValueError, match='edge.*reflect.*zero'):
+  with pytest.raises(ValueError, match='edge.*zero'):
     warp.sample(image, points, border='wrap')

@@ -80,7 +80,8 @@ def write(tmp_path) -> Callable[..., pathlib.Path]:
       features=examples[0],
       metadata=METADATA | {'clips': list(map(_identity, examples))} | metadata,
     )
-    builder.write(config, tmp_path / 'data')
+    folder = tmp_path / 'data' / builder.NAME / 'made' / builder.VERSION
+    builder.write(config, folder)
     return tmp_path / 'data'
 
   return write

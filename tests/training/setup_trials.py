@@ -9,10 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mejax.training import augment
 from mejax.training import batches
 from mejax.training import folds as folds_lib
+from mejax.training import optimizer
 from mejax.training import placement
 from mejax.training import sample
+from mejax.training import schedule
+from mejax.training import setting as setting_lib
 from mejax.training import trial
 
 NUM_EPOCHS = 6
@@ -22,7 +26,7 @@ BATCH = 16
 
 # The others change frames.
 OF_FLOW = tuple(
-  name for name in sample.AUGMENTATIONS if name not in ('jitter', 'rotation')
+  name for name in setting_lib.STREAMS if name not in ('jitter', 'rotation')
 )
 # Every number that augments or regularises, on.
 EVERYTHING = trial.Setting(
@@ -76,9 +80,9 @@ def make_full_trainer(groups, **changes) -> trial.Trainer:
   """With all that augments and regularises compiled in, for stacks."""
   layout = sample.Layout('mosaic', levels=2, u_channel=2, centred=True)
   options = {
-    'augment': sample.compose(OF_FLOW, layout),
+    'augment': augment.compose(OF_FLOW, layout),
     'average': True,
-    'flip': sample.flip(layout),
+    'flip': augment.flip(layout),
   }
   return make_trainer(groups, **(options | changes))
 
@@ -111,8 +115,9 @@ def make_trainer(groups, **changes) -> trial.Trainer:
     'num_classes': 3,
     'num_epochs': NUM_EPOCHS,
     'batch_sizes': batches.epoch_batch_sizes(train, BATCH),
-    'optimizer': trial.OPTIMIZERS['adamw'],
-    'schedule': trial.SCHEDULES['warmup_cosine'],
+    'optimizer': optimizer.OPTIMIZERS['adamw'],
+    'schedule': schedule.SCHEDULES['warmup_cosine'],
+    'takes_mask': True,
   }
   return trial.Trainer(**(options | changes))
 

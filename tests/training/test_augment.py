@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 from hypothesis import given
@@ -16,31 +17,60 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from mejax.motion import flow as flow_lib
 from mejax.training import augment
+from mejax.training.sample import Layout
+from mejax.training.sample import Sample
+from mejax.training.trial import Setting
+from tests import closeness
 
-_PICTURES = {
-  'mirror': lambda key, x, strength: augment.mirror(
-    key, x, probability=strength, u_channel=2
-  ),
-  'shift': lambda key, x, strength: augment.shift(
-    key, x, pixels=strength, blocks=2
-  ),
-  'scale_jitter': lambda key, x, strength: augment.scale_jitter(
-    key, x, amount=strength
-  ),
-  'region_dropout': lambda key, x, strength: augment.region_dropout(
-    key, x, rate=strength
-  ),
-  'level_dropout': lambda key, x, strength: augment.level_dropout(
-    key, x, rate=strength
-  ),
+_PICTURES = (
+  'mirror',
+  'shift',
+  'scale_jitter',
+  'region_dropout',
+  'level_dropout',
+)
+_MOSAIC = Layout('mosaic', levels=3, u_channel=2, centred=True)
+# How blocks and borders of a shifted picture follow from what it is.
+_SHIFTED = {
+  (1, 'edge'): Layout('image', u_channel=2, centred=True),
+  (2, 'edge'): _MOSAIC,
+  (1, 'zero'): Layout('frames'),
 }
 
 
+def _sample(inputs, *, targets=None, weight=None):
+  count = len(inputs)
+  targets = jnp.eye(3)[jnp.arange(count) % 3] if targets is None else targets
+  return Sample(
+    inputs=inputs,
+    targets=targets,
+    weight=jnp.ones(count) if weight is None else weight,
+    class_share=targets.sum(0),
+  )
+
+
+def _apply(name, key, inputs, strength, layout=_MOSAIC):
+  """The inputs after one augmentation."""
+  sample = _sample(inputs)
+  return _changed(name, layout)(key, sample, strength).inputs
+
+
+def _changed(name, layout=_MOSAIC):
+  """An augmentation as a function of key, sample and strength."""
+  ((_, apply),) = augment.compose([name], layout)
+  return lambda key, sample, strength: apply(
+    key, sample, Setting(**{name: strength})
+  )
+
+
 # Compiled once for each shape: hypothesis calls them many times.
-_SHIFT = jax.jit(augment.shift, static_argnames=('blocks', 'border'))
-_REGION_DROPOUT = jax.jit(augment.region_dropout)
-_MIXUP = jax.jit(augment.mixup)
-_BALANCE = jax.jit(augment.balance)
+_SHIFT = {
+  form: jax.jit(functools.partial(_apply, 'shift', layout=layout))
+  for form, layout in _SHIFTED.items()
+}
+_REGION_DROPOUT = jax.jit(functools.partial(_apply, 'region_dropout'))
+_MIXUP = jax.jit(_changed('mixup'))
+_BALANCE = jax.jit(_changed('balance'))
 
 
 def _normal(*shape, seed=0):
@@ -51,7 +81,8 @@ def _normal(*shape, seed=0):
 @pytest.mark.parametrize('name', _PICTURES)
 def test_strength_may_be_traced_and_0_changes_nothing(name):
   x, key = _normal(8, 3, 4, 6, 3), jax.random.key(2)
-  apply, jitted = _PICTURES[name], jax.jit(_PICTURES[name])
+  apply = functools.partial(_apply, name)
+  jitted = jax.jit(apply)
   np.testing.assert_array_equal(jitted(key, x, 0.0), x)
   changed = apply(key, x, 0.75)
   np.testing.assert_allclose(jitted(key, x, 0.75), changed, rtol=1e-6)
@@ -63,29 +94,28 @@ def test_strength_may_be_traced_and_0_changes_nothing(name):
 def test_under_vmap_each_trial_equals_itself_alone(name):
   x, keys = _normal(2, 5, 3, 4, 6, 3), jax.random.split(jax.random.key(0))
   strengths = jnp.array([0.5, 1.0])
-  together = jax.vmap(_PICTURES[name])(keys, x, strengths)
+  together = jax.vmap(functools.partial(_apply, name))(keys, x, strengths)
   for i in range(2):
-    alone = _PICTURES[name](keys[i], x[i], strengths[i])
+    alone = _apply(name, keys[i], x[i], strengths[i])
     np.testing.assert_allclose(together[i], alone, rtol=1e-6)
 
 
 @pytest.mark.parametrize('shape', [(16, 5, 6, 3), (16, 2, 5, 6, 3)])
 def test_certain_mirror_reverses_columns_and_negates_u_only(shape):
   flow, key = _normal(*shape), jax.random.key(0)
-  mirrored = augment.mirror(key, flow, probability=1.0, u_channel=2)
+  mirrored = _apply('mirror', key, flow, 1.0)
   expected = flow[..., ::-1, :] * np.array([1, 1, -1])
   np.testing.assert_array_equal(mirrored, expected)
-  twice = augment.mirror(key, mirrored, probability=1.0, u_channel=2)
+  twice = _apply('mirror', key, mirrored, 1.0)
   np.testing.assert_array_equal(twice, flow)
-  frames = augment.mirror(key, flow, probability=1.0, u_channel=None)
+  frames = _apply('mirror', key, flow, 1.0, Layout('frames'))
   np.testing.assert_array_equal(frames, flow[..., ::-1, :])
 
 
 def test_each_example_draws_for_itself_with_the_probability_asked_for():
   flow = jnp.repeat(_normal(64, 5, 6, 3), 32, 0)
-  mirrored = augment.mirror(
-    jax.random.key(1), flow, probability=0.25, u_channel=0
-  )
+  layout = Layout('image', u_channel=0, centred=True)
+  mirrored = _apply('mirror', jax.random.key(1), flow, 0.25, layout)
   changed = np.asarray(mirrored != flow).any((1, 2, 3))
   assert abs(changed.mean() - 0.25) < 0.03
 
@@ -94,17 +124,15 @@ def test_each_example_draws_for_itself_with_the_probability_asked_for():
 @given(
   shape=st.sampled_from([(4, 6, 8, 2), (3, 2, 8, 4, 1), (2, 5, 7, 3)]),
   pixels=st.sampled_from([0.0, 1.0, 2.0, 2.9]),
-  blocks=st.sampled_from([1, 2]),
-  border=st.sampled_from(['edge', 'zero']),
+  form=st.sampled_from(list(_SHIFTED)),
   seed=st.integers(0, 99),
 )
-def test_shift_equals_padding_and_cutting(shape, pixels, blocks, border, seed):
+def test_shift_equals_padding_and_cutting(shape, pixels, form, seed):
+  blocks, border = form
   if shape[-3] % blocks or shape[-2] % blocks:
     blocks = 1
   x = _normal(*shape)
-  moved = _SHIFT(
-    jax.random.key(seed), x, pixels=pixels, blocks=blocks, border=border
-  )
+  moved = _SHIFT[blocks, border](jax.random.key(seed), x, pixels)
   for example, result in zip(np.asarray(x), np.asarray(moved), strict=True):
     for cut in _blocks(example, blocks):
       offsets = _offsets(example[cut], result[cut], int(pixels), border)
@@ -139,7 +167,7 @@ def _offsets(image, moved, reach, border):
 
 def test_all_offsets_are_equally_likely_and_blocks_move_apart():
   x = jnp.broadcast_to(_normal(1, 12, 12, 1), (2000, 12, 12, 1))
-  moved = np.asarray(augment.shift(jax.random.key(0), x, pixels=1.0, blocks=2))
+  moved = np.asarray(_apply('shift', jax.random.key(0), x, 1.0))
   found = [
     [
       _offsets(np.asarray(x[0])[cut], image[cut], 1, 'edge')[0]
@@ -158,7 +186,7 @@ def test_scale_jitter_multiplies_motion_and_strain_by_one_factor():
   uv = _normal(200, 8, 8, 2)
   strain = flow_lib.strain(uv)[..., None]
   flow = jnp.concatenate([uv, strain], -1)
-  scaled = augment.scale_jitter(jax.random.key(0), flow, amount=0.5)
+  scaled = _apply('scale_jitter', jax.random.key(0), flow, 0.5)
   factor = np.asarray(scaled / flow)
   log = np.log(factor.reshape(200, -1))
   np.testing.assert_allclose(log, log[:, :1].repeat(192, 1), atol=1e-5)
@@ -168,9 +196,7 @@ def test_scale_jitter_multiplies_motion_and_strain_by_one_factor():
     ).pvalue
     > 1e-3
   )
-  np.testing.assert_allclose(
-    scaled[..., 2], flow_lib.strain(scaled[..., :2]), rtol=1e-4, atol=1e-6
-  )
+  closeness.assert_close(scaled[..., 2], flow_lib.strain(scaled[..., :2]), 1e-6)
 
 
 @settings(deadline=None, max_examples=20)
@@ -181,7 +207,7 @@ def test_scale_jitter_multiplies_motion_and_strain_by_one_factor():
 )
 def test_regions_are_kept_or_zeroed_as_a_whole_and_never_all(shape, rate, seed):
   x = _normal(*shape)
-  dropped = np.asarray(_REGION_DROPOUT(jax.random.key(seed), x, rate=rate))
+  dropped = np.asarray(_REGION_DROPOUT(jax.random.key(seed), x, rate))
   for image, result in zip(np.asarray(x), dropped, strict=True):
     kept = [
       np.array_equal(result[cut], image[cut]) for cut in _blocks(image, 2)
@@ -194,15 +220,15 @@ def test_regions_are_kept_or_zeroed_as_a_whole_and_never_all(shape, rate, seed):
 
 def test_parts_are_dropped_at_the_rate_asked_for():
   x = jnp.ones((4000, 4, 2, 2, 1))
-  for apply in ('region_dropout', 'level_dropout'):
-    result = np.asarray(_PICTURES[apply](jax.random.key(0), x, 0.4))
+  for name in ('region_dropout', 'level_dropout'):
+    result = np.asarray(_apply(name, jax.random.key(0), x, 0.4))
     # Of four, at least one stays: all would be dropped with .4^4.
     assert abs((result == 0).mean() - (0.4 - 0.4**4 / 4)) < 0.02
 
 
 def test_levels_are_kept_or_zeroed_as_a_whole_and_never_all():
   x = _normal(300, 3, 4, 4, 2)
-  result = np.asarray(augment.level_dropout(jax.random.key(0), x, rate=0.9))
+  result = np.asarray(_apply('level_dropout', jax.random.key(0), x, 0.9))
   kept = (result == x).all((2, 3, 4))
   assert ((result == 0).all((2, 3, 4)) == ~kept).all()
   assert kept.any(1).all() and not kept.all()
@@ -214,9 +240,8 @@ def test_levels_are_kept_or_zeroed_as_a_whole_and_never_all():
 @settings(deadline=None, max_examples=25)
 def test_full_balance_equals_scikit_learn(labels):
   targets = np.eye(4, dtype=np.float32)[labels]
-  factors = _BALANCE(
-    jnp.asarray(targets), jnp.asarray(targets.sum(0)), strength=1.0
-  )
+  key, sample = jax.random.key(0), _sample(targets, targets=targets)
+  factors = _BALANCE(key, sample, 1.0).weight
   present = np.unique(labels)
   weights = dict(
     zip(
@@ -226,13 +251,9 @@ def test_full_balance_equals_scikit_learn(labels):
     )
   )
   np.testing.assert_allclose(factors, [weights[y] for y in labels], rtol=1e-5)
-  half = _BALANCE(
-    jnp.asarray(targets), jnp.asarray(targets.sum(0)), strength=0.5
-  )
+  half = _BALANCE(key, sample, 0.5).weight
   np.testing.assert_allclose(half, np.sqrt(factors), rtol=1e-5)
-  off = _BALANCE(
-    jnp.asarray(targets), jnp.asarray(targets.sum(0)), strength=0.0
-  )
+  off = _BALANCE(key, sample, 0.0).weight
   assert (off == 1).all()
 
 
@@ -240,14 +261,13 @@ def _mixing(weight, *, alpha, seed=0):
   """The matrix that `mixup` applies to the rows, and what else it gives."""
   count = len(weight)
   targets = np.eye(3, dtype=np.float32)[np.arange(count) % 3]
-  matrix, mixed_targets, mixed_weight = _MIXUP(
-    jax.random.key(seed),
+  sample = _sample(
     jnp.eye(count),
-    jnp.asarray(targets),
-    jnp.asarray(weight, jnp.float32),
-    alpha=alpha,
+    targets=jnp.asarray(targets),
+    weight=jnp.asarray(weight, jnp.float32),
   )
-  return np.asarray(matrix), targets, mixed_targets, mixed_weight
+  mixed = _MIXUP(jax.random.key(seed), sample, alpha)
+  return np.asarray(mixed.inputs), targets, mixed.targets, mixed.weight
 
 
 @settings(deadline=None, max_examples=40)
@@ -284,11 +304,10 @@ def test_mixup_pairs_real_rows_in_a_cycle_and_leaves_padding_alone(
 
 
 def test_shares_of_mixup_are_beta_distributed_and_0_mixes_nothing():
-  mixed = jax.vmap(
-    lambda key: augment.mixup(
-      key, jnp.eye(2), jnp.eye(2), jnp.ones(2), alpha=0.4
-    )[0][0, 0]
-  )(jax.random.split(jax.random.key(0), 400))
+  pair = _sample(jnp.eye(2), targets=jnp.eye(2))
+  mixed = jax.vmap(lambda key: _MIXUP(key, pair, 0.4).inputs[0, 0])(
+    jax.random.split(jax.random.key(0), 400)
+  )
   test = scipy.stats.kstest(np.asarray(mixed), scipy.stats.beta(0.4, 0.4).cdf)
   assert test.pvalue > 1e-3
   matrix, targets, same, weight = _mixing([1.0, 2.0, 0.0, 1.0], alpha=0.0)

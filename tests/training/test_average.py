@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from mejax.training import average as average_lib
+from tests import closeness
 
 
 def _trees(count):
@@ -27,10 +27,8 @@ def test_it_equals_optax_with_its_bias_corrected(decay):
   for tree in trees:
     expected, state = reference.update(tree, state)
     average = average_lib.add(average, tree, decay=decay)
-    jax.tree.map(
-      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-      average_lib.mean(average, tree),
-      expected,
+    closeness.assert_trees_close(
+      average_lib.mean(average, tree), expected, 1e-5
     )
 
 

@@ -18,6 +18,7 @@ import pytest
 from mejax.training import loop
 from mejax.training import placement
 from tests import child
+from tests import closeness
 from tests.training import setup_trials as given
 
 
@@ -180,9 +181,7 @@ def test_the_parameters_that_are_kept_are_those_that_predict(tmp_path):
       trainer.model.apply({'params': params, **collections}, x, train=False)[0]
       for x in (seen, trainer.flip(seen))
     ]
-    np.testing.assert_allclose(
-      outcome.logits[i, -1], (both[0] + both[1]) / 2, atol=1e-5
-    )
+    closeness.assert_close(outcome.logits[i, -1], (both[0] + both[1]) / 2, 5e-6)
 
 
 def test_last_epoch_must_be_evaluated(tmp_path):

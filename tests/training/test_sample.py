@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax.training import augment
 from mejax.training import sample as sample_lib
+from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
 from tests.training import setup_trials as given
 
@@ -29,8 +31,8 @@ def _sample(count=6):
 
 @pytest.mark.parametrize('name', given.OF_FLOW)
 def test_each_is_switched_on_by_the_number_of_its_name(name):
-  ((number, apply),) = sample_lib.compose([name], _STACK)
-  assert number == sample_lib.AUGMENTATIONS[name][0]
+  ((number, apply),) = augment.compose([name], _STACK)
+  assert number == setting_lib.STREAMS[name]
   before, key = _sample(), jax.random.key(0)
   off = apply(key, before, trial_lib.Setting())
   jax.tree.map(np.testing.assert_array_equal, off, before)
@@ -46,9 +48,9 @@ def test_each_is_switched_on_by_the_number_of_its_name(name):
 
 
 def test_every_number_is_of_a_setting_and_seeds_one_augmentation():
-  numbers = [number for number, _ in sample_lib.AUGMENTATIONS.values()]
+  numbers = list(setting_lib.STREAMS.values())
   assert len(set(numbers)) == len(numbers) and 0 not in numbers
-  for name in sample_lib.AUGMENTATIONS:
+  for name in setting_lib.STREAMS:
     assert getattr(trial_lib.Setting(), name) == 0
 
 
@@ -76,15 +78,15 @@ def test_every_number_is_of_a_setting_and_seeds_one_augmentation():
 )
 def test_what_does_not_fit_the_inputs_is_refused(name, layout, message):
   with pytest.raises(ValueError, match=message):
-    sample_lib.compose([name], layout)
+    augment.compose([name], layout)
 
 
 def test_frames_mirror_without_a_sign_and_are_0_beyond_their_border():
   frames = _sample().inputs
   np.testing.assert_array_equal(
-    sample_lib.flip(_FRAMES)(frames), frames[..., ::-1, :]
+    augment.flip(_FRAMES)(frames), frames[..., ::-1, :]
   )
-  ((_, shift),) = sample_lib.compose(['shift'], _FRAMES)
+  ((_, shift),) = augment.compose(['shift'], _FRAMES)
   before = _sample().replace(inputs=jnp.ones((50, 2, 4, 4, 3)))
   after = shift(jax.random.key(0), before, trial_lib.Setting(shift=2.0))
   assert set(np.unique(after.inputs)) == {0.0, 1.0}
@@ -101,9 +103,7 @@ def test_others_do_not_change_the_draws_of_one():
   trial = _one(given.make_trials(groups, setting=setting))
 
   def loss(names):
-    trainer = given.make_trainer(
-      groups, augment=sample_lib.compose(names, _STACK)
-    )
+    trainer = given.make_trainer(groups, augment=augment.compose(names, _STACK))
     state = trainer.init(trial, data)
     batch = _one(trainer.batches(trial, jnp.int32(0))[0])
     return float(trainer.loss(state.params, state, trial, data, batch)[0])

@@ -9,10 +9,12 @@ import numpy as np
 import optax
 import pytest
 
-from mejax.training import augment_frames
+from mejax.training import augment
 from mejax.training import batches
 from mejax.training import sample as sample_lib
+from mejax.training import schedule
 from mejax.training import trial as trial_lib
+from tests import closeness
 
 FRAMES = sample_lib.Layout('frames', windows=True)
 
@@ -50,9 +52,7 @@ def take(data, count):
 def test_frames_lie_as_u8_and_are_read_normalised():
   pairs, extra = make_frames()
   sample = take(trial_lib.Data(pairs, jnp.zeros(6, jnp.int32), extra), 4)
-  np.testing.assert_array_equal(
-    sample.inputs, augment_frames.normalise(pairs[:4])
-  )
+  np.testing.assert_array_equal(sample.inputs, sample_lib.normalise(pairs[:4]))
   flow = jnp.ones((6, 4, 4, 3))
   assert sample_lib.decode(flow) is flow
 
@@ -60,7 +60,7 @@ def test_frames_lie_as_u8_and_are_read_normalised():
 def test_certain_jitter_draws_the_whole_window_and_none_keeps_the_pair():
   pairs, extra = make_frames(1)
   data = trial_lib.Data(pairs, jnp.zeros(1, jnp.int32), extra)
-  ((_, jitter),) = sample_lib.compose(['jitter'], FRAMES)
+  ((_, jitter),) = augment.compose(['jitter'], FRAMES)
 
   def drawn(key, amount):
     sample = take(data, 1)
@@ -79,7 +79,7 @@ def test_certain_jitter_draws_the_whole_window_and_none_keeps_the_pair():
 
 def test_jitter_comes_first_so_that_what_is_drawn_is_turned_too():
   names = [
-    number for number, _ in sample_lib.compose(['rotation', 'jitter'], FRAMES)
+    number for number, _ in augment.compose(['rotation', 'jitter'], FRAMES)
   ]
   assert names == [8, 9]
 
@@ -94,7 +94,7 @@ def test_jitter_comes_first_so_that_what_is_drawn_is_turned_too():
 )
 def test_what_does_not_fit_the_inputs_is_refused(name, layout, message):
   with pytest.raises(ValueError, match=message):
-    sample_lib.compose([name], layout)
+    augment.compose([name], layout)
 
 
 def test_a_step_on_frames_with_spare_outputs_equals_optax():
@@ -111,9 +111,9 @@ def test_a_step_on_frames_with_spare_outputs_equals_optax():
   loss, _ = trainer.loss(state.params, state, trial, data, batch)
   logits = trainer.predict(state, trial, pairs)
   assert logits.shape == (6, 5)
-  normal = augment_frames.normalise(pairs)
+  normal = sample_lib.normalise(pairs)
   expected, _ = Spare().apply({'params': state.params}, normal, train=False)
-  np.testing.assert_allclose(logits, expected, atol=1e-5)
+  closeness.assert_close(logits, expected, 5e-6)
   targets = 0.7 * jax.nn.one_hot(labels, 5)
   targets += 0.1 * jnp.array([1, 1, 1, 0, 0])
   losses = optax.softmax_cross_entropy(expected, targets)
@@ -126,7 +126,7 @@ def test_mmnet_schedule_falls_by_epochs_and_then_stays():
     num_classes=3,
     num_epochs=74,
     batch_sizes=(3, 3),
-    schedule=trial_lib.SCHEDULES['mmnet'],
+    schedule=schedule.SCHEDULES['mmnet'],
     optimizer=lambda setting: optax.identity(),
   )
   setting = trial_lib.Setting(learning_rate=8e-4)
@@ -143,3 +143,12 @@ def test_mmnet_schedule_falls_by_epochs_and_then_stays():
       state = state.replace(step=jnp.int32(step))
       after = trainer.apply_gradients(state, trial, jnp.ones(()), {}, batch)
       assert -float(after.params) == pytest.approx(rate, rel=1e-3)
+
+
+def test_normalise_makes_the_mean_colour_of_imagenet_zero():
+  frames = jnp.asarray([[[[124, 116, 104], [255, 0, 0]]]], jnp.uint8)
+  normal = sample_lib.normalise(frames)[0, 0]
+  assert np.abs(normal[0]).max() < 0.02
+  np.testing.assert_allclose(
+    normal[1], [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225], rtol=1e-5
+  )

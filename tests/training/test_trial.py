@@ -10,7 +10,9 @@ import optax
 import pytest
 
 from mejax.training import batches
+from mejax.training import optimizer as optimizer_lib
 from mejax.training import trial as trial_lib
+from tests import closeness
 from tests.training import setup_trials as given_lib
 
 
@@ -57,10 +59,10 @@ def test_padding_rows_do_not_count_in_loss_statistics_or_gradient():
     jnp.concatenate([index, jnp.full(5, 20)]),
     jnp.concatenate([jnp.ones(8), jnp.zeros(5)]),
   )
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6),
+  closeness.assert_trees_close(
     _step(trainer, state, trial, data, short),
     _step(trainer, state, trial, data, padded),
+    5e-6,
   )
 
 
@@ -74,7 +76,7 @@ def test_steps_equal_optax_with_its_own_schedule(name):
   inputs, labels, groups = given_lib.make_arrays()
   trainer = given_lib.make_trainer(
     groups,
-    optimizer=trial_lib.OPTIMIZERS[name],
+    optimizer=optimizer_lib.OPTIMIZERS[name],
     model=_NoDropout(),
     num_epochs=4,
     batch_sizes=(16, 16),
@@ -101,17 +103,13 @@ def test_steps_equal_optax_with_its_own_schedule(name):
       state = _step(trainer, state, trial, data, batch)
       params = optax.apply_updates(params, updates)
       opt_state = new_opt_state
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
-    state.params,
-    params,
-  )
+  closeness.assert_trees_close(state.params, params, 2e-6)
 
 
 def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
   groups = given_lib.make_arrays()[2]
   setting = trial_lib.Setting(label_smoothing=0.3)
-  trainer = given_lib.make_trainer(groups, model=_Passes())
+  trainer = given_lib.make_trainer(groups, model=_Passes(), takes_mask=False)
   trial = jax.tree.map(
     lambda x: x[0], given_lib.make_trials(groups, setting=setting)
   ).replace(train=jnp.ones(2))
@@ -144,10 +142,10 @@ def test_predictions_are_made_with_the_average_of_all_steps():
     mean, ema = reference.update(state.variables, ema)
   plain = given_lib.make_trainer(groups, model=_NoDropout())
   averaged = state.replace(average=None, **mean)
-  np.testing.assert_allclose(
+  closeness.assert_close(
     trainer.predict(state, trial, data.inputs),
     plain.predict(averaged, trial, data.inputs),
-    atol=1e-5,
+    5e-6,
   )
   own = plain.predict(state.replace(average=None), trial, data.inputs)
   assert np.abs(own - trainer.predict(state, trial, data.inputs)).max() > 1e-3
@@ -172,10 +170,10 @@ def test_test_mirror_weighs_the_mirrored_image(share):
     plain.predict(state, trial, x) for x in (data.inputs, flip(data.inputs))
   )
   both = trainer.predict(state, trial, data.inputs)
-  np.testing.assert_allclose(both, (1 - share) * one + share * other, atol=1e-6)
+  closeness.assert_close(both, (1 - share) * one + share * other, 1e-6)
   if share == 0.5:
     mirrored = trainer.predict(state, trial, flip(data.inputs))
-    np.testing.assert_allclose(both, mirrored, atol=1e-6)
+    closeness.assert_close(both, mirrored, 1e-6)
 
 
 def test_batch_statistics_without_a_mask_are_refused():
@@ -186,7 +184,7 @@ def test_batch_statistics_without_a_mask_are_refused():
       return nn.Dense(3)(x.reshape(x.shape[0], -1)), {}
 
   inputs, labels, groups = given_lib.make_arrays()
-  trainer = given_lib.make_trainer(groups, model=Careless())
+  trainer = given_lib.make_trainer(groups, model=Careless(), takes_mask=False)
   trial = jax.tree.map(lambda x: x[0], given_lib.make_trials(groups))
   with pytest.raises(ValueError, match='Careless.*mask=None'):
     trainer.init(trial, given_lib.make_data(inputs, labels))

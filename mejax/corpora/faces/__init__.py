@@ -1,1 +1,1 @@
-"""Made-up faces for the synthetic corpus: how they look and how they move."""
+"""The made-up faces of the synthetic corpus: their looks and movements."""

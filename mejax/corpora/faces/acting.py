@@ -1,4 +1,7 @@
-"""Casts made-up people and decides what they do in each clip."""
+"""Makes up people and decides how they act in each clip.
+
+`hard` is the difficulty on an inner scale of 0 to 1, see `synthetic`.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,23 @@ import numpy as np
 
 from mejax.corpora.faces import camera
 from mejax.corpora.faces import drawing
-from mejax.corpora.faces import motion
+from mejax.corpora.faces import movement
 
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-  """What stays the same in all clips of a subject.
+  """A subject: everything that is the same in all of its clips.
 
   Attributes:
     face: the neutral face.
     strength: share of the full movement that the person shows.
-    asymmetry: -1 to 1, positive where the right side of the image moves more.
-    habits: 0 to 1 for each action unit, how far the person has ways of their
-      own: uses it where others do not, and less where others do.
+    asymmetry: -1 to 1; positive if the right side of the image moves more.
+    habits: 0 to 1 for each action unit. A person with a strong habit adds the
+      unit to emotions that others show without it, and shows less of it in
+      emotions that need it.
   """
 
-  face: drawing.Face
+  face: drawing.NeutralFace
   strength: float
   asymmetry: float
   habits: Mapping[str, float]
@@ -42,7 +46,7 @@ class Take:
       frame.
     intensity: strength of the expression in each frame.
     apex: position of the apex among the frames.
-    expression: movements of the face, distractors among them.
+    expression: movements of the face, the expression first, then distractors.
     drift: movements of the whole head.
     pose: of the head at the onset.
     lighting: lamp and camera.
@@ -52,18 +56,18 @@ class Take:
   amplitude: float
   intensity: Float[np.ndarray, ' t']
   apex: int
-  expression: list[motion.Movement]
-  drift: list[motion.Movement]
+  expression: list[movement.Movement]
+  drift: list[movement.Movement]
   pose: camera.Pose
   lighting: camera.Lighting
 
 
 def cast(generator: np.random.Generator, *, size: int, hard: float) -> Person:
-  """Makes up a person for frames of `size` pixels; `hard` is 0 to 1."""
+  """Makes up a person for frames of `size` pixels a side."""
   units = sorted(
     {
       unit
-      for pair in motion.EMOTIONS.values()
+      for pair in movement.EMOTIONS.values()
       for some in pair
       for unit in some
     }
@@ -84,7 +88,15 @@ def perform(
   size: int,
   hard: float,
 ) -> Take:
-  """Decides a clip of `person` but for the camera's noise; `hard` is 0 to 1."""
+  """Decides everything about a clip of `person` except the camera's noise.
+
+  Args:
+    generator: random numbers of this clip.
+    person: who acts.
+    emotion: a key of `movement.EMOTIONS`.
+    size: side of the frames in pixels.
+    hard: difficulty.
+  """
   num_frames = int(generator.integers(24, 33))
   apex = round(num_frames * generator.uniform(0.35, 0.6))
   shift = generator.uniform(-0.012, 0.012, 2)
@@ -95,22 +107,23 @@ def perform(
   )
   points = {name: pose.place(xy) for name, xy in person.face.points.items()}
   activations = _activate(generator, person, emotion, hard)
-  field = motion.field(activations, points, size=size)
-  # Distractors and foreign muscles come on top of what `strength` leaves.
+  field = movement.field(activations, points, size=size)
+  # An expression gets weaker with the difficulty, while distractors and the
+  # muscles of other emotions get stronger.
   full = generator.uniform(1.2 - 0.8 * hard, 2.0 - 0.9 * hard)
   amplitude = float(np.clip(full * person.strength, 0.3, 2.0))
   field *= np.float32(
     amplitude * size / 128 / np.linalg.norm(field, axis=-1).max()
   )
-  intensity = motion.rise_and_fall(num_frames, apex)
+  intensity = movement.rise_and_fall(num_frames, apex)
   distractors = _distract(generator, points, num_frames, size, hard)
   return Take(
     activations=activations,
     amplitude=amplitude,
     intensity=intensity,
     apex=apex,
-    expression=[motion.Movement(field, intensity), *distractors],
-    drift=motion.drift(
+    expression=[movement.Movement(field, intensity), *distractors],
+    drift=movement.drift(
       generator, num_frames=num_frames, size=size, amount=0.1 + 0.5 * hard
     ),
     pose=pose,
@@ -119,9 +132,9 @@ def perform(
 
 
 def facs(activations: Mapping[str, tuple[float, float]]) -> str:
-  """Action units as a coder would write them, e.g. `1+2+L26`.
+  """Returns action units as a coder would write them, e.g. `1+2+L26`.
 
-  As in FACS, L is the person's left: the right side of the image.
+  As in FACS, L is the person's left, which is the right side of the image.
   """
   words = []
   for unit, (left, right) in sorted(
@@ -136,8 +149,11 @@ def facs(activations: Mapping[str, tuple[float, float]]) -> str:
 def _activate(
   generator: np.random.Generator, person: Person, emotion: str, hard: float
 ) -> dict[str, tuple[float, float]]:
-  """Which muscles pull, left and right in the image; the strongest is 1."""
-  core, optional = motion.EMOTIONS[emotion]
+  """Decides the strength of action units, left and right in the image.
+
+  The strongest is 1.
+  """
+  core, optional = movement.EMOTIONS[emotion]
   strength = {}
   for unit, habit in person.habits.items():
     if unit in core:
@@ -167,10 +183,12 @@ def _distract(
   num_frames: int,
   size: int,
   hard: float,
-) -> list[motion.Movement]:
-  """Movements that say nothing about the emotion: blink, gaze, lip twitch."""
+) -> list[movement.Movement]:
+  """Makes movements that are unrelated to the emotion: blink, gaze, twitch."""
   movements = []
   for unit in ('45', 'gaze', 'twitch'):
+    # All numbers are drawn, whether the movement happens or not, so that one
+    # distractor does not change the random numbers of the next.
     amount = float(generator.normal() * 1.3 * hard)
     happens = hard > 0 and generator.uniform() < 0.2 + 0.5 * hard
     start = float(generator.uniform(0, 0.6) * num_frames)
@@ -182,9 +200,9 @@ def _distract(
     }[unit]
     if happens:
       movements.append(
-        motion.Movement(
-          motion.field({unit: sides}, points, size=size),
-          motion.bump(num_frames, start=start, length=length),
+        movement.Movement(
+          movement.field({unit: sides}, points, size=size),
+          movement.bump(num_frames, start=start, length=length),
         )
       )
   return movements

@@ -1,4 +1,4 @@
-"""The proportions of made-up people and where their muscles hold on."""
+"""The proportions of made-up people and the anchors of their muscles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from mejax.corpora.faces.canvas import Canvas
 
 
 def proportions(generator: np.random.Generator) -> dict[str, float]:
-  """Where the parts of one made-up person's face lie, in frame units."""
+  """Draws the proportions of one person's face, mostly in frame units.
+
+  `egg` and `square` are exponents of the outline, `folds` is a strength and
+  `light` the direction of the light from -1 (left) to 1.
+  """
   between = {
     'top': (0.035, 0.065),
     'chin': (0.905, 0.945),
@@ -51,7 +55,10 @@ def proportions(generator: np.random.Generator) -> dict[str, float]:
 
 
 def anchors(p: Mapping[str, float]) -> dict[str, np.ndarray]:
-  """The anchors of the muscles for proportions `p`."""
+  """Returns the muscles' anchors for proportions `p`, in frame units.
+
+  Each is f32[2, 2]: (x, y) of the left and of the right one in the image.
+  """
   brow = p['eye_y'] - p['brow_y']
   places = {
     'eye': (p['eye_x'], p['eye_y']),
@@ -73,7 +80,11 @@ def anchors(p: Mapping[str, float]) -> dict[str, np.ndarray]:
 
 
 def outline(canvas: Canvas, p: Mapping[str, float], grow: float = 0.0):
-  """Half-width of the head at every pixel's height, and distance inside it."""
+  """Returns the head's half-width at each pixel's height, and signed distance.
+
+  Both are in frame units. The distance is positive inside the outline, which
+  `grow` widens on all sides.
+  """
   top, chin = p['top'] - grow, p['chin'] + grow
   t = (canvas.y - top) / (chin - top)
   within = np.clip(t, 1e-4, 1 - 1e-4)

@@ -1,4 +1,4 @@
-"""Renders moved faces: pose, light and camera."""
+"""Renders a face that has moved: pose, light and camera."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.corpora.faces.canvas import MARGIN
-from mejax.corpora.faces.drawing import Face
+from mejax.corpora.faces.drawing import NeutralFace
 
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-  """Where a head stands in the frame: turned and scaled about the middle.
+  """The position of a head in the frame, turned and scaled about the middle.
 
   Attributes:
     shift: right and down, in frame units.
@@ -27,33 +27,35 @@ class Pose:
   scale: float
 
   def matrix(self) -> Float[np.ndarray, '2 3']:
-    """Affine map from the neutral drawing to the frame, in frame units."""
+    """Returns the affine map from the drawing to the frame, in frame units."""
     c, s = np.cos(self.roll), np.sin(self.roll)
     turn = self.scale * np.array([[c, -s], [s, c]])
     move = 0.5 + np.array(self.shift) - turn @ [0.5, 0.5]
     return np.column_stack([turn, move])
 
   def place(self, at: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n 2']:
-    """Where points of the neutral drawing lie in the frame."""
+    """Returns the places in the frame of points (x, y) of the drawing."""
     turn, move = np.split(self.matrix(), [2], axis=1)
     return (at @ turn.T + move[:, 0]).astype(np.float32)
 
 
 def render(
-  face: Face, pose: Pose, backward: Float[np.ndarray, 'h w 2']
+  face: NeutralFace, pose: Pose, backward: Float[np.ndarray, 'h w 2']
 ) -> Float[np.ndarray, 'h w 3']:
-  """Draws a moved face.
+  """Renders a moved face.
 
   Args:
-    face: who.
-    pose: where the head stood at the onset.
-    backward: for each pixel of the frame, how far away (in pixels, right and
-      down) its content was at the onset.
+    face: the neutral face.
+    pose: position of the head at the onset.
+    backward: for each pixel of the frame, the offset (right and down, in
+      pixels) of the place where its content was at the onset.
 
   Returns:
-    Colours 0..1, each pixel the mean over its area.
+    Colours in [0, 1], each pixel the mean over its area.
   """
   size = backward.shape[0]
+  # Two samples a side for each pixel, then their mean: a real sensor averages
+  # over its area too, and single samples would alias.
   fine = cv2.resize(
     backward / size, (2 * size, 2 * size), interpolation=cv2.INTER_CUBIC
   )
@@ -74,13 +76,13 @@ def render(
 
 @dataclasses.dataclass(frozen=True)
 class Lighting:
-  """Lamp and camera of a clip; the light stays where it is when a face moves.
+  """Lamp and camera of a clip; the light does not move with the face.
 
   Attributes:
     gradient: change of brightness from the middle to the right and lower edge.
     gain: brightness of each frame.
-    colour: of the lamp.
-    noise: standard deviation of the camera's noise at mid-grey, 0..1.
+    colour: of the lamp, as factors of R, G and B.
+    noise: standard deviation of the camera's noise at mid-grey, of 1.
   """
 
   gradient: tuple[float, float]
@@ -94,11 +96,12 @@ class Lighting:
     frame: int,
     generator: np.random.Generator,
   ) -> np.ndarray:
-    """The camera's u8[h, w, 3] picture of a face in this light."""
+    """Takes a picture, u8[h, w, 3], of a rendered face in this light."""
     size = image.shape[0]
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     light = 1 + self.gradient[0] * ramp + self.gradient[1] * ramp[:, None]
     lit = image * light[..., None] * self.colour * self.gain[frame]
+    # Shot noise: the variance grows with the light, above a constant part.
     grain = generator.standard_normal(lit.shape, np.float32)
     lit = lit + self.noise * grain * np.sqrt(0.3 + 1.4 * np.clip(lit, 0, 1))
     return np.clip(255 * lit + 0.5, 0, 255).astype(np.uint8)
@@ -107,7 +110,7 @@ class Lighting:
 def make_lighting(
   generator: np.random.Generator, *, num_frames: int, hard: float
 ) -> Lighting:
-  """Makes up lamp and camera; `hard` in 0..1 scales noise and flicker."""
+  """Makes up lamp and camera; `hard` (0 to 1) scales noise and flicker."""
   phase = generator.uniform(0, 2 * np.pi, 2)
   time = np.arange(num_frames)
   flicker = np.sin(time * 0.9 + phase[0]) + np.sin(time * 0.1 + phase[1])

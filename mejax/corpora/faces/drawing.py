@@ -1,4 +1,8 @@
-"""Draws neutral faces: a relief of the head, shaded, with the parts on it."""
+"""Draws neutral faces: a shaded relief of the head with the parts on it.
+
+Functions take the proportions `p` of `anatomy.proportions`; images are
+f32[PIXELS, PIXELS, 3] with colours in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -45,13 +49,13 @@ _IRIS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Face:
-  """A neutral face.
+class NeutralFace:
+  """A face at rest.
 
   Attributes:
-    texture: colours 0..1 over [-MARGIN, 1 + MARGIN] in both directions.
-    points: what the muscles hold on to, in frame units, the left and the right
-      one (in the image) of each pair; single points stand in both rows.
+    texture: colours in [0, 1] over [-MARGIN, 1 + MARGIN] in both directions.
+    points: anchors of the muscles in frame units, the left and the right one
+      (in the image) of each pair; a single point stands in both rows.
   """
 
   texture: Float[np.ndarray, 'h w 3']
@@ -59,7 +63,7 @@ class Face:
 
 
 def _relief(canvas: Canvas, p: Mapping[str, float], width):
-  """Height of the face above the picture plane, in frame units."""
+  """Returns the height of the face above the picture plane, in frame units."""
   x, y = canvas.x - 0.5, canvas.y
   t = np.clip((y - p['top']) / (p['chin'] - p['top']), 1e-3, 1 - 1e-3)
   round_x = np.clip(1 - (x / np.maximum(width, 1e-3)) ** 2, 0, 1) ** 0.45
@@ -97,7 +101,7 @@ def _relief(canvas: Canvas, p: Mapping[str, float], width):
 
 
 def _shade(canvas: Canvas, p: Mapping[str, float], z):
-  """Light on a relief: diffuse, a little gloss, dark hollows."""
+  """Lights a relief; returns diffuse light with dark hollows, and gloss."""
   dy, dx = np.gradient(z, (1 + 2 * MARGIN) / PIXELS)
   norm = np.sqrt(1 + dx**2 + dy**2)
   light = np.array([p['light'], -0.55, 1.0])
@@ -112,7 +116,7 @@ def _shade(canvas: Canvas, p: Mapping[str, float], z):
 
 
 def _skin(canvas: Canvas, p: Mapping[str, float], tone):
-  """Skin colour before light: blotches, pores, moles, red and dark places."""
+  """Draws skin without light: blotches, pores, moles, red and dark places."""
   generator = canvas.generator
   colour = np.ones((PIXELS, PIXELS, 3), np.float32) * np.float32(tone)
   blood = 0.35 * canvas.noise(0.03) + 0.20 * canvas.noise(0.010)
@@ -143,7 +147,7 @@ def _skin(canvas: Canvas, p: Mapping[str, float], tone):
 
 
 def _surroundings(canvas, p, tone):
-  """Wall, shoulders, neck and ears: what lies behind the face."""
+  """Draws wall, shoulders, neck and ears, which lie behind the face."""
   generator = canvas.generator
   wall = np.array([0.55, 0.57, 0.60]) * generator.uniform(0.7, 1.25)
   wall = wall + generator.uniform(-0.05, 0.05, 3)
@@ -170,13 +174,13 @@ def _surroundings(canvas, p, tone):
   return image
 
 
-def make_face(generator: np.random.Generator, *, size: int) -> Face:
-  """Makes up a person.
+def make_face(generator: np.random.Generator, *, size: int) -> NeutralFace:
+  """Makes up the face of a person.
 
   Args:
-    generator: decides everything about the person.
-    size: width and height in pixels of the frames that will be rendered; the
-      texture has twice that resolution.
+    generator: decides everything about the face.
+    size: side in pixels of the frames that will be rendered; the texture has
+      twice that resolution.
   """
   canvas = Canvas(generator)
   p = proportions(generator)
@@ -208,4 +212,4 @@ def make_face(generator: np.random.Generator, *, size: int) -> Face:
     [round(2 * size * (1 + 2 * MARGIN))] * 2,
     interpolation=cv2.INTER_AREA,
   )
-  return Face(texture, anchors(p))
+  return NeutralFace(texture, anchors(p))

@@ -1,4 +1,7 @@
-"""What is painted on a face: eyes, brows, mouth, nostrils, hair, beard."""
+"""Paints the parts of a face: eyes, brows, mouth, nostrils, hair, beard.
+
+Each function returns the image with its part; `p` are the proportions.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from mejax.corpora.faces.canvas import step
 
 
 def draw_eye(canvas, image, p, side, iris, shadow):
-  """Sclera, iris, pupil, catchlight, lashes and lid crease of one eye."""
+  """Paints sclera, iris, pupil, catchlight, lashes and lid crease of an eye."""
   cx, cy = 0.5 + side * p['eye_x'], p['eye_y']
   e = side * (canvas.x - cx) / p['eye_width']
   y = canvas.y - cy + p['eye_tilt'] * e
@@ -58,7 +61,7 @@ def draw_eye(canvas, image, p, side, iris, shadow):
 
 
 def draw_brows(canvas, image, p, hair):
-  """Brows of many short hairs, upright inside and lying outside."""
+  """Paints brows of short hairs that stand up inside and lie down outside."""
   generator = canvas.generator
   hairs = np.zeros((PIXELS, PIXELS), np.uint8)
   centre_y = p['eye_y'] - p['brow_y']
@@ -89,7 +92,7 @@ def draw_brows(canvas, image, p, hair):
 
 
 def draw_mouth(canvas, image, p, tone):
-  """Lips with a cupid's bow, the dark line between them, the corners."""
+  """Paints lips with a cupid's bow, the dark line between them, the corners."""
   e = (canvas.x - 0.5) / p['mouth_x']
   arc = np.clip(1 - e**2, 0, None)
   line = p['mouth_y'] - p['corners'] * e**2 + 0.003 * np.cos(5 * e) * arc
@@ -121,7 +124,7 @@ def draw_mouth(canvas, image, p, tone):
 
 
 def draw_nostrils(canvas, image, p):
-  """Nostrils, the creases of the wings, the shadow below."""
+  """Paints nostrils, the creases of the wings and the shadow below."""
   for side in (-1, 1):
     centre = (0.5 + side * 0.46 * p['nose_width'], p['nose_y'] + 0.024)
     hole = np.clip(1.3 * canvas.spot(centre, (0.011, 0.0055)), 0, 1)
@@ -135,7 +138,7 @@ def draw_nostrils(canvas, image, p):
 
 
 def _strands(canvas: Canvas, p: Mapping[str, float]):
-  """Brightness of hair that falls from the parting; about 0, unit variance."""
+  """Returns how bright hair is that falls from the parting; about 0."""
   dx = canvas.x - 0.5 - p['parting']
   dy = np.maximum(canvas.y - p['top'] + 0.16, 0.02)
   bend = canvas.noise(0.08) * 0.012
@@ -153,7 +156,7 @@ def _strands(canvas: Canvas, p: Mapping[str, float]):
 
 
 def draw_hair(canvas, image, p, hair, long):
-  """Hair over the skull down to the hairline; long hair frames the face."""
+  """Paints hair down to the hairline; long hair frames the face."""
   width, _ = outline(canvas, p)
   _, cap = outline(canvas, p, p['hair_volume'])
   wisps = 0.004 * canvas.noise((0.006, 0.022))
@@ -183,7 +186,7 @@ def draw_hair(canvas, image, p, hair, long):
 
 
 def draw_beard(canvas, image, p, hair, amount):
-  """Stubble around mouth and jaw."""
+  """Paints stubble around mouth and jaw."""
   _, inside = outline(canvas, p)
   jaw = step(canvas.y - p['nose_y'] - 0.045, 0.02)
   jaw = jaw * step(

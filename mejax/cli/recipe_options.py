@@ -1,0 +1,94 @@
+"""The options of the command line that say how frames become examples."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+
+
+def add_recipe(group) -> None:
+  """Adds an option for every field of `datasets.recipe.Recipe`."""
+  group.add_argument(
+    '--levels',
+    type=levels_of,
+    metavar='1,2,4',
+    help='amplification factors; 1 leaves the motion as it is (default: 1)',
+  )
+  group.add_argument(
+    '--magnify',
+    metavar='METHOD',
+    help='how motion is amplified: phase (default), linear, flow, learned',
+  )
+  group.add_argument(
+    '--weights',
+    type=pathlib.Path,
+    metavar='FILE',
+    help="for --magnify learned: weights of mejax's own training, or PyTorch's",
+  )
+  group.add_argument(
+    '--flow',
+    metavar='METHOD',
+    help='how motion is measured: tvl1 (default), farneback, dis',
+  )
+  group.add_argument(
+    '--strain',
+    metavar='NAME',
+    help='its definition: shreve (default), quarter_shear, magnitude',
+  )
+  group.add_argument(
+    '--size',
+    type=int,
+    metavar='PIXELS',
+    help='side of the aligned face (default: 128)',
+  )
+  group.add_argument(
+    '--neighbours',
+    type=int,
+    metavar='K',
+    help='also keep K frames after the onset and around the apex (default: 0)',
+  )
+  group.add_argument(
+    '--faces',
+    metavar='SOURCE',
+    help='face points: mesh (default), yunet, given (by the corpus), none'
+    ' (frames are cut and aligned already)',
+  )
+  group.add_argument(
+    '--apex',
+    metavar='SOURCE',
+    help='annotated (default; spotted where the sheet has none), spotted,'
+    ' midpoint (where the sheet has none)',
+  )
+  group.add_argument(
+    '--remove_head_motion',
+    action='store_true',
+    help='remove the motion of the whole face, from frames and from flow',
+  )
+  group.add_argument(
+    '--mask_eyelids',
+    action='store_true',
+    help='set motion around the eyes to 0, because of blinks',
+  )
+
+
+def levels_of(text: str) -> tuple[float, ...]:
+  """Reads factors with commas between them."""
+  try:
+    return tuple(float(level) for level in text.split(','))
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+      f'{text!r} is not like 1,2,4: numbers with commas between them'
+    ) from None
+
+
+def recipe_of(args: argparse.Namespace):
+  """Returns the recipe of the options; None if none was given."""
+  from mejax.datasets import recipe
+
+  chosen = {
+    field.name: getattr(args, field.name)
+    for field in dataclasses.fields(recipe.Recipe)
+    if getattr(args, field.name) not in (None, False)
+  }
+  return recipe.Recipe(**chosen) if chosen else None

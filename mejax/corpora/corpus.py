@@ -1,0 +1,143 @@
+"""A corpus and its reader: what one declares, and how one is found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import difflib
+import importlib
+import itertools
+import pathlib
+import re
+from typing import Any
+
+from mejax.corpora import CORPORA
+from mejax.corpora.clip import Clip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Corpus:
+  """A corpus as the rest of mejax sees it.
+
+  Attributes:
+    name: a plain word; datasets are named after it by default.
+    read: (root, **options) to the clips, lazily. A clip that cannot be used is
+      yielded with the reason in its `problem`.
+    options: keywords of `read` that a user may set, each a word or a path.
+    takes_recordings: `read` takes a list of files and folders as its root.
+  """
+
+  name: str
+  read: Callable[..., Iterator[Clip]]
+  options: tuple[str, ...] = ()
+  takes_recordings: bool = False
+
+  def check_options(self, options: Mapping[str, Any]) -> None:
+    """Refuses options that the reader does not have.
+
+    Raises:
+      ValueError: naming the option and those that there are.
+    """
+    for option in options:
+      if option not in self.options:
+        known = ', '.join(self.options) or 'none'
+        raise ValueError(
+          f'{self.name} has no option {option!r}; it has {known}'
+        )
+
+
+def find_corpus(spec: str) -> Corpus:
+  """Returns the corpus of a name.
+
+  Args:
+    spec: a name of `mejax.corpora.CORPORA`, or `package.module:name` for a
+      `Corpus` of your own.
+
+  Raises:
+    ValueError: there is no such corpus.
+  """
+  module, colon, name = spec.partition(':')
+  if spec in CORPORA:
+    module, name = CORPORA[spec], 'CORPUS'
+  elif not colon:
+    plain = re.sub('[^a-z0-9]', '', spec.lower().replace('ii', '2'))
+    near = difflib.get_close_matches(plain, CORPORA, n=1)
+    raise ValueError(
+      f'unknown corpus {spec!r}; known: {", ".join(CORPORA)}'
+      + (f'; do you mean {near[0]}?' if near else '')
+      + '; your own is named as package.module:name'
+    )
+  try:
+    found = getattr(importlib.import_module(module), name)
+  except (ImportError, AttributeError) as error:
+    raise ValueError(f'corpus {spec!r} cannot be imported: {error}') from error
+  if not isinstance(found, Corpus):
+    raise ValueError(
+      f'{spec} is {type(found).__name__}; expected a mejax.corpora.corpus.'
+      'Corpus, as in CORPUS = Corpus(name=..., read=...)'
+    )
+  return found
+
+
+def read_corpora(
+  corpora: Sequence[Corpus],
+  places: Sequence[str | pathlib.Path],
+  options: Mapping[str, Any],
+) -> Iterator[Clip]:
+  """Reads the clips of several corpora, one corpus after the other.
+
+  Args:
+    corpora: what to read.
+    places: where each corpus lies; for recordings alone, all of their paths.
+    options: for one corpus `{option: value}`, for several
+      `{'corpus.option': value}`.
+
+  Raises:
+    FileNotFoundError: a place is not there.
+    ValueError: an option is unknown, a corpus is named twice, or there is not
+      one place for each.
+  """
+  names = [corpus.name for corpus in corpora]
+  if len(set(names)) < len(names):
+    raise ValueError(f'{" ".join(names)}: a corpus is named twice')
+  own = {name: _options_of(name, names, options) for name in names}
+  for corpus in corpora:
+    corpus.check_options(own[corpus.name])
+  if len(corpora) == 1 and corpora[0].takes_recordings:
+    return corpora[0].read([pathlib.Path(p) for p in places], **own[names[0]])
+  if len(places) != len(corpora):
+    raise ValueError(
+      f'corpora: {", ".join(names)}; sources: {", ".join(map(str, places))}; '
+      'expected one source for each corpus, in the same order'
+    )
+  readings = []
+  for corpus, place in zip(corpora, map(pathlib.Path, places), strict=True):
+    if not place.exists():
+      raise FileNotFoundError(
+        f'{place} is not there; expected {corpus.name} in it'
+      )
+    root = [place] if corpus.takes_recordings else place
+    readings.append(corpus.read(root, **own[corpus.name]))
+  return itertools.chain.from_iterable(readings)
+
+
+def _options_of(
+  name: str, names: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Selects the options of one corpus from those of all."""
+  if len(names) == 1:
+    return {k.removeprefix(f'{name}.'): v for k, v in options.items()}
+  for option in options:
+    if option.partition('.')[0] not in names or '.' not in option:
+      raise ValueError(
+        f'option {option!r}: with several corpora name the one that is meant,'
+        f' as in {names[0]}.{option.rpartition(".")[2]}=...'
+      )
+  return {
+    k.partition('.')[2]: v
+    for k, v in options.items()
+    if k.partition('.')[0] == name
+  }

@@ -1,0 +1,225 @@
+"""Reads a database that data describes: folders of frames and a label sheet.
+
+A module of such a database holds a `Database` and the `Corpus` that offers it;
+`casme2.py` is a short one to copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+import re
+
+from mejax.corpora import annotated
+from mejax.corpora import frames
+from mejax.corpora import sheets
+from mejax.corpora.clip import UNKNOWN
+from mejax.corpora.clip import Clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """The label sheet and the tree of frames that were found below a root.
+
+  Attributes:
+    table: the label sheet, or None where none is needed.
+    tree: the frames, or None where only labels are read.
+    others: further trees that are there.
+  """
+
+  table: sheets.Table | None
+  tree: frames.Tree | None
+  others: tuple[frames.Tree, ...] = ()
+
+  def folder(self, key: Hashable) -> pathlib.Path | None:
+    """The folder of a clip's frames, if it is there."""
+    return None if self.tree is None else self.tree.clips.get(key)
+
+
+@dataclasses.dataclass
+class Reading(Iterator[Clip]):
+  """Clips as they are read, and where they come from."""
+
+  found: Found
+  clips: Iterator[Clip]
+
+  def __next__(self) -> Clip:
+    return next(self.clips)
+
+
+# What a sheet says about a clip, and the key of the clip's folder.
+Labelled = tuple[annotated.Annotation, Hashable]
+
+
+def by_row(
+  label: Callable[[dict[str, str]], Labelled],
+) -> Callable[[Found], Iterator[Labelled]]:
+  """Returns the `labels` of a database whose sheet has one row per clip."""
+  return lambda found: map(label, found.table.rows)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Database:
+  """A database described by data: its sheet, its folders, its labels.
+
+  Attributes:
+    title: its name, for messages.
+    columns: for each field of a row the headings it may have in the sheet, as
+      `sheets.find` takes them.
+    place_of: from the path of a folder to the clip in it, as `frames.scan`
+      takes it.
+    labels: from what was found to an annotation for each clip; `by_row` makes
+      it of a function of one row.
+    example: path of a frame and name of a sheet, for messages.
+    optional: fields whose column may be absent.
+    sheet_name: regular expression that the sheet's file name usually matches.
+    accepts: as in `sheets.find`.
+    kinds: kinds of trees, the preferred one first.
+    inner: name of a folder within a clip's folder that may hold the frames.
+    cut: as in `annotated.make_clip`.
+    needs_sheet: whether the labels of a tree stand in a sheet; None stands for
+      labels without frames.
+  """
+
+  title: str
+  columns: Mapping[str, Sequence[str]]
+  place_of: Callable[[tuple[str, ...]], frames.Place | None]
+  labels: Callable[[Found], Iterable[Labelled]]
+  example: str
+  optional: Sequence[str] = ()
+  sheet_name: str = ''
+  accepts: Callable[[pathlib.Path, str], bool] = lambda path, title: True
+  kinds: Sequence[str] = ('raw', 'cropped')
+  inner: str = ''
+  cut: bool = False
+  needs_sheet: Callable[[frames.Tree | None], bool] = lambda tree: True
+
+  def read(
+    self,
+    root: str | pathlib.Path,
+    *,
+    images: str = '',
+    sheet: str = '',
+    with_frames: bool = True,
+  ) -> Reading:
+    """Reads the clips in the order of the labels.
+
+    Args:
+      root: folder below which the sheet and the frames lie.
+      images: kind of frames to read; the first of `kinds` that is there if not
+        given.
+      sheet: part of the label sheet's file name, to choose among several; the
+        last by name if not given.
+      with_frames: if False, the clips have labels only.
+
+    Returns:
+      The clips, then the folders that no label names, which cannot be used.
+
+    Raises:
+      FileNotFoundError: the root, the sheet or the frames are not there.
+      ValueError: `images` is unknown, or the sheet cannot be read.
+    """
+    found = self._locate(pathlib.Path(root), images, sheet, with_frames)
+    return Reading(found, self._clips(found))
+
+  def _clips(self, found: Found) -> Iterator[Clip]:
+    keys, corpus = set(), ''
+
+    def annotations() -> Iterator[Clip]:
+      for annotation, key in self.labels(found):
+        keys.add(key)
+        yield annotated.make_clip(
+          annotation,
+          found.folder(key),
+          with_frames=found.tree is not None,
+          cut=self.cut,
+        )
+
+    for clip in annotated.unique(annotations()):
+      corpus = clip.corpus
+      yield clip
+    # Most whole videos show no micro-expression, so they need no row.
+    if corpus and found.tree is not None and found.tree.kind != 'videos':
+      for key, folder in found.tree.clips.items():
+        if key not in keys:
+          yield Clip(
+            corpus,
+            UNKNOWN,
+            folder.relative_to(found.tree.folder).as_posix(),
+            UNKNOWN,
+            problem=f'has no row in {found.table.path.name}',
+          )
+
+  def _locate(
+    self, root: pathlib.Path, images: str, sheet: str, with_frames: bool
+  ) -> Found:
+    if not root.is_dir():
+      raise FileNotFoundError(f'{root} is no folder; expected {self.title}')
+    if images and images not in self.kinds:
+      raise ValueError(
+        f'images is {images!r}; {self.title} has {", ".join(self.kinds)}'
+      )
+    trees, files = frames.scan(root, self.place_of)
+    trees = [tree for tree in trees if tree.kind in self.kinds]
+    tree = frames.choose(trees, [images] if images else self.kinds)
+    if tree is None and with_frames:
+      there = ', '.join(f'{t.folder} ({t.kind})' for t in trees)
+      raise FileNotFoundError(
+        f'{root} holds no {images + " " * bool(images)}frames of {self.title}:'
+        f' expected folders as in {self.example}'
+        + (f'; there are {there}' if there else '')
+      )
+    others = tuple(other for other in trees if other is not tree)
+    if not with_frames:
+      tree = None
+    table = None
+    if self.needs_sheet(tree):
+      table = self._find_table(root, files, sheet)
+    if tree is not None and self.inner:
+      tree = dataclasses.replace(
+        tree, clips={k: self._inner(path) for k, path in tree.clips.items()}
+      )
+    return Found(table=table, tree=tree, others=others)
+
+  def _inner(self, folder: pathlib.Path) -> pathlib.Path:
+    below = folder / self.inner
+    return below if below.is_dir() else folder
+
+  def _find_table(
+    self, root: pathlib.Path, files: Sequence[pathlib.Path], sheet: str
+  ) -> sheets.Table:
+    table = sheets.find(
+      [file for file in files if sheet.lower() in file.name.lower()],
+      fields=self.columns,
+      optional=self.optional,
+      name=self.sheet_name,
+      accepts=self.accepts,
+    )
+    if table is not None:
+      return table
+    there = ', '.join(
+      file.name for file in files if file.suffix.lower() in sheets.SUFFIXES
+    )
+    headings = ', '.join(
+      names[0]
+      for field, names in self.columns.items()
+      if field not in self.optional
+    )
+    raise FileNotFoundError(
+      f'{root} holds no label sheet of {self.title}'
+      + (f' with {sheet!r} in its name' if sheet else '')
+      + f': expected one as in {self.example}, with a header that has the '
+      f'columns {headings}; spreadsheets there: {there or "none"}'
+    )
+
+
+def digits(text: str) -> int | None:
+  """Returns the last integer in a name, e.g. 7 for `sub07`."""
+  numbers = re.findall(r'\d+', text)
+  return int(numbers[-1]) if numbers else None

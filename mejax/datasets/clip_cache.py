@@ -1,0 +1,304 @@
+"""Makes the arrays of every clip once, and keeps them in a file per clip.
+
+Processes decode, the accelerator computes. A clip's file is named after all
+that decides its content. A file that is there is not made again, so that a
+preparation that was killed resumes where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+import dataclasses
+import itertools
+import pathlib
+import zipfile
+
+import jax
+import numpy as np
+import tqdm
+
+from mejax import files as files_lib
+from mejax.corpora.clip import Clip
+from mejax.datasets import clip_counts
+from mejax.datasets import frames_to_flow
+from mejax.datasets import staging
+from mejax.datasets import workers as workers_lib
+from mejax.datasets.recipe import Recipe
+from mejax.motion import apex as motion_apex
+from mejax.motion import faces
+
+# Clips computed together. On a CPU, more would only fill memory.
+BATCH = {'cpu': 8}
+ACCELERATOR_BATCH = 64
+# Frames of a clip aligned together while its apex is looked for.
+PIECE = 32
+
+# Arrays of a clip that belong to the metadata and not to the example.
+ABOUT = ('apex_source', 'remarks')
+
+Arrays = dict[str, np.ndarray]
+
+
+def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
+  """Returns what a worker is to do for a clip."""
+  return staging.Plan(
+    size=recipe.size,
+    neighbours=recipe.neighbours,
+    faces=recipe.faces,
+    whole=recipe.apex == 'spotted'
+    or (recipe.apex == 'annotated' and clip.apex_source == 'midpoint'),
+  )
+
+
+def digest_clips(
+  clips: Sequence[Clip], recipe: Recipe, *, progress: bool
+) -> list[str]:
+  """Returns a digest of each clip: of its labels and the bytes of its files.
+
+  For an unreadable clip the digest is the reason instead; making the clip will
+  fail for the same reason.
+  """
+
+  def digest(clip: Clip) -> str:
+    try:
+      return staging.digest(clip, plan_of(clip, recipe))
+    except (OSError, ValueError) as error:
+      return f'unreadable: {error}'
+
+  with futures.ThreadPoolExecutor(workers_lib.cores()) as pool:
+    return list(
+      tqdm.tqdm(
+        pool.map(digest, clips),
+        desc='look',
+        total=len(clips),
+        unit='clip',
+        disable=not progress,
+      )
+    )
+
+
+def make_clips(
+  clips: Sequence[Clip],
+  keys: Mapping[str, str],
+  recipe: Recipe,
+  folder: pathlib.Path,
+  *,
+  workers: int | None,
+  progress: bool,
+) -> list[Clip]:
+  """Makes the arrays of all clips that `folder` lacks.
+
+  Args:
+    clips: all clips; those with a problem are skipped.
+    keys: from a clip's identity to the name of its file, which covers all that
+      decides its arrays.
+    recipe: how the arrays are made.
+    folder: where they are kept.
+    workers: processes that decode; 0 decodes in this process; None stands for
+      one per core.
+    progress: show a bar.
+
+  Returns:
+    The clips with the apex and the remarks that making them gave; one that
+    could not be made has a problem.
+
+  Raises:
+    OSError: `folder` cannot be written to.
+  """
+  with files_lib.hinting(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+  usable = clip_counts.usable(clips)
+  files = [folder / f'{keys[clip.identity]}.npz' for clip in usable]
+  todo = [i for i, file in enumerate(files) if not _is_whole(file)]
+  workers = workers_lib.cores() if workers is None else workers
+  bar = tqdm.tqdm(
+    desc='make',
+    total=len(usable),
+    initial=len(usable) - len(todo),
+    unit='clip',
+    disable=not progress,
+  )
+  with bar, workers_lib.Decoders(workers) as decoders:
+    jobs = ((usable[i], plan_of(usable[i], recipe)) for i in todo)
+    staged = zip(todo, decoders.stage(jobs), strict=True)
+    problems = _make_batches(staged, usable, files, recipe, bar)
+  finished = iter(
+    dataclasses.replace(clip, problem=problems[i])
+    if i in problems
+    else _finished(clip, files[i])
+    for i, clip in enumerate(usable)
+  )
+  return [clip if clip.problem else next(finished) for clip in clips]
+
+
+def _make_batches(
+  staged: Iterable[tuple[int, staging.Staged | str]],
+  clips: Sequence[Clip],
+  files: Sequence[pathlib.Path],
+  recipe: Recipe,
+  bar: tqdm.tqdm,
+) -> dict[int, str]:
+  """Writes the file of every staged clip; returns the problems of the others.
+
+  Args:
+    staged: position of a clip, and its frames or why there are none.
+    clips: all usable clips.
+    files: the file of each.
+    recipe: how the arrays are made.
+    bar: counts a clip once it is finished, not once it is decoded.
+  """
+  size = BATCH.get(jax.default_backend(), ACCELERATOR_BATCH)
+  problems, is_compiled = {}, False
+  for number, group in itertools.groupby(staged, lambda item: item[0] // size):
+    places, count = {}, 0
+    for i, result in group:
+      count += 1
+      if isinstance(result, str):
+        problems[i] = result
+      else:
+        if not is_compiled and plan_of(clips[i], recipe).whole:
+          bar.set_postfix_str('compiling')  # What spots the apex.
+        at = i - number * size
+        places[at] = _Kept.of_staged(clips[i], result, recipe)
+    if places and not is_compiled:
+      bar.set_postfix_str('compiling')
+    for at, arrays in _compute(places, recipe, size).items():
+      _write(files[number * size + at], arrays)
+      is_compiled = True
+    if is_compiled:
+      bar.set_postfix_str('', refresh=False)
+    bar.update(count)
+  return problems
+
+
+def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
+  """Loads the arrays of an example that was made."""
+  with np.load(folder / f'{key}.npz', allow_pickle=False) as file:
+    arrays = {n: file[n] for n in file.files if n not in ABOUT}
+  frames = arrays.pop('frames')
+  arrays['onset'], arrays['apex'] = frames[0], frames[recipe.apex_slot]
+  if recipe.neighbours:
+    after = recipe.neighbours + 1
+    arrays['onset_frames'] = frames[:after]
+    arrays['apex_frames'] = frames[after:]
+  return arrays
+
+
+def _finished(clip: Clip, file: pathlib.Path) -> Clip:
+  """Returns the clip with the apex and the remarks that making it gave."""
+  with np.load(file, allow_pickle=False) as arrays:
+    return dataclasses.replace(
+      clip,
+      apex=int(arrays['apex_number']),
+      apex_source=str(arrays['apex_source']),
+      remarks=(*clip.remarks, *arrays['remarks'].tolist()),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+  """A staged clip with the patches of its example only."""
+
+  clip: Clip
+  staged: staging.Staged
+  apex: int
+  apex_source: str
+  remarks: tuple[str, ...]
+
+  @classmethod
+  def of_staged(
+    cls, clip: Clip, staged: staging.Staged, recipe: Recipe
+  ) -> _Kept:
+    """Spots the apex first, if all frames were staged for that."""
+    apex, source, remarks = clip.apex, clip.apex_source, ()
+    if plan_of(clip, recipe).whole:
+      spotted, remarks = _spot(clip, staged, recipe.size)
+      if spotted is None:
+        source = 'midpoint'
+      else:
+        apex, source = spotted, 'spotted'
+        if clip.apex_source == 'midpoint':
+          # The reader has remarked already that it took the middle frame.
+          remarks = (f'apex {apex} was spotted in the place of that frame',)
+      shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
+      numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
+      at = [staged.numbers.index(n) for n in numbers]
+      staged = dataclasses.replace(
+        staged, patches=staged.patches[at], numbers=tuple(numbers)
+      )
+    return cls(clip, staged, apex, source, (*staged.remarks, *remarks))
+
+
+def _compute(
+  places: dict[int, _Kept], recipe: Recipe, batch: int
+) -> dict[int, Arrays]:
+  """Computes the arrays of some clips, each at its place in a batch.
+
+  The batch always has the same size, and a clip keeps its place in it even if
+  its neighbours were made before: one program is compiled, and the bits of a
+  clip do not depend on where an earlier run was killed.
+  """
+  if not places:
+    return {}
+  shape = next(iter(places.values())).staged.patches.shape
+  patches = np.zeros((batch, *shape), np.uint8)
+  matrices = np.tile(np.eye(2, 3, dtype=np.float32), (batch, 1, 1))
+  # Empty places need the points of some face, or they would give NaN.
+  points = np.float32(faces.CANONICAL * recipe.size - 0.5)
+  landmarks = np.tile(points, (batch, 1, 1))
+  for at, kept in places.items():
+    patches[at] = kept.staged.patches
+    matrices[at] = kept.staged.matrix
+    landmarks[at] = kept.staged.landmarks
+  made = frames_to_flow.align_frames(patches, matrices, landmarks, recipe)
+  made |= frames_to_flow.measure_motion(made['frames'], landmarks, recipe)
+  return {
+    at: {
+      'landmarks': landmarks[at],
+      'onset_number': np.int32(kept.clip.onset),
+      'apex_number': np.int32(kept.apex),
+      'offset_number': np.int32(kept.clip.offset),
+      'apex_source': np.str_(kept.apex_source),
+      'remarks': np.array(kept.remarks, np.str_),
+      **kept.staged.truth,
+      **{name: values[at] for name, values in made.items()},
+    }
+    for at, kept in places.items()
+  }
+
+
+def _spot(
+  clip: Clip, staged: staging.Staged, size: int
+) -> tuple[int | None, tuple[str, ...]]:
+  """Returns the number of the apex, or None and why there is none."""
+  if len(staged.numbers) < 2:
+    return None, ('one frame has no apex',)
+  pieces = []
+  for start in range(0, len(staged.patches), PIECE):
+    piece = staged.patches[start : start + PIECE]
+    # Padded, so that clips of all lengths share one program.
+    padded = np.zeros((PIECE, *piece.shape[1:]), np.uint8)
+    padded[: len(piece)] = piece
+    matrices = np.repeat(staged.matrix[None], PIECE, axis=0)
+    aligned = frames_to_flow.align(padded, matrices, size=size)
+    pieces.append(np.asarray(aligned)[: len(piece)])
+  spotted = motion_apex.spot(
+    np.concatenate(pieces), fps=clip.fps, points=staged.landmarks
+  )
+  if not spotted.is_found:
+    return None, ('nothing moves, so there is no apex: middle frame',)
+  return staged.numbers[spotted.index], ()
+
+
+def _write(path: pathlib.Path, arrays: Arrays) -> None:
+  with files_lib.hinting(path.parent), files_lib.writing(path, 'wb') as file:
+    np.savez(file, **arrays)
+
+
+def _is_whole(path: pathlib.Path) -> bool:
+  # A power failure may leave a file cut off; a zip file ends with its list of
+  # contents, so one that was cut has none.
+  return path.is_file() and zipfile.is_zipfile(path)

@@ -1,0 +1,93 @@
+"""Counts the clips of a dataset, and says why some are not in it."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+from mejax.corpora.clip import Clip
+
+
+def usable(clips: Sequence[Clip]) -> list[Clip]:
+  """Returns the clips without a problem."""
+  return [clip for clip in clips if not clip.problem]
+
+
+def refuse_unusable(
+  clips: Sequence[Clip], *, allow_missing: bool = True
+) -> None:
+  """Refuses clips none of which can be used.
+
+  Args:
+    clips: all of them.
+    allow_missing: if False, refuses them if any clip cannot be used.
+
+  Raises:
+    ValueError: naming every clip that cannot, and its problem.
+  """
+  number = len(usable(clips))
+  if not number:
+    raise ValueError(
+      f'none of {len(clips)} clips can be used:\n{_reasons(clips)}'
+    )
+  if number < len(clips) and not allow_missing:
+    raise ValueError(
+      f'{len(clips) - number} of {len(clips)} clips cannot be used:\n'
+      f'{_reasons(clips)}\n'
+      'Mend them, or go on without them with --allow_missing.'
+    )
+
+
+def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
+  """Returns the clips, counts and skipped clips of a dataset as JSON values.
+
+  No path is among them, so that equal data give equal metadata everywhere.
+  """
+  taken = usable(clips)
+  counts = collections.defaultdict(collections.Counter)
+  for clip in taken:
+    counts[clip.corpus][clip.emotion] += 1
+  return {
+    'clips': [clip.identity for clip in taken],
+    'counts': {k: dict(v) for k, v in counts.items()},
+    'skipped': [
+      {
+        'identity': clip.identity,
+        'reason': clip.problem,
+        'emotion': clip.emotion,
+      }
+      for clip in clips
+      if clip.problem
+    ],
+    'remarks': {
+      clip.identity: list(clip.remarks) for clip in taken if clip.remarks
+    },
+  }
+
+
+def format_counts(
+  name: str, folder: pathlib.Path, clips: Sequence[Clip]
+) -> str:
+  """Returns a table of the clips, and the reasons of those left out."""
+  taken = usable(clips)
+  emotions = list(dict.fromkeys(c.emotion for c in taken))
+  rows = [['', 'subjects', 'clips', *emotions]]
+  for database in dict.fromkeys(c.corpus for c in taken):
+    own = [c for c in taken if c.corpus == database]
+    counts = collections.Counter(c.emotion for c in own)
+    subjects = len({c.subject for c in own})
+    rows.append([database, subjects, len(own), *(counts[e] for e in emotions)])
+  lines = [f'{name}: {len(taken)} clips in {folder}']
+  for first, *others in rows:
+    lines.append(f'  {first:<10}' + ''.join(f'{o:>10}' for o in others))
+  remarked = sum(bool(c.remarks) for c in taken)
+  if remarked:
+    lines.append(f'with a remark: {remarked}; the metadata has them')
+  lines.append(f'skipped: {len(clips) - len(taken)}')
+  return '\n'.join(lines) + (f'\n{_reasons(clips)}').rstrip()
+
+
+def _reasons(clips: Sequence[Clip]) -> str:
+  return '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)

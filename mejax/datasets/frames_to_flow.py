@@ -1,0 +1,150 @@
+"""From cut-out faces to flow: align, amplify, measure; batched and compiled.
+
+All functions take batches of one size, in which every clip keeps its place, so
+that a clip gives the same bits whatever else is in its batch.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Bool
+from jaxtyping import Float
+from jaxtyping import UInt8
+import numpy as np
+
+from mejax.datasets.recipe import FLOWS
+from mejax.datasets.recipe import Recipe
+from mejax.motion import flow as motion_flow
+from mejax.motion import head
+from mejax.motion import regions
+from mejax.motion import warp
+
+
+@functools.partial(jax.jit, static_argnames='size')
+def align(
+  patches: UInt8[Array | np.ndarray, '*b p p 3'],
+  matrices: Float[Array | np.ndarray, '*b 2 3'],
+  *,
+  size: int,
+) -> UInt8[Array, '*b {size} {size} 3']:
+  """Warps frames by their transforms and rounds them to 8 bits.
+
+  All that follows is computed from these 8 bits. They are stored, so that
+  anybody can compute it again.
+  """
+  frames = warp.by_matrix(
+    patches.astype(jnp.float32), matrices, size=(size, size), method='bicubic'
+  )
+  return jnp.rint(frames).clip(0, 255).astype(jnp.uint8)
+
+
+def align_frames(
+  patches: UInt8[np.ndarray, 'b t p p 3'],
+  matrices: Float[np.ndarray, 'b 2 3'],
+  landmarks: Float[np.ndarray, 'b 5 2'],
+  recipe: Recipe,
+) -> dict[str, np.ndarray]:
+  """Aligns the frames of clips, with `remove_head_motion` each to the onset.
+
+  A head that drifts by half a pixel changes every edge of a difference of two
+  frames, and amplification takes it for expression. So its motion is measured
+  in frames that share one transform per clip; then the patches are aligned
+  again with it, so that every pixel is interpolated only once.
+
+  Args:
+    patches: cut-out faces, those of `staging.kept_numbers`.
+    matrices: from places in the aligned face to places in the patches.
+    landmarks: five points of each aligned face.
+    recipe: how frames become examples.
+
+  Returns:
+    frames u8[b, t, s, s, 3]; with `remove_head_motion` also head_motion
+    f32[b, 2, 3], from places in the onset to those in the apex (see
+    `head.remove_rigid`).
+  """
+  b, t = patches.shape[:2]
+  matrices = np.repeat(matrices[:, None], t, axis=1)
+  seen = align(patches, matrices, size=recipe.size)
+  if not recipe.remove_head_motion:
+    return {'frames': np.asarray(seen)}
+  later = _unit(seen[:, 1:])
+  onset = jnp.broadcast_to(_unit(seen[:, :1]), later.shape)
+  flat = (-1, *later.shape[2:])
+  flow = _flow(onset.reshape(flat), later.reshape(flat), recipe.flow)
+  flow = flow.reshape(*later.shape[:-1], 2)
+  weight = np.broadcast_to(_weight(landmarks, recipe)[:, None], flow.shape[:-1])
+  _, motion = head.remove_rigid(flow, mask=weight)
+  still = np.broadcast_to(np.eye(2, 3, dtype=np.float32), (b, 1, 2, 3))
+  motion = np.concatenate([still, motion], axis=1)
+  moved = matrices[..., :2] @ motion
+  moved[..., 2] += matrices[..., 2]
+  return {
+    'frames': np.asarray(align(patches, moved, size=recipe.size)),
+    'head_motion': motion[:, recipe.apex_slot],
+  }
+
+
+def measure_motion(
+  frames: UInt8[Array | np.ndarray, 'b t s s 3'],
+  landmarks: Float[np.ndarray, 'b 5 2'],
+  recipe: Recipe,
+) -> dict[str, np.ndarray]:
+  """Amplifies the apex and measures its flow from the onset.
+
+  Args:
+    frames: aligned frames, those of `staging.kept_numbers`.
+    landmarks: five points of each aligned face.
+    recipe: how frames become examples.
+
+  Returns:
+    flow f32[b, a, s, s, 3] as (u, v, strain) in pixels and amplified
+    u8[b, a, s, s, 3], the apex at each level.
+
+  With `remove_head_motion`, the head motion that is left in the frames is
+  removed from the flow of each level, since amplification has made it larger.
+  """
+  onset = _unit(frames[:, 0])
+  apex = _unit(frames[:, recipe.apex_slot])
+  amplified, fields = [], []
+  for level in recipe.levels:
+    seen = apex if level == 1 else recipe.amplify(onset, apex, alpha=level)
+    amplified.append(np.asarray(jnp.rint(seen * 255).astype(jnp.uint8)))
+    fields.append(_flow(onset, seen, recipe.flow))
+  flow = np.stack(fields, 1)
+  made = {'amplified': np.stack(amplified, 1)}
+  weight = _weight(landmarks, recipe)[:, None]
+  if recipe.remove_head_motion:
+    flow, _ = head.remove_rigid(
+      flow, mask=np.broadcast_to(weight, flow.shape[:-1])
+    )
+  strain = motion_flow.strain(flow, definition=recipe.strain)
+  flow = np.concatenate([flow, strain[..., None]], -1)
+  made['flow'] = np.where(weight[..., None], flow, 0)
+  return made
+
+
+def _weight(
+  landmarks: Float[np.ndarray, 'b 5 2'], recipe: Recipe
+) -> Bool[np.ndarray, 'b s s']:
+  """Returns a mask of the pixels of an aligned face that count."""
+  size = (recipe.size, recipe.size)
+  if recipe.mask_eyelids:
+    return ~regions.eyelids(landmarks, size=size)
+  return np.ones((len(landmarks), *size), bool)
+
+
+@jax.jit
+def _unit(frames: UInt8[Array, '*b h w 3']) -> Float[Array, '*b h w 3']:
+  return frames.astype(jnp.float32) / 255
+
+
+def _flow(
+  first: Float[Array, 'b h w 3'], second: Float[Array, 'b h w 3'], name: str
+) -> Float[np.ndarray, 'b h w 2']:
+  if name != 'tvl1':  # OpenCV's take NumPy arrays.
+    first, second = np.asarray(first), np.asarray(second)
+  return np.asarray(FLOWS[name](first, second))

@@ -1,0 +1,137 @@
+"""Converts PyTorch checkpoints of an original model to mejax.
+
+A conversion writes a folder
+
+    model.json   what the model is, and where its weights come from
+    params/      its parameters and other variables
+
+or, from several files, a folder of such folders, each with the name of its
+file: one model for each held-out group. `saved.read` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from typing import Any
+
+from mejax.experiment import workdir as workdir_lib
+from mejax.models import convert as convert_lib
+from mejax.models import originals
+from mejax.training import checkpoint
+
+SCHEMA_VERSION = 1
+
+
+def convert(
+  name: str,
+  files: Sequence[str | os.PathLike],
+  out: str | os.PathLike,
+  *,
+  preset: str | None = None,
+  fields: Mapping[str, Any] | None = None,
+) -> pathlib.Path:
+  """Converts PyTorch checkpoints of an original model to mejax.
+
+  The folder appears whole or not at all. The same call a second time does
+  nothing.
+
+  Args:
+    name: a name of `originals.ORIGINALS`.
+    files: one `.pth` file, or one for each subject that was held out.
+    out: the folder; see the head of this module.
+    preset: of the mejax model; the published one by default.
+    fields: fields of the mejax model that differ from the preset's.
+
+  Returns:
+    The folder.
+
+  Raises:
+    ValueError: a file does not fit, two files have one name, or the folder
+      holds something else.
+    OSError: a file cannot be read.
+  """
+  files, out = [pathlib.Path(file) for file in files], pathlib.Path(out)
+  stems = [file.stem for file in files]
+  if twice := {stem for stem in stems if stems.count(stem) > 1}:
+    raise ValueError(
+      f'several files are named {", ".join(sorted(twice))}; the name tells who'
+      ' was held out, so each must have its own.'
+    )
+  if name not in originals.ORIGINALS:
+    known = ', '.join(originals.ORIGINALS)
+    raise ValueError(f'{name!r} cannot be converted; {known} can.')
+  wanted = {
+    '' if len(files) == 1 else file.stem: _describe(name, file, preset, fields)
+    for file in files
+  }
+  if out.exists():
+    if read_descriptions(out) == wanted:
+      print(f'{out} holds these weights already.')
+      return out
+    raise ValueError(
+      f'{out} is there and holds something else. Name another folder.'
+    )
+  part = out.with_name(f'{out.name}.part')
+  shutil.rmtree(part, ignore_errors=True)
+  unused: dict[str, None] = {}
+  for (folder, description), file in zip(wanted.items(), files, strict=True):
+    converted = convert_lib.from_pth(
+      name, file, preset=preset, **(fields or {})
+    )
+    _write(part / folder, description, converted)
+    unused |= dict.fromkeys(converted.unused)
+  os.replace(part, out)
+  if unused:
+    print(f'Left out, the original never reads them: {", ".join(unused)}')
+  print(f'{len(files)} model(s) of {name} in {out}')
+  return out
+
+
+def _write(folder, description, converted) -> None:
+  folder.mkdir(parents=True)
+  checkpoint.save_tree(folder / 'params', converted.variables)
+  workdir_lib.write_json(folder / 'model.json', description)
+
+
+def _describe(name, file, preset, fields) -> dict[str, Any]:
+  """Returns model.json; it is equal for equal weights of an equal model."""
+  original, fields = originals.ORIGINALS[name], dict(fields or {})
+  preset = preset or original.preset
+  num_classes = original.make(preset, **fields).num_classes
+  numbers = tuple(map(str, range(num_classes)))
+  config, classes = next(
+    (
+      form for form in original.published.items() if len(form[1]) == num_classes
+    ),
+    (next(iter(original.published)), numbers),
+  )
+  with file.open('rb') as content:
+    digest = hashlib.file_digest(content, 'sha256').hexdigest()
+  description = {
+    'schema_version': SCHEMA_VERSION,
+    'model': name,
+    'preset': preset,
+    'fields': fields,
+    'num_classes': num_classes,
+    'classes': classes,
+    'config': config,
+    'caution': original.caution,
+    'source': {'file': file.name, 'sha256': digest},
+  }
+  return json.loads(json.dumps(description))
+
+
+def read_descriptions(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+  """Reads the model.json of each model in a folder; a lone one is ''."""
+  if (folder / 'model.json').exists():
+    return {'': json.loads((folder / 'model.json').read_text())}
+  return {
+    path.parent.name: json.loads(path.read_text())
+    for path in sorted(folder.glob('*/model.json'))
+  }

@@ -1,0 +1,41 @@
+"""From nothing to a report: rendered faces, all the way through."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from mejax.experiment import configuration
+from mejax.experiment import running
+from mejax.training import placement
+
+
+def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
+  """Renders faces, prepares them, trains every fold and writes the report.
+
+  Args:
+    workdir: folder of `corpus/`, `data/` and `run/`; the same call resumes.
+    small: whether to go through everything in the shortest form.
+
+  Returns:
+    Path of the report.
+  """
+  from mejax.corpora import synthetic
+  from mejax.datasets import prepare
+  from mejax.datasets.recipe import Recipe
+
+  placement.use_every_core()  # The preparation starts JAX: then it is too late.
+  workdir = pathlib.Path(workdir)
+  size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
+  source = synthetic.write(workdir / 'corpus', **size)
+  config = configuration.load_config(
+    'synthetic:smoke' if small else 'synthetic'
+  )
+  prepare.prepare(
+    'synthetic',
+    source=source,
+    data_dir=workdir / 'data',
+    recipe=Recipe(size=config.model.image_size),
+  )
+  running.train(config, data_dir=workdir / 'data', workdir=workdir / 'run')
+  return workdir / 'run' / 'report' / 'index.html'

@@ -1,0 +1,46 @@
+"""The record of a run: all that metrics and selection rules need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxtyping import Array
+from jaxtyping import Int
+import numpy as np
+
+from mejax.evaluation import selection
+from mejax.experiment.task import Task
+from mejax.training import loop
+
+
+def make_record(
+  outcome: loop.Outcome,
+  held_out: Int[Array | np.ndarray, 't h'],
+  numbers: Mapping[str, np.ndarray],
+  task: Task,
+  fold_names: tuple[str, ...],
+) -> dict[str, np.ndarray]:
+  """Returns the arrays of `record.npz`.
+
+  Args:
+    outcome: held-out logits and training losses of every trial.
+    held_out: positions of the held-out clips of each trial, padded with -1.
+    numbers: fold, inner, seed and setting of each trial.
+    task: the clips.
+    fold_names: name of each outer fold.
+  """
+  return {
+    'schema_version': np.array(selection.RECORD_VERSION),
+    'logits': outcome.logits,
+    'train_loss': outcome.train_loss,
+    'epochs': outcome.epochs,
+    'index': np.asarray(held_out),
+    **numbers,
+    'labels': task.labels.astype(np.int32),
+    'groups': task.groups,
+    'corpus': task.corpus,
+    'subject': task.subject,
+    'clip': task.clip,
+    'fold_names': np.asarray(fold_names),
+    'class_names': np.asarray(task.class_names),
+  }

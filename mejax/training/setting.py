@@ -1,0 +1,222 @@
+"""The numbers that may differ between trainings of one compiled program.
+
+Each number stands here once: its name, default, bounds and meaning, and the
+random stream of the augmentation that it drives, if it drives one. Everything
+else follows from these fields: the sections `setting` and `grid` of a config,
+the check of bounds, `mejax train --help` and the list of augmentations.
+
+To add a number, add a field to `Setting` and use it where it acts. One that
+drives an augmentation acts in the function of its name, in `augment.py` or
+`augment_frames.py`.
+
+Nothing here imports JAX, so that `mejax train` can tell a slip in a config
+before the seconds that this import takes. `trial.py` registers `Setting` as a
+pytree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import math
+import numbers
+import textwrap
+from typing import Any
+
+# A float of a config, or an array while JAX traces.
+Value = Any
+# A mapping from names; the sections of a config do not count as `Mapping`.
+Section = Any
+
+
+def _number(
+  default: float,
+  meaning: str,
+  *,
+  largest: float = math.inf,
+  stream: int | None = None,
+) -> Any:
+  """One number; see `Number` for the arguments."""
+  metadata = {'meaning': meaning, 'largest': largest, 'stream': stream}
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+  """The numbers of one training; the fields tell what each means.
+
+  What augments or regularises is off at 0, and is compiled in only where a
+  trial's number is not 0. Augmentations act in the order of these fields.
+  """
+
+  learning_rate: Value = _number(1e-3, 'learning rate at its peak')
+  weight_decay: Value = _number(
+    0.0, 'share of each weight that is taken off, times the learning rate'
+  )
+  b1: Value = _number(
+    0.9, "decay of Adam's mean gradient; momentum of sgd", largest=0.9999
+  )
+  b2: Value = _number(
+    0.999, "decay of Adam's mean squared gradient", largest=0.999999
+  )
+  eps: Value = _number(1e-8, "added to the divisor of Adam's step")
+  warmup_fraction: Value = _number(
+    0.0, 'share of all steps in which the learning rate rises', largest=1.0
+  )
+  label_smoothing: Value = _number(
+    0.0, 'share of each target that is spread over all classes', largest=1.0
+  )
+  jitter: Value = _number(
+    0.0,
+    'chance that frames near onset and apex stand in for them',
+    largest=1.0,
+    stream=8,
+  )
+  mirror: Value = _number(
+    0.0,
+    'chance that a face is mirrored left-right, with its flow',
+    largest=1.0,
+    stream=1,
+  )
+  rotation: Value = _number(
+    0.0, 'most degrees that frames are turned by', largest=180.0, stream=9
+  )
+  shift: Value = _number(
+    0.0,
+    'most pixels that a picture, or a region of a mosaic, moves by',
+    stream=2,
+  )
+  scale_jitter: Value = _number(
+    0.0, 'motion is multiplied or divided by up to 1 + this', stream=3
+  )
+  region_dropout: Value = _number(
+    0.0, 'chance that a quarter of the image is zeroed', largest=1.0, stream=4
+  )
+  level_dropout: Value = _number(
+    0.0, 'chance that an amplification level is zeroed', largest=1.0, stream=5
+  )
+  balance: Value = _number(
+    0.0,
+    'how far rare classes weigh more: 1 makes all classes weigh the same',
+    largest=1.0,
+    stream=6,
+  )
+  mixup: Value = _number(
+    0.0, 'examples are mixed in pairs, by shares of Beta(this, this)', stream=7
+  )
+  ema: Value = _number(
+    0.0,
+    'decay of the moving average of weights that predicts; 0 = no average',
+    largest=0.9999,
+  )
+  test_mirror: Value = _number(
+    0.0,
+    'weight of the mirrored image in a prediction; 0.5 = that of the image',
+    largest=1.0,
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+  """What is known of one number of a `Setting`.
+
+  Attributes:
+    name: its field.
+    default: its value where a config does not say; for what augments or
+      regularises this is 0, which is off.
+    largest: its upper bound; the lower one is always 0.
+    meaning: one line.
+    stream: of the augmentation of this name, the number that its random draws
+      derive from, so that no other augmentation changes them. It is never
+      given twice, not even after its augmentation has gone. None if the number
+      drives no augmentation.
+  """
+
+  name: str
+  default: float
+  largest: float
+  meaning: str
+  stream: int | None
+
+
+NUMBERS: dict[str, Number] = {
+  field.name: Number(field.name, field.default, **field.metadata)
+  for field in dataclasses.fields(Setting)
+}
+# The augmentations, in the order in which they act.
+STREAMS: dict[str, int] = {
+  number.name: number.stream
+  for number in NUMBERS.values()
+  if number.stream is not None
+}
+
+
+def combinations(setting: Section, grid: Section) -> list[Setting]:
+  """The settings that a config asks for: every combination of its grid.
+
+  Args:
+    setting: the numbers that all have in common; others have their default.
+    grid: values to try of each number, in place of the common one; a number
+      without values is not varied. The last number varies fastest.
+
+  Raises:
+    ValueError: an unknown name, or a value that is no number.
+  """
+  for section, names in (('setting', setting), ('grid', grid)):
+    if unknown := [name for name in names if name not in NUMBERS]:
+      raise ValueError(
+        f'{section} has {", ".join(unknown)}, which is no number of a setting.'
+        f' Those are {", ".join(NUMBERS)}.'
+      )
+  common = {
+    name: _as_number(value, f'setting.{name}')
+    for name, value in setting.items()
+  }
+  varied = {
+    name: [_as_number(value, f'grid.{name}') for value in values]
+    for name, values in grid.items()
+    if len(values)
+  }
+  return [
+    Setting(**(common | dict(zip(varied, values, strict=True))))
+    for values in itertools.product(*varied.values())
+  ]
+
+
+def _as_number(value: Any, key: str) -> float:
+  if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    raise ValueError(f'{key} holds {value!r}, which is no number.')
+  return float(value)
+
+
+def in_use(settings: Sequence[Setting]) -> set[str]:
+  """Names of the numbers that are not 0 in every setting.
+
+  Raises:
+    ValueError: a value is out of its bounds.
+  """
+  used = set()
+  for number in NUMBERS.values():
+    values = [getattr(setting, number.name) for setting in settings]
+    if not all(0 <= value <= number.largest for value in values):
+      raise ValueError(
+        f'setting.{number.name} is {", ".join(map(str, values))}; expected'
+        f' 0 to {number.largest}.'
+      )
+    if any(values):
+      used.add(number.name)
+  return used
+
+
+def describe_numbers() -> str:
+  """A paragraph for each number: name, default, meaning and bounds."""
+  return '\n'.join(
+    textwrap.fill(
+      f'{number.meaning} (0 to {number.largest:g})',
+      width=80,
+      initial_indent=f'  {number.name:<16}{number.default:<7g}',
+      subsequent_indent=25 * ' ',
+    )
+    for number in NUMBERS.values()
+  )

@@ -1,0 +1,146 @@
+"""A model of several amplifications, from the dataset to what it read."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from mejax import experiment
+from mejax import models
+from mejax.datasets import load
+from mejax.experiment import configuration
+from mejax.experiment import evaluating
+from mejax.experiment import model_checks
+from mejax.experiment import planning
+from mejax.experiment import task as task_lib
+from mejax.training import sample
+
+ALPHAS = (1.0, 4.0)
+
+
+@pytest.fixture(scope='module')
+def task() -> task_lib.Task:
+  source = np.random.default_rng(0)
+  labels = np.tile(np.arange(3, dtype=np.int32), 4)
+  flow = source.normal(size=(12, 1, 16, 16, 3)).astype(np.float32)
+  flow[..., 0] += labels[:, None, None, None]
+  subject = np.repeat(['s1', 's2', 's3'], 4)
+  return task_lib.Task(
+    inputs=np.concatenate([flow, 4 * flow], 1),
+    labels=labels,
+    corpus=np.full(12, 'own'),
+    subject=subject,
+    clip=np.array([f'c{i}' for i in range(12)]),
+    class_names=('a', 'b', 'c'),
+    protocol='Ours.',
+    groups=np.char.add('own/', subject),
+    levels=ALPHAS,
+    layout=sample.Layout('mosaic', levels=2, u_channel=0, centred=True),
+  )
+
+
+@pytest.fixture(scope='module')
+def finished(task, tmp_path_factory):
+  config = configuration.load_config('artnet:smoke', ['num_seeds=2'])
+  workdir = tmp_path_factory.mktemp('levels') / 'run'
+  return workdir, experiment.train(config, workdir=workdir, task=task)
+
+
+def test_scores_and_weights_stand_beside_the_result(finished):
+  workdir, metrics = finished
+  numbers = json.loads((workdir / 'levels.json').read_text())
+  assert numbers['levels'] == list(ALPHAS)
+  whole, plain, amplified = numbers['scores']
+  assert [whole['levels'], plain['levels'], amplified['levels']] == [
+    [1, 4],
+    [1],
+    [4],
+  ]
+  # All levels together are the very result of the run.
+  full = metrics['selection']['last']['full']
+  assert whole['uf1_seeds'] == pytest.approx(full['uf1_seeds'])
+  assert [row['subject'] for row in numbers['subjects']] == [
+    'own/s1',
+    'own/s2',
+    'own/s3',
+  ]
+  page = (workdir / 'report/index.html').read_text()
+  assert 'as it is, alone' in page
+
+
+def test_weights_of_every_clip_and_seed_are_shares(finished, task):
+  workdir, _ = finished
+  with (workdir / 'levels.csv').open() as file:
+    rows = list(csv.DictReader(file))
+  assert [(row['seed'], row['clip']) for row in rows] == [
+    (seed, clip) for seed in ('0', '1') for clip in task.clip
+  ]
+  shares = np.array(
+    [[float(row['alpha_1']), float(row['alpha_4'])] for row in rows]
+  )
+  np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+  assert np.ptp(shares[:, 0]) > 0
+
+
+def test_a_finished_run_is_evaluated_again_to_the_same_numbers(
+  finished, task, tmp_path
+):
+  workdir, metrics = finished
+  again = evaluating.evaluate(workdir, task=task, out=tmp_path / 'again')
+  full = metrics['selection']['last']['full']
+  found = again['selection']['last']['full']
+  assert found['uf1_seeds'] == pytest.approx(full['uf1_seeds'])
+
+
+def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
+  overrides = ['num_epochs=1', 'keep_models=False']
+  config = configuration.load_config('artnet:smoke', overrides)
+  experiment.train(config, workdir=tmp_path, task=task)
+  assert 'is not shown: that needs the models' in capsys.readouterr().out
+  assert not (tmp_path / 'levels.json').exists()
+
+
+def test_tables_call_the_model_a_reconstruction(finished):
+  _, metrics = finished
+  assert 'reconstruction from the abstract' in metrics['protocol']
+
+
+def test_view_and_model_are_told_the_amplifications_of_the_data(monkeypatch):
+  flow = np.zeros((6, 3, 16, 16, 3), np.float32)
+  flow += np.array([1, 2, 8], np.float32)[:, None, None, None]
+  examples = {
+    'flow': flow,
+    'landmarks': np.full((6, 5, 2), 8, np.float32),
+    'emotion': np.array(['negative', 'positive', 'surprise'] * 2),
+    'corpus': np.full(6, 'synthetic'),
+    'subject': np.repeat(['s1', 's2'], 3),
+    'clip': np.array([f'c{i}' for i in range(6)]),
+  }
+  metadata = {
+    'levels': [1, 2, 8],
+    'units': 'pixel',
+    'skipped': [],
+    'landmark_source': 'rendered',
+  }
+  monkeypatch.setattr(load, 'load', lambda *_: examples)
+  monkeypatch.setattr(load, 'metadata', lambda *_: metadata)
+  overrides = ['view.normalise=none', 'view.mode=full']
+  config = configuration.load_config('artnet:smoke', overrides)
+  task = planning.load_task(config, '.')
+  assert task.levels == (1, 2, 8)
+  assert task.inputs.shape == (6, 3, 16, 16, 3)
+  alone = configuration.load_config('artnet:alpha1', overrides)
+  task = planning.load_task(alone, '.')
+  assert task.levels == (1,)
+  np.testing.assert_array_equal(task.inputs, 1)
+  config.view.levels = (8.0, 1.0)
+  task = planning.load_task(config, '.')
+  assert task.levels == (8, 1)
+  np.testing.assert_array_equal(task.inputs[:, 0], 8)
+  model = model_checks.fill_levels(models.make('artnet', 'tiny'), task.levels)
+  assert model.levels == (8, 1)
+  own = models.make('artnet', 'tiny', levels=(3, 5))
+  assert model_checks.fill_levels(own, task.levels) is own

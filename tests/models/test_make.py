@@ -1,0 +1,49 @@
+"""One function builds every model, and tells what it does not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from mejax import models
+from tests import own_parts
+
+
+def test_a_preset_gives_the_fields_and_single_ones_are_replaced():
+  model = models.make('htnet', 'regions_small', dim=16, num_classes=5)
+  preset = models.MODELS['htnet'].presets['regions_small']
+  assert (model.patch_size, model.depths) == (2, preset['depths'])
+  assert (model.dim, model.num_classes) == (16, 5)
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_the_default_preset_is_one_of_the_table(name):
+  known = models.MODELS[name]
+  assert known.default in known.presets
+  assert models.make(name) == models.make(name, known.default)
+  assert isinstance(models.make(name), known.module)
+
+
+def test_lists_become_tuples_so_that_a_model_can_be_hashed():
+  model = models.make('htnet', 'tiny', depths=[1, 1])
+  assert hash(model) == hash(models.make('htnet', 'tiny'))
+
+
+def test_a_model_of_ones_own_is_named_by_its_module():
+  model = models.make('tests.own_parts:Scaled', num_classes=4, widths=[3, 2])
+  assert model == own_parts.Scaled(num_classes=4, widths=(3, 2))
+
+
+@pytest.mark.parametrize(
+  ('name', 'fields', 'words'),
+  [
+    ('htnett', {}, "Unknown model 'htnett'.*mean 'htnet'.*package.module:name"),
+    ('tests.own_parts:No', {}, "'tests.own_parts:No' cannot be imported"),
+    ('no.such:Model', {}, "'no.such:Model' cannot be imported"),
+    ('htnet', {'preset': 'tny'}, "HTNet has no preset 'tny'.*mean 'tiny'"),
+    ('htnet', {'dimm': 3}, "HTNet has no field 'dimm'.*mean 'dim'.*patch_size"),
+    ('htnet', {'parent': None}, "HTNet has no field 'parent'"),
+  ],
+)
+def test_what_is_unknown_is_an_error_with_the_closest_name(name, fields, words):
+  with pytest.raises(ValueError, match=words):
+    models.make(name, **fields)
