@@ -261,18 +261,18 @@ def test_a_hierarchy_of_htnet_is_the_mean_of_its_heads_and_layers():
   source = np.random.default_rng(0)
   first, second = source.dirichlet(np.ones(4), (2, 3, 4, 2, 4))
   hierarchies = [(first, None, second)]
-  (picture,) = attention.list_maps({'attention': hierarchies}, 'hierarchies')
+  (found,) = attention.list_maps({'attention': hierarchies}, 'hierarchies')
   expected = 4 * np.mean([first, second], 0).mean((2, 3))  # [b, r, n]
   np.testing.assert_allclose(
-    picture.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
+    found.make(), expected.reshape(3, 4, 2, 2), rtol=1e-5
   )
 
 
 def test_gates_are_shrunk_and_compared_with_their_mean():
   gate = np.random.default_rng(0).random((2, 64, 64, 1))
   out = {'gates': (gate, None), 'attention': (None,)}
-  (picture,) = attention.list_maps(out, 'gates')
+  (found,) = attention.list_maps(out, 'gates')
   # The mean of each square of 2 x 2, as OpenCV shrinks by area.
-  for made, one in zip(picture.make(), gate, strict=True):
+  for made, one in zip(found.make(), gate, strict=True):
     expected = cv2.resize(one, (32, 32), interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(made[0], expected / one.mean(), rtol=1e-4)
