@@ -44,13 +44,13 @@ class AttentionMap(NamedTuple):
 def list_maps(
   out: Any, form: str, levels: Sequence[float | int] = ()
 ) -> list[AttentionMap]:
-  """Returns what there is to see in the `out` of a model.
+  """Returns the maps that can be made of the `out` of a model.
 
   Weights that an attention function does not form are left out, and so is
   attention with a single place to look at.
 
   Args:
-    out: of a batch; or its shapes alone, as long as no picture is made.
+    out: of a batch; or its shapes alone, as long as no map is computed.
     form: the form of `out` that the model declares, a name of `FORMS`; empty
       for a model that shows nothing.
     levels: amplification of each level, for a model of levels.
@@ -145,7 +145,7 @@ def _of_levels(out, levels) -> list[AttentionMap]:
 
 
 def _of_hierarchies(out, levels) -> list[AttentionMap]:
-  """A picture for each hierarchy of HTNet, mean over its heads and layers."""
+  """A map for each hierarchy of HTNet, mean over its heads and layers."""
   del levels
   found = []
   for layers in out['attention']:
@@ -240,7 +240,7 @@ def _is_square(count: int) -> bool:
 
 
 # What a model may declare that it shows: the entries that its `out` must have,
-# and the function that makes pictures of them. The modules of ARTNet, HTNet and
+# and the function that makes maps of them. The modules of ARTNet, HTNet and
 # MMNet, in this order, say what shapes the entries have.
 FORMS: dict[str, tuple[tuple[str, ...], Callable[..., list[AttentionMap]]]] = {
   'levels': (

@@ -106,7 +106,7 @@ def find_maps(model: nn.Module, clips: Clips) -> list[attention.AttentionMap]:
 def make_maps(
   saved: Saved, clips: Clips, groups: Shaped[np.ndarray, ' n'] | None = None
 ) -> tuple[Float[np.ndarray, 's n r g g'], ...]:
-  """Returns where the models look, for each picture of `find_maps`.
+  """Returns where the models look, for each map of `find_maps`.
 
   Args:
     saved: models that show where they look.
@@ -119,7 +119,7 @@ def make_maps(
   def keep(out):
     # Small maps are all that is kept of a clip, not the weights.
     found = attention.list_maps(out, declared.shows, declared.levels or ())
-    return tuple(picture.make() for picture in found)
+    return tuple(each.make() for each in found)
 
   return applying.apply_folds(saved, clips, groups, keep=keep)[1]
 
@@ -138,7 +138,7 @@ def write_attention(
 
   Returns:
     classes str[k]; clips i64[k], how many of each class are averaged; seeds,
-    their number; titles and kinds str[p] of the pictures;
+    their number; titles and kinds str[p] of the maps;
     for each of them, numbered from 0, `map0` f32[k, r, g, g]: the mean over
     the held-out clips of a class and over seeds; and what `task.scene` has.
 
@@ -153,8 +153,8 @@ def write_attention(
     'classes': np.array(task.class_names),
     'clips': np.array([(task.labels == label).sum() for label in classes]),
     'seeds': np.array(len(saved.seeds)),
-    'titles': np.array([picture.title for picture in found]),
-    'kinds': np.array([picture.kind for picture in found]),
+    'titles': np.array([each.title for each in found]),
+    'kinds': np.array([each.kind for each in found]),
     **task.scene,
   }
   for number, each in enumerate(make_maps(saved, task, task.groups)):

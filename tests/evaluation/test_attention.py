@@ -50,7 +50,7 @@ def test_blocks_of_any_hierarchy_land_in_the_quarters_of_the_mosaic():
 
 
 def test_a_middle_row_is_in_both_halves():
-  """49 tokens in one block, as the second level of HTNet at 28 pixels."""
+  """49 tokens in one block, as the second hierarchy of HTNet at 28 pixels."""
   tokens = np.arange(49.0) + 1
   weights = np.tile(tokens, (1, 1, 1, 49, 1))
   (found,) = attention.list_maps({'attention': [(weights,)]}, 'hierarchies')
@@ -194,13 +194,13 @@ def test_models_show_what_they_have(name, shape, fields, titles):
   declared = capabilities.declared_by(model)
   out = shapes(model, shape)
 
-  def list_maps(out):
+  def maps(out):
     return attention.list_maps(out, declared.shows, declared.levels or ())
 
   def make(out):
-    return [each.make() for each in list_maps(out)]
+    return [each.make() for each in maps(out)]
 
-  assert [each.title for each in list_maps(out)] == titles
+  assert [each.title for each in maps(out)] == titles
 
   # And the maps are made of a batch as it is: regions of square maps.
   for each in jax.eval_shape(make, out):

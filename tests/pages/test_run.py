@@ -201,17 +201,14 @@ def test_numbers_of_schema_2_are_read(workdir, tmp_path):
   old = pathlib.Path(__file__).with_name('metrics_schema_2.json').read_text()
   assert '"schema_version": 2' in old and '"floors"' in old
   (folder / 'metrics.json').write_text(old)
+  (folder / 'levels.json').write_text('{"alphas": [1.0, 4.0]}')
   read = finished.read_run(folder, name='old')
+  assert read.levels == {'levels': [1.0, 4.0]}
+  (folder / 'levels.json').unlink()
   # What the numbers say has not changed since.
   assert read.numbers == json.loads(json.dumps(numbers))
   _, words, _ = _read([folder], tmp_path)
   assert 'RBF-SVM' in words
-
-
-def test_levels_of_a_run_from_before_are_read(workdir):
-  folder, _ = workdir('run')
-  (folder / 'levels.json').write_text('{"alphas": [1.0, 4.0]}')
-  assert finished.read_levels(folder) == {'levels': [1.0, 4.0]}
 
 
 def test_every_setting_of_a_grid_has_a_row_with_what_differs(
