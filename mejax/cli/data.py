@@ -176,6 +176,7 @@ def add_prepare(verbs) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> None:
+  from mejax import devices
   from mejax.datasets import prepare
 
   corpora, sources = args.corpora, args.source
@@ -191,6 +192,7 @@ def _prepare(args: argparse.Namespace) -> None:
   for name in ('labels', 'landmarks'):
     if (file := getattr(args, name)) is not None:
       options[name] = file
+  devices.keep_compiled_programs()
   prepare.prepare(
     corpora,
     source=sources,

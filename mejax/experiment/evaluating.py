@@ -21,6 +21,7 @@ from jaxtyping import PyTree
 import ml_collections
 import numpy as np
 
+from mejax import devices as devices_lib
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
@@ -73,8 +74,10 @@ def apply_folds(
   share = saved.test_mirror
   flip = sample_lib.flip(task.layout) if share else None
 
+  # The data are an argument: as a constant they would be part of the program,
+  # which is then compiled and kept anew for every data set.
   @jax.jit
-  def apply(variables, positions):
+  def apply(variables, inputs, positions):
     clips = sample_lib.decode(inputs[positions])
     logits, out = model.apply(variables, clips, train=False)
     if flip:
@@ -88,7 +91,7 @@ def apply_folds(
   for seed in saved.seeds:
     parts = []
     for name, row in zip(own.values(), index, strict=True):
-      found = apply(saved.load(seed, name), np.maximum(row, 0))
+      found = apply(saved.load(seed, name), inputs, np.maximum(row, 0))
       parts.append(
         jax.tree.map(lambda x, row=row: np.asarray(x)[row >= 0], found)
       )
@@ -128,6 +131,7 @@ def evaluate(
     ValueError: models, data and config do not fit each other.
     FileNotFoundError: the dataset has not been prepared.
   """
+  devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
   out = source / 'evaluate' if out is None else pathlib.Path(out)
   saved = saved_lib.read(source, model)

@@ -24,6 +24,7 @@ import ml_collections
 import numpy as np
 
 import mejax
+from mejax import devices as devices_lib
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
@@ -79,7 +80,8 @@ def train(
   """
   if (task is None) == (data_dir is None):
     raise ValueError('train needs either data_dir or task.')
-  placement_lib.use_every_core()
+  devices_lib.use_every_core()
+  devices_lib.keep_compiled_programs()
   workdir = pathlib.Path(workdir)
   if task is None:
     task = task_lib.load_task(config, data_dir, protocol=protocol, view=view)
@@ -132,7 +134,9 @@ def _run_trials(config, trainer, trials, data, workdir, run) -> loop.Outcome:
     run['placement'] = dataclasses.asdict(placement)
     workdir_lib.write_json(workdir / 'run.json', run)
   placement = placement_lib.Placement(**run['placement'])
-  print(placement.describe(len(trials.train), len(devices)))
+  print(placement.describe(len(trials.train), devices))
+  if warning := devices_lib.unused_gpu():
+    print(warning)
   return loop.run(
     trainer,
     trials,
@@ -273,7 +277,8 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   from mejax.datasets import prepare
   from mejax.datasets.recipe import Recipe
 
-  placement_lib.use_every_core()  # Preparation starts JAX; then it is too late.
+  devices_lib.use_every_core()  # Preparation starts JAX; then it is too late.
+  devices_lib.keep_compiled_programs()
   workdir = pathlib.Path(workdir)
   size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
   source = synthetic.write(workdir / 'corpus', **size)
@@ -339,7 +344,7 @@ def _print_plan(config, trainer, trials, data) -> None:
   print(
     f'{num_trials} trials of {config.num_epochs} epochs,'
     f' {steps} steps of up to {config.batch_size} examples each\n'
-    f'{placement.describe(num_trials, len(devices))}\n'
+    f'{placement.describe(num_trials, devices)}\n'
     f'{cost / 2**20:.2f} MiB a trial, {total / 2**20:.0f} MiB of'
     f' {free / 2**20:.0f} MiB on each device\n'
     f'about {seconds * config.num_epochs / 60:.1f} minutes, compilation not'

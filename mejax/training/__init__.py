@@ -1,7 +1,9 @@
 """Many small trainings as one program.
 
-`trial.py` is one training as pure functions: `batches.py` draws its steps,
-`sample.py` and `augment.py` change what a step sees, `average.py` smooths its
-weights. `folds.py` says who is held out, `placement.py` lays trials out on
-devices as `cost.py` says they fit, `loop.py` runs, logs and saves.
+One training is a set of pure functions: `trial.py`, with its numbers in
+`setting.py`, its learning-rate schedules in `schedule.py`, its batches in
+`batches.py`, its augmentations in `sample.py` and `augment.py`. Many of them:
+`folds.py` says who is held out, `cost.py` how many trials fit, `placement.py`
+compiles them as one program, `loop.py` runs it, with `log.py` and
+`checkpoint.py`.
 """

@@ -17,7 +17,7 @@ from tests.training import setup_trials
 def start(workdir: pathlib.Path) -> subprocess.Popen:
   """Begins the experiment, or goes on with it."""
   return subprocess.Popen(
-    [sys.executable, '-m', 'tests.killed_experiment', str(workdir)],
+    [sys.executable, '-m', 'tests.experiment.killed_experiment', str(workdir)],
     env=child.environment(),
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,
