@@ -270,15 +270,7 @@ def place(
   size = len(devices) * placement.width
   size *= math.ceil(placement.round_size / size)
 
-  init = jax.jit(
-    jax.shard_map(
-      lambda trials, data: lax.map(lambda t: trainer.init(t, data), trials),
-      mesh=mesh,
-      in_specs=(PartitionSpec('trial'), PartitionSpec()),
-      out_specs=PartitionSpec('trial'),
-      check_vma=False,
-    )
-  )
+  init = make_init(trainer)
 
   def put_trials(tree):
     return jax.device_put(pad(tree, size), spread)
@@ -286,7 +278,7 @@ def place(
   return Program(
     put_data=lambda data: jax.device_put(data, whole),
     put_trials=put_trials,
-    init=lambda trials, data: init(put_trials(trials), data),
+    init=lambda trials, data: put_trials(init(trials, data)),
     run_chunk=_make_chunk(
       trainer,
       placement,
@@ -323,3 +315,34 @@ def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
   # The states of a round fill the device, so they are donated: the new ones
   # take the place of the old.
   return jax.jit(share, donate_argnums=0)
+
+
+def make_init(
+  trainer: trial_lib.Trainer,
+) -> Callable[[trial_lib.Trial, trial_lib.Data], PyTree]:
+  """Makes a function that returns the first states as NumPy arrays [t ...].
+
+  Its program is that of one trial, called for each in turn: drawing weights
+  takes no time, but compiling it for all trials of all devices does.
+  """
+
+  @jax.jit
+  def init_one(trials, blank, i):
+    return trainer.init(jax.tree.map(lambda x: x[i], trials), blank)
+
+  def init(trials, data):
+    # Only shapes matter here, and no held-out example can leak from zeros.
+    blank = jax.tree.map(lambda x: np.zeros((1, *x.shape[1:]), x.dtype), data)
+    count = len(trials.train)
+    # On the host, because the devices may have no room for a second copy.
+    states = jax.tree.map(
+      lambda x: np.empty((count, *x.shape), x.dtype),
+      jax.device_get(init_one(trials, blank, 0)),
+    )
+    for i in range(count):
+      one = jax.device_get(init_one(trials, blank, i))
+      for whole, x in zip(*map(jax.tree.leaves, (states, one)), strict=True):
+        whole[i] = x
+    return states
+
+  return init

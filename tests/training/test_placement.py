@@ -84,6 +84,22 @@ def test_groups_of_vmap_agree_with_one_vmap(arrays, together):
   assert (logits.argmax(-1) == together['vmap'][1].argmax(-1)).all()
 
 
+def test_first_states_are_those_of_each_trial_alone_bit_for_bit(arrays):
+  inputs, labels, groups = arrays
+  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
+  data = given.make_data(inputs, labels)
+  states = placement.make_init(trainer)(trials, data)
+  alone = jax.jit(trainer.init)
+  for i in (0, 8):
+    _same_bits(
+      jax.tree.map(lambda x, i=i: x[i], states),
+      alone(jax.tree.map(lambda x, i=i: x[i], trials), data),
+    )
+  # The test can fail: no two trials begin with the same weights.
+  kernels = states.params['Dense_0']['kernel'].reshape(len(trials.train), -1)
+  assert len(np.unique(kernels, axis=0)) == len(kernels)
+
+
 @pytest.mark.parametrize('mode', MODES)
 def test_chunked_equals_whole_bit_for_bit(arrays, together, mode):
   inputs, labels, groups = arrays
