@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import pathlib
+import tempfile
 
 import hypothesis
+import jax
 import pytest
 
 from tests import records
@@ -36,9 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-  """Lets all workers, and programs that tests start, share compiled code."""
-  os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache/jax'))
-  os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
+  """Lets all workers, and programs that tests start, share compiled programs.
+
+  The folder is not that of a run of pytest, so the next run starts warm.
+  """
+  folder = f'{tempfile.gettempdir()}/mejax-tests-{getpass.getuser()}/jax'
+  # Children read the environment. JAX itself may have read it before.
+  for name, value in (
+    ('jax_compilation_cache_dir', folder),
+    ('jax_persistent_cache_min_compile_time_secs', '0.1'),
+  ):
+    value = os.environ.setdefault(name.upper(), value)
+    jax.config.update(name, value if name.endswith('dir') else float(value))
 
 
 @pytest.fixture(scope='session')

@@ -136,6 +136,7 @@ def wheel(root, tmp_path_factory) -> pathlib.Path:
   return next(out.glob('*.whl'))
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
   expected = {
     f'mejax/configs/{path.name}' for path in root.glob('configs/*.py')
@@ -147,6 +148,7 @@ def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_finds_its_configs(wheel, tmp_path):
   zipfile.ZipFile(wheel).extractall(tmp_path)
   program = """

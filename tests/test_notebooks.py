@@ -60,6 +60,7 @@ def test_first_cell_installs_mejax_on_colab_and_nowhere_else(
   assert asked == [('pip', 'install --quiet {SOURCE}')]
 
 
+@pytest.mark.slow
 def test_notebook_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
   monkeypatch.setenv('PYTHONPATH', str(child.ROOT))
   monkeypatch.setenv('MEJAX_SMALL', '1')

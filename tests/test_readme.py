@@ -36,8 +36,9 @@ def test_the_clone_is_among_the_commands():
   assert any(CLONE in step for _, step in STEPS)
 
 
-def test_ci_calls_exactly_the_test_command():
-  assert (ROOT / '.ci/run').read_text().splitlines()[-1] == TESTS
+def test_ci_calls_exactly_the_test_command_and_then_the_slow_tests():
+  lines = (ROOT / '.ci/run').read_text().splitlines()
+  assert lines[-2:] == [TESTS, '.venv/bin/pytest -n 2 -m slow']
 
 
 def test_the_main_job_and_the_tests_are_one_line_each():

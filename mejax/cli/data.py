@@ -186,6 +186,7 @@ def add_prepare(verbs) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> None:
+  from mejax import experiment
   from mejax.datasets import prepare
 
   corpora, sources = args.corpora, args.source
@@ -201,6 +202,7 @@ def _prepare(args: argparse.Namespace) -> None:
   for name in ('labels', 'landmarks'):
     if (file := getattr(args, name)) is not None:
       options[name] = file
+  experiment.keep_compiled_programs()
   prepare.prepare(
     corpora,
     source=sources,

@@ -26,25 +26,26 @@ because reading a config must not take the seconds that importing JAX takes.
 import importlib
 
 _HOMES = {
-  'Clips': 'task',
-  'Plan': 'planning',
-  'Task': 'task',
-  'demo': 'demonstration',
-  'evaluate': 'evaluating',
-  'inspect': 'inspecting',
-  'leave_one_subject_out': 'own_arrays',
-  'load_config': 'configuration',
-  'plan': 'planning',
-  'report': 'running',
-  'train': 'running',
-  'train_plan': 'running',
+  'Clips': 'mejax.experiment.task',
+  'Plan': 'mejax.experiment.planning',
+  'Task': 'mejax.experiment.task',
+  'demo': 'mejax.experiment.demonstration',
+  'evaluate': 'mejax.experiment.evaluating',
+  'inspect': 'mejax.experiment.inspecting',
+  'leave_one_subject_out': 'mejax.experiment.own_arrays',
+  'load_config': 'mejax.experiment.configuration',
+  'plan': 'mejax.experiment.planning',
+  'report': 'mejax.experiment.running',
+  'train': 'mejax.experiment.running',
+  'train_plan': 'mejax.experiment.running',
+  'keep_compiled_programs': 'mejax.training.devices',
 }
 
 
 def __getattr__(name: str):
   if name not in _HOMES:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  module = importlib.import_module(f'{__name__}.{_HOMES[name]}')
+  module = importlib.import_module(_HOMES[name])
   return getattr(module, name)
 
 

@@ -60,8 +60,10 @@ def apply_folds(
   share = saved.test_mirror
   flip = augment.flip(clips.layout) if share else None
 
+  # The data are an argument. As a constant they would be part of the program,
+  # which would then be compiled, and kept on disk, anew for every data set.
   @jax.jit
-  def apply(variables, positions):
+  def apply(variables, inputs, positions):
     batch = sample_lib.decode(inputs[positions])
     logits, out = model.apply(variables, batch, train=False)
     if flip:
@@ -75,7 +77,7 @@ def apply_folds(
   for seed in saved.seeds:
     parts = []
     for name, row in zip(model_of.values(), index, strict=True):
-      found = apply(saved.load(seed, name), np.maximum(row, 0))
+      found = apply(saved.load(seed, name), inputs, np.maximum(row, 0))
       parts.append(
         jax.tree.map(lambda x, row=row: np.asarray(x)[row >= 0], found)
       )

@@ -7,7 +7,7 @@ import pathlib
 
 from mejax.experiment import configuration
 from mejax.experiment import running
-from mejax.training import placement
+from mejax.training import devices
 
 
 def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
@@ -24,7 +24,8 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   from mejax.datasets import prepare
   from mejax.datasets.recipe import Recipe
 
-  placement.use_every_core()  # The preparation starts JAX: then it is too late.
+  devices.use_every_core()  # The preparation starts JAX: then it is too late.
+  devices.keep_compiled_programs()
   workdir = pathlib.Path(workdir)
   size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
   source = synthetic.write(workdir / 'corpus', **size)

@@ -28,6 +28,7 @@ from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
+from mejax.training import devices as devices_lib
 from mejax.training import folds as folds_lib
 from mejax.training import loop
 
@@ -67,6 +68,7 @@ def evaluate(
     ValueError: models, data and config do not fit each other.
     FileNotFoundError: the dataset has not been prepared.
   """
+  devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
   out = source / 'evaluate' if out is None else pathlib.Path(out)
   saved = saved_lib.read(source, model)

@@ -38,6 +38,7 @@ from mejax.models import mmnet
 from mejax.training import augment as augment_lib
 from mejax.training import batches
 from mejax.training import cost as cost_lib
+from mejax.training import devices as devices_lib
 from mejax.training import folds as folds_lib
 from mejax.training import optimizer as optimizer_lib
 from mejax.training import placement as placement_lib
@@ -161,7 +162,8 @@ def plan(
   if (task is None) == (data_dir is None):
     raise ValueError('An experiment needs either data_dir or task.')
   config = schema.fill(config)
-  placement_lib.use_every_core()
+  devices_lib.use_every_core()
+  devices_lib.keep_compiled_programs()
   if task is None:
     task = load_task(config, data_dir, protocol=protocol, view=view)
   task_lib.check_task(task)

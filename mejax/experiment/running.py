@@ -32,6 +32,7 @@ from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
 from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
+from mejax.training import devices as devices_lib
 from mejax.training import loop
 from mejax.training import placement as placement_lib
 
@@ -117,7 +118,9 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
     run['placement'] = dataclasses.asdict(plan.place(devices))
     workdir_lib.write_json(workdir / 'run.json', run)
   placement = placement_lib.Placement(**run['placement'])
-  print(placement.describe(len(plan.trials.train), len(devices)))
+  print(placement.describe(len(plan.trials.train), devices))
+  if warning := devices_lib.unused_gpu():
+    print(warning)
   return loop.run(
     plan.trainer,
     plan.trials,
@@ -197,7 +200,7 @@ def _print_forecast(plan: Plan) -> None:
   print(
     f'{num_trials} trials of {epochs} epochs, {epochs * steps} steps of up to'
     f' {max(trainer.batch_sizes)} examples each\n'
-    f'{placement.describe(num_trials, len(devices))}\n'
+    f'{placement.describe(num_trials, devices)}\n'
     f'{cost / 2**20:.2f} MiB a trial, {total / 2**20:.0f} MiB of'
     f' {free / 2**20:.0f} MiB on each device\n'
     f'about {seconds * epochs / 60:.1f} minutes, compilation not counted\n'

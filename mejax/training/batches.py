@@ -1,7 +1,8 @@
-"""Which examples a step sees: the trial's own training examples, and no other.
+"""The batches of a trial: its own training examples, and no other.
 
-All folds take the same number of steps of the same sizes. Where a fold has
-fewer examples, some come twice, the second time with weight 0.
+All folds take the same number of steps of the same sizes, because they are one
+program. If a fold has fewer examples, some of them fill its batches up, with
+weight 0: never a held-out example, which batch statistics would see.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 
 
 class Batch(struct.PyTreeNode):
-  """Training examples of a step.
+  """The training examples of a step.
 
   Attributes:
-    index: i32[b], positions.
+    index: i32[b], their positions in the data.
     weight: f32[b]; 0 marks a repeat that only pads.
   """
 
@@ -34,13 +35,15 @@ class Batch(struct.PyTreeNode):
 def epoch_batch_sizes(
   train: Float[np.ndarray, 'f n'], batch_size: int
 ) -> tuple[int, ...]:
-  """Sizes of the steps of an epoch, enough for the fold with most examples.
+  """Returns the sizes of an epoch's steps, for the fold with most examples.
 
-  Each is `batch_size`, except that the last of one or two is no larger than it
-  must be: among few steps its padding would cost most.
+  Each is `batch_size`, but if there are one or two steps, the last is as small
+  as it can be.
   """
   most = int((train > 0).sum(1).max())
   steps = -(-most // batch_size)
+  # A step of another size must be compiled on its own. Among one or two steps
+  # the padding that it saves is worth that; among many it is not.
   last = most - (steps - 1) * batch_size if steps <= 2 else batch_size
   return (batch_size,) * (steps - 1) + (last,)
 
@@ -51,10 +54,10 @@ def draw(
   *,
   sizes: tuple[int, ...],
 ) -> tuple[Batch, ...]:
-  """An epoch of batches that hold training examples only, each once.
+  """Draws the batches of an epoch, which hold each training example once.
 
   Args:
-    key: of the order; None is the order of the data.
+    key: draws the order; None keeps the order of the data.
     train: weight of every example in training; 0 = never seen.
     sizes: examples of each step, padding included.
 
@@ -66,10 +69,13 @@ def draw(
   order = jnp.arange(size)
   if key is not None:
     order = jax.random.permutation(key, size)
+  # The shapes must not depend on the fold, so nobody is removed: those who do
+  # not train are moved behind the others, and never pointed to.
   unseen = train[order] <= 0
   order = order[jnp.argsort(unseen, stable=True)]
   count = size - unseen.sum()
   slot = jnp.arange(sum(sizes))
+  # Slots behind the last training example start again at the first.
   index = order[slot % count]
   weight = jnp.where(slot < count, train[index], 0.0)
   stacks, start = [], 0

@@ -1,13 +1,13 @@
-"""Saving and restoring what a run has come to, through Orbax.
+"""Saves and restores the states of a run, through Orbax.
 
 The only module that knows Orbax. A checkpoint is written beside the last one
-and takes its place only when it is whole, so a kill at any moment leaves one
-that can be restored. States travel through the host's memory: no second copy
-of them ever lies on the devices.
+and replaces it only when it is complete, so a kill at any moment leaves one
+that can be restored. Orbax is given NumPy arrays, not those of the devices:
+these are donated to the next call while the files are still being written.
 
     checkpoints/round_0/      the latest state of a round that is not finished
-    checkpoints/round_0.npz   logits and losses of a finished one
-    checkpoints/round_0_model parameters of its trials, where they are kept
+    checkpoints/round_0.npz   logits and losses of a finished round
+    checkpoints/round_0_model parameters of its trials, if they are kept
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mejax import files
 
 
 class Round:
-  """What is on disk of one round of trials."""
+  """The files of one round of trials."""
 
   def __init__(self, workdir: pathlib.Path, number: int):
     folder = workdir.absolute() / 'checkpoints'
@@ -36,7 +36,7 @@ class Round:
     self._manager: ocp.CheckpointManager | None = None
 
   def result(self) -> dict[str, np.ndarray] | None:
-    """Arrays of a finished round; None if it is not finished."""
+    """Returns the arrays of a finished round; None if it is not finished."""
     if not self._result.exists():
       return None
     shutil.rmtree(self._running, ignore_errors=True)
@@ -44,14 +44,15 @@ class Round:
       return dict(file)
 
   def model(self) -> dict[str, Any] | None:
-    """Variables of the round's trials, on the leading axis; None if not kept.
+    """Returns the variables of the round's trials; None if not kept.
 
-    `params`, and `collections` with all others.
+    `params`, and `collections` with all others, have trials on the leading
+    axis.
     """
     return load_tree(self._model) if self._model.exists() else None
 
   def open(self) -> int:
-    """Steps done at the latest whole checkpoint; 0 if there is none."""
+    """Returns the step of the latest whole checkpoint; 0 if there is none."""
     options = ocp.CheckpointManagerOptions(
       max_to_keep=1, cleanup_tmp_directories=True
     )
@@ -59,7 +60,7 @@ class Round:
     return self._manager.latest_step() or 0
 
   def restore(self, step: int, like: PyTree) -> PyTree:
-    """The tree saved at `step`, as NumPy arrays of the shapes of `like`."""
+    """Returns the tree saved at `step`, as NumPy arrays shaped as `like`."""
     empty = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
     return self._manager.restore(step, args=ocp.args.StandardRestore(empty))
 
@@ -70,23 +71,24 @@ class Round:
   def finish(
     self, arrays: dict[str, np.ndarray], model: dict[str, Any] | None
   ) -> None:
-    """Keeps the result, and the model if one is given; drops the rest."""
+    """Writes the result, and the model if one is given; drops the rest."""
     self._manager.wait_until_finished()
     self._manager.close()
     if model is not None:
       save_tree(self._model, model)
+    # Last, because it is the file that says that the round is finished.
     with files.writing(self._result, 'wb') as file:
       np.savez(file, **arrays)
     shutil.rmtree(self._running, ignore_errors=True)
 
 
 def save_tree(path: pathlib.Path, tree: PyTree) -> None:
-  """Writes nested dicts of NumPy arrays as a folder, in the place of one."""
+  """Writes nested dicts of NumPy arrays as a folder; replaces an old one."""
   with ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(path.absolute(), tree, force=True)
 
 
 def load_tree(path: pathlib.Path) -> PyTree:
-  """The NumPy arrays of a folder that `save_tree` wrote."""
+  """Returns the NumPy arrays of a folder that `save_tree` wrote."""
   with ocp.StandardCheckpointer() as checkpointer:
     return checkpointer.restore(path.absolute())

@@ -1,4 +1,8 @@
-"""How much trials cost and a device has: what a placement is chosen by."""
+"""The costs of trials, in bytes and seconds, and the placement that fits them.
+
+Bytes come from the compiler, for the very program that will run: a formula
+would not know its temporaries.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +21,32 @@ import numpy as np
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
-# Share of the free memory that trials may fill: the rest is for the runtime.
+# The rest of the free memory is for the runtime and for fragmentation.
 _MEMORY_SHARE = 0.9
-# Under `map` trials of a round run in turn, so that a large round gains nothing
-# but makes calls long; 16 a device keep the progress bar moving.
+# Under `map` the trials of a round run in turn, so a large round gains nothing,
+# but its calls take long; 16 a device keep the progress bar moving.
 _MAP_ROUND = 16
-# A convolution over larger inputs fills a device with one trial.
+# With larger inputs one trial already fills a device.
 _VMAP_MAX_PIXELS = 64 * 64
 
 
 def default_mode(inputs: Num[Array, 'n ...']) -> str:
-  """The faster mode for these inputs on this backend."""
+  """Returns the faster mode for these inputs on this backend.
+
+  On a CPU that is `map`: its loops gain nothing from more trials at once, and
+  grouped convolutions are many times slower there.
+  """
   pixels = math.prod(inputs.shape[1:-1])
   cpu = jax.default_backend() == 'cpu'
   return 'map' if cpu or pixels > _VMAP_MAX_PIXELS else 'vmap'
 
 
 def available_bytes(device: jax.Device) -> int:
-  """Memory that a device has for trials."""
+  """Returns the memory that a device has for trials."""
   stats = device.memory_stats()
   if stats and 'bytes_limit' in stats:
     return int(stats['bytes_limit'] - stats.get('bytes_in_use', 0))
+  # A CPU's devices share the memory of the machine, with other programs.
   half = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
   return half // jax.local_device_count()
 
@@ -45,7 +54,7 @@ def available_bytes(device: jax.Device) -> int:
 def state_bytes(
   trainer: trial_lib.Trainer, trial: trial_lib.Trial, data: trial_lib.Data
 ) -> int:
-  """Bytes of the state of one trial."""
+  """Returns the bytes of the state of one trial."""
   state = jax.eval_shape(trainer.init, trial, data)
   return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
 
@@ -57,10 +66,11 @@ def measure_bytes(
   *,
   mode: str,
 ) -> int:
-  """Bytes that one more trial costs: compiled for two and for three.
+  """Returns the bytes that one more trial costs.
 
-  Under `map` a trial adds its state only; under `vmap` its gradients
-  and activations too.
+  That is the difference between the programs of two and three trials. Under
+  `map` a trial adds only its state; under `vmap` its gradients and activations
+  too.
   """
 
   def peak(count: int) -> int:
@@ -83,7 +93,8 @@ def measure_bytes(
       + memory.temp_size_in_bytes
     )
 
-  # A loop over one trial is compiled away: the first is not like the others.
+  # Not two and one: the compiler removes a loop over one trial, so the program
+  # of one is not like the others.
   return max(1, peak(3) - peak(2))
 
 
@@ -95,7 +106,18 @@ def choose(
   mode: str = 'auto',
   devices: Sequence[jax.Device],
 ) -> placement_lib.Placement:
-  """The fewest rounds of equal size that fit into memory."""
+  """Chooses the fewest rounds of equal size that fit into memory.
+
+  Args:
+    trainer: the functions of one trial.
+    trials: all trials, stacked on the leading axis.
+    data: all examples.
+    mode: one of `placement.MODES`, or 'auto' for the faster one.
+    devices: devices to use.
+
+  Raises:
+    ValueError: unknown mode, or the memory does not hold one trial.
+  """
   if mode not in (*placement_lib.MODES, 'auto'):
     raise ValueError(f'Unknown mode {mode!r}; expected auto, vmap or map.')
   mode = default_mode(data.inputs) if mode == 'auto' else mode
@@ -105,8 +127,9 @@ def choose(
   each = math.ceil(num_trials / len(devices))
   if mode == 'map':
     each = math.ceil(each / math.ceil(each / _MAP_ROUND))
-  # Under `map` trials share their activations: where a few hundred times the
-  # states is no matter, compiling twice to measure is not worth it.
+  # Two compilations only to measure are worth it only if memory may run out.
+  # Under `map` trials share one set of activations, so where a hundred times
+  # the states would fit, the round fits.
   states = each * state_bytes(trainer, first, data)
   if mode == 'vmap' or 100 * states > budget:
     cost = measure_bytes(trainer, trials, data, mode=mode)
@@ -131,7 +154,7 @@ def measure_epoch_seconds(
   devices: Sequence[jax.Device],
   eval_every: int,
 ) -> float:
-  """Seconds that an epoch of all trials takes, from a few trials' epochs."""
+  """Returns the seconds of an epoch of all trials, from those of a few."""
   few = min(len(trials.train), len(devices) * placement.width)
   program = placement_lib.place(
     trainer,
@@ -141,8 +164,9 @@ def measure_epoch_seconds(
     max_windows=1,
   )
   data = program.put_data(data)
-  spread = program.put_trials(jax.tree.map(lambda x: x[:few], trials))
-  states = program.init(spread, data)
+  sample = jax.tree.map(lambda x: x[:few], trials)
+  spread = program.put_trials(sample)
+  states = program.init(sample, data)
   # The first call compiles; the fastest of the others is disturbed least.
   times = []
   while len(times) < 2 or (len(times) < 6 and sum(times[1:]) < 2.0):

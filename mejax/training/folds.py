@@ -1,4 +1,4 @@
-"""Who trains and who is held out.
+"""Folds: which examples a trial trains on, and which it holds out.
 
 A fold is two vectors over the examples, never a copy of the data: the weight of
 each example in training (0 = not in training) and whether it is held out.
@@ -22,9 +22,9 @@ class Folds(NamedTuple):
   Attributes:
     train: weight of each example in training; 0 = never seen.
     test: whether an example is held out.
-    outer: which outer fold it is or belongs to.
+    outer: number of the outer fold that it is or belongs to.
     inner: -1 for an outer fold, else the number of the inner fold.
-    names: name of every outer fold, indexed by `outer`.
+    names: names of the outer folds, indexed by `outer`.
   """
 
   train: Float[np.ndarray, 'f n']
@@ -35,7 +35,7 @@ class Folds(NamedTuple):
 
 
 def leave_one_group_out(groups: Sequence[str] | np.ndarray) -> Folds:
-  """One fold a group (a subject, a database), in sorted order of the groups."""
+  """Makes one fold for each group (subject or database), in sorted order."""
   groups = np.asarray(groups)
   names = np.unique(groups)
   if len(names) < 2:
@@ -56,15 +56,15 @@ def leave_one_group_out(groups: Sequence[str] | np.ndarray) -> Folds:
 def left_out_together(
   groups: Sequence[str] | np.ndarray, num_folds: int
 ) -> Shaped[np.ndarray, ' n']:
-  """Which fold holds each example out: its group, or a part of all groups.
+  """Returns the fold that holds each example out: its group, or its part.
 
   Args:
     groups: subject (or database) of each example.
-    num_folds: how many parts the sorted groups are dealt to, one after the
-      other; 0 leaves each group out alone.
+    num_folds: number of parts that the sorted groups are dealt to in turn; 0
+      leaves each group out alone.
 
   Raises:
-    ValueError: a number of folds that these groups cannot be dealt to.
+    ValueError: there are more folds than groups, or only one fold.
   """
   groups = np.asarray(groups)
   if not num_folds:
@@ -84,10 +84,13 @@ def left_out_together(
 def with_inner(
   folds: Folds, groups: Sequence[str] | np.ndarray, *, num_inner: int = 5
 ) -> Folds:
-  """Adds inner folds, by group, of each outer fold's own training examples.
+  """Adds inner folds: each outer fold's training groups, split once more.
 
   The held-out group of the outer fold is neither trained on nor held out in
-  its inner folds, so that an epoch chosen there owes nothing to it.
+  its inner folds, so an epoch that is chosen by them owes nothing to it.
+
+  Raises:
+    ValueError: an outer fold trains on fewer groups than `num_inner`.
   """
   from sklearn.model_selection import GroupKFold
 
@@ -120,7 +123,7 @@ def with_inner(
 
 
 def held_out_index(test: Bool[np.ndarray, 'f n']) -> Int[np.ndarray, 'f h']:
-  """Positions of each fold's held-out examples, padded with -1."""
+  """Returns positions of each fold's held-out examples, padded with -1."""
   index = np.full((len(test), max(1, test.sum(1).max())), -1, np.int32)
   for row, flags in zip(index, test, strict=True):
     held_out = np.flatnonzero(flags)

@@ -1,24 +1,26 @@
-"""What a person follows while trials train: JSON lines and TensorBoard."""
+"""The logs of a training: JSON lines and TensorBoard files."""
 
 from __future__ import annotations
 
 import json
 import pathlib
 
-import tensorboardX
-
 from mejax import files
 
 
 class Log:
-  """`log.jsonl` and TensorBoard files of a round that goes on at `window`.
+  """Writes `log.jsonl` and the TensorBoard files of a round.
 
-  Lines of evaluations that the resumed round redoes are cut first.
+  A round that is resumed at `window` repeats the evaluations from there on;
+  their old lines are removed first.
   """
 
   def __init__(
     self, workdir: pathlib.Path, *, number: int, window: int, eval_every: int
   ):
+    # Here, because it imports PyTorch where that is installed: seconds.
+    import tensorboardX
+
     path = workdir / 'log.jsonl'
     lines = path.read_text().splitlines() if path.exists() else []
     with files.writing(path) as file:

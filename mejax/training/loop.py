@@ -1,8 +1,15 @@
-"""Runs all trials to their end: the only room that loops, logs and saves."""
+"""Runs all trials to their end: the only module that loops, logs and saves.
+
+A run is cut into rounds of trials that fit on the devices together. A round is
+cut into windows: `eval_every` epochs and an evaluation. A compiled call trains
+as many windows as take a few seconds: only between calls can progress be shown,
+numbers be logged and states be saved.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 import math
 import pathlib
 import time
@@ -11,6 +18,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Float
 from jaxtyping import Int
+from jaxtyping import PyTree
 import numpy as np
 import tqdm
 
@@ -23,10 +31,10 @@ _MAX_WINDOWS = 64
 
 
 class Outcome(NamedTuple):
-  """What the held-out examples were taken for, at every evaluation.
+  """The predictions for held-out examples at every evaluation of every trial.
 
   Attributes:
-    logits: of trial t at evaluation e for its h held-out examples.
+    logits: for the h held-out examples of trial t at evaluation e.
     train_loss: mean training loss since the evaluation before.
     epochs: epochs completed at each evaluation.
   """
@@ -52,26 +60,27 @@ def run(
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
 
-  The same call on the same `workdir` goes on where a killed one left off and
-  comes to the same numbers.
+  After a kill, the same call on the same `workdir` continues from the last
+  checkpoint and gives the same numbers, bit for bit.
 
   Args:
     trainer: the functions of one trial.
     trials: all trials, stacked on the leading axis.
     data: all examples.
-    workdir: where checkpoints and logs go.
+    workdir: folder for checkpoints and logs.
     placement: how trials are laid out on the devices.
     devices: devices to use.
     eval_every: epochs between evaluations; must divide `trainer.num_epochs`.
     checkpoint_every_s: seconds between checkpoints.
-    call_seconds: how long a compiled call should last: short enough for
-      progress, logs and checkpoints to come often, long enough to cost nothing.
+    call_seconds: seconds that a compiled call should take: few enough for
+      frequent progress, logs and checkpoints, enough to make calls themselves
+      cost nothing.
     keep_models: keep the parameters of finished trials.
     progress: show a progress bar.
 
   Raises:
-    ValueError: `eval_every` does not divide the number of epochs, or not one
-      trial of a round has a finite loss.
+    ValueError: `eval_every` does not divide the number of epochs, or no trial
+      of a round has a finite loss.
   """
   if trainer.num_epochs % eval_every:
     raise ValueError(
@@ -79,6 +88,7 @@ def run(
       ' that the last epoch is evaluated.'
     )
   num_windows = trainer.num_epochs // eval_every
+  # Buffers for every evaluation of a call lie on the device; see `placement`.
   max_windows = min(num_windows, _MAX_WINDOWS)
   program = placement_lib.place(
     trainer,
@@ -89,7 +99,6 @@ def run(
   )
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
-  data = program.put_data(data)
   results = []
   with tqdm.tqdm(
     total=num_rounds * trainer.num_epochs,
@@ -97,6 +106,19 @@ def run(
     desc=f'training {num_trials} trials',
     disable=not progress,
   ) as bar:
+    rounds = _Rounds(
+      trainer=trainer,
+      program=program,
+      data=program.put_data(data),
+      workdir=workdir,
+      num_windows=num_windows,
+      max_windows=max_windows,
+      eval_every=eval_every,
+      checkpoint_every_s=checkpoint_every_s,
+      call_seconds=call_seconds,
+      keep_models=keep_models,
+      bar=bar,
+    )
     for number in range(num_rounds):
       saved = checkpoint.Round(workdir, number)
       result = saved.result()
@@ -104,21 +126,7 @@ def run(
         members = jax.tree.map(
           lambda x, start=number * size: x[start : start + size], trials
         )
-        result = _run_round(
-          program,
-          members,
-          data,
-          saved,
-          number=number,
-          workdir=workdir,
-          num_windows=num_windows,
-          max_windows=max_windows,
-          eval_every=eval_every,
-          checkpoint_every_s=checkpoint_every_s,
-          call_seconds=call_seconds,
-          keep_models=keep_models,
-          bar=bar,
-        )
+        result = rounds.train(number, members, saved)
       else:
         _skip(bar, trainer.num_epochs)
       results.append(result)
@@ -129,87 +137,132 @@ def run(
   )
 
 
-def _run_round(
-  program,
-  trials,
-  data,
-  saved,
-  *,
-  number,
-  workdir,
-  num_windows,
-  max_windows,
-  eval_every,
-  checkpoint_every_s,
-  call_seconds,
-  keep_models,
-  bar,
-):
-  """Trains the trials that are on the devices together."""
-  size, held_out = trials.held_out.shape
-  spread = program.put_trials(trials)
-  shapes = jax.eval_shape(program.init, spread, data)
-  _, outputs, _ = jax.eval_shape(program.run_chunk, shapes, spread, data, 0, 1)
-  # Fixed shapes, so that a checkpoint looks the same from first to last.
-  result = {
-    'logits': np.zeros(
-      (size, num_windows, held_out, outputs.shape[-1]), np.float32
-    ),
-    'losses': np.zeros((size, num_windows), np.float32),
-  }
-  own = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), shapes
-  )
-  window = saved.open()
-  if window:
-    restored = saved.restore(window, {'states': own, **result})
-    states = program.put_trials(restored.pop('states'))
-    result = {name: np.array(array) for name, array in restored.items()}
-    _skip(bar, window * eval_every)
-  else:
-    states = program.init(spread, data)
+@dataclasses.dataclass
+class _Rounds:
+  """Trains the rounds of a run; see `run` for what the fields mean."""
 
-  def on_host(tree):
-    return jax.tree.map(lambda x: np.array(x)[:size], tree)
+  trainer: trial_lib.Trainer
+  program: placement_lib.Program
+  data: trial_lib.Data
+  workdir: pathlib.Path
+  num_windows: int
+  max_windows: int
+  eval_every: int
+  checkpoint_every_s: float
+  call_seconds: float
+  keep_models: bool
+  bar: tqdm.tqdm
+  compiled: bool = False
 
-  log = log_lib.Log(
-    workdir, number=number, window=window, eval_every=eval_every
-  )
-  count, last_save = 1, time.monotonic()
-  while window < num_windows:
-    count = min(count, num_windows - window)
-    start = time.monotonic()
-    states, logits, losses = program.run_chunk(
-      states, spread, data, window, count
+  def train(
+    self, number: int, trials: trial_lib.Trial, saved: checkpoint.Round
+  ) -> dict[str, np.ndarray]:
+    """Trains one round from its last checkpoint, or from the start, to its end.
+
+    Returns:
+      Its `logits` [t, e, h, k] and `losses` [t, e].
+    """
+    if not self.compiled:
+      # Nothing moves for a minute, and somebody watches.
+      self.bar.set_postfix_str('compiling')
+    spread = self.program.put_trials(trials)
+    window, states, result = self._start(trials, saved)
+    log = log_lib.Log(
+      self.workdir, number=number, window=window, eval_every=self.eval_every
     )
-    done = slice(window, window + count)
-    result['logits'][:, done] = np.asarray(logits)[:size, :count]
-    result['losses'][:, done] = np.asarray(losses)[:size, :count]
-    seconds = time.monotonic() - start
-    _check_finite(result['losses'], window, count, eval_every)
-    for i in range(window, window + count):
-      log.write(i, _scalars(trials, data, result, i))
-    window += count
-    bar.update(count * eval_every)
-    bar.set_postfix(train_loss=f'{np.nanmean(losses[:size, count - 1]):.3f}')
-    if window < num_windows and (
-      time.monotonic() - last_save > checkpoint_every_s
-    ):
-      copies = {name: array.copy() for name, array in result.items()}
-      saved.save(window, {'states': on_host(states), **copies})
-      last_save = time.monotonic()
-    # The first call is slow because it compiles: one more window, then as many
-    # as the measured time allows.
-    fits = call_seconds / max(seconds / count, 1e-6)
-    count = int(np.clip(fits, 1, max_windows))
-  model = on_host(program.variables(states)) if keep_models else None
-  saved.finish(result, model)
-  log.close()
-  return result
+    size, count, last_save = len(trials.train), 1, time.monotonic()
+    while window < self.num_windows:
+      count = min(count, self.num_windows - window)
+      start = time.monotonic()
+      states = self._call(states, spread, result, window, count, size=size)
+      seconds = time.monotonic() - start
+      _check_finite(result['losses'], window, count, self.eval_every)
+      for i in range(window, window + count):
+        log.write(i, _scalars(trials, self.data, result, i))
+      window += count
+      self.bar.update(count * self.eval_every)
+      loss = np.nanmean(result['losses'][:, window - 1])
+      self.bar.set_postfix(train_loss=f'{loss:.3f}')
+      since = time.monotonic() - last_save
+      if window < self.num_windows and since > self.checkpoint_every_s:
+        self._save(saved, window, states, result)
+        last_save = time.monotonic()
+      # The first call is slow because it compiles: one more window, then as
+      # many as the measured time allows.
+      fits = self.call_seconds / max(seconds / count, 1e-6)
+      count = int(np.clip(fits, 1, self.max_windows))
+    model = None
+    if self.keep_models:
+      model = _on_host(self.program.variables(states), size)
+    saved.finish(result, model)
+    log.close()
+    return result
+
+  def _call(self, states, spread, result, window, count, *, size):
+    """Trains `count` windows, fills them into `result`, returns new states."""
+    states, logits, losses = self.program.run_chunk(
+      states, spread, self.data, window, count
+    )
+    for name, array in (('logits', logits), ('losses', losses)):
+      array = np.asarray(array)[:size, :count]  # Waits for the devices.
+      # Room for all evaluations from the start, so that every checkpoint of a
+      # round has the same shapes.
+      shape = (size, self.num_windows, *array.shape[2:])
+      whole = result.setdefault(name, np.zeros(shape, np.float32))
+      whole[:, window : window + count] = array
+    self.compiled = True
+    return states
+
+  def _start(self, trials, saved):
+    """Returns the window to go on from, the states there, and the result."""
+    window = saved.open()
+    if not window:
+      return 0, self.program.init(trials, self.data), {}
+    restored = saved.restore(window, self._shapes(trials))
+    states = self.program.put_trials(restored.pop('states'))
+    _skip(self.bar, window * self.eval_every)
+    return window, states, {k: np.array(x) for k, x in restored.items()}
+
+  def _shapes(self, trials):
+    """Returns the shapes of what a checkpoint of these trials holds."""
+    size, held_out = trials.held_out.shape
+    states = jax.eval_shape(
+      jax.vmap(self.trainer.init, (0, None)), trials, self.data
+    )
+    example = self.data.inputs
+    logits = jax.eval_shape(
+      jax.vmap(self.trainer.predict),
+      states,
+      trials,
+      jax.ShapeDtypeStruct((size, held_out, *example.shape[1:]), example.dtype),
+    )
+    shape = (size, self.num_windows, *logits.shape[1:])
+    return {
+      'states': states,
+      'logits': jax.ShapeDtypeStruct(shape, np.float32),
+      'losses': jax.ShapeDtypeStruct(shape[:2], np.float32),
+    }
+
+  def _save(self, saved, window, states, result) -> None:
+    """Starts a checkpoint, which is written while the next call runs."""
+    # Through copies in the host's memory: the next call takes the memory of
+    # the states for its own, and the devices have no room for a second copy.
+    saved.save(
+      window,
+      {
+        'states': _on_host(states, len(result['losses'])),
+        **{name: array.copy() for name, array in result.items()},
+      },
+    )
+
+
+def _on_host(tree: PyTree, size: int) -> PyTree:
+  """Copies of the first `size` entries, without those that only pad."""
+  return jax.tree.map(lambda x: np.array(x)[:size], tree)
 
 
 def _skip(bar: tqdm.tqdm, epochs: int) -> None:
-  """Shows epochs of an earlier call without counting them in the pace."""
+  """Shows epochs of an earlier run as done, without counting them as speed."""
   if not bar.disable:
     bar.initial += epochs
     bar.n += epochs
@@ -219,7 +272,7 @@ def _skip(bar: tqdm.tqdm, epochs: int) -> None:
 def _check_finite(
   losses: Float[np.ndarray, 't e'], window: int, count: int, eval_every: int
 ) -> None:
-  """Says when trials diverge; stops when there is nothing left to train."""
+  """Tells the user of trials that diverge; raises if all of them have."""
   diverged = ~np.isfinite(losses[:, window : window + count]).all(1)
   epoch = (window + count) * eval_every
   if diverged.all():
@@ -241,7 +294,7 @@ def _scalars(
   result: dict[str, np.ndarray],
   window: int,
 ) -> dict[str, float]:
-  """What the logs show of one evaluation. Never used to select anything."""
+  """Returns the numbers to log of one evaluation; nothing selects by them."""
   index = np.asarray(trials.held_out)
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
   right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]

@@ -1,33 +1,31 @@
-"""Where trials run: how many at once, on which devices, as one compiled call.
+"""Lays trials out on devices and compiles their training as one program.
 
 `map`: every trial runs its whole chunk of epochs in turn, as if it were alone,
-so that its numbers are the same to the last bit whoever else is there. Best for
+so its numbers are the same to the last bit whoever else is there. Best for
 convolutions and on CPUs.
 
-`vmap`: `width` trials advance together, step by step. The gradient is that of
-their summed loss, which keeps the weight gradients of convolutions in a form
-that accelerators have kernels for. Best for small inputs on accelerators.
+`vmap`: `width` trials advance together, step by step. Best for small inputs on
+accelerators, where one trial alone would leave most of the device idle.
+
+Trials never communicate: each device trains its own share of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import contextlib
 import dataclasses
 import functools
 import math
-import os
-import sys
 
 import jax
 from jax import lax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxtyping import Array
 from jaxtyping import PyTree
 import numpy as np
 
+from mejax.training import devices as devices_lib
 from mejax.training import trial as trial_lib
 
 MODES = ('vmap', 'map')
@@ -48,46 +46,35 @@ class Placement:
   width: int
   round_size: int
 
-  def describe(self, num_trials: int, num_devices: int) -> str:
-    """One line for people."""
+  def describe(self, num_trials: int, devices: Sequence[jax.Device]) -> str:
+    """Returns one line for people."""
     rounds = math.ceil(num_trials / self.round_size)
     how = 'one after another' if self.mode == 'map' else f'{self.width} at once'
     return (
-      f'{num_trials} trials on {num_devices} device(s), mode {self.mode}:'
-      f' {how} on each device, {rounds} round(s) of up to {self.round_size}'
+      f'{num_trials} trials on {devices_lib.describe(devices)}, mode'
+      f' {self.mode}: {how} on each, {rounds} round(s) of up to'
+      f' {self.round_size}'
     )
 
 
-def use_every_core() -> None:
-  """Makes each CPU core a device of its own; call it before any other of JAX.
-
-  Trials do not talk to each other, so that cores that work on different trials
-  waste nothing on splitting up small matrices. Does nothing on accelerators.
-  """
-  flags = os.environ.get('XLA_FLAGS', '')
-  if (
-    'JAX_NUM_CPU_DEVICES' in os.environ
-    or 'xla_force_host_platform_device_count' in flags
-  ):
-    return  # The user's own word on devices counts.
-  linux = sys.platform == 'linux'
-  cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count()
-  with contextlib.suppress(RuntimeError):  # JAX has started: too late.
-    jax.config.update('jax_num_cpu_devices', cores)
-
-
 def pad(tree: PyTree, size: int) -> PyTree:
-  """Fills the leading axis up to `size` with repeats of the first entry."""
+  """Fills the leading axis up to `size` with repeats of the first entry.
 
-  def fill(x: Array) -> Array:
+  Repeats and not zeros: a padded trial is trained like any other, and a fold
+  without training examples would divide by zero.
+  """
+
+  def fill(x):
+    if len(x) == size:
+      return x
     index = np.arange(size)
     return x[np.where(index < len(x), index, 0)]
 
   return jax.tree.map(fill, tree)
 
 
-# The three functions that the loops below need, of one trial or of many.
 def _step_one(trainer, state, trial, data, batch):
+  """One step of one trial; returns its new state and its loss."""
   gradient = jax.value_and_grad(trainer.loss, has_aux=True)
   (loss, collections), gradients = gradient(
     state.params, state, trial, data, batch
@@ -97,6 +84,14 @@ def _step_one(trainer, state, trial, data, batch):
 
 
 def _step_many(trainer, states, trials, data, batches):
+  """One step of trials side by side; returns new states and losses [t]."""
+
+  # A trial's loss depends on its own parameters alone, so the gradient of the
+  # sum is the gradient of each. Why not vmap(grad(loss))? With weights of their
+  # own, convolutions become grouped ones, and the weight gradient of a grouped
+  # convolution has no kernel on GPUs when vmap comes last: XLA then runs a
+  # forward convolution with a window as large as the image. Of the sum it is a
+  # batch-grouped one, for which cuDNN has a backward kernel.
   def summed(params):
     losses, collections = jax.vmap(trainer.loss, (0, 0, 0, None, 0))(
       params, states, trials, data, batches
@@ -112,36 +107,54 @@ def _step_many(trainer, states, trials, data, batches):
   return states, losses
 
 
-def _run_windows(
-  trainer, states, trials, data, first, count, *, many, eval_every, max_windows
-):
-  """`count` windows of `eval_every` epochs, each followed by an evaluation."""
+def _make_epoch(trainer, trials, data, *, many):
+  """Makes `run_epoch(number, (states, loss_sum, steps)) -> the same`."""
+  # Steps are the outer loop and trials the inner one, not the other way round:
+  # a loop over trials inside a step would copy each trial's whole state in and
+  # out at every step.
   step = _step_many if many else _step_one
-  batches, predict = trainer.batches, trainer.predict
+  batches = trainer.batches
   if many:
     # Steps lead, for the scan; trials follow.
     batches = jax.vmap(batches, (0, None), out_axes=1)
-    predict = jax.vmap(predict)
 
   def run_step(carry, batch):
     states, loss_sum, steps = carry
     states, loss = step(trainer, states, trials, data, batch)
+    # Folds with fewer examples have steps of padding alone, without a loss.
     seen = batch.weight.sum(-1) > 0
     loss_sum += jnp.where(seen, loss, 0.0)
     return (states, loss_sum, steps + seen), None
 
+  def run_epoch(number, carry):
+    for stack in batches(trials, number):
+      carry = lax.scan(run_step, carry, stack)[0]
+    return carry
+
+  return run_epoch
+
+
+def _run_windows(
+  trainer, states, trials, data, first, count, *, many, eval_every, max_windows
+):
+  """Runs `count` windows of `eval_every` epochs and evaluates after each.
+
+  `states` and `trials` are those of one trial, or of `many` stacked.
+  """
+  run_epoch = _make_epoch(trainer, trials, data, many=many)
+  predict = jax.vmap(trainer.predict) if many else trainer.predict
+  zero = jnp.zeros(trials.train.shape[:-1])
+
   def run_window(window, carry):
     states, logits, losses = carry
-
-    def run_epoch(epoch, carry):
-      number = (first + window) * eval_every + epoch
-      for stack in batches(trials, number):
-        carry = lax.scan(run_step, carry, stack)[0]
-      return carry
-
-    zero = jnp.zeros(trials.train.shape[:-1])
+    # Epochs count from the start of the training, not of this call, so that
+    # batches do not depend on where calls begin and end.
+    start = (first + window) * eval_every
     states, loss_sum, steps = lax.fori_loop(
-      0, eval_every, run_epoch, (states, zero, zero)
+      0,
+      eval_every,
+      lambda epoch, carry: run_epoch(start + epoch, carry),
+      (states, zero, zero),
     )
     held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
     logits = logits.at[window].set(predict(states, trials, held_out))
@@ -150,6 +163,9 @@ def _run_windows(
 
   held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
   shape = jax.eval_shape(predict, states, trials, held_out).shape
+  # `count` is a number of the call, not of the program: the buffers have room
+  # for the most windows there may be, and one program serves calls of every
+  # length.
   buffers = (
     jnp.zeros((max_windows, *shape)),
     jnp.zeros((max_windows, *trials.train.shape[:-1])),
@@ -175,7 +191,7 @@ def run_local(
   eval_every,
   max_windows,
 ):
-  """The share of one device: trials one by one, or `width` at a time."""
+  """Runs the share of one device: trials in turn, or `width` at a time."""
 
   def run(share):
     return _run_windows(
@@ -192,6 +208,7 @@ def run_local(
   if mode == 'map':
     return lax.map(run, (states, trials))
   if width == len(trials.train):
+    # A loop of one would only copy the states in and out.
     return run((states, trials))
   grouped = jax.tree.map(
     lambda x: x.reshape(-1, width, *x.shape[1:]), (states, trials)
@@ -203,13 +220,26 @@ def run_local(
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-  """The compiled calls of a placement. Trials are padded to fill devices."""
+  """The calls of a placement, for all trials of a round.
 
+  Trials on devices are padded: a multiple of the number of devices and of the
+  width.
+
+  Attributes:
+    put_data: moves the data to every device.
+    put_trials: pads anything with trials on the leading axis and spreads it.
+    init: `(trials, data) -> states`, spread; takes trials that are not.
+    run_chunk: `(states, trials, data, first, count) -> (states, logits
+      [t, max_windows, h, k], losses [t, max_windows])`: `count` windows from
+      window `first` on, of trials that are spread. `states` is donated.
+    variables: `states -> ` what predictions are made with.
+  """
+
+  put_data: Callable
+  put_trials: Callable
   init: Callable
   run_chunk: Callable
   variables: Callable
-  put_data: Callable
-  put_trials: Callable
 
 
 def place(
@@ -220,21 +250,14 @@ def place(
   eval_every: int,
   max_windows: int,
 ) -> Program:
-  """Compiles the functions of one trial for all trials of a round.
+  """Turns the functions of one trial into calls for all trials of a round.
 
   Args:
     trainer: the functions of one trial.
     placement: how many trials run at once.
-    devices: devices to spread the trials over; they never communicate.
-    eval_every: epochs between evaluations.
-    max_windows: most evaluations of one call.
-
-  Returns:
-    Functions `init(trials, data) -> states` and `run_chunk(states, trials,
-    data, first, count) -> (states, logits [t, max_windows, h, k], losses
-    [t, max_windows])`: `count` windows of `eval_every` epochs from window
-    `first` on. `states` is donated. `variables(states)` are what predictions
-    are made with. `put_data` and `put_trials` move arrays to the devices.
+    devices: devices to spread the trials over.
+    eval_every: epochs of a window; an evaluation follows each window.
+    max_windows: most windows of one call.
   """
   mesh = jax.make_mesh(
     (len(devices),),
@@ -242,10 +265,34 @@ def place(
     axis_types=(jax.sharding.AxisType.Auto,),
     devices=devices,
   )
+  spread = jax.sharding.NamedSharding(mesh, PartitionSpec('trial'))
+  whole = jax.sharding.NamedSharding(mesh, PartitionSpec())
+  size = len(devices) * placement.width
+  size *= math.ceil(placement.round_size / size)
+
+  init = make_init(trainer)
+
+  def put_trials(tree):
+    return jax.device_put(pad(tree, size), spread)
+
+  return Program(
+    put_data=lambda data: jax.device_put(data, whole),
+    put_trials=put_trials,
+    init=lambda trials, data: put_trials(init(trials, data)),
+    run_chunk=_make_chunk(
+      trainer,
+      placement,
+      mesh,
+      eval_every=eval_every,
+      max_windows=max_windows,
+    ),
+    variables=jax.vmap(trainer.variables),
+  )
+
+
+def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
+  """Makes the compiled training call, `Program.run_chunk`."""
   spread, whole = PartitionSpec('trial'), PartitionSpec()
-  # The optimiser's zeros do not vary by device yet, which the check of varying
-  # axes would refuse.
-  shard = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
   run = functools.partial(
     run_local,
     trainer,
@@ -254,30 +301,48 @@ def place(
     eval_every=eval_every,
     max_windows=max_windows,
   )
-  size = len(devices) * placement.width
-  size *= math.ceil(placement.round_size / size)
-  put = functools.partial(
-    jax.device_put, device=jax.sharding.NamedSharding(mesh, spread)
+  # With jit alone, the loop of `map` would run over all trials and gather each
+  # from its device; with shard_map a device loops over its own share. The check
+  # of varying axes is off because it refuses the optimiser's zeros, which do
+  # not vary by device yet.
+  share = jax.shard_map(
+    run,
+    mesh=mesh,
+    in_specs=(spread, spread, whole, whole, whole),
+    out_specs=spread,
+    check_vma=False,
   )
-  return Program(
-    init=jax.jit(
-      shard(
-        lambda trials, data: lax.map(lambda t: trainer.init(t, data), trials),
-        in_specs=(spread, whole),
-        out_specs=spread,
-      )
-    ),
-    run_chunk=jax.jit(
-      shard(
-        run,
-        in_specs=(spread, spread, whole, whole, whole),
-        out_specs=spread,
-      ),
-      donate_argnums=0,
-    ),
-    variables=jax.vmap(trainer.variables),
-    put_data=lambda data: jax.device_put(
-      data, jax.sharding.NamedSharding(mesh, whole)
-    ),
-    put_trials=lambda trials: put(pad(trials, size)),
-  )
+  # The states of a round fill the device, so they are donated: the new ones
+  # take the place of the old.
+  return jax.jit(share, donate_argnums=0)
+
+
+def make_init(
+  trainer: trial_lib.Trainer,
+) -> Callable[[trial_lib.Trial, trial_lib.Data], PyTree]:
+  """Makes a function that returns the first states as NumPy arrays [t ...].
+
+  Its program is that of one trial, called for each in turn: drawing weights
+  takes no time, but compiling it for all trials of all devices does.
+  """
+
+  @jax.jit
+  def init_one(trials, blank, i):
+    return trainer.init(jax.tree.map(lambda x: x[i], trials), blank)
+
+  def init(trials, data):
+    # Only shapes matter here, and no held-out example can leak from zeros.
+    blank = jax.tree.map(lambda x: np.zeros((1, *x.shape[1:]), x.dtype), data)
+    count = len(trials.train)
+    # On the host, because the devices may have no room for a second copy.
+    states = jax.tree.map(
+      lambda x: np.empty((count, *x.shape), x.dtype),
+      jax.device_get(init_one(trials, blank, 0)),
+    )
+    for i in range(count):
+      one = jax.device_get(init_one(trials, blank, i))
+      for whole, x in zip(*map(jax.tree.leaves, (states, one)), strict=True):
+        whole[i] = x
+    return states
+
+  return init

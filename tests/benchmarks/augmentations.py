@@ -77,7 +77,7 @@ def make_run(names, *, folds: int, mode: str):
   )
   data = program.put_data(trial.Data(jnp.asarray(images), jnp.asarray(labels)))
   spread = program.put_trials(trials)
-  state = [program.init(spread, data)]
+  state = [program.init(trials, data)]
 
   def run() -> None:
     state[0], logits, _ = program.run_chunk(state[0], spread, data, 0, 1)

@@ -22,6 +22,7 @@ import torch
 from mejax import models
 from mejax.models import capabilities
 from mejax.training import batches
+from mejax.training import devices
 from mejax.training import folds as folds_lib
 from mejax.training import placement
 from mejax.training import trial
@@ -98,18 +99,18 @@ def make_ours(model, images, labels, folds, batch_size: int, mode: str):
       lambda x: jnp.full(count, x, jnp.float32), trial.Setting(5e-5)
     ),
   )
-  devices = jax.devices()
-  width = -(-count // len(devices)) if mode == 'vmap' else 1
+  cores = jax.devices()
+  width = -(-count // len(cores)) if mode == 'vmap' else 1
   program = placement.place(
     trainer,
     placement.Placement(mode, width, count),
-    devices=devices,
+    devices=cores,
     eval_every=1,
     max_windows=NUM_EPOCHS,
   )
   data = program.put_data(trial.Data(jnp.asarray(images), jnp.asarray(labels)))
   spread = program.put_trials(trials)
-  state = [program.init(spread, data)]
+  state = [program.init(trials, data)]
 
   def run() -> None:
     state[0], logits, _ = program.run_chunk(
@@ -125,7 +126,7 @@ def main() -> None:
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--folds', type=int, default=4)
   args = parser.parse_args()
-  placement.use_every_core()
+  devices.use_every_core()
   images, labels, groups = make_data()
   folds = folds_lib.leave_one_group_out(groups)
   folds = folds._replace(

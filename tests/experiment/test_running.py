@@ -327,6 +327,7 @@ def test_mirror_is_refused_for_the_transposed_face_of_the_release(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_an_experiment_killed_at_random_moments_ends_with_the_same_bits(
   tmp_path,
 ):
@@ -353,7 +354,7 @@ def test_the_demo_gives_each_core_a_device_before_jax_starts(
 ):
   calls = []
   monkeypatch.setattr(
-    running.placement_lib, 'use_every_core', lambda: calls.append('cores')
+    running.devices_lib, 'use_every_core', lambda: calls.append('cores')
   )
   monkeypatch.setattr(synthetic, 'write', lambda root, **size: root)
   monkeypatch.setattr(

@@ -136,7 +136,7 @@ def train(trainer, trials, inputs, labels, *, mode, counts=(3,), width=None):
   )
   data = program.put_data(make_data(inputs, labels))
   spread = program.put_trials(trials)
-  states = program.init(spread, data)
+  states = program.init(trials, data)
   logits, losses, window = [], [], 0
   for count in counts:
     states, new_logits, new_losses = program.run_chunk(

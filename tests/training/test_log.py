@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import tensorboardX
+
 from mejax.training import log
 
 
@@ -43,7 +45,7 @@ def test_tensorboard_is_told_to_drop_what_is_redone_and_no_more(
 ):
   asked = {}
   monkeypatch.setattr(
-    log.tensorboardX,
+    tensorboardX,
     'SummaryWriter',
     lambda folder, purge_step: asked.update(folder=folder, step=purge_step),
   )

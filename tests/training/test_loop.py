@@ -42,6 +42,7 @@ def _finish(process):
   assert process.returncode == 0, errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['map', 'vmap'])
 def test_killed_run_resumes_to_the_same_bits(tmp_path, mode):
   whole, broken = tmp_path / 'whole', tmp_path / 'broken'
@@ -95,6 +96,14 @@ def test_outcome_has_every_evaluation_and_the_log_says_the_same(tmp_path):
   np.testing.assert_allclose(losses, outcome.train_loss.mean(0), rtol=1e-6)
 
 
+def test_the_bar_says_when_it_compiles_and_then_the_loss(tmp_path, capsys):
+  _run(tmp_path, progress=True)
+  shown = capsys.readouterr().err
+  before, _, after = shown.partition('compiling')
+  assert 'train_loss' not in before
+  assert 'train_loss' in after and 'compiling' not in after.split('\r')[-1]
+
+
 def test_rounds_equal_one_round(tmp_path):
   (tmp_path / 'one').mkdir()
   (tmp_path / 'three').mkdir()
@@ -138,7 +147,7 @@ def test_a_finished_round_is_read_and_neither_trained_nor_logged_again(
 ):
   first = _run(tmp_path)
   log = _log(tmp_path)
-  monkeypatch.setattr(loop, '_run_round', None)
+  monkeypatch.setattr(loop._Rounds, 'train', None)
   for one, other in zip(first, _run(tmp_path), strict=True):
     np.testing.assert_array_equal(one, other)
   assert _log(tmp_path) == log

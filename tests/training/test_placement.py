@@ -84,6 +84,22 @@ def test_groups_of_vmap_agree_with_one_vmap(arrays, together):
   assert (logits.argmax(-1) == together['vmap'][1].argmax(-1)).all()
 
 
+def test_first_states_are_those_of_each_trial_alone_bit_for_bit(arrays):
+  inputs, labels, groups = arrays
+  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
+  data = given.make_data(inputs, labels)
+  states = placement.make_init(trainer)(trials, data)
+  alone = jax.jit(trainer.init)
+  for i in (0, 8):
+    _same_bits(
+      jax.tree.map(lambda x, i=i: x[i], states),
+      alone(jax.tree.map(lambda x, i=i: x[i], trials), data),
+    )
+  # The test can fail: no two trials begin with the same weights.
+  kernels = states.params['Dense_0']['kernel'].reshape(len(trials.train), -1)
+  assert len(np.unique(kernels, axis=0)) == len(kernels)
+
+
 @pytest.mark.parametrize('mode', MODES)
 def test_chunked_equals_whole_bit_for_bit(arrays, together, mode):
   inputs, labels, groups = arrays
@@ -141,10 +157,21 @@ def test_second_call_does_not_compile_again(arrays):
   )
   data = program.put_data(given.make_data(inputs, labels))
   spread = program.put_trials(trials)
-  states = program.init(spread, data)
-  for window, count in ((0, 1), (1, 3), (4, 2)):
-    states, _, _ = program.run_chunk(states, spread, data, window, count)
-  assert program.run_chunk._cache_size() == 1
+  states = program.init(trials, data)
+  compiled = []
+
+  def listen(event, seconds, **details):
+    del seconds
+    if event == '/jax/core/compile/backend_compile_duration':
+      compiled.append(details['fun_name'])
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    for window, count in ((0, 1), (1, 3), (4, 2)):
+      states, _, _ = program.run_chunk(states, spread, data, window, count)
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
+  assert compiled == ['jit(run_local)']
 
 
 def test_vmap_over_folds_compiles_to_no_communication(arrays):
@@ -159,7 +186,7 @@ def test_vmap_over_folds_compiles_to_no_communication(arrays):
   )
   data = program.put_data(given.make_data(inputs, labels))
   spread = program.put_trials(trials)
-  states = program.init(spread, data)
+  states = program.init(trials, data)
   lowered = program.run_chunk.lower(states, spread, data, 0, 1)
   text = lowered.compile().as_text()
   for collective in ('all-gather', 'all-reduce', 'collective-permute'):
@@ -185,7 +212,7 @@ for mode in ('map', 'vmap'):
     trainer, plan, devices=devices, eval_every=2, max_windows=3)
   data = program.put_data(given.make_data(inputs, labels))
   spread = program.put_trials(trials)
-  states = program.init(spread, data)
+  states = program.init(trials, data)
   assert len(states.step.sharding.device_set) == len(devices)
   _, logits, losses = program.run_chunk(states, spread, data, 0, 3)
   text = program.run_chunk.lower(
