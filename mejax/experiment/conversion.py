@@ -97,7 +97,7 @@ def convert(
 
 
 def _write(folder, description, converted) -> None:
-  folder.mkdir(parents=True)
+  folder.mkdir(exist_ok=True)
   checkpoint.save_tree(folder / 'params', converted.variables)
   workdir_lib.write_json(folder / 'model.json', description)
 

@@ -145,9 +145,8 @@ def test_map_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
     assert (np.abs(changed - logits).max() > 1e-6) == counts
 
 
-def shapes(name, shape, **fields):
-  """`out` of a model of the house as shapes, nothing computed."""
-  model = models.make(name, **fields)
+def shapes(model, shape):
+  """`out` of a model as shapes, nothing computed."""
   (_, out), _ = jax.eval_shape(
     lambda: model.init_with_output(
       jax.random.key(0), jnp.zeros(shape), train=False
