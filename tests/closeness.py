@@ -61,4 +61,6 @@ def assert_trees_close(ours: Any, true: Any, tolerance: float) -> None:
 
 
 def _largest(arrays: list[Any]) -> float:
-  return max((np.abs(x).max() for x in arrays if np.size(x)), default=0.0)
+  return max(
+    (np.abs(np.asarray(x)).max() for x in arrays if np.size(x)), default=0.0
+  )
