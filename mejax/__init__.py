@@ -11,7 +11,6 @@ Read the package in the order in which the data goes:
   models/           HTNet, MMNet, small baselines, attention as a function
   training/         one training as pure functions, and all folds as one program
   evaluation/       held-out logits -> metrics, intervals, baselines, tables
-  devices.py        the processors that JAX uses, and where it keeps programs
   files.py          files that are written whole or not at all
   torch_weights.py  weights in PyTorch files, read without running their code
   configs/          default.py has every value; one file per experiment

@@ -1,5 +1,10 @@
 """The command line: `mejax <verb>`, each verb a thin call.
 
+  data.py            check, render, prepare, inspect
+  recipe_options.py  flags on how frames become examples
+  learning.py        demo, train, convert, evaluate, report
+  verb.py            parts that all verbs share
+
 A verb imports what it needs when it runs, so that `mejax --help` is instant.
 """
 

@@ -1,5 +1,19 @@
 """Databases as they lie on disk, read into clips.
 
+  corpus.py          a database to read: its name, options and `read`
+  database.py        reads a label sheet and folders of frames into clips
+  casme.py, ...      one database each
+  recordings.py      the user's own recordings and label sheet
+  annotated.py       a row of a sheet and its frames -> a clip
+  clip.py            the clip
+  sheets.py          spreadsheets and CSV files as rows of text
+  repairs.py         known errors of published sheets, in repairs.csv
+  frames.py          frame files and folders; frame_numbers.py their numbers
+  decode.py, video.py  frames as arrays
+  action_units.py    FACS codes
+  release_counts.py  how much of each database was published
+  synthetic.py       the rendered corpus; faces/ draws its faces
+
 Each reader is a module with a `CORPUS` (see `corpus.Corpus`). The table names
 modules instead of importing them, so that listing the corpora needs none of the
 libraries that reading one does. A corpus of your own is named

@@ -80,8 +80,13 @@ def format_counts(
     subjects = len({c.subject for c in own})
     rows.append([database, subjects, len(own), *(counts[e] for e in emotions)])
   lines = [f'{name}: {len(taken)} clips in {folder}']
-  for first, *others in rows:
-    lines.append(f'  {first:<10}' + ''.join(f'{o:>10}' for o in others))
+  widths = [
+    max(len(str(x)) for x in column) for column in zip(*rows, strict=True)
+  ]
+  first, *others = (max(width, 8) + 2 for width in widths)
+  for database, *numbers in rows:
+    cells = (f'{x:>{w}}' for x, w in zip(numbers, others, strict=True))
+    lines.append(f'  {database:<{first}}' + ''.join(cells))
   remarked = sum(bool(c.remarks) for c in taken)
   if remarked:
     lines.append(f'with a remark: {remarked}; the metadata has them')

@@ -135,7 +135,9 @@ def _classes_of(
   if all(name is None for name in names):
     raise ValueError(
       f'no example counts in protocol {protocol.name!r}; there are '
-      f'{", ".join(sorted(uncounted) + excluded) or "none"}'
+      f'{", ".join(sorted(uncounted) + excluded) or "none"}. Choose another'
+      ' --config.protocol: own makes every emotion of the data a class, and a'
+      ' CSV file with the columns corpus, emotion, class says which'
     )
   return names, excluded, uncounted
 

@@ -133,7 +133,10 @@ def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
   try:
     return getattr(importlib.import_module(module), name)
   except (ImportError, AttributeError) as error:
-    raise ValueError(f'{what} {spec!r} cannot be imported: {error}') from error
+    raise ValueError(
+      f'{what} {spec!r} cannot be imported: {error}. Run the command in the'
+      ' folder of that module, or add the folder to PYTHONPATH.'
+    ) from error
 
 
 def change(
@@ -149,7 +152,7 @@ def change(
   _choose_parts(config, values.items())
   for key, value in values.items():
     _list_option(config, key)
-    _check_known(key, dict(_leaves(config)))
+    _check_known(key, dict(leaves(config)))
     try:
       config.update_from_flattened_dict({key: value})
     except TypeError as error:
@@ -166,7 +169,7 @@ def override(
   argv = ['mejax']
   for key, equals, value in split:
     _list_option(config, key)
-    known = dict(_leaves(config))
+    known = dict(leaves(config))
     _check_known(key, known)
     if not equals:
       raise ValueError(
@@ -285,13 +288,13 @@ def _check_known(key: str, known: Mapping[str, Any]) -> None:
     )
 
 
-def _leaves(
+def leaves(
   config: ml_collections.ConfigDict, prefix: str = ''
 ) -> Iterator[tuple[str, object]]:
   """Yields the dotted name and value of everything that is not a section."""
   for key, value in config.items():
     if isinstance(value, ml_collections.ConfigDict):
-      yield from _leaves(value, f'{prefix}{key}.')
+      yield from leaves(value, f'{prefix}{key}.')
     else:
       yield f'{prefix}{key}', value
 

@@ -55,6 +55,10 @@ _TABLES = {
 }
 
 
+# An object of the user's own: `package.module:name`.
+_OWN_NAME = r'[\w.]+:\w+'
+
+
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
   """How a plan is carried out; what comes out is the same.
@@ -92,6 +96,8 @@ class Plan:
     options: how it is carried out.
     description: the config as JSON has it, own objects in the place of their
       names; a workdir belongs to one description.
+    named_objects: for each value of the config that names an object of the
+      user's as `package.module:name`, a description of that object.
   """
 
   task: Task
@@ -105,6 +111,7 @@ class Plan:
   sentence: str
   options: RunOptions
   description: Mapping[str, Any]
+  named_objects: Mapping[str, Any]
 
   @property
   def model(self) -> nn.Module:
@@ -162,6 +169,7 @@ def plan(
   if (task is None) == (data_dir is None):
     raise ValueError('An experiment needs either data_dir or task.')
   config = schema.fill(config)
+  _check_counts(config)
   devices_lib.use_every_core()
   devices_lib.keep_compiled_programs()
   if task is None:
@@ -198,7 +206,24 @@ def plan(
       matmul_precision=config.matmul_precision,
     ),
     description=_describe(config, own),
+    named_objects=_describe_named(config),
   )
+
+
+def _check_counts(config) -> None:
+  """Refuses counts of which nothing could be trained."""
+  for key in ('batch_size', 'num_epochs', 'eval_every', 'num_seeds'):
+    if config[key] < 1:
+      raise ValueError(f'{key} is {config[key]}; expected 1 or more.')
+  if 'inner' in config.selection and config.inner_folds < 2:
+    raise ValueError(
+      f'inner_folds is {config.inner_folds}; the rule inner needs 2 or more.'
+    )
+  if config.num_epochs % config.eval_every:
+    raise ValueError(
+      f'eval_every={config.eval_every} must divide'
+      f' num_epochs={config.num_epochs}, so that the last epoch is evaluated.'
+    )
 
 
 def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,6 +234,15 @@ def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:
     if thing is not None
   }
   return {**json.loads(config.to_json()), **objects}
+
+
+def _describe_named(config) -> dict[str, Any]:
+  """Returns what the user's own names stand for today, by dotted key."""
+  return {
+    key: identity.describe(configuration.named(value, {}, key))
+    for key, value in configuration.leaves(config)
+    if re.fullmatch(_OWN_NAME, str(value))
+  }
 
 
 def load_task(
@@ -261,7 +295,7 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
   name = options.pop('name')
   for field, value in options.items():
     table = _TABLES.get(field, {})
-    if table or re.fullmatch(r'[\w.]+:\w+', str(value)):
+    if table or re.fullmatch(_OWN_NAME, str(value)):
       options[field] = configuration.named(value, table, field)
   return models.make(name, num_classes=num_classes, **options)
 
@@ -290,7 +324,7 @@ def make_trainer(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'
     )
-  used = setting_lib.in_use(settings)
+  in_use = setting_lib.in_use(settings)
   num_classes = len(task.class_names)
   if model is None:
     model = make_model(config, num_classes)
@@ -308,9 +342,9 @@ def make_trainer(
     schedule=configuration.named(
       config.schedule, schedule_lib.SCHEDULES, 'schedule'
     ),
-    augment=augment_lib.compose(used, task.layout),
-    average='ema' in used,
-    flip=augment_lib.flip(task.layout) if 'test_mirror' in used else None,
+    augment=augment_lib.compose(in_use, task.layout),
+    in_use=frozenset(in_use),
+    flip=augment_lib.flip(task.layout) if 'test_mirror' in in_use else None,
     takes_mask=capabilities.declared_by(model).takes_mask,
   )
 

@@ -97,7 +97,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
   workdir = pathlib.Path(workdir)
   precision = jax.default_matmul_precision(plan.options.matmul_precision)
   with precision, workdir_lib.locked(workdir):
-    run = workdir_lib.claim(workdir, plan.description, _provenance(plan.task))
+    run = workdir_lib.claim(workdir, plan.description, _provenance(plan))
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
@@ -208,11 +208,12 @@ def _print_forecast(plan: Plan) -> None:
   )
 
 
-def _provenance(task: Task) -> dict[str, Any]:
-  """Returns the data, backend and libraries that a run is done with."""
+def _provenance(plan: Plan) -> dict[str, Any]:
+  """Returns the data, own objects, backend and libraries of a run."""
   return {
-    'data_sha256': task.sha256,
-    'dataset': dict(task.dataset),
+    'data_sha256': plan.task.sha256,
+    'dataset': dict(plan.task.dataset),
+    'named_objects': dict(plan.named_objects),
     'backend': jax.default_backend(),
     'versions': {
       name: importlib.metadata.version(name)

@@ -156,6 +156,15 @@ def claim(
     what='a run with another config',
     hint='Repeat that config to resume it, or name a new --workdir.',
   )
+  # Runs of mejax 0.1 did not record them.
+  if 'named_objects' in old:
+    files.refuse_other(
+      workdir,
+      old['named_objects'],
+      json.loads(json.dumps(run.get('named_objects', {}))),
+      what='a run with another version of your own code',
+      hint='Restore that version, or name a new --workdir.',
+    )
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
       f'{workdir} was trained on other data than there is now. Name a new'

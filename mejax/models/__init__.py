@@ -1,5 +1,12 @@
 """The models, by name: `make(name, preset, **fields)` builds one.
 
+  htnet.py, mmnet.py, artnet.py   the three systems
+  ststnet.py, sssnet.py, ...      small networks
+  attention.py       attention as a function
+  layers.py          shared layers; convolution.py and pooling.py for CPUs
+  capabilities.py    what a model declares of itself
+  convert.py         PyTorch weights -> ours, by the tables of originals.py
+
 Every model is called alike: `model(inputs, train=...) -> (logits, out)`, where
 `out` collects what a person may want to look at.
 """
@@ -112,7 +119,10 @@ def _import_own(name: str) -> Any:
   try:
     return getattr(importlib.import_module(module), attribute)
   except (ImportError, AttributeError) as error:
-    raise ValueError(f'model {name!r} cannot be imported: {error}') from error
+    raise ValueError(
+      f'model {name!r} cannot be imported: {error}. Run the command in the'
+      ' folder of that module, or add the folder to PYTHONPATH.'
+    ) from error
 
 
 def _closest(word: str, known: Sequence[str], what: str) -> str:

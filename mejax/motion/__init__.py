@@ -1,1 +1,12 @@
-"""From pixels to motion: pure functions from arrays to arrays."""
+"""From pixels to motion: pure functions from arrays to arrays.
+
+faces.py        finds the face of a clip, with detection.py (YuNet), mesh.py
+                (FaceMesh) and face_models.py (their files)
+alignment.py    from points of a face to the aligned face
+warp.py         images moved by a matrix or a flow
+head.py         the motion of the whole face
+apex.py         finds the frame of the largest movement
+magnify.py      amplification, with pyramid.py, phases.py and magnet.py
+flow.py         optical flow and strain; tvl1.py is our TV-L1
+regions.py      the four facial regions, and the eyelids
+"""

@@ -41,7 +41,7 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
   """Draws a row for each class and a column for each map, all in one scale.
 
   Args:
-    maps: as `mejax.experiment.attention` writes them: classes str[k], the names
+    maps: as `mejax.experiment.introspection` writes them: classes str[k], names
       of the rows; clips i64[k], a row without any is left out; titles and kinds
       str[p]; map0, map1... f32[k, r, g, g] in multiples of a fair share, of the
       four regions (upper left, upper right, lower left, lower right) or of the

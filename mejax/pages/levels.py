@@ -18,7 +18,7 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
   """Returns rows of the table and the chart; for `levels.html`.
 
   Args:
-    numbers: as `mejax.experiment.levels` writes them.
+    numbers: as `mejax.experiment.introspection` writes them.
   """
   rows = [
     {

@@ -5,8 +5,9 @@ random stream of the augmentation that it drives, if it drives one. Everything
 else follows from these fields: the sections `setting` and `grid` of a config,
 the check of bounds, `mejax train --help` and the list of augmentations.
 
-To add a number, add a field to `Setting` and use it where it acts. One that
-drives an augmentation acts in the function of its name, in `augment.py` or
+To add a number, add a field to `Setting` and use it where it acts: in
+`trial.py` under `if 'its_name' in self.in_use`, or, if it drives an
+augmentation, in the function of its name in `augment.py` or in
 `augment_frames.py`.
 
 Nothing here imports JAX, so that `mejax train` can tell a slip in a config

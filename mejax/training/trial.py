@@ -107,7 +107,9 @@ class Trainer:
     schedule: from progress to a share of the learning rate; see `schedule.py`.
     augment: what changes a training batch, in turn, each with the number that
       its draws derive from; see `augment.compose`.
-    average: keep a moving average of the weights, and predict with it.
+    in_use: names of the numbers of a setting that are not 0 in every trial.
+      What they switch on is compiled in; with `ema` this is a moving average of
+      the weights, which predicts.
     flip: mirrors inputs, if predictions are to look at both.
     takes_mask: whether the model is called with `mask`, Bool [b], which says
       what rows of a batch count; a model with batch statistics must be.
@@ -121,7 +123,7 @@ class Trainer:
   optimizer: optimizer_lib.Optimizer = optimizer_lib.OPTIMIZERS['adam']
   schedule: schedule_lib.Schedule = schedule_lib.SCHEDULES['constant']
   augment: tuple[tuple[int, sample_lib.Augmentation], ...] = ()
-  average: bool = False
+  in_use: frozenset[str] = frozenset()
   flip: Callable[[Array], Array] | None = None
   takes_mask: bool = False
 
@@ -142,7 +144,7 @@ class Trainer:
       )
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)
-    if self.average:
+    if 'ema' in self.in_use:
       state = state.replace(average=average_lib.start(state.variables))
     return state
 

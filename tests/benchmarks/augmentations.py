@@ -58,7 +58,7 @@ def make_run(names, *, folds: int, mode: str):
     num_epochs=1000,
     batch_sizes=batches.epoch_batch_sizes(train.train, 32),
     augment=augment.compose(on, layout),
-    average='ema' in on,
+    in_use=frozenset(on),
     flip=augment.flip(layout) if 'test_mirror' in on else None,
   )
   setting = trial.Setting(**on)

@@ -62,6 +62,40 @@ def test_a_plan_holds_what_a_config_names(task):
   assert 'Linear' in str(plan.description['model'])
 
 
+def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
+  config = load_config('model.attention_fn=tests.own_parts:double_softmax')
+  key = 'model.attention_fn'
+
+  def described():
+    plan = experiment.plan(config, task=task, model=own_parts.Linear())
+    return plan.named_objects
+
+  before = described()
+  assert list(before) == [key]
+  assert before[key].startswith('tests.own_parts:double_softmax ')
+  assert described() == before
+  # As if the file had been edited.
+  monkeypatch.setattr(own_parts, 'double_softmax', own_parts.no_gate)
+  assert described()[key] != before[key]
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ('num_epochs=0', 'num_epochs is 0; expected 1 or more'),
+    ('batch_size=-1', 'batch_size is -1'),
+    ('eval_every=0', 'eval_every is 0'),
+    ('num_seeds=0', 'num_seeds is 0'),
+    ('selection=inner', 'inner_folds is 1; the rule inner needs 2'),
+    ('eval_every=3', 'must divide num_epochs'),
+  ],
+)
+def test_counts_that_train_nothing_are_refused(task, change, message):
+  config = load_config(change, 'inner_folds=1')
+  with pytest.raises(ValueError, match=message):
+    experiment.plan(config, task=task, model=own_parts.Linear())
+
+
 def test_a_plan_that_is_carried_out_is_the_run_of_its_config(task, tmp_path):
   config, model = load_config(), own_parts.Linear()
   plan = experiment.plan(config, task=task, model=model)

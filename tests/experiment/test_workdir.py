@@ -25,6 +25,20 @@ def begun(tmp_path):
   return tmp_path
 
 
+def test_another_version_of_the_users_code_is_refused(tmp_path):
+  run = RUN | {'named_objects': {'model.attention_fn': 'mine:relu 0123'}}
+  workdir.claim(tmp_path, CONFIG, run)
+  (tmp_path / 'record.npz').touch()
+  workdir.claim(tmp_path, CONFIG, run)
+  changed = RUN | {'named_objects': {'model.attention_fn': 'mine:relu 4567'}}
+  with pytest.raises(ValueError, match='mine:relu 0123.*mine:relu 4567'):
+    workdir.claim(tmp_path, CONFIG, changed)
+
+
+def test_runs_that_did_not_record_the_users_code_go_on(begun):
+  workdir.claim(begun, CONFIG, RUN | {'named_objects': {'model.name': 'a:b 1'}})
+
+
 def test_the_same_run_may_return(begun):
   assert workdir.claim(begun, CONFIG, RUN)['data_sha256'] == 'abc'
   assert json.loads((begun / 'config.json').read_text())['num_epochs'] == 3

@@ -81,7 +81,7 @@ def make_full_trainer(groups, **changes) -> trial.Trainer:
   layout = sample.Layout('mosaic', levels=2, u_channel=2, centred=True)
   options = {
     'augment': augment.compose(OF_FLOW, layout),
-    'average': True,
+    'in_use': frozenset({'ema'}),
     'flip': augment.flip(layout),
   }
   return make_trainer(groups, **(options | changes))

@@ -125,7 +125,9 @@ def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
 
 def test_predictions_are_made_with_the_average_of_all_steps():
   inputs, labels, groups = given_lib.make_arrays()
-  trainer = given_lib.make_trainer(groups, average=True, model=_NoDropout())
+  trainer = given_lib.make_trainer(
+    groups, in_use=frozenset({'ema'}), model=_NoDropout()
+  )
   trials = given_lib.make_trials(
     groups, setting=trial_lib.Setting(learning_rate=1e-2, ema=0.6)
   )
