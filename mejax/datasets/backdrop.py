@@ -32,7 +32,7 @@ def mean_face_and_motion(
 
   Returns:
     motion f32[k, h, w], the length of each class's mean motion at each place,
-    without the motion of the whole face and divided by the largest length;
+    without the motion of the whole face, divided by the class's largest length;
     face u8[h, w], the mean onset, in which each person counts once, if there
     are at least `FEWEST_PEOPLE` people; corners i64[4, 2], upper left (row,
     column) of the four regions at their mean place, if there is a mosaic.
