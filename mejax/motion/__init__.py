@@ -1,1 +1,1 @@
-"""From pixels to motion: pure functions from arrays to arrays."""
+"""Computes motion from pixels, by pure functions from arrays to arrays."""
