@@ -319,7 +319,7 @@ def _as_positive(value: Scalar, name: str) -> Float[Array, '']:
 
 
 class _Methods(dict[str, Callable[..., Array]]):
-  """A table that raises ValueError, with the known names, for any other name."""
+  """A table that raises a ValueError with the known names for other names."""
 
   def __missing__(self, name: str) -> Callable[..., Array]:
     raise ValueError(f'unknown method {name!r}; known: {tuple(self)}')
