@@ -17,7 +17,7 @@ from mejax.corpora.clip import Clip
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotation:
-  """What a label sheet says about a clip.
+  """The labels of a clip, as the sheet gives them.
 
   Attributes:
     corpus, subject, name, emotion, fps, facs: as in `Clip`.

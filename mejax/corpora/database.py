@@ -1,7 +1,7 @@
-"""Reads databases of folders of frames and a label sheet, described by data.
+"""Reads databases that consist of folders of frames and a label sheet.
 
-The module of such a database holds a `Database` and its `Corpus`; `casme2.py`
-is a short one to copy.
+A `Database` describes one by data. Its module also holds the `Corpus` that
+reads it; `casme2.py` is a short one to copy.
 """
 
 from __future__ import annotations

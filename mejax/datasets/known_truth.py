@@ -44,7 +44,7 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-  """Errors of the way from frames to flow; means over the clips.
+  """Errors of the pipeline from frames to flow; means over the clips.
 
   Attributes:
     clips: number of clips.

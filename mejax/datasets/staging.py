@@ -84,7 +84,7 @@ def kept_numbers(clip: Clip, apex: int, *, neighbours: int) -> list[int]:
 
 
 def shown_numbers(clip: Clip, plan: Plan) -> list[int]:
-  """Returns the numbers of the frames to stage: all, if the plan says so.
+  """Returns the numbers of the frames to stage: all of them, or those kept.
 
   Raises:
     ValueError: there are more frames than a micro-expression can have.

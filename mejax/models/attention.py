@@ -1,4 +1,4 @@
-"""Attention as a function, which a model calls wherever tokens meet.
+"""Attention as a function, which a model calls wherever it mixes tokens.
 
 An attention function takes query `[*b, n, h, d]`, key `[*b, m, h, d]` and value
 `[*b, m, h, e]`. It returns the output `[*b, n, h, e]` and the weights

@@ -1,8 +1,8 @@
-"""Convolution by a square kernel, in the form that each backend runs fast.
+"""Convolution by a square kernel, in the form that is fast on each backend.
 
 Accelerators get XLA's own convolution. On a CPU XLA runs a convolution about 30
 times slower inside a loop or under `vmap` over the kernel, and a training of
-many folds has both: there the convolution is slices and a matrix product
+many folds has both. So on a CPU the convolution is slices and a matrix product
 ("im2col"), with a gradient of its own.
 
 Maps are `[b, h, w, c]`.

@@ -317,7 +317,7 @@ class MMNet(nn.Module):
     """
     self._check_sizes(inputs)
     onset, apex = inputs[:, 0], inputs[:, 1]
-    # What does not move cancels: the motion branch sees little of the identity.
+    # Still parts cancel, so this branch sees little of the person's identity.
     x = apex - onset
     conv_options = {'train': train, 'mask': mask}
     # As in the release, the first convolution starts like PyTorch's default,

@@ -65,8 +65,8 @@ def first_largest(
 ) -> tuple[Array, Array]:
   """Reduces two (value, place) to that of the larger value; NaN wins.
 
-  Of equal values the lower place is kept, whatever order XLA reduces in. On a
-  CPU XLA's own maximum over a leading axis is 40 times slower.
+  Among equal values the lower place is kept, whatever order XLA reduces in. On
+  a CPU XLA's own maximum over a leading axis is 40 times slower.
   """
   (value, place), (new_value, new_place) = one, other
   equal = (new_value == value) & (new_place < place)

@@ -60,7 +60,7 @@ def locate(
 ) -> Located:
   """Finds the five points of the one person of a clip, for a single alignment.
 
-  The points are the median over the frames that show the face. Of several
+  The points are the median over the frames that show the face. Among several
   people the largest and most central one is taken, the same in all frames.
 
   The error of the alignment was measured on two photographs that shift by less
