@@ -127,6 +127,7 @@ def measure_motion(
     )
   strain = motion_flow.strain(flow, definition=recipe.strain)
   flow = np.concatenate([flow, strain[..., None]], -1)
+  # Masked after the strain, which would see the edge of the mask as motion.
   made['flow'] = np.where(weight[..., None], flow, 0)
   return made
 

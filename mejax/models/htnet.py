@@ -197,6 +197,7 @@ class HTNet(nn.Module):
     """
     self._check_sizes(inputs)
     out = {'attention': [], 'regions': []}
+    # One series over all hierarchies: the rate rises with the depth.
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
     x = patchify(inputs, self.patch_size)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
