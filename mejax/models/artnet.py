@@ -72,8 +72,8 @@ class ARTNet(nn.Module):
       example; one level always stays.
     attention_fn: attention among patches and among regions; see
       `mejax.models.attention`.
-    level_attention_fn: attention among levels; it must take `mask`, because
-      levels may be absent.
+    level_attention_fn: attention among levels; it needs the argument `mask` if
+      levels may be absent, as with `level_dropout`.
   """
 
   num_classes: int = 3

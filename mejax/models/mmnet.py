@@ -109,8 +109,8 @@ class ContinuousAttention(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b h w c'], Float[Array, 'b h w 1']]:
-    # From the mean and the maximum over the channels a map of one channel is
-    # made, so that maps of blocks of any width can be multiplied.
+    # The map has one channel, made from the mean and the maximum over channels,
+    # so that maps of blocks of any width can be multiplied.
     seen = jnp.stack([x.mean(-1), x.max(-1)], -1)
     y = conv1x1(1, name='conv')(seen)
     y = layers.BatchNorm(1, name='norm')(y, train=train, mask=mask)
