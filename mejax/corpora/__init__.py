@@ -1,4 +1,4 @@
-"""Databases as they lie on disk, read into clips.
+"""Reads databases from disk as clips.
 
   corpus.py          a database to read: its name, options and `read`
   database.py        reads a label sheet and folders of frames into clips
@@ -16,7 +16,7 @@
 
 Each reader is a module with a `CORPUS` (see `corpus.Corpus`). The table names
 modules instead of importing them, so that listing the corpora needs none of the
-libraries that reading one does. A corpus of your own is named
+libraries that reading one does. A corpus of your own is given as
 `package.module:name` in the same places.
 """
 

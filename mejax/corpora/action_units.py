@@ -33,7 +33,7 @@ class ActionUnit:
       them with a slash where the coder left it open.
     intensity: '' or 'A' to 'E', or two of them with a slash.
     certain: False if it is one of several that the coder left open.
-    static: it is held through the clip and does not move.
+    static: whether it is held through the clip and does not move.
   """
 
   number: int
@@ -48,7 +48,7 @@ class ActionUnit:
 
 
 def parse(text: str) -> tuple[ActionUnit, ...]:
-  """The set of action units of a sheet's cell, sorted; () for none.
+  """Returns the action units of a sheet's cell, each once, sorted.
 
   Raises:
     ValueError: the text does not follow the grammar at the top of the module.
@@ -63,7 +63,7 @@ def parse(text: str) -> tuple[ActionUnit, ...]:
 
 
 def _tokens(plain: str, text: str) -> list[str | ActionUnit]:
-  """Units, and the signs '+', 'or', '(' and ')'."""
+  """Splits a cell into units and the signs '+', 'or', '(' and ')'."""
   tokens, place = [], 0
   while place < len(plain):
     if match := _UNIT.match(plain, place):
@@ -88,7 +88,10 @@ def _tokens(plain: str, text: str) -> list[str | ActionUnit]:
 
 
 def _joined(tokens: list, text: str) -> tuple[list[ActionUnit], list]:
-  """Terms with `+` between them, up to a closing bracket or the end."""
+  """Parses terms joined by `+`, up to a closing bracket or the end.
+
+  Returns the units and the tokens that are left, as the next functions do.
+  """
   units, is_open = [], True
   while tokens and tokens[0] != ')':
     if tokens[0] == '+':
@@ -102,7 +105,7 @@ def _joined(tokens: list, text: str) -> tuple[list[ActionUnit], list]:
 
 
 def _either(tokens: list, text: str) -> tuple[list[ActionUnit], list]:
-  """One term, or several with `or` between them."""
+  """Parses one term, or several with `or` between them."""
   units, tokens = _single(tokens, text)
   while tokens and tokens[0] == 'or':
     other, tokens = _single(tokens[1:], text)
@@ -113,7 +116,7 @@ def _either(tokens: list, text: str) -> tuple[list[ActionUnit], list]:
 
 
 def _single(tokens: list, text: str) -> tuple[list[ActionUnit], list]:
-  """A unit or a bracket."""
+  """Parses a unit or a bracket."""
   if tokens and isinstance(tokens[0], ActionUnit):
     return tokens[:1], tokens[1:]
   if not tokens or tokens[0] != '(':

@@ -1,4 +1,4 @@
-"""Makes a clip of a row of a label sheet and a folder of frames."""
+"""Makes clips from the rows of a label sheet and folders of frames."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mejax.corpora.clip import Clip
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotation:
-  """What a label sheet says about a clip.
+  """The labels of a clip, as the sheet gives them.
 
   Attributes:
     corpus, subject, name, emotion, fps, facs: as in `Clip`.
-    onset, apex, offset: frame numbers; None where the sheet gives no number.
-    unread: the text that stands in the place of a number, by field.
-    sheet_name: the clip's name in the sheet, by which repairs are found, where
-      that is not `name`.
-    remarks: what the reader has to say about the clip already.
-    problem: why the clip cannot be used, if the reader knows that already.
+    onset, apex, offset: frame numbers; None if the sheet gives no number.
+    unread: for each field without a number, the text in its cell.
+    sheet_name: the clip's name in the sheet, if it differs from `name`; the
+      table of repairs has this name.
+    remarks: remarks that the reader makes on the clip.
+    problem: why the clip cannot be used, if the reader knows that.
   """
 
   corpus: str
@@ -48,9 +48,9 @@ class Annotation:
     """Annotates the clip of a sheet's row.
 
     Args:
-      row: text by field, of which name, emotion, onset, apex, offset and facs
-        are taken; what is absent is empty.
-      **others: attributes that the row does not have, or has otherwise.
+      row: text by field; name, emotion, onset, apex, offset and facs are read,
+        and an absent field counts as empty.
+      **others: attributes that the row lacks, or that replace the row's.
     """
     numbers, unread = frame_numbers.read_numbers(row)
     words = {key: row.get(key, '') for key in ('name', 'emotion', 'facs')}
@@ -64,10 +64,10 @@ def make_clip(
   with_frames: bool = True,
   cut: bool = False,
 ) -> Clip:
-  """Makes a clip of a folder of frames, as `from_files` does.
+  """Makes a clip from a folder of frames; see `from_files`.
 
   Args:
-    annotation: what the sheet says.
+    annotation: the clip's labels.
     folder: where the frames lie; None if it was not found.
     with_frames: if False, only the labels are read.
     cut: as in `from_files`.
@@ -88,16 +88,17 @@ def from_files(
   The table of repairs mends known faults of the sheet. An apex that is absent,
   or is the onset, which would leave no motion, becomes the frame in the middle
   between onset and offset. A missing frame is replaced by another one up to
-  `frame_numbers.NEAR` frames away. The clip's remarks tell all of this.
+  `frame_numbers.NEAR` frames away. The clip's remarks record every change.
 
   Args:
-    annotation: what the sheet says.
+    annotation: the clip's labels.
     files: the file of each frame number, in the order of the numbers; empty if
       only the labels are read.
-    problem: why there are no files though there should be.
-    cut: the folder holds this movement and no more, so that its first and last
-      frame may stand for an onset and offset outside of it.
+    problem: why there are no files although there should be.
+    cut: whether the folder holds this movement and no more. Its first and last
+      frame then replace an onset and offset that lie outside of it.
   """
+  # Each step relies on the numbers that the steps before have mended.
   draft = _mended(annotation)
   draft.problem = draft.problem or problem
   if len(files) == 1 and not draft.problem:
@@ -139,7 +140,7 @@ def from_files(
 
 
 def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
-  """Yields the clips; the second one of a name cannot be used."""
+  """Yields the clips; a second clip of the same name gets a problem."""
   seen = set()
   for clip in clips:
     if clip.identity in seen:
@@ -180,7 +181,7 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
 def _list(
   folder: pathlib.Path | None,
 ) -> tuple[dict[int, pathlib.Path], str]:
-  """Lists the frames of a folder; says why if there are none."""
+  """Returns the frames of a folder, and the reason if there are none."""
   if folder is None:
     return {}, 'the folder of its frames is missing'
   try:

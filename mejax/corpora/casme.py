@@ -6,7 +6,7 @@
 
 The numbers of camera B's frames are padded to three digits, the others are
 not. Each folder holds one movement and no more; for five clips the sheet's
-onset or offset lies outside of it, and the first and last frame stand for them.
+onset or offset lies outside of it, and the first and last frame replace them.
 The sheet has a first and a second apex; the first counts.
 """
 
@@ -56,6 +56,7 @@ DATABASE = database.Database(
   labels=database.by_row(_label),
   example='CASME_raw_selected/sub01/EP01_12/EP01_12-7.jpg and casme.xlsx',
   optional=('apex2',),
+  # The names of sheets of later databases have a 2 or a ^.
   sheet_name=r'^casme[^2^]*$',
   cut=True,
 )

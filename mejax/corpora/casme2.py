@@ -5,10 +5,10 @@
     Cropped/sub01/EP02_01f/reg_img46.jpg
     Cropped-updated/Cropped/1/EP02_01f/reg_img46.jpg
 
-Numbers are those of the whole recording, without padding. The two sheets have
-the same clips and frames; in that of 2019 three emotions (sadness became
-surprise) and 57 lists of action units differ. 04/EP12_01f has no apex, and that
-of 05/EP09_05f is its onset: both get the middle frame.
+Frame numbers are those of the whole recording, without padding. The two sheets
+have the same clips and frames; in that of 2019 three emotions (sadness became
+surprise) and 57 lists of action units differ. 04/EP12_01f has no apex, and the
+apex of 05/EP09_05f is its onset: both get the middle frame.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@
     part_C/01/3/color/116.jpg
 
 The annotations are public (github.com/jingtingEmmaLi/CAS-ME-3). 397 clips share
-a video with others, so that a clip is named by video and onset, e.g. a_116.
+a video with others, so the name of a clip is video and onset, e.g. a_116.
 Folders and sheets differ in case. Six rows of part A have impossible numbers,
-which the table of repairs mends; in 55 the apex is the onset, and the middle
-frame takes its place. Part C, a corpus of its own (`casme3_c`), has no apexes.
-Depth images are not read.
+which the table of repairs mends. In 55 rows the apex is the onset, and the
+middle frame takes its place. Part C, a corpus of its own (`casme3_c`), has no
+apexes. Depth images are not read.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
 def _cut_key(
   tree: frames.Tree, subject: int | None, video: str, onset: str
 ) -> Hashable:
-  """Finds the key of a cut folder, named by the onset as read or mended."""
+  """Finds a cut folder, whose name has the onset as read or as mended."""
   values, _ = frame_numbers.read_numbers({'onset': onset})
   mended, _ = repairs.repair('casme3', f'spNO.{subject}', video, values)
   keys = [(subject, video, v['onset']) for v in (values, mended)]

@@ -7,9 +7,9 @@ import pathlib
 
 from mejax.corpora.action_units import ActionUnit
 
-# Stands for a subject or emotion that nothing tells.
+# Stands for a subject or emotion that is not known.
 UNKNOWN = 'unknown'
-# Where the apex of a clip came from.
+# Where the apex of a clip comes from.
 APEX_SOURCES = ('annotated', 'repaired', 'midpoint', 'spotted', 'rendered')
 
 
@@ -72,5 +72,5 @@ class Clip:
 
   @property
   def identity(self) -> str:
-    """`corpus/subject/name`, which names a clip in messages and metadata."""
+    """`corpus/subject/name`, which identifies a clip in messages and data."""
     return f'{self.corpus}/{self.subject}/{self.name}'

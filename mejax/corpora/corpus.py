@@ -1,4 +1,4 @@
-"""A corpus and its reader: what one declares, and how one is found by name."""
+"""Declares what a corpus is, finds one by its name, and reads several."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Corpus:
 
   Attributes:
     name: a plain word; datasets are named after it by default.
-    read: (root, **options) to the clips, lazily. A clip that cannot be used is
-      yielded with the reason in its `problem`.
+    read: function of (root, **options) that yields the clips. A clip that
+      cannot be used is yielded with the reason in its `problem`.
     options: keywords of `read` that a user may set, each a word or a path.
-    takes_recordings: `read` takes a list of files and folders as its root.
+    takes_recordings: whether `read` takes a list of files and folders as root.
   """
 
   name: str
@@ -39,7 +39,7 @@ class Corpus:
     """Refuses options that the reader does not have.
 
     Raises:
-      ValueError: naming the option and those that there are.
+      ValueError: an option is unknown; the message lists the known ones.
     """
     for option in options:
       if option not in self.options:
@@ -50,7 +50,7 @@ class Corpus:
 
 
 def find_corpus(spec: str) -> Corpus:
-  """Returns the corpus of a name.
+  """Returns the corpus with a name.
 
   Args:
     spec: a name of `mejax.corpora.CORPORA`, or `package.module:name` for a
@@ -90,15 +90,15 @@ def read_corpora(
   """Reads the clips of several corpora, one corpus after the other.
 
   Args:
-    corpora: what to read.
+    corpora: the corpora to read.
     places: where each corpus lies; for recordings alone, all of their paths.
     options: for one corpus `{option: value}`, for several
       `{'corpus.option': value}`.
 
   Raises:
-    FileNotFoundError: a place is not there.
-    ValueError: an option is unknown, a corpus is named twice, or there is not
-      one place for each.
+    FileNotFoundError: a place does not exist.
+    ValueError: an option is unknown, a corpus is given twice, or the numbers of
+      corpora and places differ.
   """
   names = [corpus.name for corpus in corpora]
   if len(set(names)) < len(names):

@@ -1,7 +1,7 @@
-"""Reads a database that data describes: folders of frames and a label sheet.
+"""Reads databases that consist of folders of frames and a label sheet.
 
-A module of such a database holds a `Database` and the `Corpus` that offers it;
-`casme2.py` is a short one to copy.
+A `Database` describes one by data. Its module also holds the `Corpus` that
+reads it; `casme2.py` is a short one to copy.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Found:
   """The label sheet and the tree of frames that were found below a root.
 
   Attributes:
-    table: the label sheet, or None where none is needed.
-    tree: the frames, or None where only labels are read.
-    others: further trees that are there.
+    table: the label sheet, or None if none is needed.
+    tree: the frames, or None if only labels are read.
+    others: further trees, which are not read.
   """
 
   table: sheets.Table | None
@@ -38,13 +38,13 @@ class Found:
   others: tuple[frames.Tree, ...] = ()
 
   def folder(self, key: Hashable) -> pathlib.Path | None:
-    """The folder of a clip's frames, if it is there."""
+    """Returns the folder of a clip's frames, or None if there is none."""
     return None if self.tree is None else self.tree.clips.get(key)
 
 
 @dataclasses.dataclass
 class Reading(Iterator[Clip]):
-  """Clips as they are read, and where they come from."""
+  """An iterator over clips that also holds where they come from."""
 
   found: Found
   clips: Iterator[Clip]
@@ -53,7 +53,7 @@ class Reading(Iterator[Clip]):
     return next(self.clips)
 
 
-# What a sheet says about a clip, and the key of the clip's folder.
+# The annotation of a clip, and the key of the clip's folder.
 Labelled = tuple[annotated.Annotation, Hashable]
 
 
@@ -72,19 +72,19 @@ class Database:
     title: its name, for messages.
     columns: for each field of a row the headings it may have in the sheet, as
       `sheets.find` takes them.
-    place_of: from the path of a folder to the clip in it, as `frames.scan`
+    place_of: maps the path of a folder to the clip in it, as `frames.scan`
       takes it.
-    labels: from what was found to an annotation for each clip; `by_row` makes
-      it of a function of one row.
+    labels: function of what was found that yields annotation and folder key of
+      each clip; `by_row` makes it from a function of one row.
     example: path of a frame and name of a sheet, for messages.
     optional: fields whose column may be absent.
     sheet_name: regular expression that the sheet's file name usually matches.
     accepts: as in `sheets.find`.
     kinds: kinds of trees, the preferred one first.
     inner: name of a folder within a clip's folder that may hold the frames.
-    cut: as in `annotated.make_clip`.
-    needs_sheet: whether the labels of a tree stand in a sheet; None stands for
-      labels without frames.
+    cut: as in `annotated.from_files`.
+    needs_sheet: whether the labels of a tree stand in a sheet; it is called
+      with None if only labels are read.
   """
 
   title: str
@@ -119,10 +119,10 @@ class Database:
       with_frames: if False, the clips have labels only.
 
     Returns:
-      The clips, then the folders that no label names, which cannot be used.
+      The clips, then folders of clips without a label, which cannot be used.
 
     Raises:
-      FileNotFoundError: the root, the sheet or the frames are not there.
+      FileNotFoundError: the root, the sheet or the frames do not exist.
       ValueError: `images` is unknown, or the sheet cannot be read.
     """
     found = self._locate(pathlib.Path(root), images, sheet, with_frames)
@@ -144,7 +144,8 @@ class Database:
     for clip in annotated.unique(annotations()):
       corpus = clip.corpus
       yield clip
-    # Most whole videos show no micro-expression, so they need no row.
+    # A folder without a row is reported, not dropped. Whole videos are left
+    # out: most show no micro-expression, so they need no row.
     if corpus and found.tree is not None and found.tree.kind != 'videos':
       for key, folder in found.tree.clips.items():
         if key not in keys:
@@ -165,6 +166,8 @@ class Database:
       raise ValueError(
         f'images is {images!r}; {self.title} has {", ".join(self.kinds)}'
       )
+    # Copies are unpacked, nested and renamed in many ways, so folders are found
+    # by the names of the clips in them.
     trees, files = frames.scan(root, self.place_of)
     trees = [tree for tree in trees if tree.kind in self.kinds]
     tree = frames.choose(trees, [images] if images else self.kinds)

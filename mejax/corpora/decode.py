@@ -113,7 +113,7 @@ def _from_file(file: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
 
 
 def _is_whole(data: bytes) -> bool:
-  """Returns False for a file that was cut off; decoders fill it with grey."""
+  """Returns False for an image cut off, which decoders would fill with grey."""
   if data.startswith(b'\xff\xd8'):
     # A JPEG's end comes after its last scan; neither mark occurs in a scan.
     return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')

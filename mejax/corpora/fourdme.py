@@ -6,9 +6,9 @@
 Frames lie in the clip's folder or in a folder `frames` within it. The sheet has
 the emotion in words, several joined by `+`, and again as columns of 0 and 1
 behind the action units. `(k)` after a unit marks one that does not move: it is
-in `Clip.action_units` with `static` set. Two rows that follow each other have
-each other's labels in some copies: where two neighbours' columns fit the
-other's words, the action units are exchanged.
+in `Clip.action_units` with `static` set. In some copies two neighbouring rows
+have each other's action units and columns. They are recognised by the columns,
+which fit the other row's words; then the action units are exchanged back.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _columns(row: dict[str, str]) -> set[str]:
 
 
 def _disagreement(row: dict[str, str]) -> tuple[str, ...]:
-  """Remarks that the columns of emotions contradict the word."""
+  """Returns a remark if the columns of emotions contradict the words."""
   words, columns = _words(row), _columns(row)
   if words == columns or not any(row[word] for word in EMOTIONS):
     return ()

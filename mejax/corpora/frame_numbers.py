@@ -14,10 +14,10 @@ FIELDS = ('onset', 'apex', 'offset')
 def read_numbers(
   row: Mapping[str, str],
 ) -> tuple[dict[str, int | None], dict[str, str]]:
-  """Reads the frame numbers of a row; returns them, and the text of no number.
+  """Returns the frame numbers of a row, and the text of cells without one.
 
-  A sheet may have `/`, a word or nothing in the place of an apex. That is kept,
-  because the clip's remarks quote it.
+  A sheet may have `/`, a word or nothing in the place of an apex. The text is
+  kept because the clip's remarks quote it.
   """
   numbers = {field: read_number(row.get(field, '')) for field in FIELDS}
   unread = {
@@ -49,7 +49,7 @@ class Draft:
 
 
 def fit_to_folder(draft: Draft, numbers: list[int]) -> None:
-  """Mends numbers outside of a folder that holds one movement."""
+  """Mends numbers that lie outside of a folder with one movement."""
   first, last = numbers[0], numbers[-1]
   if draft.onset is not None and not first <= draft.onset <= last:
     draft.remarks.append(
@@ -125,7 +125,7 @@ def _nearest(numbers: list[int], number: int) -> int:
 
 
 def remark_gaps(draft: Draft, shown: list[int]) -> None:
-  """Remarks which frames between onset and offset are missing."""
+  """Adds a remark if frames between onset and offset are missing."""
   if not shown:
     return
   missing = sorted(set(range(draft.onset, draft.offset + 1)) - set(shown))

@@ -20,9 +20,10 @@ class Place:
   """The place of a clip in a tree, read from the path of its folder.
 
   Attributes:
-    key: names the clip, whatever its case and padding in folders and sheets.
+    key: identifies the clip, whatever its case and padding in folders and
+      sheets.
     depth: number of the path's last folders that belong to the clip.
-    kind: the published tree that it is part of, e.g. `cropped`.
+    kind: kind of the published tree that it is part of, e.g. `cropped`.
   """
 
   key: Hashable
@@ -119,7 +120,7 @@ def scan(
 
 
 def choose(trees: Sequence[Tree], kinds: Sequence[str]) -> Tree | None:
-  """Returns the tree with most clips of the first kind that is there."""
+  """Returns the tree with most clips, of the first kind that exists."""
   for kind in kinds:
     own = [tree for tree in trees if tree.kind == kind]
     if own:

@@ -39,7 +39,7 @@ DATABASES = ('casme2', 'smic', 'samm')
 EMOTIONS = {'0': 'negative', '1': 'positive', '2': 'surprise'}
 POINTS = ('leye', 'reye', 'nose', 'lmouth', 'rmouth')
 
-# The five points that the release takes for a face that it does not find.
+# The five points that the release uses for a face that it does not find.
 DEFAULT_POINTS = (
   (9.528073, 11.062551),
   (21.396168, 10.919773),
@@ -60,7 +60,7 @@ Locate = Callable[[UInt8[np.ndarray, 'h w 3']], Float[np.ndarray, '5 2']]
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-  """The points of one image, measured from its edge, and as released."""
+  """The points of one image from its upper left edge, and the crop points."""
 
   points: tuple[tuple[float, float], ...]
   crop_points: tuple[tuple[int, int], ...]
@@ -78,6 +78,10 @@ def read(
   If an image is missing or damaged, or the landmark file lacks a clip, the
   `problem` of the clip says so.
 
+  A clip has the release's default points if there is neither a landmark file
+  nor `locate`, or no apex images (see `has_apex_images`). It has them with a
+  remark if its own apex image is missing or shows no face.
+
   Args:
     root: the clone.
     landmarks: CSV with the columns dataset, subject, clip, then leye_x,
@@ -89,17 +93,13 @@ def read(
       its first pixel; raises ValueError if there is no face. It is applied to
       the apex images of the clone if there is no landmark file.
 
-  A clip has the release's default points without both, in a clone without apex
-  images (see `has_apex_images`), and, with a remark, if its apex image is
-  missing or shows no face.
-
   Returns:
     The clips in the order of the sheet. Landmarks count from the centre of the
     upper left pixel, half a pixel less than in the file.
 
   Raises:
-    FileNotFoundError: the sheet, the image folder or the landmark file is not
-      there.
+    FileNotFoundError: the sheet, the image folder or the landmark file does
+      not exist.
     ValueError: a sheet lacks a column or holds an impossible value.
   """
   root = pathlib.Path(root)
@@ -120,7 +120,7 @@ def read_flow(path: pathlib.Path) -> UInt8[np.ndarray, '28 28 3']:
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it is no whole 28x28 image of three 8-bit channels.
+    ValueError: it is not a whole 28x28 image of three 8-bit channels.
   """
   data = np.frombuffer(path.read_bytes(), np.uint8)
   # OpenCV refuses a PNG that is cut short or has a wrong checksum.

@@ -4,11 +4,11 @@
     Micro_Expression/happiness/S03-01-002/1.jpg
     S03/happiness/S03-01-002/1.jpg            as the authors describe it
 
-Both ways are read; the name of a clip begins with its subject. A clip's frames
-are numbered from 1 without padding, and its onset is always 1. The class that
-the sheet calls others is called repression in the authors' description. Some
-copies of the sheet have apexes and offsets beyond a clip's last frame: its
-middle and last frame stand for them.
+Both layouts are read; the name of a clip begins with its subject. A clip's
+frames are numbered from 1 without padding, and its onset is always 1. The class
+that the sheet calls others is called repression in the authors' description.
+Some copies of the sheet have apexes and offsets beyond a clip's last frame: its
+middle and last frame replace them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds videos and folders of frames below some paths, and looks into them."""
+"""Finds videos and folders of frames below some paths, and reads them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SUFFIXES = (
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
 _DEPTH = 9
-# Containers estimate their length from their duration; a larger share than this
-# is no error of the estimate.
+# Containers estimate their number of frames. If more than this share is
+# missing, the video was cut off.
 _GUESS = 0.05
 
 
@@ -30,7 +30,8 @@ class Content:
   """The frames of a recording.
 
   Attributes:
-    files: the file of each frame number, in order; for a video always itself.
+    files: the file of each frame number, in order; for a video always the
+      video.
     fps: frames per second, if the recording has them.
     problem: why it cannot be used; '' if it can.
     remarks: oddities of a usable recording.
@@ -48,7 +49,7 @@ class Recording:
 
   Attributes:
     path: of the file or folder.
-    name: the end of the path, as much as tells it from the others.
+    name: the shortest end of the path that differs from all others.
     is_video: whether it is a video.
   """
 
@@ -69,8 +70,8 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
   no recording.
 
   Raises:
-    FileNotFoundError: a path is not there.
-    ValueError: a path is no video, or a folder that holds no recording.
+    FileNotFoundError: a path does not exist.
+    ValueError: a path is no video, or is a folder that holds no recording.
   """
   absent = [str(path) for path in paths if not path.exists()]
   if absent:
@@ -109,7 +110,7 @@ def called(
 ) -> list[list[Recording]]:
   """Returns the recordings that each name or part of a path may mean.
 
-  Letters are compared without case, unless that leaves more than one.
+  Case is ignored, unless it decides between several recordings.
   """
   table = collections.defaultdict(list)
   for recording in found:
@@ -159,7 +160,7 @@ def _below(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
 
 
 def _names(paths: Sequence[pathlib.Path]) -> list[str]:
-  """Returns the shortest end of each path that tells it from all others."""
+  """Returns the shortest end of each path that differs from all others."""
   count = collections.Counter(map(_bare, paths))
   bare = [_bare(p) if count[_bare(p)] == 1 else p for p in paths]
   deepest = max((len(path.parts) for path in bare), default=0)
@@ -209,7 +210,7 @@ def _in_video(file: pathlib.Path) -> Content:
     )
   return Content(
     dict.fromkeys(range(length), file),
-    # Some containers give the ticks of their clock instead.
+    # Some containers give the rate of their clock instead.
     fps=fps if 0 < fps <= 10_000 else None,
     remarks=remarks,
   )

@@ -1,4 +1,4 @@
-"""Counts of each published database: what a complete copy comes to."""
+"""The published counts of each database, which a complete copy has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ReleaseCounts:
   """Counts of a release.
 
   Attributes:
-    subjects: people with at least one clip; () if nobody says.
+    subjects: people with at least one clip; () if it is not published.
     clips: annotated micro-expressions.
     emotions: clips by the database's own word in lower case.
     gaps: clips that a kind of tree, e.g. `cropped`, never had.

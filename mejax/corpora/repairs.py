@@ -40,7 +40,7 @@ class Repair:
 
 @functools.cache
 def read_table() -> tuple[Repair, ...]:
-  """Reads all repairs that are known."""
+  """Reads the table of repairs."""
   with TABLE.open(newline='', encoding='utf-8') as file:
     return tuple(map(_repair_of, csv.DictReader(file)))
 
@@ -54,16 +54,16 @@ def _repair_of(row: dict[str, str]) -> Repair:
 def repair(
   corpus: str, subject: str, clip: str, values: Mapping[str, int | None]
 ) -> tuple[dict[str, int | None], list[Repair]]:
-  """Mends what the table knows about a clip.
+  """Applies the table to the numbers of a clip.
 
   Args:
-    corpus: as clips have it, like subject.
-    subject: as clips have it.
+    corpus: as in `Clip`.
+    subject: as in `Clip`.
     clip: name of the clip in the sheet.
     values: the sheet's onset, apex and offset; None where it has none.
 
   Returns:
-    The numbers as they should be, and the repairs that changed one.
+    The mended numbers, and the repairs that changed one.
   """
   made = [
     row

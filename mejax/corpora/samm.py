@@ -48,7 +48,7 @@ def _label(row: dict[str, str]) -> database.Labelled:
 
 
 def _duration_remark(row: dict[str, str]) -> tuple[str, ...]:
-  """Remarks a row whose count of frames contradicts onset and offset."""
+  """Returns a remark if the duration contradicts onset and offset."""
   onset, offset, duration = (
     frame_numbers.read_number(row[field])
     for field in ('onset', 'offset', 'duration')

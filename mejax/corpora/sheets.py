@@ -1,7 +1,7 @@
 """Finds label sheets and reads them as text.
 
 Published sheets differ in name, in the number of lines above their header and
-in blank columns, so that nothing here relies on a position.
+in blank columns, so nothing here relies on a position.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def find(
       spaces and signs.
     optional: fields whose column may be absent; they are '' then.
     name: regular expression that the file name usually matches.
-    accepts: whether a sheet may be meant, by its path and title.
+    accepts: decides from path and title whether a sheet can be the right one.
 
   Returns:
     The table, or None if no file has such a sheet.
@@ -109,7 +109,7 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
   elif data.startswith(b'PK'):
     # The content decides: some files named .xls are .xlsx.
     with warnings.catch_warnings():
-      warnings.simplefilter('ignore', UserWarning)  # Of unknown extensions.
+      warnings.simplefilter('ignore', UserWarning)  # About extensions.
       book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
     for page in book.worksheets:
       yield page.title, [[_text(c) for c in r] for r in page.values]
@@ -132,7 +132,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-  """Returns the delimiter that stands in most lines, and most often."""
+  """Returns the delimiter of most lines; among equals, the most frequent."""
   lines = text.splitlines()
   return max(
     _DELIMITERS,

@@ -1,7 +1,7 @@
 """SMIC: 16 people at 100 frames a second (HS), 8 at 25 (VIS, NIR).
 
-The first release has a folder for each movement, and needs no sheet; in the
-extended one (E) the folders are longer and a sheet says where movements lie:
+The first release has a folder for each movement and needs no sheet. In the
+extended release (E) folders are longer, and a sheet says where movements are:
 
     SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image559740.bmp
     SMIC_all_cropped/HS/s1/micro/negative/s1_ne_01/reg_image559740.bmp
@@ -10,10 +10,10 @@ extended one (E) the folders are longer and a sheet says where movements lie:
 
 A row of the sheet holds up to three movements; the second and third of s1_ne_01
 become s01_ne_01_2 and s01_ne_01_3, unless they have rows of their own. Sources
-pad the numbers of subjects differently; here they have two digits. No apex was
-ever annotated, so that every clip has its middle frame. There are no action
-units. VIS and NIR show the clips of HS's last subjects again: they are corpora
-of their own, `smic_vis` and `smic_nir`.
+pad the numbers of subjects differently; here they have two digits. SMIC has no
+annotated apexes, so every clip has its middle frame. It has no action units.
+VIS and NIR show the clips of HS's last subjects again: they are corpora of
+their own, `smic_vis` and `smic_nir`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CAMERA = re.compile(r'(?<![a-z])(hs|vis|nir)(?![a-z])', re.I)
 
 
 def _camera(words: str) -> str:
-  """Returns the camera that a path or title names last; HS if it names none."""
+  """Returns the last camera in a path or title; HS if there is none."""
   return (_CAMERA.findall(words) or ['HS'])[-1].upper()
 
 
@@ -88,10 +88,10 @@ def _database(camera: str) -> database.Database:
     ),
     optional=('onset2', 'offset2', 'onset3', 'offset3'),
     sheet_name='smic',
-    # A sheet's title says more than its file's name.
+    # The title is last: if both have a camera, the title counts.
     accepts=lambda path, title: _camera(f'{path.stem}/{title}') == camera,
     kinds=('raw', 'cropped', 'long'),
-    # In the first release the folders say it all.
+    # In the first release the names of folders hold the labels.
     needs_sheet=lambda tree: tree is None or tree.kind == 'long',
   )
 
@@ -110,7 +110,7 @@ def _from_folders(
     try:
       numbers = list(frames.list_frames(tree.clips[key]))
     except (OSError, ValueError):
-      numbers = []  # Making the clip meets the same fault, and tells it.
+      numbers = []  # Making the clip meets the same fault and reports it.
     onset, offset = (numbers[0], numbers[-1]) if numbers else (0, 0)
     folder = tree.clips[key].parent.name.lower()
     annotation = _annotation(key, camera, {'onset': onset, 'offset': offset})

@@ -66,8 +66,8 @@ class _Parameters:
   def hard(self) -> float:
     """The difficulty on the inner scale of `faces`, 0 to 0.94.
 
-    At 1 of the inner scale the classes could not be told apart. The power makes
-    a small difficulty noticeable.
+    At 1 on the inner scale the classes could not be told apart. The exponent
+    makes a small difficulty noticeable.
     """
     return 0.94 * self.difficulty**0.42
 
@@ -160,7 +160,7 @@ def read(root: str | os.PathLike[str]) -> Iterator[Clip]:
 
 
 def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
-  """Marks `root` as the corpus of `parameters`; raises if it is another's."""
+  """Marks `root` as this corpus; raises if it holds something else."""
   marker = root / 'corpus.json'
   asked = dataclasses.asdict(parameters)
   if marker.is_file():

@@ -1,4 +1,4 @@
-"""Reads recordings of a user's own: videos, and folders of frames.
+"""Reads your own recordings: videos, and folders of frames.
 
     clips/anna/smile.mp4
     clips/ben_surprise/frame_0001.png
@@ -11,10 +11,10 @@ has a row for each expression:
     anna/smile.mp4,anna,happiness,12,31,55,
     ben_surprise,ben,surprise,,,,100
 
-`clip` is the name of a file or folder, or as much of its path as tells it from
-the others, with or without suffix. Onset, apex, offset, fps and action units
-may be empty or absent: then the first frame is the onset, the last the offset
-and the middle one the apex, and the frame rate is that of the video. A
+`clip` is the name of a file or folder, or as much of its path as distinguishes
+it from the others, with or without suffix. Onset, apex, offset, fps and action
+units may be empty or absent: then the first frame is the onset, the last the
+offset and the middle one the apex, and the frame rate is that of the video. A
 recording may have several rows.
 """
 
@@ -57,24 +57,24 @@ def read(
   *,
   labels: str | pathlib.Path | None = None,
 ) -> Iterator[Clip]:
-  """Reads recordings of a user's own.
+  """Reads your own recordings.
 
-  Without labels every recording is one expression, of the emotion `unknown`
-  and of a subject of its own, since nothing says who is in it.
+  Without labels every recording is one clip, with the emotion `unknown` and a
+  subject of its own, because nobody knows who is in it.
 
   Args:
     paths: videos, folders of frames, and folders that hold any of them.
-    labels: the sheet, as the module's docstring shows it.
+    labels: the sheet, as the module's docstring describes it.
 
   Returns:
-    The clips in the order of the sheet, then the recordings that it lacks,
+    The clips in the order of the sheet, then the recordings without a row,
     which cannot be used; without labels, in the order of the paths. A row with
     a fault gives a clip that cannot be used.
 
   Raises:
-    FileNotFoundError: a path or the sheet is not there.
-    ValueError: a path holds no recording, the sheet has no such header, or none
-      of its rows names a recording.
+    FileNotFoundError: a path or the sheet does not exist.
+    ValueError: a path holds no recording, the sheet lacks a column, or none of
+      its rows has the name of a recording.
   """
   if isinstance(paths, str | pathlib.Path):
     paths = [paths]
@@ -180,7 +180,7 @@ def _make(
   *,
   remarks: tuple[str, ...] = (),
 ) -> Clip:
-  """Makes a clip of a recording; fills in numbers that are not given."""
+  """Makes a clip from a recording; fills in numbers that are not given."""
   content = recording.content
   problem = content.problem
   fps, fault = _rate(row['fps'], content.fps)
@@ -219,7 +219,7 @@ def _make(
 
 
 def _rate(text: str, own: float | None) -> tuple[float | None, str]:
-  """Returns the frames per second, and what is wrong with them."""
+  """Returns the frames per second, and a fault of the text or ''."""
   if not text:
     return own, ''
   try:
@@ -236,7 +236,7 @@ def _fault(
   unread: Mapping[str, str],
   files: Mapping[int, pathlib.Path],
 ) -> str:
-  """Says what is wrong with the frame numbers of a row; '' if nothing is."""
+  """Returns the faults of a row's frame numbers; '' if there are none."""
   first, last = min(files), max(files)
   if first == last:
     return 'has one frame; expected two or more'

@@ -1,4 +1,4 @@
-"""The mean face and motion of a dataset, to be drawn behind a map of places."""
+"""Computes a dataset's mean face and motion, to draw behind attention maps."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ def mean_face_and_motion(
   num_classes: int,
   mode: str | None = None,
 ) -> dict[str, np.ndarray]:
-  """Averages faces and motion for a map of places in the aligned face.
+  """Averages the faces and the motion of a dataset, in the aligned face.
 
   Args:
-    examples: as `load_examples` gives them.
+    examples: as `load_examples` returns them.
     labels: i32[n], the class of each example.
     groups: str[n], the person of each example.
     num_classes: k.
-    mode: of the view's mosaic, see `views.region_mosaic`; None without one.
+    mode: mode of the view's mosaic, see `views.region_mosaic`; None if the view
+      has no mosaic.
 
   Returns:
-    motion f32[k, h, w], the length of a class's mean motion at each place,
-    relative to the motion of the whole face and divided by its largest value;
-    face u8[h, w], the mean onset, each person counting once, if there are
-    enough people; corners i64[4, 2], upper left (row, column) of the four
-    regions at their mean place, if there is a mosaic.
+    motion f32[k, h, w], the length of each class's mean motion at each place,
+    without the motion of the whole face, divided by the class's largest length;
+    face u8[h, w], the mean onset, in which each person counts once, if there
+    are at least `FEWEST_PEOPLE` people; corners i64[4, 2], upper left (row,
+    column) of the four regions at their mean place, if there is a mosaic.
   """
   flow = np.zeros((num_classes, *examples['flow'].shape[2:4], 2), np.float64)
   for label, levels in zip(labels, examples['flow'], strict=True):

@@ -1,4 +1,4 @@
-"""The TFDS builder that writes examples in their order, without TensorFlow."""
+"""Writes a dataset with TFDS, in the order of its clips, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 from tensorflow_datasets.proto import tf_example_pb2
 
-# To be raised when an older dataset cannot be read as if it were new.
+# Raise it when older datasets can no longer be read like new ones.
 SCHEMA_VERSION = 2
 VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'
@@ -34,8 +34,9 @@ class Config(tfds.core.BuilderConfig):
 
   Attributes:
     number: number of examples.
-    examples: (start, stop) to the examples at these positions.
-    features: one example; its arrays give the shapes and types of all.
+    examples: function of (start, stop) that yields the examples at these
+      positions.
+    features: one example, whose arrays give the shapes and types of all.
     metadata: JSON values that are stored beside the examples.
   """
 
@@ -46,7 +47,7 @@ class Config(tfds.core.BuilderConfig):
 
 
 class SortedWriter(writer.ExampleWriter):
-  """Writes the same examples as the same bytes.
+  """Writes equal examples as equal bytes.
 
   An example is a protocol buffer that holds a map from names to values. Its
   entries are serialized in the order of their hashes, which changes from one
@@ -58,10 +59,10 @@ class SortedWriter(writer.ExampleWriter):
 
 
 class Builder(tfds.core.ShardBasedBuilder):
-  """One config per dataset; the examples keep the order of the clips.
+  """Builds one dataset per config; the examples keep the order of the clips.
 
   TFDS's usual builder holds all examples in memory before it writes them, and
-  above one gigabyte asks for TensorFlow; this one holds one shard at a time.
+  needs TensorFlow above one gigabyte. This one holds one shard at a time.
   """
 
   name = NAME
@@ -75,8 +76,8 @@ class Builder(tfds.core.ShardBasedBuilder):
         {k: _feature(v) for k, v in config.features.items()}
       ),
       metadata=tfds.core.MetadataDict(config.metadata),
-      # Shuffling would order the examples by the hash of their keys. Runs are
-      # repeatable, and metadata lists the clips, in the order of the reader.
+      # TFDS would sort the examples by a hash of their keys. The metadata and
+      # the results of a run rely on the order of the reader.
       disable_shuffling=True,
     )
 
@@ -103,8 +104,8 @@ def write(config: Config, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   tfds.disable_progress_bar()  # The caller has one that knows the total.
   verbosity = logging.get_verbosity()
-  # TFDS prints sizes that it does not know, and warns that the config is not
-  # among the listed ones.
+  # TFDS prints sizes even if it does not know them, and warns about configs
+  # that the builder does not list.
   logging.set_verbosity(logging.ERROR)
   # TFDS makes further folders, NAME/CONFIG/VERSION and one for downloads.
   scratch = tempfile.TemporaryDirectory(prefix='.tfds', dir=folder)

@@ -34,7 +34,7 @@ class Report:
 
   Attributes:
     text: for a person to read.
-    usable: whether there is a clip that can be used.
+    usable: whether at least one clip can be used.
   """
 
   text: str
@@ -48,13 +48,13 @@ def check_corpus(
   options: Mapping[str, str] | None = None,
   progress: bool = True,
 ) -> Report:
-  """Reads the labels, the file names, and the frames at onset and apex.
+  """Checks the labels, the file names, and the frames at onset and apex.
 
   Args:
     corpus: a name of `mejax.corpora.CORPORA`, or `package.module:name`.
     source: where the database lies.
     options: further options of its reader, e.g. `{'images': 'cropped'}`.
-    progress: show a bar.
+    progress: whether to show a bar.
 
   Raises:
     FileNotFoundError: `source` is no folder.
@@ -112,9 +112,9 @@ def check_corpus(
 
 
 def _looked_at(clip: Clip) -> Clip:
-  """Returns the clip, with a problem if its onset or apex is no whole image.
+  """Returns the clip, with a problem if its onset or apex cannot be decoded.
 
-  Of other frames only the size in bytes is read.
+  The other frames are only checked for empty files.
   """
   if clip.problem or not (clip.frames or clip.video):
     return clip
@@ -130,7 +130,7 @@ def _looked_at(clip: Clip) -> Clip:
 
 
 def _places(root: pathlib.Path, found) -> list[str]:
-  """Returns lines on the sheet and the frames that were read."""
+  """Returns lines about the sheet and the frames that were read."""
   if found is None:
     return []
 
@@ -167,7 +167,7 @@ def _table(clips: Sequence[Clip], published: ReleaseCounts | None) -> list[str]:
 def _counts(
   clips: Sequence[Clip], usable: Sequence[Clip], published: ReleaseCounts | None
 ) -> Iterator[tuple[str, tuple[str, ...], int, int]]:
-  """Yields name, published numbers, found and usable, row by row."""
+  """Yields rows: name, published numbers, number found, number usable."""
   people = [
     len({clip.subject for clip in some} - {UNKNOWN}) for some in (clips, usable)
   ]
@@ -202,7 +202,7 @@ def _apexes(clips: Sequence[Clip]) -> str:
 def _differences(
   clips: Sequence[Clip], published: ReleaseCounts | None, kind: str | None
 ) -> list[str]:
-  """Returns lines on counts that differ from the published ones."""
+  """Returns lines about counts that differ from the published ones."""
   if published is None:
     return []
   lines = [
@@ -220,7 +220,7 @@ def _differences(
 
 
 def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
-  """Returns a line for each remark on a clip; a shared one is said once."""
+  """Returns a line for each remark, or one line if many clips share it."""
   remarks = [(clip, remark) for clip, remark in remarks if remark]
   if not remarks:
     return []
@@ -241,7 +241,7 @@ def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _protocols(clips: Sequence[Clip]) -> list[str]:
-  """Returns lines on what the usable clips amount to in each protocol."""
+  """Returns lines with the counts of the usable clips in each protocol."""
   lines = []
   for corpus in dict.fromkeys(clip.corpus for clip in clips):
     own = [clip for clip in clips if clip.corpus == corpus]

@@ -1,8 +1,8 @@
 """Makes the arrays of every clip once, and keeps them in a file per clip.
 
-Processes decode, the accelerator computes. A clip's file is named after all
-that decides its content. A file that is there is not made again, so that a
-preparation that was killed resumes where it was.
+Worker processes decode, and the accelerator computes. The name of a clip's file
+is a hash of everything that decides its content, so an existing file is never
+made again, and a preparation that was killed resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -33,17 +33,19 @@ from mejax.motion import faces
 # Clips computed together. On a CPU, more would only fill memory.
 BATCH = {'cpu': 8}
 ACCELERATOR_BATCH = 64
-# Frames of a clip aligned together while its apex is looked for.
+# Frames that are aligned together to spot the apex of a clip.
 PIECE = 32
 
-# Arrays of a clip that belong to the metadata and not to the example.
+# Arrays in a clip's file that belong to the metadata, not to the example.
 ABOUT = ('apex_source', 'remarks')
 
 Arrays = dict[str, np.ndarray]
 
 
 def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
-  """Returns what a worker is to do for a clip."""
+  """Returns a worker's plan for a clip."""
+  # The apex is spotted, which needs all frames, if the recipe says so. With
+  # `annotated` it is spotted only if the reader had to take the middle frame.
   return staging.Plan(
     size=recipe.size,
     neighbours=recipe.neighbours,
@@ -56,10 +58,10 @@ def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
 def digest_clips(
   clips: Sequence[Clip], recipe: Recipe, *, progress: bool
 ) -> list[str]:
-  """Returns a digest of each clip: of its labels and the bytes of its files.
+  """Returns a digest of the labels and files of each clip.
 
-  For an unreadable clip the digest is the reason instead; making the clip will
-  fail for the same reason.
+  For an unreadable clip the digest is the reason instead. `make_clips` will
+  fail on the clip for the same reason.
   """
 
   def digest(clip: Clip) -> str:
@@ -72,7 +74,7 @@ def digest_clips(
     return list(
       tqdm.tqdm(
         pool.map(digest, clips),
-        desc='look',
+        desc='hash',
         total=len(clips),
         unit='clip',
         disable=not progress,
@@ -93,17 +95,17 @@ def make_clips(
 
   Args:
     clips: all clips; those with a problem are skipped.
-    keys: from a clip's identity to the name of its file, which covers all that
-      decides its arrays.
+    keys: maps a clip's identity to the name of its file, which is a hash of all
+      that decides its arrays.
     recipe: how the arrays are made.
-    folder: where they are kept.
-    workers: processes that decode; 0 decodes in this process; None stands for
-      one per core.
-    progress: show a bar.
+    folder: where the arrays are kept.
+    workers: number of processes that decode; 0 decodes in this process; None
+      stands for one per core.
+    progress: whether to show a bar.
 
   Returns:
-    The clips with the apex and the remarks that making them gave; one that
-    could not be made has a problem.
+    The clips, with the apex and the remarks that were found on the way. A clip
+    whose arrays could not be made has a problem.
 
   Raises:
     OSError: `folder` cannot be written to.
@@ -144,14 +146,16 @@ def _make_batches(
   """Writes the file of every staged clip; returns the problems of the others.
 
   Args:
-    staged: position of a clip, and its frames or why there are none.
+    staged: for each clip its position, and its frames or why there are none.
     clips: all usable clips.
-    files: the file of each.
+    files: the file of each clip.
     recipe: how the arrays are made.
     bar: counts a clip once it is finished, not once it is decoded.
   """
   size = BATCH.get(jax.default_backend(), ACCELERATOR_BATCH)
   problems, is_compiled = {}, False
+  # Batches are cut by position among all usable clips, not among those that
+  # are yet to be made: see `_compute`.
   for number, group in itertools.groupby(staged, lambda item: item[0] // size):
     places, count = {}, 0
     for i, result in group:
@@ -160,7 +164,7 @@ def _make_batches(
         problems[i] = result
       else:
         if not is_compiled and plan_of(clips[i], recipe).whole:
-          bar.set_postfix_str('compiling')  # What spots the apex.
+          bar.set_postfix_str('compiling')  # The program that spots the apex.
         at = i - number * size
         places[at] = _Kept.of_staged(clips[i], result, recipe)
     if places and not is_compiled:
@@ -175,7 +179,7 @@ def _make_batches(
 
 
 def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
-  """Loads the arrays of an example that was made."""
+  """Loads the arrays of a clip's example from its file."""
   with np.load(folder / f'{key}.npz', allow_pickle=False) as file:
     arrays = {n: file[n] for n in file.files if n not in ABOUT}
   frames = arrays.pop('frames')
@@ -188,7 +192,7 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
 
 
 def _finished(clip: Clip, file: pathlib.Path) -> Clip:
-  """Returns the clip with the apex and the remarks that making it gave."""
+  """Returns the clip with the apex and the remarks that its file holds."""
   with np.load(file, allow_pickle=False) as arrays:
     return dataclasses.replace(
       clip,
@@ -200,7 +204,7 @@ def _finished(clip: Clip, file: pathlib.Path) -> Clip:
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-  """A staged clip with the patches of its example only."""
+  """A staged clip with only the patches that its example needs."""
 
   clip: Clip
   staged: staging.Staged
@@ -212,7 +216,7 @@ class _Kept:
   def of_staged(
     cls, clip: Clip, staged: staging.Staged, recipe: Recipe
   ) -> _Kept:
-    """Spots the apex first, if all frames were staged for that."""
+    """Picks the patches; spots the apex first if all frames were staged."""
     apex, source, remarks = clip.apex, clip.apex_source, ()
     if plan_of(clip, recipe).whole:
       spotted, remarks = _spot(clip, staged, recipe.size)
@@ -221,7 +225,7 @@ class _Kept:
       else:
         apex, source = spotted, 'spotted'
         if clip.apex_source == 'midpoint':
-          # The reader has remarked already that it took the middle frame.
+          # The reader's own remark says already that it took the middle frame.
           remarks = (f'apex {apex} was spotted in the place of that frame',)
       shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
       numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
@@ -238,7 +242,7 @@ def _compute(
   """Computes the arrays of some clips, each at its place in a batch.
 
   The batch always has the same size, and a clip keeps its place in it even if
-  its neighbours were made before: one program is compiled, and the bits of a
+  its neighbours exist already. So one program is compiled, and the bits of a
   clip do not depend on where an earlier run was killed.
   """
   if not places:
@@ -273,7 +277,7 @@ def _compute(
 def _spot(
   clip: Clip, staged: staging.Staged, size: int
 ) -> tuple[int | None, tuple[str, ...]]:
-  """Returns the number of the apex, or None and why there is none."""
+  """Returns the frame number of the apex, or None and the reason."""
   if len(staged.numbers) < 2:
     return None, ('one frame has no apex',)
   pieces = []
@@ -299,6 +303,6 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  # A power failure may leave a file cut off; a zip file ends with its list of
-  # contents, so one that was cut has none.
+  # A power failure may cut a file off. A zip file ends with its list of
+  # contents, so a file that was cut off has no list.
   return path.is_file() and zipfile.is_zipfile(path)

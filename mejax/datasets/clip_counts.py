@@ -18,14 +18,14 @@ def usable(clips: Sequence[Clip]) -> list[Clip]:
 def refuse_unusable(
   clips: Sequence[Clip], *, allow_missing: bool = True
 ) -> None:
-  """Refuses clips none of which can be used.
+  """Raises an error if no clip can be used.
 
   Args:
-    clips: all of them.
-    allow_missing: if False, refuses them if any clip cannot be used.
+    clips: all clips.
+    allow_missing: if False, one clip that cannot be used is enough to raise.
 
   Raises:
-    ValueError: naming every clip that cannot, and its problem.
+    ValueError: the message lists every clip that cannot be used, and why.
   """
   number = len(usable(clips))
   if not number:
@@ -70,7 +70,7 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
 def format_counts(
   name: str, folder: pathlib.Path, clips: Sequence[Clip]
 ) -> str:
-  """Returns a table of the clips, and the reasons of those left out."""
+  """Returns a table of the clips, and why others were left out."""
   taken = usable(clips)
   emotions = list(dict.fromkeys(c.emotion for c in taken))
   rows = [['', 'subjects', 'clips', *emotions]]

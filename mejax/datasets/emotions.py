@@ -1,7 +1,7 @@
 """Maps the databases' words for emotions to the classes of protocols.
 
-Each function takes a corpus and its word, and returns a class, or None if the
-clip does not count.
+Each function takes a corpus and the corpus's word for an emotion. It returns a
+class, or None if the clip does not count.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def megc2019(corpus: str, emotion: str) -> str | None:
 
 
 def three(corpus: str, emotion: str) -> str | None:
-  """Returns the emotion if it is one of the three classes itself."""
+  """Returns the emotion if it is itself one of the three classes."""
   del corpus
   return emotion if emotion in THREE else None
 
 
 def cross_corpus(corpus: str, emotion: str) -> str | None:
-  """Returns the composite's classes, for further databases too.
+  """Returns one of the composite's classes, for further databases too.
 
   A clip with several emotions counts if all of them have the same class.
   """
@@ -98,11 +98,11 @@ def of_table(
 def of_corpus(
   corpus: str, groups: Mapping[str, tuple[str, ...]]
 ) -> Callable[[str, str], str | None]:
-  """Makes such a function for one corpus.
+  """Returns a function that gives the classes of one corpus.
 
   Args:
-    corpus: the only one that counts.
-    groups: classes, each with the corpus's words for it in lower case.
+    corpus: the only corpus that counts.
+    groups: the corpus's words for each class, in lower case.
   """
   words = {word: name for name, own in groups.items() for word in own}
 

@@ -1,4 +1,4 @@
-"""The view of frames: onset, apex and their neighbours, resized."""
+"""Makes the view of frames: onset, apex and their neighbours, resized."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from jaxtyping import UInt8
 import numpy as np
 
-# Weights of a resize are whole multiples of 2^-22.
+# Weights of a resize are whole multiples of 2^-22, as in Pillow.
 _BITS = 22
 
 
@@ -31,21 +31,22 @@ def frame_pair(
   Args:
     examples: onset, apex u8[n, h, w, 3]; with `windows` also onset_frames and
       apex_frames, onset_number, apex_number and offset_number, as
-      `load_examples` gives them.
+      `load_examples` returns them.
     size: side of the frames in pixels, as stored if None; see `resize`.
     level: index of the amplification level whose apex is shown; the apex as it
       was filmed if None.
-    windows: three numbers: how late an onset may be, how early and how late an
-      apex, in quarters of the clip's part before the apex (the last one: after
-      it). None are drawn if empty.
+    windows: how late training may draw an onset, how early an apex and how late
+      an apex. The first two numbers count quarters of the time from onset to
+      apex, the last one quarters of the time from apex to offset. If empty, no
+      neighbours are returned.
 
   Returns:
-    The pairs; with `windows` also the frames to draw from and their number, in
-    the form of `mejax.training.augment_frames.draw_pairs`.
+    The pairs; with `windows` also the frames to draw from and their number, as
+    `mejax.training.augment_frames.draw_pairs` takes them.
 
   Raises:
-    ValueError: the dataset lacks an array, or frames shall be drawn beside an
-      amplified apex, where only frames as filmed are stored.
+    ValueError: the dataset lacks an array, or `windows` and `level` are both
+      given: the neighbours are stored as filmed, not amplified.
   """
   needed = ['onset', 'apex' if level is None else 'amplified']
   if windows:
@@ -104,12 +105,12 @@ def at_level(
 def count_frames(
   examples: Mapping[str, np.ndarray], windows: Sequence[float]
 ) -> Int[np.ndarray, 'n 3']:
-  """Counts how many frames an onset may be late, an apex early and late.
+  """Counts by how many frames an onset may be late, an apex early and late.
 
   Args:
     examples: onset_number, apex_number, offset_number i32[n].
-    windows: shares of a quarter of the frames from onset to apex, of the same,
-      and of a quarter of those from apex to offset.
+    windows: factors of a quarter of the frames from onset to apex (the first
+      two) and of a quarter of the frames from apex to offset (the last one).
   """
   onset, apex, offset = (
     examples[f'{name}_number'].astype(np.int64)
@@ -156,7 +157,10 @@ def _blend(
 
 
 def _weights(length: int, size: int) -> Float[np.ndarray, 's w']:
-  """Returns the triangle of each new pixel over the old ones, as integers."""
+  """Returns each new pixel's triangle of weights over the old pixels.
+
+  The weights are integers, in units of 2^-22.
+  """
   scale = length / size
   reach = max(scale, 1.0)
   weights = np.zeros((size, length))

@@ -1,7 +1,7 @@
-"""From cut-out faces to flow: align, amplify, measure; batched and compiled.
+"""Aligns cut-out faces, amplifies their motion and measures the flow.
 
-All functions take batches of one size, in which every clip keeps its place, so
-that a clip gives the same bits whatever else is in its batch.
+All functions take batches of a fixed size, in which every clip keeps its place.
+A clip then gives the same bits whatever else is in its batch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def align(
 ) -> UInt8[Array, '*b {size} {size} 3']:
   """Warps frames by their transforms and rounds them to 8 bits.
 
-  All that follows is computed from these 8 bits. They are stored, so that
+  Everything else is computed from the rounded frames. They are stored, so that
   anybody can compute it again.
   """
   frames = warp.by_matrix(
@@ -48,15 +48,16 @@ def align_frames(
   landmarks: Float[np.ndarray, 'b 5 2'],
   recipe: Recipe,
 ) -> dict[str, np.ndarray]:
-  """Aligns the frames of clips, with `remove_head_motion` each to the onset.
+  """Aligns the frames of clips; with `remove_head_motion`, also to the onset.
 
-  A head that drifts by half a pixel changes every edge of a difference of two
-  frames, and amplification takes it for expression. So its motion is measured
-  in frames that share one transform per clip; then the patches are aligned
-  again with it, so that every pixel is interpolated only once.
+  If a head drifts by half a pixel, two frames differ at every edge, and
+  amplification takes that for expression. So the motion of the head is measured
+  in frames that are aligned by one transform per clip. Then the patches are
+  aligned again by both transforms in one, so that every pixel is interpolated
+  only once.
 
   Args:
-    patches: cut-out faces, those of `staging.kept_numbers`.
+    patches: cut-out faces of the frames that `staging.kept_numbers` lists.
     matrices: from places in the aligned face to places in the patches.
     landmarks: five points of each aligned face.
     recipe: how frames become examples.
@@ -80,6 +81,8 @@ def align_frames(
   _, motion = head.remove_rigid(flow, mask=weight)
   still = np.broadcast_to(np.eye(2, 3, dtype=np.float32), (b, 1, 2, 3))
   motion = np.concatenate([still, motion], axis=1)
+  # First the motion of the head in the aligned face, then the alignment: with
+  # [A b] and [M m], A (M x + m) + b.
   moved = matrices[..., :2] @ motion
   moved[..., 2] += matrices[..., 2]
   return {
@@ -95,22 +98,23 @@ def measure_motion(
 ) -> dict[str, np.ndarray]:
   """Amplifies the apex and measures its flow from the onset.
 
+  With `remove_head_motion`, the head motion that is left in the frames is
+  removed from the flow of each level, since amplification has made it larger.
+
   Args:
-    frames: aligned frames, those of `staging.kept_numbers`.
+    frames: aligned frames, as `staging.kept_numbers` lists them.
     landmarks: five points of each aligned face.
     recipe: how frames become examples.
 
   Returns:
     flow f32[b, a, s, s, 3] as (u, v, strain) in pixels and amplified
     u8[b, a, s, s, 3], the apex at each level.
-
-  With `remove_head_motion`, the head motion that is left in the frames is
-  removed from the flow of each level, since amplification has made it larger.
   """
   onset = _unit(frames[:, 0])
   apex = _unit(frames[:, recipe.apex_slot])
   amplified, fields = [], []
   for level in recipe.levels:
+    # Every method returns the apex unchanged at level 1, so it need not run.
     seen = apex if level == 1 else recipe.amplify(onset, apex, alpha=level)
     amplified.append(np.asarray(jnp.rint(seen * 255).astype(jnp.uint8)))
     fields.append(_flow(onset, seen, recipe.flow))
@@ -123,6 +127,7 @@ def measure_motion(
     )
   strain = motion_flow.strain(flow, definition=recipe.strain)
   flow = np.concatenate([flow, strain[..., None]], -1)
+  # Masked after the strain, which would see the edge of the mask as motion.
   made['flow'] = np.where(weight[..., None], flow, 0)
   return made
 
@@ -145,6 +150,6 @@ def _unit(frames: UInt8[Array, '*b h w 3']) -> Float[Array, '*b h w 3']:
 def _flow(
   first: Float[Array, 'b h w 3'], second: Float[Array, 'b h w 3'], name: str
 ) -> Float[np.ndarray, 'b h w 2']:
-  if name != 'tvl1':  # OpenCV's take NumPy arrays.
+  if name != 'tvl1':  # The other methods are OpenCV's and take NumPy arrays.
     first, second = np.asarray(first), np.asarray(second)
   return np.asarray(FLOWS[name](first, second))

@@ -1,4 +1,4 @@
-"""Compares preparation with known truth: it prepares rendered clips."""
+"""Measures the errors of preparation on rendered clips of known truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mejax.datasets import prepare
 from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 
-# Rendered where no corpus is given.
+# The corpus that is rendered if none is given.
 RENDERED = {'num_subjects': 6, 'clips_per_subject': 6}
 # Motion below this, in pixels, is too small to tell how much it was amplified.
 MOVING = 0.2
@@ -30,7 +30,7 @@ class Level:
   """Errors of one amplification level.
 
   Attributes:
-    alpha: the amplification factor that was asked for.
+    alpha: the requested amplification factor.
     realised: the factor by which the measured flow exceeds the true flow, by
       least squares over the pixels that move.
     error: mean distance of the flow from alpha times the true flow, in pixels
@@ -44,15 +44,15 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-  """Errors of the chain from frames to flow; means over the clips.
+  """Errors of the pipeline from frames to flow; means over the clips.
 
   Attributes:
     clips: number of clips.
     fps: frames per second.
     points: distance of the face points from the true ones, in distances between
       the eyes.
-    steady: the same without the part that is constant over all clips, which is
-      a matter of definition: where exactly a mouth corner is.
+    steady: the same without the part that is constant over all clips. That part
+      is a matter of definition, e.g. of where exactly a mouth corner lies.
     apex: distance of the spotted apex from the true one, in frames, median.
     middle: the same for the middle frame.
     motion: length of the true flow in pixels of the aligned face, head drift
@@ -74,10 +74,10 @@ class Errors:
     lines = [
       f'{self.clips} clips of known truth, from frames to flow',
       f'  face points    {self.points:.1%} of the distance between the eyes;'
-      f' {self.steady:.1%} beside a constant offset',
+      f' {self.steady:.1%} without a constant offset',
       f'  apex           spotted {self.apex:.0f} frames'
-      f' ({self.apex * frame:.0f} ms) beside the true one, median; the middle'
-      f' frame is {self.middle:.0f}',
+      f' ({self.apex * frame:.0f} ms) from the true one, median; for the'
+      f' middle frame {self.middle:.0f}',
       f'  true motion    {self.motion:.3f} px, mean over the aligned face',
     ]
     lines += [
@@ -95,13 +95,13 @@ def measure_errors(
   source: str | pathlib.Path | None = None,
   progress: bool = True,
 ) -> Errors:
-  """Prepares clips of known truth and compares.
+  """Prepares clips of known truth and returns the errors.
 
   Args:
     recipe: how frames become examples.
     source: a corpus in the layout of `synthetic`; if not given, a small one is
       rendered.
-    progress: show bars.
+    progress: whether to show bars.
   """
   recipe = recipe or Recipe()
   with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,7 @@ def measure_errors(
     made = {}
     spotting = dataclasses.replace(recipe, levels=(1.0,), apex='spotted')
     for name, how in (('chain', recipe), ('spotted', spotting)):
-      # Its tables are of no interest here.
+      # `prepare` prints a table, which has no use here.
       with contextlib.redirect_stdout(io.StringIO()):
         prepare.prepare(
           'synthetic',
@@ -150,7 +150,7 @@ def _identities(examples: dict[str, np.ndarray]) -> list[str]:
 
 
 def _point_errors(clip: Clip, recipe: Recipe) -> np.ndarray:
-  """Returns each point's offset from the true one, in distances of the eyes."""
+  """Returns offsets from the true points, in distances between the eyes."""
   truth = np.array(clip.landmarks)
   images = decode.decode(clip, staging.face_numbers(clip))
   points, _ = staging.face_points(

@@ -1,4 +1,4 @@
-"""Applies a protocol: which examples count, their labels and groups."""
+"""Applies a protocol: chooses examples, labels them and groups them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Selection:
   Attributes:
     indices: their rows among the examples.
     labels: index into `classes`.
-    classes: the protocol's, or those of the examples if it leaves them open.
+    classes: those of the protocol, or of the examples if the protocol has none.
     groups: `corpus/subject`, or `corpus`; a group is held out as a whole.
     parts: a mask for each database, if there is more than one.
-    notes: sentences with the counts and with every deviation.
+    notes: sentences with the counts and every deviation from the protocol.
   """
 
   indices: Int[np.ndarray, ' m']
@@ -44,16 +44,16 @@ def apply(
   """Chooses examples and labels them.
 
   Args:
-    protocol: what counts.
-    examples: corpus, subject, clip, emotion str[n], as `load_examples` gives
+    protocol: decides which examples count.
+    examples: corpus, subject, clip, emotion str[n], as `load_examples` returns
       them.
-    skipped: identity, reason and, if known, emotion of clips that are no
-      examples, as in a dataset's metadata; if clips are missing, the notes name
-      them.
+    skipped: the clips that a dataset's metadata lists as skipped: identity,
+      reason and, if known, emotion. If a count is not the protocol's, the notes
+      list them.
 
   Raises:
-    ValueError: no example counts, `class_of` gives a class that the protocol
-      does not have, or the examples have one class only.
+    ValueError: no example counts, `class_of` returns a class that the protocol
+      does not have, or the examples have only one class.
   """
   if not protocol.classes:
     protocol = _with_classes(protocol, examples)

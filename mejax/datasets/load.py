@@ -47,8 +47,8 @@ def load_examples(
 class Examples(Sequence):
   """The examples of a dataset, each read when it is asked for.
 
-  Takes the arguments of `load_examples` and raises its errors. An example has
-  the keys of `load_examples`, without the axis n; its text is str.
+  Arguments and errors are those of `load_examples`. An example has the keys of
+  `load_examples`, without the axis n; its texts are str.
   """
 
   def __init__(self, name: str, data_dir: str | pathlib.Path):
@@ -66,12 +66,15 @@ class Examples(Sequence):
     }
 
   def identities(self) -> list[str]:
-    """Returns `corpus/subject/clip` of every example; it reads no example."""
+    """Returns `corpus/subject/clip` of every example, without reading any."""
     return list(self._clips)
 
 
 def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
-  """Reads how the dataset was made; arguments and errors of `load_examples`."""
+  """Reads how a dataset was made.
+
+  Arguments and errors are those of `load_examples`.
+  """
   folder = dataset_folder(name, data_dir)
   values = json.loads((folder / 'metadata.json').read_text())
   version = values.get('schema_version')
@@ -88,7 +91,10 @@ def _source(name: str, data_dir: str | pathlib.Path):
 
 
 def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
-  """Finds the folder of a dataset; arguments and errors of `load_examples`."""
+  """Finds the folder of a dataset.
+
+  Arguments and errors are those of `load_examples`.
+  """
   parent = pathlib.Path(data_dir) / builder.NAME / name
   folder = parent / builder.VERSION
   if folder.is_dir():

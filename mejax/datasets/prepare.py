@@ -32,7 +32,7 @@ from mejax.datasets.recipe import Recipe
 _RESULTS = (
   'schema_version', 'versions', 'clips', 'counts', 'skipped', 'remarks',
 )  # fmt: skip
-# The key of the metadata that stands for labels and frames.
+# The metadata's key for the digest of labels and frames.
 _SOURCE = 'source_sha256'
 
 Path = str | pathlib.Path
@@ -54,9 +54,9 @@ def prepare(
   """Makes the dataset of one or more corpora, unless it is there already.
 
   The dataset appears under its name only when it is whole. The same call gives
-  the same bytes, and resumes a call that was interrupted: clips that were made
-  are kept. A clip that cannot be used is left out and named. Only one process
-  at a time may make a dataset.
+  the same bytes, and resumes a call that was interrupted: finished clips are
+  kept. A clip that cannot be used is left out and listed. Only one process at a
+  time may make a dataset.
 
   Args:
     corpora: names of `mejax.corpora.CORPORA`, or `package.module:name` of a
@@ -64,22 +64,24 @@ def prepare(
     source: where each corpus lies, in the same order; for `video` alone, every
       recording or folder of recordings.
     data_dir: where datasets are kept.
-    name: of the dataset; by default the names of the corpora, joined by `_`.
+    name: the dataset's name; by default the names of the corpora, joined by
+      `_`.
     recipe: how frames become examples; the defaults of `Recipe` if not given.
-      `htnet_release` takes none: it is ready-made flow.
+      `htnet_release` takes no recipe: it is ready-made flow.
     options: further options of the readers, e.g. `{'images': 'cropped'}`; with
-      several corpora the name stands in front, `{'smic.camera': 'VIS'}`.
+      several corpora the key begins with the corpus, `{'smic.camera': 'VIS'}`.
     allow_missing: prepare `htnet_release` without the clips that cannot be
       used.
     overwrite: replace a dataset that was made in another way.
-    workers: processes that decode frames; 0 for none; None for one per core.
-    progress: show bars.
+    workers: number of processes that decode frames; 0 decodes in this process;
+      None stands for one per core.
+    progress: whether to show bars.
 
   Returns:
     The folder of the dataset.
 
   Raises:
-    FileNotFoundError: a source is not there, or is something else.
+    FileNotFoundError: a source does not exist, or holds something else.
     ValueError: a corpus does not have an option, a sheet has faults, no clip
       can be used, or the name belongs to a dataset made in another way.
     OSError: `data_dir` cannot be written to.
@@ -143,7 +145,7 @@ def _sha256(clips: Sequence[Clip], digests: Sequence[str]) -> str:
 
 
 def _versions() -> dict[str, str]:
-  """Returns the versions of all that can change the numbers or the files."""
+  """Returns the versions of all libraries that can change the result."""
   return {
     'mejax': mejax.__version__,
     'numpy': np.__version__,
@@ -217,11 +219,11 @@ def _write(
 
 
 def _clear(cache: pathlib.Path, clips: Sequence[Clip]) -> None:
-  """Removes the kept arrays, unless some clips are yet to be mended."""
+  """Removes the kept arrays, unless some clips may still be mended."""
   if len(clip_counts.usable(clips)) == len(clips):
     shutil.rmtree(cache, ignore_errors=True)
   elif cache.is_dir():
     print(
-      f'The finished clips are kept in {cache}, so that mending those clips\n'
-      'and repeating the command with --overwrite takes little time.'
+      f'The finished clips are kept in {cache}: once the skipped clips are\n'
+      'mended, the same command with --overwrite takes little time.'
     )

@@ -1,7 +1,7 @@
 """Protocols: which clips count, their classes, and who is held out together.
 
-A protocol is a row of `PROTOCOLS`; a user's own is a CSV file, which `from_csv`
-reads, or another `Protocol`.
+`PROTOCOLS` has those that ship with mejax. Your own is a CSV file, which
+`from_csv` reads, or an object of class `Protocol`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Protocol:
   Attributes:
     name: as in the table.
     sentence: the protocol in one sentence, for reports.
-    classes: names of the classes, in the order of the labels; none if they are
-      those that the examples have, sorted.
-    class_of: (corpus, emotion) to the name of a class, or None where the clip
-      does not count.
-    expected: clips per corpus and class, where the protocol fixes them.
-    excluded: `corpus/subject/clip` of single clips that do not count though
-      their class does, and why.
-    left_out: the unit that is held out as a whole, `subject` or `corpus`.
+    classes: names of the classes, in the order of the labels; () stands for
+      the classes that the examples have, sorted.
+    class_of: maps (corpus, emotion) to the name of a class, or to None if the
+      clip does not count.
+    expected: clips per corpus and class, if the protocol fixes them.
+    excluded: single clips that do not count although their class does: from
+      `corpus/subject/clip` to the reason.
+    left_out: what is held out as a whole, `subject` or `corpus`.
   """
 
   name: str
@@ -52,7 +52,7 @@ def _of_one(
   groups: Mapping[str, tuple[str, ...]],
   expected: Mapping[str, Count],
 ) -> Protocol:
-  """A protocol of one database; its classes are groups of its words."""
+  """Returns a protocol of one database; `groups` are words for each class."""
   what = f'{len(groups)} classes, one subject left out at a time.'
   return Protocol(
     name=name,
@@ -64,7 +64,7 @@ def _of_one(
 
 
 def _alone(*words: str) -> dict[str, tuple[str, ...]]:
-  """Each word is a class of its own."""
+  """Returns groups in which each word is a class of its own."""
   return {word: (word,) for word in words}
 
 
@@ -118,7 +118,7 @@ PROTOCOLS = {
       'casme2-5',
       'CASME II',
       _alone('disgust', 'happiness', 'repression', 'surprise', 'others'),
-      # Of the sheet of 2014 or that of 2019.
+      # A pair of numbers: in the sheet of 2014, and in that of 2019.
       {
         'disgust': 63,
         'happiness': 32,
@@ -210,17 +210,17 @@ _COLUMNS = ('corpus', 'emotion', 'class')
 def from_csv(path: str | pathlib.Path) -> Protocol:
   """Reads a protocol from a table with the columns corpus, emotion, class.
 
-  Each row says the class of a database's word for an emotion, compared without
-  case. Clips of other words, and of words without a class, do not count. The
+  Each row gives the class of a database's word for an emotion; case is ignored.
+  Clips with another word, or with a word that has no class, do not count. The
   classes have the order in which they first appear; one subject is left out at
   a time.
 
   Raises:
-    FileNotFoundError: the file is not there.
-    ValueError: the file has no such columns, or faults in its rows; the message
-      has all of them.
+    FileNotFoundError: the file does not exist.
+    ValueError: the file lacks a column, or its rows have faults; the message
+      lists all of them.
   """
-  # Training on a protocol of the table opens no spreadsheet.
+  # Imported here, so that other protocols need no spreadsheet libraries.
   from mejax.corpora import sheets
 
   path = pathlib.Path(path)
@@ -258,7 +258,10 @@ def from_csv(path: str | pathlib.Path) -> Protocol:
 def _class_table(
   rows: Sequence[Sequence[str]],
 ) -> tuple[dict[tuple[str, str], str | None], list[str]]:
-  """Classes by corpus and emotion, of rows below a header; what is wrong."""
+  """Returns the class of each (corpus, emotion), and the faults of the rows.
+
+  The first row is the header.
+  """
   table, faults = {}, []
   for line, (corpus, emotion, name) in enumerate(rows[1:], 2):
     if not (corpus or emotion or name):

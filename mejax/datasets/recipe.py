@@ -40,22 +40,23 @@ class Recipe:
 
   Attributes:
     levels: amplification factors; 1 leaves the motion as it is.
-    magnify: a name of `motion.magnify.MAGNIFY`; how motion is amplified.
+    magnify: how motion is amplified, a name of `motion.magnify.MAGNIFY`.
     weights: file of weights for `learned`, from `motion.magnet_training` or
       from PyTorch (`.pth`, `.tar`).
-    flow: a name of `FLOWS`; how motion is measured.
-    strain: a name of `motion.flow.STRAIN_DEFINITIONS`.
+    flow: how motion is measured, a name of `FLOWS`.
+    strain: definition of strain, a name of `motion.flow.STRAIN_DEFINITIONS`.
     size: side of the aligned face in pixels.
-    neighbours: frames that are kept after the onset, and on each side of the
-      apex, so that training can draw other pairs.
-    faces: a name of `FACES`.
-    apex: a name of `APEXES`.
+    neighbours: number of frames that are kept after the onset, and on each side
+      of the apex, so that training can draw other pairs.
+    faces: where the face points come from, a name of `FACES`.
+    apex: where the apex comes from, a name of `APEXES`.
     remove_head_motion: whether the motion of the whole face is removed, from
       the frames before they are amplified and from the flow.
     mask_eyelids: whether flow and strain are 0 around the eyes.
 
   Raises:
-    ValueError: a name is unknown or a number out of range.
+    ValueError: a name is unknown, a number is out of range, or weights are
+      missing or have no use.
   """
 
   levels: tuple[float, ...] = (1.0,)

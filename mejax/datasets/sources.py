@@ -1,7 +1,8 @@
 """The two sources of a dataset: frames, and flow that is ready-made.
 
-`prepare` asks either in the same order: `read_clips`, then `look_at` their
-files, `describe` how examples are made, and `make_examples`.
+Both have the same methods, which `prepare` calls in this order: `read_clips`,
+`look_at` to check their files, `describe` how examples are made, and
+`make_examples`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mejax.datasets.recipe import Recipe
 from mejax.motion import faces
 
 Path = str | pathlib.Path
-# From a clip to the arrays of its example.
+# Maps a clip to the arrays of its example.
 ArraysOf = Callable[[Clip], dict[str, np.ndarray]]
 
 
@@ -78,12 +79,12 @@ class Frames:
     """Makes the arrays of every clip, and keeps them in `folder`.
 
     Args:
-      clips, digests: what `look_at` gave.
-      versions: of all libraries that can change the numbers.
-      folder: emptied by the caller once the dataset is written.
+      clips, digests: as `look_at` returned them.
+      versions: versions of all libraries that can change the numbers.
+      folder: where the arrays are kept; the caller removes it in the end.
 
     Returns:
-      The clips, with a problem where one could not be made, and a function that
+      The clips, with a problem if one could not be made, and a function that
       loads the arrays of the others.
     """
     # A clip's key covers its files, the recipe and the libraries, so that a
@@ -114,8 +115,8 @@ class ReadyMadeFlow:
 
   Attributes:
     place: a clone of the release.
-    options: of its reader.
-    allow_missing: go on without the clips that cannot be used.
+    options: options of its reader.
+    allow_missing: whether to go on without the clips that cannot be used.
     progress: whether bars are shown.
   """
 
@@ -134,13 +135,14 @@ class ReadyMadeFlow:
     return htnet_release.read(self.place, **self.options, locate=locate)
 
   def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
-    """Tries every image.
+    """Reads every image; returns what `Frames.look_at` returns.
 
     Raises:
-      ValueError: some are missing or damaged, and that is not allowed.
+      ValueError: no clip can be used, or some cannot and `allow_missing` is
+        False.
     """
     looked_at, digests = [], []
-    bar = {'desc': 'look', 'unit': 'clip', 'disable': not self.progress}
+    bar = {'desc': 'check', 'unit': 'clip', 'disable': not self.progress}
     for clip in tqdm.tqdm(clips, **bar):
       try:
         flow = b'' if clip.problem else load_flow(clip)['flow'].tobytes()
@@ -180,7 +182,7 @@ def load_flow(clip: Clip) -> dict[str, np.ndarray]:
 
   Raises:
     OSError: the file cannot be read.
-    ValueError: it is no such image.
+    ValueError: it is not a flow image of the release.
   """
   flow = htnet_release.read_flow(clip.flow_file)
   return {
@@ -203,7 +205,7 @@ def choose_source(
   """Chooses the source of a dataset; the arguments are those of `prepare`.
 
   Raises:
-    ValueError: a corpus is unknown, or does not take something.
+    ValueError: a corpus is unknown, or an argument does not apply to it.
   """
   found = [find_corpus(corpus) for corpus in corpora]
   if workers is not None and workers < 0:
@@ -216,6 +218,6 @@ def choose_source(
   if len(found) + len(places) > 2 or recipe is not None:
     raise ValueError(
       'htnet_release is ready-made flow of 28 pixels: prepare it alone, '
-      'and leave away levels, magnify, flow, size, neighbours, faces, apex'
+      'without levels, magnify, flow, size, neighbours, faces and apex'
     )
   return ReadyMadeFlow(places[0], options, allow_missing, progress)

@@ -20,10 +20,10 @@ from mejax.corpora import decode
 from mejax.corpora.clip import Clip
 from mejax.motion import faces
 
-# Frames between onset and apex in which the face is looked for.
+# Number of frames from onset to apex in which the face is searched.
 FACE_FRAMES = 3
-# Most frames of a clip whose apex is to be spotted: five seconds at 100 frames
-# per second, many times the longest micro-expression.
+# Largest number of frames among which an apex is spotted: five seconds at 100
+# frames per second, many times the longest micro-expression.
 LONGEST = 512
 # Whole frames in memory at once. A patch is much smaller than its frame, so
 # that even the longest clip fits once it is cut.
@@ -37,7 +37,7 @@ class Plan:
 
   Attributes:
     size, neighbours, faces: as in `Recipe`.
-    whole: whether all frames are kept, because the apex is yet to be spotted.
+    whole: whether all frames are staged, because the apex must be spotted.
   """
 
   size: int
@@ -55,7 +55,7 @@ class Staged:
     matrix: from places in the aligned face to places in a patch.
     landmarks: five points in the aligned face.
     numbers: frame number of each patch.
-    remarks: what is odd about the face.
+    remarks: oddities of the face.
     truth: true motion of a rendered clip in the aligned face, by name.
   """
 
@@ -70,9 +70,9 @@ class Staged:
 def kept_numbers(clip: Clip, apex: int, *, neighbours: int) -> list[int]:
   """Returns the numbers of the frames that an example keeps.
 
-  The onset and `neighbours` frames after it, then `neighbours` frames on each
-  side of the apex with the apex between them. Beyond the first and the last
-  frame of the clip, that frame repeats.
+  They are the onset and `neighbours` frames after it, then `neighbours` frames
+  on each side of the apex with the apex between them. Beyond the first and the
+  last frame of the clip, that frame repeats.
   """
   numbers = clip.frame_numbers
   onset, top = numbers.index(clip.onset), numbers.index(apex)
@@ -84,7 +84,7 @@ def kept_numbers(clip: Clip, apex: int, *, neighbours: int) -> list[int]:
 
 
 def shown_numbers(clip: Clip, plan: Plan) -> list[int]:
-  """Returns the numbers of the frames to stage; all to spot an apex among.
+  """Returns the numbers of the frames to stage: all of them, or those kept.
 
   Raises:
     ValueError: there are more frames than a micro-expression can have.
@@ -109,11 +109,11 @@ def face_numbers(clip: Clip) -> list[int]:
 
 
 def digest(clip: Clip, plan: Plan) -> str:
-  """Returns a digest of all of a clip that decides its example.
+  """Returns a digest of everything in a clip that decides its example.
 
-  It covers the labels and every byte of the files that are read. Of the plan
-  only the choice of files enters: the caller adds the recipe to the key of the
-  clip, so that a change of either makes the clip again.
+  It covers the labels and every byte of the files that are read. The plan
+  enters only by its choice of files. The caller adds the recipe to the key of
+  the clip, so that a change of either makes the clip again.
 
   Raises:
     OSError: a file cannot be read.
@@ -143,6 +143,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   images = dict(zip(looked_at, decode.decode(clip, looked_at), strict=True))
   points, remarks = face_points(clip, list(images.values()), plan)
   if plan.faces == 'none':
+    # The whole frame is the aligned face, only in another size.
     height, width = images[clip.onset].shape[:2]
     shrink = np.array([width, height]) / plan.size
     # Positions count from the centre of the first pixel, hence the half.
@@ -159,7 +160,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     _check_sizes({n: images[n] for n in (looked_at[0], *part)})
     cut, inside = _cut([images[n] for n in part], matrix, plan)
     patches.update(zip(part, cut, strict=True))
-    # The frames in which the face was found stay: a later part may need them.
+    # The frames in which the face was searched stay: a later part may use them.
     for n in unread:
       del images[n]
   return Staged(
@@ -187,7 +188,7 @@ def _check_sizes(images: dict[int, np.ndarray]) -> None:
 def face_points(
   clip: Clip, images: Sequence[np.ndarray], plan: Plan
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """Finds the five points of a clip's face in its frames; adds remarks on them.
+  """Returns the five points of a clip's face, and remarks on them.
 
   Raises:
     ValueError: no face is found, or the corpus gives no points.
@@ -216,6 +217,7 @@ def _cut(
   """Returns patches of one size, and the matrix from aligned face to patch."""
   if plan.faces != 'none':
     return faces.cut(images, matrix, size=plan.size)
+  # Resized to the final size here, so a patch is already the aligned face.
   shrinks = min(images[0].shape[:2]) >= plan.size
   how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
   sides = (plan.size, plan.size)
@@ -224,7 +226,7 @@ def _cut(
 
 
 def _undo(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Returns the places in the aligned face of points in the frame."""
+  """Returns the places in the aligned face of points of the frame."""
   return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T
 
 

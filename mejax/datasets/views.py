@@ -1,9 +1,10 @@
-"""Views, the inputs of a model: flow whole, in four regions, at all levels.
+"""Makes the inputs of models from flow: whole, in four regions, at all levels.
 
-A view is a function `(examples, *, options) -> f32[n, ...]`, or u8 for frames,
-or to a pair of that and a dict of arrays [n, ...] that augmentations want to
-see. Row i depends on example i alone: no number is taken from the dataset, so
-nothing of a held-out subject can reach training through a view.
+A view is a function `(examples, **options)` that returns inputs f32[n, ...], or
+u8 for frames. It may also return a pair: the inputs, and a dict of arrays
+[n, ...] that augmentations need. Row i depends on example i alone: no number is
+computed over the dataset, so nothing of a held-out subject can reach training
+through a view.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ def full_flow(
   """Returns the flow image of one amplification level.
 
   Args:
-    examples: flow f32[n, a, h, w, 3], as `load_examples` gives it.
+    examples: flow f32[n, a, h, w, 3], as `load_examples` returns it.
     level: index of the amplification level.
     channels: name and order of the channels, a key of `CHANNELS`.
-    normalise: what is done to each image, a key of `NORMALISE`.
+    normalise: how each image is normalised, a key of `NORMALISE`.
   """
   images = _images(examples, level=level, normalise=normalise)
   return _stack(images, channels)
@@ -65,11 +66,11 @@ def region_mosaic(
 
   Args:
     examples: flow f32[n, a, h, h, 3], landmarks f32[n, 5, 2] or, for
-      `released`, crop_points i32[n, 5, 2], as `load_examples` gives them.
+      `released`, crop_points i32[n, 5, 2], as `load_examples` returns them.
     mode: `landmarks` or `released`.
     level: index of the amplification level.
     channels: name and order of the channels, a key of `CHANNELS`.
-    normalise: what is done to each image, a key of `NORMALISE`.
+    normalise: how each image is normalised, a key of `NORMALISE`.
   """
   images = _images(examples, level=level, normalise=normalise)
   return _stack(_mosaics(examples, images, mode), channels)
@@ -94,13 +95,13 @@ def level_stack(
 
   Args:
     examples: flow f32[n, a, h, h, 3] and, for a mosaic, the arrays that
-      `region_mosaic` needs, as `load_examples` gives them.
+      `region_mosaic` needs, as `load_examples` returns them.
     stored_levels: amplification of each level of the flow, as the dataset's
       metadata lists them.
     levels: amplifications to keep, in this order; all by default.
     mode: of the mosaic, see `region_mosaic`; or `full`, the whole flow.
     channels: name and order of the channels, a key of `CHANNELS`.
-    normalise: what is done to each stack, a key of `NORMALISE`.
+    normalise: how each stack is normalised, a key of `NORMALISE`.
   """
   stored, flow = [float(alpha) for alpha in stored_levels], examples['flow']
   if len(stored) != flow.shape[1]:
@@ -174,20 +175,20 @@ def _centre(image: Image) -> Float[np.ndarray, '*a h w 3']:
 
 
 def _std(image: Image) -> Float[np.ndarray, '*a h w 3']:
-  """Divides by one standard deviation about the means; 0 remains no motion."""
+  """Divides by the standard deviation of all channels together; 0 stays 0."""
   deviation = np.sqrt(np.mean(_centre(image) ** 2))
   return image / deviation if deviation > 0 else image
 
 
-# What is done to an image, or to the levels of a stack together. A function
-# of the image alone: no number comes from the dataset.
+# Each function normalises an image, or the levels of a stack together. It sees
+# nothing else, so no number comes from the dataset.
 NORMALISE: dict[str, Callable] = {
   'none': lambda image: image,  # pixels, as stored
   'fixed': lambda image: image / np.float32(FIXED_PIXELS),
   'std': _std,
   'centre': _centre,  # motion relative to that of the whole image
   'centre_std': lambda image: _std(_centre(image)),
-  'minmax': _minmax,  # loses where 0 is and how much moved: for parity
+  'minmax': _minmax,  # loses zero and scale; for comparison with originals
 }
 
 MOSAICS = {
@@ -198,15 +199,16 @@ MOSAICS = {
 
 @dataclasses.dataclass(frozen=True)
 class View:
-  """A view, and what it declares of the inputs that it makes.
+  """A view, and what it declares about the inputs that it makes.
 
   Attributes:
     make: the function from examples to inputs.
-    kind: what the inputs are, as far as augmentations must know: `image` flow
-      of a whole face or `mosaic` of its regions, [n h w c] or [n a h w c] with
-      levels, or `frames` of a face, [n t h w c]; empty if that is not known.
+    kind: the kind of the inputs, which decides the augmentations: `image`, flow
+      of a whole face, or `mosaic`, flow of its regions, [n h w c] or
+      [n a h w c] with levels; or `frames` of a face, [n t h w c]; empty if the
+      kind is not known.
     takes_stored_levels: whether `make` takes `stored_levels`, the amplification
-      of each level that the dataset has.
+      of each level in the dataset.
   """
 
   make: Callable[..., Any]
@@ -226,9 +228,9 @@ VIEWS = {
 
 
 def declared(view: View | Callable[..., Any]) -> View:
-  """Returns a view with its declaration.
+  """Returns the `View` of a function, or a view as it is.
 
-  A plain function is one of the table, or a view of unknown kind.
+  A function that is not in `VIEWS` becomes a view of unknown kind.
   """
   if isinstance(view, View):
     return view

@@ -1,7 +1,7 @@
-"""Worker processes that stage clips, in their order, a few ahead of need.
+"""Stages clips in worker processes, in order and a few ahead of need.
 
 Decoding and face detection take most of the time of a preparation, and OpenCV
-holds no more than one core busy with them, so that each core gets a process.
+keeps no more than one core busy with them, so each core gets a process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import cv2
 from mejax.corpora.clip import Clip
 from mejax.datasets import staging
 
-# Clips that are staged before they are wanted. Staged frames are large: without
+# Clips that are staged before they are needed. Staged frames are large: without
 # a limit, fast workers would fill memory while the accelerator computes.
 AHEAD = 16
 
@@ -54,7 +54,7 @@ class Decoders:
     self._pool.shutdown(cancel_futures=True)
 
   def stage(self, jobs: Iterable[Job]) -> Iterator[staging.Staged | str]:
-    """Yields a staged clip for each job, in order, or why there is none."""
+    """Yields for each job, in order, a staged clip or why there is none."""
     waiting = collections.deque()
     for job in jobs:
       waiting.append((job, self._submit(job)))
@@ -118,7 +118,7 @@ class Decoders:
     except process.BrokenProcessPool:
       raise OSError(
         'processes that decode frames die when they start; a script that calls '
-        "mejax needs `if __name__ == '__main__':` about the call; otherwise "
+        "mejax needs `if __name__ == '__main__':` around the call; otherwise "
         'decode in this process with workers=0'
       ) from None
 
@@ -131,7 +131,7 @@ def cores() -> int:
 
 
 def _start_worker() -> None:
-  # Ctrl-C is for the process that waits for the workers.
+  # Only the process that waits for the workers shall react to Ctrl-C.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   # There is a process for each core already.
   cv2.setNumThreads(1)

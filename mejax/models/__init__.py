@@ -8,7 +8,7 @@
   convert.py         PyTorch weights -> ours, by the tables of originals.py
 
 Every model is called alike: `model(inputs, train=...) -> (logits, out)`, where
-`out` collects what a person may want to look at.
+`out` is a dict of intermediate arrays, for example attention weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mejax.models import ststnet
 
 
 class Known(NamedTuple):
-  """A model that can be named.
+  """A model that `make` knows by name.
 
   Attributes:
     module: its class.
@@ -65,14 +65,14 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
   Args:
     name: a name of `MODELS`, or `package.module:name` of a class or function
       of your own, which is called with the fields as they are.
-    preset: a name of the model's presets; its default one if None.
+    preset: a name of the model's presets; the default preset if None.
     **fields: fields of the model that differ from the preset's.
 
   Raises:
     ValueError: the model, the preset or a field is unknown, or a model of your
       own cannot be imported.
   """
-  # A Linen module is hashed, so it has tuples where JSON has lists.
+  # A Linen module must be hashable, so it has tuples where JSON has lists.
   fields = {
     field: tuple(value) if isinstance(value, list) else value
     for field, value in fields.items()
@@ -126,7 +126,7 @@ def _import_own(name: str) -> Any:
 
 
 def _closest(word: str, known: Sequence[str], what: str) -> str:
-  """Sentences on the name that was probably meant, and on all there are."""
+  """Returns sentences that suggest the closest name and list the known ones."""
   close = difflib.get_close_matches(word, known, n=1)
   meant = f' Did you mean {close[0]!r}?' if close else ''
   return f'{meant} Known {what}: {", ".join(known)}.'

@@ -2,24 +2,25 @@
 
 A RECONSTRUCTION FROM THE ABSTRACT of "ARTNet: Action Amplification
 Representation and Transformer Network" (Sensors 2026, 26(1), 247, doi
-10.3390/s26010247). The abstract tells the idea and its order: amplify the
-motion between frames, compute the optical flow of the amplified frames, and let
-transformer layers relate the amplifications, because one amplification does not
-suit everybody. It does not tell sizes, factors, encoder, loss or protocol; they
-are our own choice: no number of this model is a number of the paper.
+10.3390/s26010247). The abstract gives the idea and the order of its steps:
+amplify the motion between frames, compute the optical flow of the amplified
+frames, and let transformer layers relate the amplifications, because one
+amplification does not suit everybody. It does not give sizes, factors, encoder,
+loss or protocol. These are our own choice, so no number of this model is a
+number of the paper.
 
 The input is the flow of a clip at `a` amplification levels with factors alpha,
 each an image of 2 x 2 regions: a mosaic of eyes and mouth corners, or the
 quarters of a face.
 
-1. An encoder shared by all levels attends among the patches of each region and
-   gathers them with weights for each place: one token for each region and
-   level. An embedding of log(alpha) is added; it is zero for the motion as it
-   is (alpha = 1).
-2. Across levels: the tokens of one region at all levels attend to each other.
-3. Across regions: the regions of each level attend to each other.
-4. Attention pooling over levels and regions. Its weights tell which regions and
-   levels were read; by then a token has seen other levels, too.
+1. An encoder, shared by all levels, attends among the patches of each region.
+   It gathers them with weights for each place into one token for each region
+   and level. An embedding of log(alpha) is added; it is zero for the motion as
+   it is (alpha = 1).
+2. The tokens of one region at all levels attend to each other.
+3. The tokens of all regions at one level attend to each other.
+4. Attention pools levels and regions. Its weights tell which regions and levels
+   were read, although by then a token holds something of other levels, too.
 
 Levels are a set: their order means nothing, and any of them may be absent.
 
@@ -28,9 +29,10 @@ base     2,286,723  0.249  0.997
 small      432,835  0.040  0.159
 tiny        30,643  0.005  0.019
 
-For images of 128 pixels, 64 patches a region; GFLOP: one forward pass, by XLA's
-cost analysis on a CPU. Every place has parameters of its own, so a model reads
-only the image size that it was initialised with.
+The table is for images of 128 pixels, which have 64 patches in a region. GFLOP
+counts one forward pass, by XLA's cost analysis on a CPU. Every place has
+parameters of its own, so a model reads only the image size that it was
+initialised with.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class ARTNet(nn.Module):
 
   Attributes:
     num_classes: k.
-    levels: factor of each level of the input, unless the call gives it.
+    levels: factor of each level of the input; a call may give other factors.
     patch_size: side of a patch in pixels; a patch is one token.
     dim: width d.
     heads: attention heads.
@@ -68,8 +70,10 @@ class ARTNet(nn.Module):
     dropout: rate behind the attention's and the MLP's linear layers.
     level_dropout: probability that a training step leaves out a level of an
       example; one level always stays.
-    attention_fn: among patches and among regions; see `mejax.models.attention`.
-    level_attention_fn: among levels; it takes a mask, for absent levels.
+    attention_fn: attention among patches and among regions; see
+      `mejax.models.attention`.
+    level_attention_fn: attention among levels; it needs the argument `mask` if
+      levels may be absent, as with `level_dropout`.
   """
 
   num_classes: int = 3
@@ -104,7 +108,7 @@ class ARTNet(nn.Module):
     levels: Float[Array, '*#b a'] | None = None,
     present: Bool[Array, '*#b a'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and what a person may want to look at.
+    """Computes logits, and arrays that show what the model read.
 
     Args:
       inputs: flow at each level.
@@ -150,7 +154,7 @@ class ARTNet(nn.Module):
     )
     x = x + outer(embedding)[..., None, :]
 
-    # Region before level: the tokens are now the levels of one region.
+    # Regions become the outer axis: the tokens are the levels of one region.
     x, out['level_attention'] = self._blocks(
       'level',
       self.level_depth,
@@ -159,7 +163,7 @@ class ARTNet(nn.Module):
       train=train,
       mask=None if present is None else present[:, None],
     )
-    # Level before region again: the tokens are the regions of one level.
+    # Levels are the outer axis again: the tokens are the regions of one level.
     x, out['region_attention'] = self._blocks(
       'region',
       self.region_depth,
@@ -217,7 +221,7 @@ class ARTNet(nn.Module):
     x = inputs.reshape(b * a, *inputs.shape[2:])
     x = htnet.split(htnet.patchify(x, self.patch_size), 2)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
-    # As large as the tokens from the start: motion means little without place.
+    # Places start as large as the tokens: motion means little without place.
     start = nn.initializers.normal(0.5)
     x += self.param('place', start, x.shape[-2:])
     x += self.param('region', start, (REGIONS, 1, self.dim))

@@ -1,10 +1,10 @@
-"""Attention as a function, which a model calls wherever tokens meet.
+"""Attention as a function, which a model calls wherever it mixes tokens.
 
 An attention function takes query `[*b, n, h, d]`, key `[*b, m, h, d]` and value
 `[*b, m, h, e]`. It returns the output `[*b, n, h, e]` and the weights
-`[*b, h, n, m]`, or None if it never forms them. It has no parameters, so that
-swapping it changes nothing in a model's parameter tree. Options are given by
-`functools.partial`.
+`[*b, h, n, m]`, or None if it never forms them. It has no parameters, so
+swapping it changes nothing in a model's parameter tree. `functools.partial`
+gives it options.
 
 A variant with parameters of its own is a Linen module that is called the same
 way: its class, or an instance with options. Each block has its own copy.
@@ -163,9 +163,9 @@ def own(
 ) -> Callable:
   """Returns the callable for one block.
 
-  That is a function as it is, or a module as a fresh copy with its own
-  parameters, which are found below `name`. To be called inside a compact
-  `__call__`.
+  A function is returned as it is. A module is returned as a fresh copy with
+  its own parameters, which are found below `name`. `own` must be called inside
+  a compact `__call__`.
   """
   # The module in a field is shared by all blocks; called there directly, it
   # would have one set of parameters for all of them.

@@ -1,4 +1,4 @@
-"""What a model declares of itself, so that nobody has to guess it.
+"""Capabilities that a model declares, so that no caller has to guess them.
 
 A model declares what differs from the defaults, as a class attribute or, where
 it depends on a field, as a property:
@@ -18,19 +18,19 @@ from flax import linen as nn
 
 @dataclasses.dataclass(frozen=True)
 class Capabilities:
-  """What an experiment must know of a model beyond how it is called.
+  """The properties of a model that an experiment must know.
 
   Attributes:
-    takes_mask: `__call__` takes `mask`, Bool [b]: which examples of a batch
-      count, because the others only pad it. A model with batch statistics must
-      hand it to every normalisation.
+    takes_mask: whether `__call__` takes `mask`, Bool [b], which marks the
+      examples that count; the others only pad the batch. A model with batch
+      statistics must hand it to every normalisation.
     levels: amplification of each level of the input, the model's field
       `levels`; where it is empty, it is filled with the levels of the data.
       None for a model whose input has no levels.
-    spare_outputs: outputs beyond the classes, which no label ever asks for.
-    caution: a sentence that stands with every result of the model.
-    shows: the form in which `out` shows where the model looks, a name of
-      `mejax.evaluation.attention.FORMS`; empty if it shows nothing.
+    spare_outputs: number of outputs beyond the classes, which no label uses.
+    caution: a sentence that is shown with every result of the model.
+    shows: the form in which `out` holds where the model looks, a name of
+      `mejax.evaluation.attention.FORMS`; empty if it holds nothing of the kind.
   """
 
   takes_mask: bool = False

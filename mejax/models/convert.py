@@ -1,9 +1,9 @@
 """Converts PyTorch weights of an original model to ours, by a table of names.
 
-`from_pth` takes a file, `from_state` its content. The table gives for every
-entry of the original's `state_dict` its place and order of axes in ours (see
-`originals`). Entries that the original creates but never reads are left out.
-Anything else that does not fit is an error, which lists all of it at once.
+`from_pth` takes a file, `from_state` its content. For every entry of the
+original's `state_dict` the table gives the place and the order of axes in our
+model (see `originals`). Entries that the original creates but never reads are
+left out. Any other misfit is an error, whose message lists all misfits.
 
 PyTorch is imported only to read a file: `pip install 'mejax[torch]'`.
 """
@@ -54,7 +54,7 @@ def from_pth(
 
   Raises:
     ValueError: PyTorch is not installed, the file is not a `state_dict` that
-      can be read without running code in it, or its entries do not fit.
+      can be read without running code from it, or its entries do not fit.
     OSError: the file cannot be read.
   """
   return from_state(
@@ -108,7 +108,7 @@ def from_state(
 
 
 def _like(model: nn.Module, inputs: tuple[int, ...]) -> PyTree:
-  """Returns arrays of the variables' shapes that take no memory."""
+  """Returns arrays with the shapes of the variables, which take no memory."""
   shapes = jax.eval_shape(
     functools.partial(model.init, train=False),
     jax.random.key(0),

@@ -1,8 +1,8 @@
-"""Convolution by a square kernel, in the form that each backend runs fast.
+"""Convolution by a square kernel, in the form that is fast on each backend.
 
 Accelerators get XLA's own convolution. On a CPU XLA runs a convolution about 30
 times slower inside a loop or under `vmap` over the kernel, and a training of
-many folds has both: there the convolution is slices and a matrix product
+many folds has both. So on a CPU the convolution is slices and a matrix product
 ("im2col"), with a gradient of its own.
 
 Maps are `[b, h, w, c]`.
@@ -24,8 +24,8 @@ from mejax.models import layers
 
 ConvFn = Callable[..., Array]
 
-# The most bytes of patches at a time: more leave a CPU's caches and fill its
-# memory, and nothing gets faster.
+# Largest size of the patches at a time, in bytes. More would leave a CPU's
+# caches and fill its memory, and would not be faster.
 PATCH_BYTES = 2**26
 
 
@@ -83,7 +83,7 @@ def conv(
       x, kernel, (stride,) * 2, pads, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
 
-  # Decided when the program is compiled, so that no branch is left in it.
+  # The choice is made when the program is compiled; it leaves no branch in it.
   return jax.lax.platform_dependent(
     x,
     kernel,
@@ -114,7 +114,8 @@ def _im2col(padding, stride, x, kernel):
   parts = _parts(x, len(kernel), stride)
   if len(parts) == 1:
     return convolve(x)
-  # In turn: the patches of a batch are 9 or 25 times as large as its maps.
+  # One group after the other, because the patches of a batch are 9 or 25 times
+  # as large as its maps.
   y = jax.lax.map(convolve, parts)
   return y.reshape(-1, *y.shape[2:])
 
@@ -135,19 +136,20 @@ def _im2col_backward(padding, stride, saved, gradient):
 
   def part_backward(total, part):
     x, gradient = part
-    # The patches are made again: kept from the forward pass, they would take
-    # nine times the memory of the map until now.
+    # The patches are made again. Kept since the forward pass, they would take
+    # nine times the memory of the map.
     seen = patches(x, size, padding=padding, stride=stride)
     total += jnp.einsum('bhwp,bhwd->pd', seen, gradient)
     if stride == 1:
-      # The outputs around a place read it, the one above through the kernel's
-      # last row: so the kernel is turned, inputs and outputs exchanged.
+      # The outputs around a place read it, and the one above does so through
+      # the kernel's last row. So the kernel is turned, and its inputs and
+      # outputs are exchanged.
       turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
       turned = turned.reshape(-1, turned.shape[-1])
       # The full padding, size - 1, less what the forward pass had.
       reached = patches(gradient, size, padding=size - 1 - padding)
       return total, reached @ turned
-    # Of an odd side, half the outputs spread to a row too many.
+    # If a side is odd, the outputs spread to one row too many.
     return total, _spread(gradient, kernel)[:, : x.shape[1], : x.shape[2]]
 
   total = jnp.zeros((size**2 * kernel.shape[2], kernel.shape[3]), kernel.dtype)
@@ -178,15 +180,16 @@ def _parts(x, size, stride):
 def _spread(gradient, kernel):
   """Returns the gradient of the input of a convolution of stride 2, padding 1.
 
-  The kernel's middle row alone reads an even row of the input; its last row
-  reads an odd one, and its first row from the next window; so do columns. Each
-  of the four kinds of places is a dense product; they are interleaved in the
-  end. Written with stride 1 on a map with zeros between, it would multiply
-  mostly by zero.
+  Only the kernel's middle row reads an even row of the input. An odd row is
+  read by the kernel's last row, and by its first row in the next window. The
+  same holds for columns. So each of the four kinds of places is a dense
+  product, and the four are interleaved in the end. Written with stride 1 on a
+  map with zeros between, it would mostly multiply by zero.
   """
   b, h, w, _ = gradient.shape
   gradient = jnp.pad(gradient, ((0, 0), (0, 1), (0, 1), (0, 0)))
-  # (row of the kernel, window: this one or the next) for an even, an odd row.
+  # (row of the kernel, 0 for this window or 1 for the next), for an even and
+  # for an odd row of the input.
   readers = ([(1, 0)], [(2, 0), (0, 1)])
   phases = []
   for rows, columns in itertools.product(readers, readers):
@@ -202,8 +205,8 @@ class Conv3x3(nn.Module):
   """3x3 convolution, by default with bias and PyTorch's initialisation.
 
   Attributes:
-    features: channels of the output.
-    padding: zeros on every side.
+    features: number of channels of the output.
+    padding: number of zeros on every side.
     stride: 1 or 2.
     use_bias: whether a bias is added.
     kernel_init: initialiser of the kernel, in place of PyTorch's.

@@ -2,8 +2,8 @@
 
 Wang et al., "HTNet for micro-expression recognition", arXiv 2307.14637, as
 the authors released it. The input is the mosaic of four 14x14 facial regions
-(strain, v, u in 0..255). Of H hierarchies the first splits the patches into
-2^(H - 1) blocks a side and attends inside each block only; between hierarchies
+(strain, v, u in 0..255). The first of H hierarchies splits the patches into
+2^(H - 1) blocks a side and attends only inside each block. Between hierarchies
 a 3x3 convolution and a max-pool halve the sides and double the width, until one
 block is left.
 
@@ -26,8 +26,8 @@ paper             128      8  16, 16, 16        139,768,627  6.916
 paper_small       128      8  16, 16, 16          1,386,435  0.138
 paper_tiny         64      8  4, 4, 4                24,311  0.001
 
-GFLOP: one forward pass, by XLA's cost analysis on a CPU. `released` needs 0.430
-if the unused queries and keys are computed.
+GFLOP counts one forward pass, by XLA's cost analysis on a CPU. `released` needs
+0.430 if the unused queries and keys are computed.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Attention(nn.Module):
   ) -> tuple[Float[Array, '*b n d'], Array | None]:
     dim = x.shape[-1]
     width = dim // self.heads
-    # Three matrices, not one: of a lone token neither query nor key is read,
-    # and only a matrix of its own can be dropped by the compiler.
+    # Three matrices, not one: the query and key of a lone token are never read,
+    # and the compiler can drop them only if they have matrices of their own.
     query, key, value = (
       layers.linear(self.heads * width, dim, use_bias=False, name=name)(
         x
@@ -179,7 +179,7 @@ class HTNet(nn.Module):
   def __call__(
     self, inputs: Float[Array, 'b h w c'], *, train: bool
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and what a person may want to look at.
+    """Computes logits, and arrays that show what the model read.
 
     Args:
       inputs: the mosaic.
@@ -197,10 +197,11 @@ class HTNet(nn.Module):
     """
     self._check_sizes(inputs)
     out = {'attention': [], 'regions': []}
+    # One series over all hierarchies: the rate rises with the depth.
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
     x = patchify(inputs, self.patch_size)
     x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
-    # The names of the parameters call a hierarchy a level: saved weights do.
+    # Names of parameters call a hierarchy a level, as in saved weights.
     for hierarchy, depth in enumerate(self.depths):
       if hierarchy:
         aggregate = Aggregate(
@@ -208,7 +209,7 @@ class HTNet(nn.Module):
         )
         x = aggregate(x)
       side = 2 ** (len(self.depths) - 1 - hierarchy)
-      # To the transformer each block is an example of its own.
+      # The transformer treats each block as an example of its own.
       tokens = split(x, side)
       # One scalar a position, shared by all channels, as in the original.
       position = self.param(
@@ -270,7 +271,7 @@ def split(x: Float[Array, 'b h w d'], side: int) -> Float[Array, 'b r n d']:
 
 
 def merge(x: Float[Array, 'b r n d'], side: int) -> Float[Array, 'b h w d']:
-  """Puts the blocks of `split` together again."""
+  """Joins the blocks of `split` into a map again."""
   b, _, n, d = x.shape
   inner = int(n**0.5)
   x = x.reshape(b, side, side, inner, inner, d)

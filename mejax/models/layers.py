@@ -78,11 +78,11 @@ class BatchNorm(nn.Module):
   In training the statistics are those of the examples that `mask` marks. The
   batches of a small fold are filled up with repeated examples, so that all
   folds have equal shapes; the repeats must not shift the statistics. They are
-  normalised like the others, but nothing counts them. The running variance is
-  unbiased.
+  normalised like the others, but do not enter the statistics. The running
+  variance is unbiased.
 
   Attributes:
-    features: channels.
+    features: number of channels.
     momentum: share of the old running statistics that a step keeps.
     epsilon: added to the variance before the root is taken.
   """
@@ -189,7 +189,7 @@ class Dropout(nn.Module):
       raise ValueError(f'dropout rate is {self.rate}; expected 0 <= rate < 1')
     if not train or self.rate == 0:
       return x
-    # The narrowest integer in which the rate is a whole number of steps.
+    # The fewest bits in which the rate is a whole number of steps.
     exact = (p for p in (1, 2, 4) if (self.rate * 2**p).is_integer())
     width = next(exact, 8)
     # A rate just below one is rounded down: something must stay.

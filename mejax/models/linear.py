@@ -28,7 +28,7 @@ class Linear(nn.Module):
   def __call__(
     self, inputs: Float[Array, 'b ...'], *, train: bool
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits; there is nothing else to look at."""
+    """Computes logits, and an empty dict."""
     x = inputs.reshape(len(inputs), -1)
     return layers.linear(self.num_classes, x.shape[-1], name='head')(x), {}
 

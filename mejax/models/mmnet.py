@@ -11,8 +11,8 @@ both branches.
 
 The input is the pair (onset, apex), normalised as for ImageNet. Two things
 differ from the release: its 3-class script has a group count with which the
-network cannot be built, here it is 1; and parameters that are created but never
-used are left out.
+network cannot be built, so the count is 1 here; and parameters that the release
+creates but never uses are left out.
 
 preset      pixels  tokens  parameters   GFLOP per sample, forward
 released-5  224     196     9,438,841    14.7
@@ -109,8 +109,8 @@ class ContinuousAttention(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b h w c'], Float[Array, 'b h w 1']]:
-    # Mean and maximum over the channels, and one channel of the two: maps of
-    # blocks of any width can be multiplied.
+    # The map has one channel, made from the mean and the maximum over channels,
+    # so that maps of blocks of any width can be multiplied.
     seen = jnp.stack([x.mean(-1), x.max(-1)], -1)
     y = conv1x1(1, name='conv')(seen)
     y = layers.BatchNorm(1, name='norm')(y, train=train, mask=mask)
@@ -157,7 +157,7 @@ class Block(nn.Module):
       if prior is not None:
         prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
-    # A plain function of a user's has no statistics to keep.
+    # A plain function keeps no statistics, so it takes neither option.
     gate, options = attention.own(self.gate, name='gate'), {}
     if isinstance(gate, nn.Module):
       options = {'train': train, 'mask': mask}
@@ -206,7 +206,7 @@ class TransformerBlock(nn.Module):
 
 
 class Position(nn.Module):
-  """The transformer over the shrunken onset, with one token a pixel."""
+  """The transformer over the shrunken onset, in which a pixel is a token."""
 
   width: int
   heads: int
@@ -222,7 +222,7 @@ class Position(nn.Module):
   ) -> tuple[Float[Array, 'b h2 w2 d'], tuple[Array | None, ...]]:
     b, h, w, c = onset.shape
     h, w = h // SHRINK, w // SHRINK
-    # One colour for 16 x 16 pixels is left of the face.
+    # Only one colour is left of every 16 x 16 pixels of the face.
     x = jax.image.resize(
       onset, (b, h, w, c), 'bilinear', antialias=self.antialias
     )
@@ -257,7 +257,8 @@ class MMNet(nn.Module):
     widths: width of each block; the last is also that of the position branch.
     heads: attention heads of the position branch.
     depth: transformer blocks of the position branch.
-    mlp_mult: width of the position branch's inner MLP layers over its own.
+    mlp_mult: width of the position branch's inner MLP layers, over that of the
+      branch.
     drop_path: rate of stochastic depth in the last transformer block; it rises
       evenly from 0 in the first.
     antialias: whether the onset is smoothed before it is shrunk. Until 2023
@@ -296,7 +297,7 @@ class MMNet(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and what a person may want to look at.
+    """Computes logits, and arrays that show what the model read.
 
     Args:
       inputs: onset and apex.
@@ -305,8 +306,8 @@ class MMNet(nn.Module):
 
     Returns:
       logits, and a dict of
-      gates: what the gate of each block handed on: for the released one the map
-        `[b, h, w, 1]` that it multiplied by, half as wide as the previous one;
+      gates: the map that the gate of each block handed on; for the released
+        gate `[b, h, w, 1]`, by which it multiplied the features;
       attention: for each transformer block the weights `[b, heads, n, n]` among
         the tokens of the onset, row-major (None if the function forms none);
       motion, position: the two maps `[b, h / 16, w / 16, d]` that are added.
@@ -316,10 +317,11 @@ class MMNet(nn.Module):
     """
     self._check_sizes(inputs)
     onset, apex = inputs[:, 0], inputs[:, 1]
-    # What does not move cancels: the motion branch sees little of the identity.
+    # Still parts cancel, so this branch sees little of the person's identity.
     x = apex - onset
     conv_options = {'train': train, 'mask': mask}
-    # The release leaves PyTorch's default start to its first convolution alone.
+    # As in the release, the first convolution starts like PyTorch's default,
+    # all others like He's.
     first = layers.uniform_init(9 * x.shape[-1])
     x = Conv(self.stem[0], 2, self.conv, first, name='stem0')(x, **conv_options)
     x = Conv(self.stem[1], 1, self.conv, name='stem1')(x, **conv_options)

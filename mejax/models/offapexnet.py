@@ -7,9 +7,9 @@ maps, max-pool by 2; two linear layers of 1024 read both streams. Strain is not
 used.
 
 This is a reconstruction. The layers are those that the paper lists, and others
-count the same 2,664,475 parameters. Two things are our reading of the paper: a
-ReLU follows each convolution, and dropout of .5 precedes each linear layer but
-the first.
+have counted the same 2,664,475 parameters. Two things are our reading of the
+paper: a ReLU follows each convolution, and dropout of .5 precedes each linear
+layer but the first.
 
 preset      parameters  GFLOP per sample, forward
 offapexnet  2,664,475   0.0077

@@ -1,7 +1,7 @@
 """Tables of names: the place of each entry of an original's `state_dict`.
 
 There is one table for each published model. It is explicit, so that nothing is
-guessed: every entry either has a place here and an order of axes, or is known
+guessed: every entry either has a place and an order of axes here, or is listed
 as one that the original creates but never reads.
 """
 
@@ -93,8 +93,8 @@ class Original(NamedTuple):
     inputs: returns the shape of one input of our model.
     preset: the preset that equals the published model.
     unused: patterns of names that the original creates but never reads.
-    published: for each published form, the config that has its data, protocol
-      and view, and the names of its classes.
+    published: for each published form the config with its data, protocol and
+      view, mapped to the names of its classes.
     caution: how the authors chose the weights that they kept.
   """
 
@@ -121,7 +121,7 @@ def _entry(path: str, order: AxisOrder) -> Entry:
 
 
 def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
-  """Entries of a linear layer or a convolution: weight and bias."""
+  """Returns the entries of a linear layer or convolution: weight and bias."""
   return {
     f'{theirs}.weight': _entry(f'params/{ours}/kernel', order),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
@@ -129,13 +129,13 @@ def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
 
 
 def _query_key_value(ours: str, leaf: str, order: AxisOrder) -> Entry:
-  """Entry of a joint projection: one array there, three here."""
+  """Returns the entry of a projection that is one array there, three here."""
   parts = ('query', 'key', 'value')
   return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), order)
 
 
 def _batch_norm(theirs: str, ours: str) -> Table:
-  """Entries of a batch norm: gain, offset and running statistics."""
+  """Returns the entries of a batch norm: gain, offset, running statistics."""
   return {
     f'{theirs}.weight': _entry(f'params/{ours}/scale', AS_IS),
     f'{theirs}.bias': _entry(f'params/{ours}/bias', AS_IS),
@@ -147,8 +147,8 @@ def _batch_norm(theirs: str, ours: str) -> Table:
 def htnet_table(model: htnet.HTNet) -> Table:
   """Returns the table for wangzhifengharrison/HTNet, commit 91cf4bda.
 
-  It was verified against the authors' model, through golden/htnet. What we call
-  a hierarchy is a level in the names.
+  It was verified against the authors' model, through golden/htnet. Our names of
+  parameters call a hierarchy a level.
   """
 
   def norm(theirs, ours):
@@ -241,7 +241,7 @@ def mmnet_table(model: mmnet.MMNet) -> Table:
 
 
 def _position_table(model: mmnet.MMNet) -> Table:
-  """Entries of the transformer of MMNet."""
+  """Returns the entries of MMNet's transformer."""
 
   def norm(theirs, ours):
     return {

@@ -65,8 +65,8 @@ def first_largest(
 ) -> tuple[Array, Array]:
   """Reduces two (value, place) to that of the larger value; NaN wins.
 
-  Of equal values the lower place is kept, whatever order XLA reduces in. On a
-  CPU XLA's own maximum over a leading axis is 40 times slower.
+  Among equal values the lower place is kept, whatever order XLA reduces in. On
+  a CPU XLA's own maximum over a leading axis is 40 times slower.
   """
   (value, place), (new_value, new_place) = one, other
   equal = (new_value == value) & (new_place < place)
@@ -88,12 +88,12 @@ def _max_pool_backward(stride, saved, gradient):
   """
   place, (b, h, w, c) = saved
   rows, columns = place.shape[1:3]
-  # Windows beyond the border were won by no neighbour (-1), so give nothing.
+  # Windows beyond the border have no winner (-1), so they add nothing.
   place = jnp.pad(place, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-1)
   gradient = jnp.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
   def received(row, column):
-    """Gradient of the windows in which a place is neighbour (row, column)."""
+    """Returns for each place what it gets as neighbour (row, column)."""
     near = (
       slice(None),
       slice(1 - row // stride, rows + 2 - row // stride),

@@ -7,9 +7,9 @@ max-pool by 3, batch norm, dropout of whole maps; a 3x3 convolution to 64 maps,
 ReLU, max-pool by 2, batch norm, dropout of whole maps; a linear layer of 256,
 ReLU, dropout; the last linear layer. No convolution pads.
 
-MEB gives layers, widths and a dropout of .5 for inputs of 64 pixels; these are
-1,349,251 parameters. At 28 pixels the last map is 3x3 rather than 9x9; nothing
-else changes.
+MEB gives layers, widths and a dropout of .5 for inputs of 64 pixels, which
+makes 1,349,251 parameters. At 28 pixels the last map is 3x3 rather than 9x9;
+nothing else changes.
 
 preset  parameters  GFLOP per sample, forward
 sssnet  169,603     0.0045

@@ -36,7 +36,7 @@ from mejax.models.capabilities import Capabilities
 
 CELLS = 10  # Cells a side: 30 convolution outputs, by 3.
 
-# Whether output (row, column) of cell (i, j) lies in the map: row -1 does not.
+# True if output (row, column) of cell (i, j) lies in the map: row -1 does not.
 INSIDE = np.ones((3, 3, CELLS, CELLS), bool)
 INSIDE[0, :, 0, :] = INSIDE[:, 0, :, 0] = False
 
@@ -116,9 +116,10 @@ def cell_outputs(
 ) -> Float[Array, '9 d n b']:
   """Computes the 30x30 convolution outputs (padding 2), sorted by cell.
 
-  Cell (i, j) of the n = 100 holds rows 3i - 1 to 3i + 1; so for columns. The
-  pool pads row -1 and leaves out row 29, but batch norm counts row 29: so the
-  place of row -1 carries row 29, for which the input is continued periodically.
+  Cell (i, j) of the n = 100 holds rows 3i - 1 to 3i + 1, and columns likewise.
+  The pool pads row -1 and leaves out row 29, but batch norm counts row 29. So
+  row 29 is computed in the place of row -1, by continuing the input
+  periodically.
   """
   x = inputs.transpose(3, 1, 2, 0)
   for axis in (1, 2):
@@ -185,8 +186,8 @@ def _pool_cells(outputs, sign):
 def _pool_cells_backward(saved, gradients):
   outputs, sign, place = saved
   largest, total, square = gradients
-  # Three contributions: of the maximum to the place that won, of the sum to all
-  # places alike, of the sum of squares 2 x to each.
+  # Three gradients add up: that of the maximum goes to the place that won, that
+  # of the sum to all places, that of the sum of squares to each, times 2 x.
   here = place == lax.broadcasted_iota(jnp.int32, outputs.shape, 0)
   gradient = jnp.where(here, sign * largest, 0) + total[:, None]
   gradient += 2 * outputs * square[:, None]

@@ -1,4 +1,4 @@
-"""From pixels to motion: pure functions from arrays to arrays.
+"""Computes motion from pixels, by pure functions from arrays to arrays.
 
 faces.py        finds the face of a clip, with detection.py (YuNet), mesh.py
                 (FaceMesh) and face_models.py (their files)

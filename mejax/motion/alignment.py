@@ -38,9 +38,10 @@ def alignment(
 ) -> Float[np.ndarray, '2 3']:
   """Fits the similarity from the canonical face to the points of a frame.
 
-  Least squares over the five points (Umeyama, "Least-squares estimation of
-  transformation parameters between two point patterns", 1991), reweighted so
-  that one wrong point has little influence (the weights of Geman and McClure).
+  The fit is by least squares over the five points (Umeyama, "Least-squares
+  estimation of transformation parameters between two point patterns", 1991),
+  reweighted so that one wrong point has little influence (the weights of Geman
+  and McClure).
 
   Args:
     points: in pixels of the frame.
@@ -97,7 +98,7 @@ def cut(
     method='bicubic')` is the aligned clip.
 
   Raises:
-    ValueError: the frames differ in size, or there is none.
+    ValueError: the frames differ in size, or there is no frame.
   """
   sizes = sorted({frame.shape[:2] for frame in frames})
   if len(sizes) != 1:
@@ -166,8 +167,8 @@ def _patch(
 
 def _first_weights(home: np.ndarray, points: np.ndarray) -> np.ndarray:
   """Returns 1 for each point, and 0 for the one that fits the others worst."""
-  # From plain least squares the reweighting would not recover: a point that is
-  # far off pulls the first fit so much that the good points look wrong.
+  # Plain least squares would be a bad start for the reweighting: a point that
+  # is far off pulls the first fit so much that the good points look wrong.
   misses = []
   for left_out in range(5):
     weights = np.ones(5)

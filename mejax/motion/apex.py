@@ -46,7 +46,7 @@ _BLUR = 0.09
 # Pixels. Smoothing before the flow, which would follow noise in even skin.
 _FLOW_BLUR = 1.5
 _REGISTRATIONS = 3
-# A curve whose range is below this is rounding: grey levels (of 1) or pixels.
+# A range of the curve below this is rounding; in grey levels of 1, or pixels.
 _NOTHING = {'difference': 1e-4, 'flow': 1e-3}
 
 
@@ -85,8 +85,8 @@ def spot(
     frames: one aligned clip, floats in [0, 1] or bytes.
     points: face points in the onset, as in `regions`, in pixels.
     method: one of `METHODS`.
-    mask_eyes: leave the eyelids out, since a blink is larger than most
-      expressions.
+    mask_eyes: whether to leave the eyelids out, since a blink is larger than
+      most expressions.
     fps: frames per second; without it the curve is smoothed by one frame.
     smoothing: standard deviation in seconds of the Gaussian over time.
 
@@ -97,7 +97,9 @@ def spot(
   if method not in METHODS:
     raise ValueError(f'unknown method {method!r}; known: {METHODS}')
   if len(frames) < 2:
-    raise ValueError(f'{len(frames)} frames came; an apex needs two or more')
+    raise ValueError(
+      f'{len(frames)} frames are too few; an apex needs two or more'
+    )
   curve = _raw_curve(frames, points, method=method, mask_eyes=mask_eyes)
   sigma = 1.0 if fps is None else smoothing * fps
   if sigma > 0:

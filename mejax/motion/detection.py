@@ -1,4 +1,4 @@
-"""Detects the faces in one image by YuNet, with points from FaceMesh if wanted.
+"""Detects the faces in an image by YuNet, if asked with points from FaceMesh.
 
 A caller may pass a detector of its own to `faces.locate`: a function from an
 image to a list of `DetectedFace`.
@@ -51,8 +51,8 @@ def detect(
 
   Faces may be tilted by up to about 40 degrees, and must be at least 8 pixels
   tall. YuNet searches the frame scaled down or up, with a margin around it
-  (`SCALES`), and then sees each face again, upright and in close-up. Wu, Peng,
-  Yu, "YuNet: a tiny millisecond-level face detector" (2023).
+  (`SCALES`), and then detects each face again, upright and in close-up. Wu,
+  Peng, Yu, "YuNet: a tiny millisecond-level face detector" (2023).
 
   Raises:
     ValueError: the image is empty.
@@ -68,7 +68,8 @@ def detect_dense(
 ) -> list[DetectedFace]:
   """Detects like `detect`, with points from FaceMesh: several times steadier.
 
-  If FaceMesh sees no face (in a dozen pixels, say), YuNet's points are kept.
+  If FaceMesh finds no face (if it is a dozen pixels wide, say), YuNet's points
+  are kept.
   """
   return [
     dataclasses.replace(face, points=mesh.steady_five(image, face.points))

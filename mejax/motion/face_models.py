@@ -1,6 +1,7 @@
 """Loads the two networks that find faces and their points.
 
-Each file is verified. For origin and licences see mejax/assets/README.md.
+Each file is verified by its SHA-256. mejax/assets/README.md has origin and
+licences.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from mejax.motion.detection import detect_dense as detect_dense
 # Pixels between the eyes. In a smaller face a micro-expression moves by less
 # than a flow can find.
 TINY = 20.0
-# In sizes of the face (see `_apart`): the step from frame to frame within which
-# a face is the same person, and the movement that deserves a remark.
+# In sizes of the face (see `_apart`): up to the first step between frames a
+# face is the same person's; a movement above the second deserves a remark.
 _SAME_PERSON, _STEADY = 1.0, 0.25
 # Share of a face's box that has to lie in the frame.
 _VISIBLE = 0.6
@@ -60,7 +60,7 @@ def locate(
 ) -> Located:
   """Finds the five points of the one person of a clip, for a single alignment.
 
-  The points are the median over the frames that show the face. Of several
+  The points are the median over the frames that show the face. Among several
   people the largest and most central one is taken, the same in all frames.
 
   The error of the alignment was measured on two photographs that shift by less
@@ -100,7 +100,7 @@ def locate(
 
 
 def _tried(detector: Detector) -> str:
-  """Says how faces were searched for and what a user can do."""
+  """Returns how faces were searched, and what a user can do."""
   if detector not in (detect, detect_dense):
     return 'the given detector found none'
   sizes = ', '.join(f'{round(side * share)}' for side, share in SCALES)
@@ -191,7 +191,7 @@ def _remarks(
 
 
 def _inside(face: DetectedFace, width: int, height: int) -> bool:
-  """Whether the frame holds all points and most of the box."""
+  """Returns whether the frame holds all points and most of the box."""
   left, top, across, down = face.box
   seen_across = min(left + across, width) - max(left, 0)
   seen_down = min(top + down, height) - max(top, 0)

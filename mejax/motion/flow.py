@@ -1,4 +1,4 @@
-"""Optical flow between two frames, and optical strain.
+"""Computes optical flow between two frames, and optical strain.
 
 A flow is in pixels from the first frame to the second: u to the right, v down.
 """
@@ -90,7 +90,7 @@ def dis(
     (u, v) in pixels.
 
   Raises:
-    ValueError: unknown preset.
+    ValueError: the preset is unknown.
   """
   if preset not in DIS_PRESETS:
     raise ValueError(f'unknown preset {preset!r}; known: {tuple(DIS_PRESETS)}')
@@ -128,7 +128,7 @@ def strain(
     An array of the same kind; without unit, or in pixels for `magnitude`.
 
   Raises:
-    ValueError: unknown definition.
+    ValueError: the definition is unknown.
   """
   if definition not in STRAIN_DEFINITIONS:
     raise ValueError(

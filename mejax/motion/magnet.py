@@ -129,7 +129,7 @@ class MagNet(nn.Module):
 
   Attributes:
     width: channels of the encoder.
-    difference: size of the kernel that sees the difference of shapes: 7 in the
+    difference: size of the kernel that reads the difference of shapes: 7 in the
       paper, 3 in public PyTorch weights.
     num_blocks: residual blocks before texture and shape separate.
     num_branch_blocks: residual blocks of texture and of shape.
@@ -228,8 +228,8 @@ def load_params(path: str | os.PathLike) -> dict[str, Any]:
   return params
 
 
-# Our names of convolutions and those in the public PyTorch weights. Blocks have
-# the same numbers in both.
+# From our names of convolutions to those in the public PyTorch weights. Blocks
+# have the same numbers in both.
 TORCH_NAMES = {
   'encoder/stem': 'encoder.cba_1',
   'encoder/down': 'encoder.cba_2',
@@ -290,7 +290,7 @@ def convert(state: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def from_torch(path: str | os.PathLike) -> dict[str, Any]:
-  """Reads a user's PyTorch file as parameters.
+  """Reads parameters from a PyTorch file.
 
   Raises:
     OSError: the file cannot be read.

@@ -3,13 +3,13 @@
   python -m mejax.motion.magnet_training --out magnet.npz [--steps N]
 
 The same command resumes a training that was stopped, with the same result: the
-data of a step depend on its number only. The parameters go to magnet.npz, and
+data of a step depend only on its number. The parameters go to magnet.npz, and
 the state for resuming to magnet.npz.state beside it.
 
 A texture is a sum of waves and has a value at any place, so frames are exact
 however little they move. An example has an onset, an apex and the truth, whose
 motion is alpha times that of the apex. Onset and apex get noise that grows with
-the light, the truth gets none. The loss is the mean absolute error of the
+the light; the truth gets none. The loss is the mean absolute error of the
 decoder's frame plus that of the frame that `magnify.learned` makes with it.
 """
 
@@ -37,7 +37,7 @@ from mejax.motion import warp
 
 NUM_WAVES = 48
 NUM_BUMPS = 3
-LONGEST = 8.0  # Longest motion in the truth, in pixels.
+LONGEST = 8.0  # The longest motion in the truth, in pixels.
 HIGHEST = 10.0  # The largest alpha.
 # Largest standard deviation of the noise in white; variance grows with light.
 NOISE = 0.02
@@ -143,7 +143,7 @@ def train_step(
     size: side of the frames in pixels.
 
   Returns:
-    The next state, and the error over that of the unchanged apex.
+    The next state, and the error divided by that of the unchanged apex.
   """
   number = schedule[2]
   key = jax.random.fold_in(key, state['step'])
@@ -265,7 +265,7 @@ def _restore(file: pathlib.Path, settings: dict, state: PyTree) -> PyTree:
   if saved['settings'] != settings:
     raise ValueError(
       f'{file} was made with other settings: {saved["settings"]}, not '
-      f'{settings}; give the former, or another --out'
+      f'{settings}; repeat the former, or give another --out'
     )
   state = flax.serialization.from_state_dict(state, saved['state'])
   return jax.tree.map(jnp.asarray, state)
@@ -276,7 +276,7 @@ def main() -> None:
   parser.add_argument('--out', required=True, help='the file to write')
   parser.add_argument('--steps', type=int, default=20000)
   parser.add_argument('--batch', type=int, default=8)
-  parser.add_argument('--size', type=int, default=64, help='of the frames')
+  parser.add_argument('--size', type=int, default=64, help='side of the frames')
   parser.add_argument('--learning_rate', type=float, default=1e-3)
   parser.add_argument('--save_every', type=int, default=100)
   parser.add_argument('--seed', type=int, default=0)

@@ -1,4 +1,4 @@
-"""Amplification: the apex as it would look if it had moved alpha times as far.
+"""Amplifies motion: makes the apex look as if it had moved alpha times as far.
 
 Every method takes two aligned frames, the onset and the apex, and returns the
 apex with its motion since the onset multiplied by alpha. With alpha = 1 the
@@ -105,11 +105,11 @@ def phase(
 ) -> Float[Array, '*b h w 3']:
   """Multiplies differences of phase in a complex steerable pyramid by alpha.
 
-  Noise is moved, hardly amplified. A difference of phase is known but for whole
-  turns, so each level takes the turn that is nearest to the motion of the
-  coarser level. Motion may therefore be longer than half a wavelength of the
-  finer levels. Only the luminance is analysed; its change is added to all three
-  channels. Wadhwa, Rubinstein, Durand, Freeman: "Phase-based video motion
+  Noise is moved, but hardly amplified. A difference of phase is known only up
+  to whole turns, so each level takes the turn that is nearest to the motion of
+  the coarser level. Motion may therefore be longer than half a wavelength of
+  the finer levels. Only the luminance is analysed; its change is added to all
+  three channels. Wadhwa, Rubinstein, Durand, Freeman: "Phase-based video motion
   processing" (2013).
 
   Args:
@@ -125,8 +125,8 @@ def phase(
 
   Raises:
     ValueError: alpha is not positive and finite; the frames differ in shape or
-      are smaller than 16 pixels; fewer than two orientations, no level, or
-      negative smoothing.
+      are smaller than 16 pixels; there are fewer than two orientations or no
+      level; smoothing is negative.
   """
   alpha = _check_frames(onset, apex, alpha)
   if levels is None:
@@ -286,7 +286,7 @@ def _in_parts(
 
 def _finish(frames, change, alpha, *, unchanged=None):
   """Returns the sum clipped to [0, 1], or for alpha = 1 the frames as given."""
-  # A selection, not a branch: alpha may be traced, and differ along a vmap.
+  # `where`, not `if`: alpha may be traced, and may differ along a vmap.
   unchanged = frames if unchanged is None else unchanged
   return jnp.where(alpha == 1, unchanged, jnp.clip(frames + change, 0, 1))
 
@@ -310,7 +310,7 @@ def _check_frames(
 def _as_positive(value: Scalar, name: str) -> Float[Array, '']:
   """Returns the value as an array; raises if it is not positive and finite.
 
-  A traced value is not known yet and passes.
+  A traced value passes, because it is not known yet.
   """
   traced = isinstance(value, jax.core.Tracer)
   if not traced and not (math.isfinite(value) and value > 0):
@@ -319,7 +319,7 @@ def _as_positive(value: Scalar, name: str) -> Float[Array, '']:
 
 
 class _Methods(dict[str, Callable[..., Array]]):
-  """A table whose KeyError is a ValueError that lists the known names."""
+  """A table that raises a ValueError with the known names for other names."""
 
   def __missing__(self, name: str) -> Callable[..., Array]:
     raise ValueError(f'unknown method {name!r}; known: {tuple(self)}')

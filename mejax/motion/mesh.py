@@ -17,10 +17,10 @@ from mejax.motion import alignment
 from mejax.motion import face_models
 
 _SIDE = 192
-# The network sees the face with a quarter of its size on every side.
+# The network's input is the face with a quarter of its size on every side.
 _ROOM = 1.5
-# Each pass looks where the one before saw the face. After three the result
-# hardly depends on the first guess.
+# Each pass crops the image where the pass before found the face. After three
+# passes the result hardly depends on the first guess.
 _PASSES = 3
 # Points at the corners of the left and of the right eye. Those of the lids
 # would move with a blink.
@@ -32,7 +32,7 @@ _MOUTH = (61, 291)
 def steady_five(
   image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
 ) -> Float[np.ndarray, '5 2']:
-  """Returns the five points by FaceMesh, or those given if it sees no face."""
+  """Returns FaceMesh's five points, or those given if it finds no face."""
   found, score = find_mesh(image, points)
   return five_from_mesh(found) if score > 0 else points
 
@@ -44,7 +44,7 @@ def find_mesh(
 
   Args:
     image: RGB.
-    points: (x, y) in pixels, as in `faces`; good to a fraction of the face.
+    points: (x, y) in pixels, as in `faces`; a rough guess is enough.
 
   Returns:
     (x, y) in pixels, and the log-odds that they belong to a face.

@@ -55,8 +55,8 @@ def luminance_change(
     *moved.shape[-2:], levels=levels, orientations=orientations
   )
   result, expected = None, None
-  # From coarse to fine: a phase is known but for whole turns, and the motion of
-  # the coarser level says which turn is meant at the finer one.
+  # From coarse to fine: a phase is known only up to whole turns, and the motion
+  # of the coarser level tells the turn at the finer level.
   for level, passed in reversed([*enumerate(filters)]):
     shape = passed.shape[-2:]
     bands = [
@@ -94,8 +94,7 @@ def _turn(
 ) -> Float[Array, '*b k n m']:
   """Returns the angle by which the phase of a band has turned since the onset.
 
-  In places where the band is empty, it is the angle expected from the coarser
-  band.
+  Where the band is empty, that is the angle expected from the coarser band.
   """
   # apex times the conjugate of the onset, where onset = apex - difference.
   product = apex.real**2 + apex.imag**2 - apex * jnp.conj(difference)

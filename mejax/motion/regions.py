@@ -1,4 +1,4 @@
-"""Regions of a face: crops that make a mosaic, and masks.
+"""Cuts the regions of a face into a mosaic, and makes masks of a face.
 
 The five points of a face are (x, y) of left eye, right eye, nose, left and
 right mouth corner, where "left" is left in the image. A crop is half as wide as
@@ -81,7 +81,7 @@ def eyelids(
     points: in pixels of the images.
     size: rows and columns of the images.
     half_width: half axis along the line of the eyes, in distances between them.
-    half_height: half axis across.
+    half_height: half axis across that line, in the same unit.
 
   Raises:
     ValueError: both eyes are in one place, or are not finite.

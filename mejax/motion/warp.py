@@ -1,9 +1,9 @@
 """Interpolates images between their pixels.
 
 A point is (x, y): x to the right, y down, whole numbers at pixel centres. All
-warps here look up: each place of the result points to a place in the image and
-takes the value there. So `by_flow(second, flow)`, with the flow from the first
-frame to the second, looks like the first frame.
+warps here are backward: each pixel of the result takes the value at some place
+in the image. So `by_flow(second, flow)`, with the flow from the first frame to
+the second, looks like the first frame.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def sample(
       (`zero`).
 
   Raises:
-    ValueError: unknown method or border.
+    ValueError: the method or the border is unknown.
   """
   _check_known(method, METHODS, 'method')
   _check_known(border, BORDERS, 'border')
@@ -61,7 +61,7 @@ def by_flow(
   method: str = 'bilinear',
   border: str = 'edge',
 ) -> Float[Array, '*b h w c']:
-  """Looks the image up at each pixel's place plus its flow (u, v) in pixels.
+  """Samples the image at each pixel's place plus its flow (u, v) in pixels.
 
   `method` and `border` are those of `sample`.
   """
@@ -77,7 +77,7 @@ def by_matrix(
   method: str = 'bilinear',
   border: str = 'edge',
 ) -> Float[Array, '*b p q c']:
-  """Returns an image of `size` whose point x is the input's at A x + b.
+  """Returns images of `size`, whose value at x is the input's at A x + b.
 
   Args:
     image: a batch of images.
@@ -142,9 +142,9 @@ def _taps(
 ) -> list[tuple[Int[Array, 'p q'], Float[Array, 'p q']]]:
   """Returns the pixels along one axis that make up a value, and their weights.
 
-  The kernels are separable, so an axis needs no knowledge of the other one.
+  The kernels are separable, so each axis is computed alone.
   """
-  # Nothing changes further out, and far places would overflow an int32.
+  # The result is the same further out, and far places would overflow an int32.
   place = jnp.clip(place, -3, size + 2)
   start = jnp.floor(place)
   t = place - start
@@ -159,7 +159,7 @@ def _taps(
   for offset, weight in enumerate(weights, first):
     index = start + offset
     if border == 'zero':
-      # The index is clamped below and names a real pixel: drop it by weight.
+      # The index is clamped below to a pixel that exists: its weight drops it.
       weight = jnp.where((index >= 0) & (index < size), weight, 0)
     taps.append((jnp.clip(index, 0, size - 1), weight))
   return taps

@@ -193,7 +193,7 @@ def test_what_cannot_be_spotted_is_an_error():
   frames = film([head(0), SMILE])
   with pytest.raises(ValueError, match="unknown method 'magic'"):
     apex.spot(frames, points=POINTS, method='magic')
-  with pytest.raises(ValueError, match='1 frames came'):
+  with pytest.raises(ValueError, match='1 frames are too few'):
     apex.spot(frames[:1], points=POINTS)
   with pytest.raises(ValueError, match='one place'):
     apex.spot(frames, points=POINTS * 0)

@@ -48,7 +48,7 @@ class Take:
     apex: position of the apex among the frames.
     expression: movements of the face, the expression first, then distractors.
     drift: movements of the whole head.
-    pose: of the head at the onset.
+    pose: pose of the head at the onset.
     lighting: lamp and camera.
   """
 
@@ -149,7 +149,7 @@ def facs(activations: Mapping[str, tuple[float, float]]) -> str:
 def _activate(
   generator: np.random.Generator, person: Person, emotion: str, hard: float
 ) -> dict[str, tuple[float, float]]:
-  """Decides the strength of action units, left and right in the image.
+  """Draws the strength of action units, left and right in the image.
 
   The strongest is 1.
   """

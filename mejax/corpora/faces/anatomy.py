@@ -13,10 +13,11 @@ from mejax.corpora.faces.canvas import Canvas
 
 
 def proportions(generator: np.random.Generator) -> dict[str, float]:
-  """Draws the proportions of one person's face, mostly in frame units.
+  """Draws the proportions of one person's face at random.
 
-  `egg` and `square` are exponents of the outline, `folds` is a strength and
-  `light` the direction of the light from -1 (left) to 1.
+  They are in frame units, except for `egg` and `square`, exponents of the
+  outline, `folds`, a strength, and `light`, the direction of the light from -1
+  (left) to 1.
   """
   between = {
     'top': (0.035, 0.065),

@@ -81,8 +81,8 @@ class Lighting:
   Attributes:
     gradient: change of brightness from the middle to the right and lower edge.
     gain: brightness of each frame.
-    colour: of the lamp, as factors of R, G and B.
-    noise: standard deviation of the camera's noise at mid-grey, of 1.
+    colour: colour of the lamp, as factors of R, G and B.
+    noise: standard deviation of the camera's noise at mid-grey; white is 1.
   """
 
   gradient: tuple[float, float]

@@ -101,7 +101,7 @@ def _relief(canvas: Canvas, p: Mapping[str, float], width):
 
 
 def _shade(canvas: Canvas, p: Mapping[str, float], z):
-  """Lights a relief; returns diffuse light with dark hollows, and gloss."""
+  """Lights a relief; returns its diffuse light, dark in hollows, and gloss."""
   dy, dx = np.gradient(z, (1 + 2 * MARGIN) / PIXELS)
   norm = np.sqrt(1 + dx**2 + dy**2)
   light = np.array([p['light'], -0.55, 1.0])

@@ -138,7 +138,7 @@ def draw_nostrils(canvas, image, p):
 
 
 def _strands(canvas: Canvas, p: Mapping[str, float]):
-  """Returns how bright hair is that falls from the parting; about 0."""
+  """Returns the brightness, about 0, of hair that falls from the parting."""
   dx = canvas.x - 0.5 - p['parting']
   dy = np.maximum(canvas.y - p['top'] + 0.16, 0.02)
   bend = canvas.noise(0.08) * 0.012
