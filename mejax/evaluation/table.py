@@ -1,4 +1,4 @@
-"""The table of a run, as a terminal shows it."""
+"""Formats the table of a run for a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def format_numbers(numbers: Mapping[str, Any]) -> str:
 
 
 def _notes(numbers) -> list[str]:
-  """How to read the table, and what is wrong with the run."""
+  """Returns notes on how to read the table, and warnings about the run."""
   seeds = numbers['num_seeds']
   lines = [
     '',
@@ -43,14 +43,14 @@ def _notes(numbers) -> list[str]:
   lines += [f'* {warning}' for warning in warnings]
   if numbers['trials_not_finite']:
     lines.append(
-      'WARNING: trainings with logits that are not finite: '
+      'WARNING: number of trainings with logits that are not finite: '
       f'{numbers["trials_not_finite"]}'
     )
   return lines
 
 
 def _setting_lines(settings) -> list[str]:
-  """A row for every setting of a grid, with the values that differ."""
+  """Returns a row for every setting of a grid, with the values that differ."""
   names = summary.differing_values(settings)
   lines = [
     '',
