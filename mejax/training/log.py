@@ -18,7 +18,7 @@ class Log:
   def __init__(
     self, workdir: pathlib.Path, *, number: int, window: int, eval_every: int
   ):
-    # Imported here: it takes seconds where PyTorch is installed, which it imports.
+    # Imported here, because it imports PyTorch, which takes seconds.
     import tensorboardX
 
     path = workdir / 'log.jsonl'
