@@ -41,20 +41,20 @@ class Rule(NamedTuple):
 
 
 RULES = {
-  'last': Rule('The last epoch, whose number was fixed beforehand.', True),
+  'last': Rule('The last epoch, a budget fixed beforehand.', True),
   'inner': Rule(
     'Per outer fold, the epoch with the best pooled UF1 on inner folds made '
     'of training subjects only.',
     True,
   ),
   'oracle': Rule(
-    'Per held-out subject, the epoch with the best accuracy on this same '
-    f'subject (as in the released HTNet code): {WARNING}.',
+    'Per held-out subject, the epoch with the best accuracy on that very '
+    f'subject (as the released HTNet code): {WARNING}.',
     False,
   ),
   'oracle_f1': Rule(
-    'Per held-out subject, the epoch with the best F1 on this same subject '
-    f'(as in the released MMNet code): {WARNING}.',
+    'Per held-out subject, the epoch with the best F1 on that very subject '
+    f'(as the released MMNet code): {WARNING}.',
     False,
   ),
 }

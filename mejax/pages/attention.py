@@ -42,8 +42,8 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
 
   Args:
     maps: the arrays of `mejax.experiment.introspection.write_attention`:
-      `classes` str[k], names of the rows; `clips` i64[k], clips of each class (a row
-      without clips is left out); `titles` and `kinds` str[p]; `map0`,
+      `classes` str[k], names of the rows; `clips` i64[k], clips of each class
+      (a row without clips is left out); `titles` and `kinds` str[p]; `map0`,
       `map1`, ... f32[k, r, g, g], multiples of a fair share, for the four
       regions (upper left, upper right, lower left, lower right) or the whole
       face; and, if they are known, `face` u8[h, w], `motion` f[k, s, s] in
