@@ -175,7 +175,7 @@ def _of_gates_and_onset(out, levels) -> list[AttentionMap]:
 
 
 def _of_gates(gates) -> list[AttentionMap]:
-  """Lists a map for each gate of MMNet: how much it lets through."""
+  """Lists a map for each gate of MMNet: the size of what it hands on."""
 
   def make(gate):
     size = jnp.abs(gate).mean(-1)

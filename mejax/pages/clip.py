@@ -76,7 +76,7 @@ def _face(example, metadata) -> dict[str, Any]:
     'onset_number': int(example['onset_number']),
     'apex': Image(pictures.png(apex), 'apex, aligned', rings, source),
     'apex_number': int(example['apex_number']),
-    'change': Image(pictures.png(change), 'apex less onset'),
+    'change': Image(pictures.png(change), 'apex minus onset'),
     'times': DIFFERENCE,
     'points': metadata['landmark_source'].partition(': ')[-1],
   }

@@ -178,7 +178,7 @@ def test_models_that_show_nothing_are_not_asked(task, tmp_path, capsys):
   assert introspection.find_maps(model, task) == []
   changes = 'num_epochs=1', 'keep_models=False', 'num_seeds=1'
   train(task, tmp_path / 'kept', model, *changes)
-  assert 'looked' not in capsys.readouterr().out
+  assert 'attention' not in capsys.readouterr().out
   train(task, tmp_path / 'run', model, 'num_epochs=1', 'num_seeds=1')
   assert not (tmp_path / 'run' / workdir_lib.ATTENTION).exists()
   with pytest.raises(ValueError, match='do not show where they look'):
