@@ -14,7 +14,7 @@ def format_numbers(numbers: Mapping[str, Any]) -> str:
   lines = [numbers['protocol'], _counts_line(numbers), '']
   head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
   lines.append(
-    f'{head} {"last above it" * bool(numbers["baselines"])}'.rstrip()
+    f'{head} {"last minus it" * bool(numbers["baselines"])}'.rstrip()
   )
   for rule, entries in numbers['selection'].items():
     for part in parts:
@@ -54,7 +54,7 @@ def _setting_lines(settings) -> list[str]:
   names = summary.differing_values(settings)
   lines = [
     '',
-    'The rows above are of setting 0. Every setting, last epoch, all clips;',
+    'The rows above belong to setting 0. Every setting, last epoch, all clips;',
     summary.NOT_CHOSEN,
   ]
   for one in settings:

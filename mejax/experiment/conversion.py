@@ -63,7 +63,7 @@ def convert(
   if twice := {stem for stem in stems if stems.count(stem) > 1}:
     raise ValueError(
       f'several files are named {", ".join(sorted(twice))}; the name says who'
-      ' was held out, so each file needs a name of its own.'
+      ' was held out, so each file needs another name.'
     )
   if name not in originals.ORIGINALS:
     known = ', '.join(originals.ORIGINALS)

@@ -136,7 +136,7 @@ def _overview(
   tiles = [
     Tile.of_example(examples[i], metadata['units'])
     for i in tqdm.trange(
-      len(examples), desc='look', unit='clip', disable=not progress
+      len(examples), desc='inspect', unit='clip', disable=not progress
     )
   ]
   tiles.sort(key=Tile.order)

@@ -148,7 +148,7 @@ def plan(
   """Resolves everything that a config names.
 
   Args:
-    config: as `load_config` gives it.
+    config: the config, from `load_config`.
     data_dir: home of the prepared datasets, unless `task` is given.
     task: your data, in place of the config's dataset, protocol and view.
     model: your Linen module, in place of the config's model.

@@ -54,7 +54,7 @@ def train(
   of a finished one.
 
   Args:
-    config: as `load_config` gives it.
+    config: the config, from `load_config`.
     workdir: folder of the run; made if it is not there.
     data_dir: home of the prepared datasets, unless `task` is given.
     task: your data, in place of the config's dataset, protocol and view.

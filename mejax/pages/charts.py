@@ -125,7 +125,7 @@ def confusion_matrix(
     )
     for j in range(columns):
       count, share = float(matrix[i, j]), float(shares[i, j])
-      tip = f'{names[i]} taken for {names[j]}: '
+      tip = f'{names[i]} predicted as {names[j]}: '
       tip += f'{count:.1f} clips, {100 * share:.1f} %'
       shown = f'{100 * share:.0f} %' if normalised else f'{count:.4g}'
       parts.append(_cell(left + side * j, y, side, share, shown, tip))
@@ -243,7 +243,7 @@ def epoch_histogram(
   counts = [int((picked == epoch).sum()) for epoch in epochs]
   step = (_RIGHT - _LEFT) / len(epochs)
   parts = [
-    svg.text(_LEFT - 16, 40, 'epochs it picked', 'label oracle', 'end'),
+    svg.text(_LEFT - 16, 40, 'epochs picked', 'label oracle', 'end'),
     svg.element('path', class_='axis', d=f'M{_LEFT} {height}H{_RIGHT}'),
     svg.text(_LEFT, height + 17, f'epoch {epochs[0]}', 'small'),
     svg.text(_RIGHT, height + 17, epochs[-1], 'small', 'end'),

@@ -114,7 +114,7 @@ def unused_gpu() -> str:
       ['nvidia-smi', '-L'], capture_output=True, text=True, timeout=10
     ).stdout
   except (OSError, subprocess.TimeoutExpired):
-    return ''  # No driver, hence no GPU that JAX could use.
+    return ''  # Without a driver there is no GPU that JAX could use.
   # Lines such as 'GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-...)'.
   names = [
     line.partition(': ')[2].partition(' (UUID')[0]

@@ -165,7 +165,7 @@ def _run_windows(
       lambda epoch, carry: run_epoch(start + epoch, carry),
       (states, zero, zero),
     )
-    # Padding (-1) reads example 0; its logits are dropped in the record.
+    # Padding (-1) reads example 0. `selection` ignores its logits.
     held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
     logits = logits.at[window].set(predict(states, trials, held_out))
     losses = losses.at[window].set(loss_sum / jnp.maximum(steps, 1))
