@@ -81,11 +81,11 @@ class Setting:
     stream=1,
   )
   rotation: Value = _number(
-    0.0, 'most degrees that frames are turned by', largest=180.0, stream=9
+    0.0, 'largest angle in degrees that frames turn by', largest=180.0, stream=9
   )
   shift: Value = _number(
     0.0,
-    'most pixels that a picture, or a region of a mosaic, moves by',
+    'largest shift in pixels of a picture, or of a region of a mosaic',
     stream=2,
   )
   scale_jitter: Value = _number(
@@ -99,16 +99,16 @@ class Setting:
   )
   balance: Value = _number(
     0.0,
-    'how far rare classes weigh more: 1 makes all classes weigh the same',
+    'extra weight of rare classes; 1 makes all classes weigh the same',
     largest=1.0,
     stream=6,
   )
   mixup: Value = _number(
-    0.0, 'examples are mixed in pairs, by shares of Beta(this, this)', stream=7
+    0.0, 'examples are mixed in pairs with Beta(this, this) shares', stream=7
   )
   ema: Value = _number(
     0.0,
-    'decay of the moving average of weights that predicts; 0 = no average',
+    'decay of the average of weights used for predictions; 0 = no average',
     largest=0.9999,
   )
   test_mirror: Value = _number(
