@@ -22,7 +22,7 @@ def add_demo(verbs) -> None:
   )
   add_folder(verb, '--workdir', 'folder of all files', 'runs/demo')
   verb.add_argument(
-    '--small', action='store_true', help='render fewer faces, train for less'
+    '--small', action='store_true', help='fewer faces, fewer epochs'
   )
 
 
@@ -171,8 +171,7 @@ def add_evaluate(verbs) -> None:
     '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
     'The default is the dataset of the run; for converted models, the dataset\n'
     'that the original was trained on. --config chooses another one, and\n'
-    '--config.KEY=VALUE changes one value. Files are written to --out only,\n'
-    'or to the folder evaluate/ in RUN.',
+    '--config.KEY=VALUE changes one value. Only the folder --out is written.',
   )
   verb.add_argument(
     'source',
@@ -187,7 +186,10 @@ def add_evaluate(verbs) -> None:
     help='a config from which dataset, protocol and view are taken',
   )
   verb.add_argument(
-    '--out', type=pathlib.Path, metavar='DIR', help='folder of the results'
+    '--out',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='folder of the results (default: RUN/evaluate)',
   )
 
 
@@ -215,7 +217,11 @@ def add_report(verbs) -> None:
     example='  mejax report runs/small runs/ststnet',
   )
   verb.add_argument(
-    'workdirs', nargs='+', type=pathlib.Path, metavar='RUN', help='workdirs'
+    'workdirs',
+    nargs='+',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='finished runs',
   )
   verb.add_argument(
     '--out',

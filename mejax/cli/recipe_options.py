@@ -24,7 +24,7 @@ def add_recipe(group) -> None:
     '--weights',
     type=pathlib.Path,
     metavar='FILE',
-    help='for --magnify learned: weights, trained by mejax or from PyTorch',
+    help='for --magnify learned: file of weights, of mejax or of PyTorch',
   )
   group.add_argument(
     '--flow',
