@@ -1,8 +1,8 @@
 """Resolves a config once: every name in it becomes an object of the plan.
 
-Only this file turns the names of a config into objects. Training, the dry run,
-the evaluation of saved models and the attention maps take the plan or a part of
-it, and never read the config themselves.
+Only this file turns the names of a config into objects. Training, the dry run
+and the attention maps take the plan or a part of it; the evaluation of saved
+models calls single functions of this file.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _TABLES = {
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-  """Options of how a plan is carried out; they do not change the training.
+  """Options of how a plan is carried out; they do not change what is trained.
 
   Attributes:
     eval_every: epochs between evaluations on the held-out clips.
