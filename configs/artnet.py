@@ -1,9 +1,9 @@
-"""ARTNet: the motion of a clip at several amplifications, read together.
+"""ARTNet, which reads the motion of a clip at several amplifications.
 
 The model is a reconstruction from the abstract (Sensors 2026, 26(1), 247); the
 authors' code is not released: see `mejax/models/artnet.py`. Levels are left out
-at random in training, so that a second table can say what each tells alone.
-Settings were chosen on another rendered corpus (seed 1) than the one reported.
+at random in training, so that a second table can score single levels. Settings
+were chosen on another rendered corpus (seed 1) than the one reported.
 
 Command:
   mejax render faces --subjects 48 --clips 12 --seed 2
@@ -11,20 +11,20 @@ Command:
     --size 64 --faces given --remove_head_motion
   mejax train --config artnet:small --config.num_folds=4 --data_dir DIR
     --workdir RUN
-Any dataset of several levels will do (--config.dataset=NAME and its protocol).
+Any dataset with several levels works (--config.dataset=NAME and its protocol).
 
 Variants:
-  artnet:small   a narrow model, 62,307 parameters, the one that was measured
-  artnet:alpha1  small, trained on the motion without amplification only
-  artnet:smoke   seconds; shows that everything runs, learns nothing
+  artnet:small   a narrow model, 62,307 parameters, which was measured
+  artnet:alpha1  small, trained on motion without amplification only
+  artnet:smoke   takes seconds; shows that all runs, learns nothing
 
 Time: :small trains two seeds in 6 minutes on two busy CPU cores.
 Expected result: :small, 2 seeds, 576 clips of 48 people: UF1 .873 +- .002 (95 %
 over people .845 to .901) at the last epoch. On the same input the RBF-SVM has
 .805, .068 less (.040 to .097), PCA and logistic regression .815. The same
-models shown a single level: .852 (alpha 1), .872 (2) and .866 (4), so amplified
-motion is read better, by .021 (.007 to .035), and one amplified level does as
-well as all. :alpha1, 2 seeds: .845 +- .006 (.817 to .873). Base: not measured.
+models reach, from a single level, .852 (alpha 1), .872 (2) and .866 (4), so all
+levels beat unamplified motion by .021 (.007 to .035), but one amplified level
+is enough. :alpha1, 2 seeds: .845 +- .006 (.817 to .873). Base: not measured.
 """
 
 from mejax.configs import default
@@ -35,9 +35,9 @@ VARIANTS = ('small', 'alpha1', 'smoke')
 def get_config(arg: str = ''):
   config = default.get_config()
   config.dataset = config.protocol = 'synthetic'
-  # Amplifications to read, e.g. (1.0, 4.0); all if empty.
+  # Amplification levels to read, e.g. (1.0, 4.0); all if empty.
   config.view.update(name='level_stack', mode='landmarks', levels=())
-  # One deviation normalises all levels, which keeps how they differ.
+  # All levels are divided by one deviation, which keeps their differences.
   config.view.normalise = 'centre_std'
   config.model.update(name='artnet', preset='base', dim=128, patch_size=8)
   config.model.update(dropout=0.2, level_dropout=0.25)
@@ -45,7 +45,7 @@ def get_config(arg: str = ''):
   config.model.update(attention_fn='softmax', level_attention_fn='softmax')
   config.setting.update(learning_rate=2e-3, weight_decay=0.05)
   config.setting.update(label_smoothing=0.1, warmup_fraction=0.1, mirror=0.5)
-  # A hundred clips are few, so they are varied, and weights are averaged.
+  # There are few clips, so they are augmented, and weights are averaged.
   config.setting.update(mixup=0.3, scale_jitter=0.5, shift=1.0)
   config.setting.update(ema=0.98, test_mirror=0.5)
   config.update(batch_size=16, num_epochs=100, eval_every=5, num_seeds=2)

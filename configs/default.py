@@ -1,6 +1,6 @@
-"""Every value of an experiment, with its type, its default and its meaning.
+"""Defines every value of an experiment, with its type, default and meaning.
 
-A config starts from these values and sets those in which it differs:
+A config starts from these values and sets those that differ:
 
   from mejax.configs import default
 
@@ -11,8 +11,8 @@ A config starts from these values and sets those in which it differs:
     return config
 
 On the command line `--config.KEY=VALUE` changes one value of a config, for
-example --config.num_seeds=2 or --config.setting.mirror=0.5. This file is no
-experiment itself: it names no model that is worth training.
+example --config.num_seeds=2 or --config.setting.mirror=0.5. This file is not an
+experiment: its model and settings are only a start.
 """
 
 import ml_collections
@@ -24,7 +24,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   del arg  # There are no variants.
   config = ml_collections.ConfigDict()
 
-  # A dataset that `mejax prepare` made, in the folder of --data_dir.
+  # Name of a dataset that `mejax prepare` made, in the folder --data_dir.
   config.dataset = 'htnet_release'
   # Which examples count, and the class of each: a name of
   # mejax.datasets.protocols.PROTOCOLS, a CSV file, or `package.module:name`.
@@ -33,67 +33,68 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # 'class_descending'.
   config.order = ''
 
-  # What the model sees of an example: a name of mejax.datasets.views.VIEWS or
-  # `package.module:name`, and options of that function. Another name drops the
-  # options of the old one. normalise='centre_std' makes flow relative to its
-  # mean over the image: flow that was stretched from minimum to maximum has no
-  # zero of its own, and a head that drifts says nothing.
+  # The view, which makes model inputs from examples: a name of
+  # mejax.datasets.views.VIEWS or `package.module:name`, and its options. A new
+  # name drops the options of the old one. normalise='centre_std' subtracts the
+  # mean over the image from flow, because flow that was stretched from minimum
+  # to maximum has no zero, and a drift of the head carries no information.
   config.view = ml_collections.ConfigDict({'name': 'full_flow'})
 
-  # A name of mejax.models.MODELS or `package.module:name`, a preset of that
-  # model, and fields that differ from the preset's. Every field can be set on
-  # the command line, whether it is listed or not. A field that holds a function
-  # is set by a name: `attention_fn` and `level_attention_fn` by one of
+  # The model: a name of mejax.models.MODELS or `package.module:name`, a preset
+  # of that model, and fields that differ from the preset's. Every field can be
+  # set on the command line, even if it is not listed. A field that holds a
+  # function is set by a name: `attention_fn` and `level_attention_fn` by one of
   # mejax.models.attention.ATTENTION, `gate` by one of mejax.models.mmnet.GATES,
-  # all of them by `package.module:name`. Another model drops these options.
+  # all of them by `package.module:name`. A new name drops these options.
   config.model = ml_collections.ConfigDict({'name': 'htnet'})
 
-  # Direction of a step: 'adam', 'adamw' or 'sgd'; mejax/training/optimizer.py.
+  # Optimiser: 'adam', 'adamw' or 'sgd'; see mejax/training/optimizer.py.
   config.optimizer = 'adamw'
-  # Course of the learning rate: 'constant', 'warmup_cosine' or 'mmnet';
+  # Schedule of the learning rate: 'constant', 'warmup_cosine' or 'mmnet'; see
   # mejax/training/schedule.py.
   config.schedule = 'warmup_cosine'
-  # Numbers that may differ between trainings of one compiled program. What each
-  # means, its default and its bounds stand in mejax/training/setting.py.
-  # Augmentation and regularisation are off here.
+  # Numbers that may differ between trainings of one compiled program. Their
+  # meaning, defaults and bounds are defined in mejax/training/setting.py.
+  # Augmentation and regularisation are off by default.
   config.setting = ml_collections.ConfigDict(
     {number.name: number.default for number in setting.NUMBERS.values()}
   )
   # Values of the same numbers to try side by side: --config.grid.mirror=0,0.5
-  # trains every fold and seed with both. The first is the one that is reported;
-  # several lists are combined. An empty one keeps the number of `setting`.
+  # trains every fold and seed with both. The first is reported. Several lists
+  # are combined. An empty list keeps the number of `setting`.
   config.grid = ml_collections.ConfigDict(
     {name: () for name in setting.NUMBERS}
   )
 
-  # Examples in a training step, at most.
+  # Largest number of examples in a training step.
   config.batch_size = 32
   # Passes over the training examples.
   config.num_epochs = 60
-  # Epochs between two looks at the held-out clips, which go into the record; it
-  # must divide `num_epochs`.
+  # Epochs between two evaluations on the held-out clips, whose logits go into
+  # the record; it must divide `num_epochs`.
   config.eval_every = 1
-  # Trainings of each fold, with the seeds `seed`, `seed` + 1, ...
+  # Number of trainings of each fold, with the seeds `seed`, `seed` + 1, ...
   config.num_seeds = 5
   config.seed = 0
-  # Draw a new order of the examples every epoch; else keep that of the data.
+  # Whether every epoch draws a new order of the examples.
   config.shuffle = True
 
-  # Parts in which people are left out; 0 leaves them out one at a time.
+  # Number of parts in which people are left out; 0 leaves them out one by one.
   config.num_folds = 0
   # Rules that choose the epoch of a model. 'last' and 'inner' are honest; the
-  # two oracles choose on the test subject and are shown for comparison.
+  # two oracles choose on the test subject and are only shown for comparison.
   config.selection = ('last', 'oracle', 'oracle_f1')
-  # More trainings for each fold, from which the rule 'inner' chooses.
+  # Inner folds, by which the rule 'inner' chooses; each is another training.
   config.inner_folds = 5
 
   # How trials share a device: 'vmap' together, 'map' in turn, 'auto' decides.
   config.mode = 'auto'
-  # Of JAX: 'highest' computes in full float32 where TF32 is the default.
+  # Precision of matrix products in JAX: 'highest' is full float32, also where
+  # TF32 is the default.
   config.matmul_precision = 'default'
-  # Seconds between two checkpoints, from which a killed run goes on.
+  # Seconds between two checkpoints, from which a killed run continues.
   config.checkpoint_every_s = 60.0
-  # Keep the parameters of every finished trial: `mejax evaluate` and the
-  # pictures of where models looked need them.
+  # Whether to keep the parameters of every trial: `mejax evaluate` and the maps
+  # of where models looked need them.
   config.keep_models = True
   return config

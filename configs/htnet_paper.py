@@ -1,8 +1,8 @@
-"""HTNet with the hierarchy that its paper draws, on flow of 128 pixels.
+"""HTNet with the hierarchy in its paper, on flow of 128 pixels.
 
-Quarters of each facial area, then the four areas, then the whole face: 16
-tokens attend to each other in every block of all three hierarchies, where the
-released sizes have one; see `mejax/models/htnet.py`. Augmentation is artnet's.
+The blocks are quarters of each facial area, then the four areas, then the whole
+face. In each block 16 tokens attend to each other, where the released sizes
+have one; see `mejax/models/htnet.py`. Augmentation is as in artnet.
 
 Command:
   mejax render faces --subjects 48 --clips 12 --seed 2
@@ -10,20 +10,19 @@ Command:
     --faces given --remove_head_motion
   mejax train --config htnet_paper:small --config.num_folds=4 --data_dir DIR
     --workdir RUN
-Any dataset of 128 pixels will do (--config.dataset=NAME and its protocol).
+Any dataset of 128 pixels works (--config.dataset=NAME and its protocol).
 
 Variants:
-  htnet_paper:small  1.4 million parameters instead of 140, 40 epochs, one seed;
-                     the one that was measured
-  htnet_paper:smoke  two minutes, because the baselines are the same; shows that
-                     everything runs, learns nothing
+  htnet_paper:small  1.4 million parameters instead of 140, 40 epochs, one seed
+  htnet_paper:smoke  takes two minutes, because the baselines are not smaller;
+                     shows that all runs, learns nothing
 
-Time: :small 4 minutes a seed on two CPU cores. The full size has not been
-trained; a seed is about 2 PFLOP, so it wants an accelerator.
+Time: :small takes 4 minutes a seed on two CPU cores. The full size has not been
+trained; a seed is about 2 PFLOP, so it needs an accelerator.
 Expected result: :small, 1 seed, 576 clips of 48 people, twelve left out at a
-time: UF1 .896 (95 % over people .870 to .918) at the last epoch. On that flow
-the RBF-SVM has .842, .054 less (.026 to .080), PCA and logistic
-regression .811.
+time: UF1 .896 (95 % over people .870 to .918) at the last epoch. On the same
+flow the RBF-SVM has .842, .054 less (.026 to .080), PCA and logistic regression
+.811.
 """
 
 from mejax.configs import default

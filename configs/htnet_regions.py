@@ -1,7 +1,8 @@
 """HTNet with the self-attention that its paper describes, trained honestly.
 
-Patch 2 and two hierarchies: each of the four facial areas is a block of 49
-tokens that attend to each other. Settings were fixed before any test score.
+With patches of 2 pixels and two hierarchies, each of the four facial areas is a
+block of 49 tokens that attend to each other. Settings were fixed before any
+test score was seen.
 
 Command:
   mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
@@ -9,13 +10,13 @@ Command:
 
 Variants:
   htnet_regions:small  a narrower model, 40 epochs, one seed
-  htnet_regions:smoke  seconds; shows that everything runs, learns nothing
+  htnet_regions:smoke  takes seconds; shows that all runs, learns nothing
 
-Time: :small 13 minutes a seed on two busy CPU cores (68 folds, 40 epochs). The
-full size has not been trained to its end; it wants an accelerator.
-Expected result: :small with 2 seeds and true face points (--landmarks) has UF1
-.661 +- .002 (95 % over subjects .595 to .729), UAR .661 at the last epoch;
-.823 where the epoch is chosen on the test subject, which is no estimate.
+Time: :small takes 13 minutes a seed on two busy CPU cores (68 folds, 40
+epochs). The full size needs an accelerator and was not trained to its end.
+Expected result: :small with 2 seeds and true face points (--landmarks): UF1
+.661 +- .002 (95 % over subjects .595 to .729), UAR .661 at the last epoch. The
+oracle row has .823, which is no estimate.
 """
 
 from mejax.configs import default

@@ -3,17 +3,17 @@
 At the released sizes every attention block holds one token, so the softmax is
 over a single number and no two tokens attend to each other; see
 `mejax/models/htnet.py`. The published UF1 of .8603 picks the best of 800 test
-evaluations for every subject: compare it with the row `oracle`, never `last`.
+evaluations for every subject: compare it with the row `oracle`, not `last`.
 
 Command (an accelerator is needed: 68 trainings of 140 million parameters):
   mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
   mejax train --config htnet_released --data_dir DIR --workdir RUN
 
 Variants:
-  htnet_released:smoke  seconds; shows that everything runs, learns nothing
+  htnet_released:smoke  takes seconds; shows that all runs, learns nothing
 
-Time: 68 x 800 epochs have not been run to their end; the arithmetic alone is 23
-PFLOP a seed. --dry_run tells what your device needs.
+Time: 68 x 800 epochs were not run to their end; the arithmetic alone is 23
+PFLOP a seed. --dry_run estimates the time on your device.
 Expected result: not measured. Logits, gradients and steps equal the original's.
 """
 
@@ -24,16 +24,16 @@ VARIANTS = ('smoke',)
 
 def get_config(arg: str = ''):
   config = default.get_config()
-  # Crops with x and y exchanged, channels strain, v, u, raw 0..255.
+  # As released: crops with x and y exchanged, channels strain, v, u in 0..255.
   config.view.update(name='region_mosaic', mode='released', normalise='none')
   config.model.update(name='htnet', preset='released', attention_fn='softmax')
   config.update(optimizer='adam', schedule='constant')
   config.setting.learning_rate = 5e-5
   config.update(batch_size=256, num_epochs=800)
-  # Never shuffled. The published lists run surprise, positive, negative, so
-  # the second of the two batches of an epoch holds negative clips only.
+  # Examples are never shuffled. The published lists have the order surprise,
+  # positive, negative, so the second batch of an epoch has negative clips only.
   config.update(shuffle=False, order='class_descending')
-  # Parity with the original wants full float32 where TF32 is the default.
+  # Parity with the original needs full float32 where TF32 is the default.
   config.matmul_precision = 'highest'
   config.update(checkpoint_every_s=300.0, keep_models=False)
   if arg == 'smoke':

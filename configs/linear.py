@@ -1,4 +1,4 @@
-"""A linear probe on flow, 7,059 parameters: what needs no network at all.
+"""A linear classifier on flow, 7,059 parameters: the simplest model.
 
 The settings are those of htnet_regions, fixed before any test score was seen.
 
@@ -7,10 +7,10 @@ Command:
   mejax train --config linear --data_dir DIR --workdir RUN
 
 Variants:
-  linear:smoke  seconds; shows that everything runs, learns nothing
+  linear:smoke  takes seconds; shows that all runs, learns nothing
 
 Time: half a minute a seed on two busy CPU cores.
-Expected result: 1 seed: UF1 .650 (95 % over subjects .585 to .712), UAR .656 at
+Expected result: 1 seed, UF1 .650 (95 % over subjects .585 to .712), UAR .656 at
 the last epoch. The oracle row has .822, which is no estimate.
 """
 

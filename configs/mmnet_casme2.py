@@ -1,14 +1,14 @@
-"""MMNet on CASME II, five classes or three, as its authors released it.
+"""MMNet on CASME II with five or three classes, as its authors released it.
 
 Settings are those of the released scripts, except the group count of the first
 convolution for three classes, which cannot be built. The scripts pick the best
 epoch on the test subject, for accuracy and again for F1: compare the published
-scores with the rows `oracle` and `oracle_f1`, never with `last`. In brackets:
-what a network that only guesses gets in this way.
+scores with the rows `oracle` and `oracle_f1`, not with `last`. The scores in
+brackets are those of a network that only guesses, chosen in the same way.
   five classes   88.35 % (51 %)  F1 .8676 (.46)
   three classes  95.51 % (67 %)  F1 .9494 (.67)
-Frames are aligned and cut by mejax, not by the database's authors; no weights
-or edited frame lists exist.
+Frames are aligned and cut by mejax, not by the database's authors; weights and
+edited frame lists were not published.
 
 Command (an accelerator is needed):
   mejax prepare casme2 --source CASME2 --data_dir DIR --size 224 --neighbours 4
@@ -16,13 +16,13 @@ Command (an accelerator is needed):
 
 Variants:
   mmnet_casme2:3        three classes: happiness, surprise, negative
-  mmnet_casme2:smoke    seconds; shows that everything runs, learns nothing
+  mmnet_casme2:smoke    takes seconds; shows that all runs, learns nothing
   mmnet_casme2:3_smoke  the same, three classes
 
 Time: not run to its end. 26 trainings of 74 epochs are 15,318 steps of 1.4
-TFLOP, 22 PFLOP a seed; for three classes 25 of 99 epochs, 17,028 steps of 1.1
-TFLOP, 18 PFLOP. --dry_run tells what your device needs.
-Expected result: not measured. Logits, gradients and steps are the original's.
+TFLOP, 22 PFLOP a seed; with three classes, 25 trainings of 99 epochs are 17,028
+steps of 1.1 TFLOP, 18 PFLOP. --dry_run estimates the time on your device.
+Expected result: not measured. Logits, gradients and steps equal the original's.
 """
 
 from mejax.configs import default
@@ -34,14 +34,14 @@ def get_config(arg: str = ''):
   config = default.get_config()
   config.update(dataset='casme2', protocol='casme2-5')
   # How late an onset, how early and how late an apex may be drawn, in quarters
-  # of the part of the clip before (the last: after) the apex.
+  # of the part of the clip before (for the last number, after) the apex.
   config.view.update(name='frame_pair', size=224, windows=(0.15, 0.15, 0.0))
   config.model.update(name='mmnet', preset='released-5')
   config.model.update(attention_fn='softmax', gate='continuous')
-  # PyTorch's default was not to smooth the onset before it is shrunk.
+  # The onset is not smoothed before it is shrunk, as by default in PyTorch.
   config.model.antialias = False
   config.schedule = 'mmnet'
-  # The decay is on every parameter, those of the norms included.
+  # Weight decay applies to every parameter, those of norms included.
   config.setting.update(learning_rate=8e-4, weight_decay=0.6)
   config.setting.update(jitter=1.0, mirror=0.5, rotation=3.0, shift=15.0)
   config.update(num_epochs=74, num_seeds=1, checkpoint_every_s=300.0)

@@ -1,9 +1,9 @@
-"""A narrow MMNet on the rendered faces that mejax makes itself.
+"""A narrow MMNet on the rendered faces that mejax makes.
 
-It reads two bare frames where HTNet reads flow, so it must learn from few faces
-what a difference of two pictures says about motion. A head that drifts hides
-all else: without --remove_head_motion UF1 was .627 on 288 clips, with it .787,
-by nearly the same settings, chosen on other rendered people (seeds 0 and 1).
+It reads two frames where HTNet reads flow, so it must learn from few faces how
+their difference depends on motion. Head drift hides the expression: on 288
+clips UF1 was .627 without --remove_head_motion and .787 with it, at nearly the
+same settings, which were chosen on other rendered people (seeds 0 and 1).
 
 Command:
   mejax render faces --subjects 96 --clips 12 --seed 3
@@ -12,17 +12,17 @@ Command:
   mejax train --config mmnet_synthetic --data_dir DIR --workdir RUN
 
 Variants:
-  mmnet_synthetic:amplified  the apex of the second level, as of --levels 1,4
-  mmnet_synthetic:smoke      seconds; shows that everything runs, learns nothing
+  mmnet_synthetic:amplified  reads the apex amplified by 4, with --levels 1,4
+  mmnet_synthetic:smoke      takes seconds; shows that all runs, learns nothing
 
-Time: 20 minutes a seed on two CPU cores that others used as well.
+Time: 20 minutes a seed on two busy CPU cores.
 Expected result: 1 seed, 1,152 clips of 96 people, a quarter of them left out at
 a time: UF1 .903 (95 % over people .885 to .919) at the last epoch. On the flow
 the RBF-SVM has .835, .068 less (.044 to .093), PCA and logistic regression
-.846, .056 less (.035 to .078). Of 48 people (seed 2): .856 (.828 to .884), the
-RBF-SVM .813, .043 less (.008 to .075), PCA and logistic regression .828, .028
-less (-.006 to .063): frames want more data than flow. :amplified, at alpha 4,
-the 48, other settings (60 epochs, no mixup): .845, RBF-SVM on that flow .831.
+.846, .056 less (.035 to .078). With 48 people (seed 2): UF1 .856 (.828 to
+.884), RBF-SVM .813, .043 less (.008 to .075), PCA and logistic regression .828,
+.028 less (-.006 to .063): frames need more data than flow. :amplified at alpha
+4, 48 people, 60 epochs, no mixup: .845, RBF-SVM on the amplified flow .831.
 """
 
 from mejax.configs import default
@@ -43,7 +43,7 @@ def get_config(arg: str = ''):
   config.update(batch_size=16, num_epochs=100, eval_every=5, num_seeds=1)
   config.num_folds = 4
   if arg == 'amplified':
-    # The second level of the dataset. Neighbours are stored as filmed.
+    # Level 1 is the second. Neighbours are not amplified, so none are drawn.
     config.view.update(level=1, windows=())
     config.setting.jitter = 0.0
   if arg == 'smoke':

@@ -1,14 +1,14 @@
 """OFF-ApexNet: one convolution stream for u, one for v, 2,664,475 parameters.
 
-The layers are published, a full account of the training is not. Settings are as
-in htnet_regions, but for fewer, larger batches; fixed before any test score.
+The paper gives the layers, but not all of the training. Settings are those of
+htnet_regions with larger batches and fewer epochs, fixed before any test score.
 
 Command:
   mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
   mejax train --config offapexnet --data_dir DIR --workdir RUN
 
 Variants:
-  offapexnet:smoke  seconds; shows that everything runs, learns nothing
+  offapexnet:smoke  takes seconds; shows that all runs, learns nothing
 
 Time: 34 ms a step and fold: about 8 minutes of one idle CPU core a seed.
 Expected result: 1 seed: UF1 .707 (95 % over subjects .637 to .779), UAR .709 at

@@ -7,7 +7,7 @@ Command:
   mejax train --config resnet --data_dir DIR --workdir RUN
 
 Variants:
-  resnet:smoke  seconds; shows that everything runs, learns nothing
+  resnet:smoke  takes seconds; shows that all runs, learns nothing
 
 Time: 7 ms a step and fold: about 7 minutes of one idle CPU core a seed.
 Expected result: 1 seed: UF1 .672 (95 % over subjects .616 to .724), UAR .663 at

@@ -7,11 +7,11 @@ Command:
   mejax train --config ststnet --data_dir DIR --workdir RUN
 
 Variants:
-  ststnet:smoke  seconds; shows that everything runs, learns nothing
+  ststnet:smoke  takes seconds; shows that all runs, learns nothing
 
 Time: 5 ms a step and fold: about 12 minutes a seed on two idle CPU cores.
 Expected result: 5 seeds: UF1 .701 +- .010 (95 % over subjects .641 to .760),
-UAR .690 +- .011 at the last epoch. The oracle row has .769, no estimate.
+UAR .690 +- .011 at the last epoch; the oracle row (no estimate) has .769.
 """
 
 from mejax.configs import default
@@ -21,7 +21,7 @@ VARIANTS = ('smoke',)
 
 def get_config(arg: str = ''):
   config = default.get_config()
-  # Raw 0..255, as published.
+  # Flow in 0..255, as published.
   config.view.update(channels='strain_v_u', normalise='none')
   config.model = {'name': 'ststnet', 'preset': 'ststnet'}
   config.update(optimizer='adam', schedule='constant')

@@ -1,12 +1,12 @@
-"""The demo: a small HTNet on the rendered faces that mejax makes itself.
+"""The demo: a small HTNet on the rendered faces that mejax makes.
 
 Command (makes the faces, prepares them and trains):
   mejax demo
-Again, with other values, on the faces of a demo (prepared with --size 64):
+To train again with other values on these faces (prepared with --size 64):
   mejax train --config synthetic --data_dir runs/demo/data --workdir RUN
 
 Variants:
-  synthetic:smoke  seconds; shows that everything runs, learns nothing
+  synthetic:smoke  takes seconds; shows that all runs, learns nothing
 
 Time: 50 seconds of training on two CPU cores, 20 to make and prepare the faces.
 Expected result: UF1 .755 +- .019 at the last epoch, 2 seeds, 12 subjects, 108

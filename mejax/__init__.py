@@ -1,19 +1,19 @@
 """Facial micro-expression recognition in JAX.
 
-Read the package in the order in which the data goes:
+The folders:
 
-  cli/              `mejax demo|prepare|check|train|...`: thin verbs
-  experiment/       a config -> a plan -> a run, its saved models and its pages
-  pages/            numbers and arrays -> what a person looks at in a browser
+  cli/              the command line: `mejax demo|prepare|check|train|...`
+  experiment/       a config -> a plan -> a run, its saved models and its report
+  pages/            numbers and arrays -> HTML pages
   corpora/          folders and sheets -> clips
   motion/           pixels -> optical flow and strain
   datasets/         clips -> examples on disk -> arrays, labels, views
-  models/           HTNet, MMNet, small baselines, attention as a function
+  models/           ARTNet, HTNet, MMNet, small networks, attention functions
   training/         one training as pure functions, and all folds as one program
   evaluation/       held-out logits -> metrics, intervals, baselines, tables
   files.py          files that are written whole or not at all
   torch_weights.py  weights in PyTorch files, read without running their code
-  configs/          default.py has every value; one file per experiment
+  configs/          default.py lists every value; one file for each experiment
 
 Letters of array shapes, the same everywhere: b batch, t time, a amplification
 level, h w pixels, c channel, n token or example, d width, k class, f fold,

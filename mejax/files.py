@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and whose they are."""
+"""Writes files and folders whole or not at all; refuses those of others."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import shutil
 from typing import IO
 from typing import Any
 
-# Behind the name of a file or folder that is still being written. Only a
-# process that was killed leaves one, and the next writing of the same name
-# takes its place.
+# Ends the name of a file or folder that is still being written. Only a process
+# that was killed leaves one behind, and the next one that writes the same name
+# replaces it.
 SUFFIX = '.partial'
 
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike, mode: str = 'w') -> Iterator[IO]:
-  """Opens a file that gets its name, or takes another's, once it is complete.
+  """Opens a file for writing that appears under its name once it is complete.
 
-  If that fails, an older file stays and nothing else is left behind.
+  It then replaces an older file of that name. If writing fails, the older file
+  stays and nothing else is left behind.
 
   Args:
-    path: of the file.
-    mode: `w` for text, in UTF-8 and with line ends as they are given; `wb`.
+    path: path of the file.
+    mode: `w` for text, in UTF-8 and with line ends as given, or `wb`.
 
   Raises:
-    OSError: it cannot be written.
+    OSError: the file cannot be written.
   """
   path = pathlib.Path(path)
   partial = path.with_name(path.name + SUFFIX)
@@ -47,20 +48,20 @@ def replacing(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yields an empty folder that gets the name of `folder` once it is whole.
 
   An older folder of that name stays until then, and stays if anything fails.
-  Parent folders are made. One process at a time may replace a folder.
+  Parent folders are made. Only one process at a time may replace a folder.
 
   Args:
-    folder: what is to be written or replaced.
+    folder: path of the folder to write or replace.
 
   Raises:
-    OSError: it cannot be written.
+    OSError: the folder cannot be written.
   """
   folder = pathlib.Path(folder)
   partial = folder.with_name(f'.{folder.name}{SUFFIX}')
   replaced = folder.with_name(f'.{folder.name}.replaced')
   folder.parent.mkdir(parents=True, exist_ok=True)
-  # No system renames a folder onto one with content, so there is a moment
-  # without either; a process that was killed in it is undone here.
+  # A folder cannot be renamed onto one with content, so for a moment there is
+  # neither. If a process was killed at that moment, its step is undone here.
   if replaced.exists() and not folder.exists():
     replaced.rename(folder)
   for leftover in (partial, replaced):
@@ -85,7 +86,7 @@ def replacing(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
 def differences(
   there: Mapping[str, Any], asked: Mapping[str, Any], *, within: str = ''
 ) -> Iterator[str]:
-  """Yields a line for every value in which two nested mappings differ."""
+  """Yields a line for every value that differs between two nested mappings."""
   for name in sorted(there.keys() | asked.keys()):
     old, new = there.get(name, 'absent'), asked.get(name, 'absent')
     key = f'{within}.{name}'.lstrip('.')
@@ -103,17 +104,17 @@ def refuse_other(
   what: str,
   hint: str,
 ) -> None:
-  """Refuses a folder whose content differs from the one that is asked for.
+  """Refuses a folder whose content differs from the content asked for.
 
   Args:
     folder: the folder in question.
-    there: describes how its content was made, as JSON has it.
+    there: describes by JSON values how its content was made.
     asked: describes the content that is asked for, in the same way.
-    what: names the content, as in `a run with another config`.
+    what: the content in words, as in `a run with another config`.
     hint: a sentence on what to do.
 
   Raises:
-    ValueError: the two differ; the message has every difference.
+    ValueError: the two differ; the message lists every difference.
   """
   if lines := list(differences(there, asked)):
     raise ValueError(
@@ -122,14 +123,17 @@ def refuse_other(
 
 
 def check_writable(folder: pathlib.Path, *, flag: str) -> None:
-  """Fails before the work begins if nothing can be written below a folder.
+  """Raises an error if nothing can be written below a folder.
+
+  It is called before long work begins, so that the work is not lost.
 
   Args:
-    folder: it need not be there.
-    flag: what on the command line names another folder.
+    folder: the folder; it need not exist.
+    flag: the command-line option that chooses the folder.
 
   Raises:
-    OSError: it, or the folder it would be made in, is no folder or read-only.
+    OSError: the folder, or its nearest existing parent, is not a folder or is
+      read-only.
   """
   there = next(place for place in (folder, *folder.parents) if place.exists())
   if not there.is_dir():
@@ -145,7 +149,7 @@ def hinting(folder: pathlib.Path) -> Iterator[None]:
   """Re-raises write errors with a hint.
 
   Raises:
-    OSError: instead of one without a hint, and instead of the RuntimeError that
+    OSError: in place of an OSError without a hint, or of the RuntimeError that
       TFDS raises if it cannot write.
   """
   try:

@@ -1,6 +1,6 @@
-"""Reads PyTorch weight files: tensors only, no code is run.
+"""Reads PyTorch weight files: only tensors are read, and no code is run.
 
-PyTorch is imported only to read a file: `pip install 'mejax[torch]'`.
+PyTorch is imported only when a file is read: `pip install 'mejax[torch]'`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
   nested under 'state_dict' or 'model', and its names may begin with 'module.'.
 
   Returns:
-    an array for each name.
+    An array for each name.
 
   Raises:
     ValueError: PyTorch is not installed, or the file holds something else.
@@ -51,16 +51,16 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     except _DAMAGED as error:
       reason = str(error).strip().partition('\n')[0]
       raise ValueError(
-        f'{path} is damaged, or holds more than weights ({reason}). Expected'
-        ' is a file that torch.save(model.state_dict(), path) wrote.'
+        f'{path} is damaged, or holds more than weights ({reason}). Expected a'
+        ' file that torch.save(model.state_dict(), path) wrote.'
       ) from None
   state = _unwrap(content)
   wrong = [key for key, x in state.items() if not isinstance(x, torch.Tensor)]
   if wrong or not state:
     raise ValueError(
       f'{path} holds no state_dict: it has {listed(wrong) or "nothing"} instead'
-      ' of tensors. Expected is a file that'
-      ' torch.save(model.state_dict(), path) wrote.'
+      ' of tensors. Expected a file that torch.save(model.state_dict(), path)'
+      ' wrote.'
     )
   return {key: _as_numpy(tensor) for key, tensor in state.items()}
 
@@ -72,7 +72,7 @@ def _as_numpy(tensor: Any) -> np.ndarray:
 
 
 def _unwrap(content: Any) -> dict[str, Any]:
-  """Returns the innermost dict, without the prefix of `DataParallel`."""
+  """Returns the innermost dict, its names without the `DataParallel` prefix."""
   while isinstance(content, Mapping):
     nested = [
       content[key]
@@ -92,6 +92,6 @@ def _unwrap(content: Any) -> dict[str, Any]:
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-  """Lists names of entries: the first `most`, and the number of the others."""
+  """Lists the first `most` names, and the number of the others."""
   more = f', and {len(names) - most} more' if len(names) > most else ''
   return ', '.join(names[:most]) + more

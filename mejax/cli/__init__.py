@@ -1,11 +1,11 @@
-"""The command line: `mejax <verb>`, each verb a thin call.
+"""The command line: `mejax VERB`; each verb calls one function of the library.
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, convert, evaluate, report
   verb.py            parts that all verbs share
 
-A verb imports what it needs when it runs, so that `mejax --help` is instant.
+A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _HERE = pathlib.Path(mejax.__file__).parent
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one verb and returns the exit code.
 
-  0 done, 1 a check found nothing of use, 2 bad input, 130 Ctrl-C.
+  The codes are 0 for success, 1 for a check that found nothing to use, 2 for
+  bad input and 130 for Ctrl-C.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       f'`mejax {args.verb}` does not know {" ".join(unknown)};'
       f' see `mejax {args.verb} --help`.'
     )
-  # For `package.module:name` of a file that lies where mejax is called.
+  # `package.module:name` may be a file in the current folder.
   sys.path.append(os.getcwd())
   try:
     return args.call(args) or 0
@@ -59,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_expected(error: Exception) -> bool:
-  """Whether the message alone tells the user what to do.
+  """Returns whether the message alone tells the user what to do.
 
-  True for files that are missing or not readable, and for a ValueError that
-  mejax or a config raised itself. One from deeper down is a bug, and a bug
-  shows where it happened.
+  That is so for files that are missing or unreadable, and for a ValueError that
+  mejax or a config raised itself. A ValueError from another library is a bug,
+  for which the traceback is shown.
   """
   if isinstance(error, OSError):
     return True

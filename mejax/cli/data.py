@@ -1,4 +1,4 @@
-"""The verbs that look at databases and make datasets."""
+"""The verbs that check databases, and make and show datasets."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def add_check(verbs) -> None:
     type=pathlib.Path,
     metavar='DIR',
     nargs='?',
-    help='where the database lies; for `video` a folder of recordings or one',
+    help='folder of the database; for `video` a recording or a folder of them',
   )
   verb.add_argument(
     '--pipeline',
     action='store_true',
-    help='check preparation itself: render faces of known motion, and print the'
+    help='check the preparation: render faces with known motion, and print the'
     ' errors of face points, apex, flow and amplification',
   )
   _add_option(verb)
@@ -59,8 +59,8 @@ def _check(args: argparse.Namespace) -> int:
     return 0
   if args.source is None:
     raise ValueError(
-      'name a database and where it lies, as in `mejax check casme2 DIR`, or'
-      ' ask for --pipeline'
+      'give a database and its folder, as in `mejax check casme2 DIR`, or'
+      ' --pipeline'
     )
   from mejax.datasets import check
 
@@ -79,16 +79,16 @@ def add_render(verbs) -> None:
     text='Render faces with micro-expressions whose motion is known.',
     example='  mejax render faces --subjects 48 --clips 12 --seed 2\n'
     '  mejax prepare synthetic --source faces --faces given\n\n'
-    'The same command gives the same bytes, and resumes where it was stopped.',
+    'The same command writes the same bytes, and resumes where it was stopped.',
   )
   verb.add_argument(
-    'folder', type=pathlib.Path, metavar='DIR', help='where to write the corpus'
+    'folder', type=pathlib.Path, metavar='DIR', help='folder of the new corpus'
   )
   for name, kind, default, text in (
-    ('subjects', int, 12, 'people'),
-    ('clips', int, 9, 'clips of each; the emotions take turns'),
+    ('subjects', int, 12, 'number of people'),
+    ('clips', int, 9, 'clips of each person; the emotions take turns'),
     ('size', int, 128, 'width and height of the frames in pixels'),
-    ('difficulty', float, 0.5, '0 to 1; at 1 no emotion can be told'),
+    ('difficulty', float, 0.5, '0 to 1; at 1 no emotion can be recognised'),
     ('seed', int, 0, 'decides people, expressions and noise'),
   ):
     verb.add_argument(
@@ -128,7 +128,7 @@ def add_prepare(verbs) -> None:
     '  mejax prepare video clip1.mp4 clips/ --labels my.csv\n\n'
     'Faces are found and aligned once per clip; motion is amplified and\n'
     'measured from onset to apex. The same command resumes where it was\n'
-    'stopped. A clip that cannot be used is left out and named.',
+    'stopped. Clips that cannot be used are left out and listed.',
   )
   verb.add_argument(
     'corpora',
@@ -144,24 +144,24 @@ def add_prepare(verbs) -> None:
     default=[],
     type=pathlib.Path,
     metavar='DIR',
-    help='where each corpus lies, in the same order',
+    help='folder of each corpus, in the same order',
   )
-  add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   verb.add_argument(
-    '--name', help='of the dataset (default: the corpora, joined by _)'
+    '--name', help='name of the dataset (default: the corpora, joined by _)'
   )
   verb.add_argument(
     '--labels',
     type=pathlib.Path,
     metavar='FILE',
-    help='video: CSV with clip, subject, emotion and, if known, onset, apex,'
-    ' offset, fps',
+    help='for video: CSV file with the columns clip, subject, emotion and, if'
+    ' known, onset, apex, offset, fps',
   )
   verb.add_argument(
     '--landmarks',
     type=pathlib.Path,
     metavar='FILE',
-    help='htnet_release: CSV of face points',
+    help='for htnet_release: CSV file of face points',
   )
   _add_option(verb)
   recipe_options.add_recipe(
@@ -176,7 +176,7 @@ def add_prepare(verbs) -> None:
   verb.add_argument(
     '--allow_missing',
     action='store_true',
-    help='htnet_release: go on without the images that are missing or broken',
+    help='for htnet_release: skip images that are missing or broken',
   )
   verb.add_argument(
     '--overwrite',
@@ -223,9 +223,9 @@ def _add_option(verb) -> None:
     action='append',
     default=[],
     metavar='KEY=VALUE',
-    help='which part of a database: images=cropped, sheet=2014 (a piece of the'
-    ' file name), camera=VIS (smic), part=C (casme3), labels=my.csv (video);'
-    ' with several databases, CORPUS.KEY=VALUE',
+    help='which part of a database to use: images=cropped, sheet=2014 (a piece'
+    ' of the file name), camera=VIS (smic), part=C (casme3), labels=my.csv'
+    ' (video); with several databases, CORPUS.KEY=VALUE',
   )
 
 
@@ -234,17 +234,18 @@ def add_inspect(verbs) -> None:
     verbs,
     'inspect',
     _inspect,
-    text='Look at a dataset: every clip at a glance, or single clips closely.',
+    text='Write pages that show a dataset: all clips, or single ones closely.',
     example='  mejax inspect casme2\n'
     '  mejax inspect casme2 --clip casme2/sub01/EP02_01f sub03/EP07_04\n\n'
-    'Without --clip: a page with a small picture of every clip, how far faces\n'
-    'move, which clips were skipped and why, and how the dataset was made.\n'
-    'With --clip: a page for each clip with frames, face points, amplified\n'
+    'Without --clip, a page shows a small picture of every clip, how far\n'
+    'faces move, which clips were skipped and why, and how the dataset was\n'
+    'made.\n'
+    'With --clip, a page for each clip shows frames, face points, amplified\n'
     'apexes, flow and strain of every level in one scale. The pages need no\n'
     'network; their paths are printed.',
   )
   verb.add_argument(
-    'dataset', metavar='DATASET', help='its name, as given to `mejax prepare`'
+    'dataset', metavar='DATASET', help='name given to it by `mejax prepare`'
   )
   verb.add_argument(
     '--clip',
@@ -253,12 +254,12 @@ def add_inspect(verbs) -> None:
     metavar='ID',
     help='corpus/subject/clip, or a part that only one clip has',
   )
-  add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   verb.add_argument(
     '--out',
     type=pathlib.Path,
     metavar='DIR',
-    help='where the pages go (default: DATA_DIR/inspect/DATASET, so that'
+    help='folder of the pages (default: DATA_DIR/inspect/DATASET, so that'
     ' pictures of people stay with the data)',
   )
 

@@ -20,9 +20,9 @@ def add_demo(verbs) -> None:
     text='Render faces, prepare them, train every fold, write the report.',
     example='  mejax demo\n  then open runs/demo/run/report/index.html',
   )
-  add_folder(verb, '--workdir', 'where everything goes', 'runs/demo')
+  add_folder(verb, '--workdir', 'folder of all files', 'runs/demo')
   verb.add_argument(
-    '--small', action='store_true', help='fewer faces, shorter training'
+    '--small', action='store_true', help='fewer faces, fewer epochs'
   )
 
 
@@ -37,21 +37,21 @@ def add_train(verbs) -> None:
     verbs,
     'train',
     _train,
-    text='Train all folds and seeds of a config together, and resume them.',
+    text='Train all folds and seeds of a config together, or resume them.',
     example='  mejax train --config htnet_regions:small --data_dir data \\\n'
     '    --workdir runs/small --config.num_seeds=5\n\n'
-    'The same command on the same workdir resumes. The head of a config file\n'
-    'tells how long it takes and what to expect.\n',
+    'The same command with the same workdir resumes. The top of a config file\n'
+    'says how long it takes and what result to expect.\n',
     more=_teach_configs,
   )
   verb.add_argument(
     '--config',
     required=True,
     metavar='NAME[:VARIANT]',
-    help='a config that ships (they are listed below) or the path of your own',
+    help='a config that ships with mejax, see below, or the path of your own',
   )
-  add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
-  add_folder(verb, '--workdir', 'where this run is kept')
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
+  add_folder(verb, '--workdir', 'folder of this run')
   verb.add_argument(
     '--dry_run',
     action='store_true',
@@ -60,7 +60,7 @@ def add_train(verbs) -> None:
 
 
 def _teach_configs() -> str:
-  """Tells which configs there are, and how to change and to sweep values."""
+  """Lists the configs, and explains how to change values and try several."""
   from mejax.experiment import configuration
 
   return f"""
@@ -68,16 +68,17 @@ configs that ship:
 {textwrap.fill(', '.join(configuration.list_configs()), 78, **_INDENT)}
 
 changing values:
-  --config.KEY=VALUE changes one value. Every key, with its default and its
-  meaning, stands in
+  --config.KEY=VALUE changes one value. All keys are listed, with default and
+  meaning, in
     {configuration.DEFAULT}
-  Beside those, --config.model.FIELD=VALUE sets any field of the model, and
-  --config.model.name=NAME takes another model with its own defaults.
+  In addition, --config.model.FIELD=VALUE sets any field of the model, and
+  --config.model.name=NAME chooses another model with its own defaults.
   A list is written with commas: --config.selection=last,inner
 
 trying several values:
   --config.grid.NUMBER=VALUE,VALUE trains every fold and seed with each value,
-  in the same program, for every number of a setting. The first is reported.
+  in the same program. Every number listed below can be varied in this way. The
+  first value is the one that is reported.
 
 numbers of a setting (--config.setting.NUMBER=VALUE), with default and bounds:
 {configuration.describe_numbers()}
@@ -90,7 +91,8 @@ _INDENT = {'initial_indent': '  ', 'subsequent_indent': '  '}
 def _train(args: argparse.Namespace) -> None:
   from mejax.experiment import configuration
 
-  # Before the seconds that importing JAX takes: a slip is told at once.
+  # First, so that a slip is reported before JAX is imported, which takes
+  # seconds.
   config = configuration.load_config(args.config, args.overrides)
   from mejax import experiment
 
@@ -110,21 +112,21 @@ def add_convert(verbs) -> None:
     text='Convert PyTorch checkpoints of an original model to mejax.',
     example='  mejax convert htnet weights/*.pth --out models/htnet\n'
     '  mejax evaluate models/htnet --data_dir data\n\n'
-    'With several files, each is the model of one held-out subject, and its\n'
-    'name is, or ends with, that of the subject: s01.pth, fold_s01.pth.\n'
+    'Each of several files is the model of one held-out subject, and its name\n'
+    'is, or ends with, the name of the subject: s01.pth, fold_s01.pth.\n'
     'A single file serves all subjects. PyTorch is needed:\n'
-    "pip install 'mejax[torch]'. Nothing but weights is read: a file that\n"
-    'would run code is refused.',
+    "pip install 'mejax[torch]'. Only weights are read: a file that would\n"
+    'run code is refused.',
   )
   verb.add_argument(
-    'model', metavar='MODEL', help='the original: htnet, mmnet or ststnet'
+    'model', metavar='MODEL', help='the original model: htnet, mmnet or ststnet'
   )
   verb.add_argument(
     'files', nargs='+', type=pathlib.Path, metavar='FILE', help='.pth files'
   )
-  add_folder(verb, '--out', 'where the models go; it must not exist yet')
+  add_folder(verb, '--out', 'folder of the models; it must not exist yet')
   verb.add_argument(
-    '--preset', metavar='NAME', help='our preset (default: the published one)'
+    '--preset', metavar='NAME', help='mejax preset (default: the published one)'
   )
   verb.add_argument(
     '--field',
@@ -132,7 +134,8 @@ def add_convert(verbs) -> None:
     action='append',
     default=[],
     metavar='KEY=VALUE',
-    help='a field that differs: num_classes=7, "depths=(2, 2, 8)"',
+    help='a field that differs from the preset: num_classes=7, "depths=(2, 2,'
+    ' 8)"',
   )
 
 
@@ -166,9 +169,9 @@ def add_evaluate(verbs) -> None:
     text='Evaluate saved models on the people each one held out.',
     example='  mejax evaluate runs/small --data_dir data\n'
     '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
-    'The data are those of the run; for converted models, those that the\n'
-    'original was trained on. --config names others, --config.KEY=VALUE\n'
-    'changes one value. Only --out, or a folder evaluate/ in RUN, is written.',
+    'The default is the dataset of the run; for converted models, the dataset\n'
+    'that the original was trained on. --config chooses another one, and\n'
+    '--config.KEY=VALUE changes one value. Only the folder --out is written.',
   )
   verb.add_argument(
     'source',
@@ -176,14 +179,17 @@ def add_evaluate(verbs) -> None:
     metavar='RUN',
     help='a finished run, or a folder that `mejax convert` wrote',
   )
-  add_folder(verb, '--data_dir', 'where datasets are kept', 'data')
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   verb.add_argument(
     '--config',
     metavar='NAME[:VARIANT]',
-    help='a config whose dataset, protocol and view to take',
+    help='a config from which dataset, protocol and view are taken',
   )
   verb.add_argument(
-    '--out', type=pathlib.Path, metavar='DIR', help='where the results go'
+    '--out',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='folder of the results (default: RUN/evaluate)',
   )
 
 
@@ -211,13 +217,17 @@ def add_report(verbs) -> None:
     example='  mejax report runs/small runs/ststnet',
   )
   verb.add_argument(
-    'workdirs', nargs='+', type=pathlib.Path, metavar='RUN', help='workdirs'
+    'workdirs',
+    nargs='+',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='finished runs',
   )
   verb.add_argument(
     '--out',
     type=pathlib.Path,
     metavar='DIR',
-    help='where the page goes (default: report/ in the run; of several runs,'
+    help='folder of the page (default: report/ in the run; for several runs,'
     ' beside the first)',
   )
 

@@ -1,4 +1,4 @@
-"""The options of the command line that say how frames become examples."""
+"""The command-line options that set how frames become examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_recipe(group) -> None:
     '--levels',
     type=levels_of,
     metavar='1,2,4',
-    help='amplification factors; 1 leaves the motion as it is (default: 1)',
+    help='amplification factors; 1 keeps the motion as it is (default: 1)',
   )
   group.add_argument(
     '--magnify',
@@ -24,7 +24,7 @@ def add_recipe(group) -> None:
     '--weights',
     type=pathlib.Path,
     metavar='FILE',
-    help="for --magnify learned: weights of mejax's own training, or PyTorch's",
+    help='for --magnify learned: file of weights, of mejax or of PyTorch',
   )
   group.add_argument(
     '--flow',
@@ -34,13 +34,13 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--strain',
     metavar='NAME',
-    help='its definition: shreve (default), quarter_shear, magnitude',
+    help='definition of strain: shreve (default), quarter_shear, magnitude',
   )
   group.add_argument(
     '--size',
     type=int,
     metavar='PIXELS',
-    help='side of the aligned face (default: 128)',
+    help='side of the aligned face in pixels (default: 128)',
   )
   group.add_argument(
     '--neighbours',
@@ -51,14 +51,14 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--faces',
     metavar='SOURCE',
-    help='face points: mesh (default), yunet, given (by the corpus), none'
-    ' (frames are cut and aligned already)',
+    help='source of face points: mesh (default), yunet, given (by the corpus),'
+    ' none (frames are cut and aligned already)',
   )
   group.add_argument(
     '--apex',
     metavar='SOURCE',
-    help='annotated (default; spotted where the sheet has none), spotted,'
-    ' midpoint (where the sheet has none)',
+    help='apex frame: annotated (default; spotted where the sheet has none),'
+    ' spotted, midpoint (where the sheet has none)',
   )
   group.add_argument(
     '--remove_head_motion',
@@ -68,12 +68,12 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--mask_eyelids',
     action='store_true',
-    help='set motion around the eyes to 0, because of blinks',
+    help='set motion around the eyes to 0, to exclude blinks',
   )
 
 
 def levels_of(text: str) -> tuple[float, ...]:
-  """Reads factors with commas between them."""
+  """Parses factors that are separated by commas."""
   try:
     return tuple(float(level) for level in text.split(','))
   except ValueError:
@@ -83,7 +83,7 @@ def levels_of(text: str) -> tuple[float, ...]:
 
 
 def recipe_of(args: argparse.Namespace):
-  """Returns the recipe of the options; None if none was given."""
+  """Returns the recipe that the options set; None if none was given."""
   from mejax.datasets import recipe
 
   chosen = {

@@ -1,4 +1,4 @@
-"""The parts that all verbs of the command line are made of."""
+"""Helpers for the verbs of the command line."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def add_verb(
   """Adds a verb with its one-line description and an example to copy.
 
   Args:
-    verbs: where to add it, from `argparse`.
+    verbs: the subparsers of `argparse` to which the verb is added.
     name: the verb.
-    call: the function that does it.
-    text: one line.
-    example: commands to copy, and what to know about them.
-    more: gives the rest of the help, if that takes imports; it is called when
-      somebody asks for help.
+    call: the function that carries it out.
+    text: one line of description.
+    example: commands to copy, and notes on them.
+    more: returns the rest of the help, if that needs slow imports; it is called
+      only when somebody asks for help.
   """
   verb = verbs.add_parser(
     name,
@@ -52,7 +52,7 @@ def add_verb(
 
 
 class _Help(argparse.Action):
-  """Prints the help of a verb, with the part that is made when it is wanted."""
+  """Prints the help of a verb, with the part that `more` returns."""
 
   def __call__(self, parser, namespace, values, option_string=None):
     del namespace, values, option_string

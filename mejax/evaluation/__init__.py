@@ -1,11 +1,11 @@
-"""From held-out logits to honest numbers.
+"""Computes metrics from held-out logits.
 
 metrics.py      UF1, UAR, accuracy, confusion matrices, on pooled predictions
-selection.py    which evaluation of each training counts: the four rules
+selection.py    four rules that choose which evaluation of a training counts
 bootstrap.py    intervals over subjects, paired comparison of two runs
 baselines.py    majority, PCA + logistic regression, RBF-SVM on the same folds
 summary.py      metrics.json and predictions.csv
 table.py        the table of a run in the terminal
 attention.py    maps of where a model looks
-levels.py       what a model reads of each amplification level
+levels.py       how much a model reads of each amplification level
 """

@@ -1,10 +1,10 @@
-"""Where a model looks, as arrays: maps of the attention that each place gets.
+"""Computes maps of where a model looks: the attention that each place gets.
 
-A map gives the attention of a place as a multiple of its fair share: 1 is as
-much as any other. It does not prove that a prediction rests on that place,
-since values and later layers decide too. Maps are made of `out`, which a model
-returns beside its logits. They are made in JAX, so that the weights of many
-clips need not leave the program that forms them.
+A map gives the attention to a place as a multiple of its fair share, so 1 means
+as much as the average place. It does not prove that a prediction depends on a
+place, because values and later layers matter too. Maps are computed from `out`,
+which a model returns beside its logits. This is done in JAX, so that the large
+weights do not leave the compiled program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxtyping import Num
 import numpy as np
 
 REGIONS = 4
-# A map has no finer sides than this: a small picture does not show more.
+# The most places along a side of a map; a small picture does not show more.
 _FINEST = 32
 
 
@@ -30,10 +30,10 @@ class AttentionMap(NamedTuple):
   """One of the maps that a model has for each clip.
 
   Attributes:
-    title: a word for it.
-    kind: what it shows: `read`, `attention`, `gate` or `onset`.
-    make: computes it, [b, r, g, g]: a square for each region (upper left, upper
-      right, lower left, lower right), or one for the whole picture.
+    title: title above the map.
+    kind: what the map shows: `read`, `attention`, `gate` or `onset`.
+    make: computes the map, [b, r, g, g]: a square for each region (upper left,
+      upper right, lower left, lower right), or one for the whole picture.
   """
 
   title: str
@@ -44,16 +44,16 @@ class AttentionMap(NamedTuple):
 def list_maps(
   out: Any, form: str, levels: Sequence[float | int] = ()
 ) -> list[AttentionMap]:
-  """Returns the maps that can be made of the `out` of a model.
+  """Lists the maps that can be computed from the `out` of a model.
 
-  Weights that an attention function does not form are left out, and so is
-  attention with a single place to look at.
+  There is no map for an attention function that returns no weights, nor for
+  attention with only one place.
 
   Args:
-    out: of a batch; or its shapes alone, as long as no map is computed.
+    out: `out` of a batch; its shapes are enough as long as no map is computed.
     form: the form of `out` that the model declares, a name of `FORMS`; empty
       for a model that shows nothing.
-    levels: amplification of each level, for a model of levels.
+    levels: amplification factor of each level, for a model of levels.
 
   Raises:
     ValueError: the form is unknown, or `out` is not of that form.
@@ -79,10 +79,10 @@ def list_maps(
 def attention_per_key(
   weights: Num[Array | np.ndarray, '*b h n m'],
 ) -> Float[Array, '*b h m']:
-  """Returns the attention that each key gets from the mean query.
+  """Returns the attention that each key gets, averaged over queries.
 
-  A fair share is 1. Weights are divided by their sum; negative ones, which
-  talking heads may have, count by their size.
+  A fair share is 1. The absolute values of the weights are divided by their
+  sum, because talking heads may have negative weights.
   """
   rows = _rows(weights)
   return rows.mean(-2) * rows.shape[-1]
@@ -91,10 +91,10 @@ def attention_per_key(
 def trace_to_places(out: dict[str, Any]) -> Float[Array, '*b a r g g']:
   """Returns how much ARTNet reads of each level, region and place.
 
-  A place counts by what its token adds to the token of its region, times the
-  share that the pool takes of that region and level. What a token adds is
-  traced back through the encoder's attention to where the token looked, and
-  half of it to its own place at each block: this is attention rollout (Abnar
+  The weight of a place in its region is multiplied by the weight of that region
+  and level in the pool. The weights of places are traced back through the
+  encoder: at each block, half of a weight goes to the places that the token
+  attends to, and half stays at its own place. This is attention rollout (Abnar
   and Zuidema, arXiv 2005.00928).
   """
   share = jnp.asarray(out['region_weights'])  # [*b, a, r]
@@ -111,7 +111,9 @@ def trace_to_places(out: dict[str, Any]) -> Float[Array, '*b a r g g']:
 def split_into_quarters(
   tokens: Num[Array | np.ndarray, '*b blocks n'],
 ) -> Float[Array, '*b 4 g g'] | None:
-  """Sorts tokens in row-major blocks into the four quarters of their picture.
+  """Sorts tokens, given block by block, into the quarters of their picture.
+
+  Blocks and the tokens in a block are in row-major order.
 
   Returns:
     The quarters, or None if a quarter holds less than one token.
@@ -123,7 +125,8 @@ def split_into_quarters(
     return None
   grid = jnp.asarray(tokens).reshape(*batch, blocks, blocks, count, count)
   grid = jnp.swapaxes(grid, -3, -2).reshape(*batch, side, side)
-  # The middle row and column lie in two quarters: each gets half of them.
+  # With an odd side, the middle row and column belong to two quarters, and each
+  # gets half of them.
   if side % 2:
     grid, side = grid.repeat(2, -1).repeat(2, -2), 2 * side
   side //= 2
@@ -145,7 +148,7 @@ def _of_levels(out, levels) -> list[AttentionMap]:
 
 
 def _of_hierarchies(out, levels) -> list[AttentionMap]:
-  """A map for each hierarchy of HTNet, mean over its heads and layers."""
+  """Lists a map for each hierarchy of HTNet, averaged over heads and layers."""
   del levels
   found = []
   for layers in out['attention']:
@@ -166,13 +169,13 @@ def _of_hierarchies(out, levels) -> list[AttentionMap]:
 
 
 def _of_gates_and_onset(out, levels) -> list[AttentionMap]:
-  """The gates on motion, and the attention among places of the onset."""
+  """Lists the maps of MMNet's gates, and of its attention to the onset."""
   del levels
   return [*_of_gates(out['gates']), *_of_onset(out['attention'])]
 
 
 def _of_gates(gates) -> list[AttentionMap]:
-  """What each gate of MMNet hands on, on a map of its own."""
+  """Lists a map for each gate of MMNet: the size of what it hands on."""
 
   def make(gate):
     size = jnp.abs(gate).mean(-1)
@@ -188,7 +191,7 @@ def _of_gates(gates) -> list[AttentionMap]:
 
 
 def _of_onset(attention) -> list[AttentionMap]:
-  """Where MMNet's transformer looks, mean over its heads and layers."""
+  """Lists the map of MMNet's transformer, averaged over heads and layers."""
   formed = _formed(attention, 4)
   tokens = formed[0].shape[-1] if formed else 1
   if tokens == 1 or not _is_square(tokens):
@@ -202,7 +205,7 @@ def _of_onset(attention) -> list[AttentionMap]:
 
 
 def _formed(weights, axes: int) -> list[Any]:
-  """The weights that were formed, if all are arrays of as many axes alike."""
+  """Returns the weights that are not None, if all have one shape of `axes`."""
   found = [x for x in weights if x is not None]
   shapes = {x.shape for x in found}
   alike = len(shapes) == 1 and len(*shapes) == axes
@@ -215,13 +218,13 @@ def _mean_received(formed) -> Float[Array, '*b m']:
 
 
 def _rows(weights) -> Float[Array, '*b n m']:
-  """Sizes of weights, brought to a sum of one over the keys."""
+  """Scales absolute weights to a sum of one over the keys."""
   size = jnp.abs(jnp.asarray(weights))
   return size / jnp.maximum(size.sum(-1, keepdims=True), 1e-12)
 
 
 def _shrink(maps: Float[Array, 'b g g']) -> Float[Array, 'b s s']:
-  """Averages squares of places, so that no side is longer than `_FINEST`."""
+  """Averages squares of places, so that sides are at most `_FINEST` long."""
   side = maps.shape[-1]
   by = next(
     n for n in range(1, side + 1) if not side % n and side // n <= _FINEST
@@ -239,9 +242,9 @@ def _is_square(count: int) -> bool:
   return round(count**0.5) ** 2 == count
 
 
-# What a model may declare that it shows: the entries that its `out` must have,
-# and the function that makes maps of them. The modules of ARTNet, HTNet and
-# MMNet, in this order, say what shapes the entries have.
+# The forms of `out` that a model may declare: the entries that `out` must have,
+# and the function that lists their maps. The modules of ARTNet, HTNet and
+# MMNet, in this order, give the shapes of the entries.
 FORMS: dict[str, tuple[tuple[str, ...], Callable[..., list[AttentionMap]]]] = {
   'levels': (
     ('level_weights', 'region_weights', 'place_weights', 'encoder_attention'),

@@ -1,13 +1,13 @@
-"""Baselines: what simple classifiers reach on the same folds.
+"""Baselines: simple classifiers, evaluated on the same folds as a model.
 
 Their options are fixed and the same for every corpus. On HTNet's 442 flow
-images (28x28x3, 0..255, leave one subject out) they reach, as UF1 / UAR:
-majority .241 / .333, pca_logistic .690 / .708, rbf_svm .715 / .701.
-The options of the two classifiers were chosen on these very images, to reach
-the reference values .69 and .71: a baseline that was chosen to be high errs on
-the strict side. Other usual options give less or the same: C = 1 .678,
-unstandardised .687 (C = 1) and .718 (C = 10); logistic regression without class
-weights .661 to .671.
+images (28x28x3, 0..255, leave one subject out) their UF1 / UAR is .241 / .333
+for majority, .690 / .708 for pca_logistic and .715 / .701 for rbf_svm.
+The options of the two classifiers were chosen on these images, to reach the
+reference values .69 and .71, which makes the baselines rather too high than too
+low. The UF1 of other usual options is lower or about the same: for the RBF-SVM
+.678 with C = 1, and without standardisation .687 (C = 1) and .718 (C = 10); for
+logistic regression without class weights .661 to .671.
 """
 
 from __future__ import annotations
@@ -40,17 +40,18 @@ def baselines(
   Everything, scaling included, is fitted on the training examples of a fold.
 
   Args:
-    inputs: an array for each example, flattened here.
-    labels: the classes.
-    groups: str[n]; each group is held out by a fold of its own. Or
-    folds: (training indices, held-out indices) of each fold.
-    progress: whether to show a bar.
+    inputs: an array for each example, which is flattened here.
+    labels: the class of each example.
+    groups: str[n], group of each example; there is a fold for each group.
+    folds: (training indices, held-out indices) of each fold, in place of
+      `groups`.
+    progress: whether to show a progress bar.
 
   Returns:
     name -> predictions; -1 for an example that no fold holds out.
 
   Raises:
-    ValueError: not exactly one of `groups` and `folds`, or inputs that are
+    ValueError: not exactly one of `groups` and `folds` is given, or inputs are
       not finite.
   """
   if (groups is None) == (folds is None):
@@ -72,8 +73,8 @@ def baselines(
   bar = tqdm.tqdm(
     total=len(jobs), desc='baselines', unit='fit', disable=not progress
   )
-  # Each fit gets one thread: BLAS's own threads below ours would wait for each
-  # other.
+  # Each fit gets one thread, because the threads of BLAS inside those of this
+  # pool would wait for each other.
   with (
     threadpoolctl.threadpool_limits(1),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -104,10 +105,10 @@ def _fit_predict(name, inputs, labels, held_out):
 
 
 def _rbf_svm(inputs, labels, held_out):
-  """`SVC(C=10)` of standardised inputs; its kernel as one matrix product.
+  """Predicts by `SVC(C=10)` on standardised inputs.
 
-  libsvm sums each entry of the kernel by itself, which takes half a minute a
-  fold at 27,648 pixels.
+  The kernel is computed as one matrix product, because libsvm computes each
+  entry separately, which takes half a minute a fold at 27,648 values an input.
   """
   from sklearn import preprocessing
   from sklearn import svm

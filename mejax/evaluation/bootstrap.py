@@ -1,9 +1,9 @@
-"""How sure a number is, by resampling subjects, not clips.
+"""Computes confidence intervals by resampling subjects, not clips.
 
-Clips of one subject resemble each other, so that an interval over clips is too
-narrow. Subjects are drawn with replacement, as many as there are. Everything is
-a function of one confusion matrix for each subject, so that a resample is a
-weighted sum of matrices, and no prediction is needed again.
+Clips of one subject resemble each other, so an interval over clips would be too
+narrow. Subjects are drawn with replacement, as many as there are. All
+statistics are functions of one confusion matrix for each subject, so a resample
+is a weighted sum of matrices and does not need the predictions again.
 """
 
 from __future__ import annotations
@@ -51,13 +51,14 @@ def interval(
   """Returns the percentile interval of a statistic averaged over the seeds.
 
   Args:
-    matrices: from `group_confusion`.
-    statistic: of confusion matrices [..., k, o], e.g. `metrics.uar_of`.
+    matrices: as `group_confusion` returns them.
+    statistic: function of confusion matrices [..., k, o], e.g.
+      `metrics.uar_of`.
     resamples: number of times the subjects are drawn.
     level: share of the resamples inside the interval.
 
   Returns:
-    (low, high). The draws are fixed: equal input gives equal intervals.
+    (low, high). The random seed is fixed, so equal input gives equal intervals.
   """
   return _percentiles(_resampled(matrices, statistic, resamples), level)
 
@@ -72,9 +73,9 @@ def paired_difference(
 ) -> tuple[float, float, float]:
   """Compares two runs on the same subjects.
 
-  Both runs get the same draws, so that a subject who is easy for both adds
-  nothing to the difference. Seeds, which may differ in number, are averaged
-  inside each draw.
+  Both runs get the same draws, so a subject that is easy for both adds nothing
+  to the difference. Seeds are averaged within each draw, and their number may
+  differ between the runs.
 
   Returns:
     (second - first, low, high) of the statistic.
@@ -90,7 +91,7 @@ def _resampled(matrices, statistic, resamples) -> Float[np.ndarray, ' r']:
   num_groups = matrices.shape[1]
   generator = np.random.default_rng(0)
   share = np.full(num_groups, 1 / num_groups)
-  # Drawing subjects with replacement is counting how often each is drawn.
+  # Only the number of times that each subject is drawn matters.
   times = generator.multinomial(num_groups, share, size=resamples)
   pooled = np.einsum('rg,sgko->rsko', times, matrices, optimize=True)
   return statistic(pooled).mean(1)

@@ -1,8 +1,9 @@
-"""How much a model reads of each amplification level, and what one tells alone.
+"""Summarises how much a model reads of each level, and scores single levels.
 
-The weights are those with which the model pools its levels. By then a token of
-a level has seen the other levels, so that a weight says where the answer was
-read off, not on which level it rests alone. The scores say that.
+The weights are those with which the model pools its amplification levels.
+Before that, a token of one level has attended to the other levels, so a weight
+does not say how much the answer depends on a level. The scores from single
+levels do.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ def per_subject(
   groups: np.ndarray,
   all_levels: Sequence[float | int],
 ) -> list[dict[str, Any]]:
-  """Returns what was read of each subject's clips, mean over seeds and clips.
+  """Returns the weight of each level for each subject, averaged over clips.
 
   Args:
-    weights: of each level, for each seed and clip; they sum to one.
+    weights: weight of each level, for each seed and clip; they sum to one.
     groups: str[n], the subject of each clip.
-    all_levels: amplification of each level.
+    all_levels: amplification factor of each level.
 
   Returns:
-    For each subject, sorted by name: subject, clips, weights [a],
-    amplification (the geometric mean of the factors, since amplifications
-    multiply) and seeds_std, its standard deviation over the seeds (0 for one
-    seed).
+    For each subject, sorted by name: `subject`; `clips`, their number;
+    `weights` [a], averaged over seeds too; `amplification`, the weighted
+    geometric mean of the factors, because amplifications multiply; and
+    `seeds_std`, its standard deviation over seeds (0 for one seed).
   """
   rows = []
   for name in np.unique(groups):
@@ -63,17 +64,19 @@ def scores(
   *,
   num_classes: int,
 ) -> list[dict[str, Any]]:
-  """Returns UF1 and UAR from some of the levels; the first entry is from all.
+  """Returns UF1 and UAR of predictions from different choices of levels.
 
   Args:
-    predictions: for each choice of levels, of each seed and clip.
-    labels: the truth.
+    predictions: for each choice of levels, the predictions of each seed and
+      clip; the first choice is all levels.
+    labels: the true classes.
     groups: str[n], the subject of each clip.
     num_classes: k.
 
   Returns:
-    For each choice: levels, uf1, uf1_ci (95 % over subjects), uf1_seeds, uar,
-    and difference, the UF1 minus that of the first with its paired interval.
+    For each choice: `levels`; `uf1`; `uf1_ci`, its 95 % interval over subjects;
+    `uf1_seeds`; `uar`; and `difference`, the UF1 minus that of the first
+    choice, with its paired interval.
   """
   rows, first = [], None
   for levels, prediction in predictions.items():
@@ -97,10 +100,10 @@ def scores(
 
 
 def table(numbers: Mapping[str, Any]) -> str:
-  """Both tables as text for a terminal.
+  """Formats both tables as text for a terminal.
 
   Args:
-    numbers: levels, scores and subjects; see `scores` and `per_subject`.
+    numbers: `levels`, `scores` and `subjects`; see `scores` and `per_subject`.
   """
   lines = ['levels read            UF1    95 %           UAR']
   for row in numbers['scores']:
@@ -123,7 +126,7 @@ def table(numbers: Mapping[str, Any]) -> str:
 def name_levels(
   levels: Sequence[float | int], all_levels: Sequence[float | int]
 ) -> str:
-  """Says in words which of all levels were read."""
+  """Describes in words which of all levels were read."""
   if len(levels) == len(all_levels) > 1:
     return 'all'
   names = ', '.join(f'{alpha:g}' for alpha in levels)

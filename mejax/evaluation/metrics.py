@@ -1,11 +1,11 @@
-"""Metrics of pooled predictions: UF1, UAR, accuracy and mean precision.
+"""Computes UF1, UAR, accuracy and mean precision of pooled predictions.
 
 Each metric is computed once on the predictions of all folds together, never
-averaged over folds: the mean over folds is another, smaller number, because
+averaged over folds: the mean over folds is a different, smaller number, because
 most subjects lack a class. All are functions of a confusion matrix [k, o] with
 the truth in rows. o is k, or more for a network with spare outputs (MMNet's
-3-class network has five): a spare output is always wrong and belongs to no
-class.
+3-class network has five): a prediction of a spare output is always wrong and
+belongs to no class.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def confusion(
 
   Args:
     truth: classes in [0, num_classes); -1 marks padding, which is not counted.
-    prediction: in [0, num_outputs).
+    prediction: classes in [0, num_outputs).
     num_classes: k.
-    num_outputs: o, `num_classes` if not given.
+    num_outputs: o; `num_classes` by default.
 
   Returns:
     The counts; leading axes of the two inputs are broadcast.
 
   Raises:
-    ValueError: a class outside its range.
+    ValueError: a class is outside its range.
   """
   num_outputs = num_classes if num_outputs is None else num_outputs
   truth, prediction = np.broadcast_arrays(truth, prediction)
@@ -50,8 +50,8 @@ def confusion(
         f'{what} holds {used.min()} to {used.max()}, expected classes '
         f'0 to {bound - 1}'
       )
-  # One count over all matrices at once: each example's cell has a number of
-  # its own, first within its matrix, then among all matrices.
+  # All matrices are counted at once. Each cell has a number, first within its
+  # matrix, then among all matrices.
   batch = truth.shape[:-1]
   cell = truth.astype(np.int64) * num_outputs + prediction
   size = num_classes * num_outputs
@@ -63,7 +63,7 @@ def confusion(
 def uf1_of(
   matrix: Num[np.ndarray, '*b k o'],
 ) -> Float[np.ndarray, '*b'] | float:
-  """UF1 of confusion matrices; see `uf1`."""
+  """Computes the UF1 of confusion matrices; see `uf1`."""
   hit, true, predicted = _counts(matrix)
   return _mean_ratio(2 * hit, true + predicted, true + predicted > 0)
 
@@ -71,7 +71,7 @@ def uf1_of(
 def uar_of(
   matrix: Num[np.ndarray, '*b k o'],
 ) -> Float[np.ndarray, '*b'] | float:
-  """UAR of confusion matrices; see `uar`."""
+  """Computes the UAR of confusion matrices; see `uar`."""
   hit, true, _ = _counts(matrix)
   return _mean_ratio(hit, true, true > 0)
 
@@ -79,7 +79,7 @@ def uar_of(
 def accuracy_of(
   matrix: Num[np.ndarray, '*b k o'],
 ) -> Float[np.ndarray, '*b'] | float:
-  """Accuracy of confusion matrices; see `accuracy`."""
+  """Computes the accuracy of confusion matrices; see `accuracy`."""
   hit, true, _ = _counts(matrix)
   total = true.sum(-1, keepdims=True)
   return _mean_ratio(hit.sum(-1, keepdims=True), total, total > 0)
@@ -88,7 +88,7 @@ def accuracy_of(
 def mean_precision_of(
   matrix: Num[np.ndarray, '*b k o'],
 ) -> Float[np.ndarray, '*b'] | float:
-  """Mean precision of confusion matrices; see `mean_precision`."""
+  """Computes the mean precision of confusion matrices; see `mean_precision`."""
   hit, true, predicted = _counts(matrix)
   return _mean_ratio(hit, predicted, true + predicted > 0)
 
@@ -99,11 +99,11 @@ def uf1(
   *,
   num_classes: int,
 ) -> Float[np.ndarray, '*b'] | float:
-  """Unweighted F1: the mean over classes of 2 TP / (2 TP + FP + FN).
+  """Computes unweighted F1, the mean over classes of 2 TP / (2 TP + FP + FN).
 
   The mean is over the classes that occur in truth or prediction, as in
-  scikit-learn's macro F1, and nan if there are no examples. A prediction beyond
-  `num_classes` is wrong and counts for no class.
+  scikit-learn's macro F1; it is nan if there are no examples. A prediction
+  beyond `num_classes` is wrong and belongs to no class.
   """
   return uf1_of(_matrix(truth, prediction, num_classes))
 
@@ -114,7 +114,7 @@ def uar(
   *,
   num_classes: int,
 ) -> Float[np.ndarray, '*b'] | float:
-  """Unweighted average recall, over the classes that occur in truth."""
+  """Computes unweighted average recall over the classes that occur in truth."""
   return uar_of(_matrix(truth, prediction, num_classes))
 
 
@@ -124,7 +124,7 @@ def accuracy(
   *,
   num_classes: int,
 ) -> Float[np.ndarray, '*b'] | float:
-  """Share of right predictions."""
+  """Computes the share of right predictions."""
   return accuracy_of(_matrix(truth, prediction, num_classes))
 
 
@@ -134,9 +134,9 @@ def mean_precision(
   *,
   num_classes: int,
 ) -> Float[np.ndarray, '*b'] | float:
-  """Mean over classes of TP / predicted; 0 for a class never predicted.
+  """Computes the mean over classes of TP / predicted; 0 if never predicted.
 
-  Some tables print this number as UAR (STSTNet's .7605), which it is not.
+  Some papers report this number as UAR (STSTNet's .7605), but it is not.
   """
   return mean_precision_of(_matrix(truth, prediction, num_classes))
 
@@ -149,14 +149,14 @@ def _matrix(truth, prediction, num_classes):
 
 
 def _counts(matrix):
-  """Right, true and predicted examples of each class, each [*b, k]."""
+  """Counts right, true and predicted examples of each class, each [*b, k]."""
   num_classes = matrix.shape[-2]
   hit = np.diagonal(matrix, axis1=-2, axis2=-1)
   return hit, matrix.sum(-1), matrix.sum(-2)[..., :num_classes]
 
 
 def _mean_ratio(part, whole, counted):
-  """Mean of part / whole over the classes in `counted`; 0 / 0 is 0."""
+  """Averages part / whole over the classes in `counted`; 0 / 0 is 0."""
   ratio = part / np.maximum(whole, 1)
   number = counted.sum(-1)
   mean = (ratio * counted).sum(-1) / np.maximum(number, 1)

@@ -1,8 +1,8 @@
-"""Rules that pick which evaluation of each training counts.
+"""Applies the rules that choose which evaluation of each training counts.
 
 A record holds the held-out logits of every trial at every evaluation. For every
 seed and every outer fold a rule picks one evaluation of the fold's outer trial,
-and the logits that it picks are pooled over the folds.
+and the logits of these evaluations are pooled over the folds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ _KEYS = (
 
 
 class Rule(NamedTuple):
-  """How a rule chooses the epoch, and whether its score is an estimate."""
+  """A selection rule.
+
+  Attributes:
+    sentence: how the rule chooses the epoch.
+    honest: whether it chooses without the held-out examples.
+  """
 
   sentence: str
   honest: bool
@@ -59,7 +64,7 @@ class Selected(NamedTuple):
   """The evaluations that a rule picked.
 
   Attributes:
-    logits: held-out logits of every example, one set for each seed.
+    logits: held-out logits of every example, for each seed.
     epochs: epochs completed at the evaluation picked for each seed and fold;
       -1 for a fold that holds out nothing.
     seeds: the seed of each row.
@@ -73,13 +78,13 @@ class Selected(NamedTuple):
 def select(record: Record, rule: str, *, setting: int = 0) -> Selected:
   """Applies a rule of `RULES` to a record.
 
-  Ties go to the later epoch: in `oracle` and `oracle_f1` as in the released
-  codes; in `inner` so that inner folds that cannot tell two epochs apart leave
-  the fixed budget, `last`, in place.
+  Ties go to the later epoch. For `oracle` and `oracle_f1` the released code
+  does the same; for `inner` it means that the last epoch is chosen if the inner
+  folds do not favour another.
 
   Raises:
-    ValueError: an unknown rule or setting, `inner` without inner trials, or
-      examples that no trial (or two) of a seed held out.
+    ValueError: the rule or setting is unknown, there are no inner trials for
+      `inner`, or an example was not held out exactly once by each seed.
   """
   check(record)
   if rule not in RULES:
@@ -113,7 +118,7 @@ def select(record: Record, rule: str, *, setting: int = 0) -> Selected:
 
 
 def rules_of(record: Record) -> list[str]:
-  """Returns the rules that a record can answer; `inner` needs inner trials."""
+  """Returns the rules that fit a record; `inner` needs inner trials."""
   has_inner = bool((record['inner'] >= 0).any())
   return [rule for rule in RULES if rule != 'inner' or has_inner]
 
@@ -126,7 +131,7 @@ def predictions(
 
 
 def check(record: Record) -> None:
-  """Raises ValueError if this is no record, or one of an unknown version."""
+  """Raises a ValueError if this is not a record of a known version."""
   missing = [key for key in _KEYS if key not in record]
   if missing:
     raise ValueError(f'the record lacks {missing}: it is damaged or not one')
@@ -151,7 +156,7 @@ def trial_confusion(record: Record, trial: int) -> Integer[np.ndarray, 'e k o']:
 
 
 def _choose(record, rule, trial) -> int:
-  """The evaluation that `rule` picks for an outer trial."""
+  """Returns the evaluation that a rule picks for an outer trial."""
   num_evaluations = len(record['epochs'])
   if rule == 'last':
     return num_evaluations - 1
@@ -161,13 +166,13 @@ def _choose(record, rule, trial) -> int:
     score = metrics.uf1_of(trial_confusion(record, trial))
   else:
     score = metrics.uf1_of(_pooled_inner(record, trial))
-  # Rounded, so that equal fractions summed in another order are a tie.
+  # Rounded, so that equal scores summed in another order are a tie.
   score = np.round(score, 9)
   return int(np.flatnonzero(score == score.max())[-1])
 
 
 def _pooled_inner(record, trial):
-  """Confusion matrices [e, k, o] pooled over the inner trials of an outer."""
+  """Pools confusion matrices [e, k, o] over the inner trials of a trial."""
   inner = record['inner'] >= 0
   for name in ('fold', 'seed', 'setting'):
     inner = inner & (record[name] == record[name][trial])

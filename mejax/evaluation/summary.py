@@ -1,4 +1,4 @@
-"""The numbers of a run, as metrics.json and predictions.csv hold them."""
+"""Computes the numbers of a run for metrics.json and predictions.csv."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
 
-# 3: the key `baselines` was `floors`.
+# Schema 3 renamed the key `floors` to `baselines`.
 SCHEMA_VERSION = 3
 NOT_CHOSEN = (
   'not chosen: picking the best of these rows would be test selection'
@@ -41,27 +41,31 @@ def metrics_json(
 ) -> dict[str, Any]:
   """Returns every number of a run, as plain Python values.
 
-  `selection` and `baselines` hold rule or baseline -> `full` and every part ->
-  `uf1` (mean over seeds of the pooled UF1), `uf1_std` (over seeds), `uf1_ci`
-  (95 % over subjects), `uf1_seeds`, the same for `uar`, `accuracy` and
-  `mean_precision`, `confusion` (counts summed over seeds, truth in rows), `n`
-  and `subjects`. Entries of a rule that chooses on the test subject carry
-  `warning`. Those of a baseline carry `last_minus`: by how much the UF1 of
-  `last` is above it, with its 95 % interval. Both are judged on the same
-  resamples of the subjects, since intervals that overlap may hide a difference.
+  `selection` maps each rule, and `baselines` each baseline, to an entry for
+  `full` (all examples) and for each part. An entry has `uf1` (the mean over
+  seeds of the pooled UF1), `uf1_std` (its deviation over seeds), `uf1_ci` (its
+  95 % interval over subjects) and `uf1_seeds`; the same for `uar`, `accuracy`
+  and `mean_precision`; `confusion` (counts summed over seeds, truth in rows);
+  and the numbers `n` of examples and of `subjects`.
+
+  Entries of a rule that chooses on the test subject have a `warning`. Entries
+  of a baseline have `last_minus`: the UF1 of `last` minus that of the baseline,
+  with its 95 % interval. Both are computed on the same resamples of subjects,
+  because a difference may be clear even if the two intervals overlap.
 
   If the record has several settings, these are the numbers of the first, and
-  `settings` lists the `selection` and the `values` of each: none is chosen.
+  `settings` lists the `selection` and the `values` of each, without choosing.
 
   Args:
     record: see `selection`.
-    baselines: from `baselines.baselines`; may be empty.
-    protocol_sentence: what counts as an example, and how they are split.
-    rules: which of `selection.RULES`; all that the record can answer if None.
-      `last` is always there: no oracle without an honest number beside it.
-    parts: name -> the examples of a part; if None, each corpus where there
-      are several.
-    settings: name -> value of each setting, in the order of their numbers.
+    baselines: the result of `baselines.baselines`; may be empty.
+    protocol_sentence: sentence that says which examples count and how they are
+      split.
+    rules: names of `selection.RULES`; by default all that fit the record.
+      `last` is always added, so that no oracle stands without an honest number.
+    parts: the examples of each part, by its name; by default each corpus is a
+      part if there are several.
+    settings: the values of each setting by name, in the order of the settings.
   """
   selection.check(record)
   rules = selection.rules_of(record) if rules is None else list(rules)
@@ -111,7 +115,7 @@ def metrics_json(
 
 
 def differing_values(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-  """Names of the values that are not the same in all `settings` of a run."""
+  """Returns the names of the values that differ between settings of a run."""
   every = [one.get('values', {}) for one in settings]
   return [
     name
@@ -172,7 +176,7 @@ def write_predictions_csv(
 
 
 def _entries(record, setting, rule, masks):
-  """All numbers of a rule, for each part."""
+  """Returns all numbers of a rule, for each part."""
   found = selection.select(record, rule, setting=setting)
   prediction = selection.predictions(found.logits)
   entries = {}
@@ -184,7 +188,7 @@ def _entries(record, setting, rule, masks):
 
 
 def _baseline(record, prediction, last, mask):
-  """All numbers of a baseline, and by how much `last` is above it."""
+  """Returns all numbers of a baseline, and the UF1 of `last` minus its own."""
   above = bootstrap.paired_difference(
     _matrices(record, prediction, mask), _matrices(record, last, mask)
   )
@@ -192,7 +196,7 @@ def _baseline(record, prediction, last, mask):
 
 
 def _matrices(record, prediction, mask):
-  """Confusion matrices of predictions [s, n] on the examples in `mask`."""
+  """Returns a confusion matrix for each seed and group in `mask`."""
   return bootstrap.group_confusion(
     record['labels'][mask],
     prediction[:, mask],
@@ -203,7 +207,7 @@ def _matrices(record, prediction, mask):
 
 
 def _numbers(record, prediction, mask):
-  """All numbers of predictions [s, n] on the examples in `mask`."""
+  """Returns all numbers of predictions [s, n] on the examples in `mask`."""
   matrices = _matrices(record, prediction, mask)
   pooled = matrices.sum(1)
   entry = {}
@@ -221,7 +225,7 @@ def _numbers(record, prediction, mask):
 
 
 def _not_finite(record):
-  """Number of trials with a held-out logit that is nan or infinite."""
+  """Counts the trials with a held-out logit that is nan or infinite."""
   wrong = ~np.isfinite(record['logits']).all(-1)
   real = record['index'][:, None, :] >= 0
   return int((wrong & real).any((1, 2)).sum())

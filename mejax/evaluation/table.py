@@ -1,4 +1,4 @@
-"""The table of a run, as a terminal shows it."""
+"""Formats the table of a run for a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def format_numbers(numbers: Mapping[str, Any]) -> str:
   lines = [numbers['protocol'], _counts_line(numbers), '']
   head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
   lines.append(
-    f'{head} {"last above it" * bool(numbers["baselines"])}'.rstrip()
+    f'{head} {"last minus it" * bool(numbers["baselines"])}'.rstrip()
   )
   for rule, entries in numbers['selection'].items():
     for part in parts:
@@ -29,7 +29,7 @@ def format_numbers(numbers: Mapping[str, Any]) -> str:
 
 
 def _notes(numbers) -> list[str]:
-  """How to read the table, and what is wrong with the run."""
+  """Returns notes on how to read the table, and warnings about the run."""
   seeds = numbers['num_seeds']
   lines = [
     '',
@@ -43,18 +43,18 @@ def _notes(numbers) -> list[str]:
   lines += [f'* {warning}' for warning in warnings]
   if numbers['trials_not_finite']:
     lines.append(
-      'WARNING: trainings with logits that are not finite: '
+      'WARNING: number of trainings with logits that are not finite: '
       f'{numbers["trials_not_finite"]}'
     )
   return lines
 
 
 def _setting_lines(settings) -> list[str]:
-  """A row for every setting of a grid, with the values that differ."""
+  """Returns a row for every setting of a grid, with the values that differ."""
   names = summary.differing_values(settings)
   lines = [
     '',
-    'The rows above are of setting 0. Every setting, last epoch, all clips;',
+    'The rows above belong to setting 0. Every setting, last epoch, all clips;',
     summary.NOT_CHOSEN,
   ]
   for one in settings:

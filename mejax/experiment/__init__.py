@@ -2,22 +2,22 @@
 
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
   schema.py         what a config or an old run leaves out, filled in
-  planning.py       a config -> the plan: everything it names, as objects
-  task.py           clips as a model reads them; labels and groups beside them
-  model_checks.py   whether model and data fit each other
+  planning.py       a config -> the plan: the objects that its names stand for
+  task.py           clips as a model reads them, with their labels and groups
+  model_checks.py   checks that model and data fit each other
   running.py        trains a plan, evaluates it, writes its report
-  own_arrays.py     leave one subject out, on arrays of a user's own
-  demonstration.py  the demo: from rendered faces to a report
-  saved.py          trained models: those of a run, and converted ones
+  own_arrays.py     leave-one-subject-out on a user's own arrays
+  demonstration.py  `mejax demo`: from rendered faces to a report
+  saved.py          reads trained models, of a run or converted
   conversion.py     PyTorch checkpoints of an original -> a folder of models
-  applying.py       saved models -> logits of clips that they did not see
+  applying.py       saved models -> logits of the people each one held out
   evaluating.py     a table of saved models, on the people each one held out
-  introspection.py  what the models read of each level, and where they look
+  introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
-  finished.py       what the report reads of a finished run
-  record.py         the held-out logits of a run, and what they belong to
+  finished.py       reads finished runs and writes their report
+  record.py         the held-out logits of a run, with labels and subjects
   workdir.py        the files of a run
-  identity.py       how a run recognises an object of the user's own
+  identity.py       describes a user's own objects, so that runs can compare
 
 The names below are the interface. Each is imported when it is first used,
 because reading a config must not take the seconds that importing JAX takes.

@@ -1,4 +1,4 @@
-"""Applies saved models to clips, each model to the people it held out."""
+"""Applies saved models to clips, each model to the people that it held out."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def apply_folds(
   Args:
     saved: the models; see `saved.read`.
     clips: the clips; labels are not read.
-    groups: str[n], the group of each clip, by which its model is found; by
-      default its person, `corpus/subject`. One model for all serves any group.
-    keep: what to return of a model's `out`, e.g. `lambda out: out['head']`.
+    groups: str[n], the group of each clip, which decides its model; by default
+      its person, `corpus/subject`. A single model serves all groups.
+    keep: takes a model's `out` and returns the part to keep, arrays with the
+      clips on their first axis, e.g. `lambda out: out['head']`.
 
   Returns:
-    Logits of every seed and clip, computed as predictions are in training; and
-    what `keep` gives: its arrays, which have the clips on their first axis, as
-    `[s, n, ...]`.
+    The logits of every seed and clip, computed in the same way as predictions
+    in training; and the arrays of `keep`, as `[s, n, ...]`.
 
   Raises:
-    ValueError: a group without a model that held it out.
+    ValueError: no model, or more than one, held out a group.
   """
   model = model_checks.fill_levels(saved.model, clips.levels)
   groups = find_left_out(saved, clips.people if groups is None else groups)
@@ -53,7 +53,8 @@ def apply_folds(
     model_of = dict.fromkeys(names.tolist(), '')
   else:
     model_of = match(names.tolist(), saved.names)
-  # Padded to one size, so that one program serves all groups.
+  # Positions of each group's clips, padded with -1 to one size, so that one
+  # program serves all groups. The rows of the padding are dropped below.
   index = folds_lib.held_out_index(groups == names[:, None])
   inputs = jnp.asarray(clips.inputs)
 
@@ -61,7 +62,7 @@ def apply_folds(
   flip = augment.flip(clips.layout) if share else None
 
   # The data are an argument. As a constant they would be part of the program,
-  # which would then be compiled, and kept on disk, anew for every data set.
+  # which would then be compiled, and kept on disk, again for every dataset.
   @jax.jit
   def apply(variables, inputs, positions):
     batch = sample_lib.decode(inputs[positions])
@@ -71,7 +72,7 @@ def apply_folds(
       logits = (1 - share) * logits + share * mirrored
     return logits, keep(out)
 
-  # The parts come sorted by group; the clips are not.
+  # Outputs come group by group; this puts them back in the order of the clips.
   order = np.argsort(index[index >= 0])
   seeds = []
   for seed in saved.seeds:
@@ -91,24 +92,25 @@ def find_left_out(
   """Returns the group of each clip, or the part of the run that held it out.
 
   Raises:
-    ValueError: the run left people out in parts, and a group is in none.
+    ValueError: the run left people out in parts, and a group is in none of
+      them.
   """
   if not saved.parts:
     return groups
   if unknown := sorted(set(groups.tolist()) - saved.parts.keys()):
     raise ValueError(
       'the run left people out in parts, and these were in none of them: '
-      f'{", ".join(unknown[:5])}{", ..." * (len(unknown) > 5)}. Nobody can say '
-      'which of its models has not seen them; evaluate it on the people of the '
-      'run.'
+      f'{", ".join(unknown[:5])}{", ..." * (len(unknown) > 5)}. It is not '
+      'known which of its models has not seen them; evaluate it on the people '
+      'of the run.'
     )
   return np.array([saved.parts[group] for group in groups.tolist()])
 
 
 def match(groups: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-  """Returns for each group the name of the model that held it out.
+  """Returns, for each group, the name of the model that held it out.
 
-  A name is that of the group or of its subject, or ends with it: `s01`,
+  The name of a model is, or ends with, the name of its group or subject: `s01`,
   `fold_s01` and `smic_s01` all stand for smic/s01.
 
   Raises:
@@ -116,6 +118,7 @@ def match(groups: Sequence[str], names: Sequence[str]) -> dict[str, str]:
   """
   found, problems = {}, []
   for group in groups:
+    # The longest form comes first: s01 alone could mean two corpora.
     for word in (group, group.replace('/', '_'), group.rpartition('/')[2]):
       ending = re.compile(rf'(.*[^0-9A-Za-z])?{re.escape(word)}')
       fitting = [name for name in names if ending.fullmatch(name)]
@@ -132,7 +135,7 @@ def match(groups: Sequence[str], names: Sequence[str]) -> dict[str, str]:
   if problems:
     raise ValueError(
       'each group that is held out needs a model of its own, with the name of'
-      ' its subject or a name that ends with it. Found were:\n  '
+      ' its subject or a name that ends with it. These models were found:\n  '
       + '\n  '.join(problems)
     )
   return found

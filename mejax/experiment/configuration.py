@@ -1,4 +1,4 @@
-"""From `--config NAME:variant --config.key=value` to a locked ConfigDict."""
+"""Loads a config: `--config NAME:variant --config.key=value` -> ConfigDict."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from mejax.experiment import schema
 from mejax.training import setting as setting_lib
 
 SHIPPED = pathlib.Path(mejax.__file__).parent / 'configs'
-# Lists every value of a config, and is none itself.
+# Lists every value of a config, and is not an experiment itself.
 DEFAULT = SHIPPED / 'default.py'
 
-# For the help of the command line, which imports no room of training.
+# For `mejax train --help`, because `cli` does not import `training`.
 describe_numbers = setting_lib.describe_numbers
 
 
 def list_configs() -> list[str]:
-  """Names of the configs that ship with mejax."""
+  """Returns the names of the configs that ship with mejax."""
   paths = SHIPPED.glob('[!_]*.py')
   return sorted(path.stem for path in paths if path != DEFAULT)
 
@@ -46,20 +46,20 @@ def load_config(
     spec: name of a shipped config or path of a Python file that has
       `get_config(arg='')`, each with an optional `:arg`: `htnet_regions:small`,
       `my/config.py:wide`.
-    overrides: `key=value` with the key of a leaf, e.g. `num_seeds=5`,
-      `setting.learning_rate=3e-4`, `selection=last,inner` or
-      `grid.mirror=0,0.5`; a leading `--config.` is allowed. Fields of the model
-      and options of the view can be set whether they are listed or not; a field
-      that holds a function is set by its name. Another `model.name` or
-      `view.name` drops the options of the old one.
+    overrides: `key=value` with the dotted key of a single value, e.g.
+      `num_seeds=5`, `setting.learning_rate=3e-4`, `selection=last,inner` or
+      `grid.mirror=0,0.5`; a leading `--config.` is allowed. Any field of the
+      model and any option of the view can be set, even if the config does not
+      list it; a field that holds a function is set by the function's name. A
+      new `model.name` or `view.name` drops the options of the old one.
 
   Returns:
     The config, locked: a key that it does not have can be neither set nor read.
-    What the file does not set has the value of `configs/default.py`.
+    Values that the file does not set come from `configs/default.py`.
 
   Raises:
-    ValueError: unknown config, variant or key, or a value of the wrong type or
-      out of its bounds; the message lists what there is.
+    ValueError: the config, variant or key is unknown, or a value has the wrong
+      type or is out of its bounds; the message lists the valid names.
   """
   name, _, arg = spec.partition(':')
   module = _import_file(_find(name))
@@ -87,7 +87,7 @@ def _find(name: str) -> pathlib.Path:
   if name == 'default' or (path.is_file() and path.samefile(DEFAULT)):
     raise ValueError(
       f'{name!r} is no experiment: it lists every value of a config with its'
-      f' default, and each config sets what differs. Those that ship are'
+      f' default, and each config sets what differs. The configs that ship are'
       f' {shipped}.'
     )
   if path.is_file():
@@ -101,7 +101,7 @@ def _find(name: str) -> pathlib.Path:
 def _import_file(path: pathlib.Path) -> types.ModuleType:
   module_spec = importlib.util.spec_from_file_location(path.stem, path)
   if module_spec is None:
-    raise ValueError(f'{path} is not a Python file; a config is one.')
+    raise ValueError(f'{path} is not a Python file, as a config must be.')
   module = importlib.util.module_from_spec(module_spec)
   module_spec.loader.exec_module(module)
   if not hasattr(module, 'get_config'):
@@ -110,15 +110,15 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
 
 
 def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
-  """Returns the object that is named: in a table, or `package.module:name`.
+  """Returns the object of a name in a table, or of `package.module:name`.
 
   Args:
-    spec: the name; anything that is not a string is the object itself.
+    spec: the name; an object that is not a string is returned as it is.
     table: objects by their names.
     what: the kind of object, for messages.
 
   Raises:
-    ValueError: an unknown name, or a module that cannot be imported.
+    ValueError: the name is unknown, or cannot be imported.
   """
   if not isinstance(spec, str):
     return spec
@@ -127,8 +127,8 @@ def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
   module, colon, name = spec.partition(':')
   if not colon:
     raise ValueError(
-      f'Unknown {what} {spec!r}. Known: {", ".join(sorted(table))}; your own'
-      ' is named as package.module:name.'
+      f'Unknown {what} {spec!r}. Known: {", ".join(sorted(table))}; write your'
+      ' own as package.module:name.'
     )
   try:
     return getattr(importlib.import_module(module), name)
@@ -144,10 +144,10 @@ def change(
 ) -> None:
   """Sets values of a config in place, by dotted key.
 
-  Another `model.name` or `view.name` drops the options of the old one.
+  A new `model.name` or `view.name` drops the options of the old one.
 
   Raises:
-    ValueError: a key that the config does not have, or a value of another type.
+    ValueError: the config does not have a key, or a value has the wrong type.
   """
   _choose_parts(config, values.items())
   for key, value in values.items():
@@ -177,7 +177,7 @@ def override(
       )
     parts = [value]
     if isinstance(known[key], tuple) and not value.startswith('('):
-      # A flag that is repeated is ml_collections' own way to write a tuple.
+      # ml_collections reads a tuple from a flag that is repeated.
       parts = [part.strip() for part in value.split(',') if part.strip()]
     argv += [f'--config.{key}={part}' for part in parts or ['()']]
   values = flags.FlagValues()
@@ -189,7 +189,7 @@ def override(
   except flags.Error as error:
     raise ValueError(f'Bad value for the config: {error}') from None
   config = values.config
-  # A slip is told here, before the seconds that importing JAX takes.
+  # Bad numbers are reported here, before JAX is imported, which takes seconds.
   setting_lib.in_use(setting_lib.combinations(config.setting, config.grid))
   return config
 
@@ -197,9 +197,10 @@ def override(
 def _choose_parts(
   config: ml_collections.ConfigDict, values: Iterable[tuple[str, Any]]
 ) -> None:
-  """Drops the options of a view or a model in whose place another one comes.
+  """Drops the options of a view or a model that another one replaces.
 
-  This comes before all other values are set, which are options of the new one.
+  This is done before all other values are set, because those are options of the
+  new view or model.
   """
   for key, name in values:
     section, _, field = key.partition('.')
@@ -209,7 +210,7 @@ def _choose_parts(
 
 
 def _list_option(config: ml_collections.ConfigDict, key: str) -> None:
-  """Lists an option that a config may leave out, so that it can be set."""
+  """Adds an option that the config does not list, so that it can be set."""
   section, _, name = key.partition('.')
   if section not in ('view', 'model') or name in config.get(section, name):
     return
@@ -232,7 +233,7 @@ def _list_option(config: ml_collections.ConfigDict, key: str) -> None:
 
 
 def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Returns the options of the config's view, with their defaults."""
+  """Returns all options of the config's view, with their defaults."""
   from mejax.datasets import views  # Takes a second, so only where needed.
 
   view = views.declared(named(options.name, views.VIEWS, 'view'))
@@ -240,19 +241,20 @@ def _view_options(options: ml_collections.ConfigDict) -> dict[str, Any]:
   return {
     parameter.name: _settable(parameter.default)
     for parameter in parameters
-    # What has no default is given by the data, not by a config.
+    # Arguments without a default come from the data, not from a config.
     if parameter.default is not parameter.empty
   }
 
 
 def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Returns the fields of the config's model that a config may set.
+  """Returns all fields of the config's model that a config may set.
 
-  Each has the value that the model has now: of its preset or its class.
+  Each has its present value, from the preset or the class of the model.
   """
   from mejax import models  # Takes seconds, so only where it is needed.
 
-  # Names of functions are left out: they mean nothing to a model as they are.
+  # Names of functions are left out: `planning.make_model` resolves them, and a
+  # model cannot read a name.
   given = {
     name: value
     for name, value in options.items()
@@ -262,16 +264,16 @@ def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
   fields = {
     each.name: _settable(getattr(model, each.name))
     for each in dataclasses.fields(model)
-    # Of the experiment and of Linen.
+    # The data decide num_classes; the other two belong to Linen.
     if each.name not in ('num_classes', 'parent', 'name')
   }
   return fields | ({'preset': ''} if options.name in models.MODELS else {})
 
 
 def _settable(value: Any) -> Any:
-  """Returns a value of the type that a config holds in place of this one."""
+  """Returns a value that a config can hold in place of this one."""
   if callable(value):
-    return ''  # Set by the name of another function.
+    return ''  # A config holds the name of a function.
   if value is None:
     return ml_collections.config_dict.placeholder(object)  # Of any type.
   return value
@@ -279,11 +281,11 @@ def _settable(value: Any) -> Any:
 
 def _check_known(key: str, known: Mapping[str, Any]) -> None:
   if key not in known:
-    # Both sections know the same names; the plain value is meant more often.
+    # `setting` and `grid` have the same names; `setting` is meant more often.
     names = sorted(known, key=lambda name: name.startswith('grid.'))
     closest = _closest(key, names)[:5]
     raise ValueError(
-      f'The config has no value {key!r} to set. Closest to it are'
+      f'The config has no value {key!r} to set. The closest names are'
       f' {", ".join(closest)}.'
     )
 
@@ -303,7 +305,7 @@ def _closest(word: str, known: Sequence[str]) -> list[str]:
   """Sorts `known`, the most similar to `word` first."""
 
   def similarity(other: str) -> float:
-    # A forgotten section (`learning_rate`) is the most frequent slip.
+    # The most frequent slip is to forget the section (`learning_rate`).
     last = other.rpartition('.')[2]
     return max(
       difflib.SequenceMatcher(None, word, name).ratio()

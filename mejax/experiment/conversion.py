@@ -2,11 +2,12 @@
 
 A conversion writes a folder
 
-    model.json   what the model is, and where its weights come from
+    model.json   describes the model and the source of its weights
     params/      its parameters and other variables
 
-or, from several files, a folder of such folders, each with the name of its
-file: one model for each held-out group. `saved.read` reads it.
+or, from several files, a folder with one of these folders for each file, under
+the name of the file: one model for each held-out group. `saved.read` reads
+both.
 """
 
 from __future__ import annotations
@@ -45,24 +46,24 @@ def convert(
   Args:
     name: a name of `originals.ORIGINALS`.
     files: one `.pth` file, or one for each subject that was held out.
-    out: the folder; see the head of this module.
-    preset: of the mejax model; the published one by default.
+    out: the folder to write; see the docstring of this module.
+    preset: preset of the mejax model; the published one by default.
     fields: fields of the mejax model that differ from the preset's.
 
   Returns:
     The folder.
 
   Raises:
-    ValueError: a file does not fit, two files have one name, or the folder
-      holds something else.
+    ValueError: a file does not fit the model, two files have the same name, or
+      the folder holds something else.
     OSError: a file cannot be read.
   """
   files, out = [pathlib.Path(file) for file in files], pathlib.Path(out)
   stems = [file.stem for file in files]
   if twice := {stem for stem in stems if stems.count(stem) > 1}:
     raise ValueError(
-      f'several files are named {", ".join(sorted(twice))}; the name tells who'
-      ' was held out, so each must have its own.'
+      f'several files are named {", ".join(sorted(twice))}; the name says who'
+      ' was held out, so each file needs another name.'
     )
   if name not in originals.ORIGINALS:
     known = ', '.join(originals.ORIGINALS)
@@ -91,7 +92,7 @@ def convert(
       _write(part / folder, description, converted)
       unused |= dict.fromkeys(converted.unused)
   if unused:
-    print(f'Left out, the original never reads them: {", ".join(unused)}')
+    print(f'Left out, because the model never reads them: {", ".join(unused)}')
   print(f'{len(files)} model(s) of {name} in {out}')
   return out
 
@@ -103,7 +104,7 @@ def _write(folder, description, converted) -> None:
 
 
 def _describe(name, file, preset, fields) -> dict[str, Any]:
-  """Returns model.json; it is equal for equal weights of an equal model."""
+  """Returns the content of model.json, equal for equal weights and models."""
   original, fields = originals.ORIGINALS[name], dict(fields or {})
   preset = preset or original.preset
   num_classes = models.make(name, preset, **fields).num_classes
@@ -131,7 +132,7 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
 
 
 def read_descriptions(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
-  """Reads the model.json of each model in a folder; a lone one is ''."""
+  """Reads the model.json of each model in a folder; a single one is ''."""
   if (folder / 'model.json').exists():
     return {'': json.loads((folder / 'model.json').read_text())}
   return {

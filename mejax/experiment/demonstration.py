@@ -1,4 +1,4 @@
-"""From nothing to a report: rendered faces, all the way through."""
+"""Runs the demo: renders faces, trains on them and writes a report."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   """Renders faces, prepares them, trains every fold and writes the report.
 
   Args:
-    workdir: folder of `corpus/`, `data/` and `run/`; the same call resumes.
-    small: whether to go through everything in the shortest form.
+    workdir: folder for `corpus/`, `data/` and `run/`; the same call resumes.
+    small: render fewer faces and train for a shorter time.
 
   Returns:
-    Path of the report.
+    The path of the report.
   """
   from mejax.corpora import synthetic
   from mejax.datasets import prepare
   from mejax.datasets.recipe import Recipe
 
-  devices.use_every_core()  # The preparation starts JAX: then it is too late.
+  devices.use_every_core()  # Preparation starts JAX; later is too late.
   devices.keep_compiled_programs()
   workdir = pathlib.Path(workdir)
   size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}

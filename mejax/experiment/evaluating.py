@@ -55,10 +55,10 @@ def evaluate(
     source: workdir of a finished run, or a folder of converted models.
     data_dir: home of the prepared datasets, unless `task` is given.
     config: names dataset, protocol and view; by default the run's config, or
-      the shipped one that fits the original.
+      the shipped config of the original model.
     overrides: `key=value` strings that change values of the config.
-    task: own data in place of the config's.
-    model: the module, for a run that was trained with an own one.
+    task: your data, in place of the config's.
+    model: the module, for a run that was trained with your own.
     out: folder of the results; `evaluate/` in the source by default.
 
   Returns:
@@ -118,7 +118,7 @@ def _write(out: pathlib.Path, record, baselines, metrics) -> None:
 
 
 def _load_task(config, data_dir) -> Task:
-  """Loads the data of a config, if the config tells them by name."""
+  """Loads the data of a config that names dataset, protocol and view."""
   view = config.view
   if not (
     config.dataset and isinstance(config.protocol, str) and 'name' in view
@@ -140,8 +140,8 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
   if sorted(classes[:count]) != sorted(task.class_names):
     raise ValueError(
       f'the models tell {", ".join(classes)} apart; the protocol has'
-      f' {", ".join(task.class_names)}. Name a --config whose protocol has the'
-      ' same classes.'
+      f' {", ".join(task.class_names)}. Choose a --config whose protocol has'
+      ' the same classes.'
     )
   return [classes.index(name) for name in task.class_names]
 
@@ -152,7 +152,7 @@ def _make_record(
   left_out: Shaped[np.ndarray, ' n'],
   logits: Float[np.ndarray, 's n k'],
 ) -> dict[str, np.ndarray]:
-  """Returns a record with one evaluation, that of the weights as they are."""
+  """Returns a record with a single evaluation, that of the saved weights."""
   folds = folds_lib.leave_one_group_out(left_out)
   index = folds_lib.held_out_index(folds.test)
   num_seeds, num_folds = len(saved.seeds), len(folds.outer)
@@ -174,7 +174,7 @@ def _make_record(
 
 
 def _add_warning(metrics: dict[str, Any], saved: Saved) -> None:
-  """Marks numbers of converted weights, which may be no held-out result."""
+  """Adds a warning to numbers of models that may have seen these clips."""
   if saved.names is None:
     warning = UNKNOWN
     metrics['protocol'] = f'One model for all clips. {metrics["protocol"]}'
@@ -182,7 +182,7 @@ def _add_warning(metrics: dict[str, Any], saved: Saved) -> None:
     warning = f'{CHOSEN}. {saved.caution}'
   else:
     return
-  metrics['rules'] = {'last': f'The weights as they came: {warning}.'}
+  metrics['rules'] = {'last': f'The converted weights: {warning}.'}
   for entry in metrics['selection']['last'].values():
     entry['warning'] = warning
 

@@ -1,4 +1,4 @@
-"""Reads finished runs from their workdirs, and writes their page."""
+"""Reads finished runs from their workdirs, and writes their report."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mejax.pages.run import Run
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
-  """Reads what the page shows of a run.
+  """Reads the files of a run that its page shows.
 
   Args:
-    workdir: of the run.
-    name: what the page calls it.
+    workdir: folder of the run.
+    name: name of the run on the page.
 
   Raises:
     FileNotFoundError: metrics.json or record.npz is missing.
-    ValueError: metrics.json or record.npz has a schema that is not known.
+    ValueError: metrics.json or record.npz has an unknown schema.
   """
   for needed in ('metrics.json', 'record.npz'):
     if not (workdir / needed).exists():
@@ -50,12 +50,12 @@ def write_report(
   """Writes the page of finished runs; returns its path.
 
   Args:
-    workdirs: finished runs; with several, the first is what the others are
-      compared with.
-    out: folder of the page, made if it is not there.
+    workdirs: finished runs; if there are several, the others are compared with
+      the first.
+    out: folder of the page; made if it is not there.
 
   Raises:
-    FileNotFoundError, ValueError: as `read_run`.
+    FileNotFoundError, ValueError: as in `read_run`.
   """
   workdirs = [pathlib.Path(workdir) for workdir in workdirs]
   short = [workdir.resolve().name for workdir in workdirs]
@@ -72,10 +72,10 @@ def write_report(
 
 
 def _read_numbers(workdir) -> dict[str, Any]:
-  """Reads metrics.json as the present schema has it."""
+  """Reads metrics.json and brings it to the present schema."""
   numbers = _read_json(workdir / 'metrics.json')
   if numbers['schema_version'] == 2:
-    # Schema 3 has another word for baselines, and nothing else.
+    # Schema 3 differs only in this name.
     names = {'floors': 'baselines'}
     numbers = {names.get(key, key): value for key, value in numbers.items()}
     numbers['schema_version'] = 3
@@ -83,8 +83,8 @@ def _read_numbers(workdir) -> dict[str, Any]:
     raise ValueError(
       f'{workdir} was evaluated by a mejax with schema '
       f'{numbers["schema_version"]}; this one reads 2 and '
-      f'{summary.SCHEMA_VERSION}. The `mejax train` or `evaluate` command that '
-      'made it does so again.'
+      f'{summary.SCHEMA_VERSION}. Repeat the `mejax train` or `evaluate` '
+      'command that made it.'
     )
   return numbers
 

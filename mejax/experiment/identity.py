@@ -1,4 +1,4 @@
-"""Describes objects of a user's own, so that a run recognises them."""
+"""Describes a user's own objects, so that a run recognises them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from flax import linen as nn
 
 
 def describe(thing: Any) -> Any:
-  """Describes a thing as JSON has it, in the same way in every process.
+  """Describes an object by JSON values that are the same in every process.
 
-  Functions and classes are known by their name and their source, so that a run
-  is not resumed, or its result shown, with a function that has changed since.
+  Functions and classes are described by their name and a hash of their source.
+  A run is therefore not resumed, nor its result shown, with a function that has
+  changed since.
   """
   if isinstance(thing, str | int | float | bool | None):
     return thing
@@ -49,7 +50,7 @@ def _source(thing: Any) -> bytes:
   try:
     return inspect.getsource(thing).encode()
   except (OSError, TypeError):
-    # Typed at a prompt: the compiled code stands in for the text.
+    # Code typed at a prompt has no source file: its bytecode is hashed instead.
     functions = vars(thing).values() if inspect.isclass(thing) else [thing]
     codes = [f.__code__ for f in functions if inspect.isfunction(f)]
     return b''.join(c.co_code + repr(c.co_names).encode() for c in codes)

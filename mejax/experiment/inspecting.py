@@ -1,4 +1,4 @@
-"""Reads a dataset, and writes pages of all of it or of single clips."""
+"""Writes pages that show a prepared dataset: an overview, or single clips."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mejax.pages import clip as clip_page
 from mejax.pages import dataset as dataset_page
 from mejax.pages.dataset import Tile
 
-# Clips on one page of the overview: a few MB.
+# Clips on one page of the overview, which then takes a few MB.
 PER_PAGE = 500
-_CANDIDATES = 12  # Clips that an error names.
+_CANDIDATES = 12  # Clips that an error message lists.
 
 
 def inspect(
@@ -31,27 +31,28 @@ def inspect(
   out: str | pathlib.Path | None = None,
   progress: bool = True,
 ) -> list[pathlib.Path]:
-  """Writes HTML pages that need nothing beside them.
+  """Writes HTML pages that need no other files.
 
-  Without `clips` these are an overview of the dataset: a tile for each clip,
-  how far faces move, what was skipped, how it was made; 500 clips a page. With
-  `clips` there is a contact sheet of each: its frames, points, amplified
-  apexes, flow and strain at every level. One clip is read without the others.
+  Without `clips` the pages are an overview of the dataset, 500 clips on each: a
+  tile for each clip, how far faces move, which clips were skipped, and how the
+  dataset was made. With `clips` there is one page for each clip: its frames,
+  points, amplified apexes, flow and strain at every level; only these clips are
+  read.
 
   Args:
-    name: of the dataset.
-    data_dir: where datasets are kept.
-    clips: `corpus/subject/clip` of each, or a part that only one has.
-    out: folder of the pages; `DATA_DIR/inspect/NAME` if not given, so that
+    name: name of the dataset.
+    data_dir: home of the prepared datasets.
+    clips: `corpus/subject/clip` of each clip, or a part that only one clip has.
+    out: folder of the pages; by default `DATA_DIR/inspect/NAME`, so that
       pictures of people stay with the data.
-    progress: show a bar.
+    progress: show a progress bar.
 
   Returns:
-    The pages; of an overview the first page is the one to open.
+    The paths of the pages; an overview begins with the first.
 
   Raises:
-    FileNotFoundError: the dataset is not prepared.
-    ValueError: a clip is unknown, or not the only one that has that part.
+    FileNotFoundError: the dataset has not been prepared.
+    ValueError: no clip, or more than one, fits one of `clips`.
     OSError: the folder cannot be written to.
   """
   metadata = load.read_metadata(name, data_dir)
@@ -78,16 +79,16 @@ def inspect(
 def find(
   wanted: str, identities: Sequence[str], metadata: Mapping[str, Any]
 ) -> int:
-  """Returns the position of the one clip that is meant.
+  """Returns the position of the one clip that fits.
 
   Args:
-    wanted: an identity, or a part of one; whole names between the strokes go
-      before parts of names.
-    identities: of all clips.
-    metadata: of the dataset, which knows what was skipped.
+    wanted: an identity, or a part of one; a clip in which it is a whole name
+      between slashes goes before clips in which it is a part of a name.
+    identities: identities of all clips.
+    metadata: metadata of the dataset, which lists the skipped clips.
 
   Raises:
-    ValueError: none or several are meant; the message names some.
+    ValueError: no clip or several clips fit; the message lists some.
   """
   whole = wanted.strip('/')
   tests = (
@@ -102,7 +103,7 @@ def find(
     if found:
       named = _listed([identities[i] for i in found])
       raise ValueError(
-        f'{len(found)} clips are like {wanted!r}; name one of them:\n{named}'
+        f'{len(found)} clips are like {wanted!r}; choose one of them:\n{named}'
       )
   for clip in metadata.get('skipped', ()):
     if f'/{whole}/' in f'/{clip["identity"]}/':
@@ -135,7 +136,7 @@ def _overview(
   tiles = [
     Tile.of_example(examples[i], metadata['units'])
     for i in tqdm.trange(
-      len(examples), desc='look', unit='clip', disable=not progress
+      len(examples), desc='inspect', unit='clip', disable=not progress
     )
   ]
   tiles.sort(key=Tile.order)

@@ -1,8 +1,8 @@
-"""What trained models show of themselves, on people they did not see.
+"""Measures how much models read of each level, and where they look.
 
-Two things: what a model of several amplification levels reads of each level,
-and where a model looks. Both need a model that declares what it shows, as
-ARTNet, HTNet and MMNet do (see `mejax.models.capabilities`).
+Each model is applied to the people that it held out. Both measures need a model
+that declares what it shows in its `out`, as ARTNet, HTNet and MMNet do (see
+`mejax.models.capabilities`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mejax.models import capabilities
 
 
 def has_levels(model: nn.Module) -> bool:
-  """Whether there are levels to compare, and the model shows their weights."""
+  """Returns whether a model has several levels and shows their weights."""
   declared = capabilities.declared_by(model)
   return declared.shows == 'levels' and len(declared.levels or ()) > 1
 
@@ -39,7 +39,7 @@ def has_levels(model: nn.Module) -> bool:
 def write_levels(
   workdir: pathlib.Path, saved: Saved, task: Task
 ) -> dict[str, Any]:
-  """Shows each fold's model its held-out clips: all levels, and each alone.
+  """Compares predictions from all levels with those from each level alone.
 
   Writes `levels.json`, which the report shows, and `levels.csv`, the weights of
   every clip and seed.
@@ -47,16 +47,17 @@ def write_levels(
   Args:
     workdir: folder of the files.
     saved: models that pool levels by weights (`out['level_weights']`).
-    task: the clips.
+    task: the clips; each is shown to the model that held out its group.
 
   Returns:
-    levels; scores, see `evaluation.levels.scores`: all levels first, then each
-    alone, the motion as it is among them; subjects, see `per_subject`.
+    The content of `levels.json`: `levels`, the amplification factors; `scores`,
+    see `evaluation.levels.scores`, of all levels first and then of each alone;
+    `subjects`, see `evaluation.levels.per_subject`.
   """
   every = task.levels
 
   def read(levels):
-    """Logits and weights from some of the levels, and nothing of the others."""
+    """Returns logits and weights when only these levels are read."""
     chosen = [every.index(alpha) for alpha in levels]
     return applying.apply_folds(
       dataclasses.replace(saved, model=saved.model.clone(levels=levels)),
@@ -84,7 +85,7 @@ def write_levels(
 
 
 def _write_csv(path, seeds, clips, weights) -> None:
-  """A row for each seed and clip, a column for each level."""
+  """Writes a row for each seed and clip, with the weight of each level."""
   with files.writing(path) as file:
     writer = csv.writer(file)
     names = [f'alpha_{alpha:g}' for alpha in clips.levels]
@@ -96,7 +97,7 @@ def _write_csv(path, seeds, clips, weights) -> None:
 
 
 def find_maps(model: nn.Module, clips: Clips) -> list[attention.AttentionMap]:
-  """Returns what a model shows of such clips, by the shapes of `out` alone."""
+  """Lists the maps that a model shows of clips; computes shapes only."""
   model = model_checks.fill_levels(model, clips.levels)
   declared = capabilities.declared_by(model)
   _, out = model_checks.output_shapes(model, clips)
@@ -106,18 +107,18 @@ def find_maps(model: nn.Module, clips: Clips) -> list[attention.AttentionMap]:
 def make_maps(
   saved: Saved, clips: Clips, groups: Shaped[np.ndarray, ' n'] | None = None
 ) -> tuple[Float[np.ndarray, 's n r g g'], ...]:
-  """Returns where the models look, for each map of `find_maps`.
+  """Computes the attention maps of clips, one array for each of `find_maps`.
 
   Args:
     saved: models that show where they look.
     clips: the clips; labels are not read.
-    groups: by which the model of a clip is found, see `applying.apply_folds`.
+    groups: str[n], decides the model of each clip; see `applying.apply_folds`.
   """
   model = model_checks.fill_levels(saved.model, clips.levels)
   declared = capabilities.declared_by(model)
 
   def keep(out):
-    # Small maps are all that is kept of a clip, not the weights.
+    # Only the small maps leave the program; the weights would fill the memory.
     found = attention.list_maps(out, declared.shows, declared.levels or ())
     return tuple(each.make() for each in found)
 
@@ -127,27 +128,27 @@ def make_maps(
 def write_attention(
   workdir: pathlib.Path, saved: Saved, task: Task
 ) -> dict[str, np.ndarray]:
-  """Shows each fold's model its held-out clips, and averages where it looks.
+  """Averages the attention maps of held-out clips over each class.
 
   Writes `attention.npz`, which the report shows.
 
   Args:
     workdir: folder of the file.
     saved: the models.
-    task: the clips.
+    task: the clips; each is shown to the model that held out its group.
 
   Returns:
-    classes str[k]; clips i64[k], how many of each class are averaged; seeds,
-    their number; titles and kinds str[p] of the maps;
-    for each of them, numbered from 0, `map0` f32[k, r, g, g]: the mean over
-    the held-out clips of a class and over seeds; and what `task.scene` has.
+    The arrays of `attention.npz`: `classes` str[k]; `clips` i64[k], number of
+    clips of each class; `seeds`, number of seeds; `titles` and `kinds` str[p]
+    of the p maps; `map0`, `map1`, ... f32[k, r, g, g], each map averaged over
+    the clips of a class and over seeds; and the arrays of `task.scene`.
 
   Raises:
-    ValueError: the models show nothing, or were not kept.
+    ValueError: the models show no maps, or were not kept.
   """
   found = find_maps(saved.model, task)
   if not found:
-    raise ValueError('these models do not show where they looked.')
+    raise ValueError('these models do not show where they look.')
   classes = range(len(task.class_names))
   arrays = {
     'classes': np.array(task.class_names),
@@ -165,6 +166,6 @@ def write_attention(
 
 
 def _mean(maps) -> np.ndarray:
-  """Over seeds and clips `[s, n, ...]` whose maps are finite; 0 if none are."""
+  """Averages finite maps over seeds and clips [s, n, ...]; 0 if none are."""
   sound = np.isfinite(maps).all((2, 3, 4))
   return maps[sound].sum(0) / np.float32(max(sound.sum(), 1))

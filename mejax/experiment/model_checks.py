@@ -1,4 +1,4 @@
-"""Tells a model the levels of its data, and checks what it declares."""
+"""Gives a model the levels of its data, and checks its declarations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mejax.training import sample
 
 
 def fill_levels(model: nn.Module, levels: Sequence[float]) -> nn.Module:
-  """Returns the model, told how much each level of its input is amplified.
+  """Returns the model with the amplification of each level of its input.
 
-  The data know that. It fills the field `levels` of a model that declares
-  levels, unless the field is set.
+  The field `levels` is filled only if the model declares levels and the field
+  is not set.
   """
   if capabilities.declared_by(model).levels == ():
     return model.clone(levels=tuple(levels))
@@ -28,11 +28,12 @@ def fill_levels(model: nn.Module, levels: Sequence[float]) -> nn.Module:
 
 
 def check_model(model: nn.Module, task: Task) -> None:
-  """Checks a model and its declaration on the shapes of one input.
+  """Checks a model and its declarations on the shape of one input.
 
   Raises:
-    ValueError: it does not give a logit for each class and spare output, or
-      does not take or show what it declares.
+    ValueError: the model does not return a logit for each class and spare
+      output, takes no mask although it declares one, or does not show what it
+      declares.
   """
   declared = capabilities.declared_by(model)
   logits, out = output_shapes(model, task)
@@ -50,10 +51,10 @@ def check_model(model: nn.Module, task: Task) -> None:
 def output_shapes(
   model: nn.Module, clips: Clips
 ) -> tuple[jax.ShapeDtypeStruct, Any]:
-  """Returns the shapes of logits and `out` for one clip; nothing is computed.
+  """Returns the shapes of logits and `out` for one clip; computes nothing.
 
   Raises:
-    ValueError: the model declares that it takes a mask, and does not.
+    ValueError: the model declares that it takes a mask, but does not.
   """
   shape = (1, *clips.inputs.shape[1:])
   inputs = jax.ShapeDtypeStruct(shape, clips.inputs.dtype)

@@ -1,4 +1,4 @@
-"""A leave-one-subject-out run on a user's own arrays."""
+"""Runs leave-one-subject-out on a user's own arrays."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def leave_one_subject_out(
   Args:
     inputs: f32[n ...], model inputs, e.g. flow images.
     labels: i32[n], class of each example, 0..k-1.
-    subjects: str[n], subject of each example; each is held out once.
+    subjects: str[n], subject of each example; each subject is held out once.
     workdir: folder of the run; the same call resumes it.
     model: a Linen module, a name of `mejax.models.MODELS`, or
       `package.module:name`.
-    class_names: a word for each class.
+    class_names: the name of each class; its number by default.
     config: training settings; the shipped config `synthetic` by default.
     **changes: single values of the config, with double underscores for dots:
       `num_seeds=3`, `setting__learning_rate=1e-3`.
@@ -50,7 +50,8 @@ def leave_one_subject_out(
   config = configuration.load_config('synthetic') if config is None else config
   config = schema.fill(config)
   with config.unlocked():
-    # Own arrays come as they are: what they mean is not known here.
+    # No view is applied, and no face is mirrored, because it is not known what
+    # the arrays mean.
     config.update(dataset='', protocol='', order='', view={'name': ''})
     config.setting.mirror = 0.0
     config.model = {'name': model} if isinstance(model, str) else {}

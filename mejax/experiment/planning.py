@@ -1,8 +1,8 @@
 """Resolves a config once: every name in it becomes an object of the plan.
 
-This is the one file that turns names of a config into objects. Training, the
-dry run, the evaluation of saved models and the pictures of what they show take
-the plan or a part of it.
+Only this file turns the names of a config into objects. Training, the dry run
+and the attention maps take the plan or a part of it; the evaluation of saved
+models calls single functions of this file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
 
-# Fields of a model that are named, and what the names stand for.
+# Model fields that a config sets by name, and the objects for these names.
 _TABLES = {
   'attention_fn': attention.ATTENTION,
   'level_attention_fn': attention.ATTENTION,
@@ -61,14 +61,14 @@ _OWN_NAME = r'[\w.]+:\w+'
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-  """How a plan is carried out; what comes out is the same.
+  """Options of how a plan is carried out; they do not change what is trained.
 
   Attributes:
     eval_every: epochs between evaluations on the held-out clips.
     checkpoint_every_s: seconds between checkpoints.
     keep_models: whether the parameters of finished trials are kept.
     mode: `vmap`, `map`, or `auto` for the faster of the two.
-    matmul_precision: of `jax.default_matmul_precision`.
+    matmul_precision: value for `jax.default_matmul_precision`.
   """
 
   eval_every: int
@@ -80,24 +80,25 @@ class RunOptions:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-  """All that a config names, as objects.
+  """An experiment: the objects for all the names in a config.
 
   Attributes:
     task: the clips, their labels and their groups.
-    left_out: str[n], the fold that holds each clip out: its group, or a part of
-      all groups.
-    folds: who trains and who is held out, inner folds included.
-    settings: the numbers of each setting; the first is the one reported.
-    trainer: the pure functions of one trial, the model among them.
-    trials: every (setting, seed, fold), stacked.
-    numbers: fold, inner, seed and setting of each trial.
+    left_out: str[n], the fold that holds each clip out: its group, or the part
+      that its group was dealt to.
+    folds: training weights and held-out clips of each fold, inner folds
+      included.
+    settings: all settings to train; the first is the one reported.
+    trainer: the pure functions of one trial, with the model.
+    trials: every (setting, seed, fold), stacked on the leading axis.
+    numbers: fold, inner, seed and setting of each trial, by these names.
     rules: names of the selection rules.
-    sentence: what every table of this experiment says above its numbers.
-    options: how it is carried out.
-    description: the config as JSON has it, own objects in the place of their
-      names; a workdir belongs to one description.
-    named_objects: for each value of the config that names an object of the
-      user's as `package.module:name`, a description of that object.
+    sentence: the sentence above the numbers in every table of this experiment.
+    options: how the plan is carried out.
+    description: the config as JSON, with descriptions of the user's own objects
+      in place of their names; a workdir belongs to one description.
+    named_objects: for each value of the config that identifies an object of the
+      user as `package.module:name`, a description of that object.
   """
 
   task: Task
@@ -115,12 +116,12 @@ class Plan:
 
   @property
   def model(self) -> nn.Module:
-    """The model, told the levels of the data."""
+    """The model, with the amplification levels of the data filled in."""
     return self.trainer.model
 
   @functools.cached_property
   def data(self) -> trial_lib.Data:
-    """All clips as training reads them, on the device."""
+    """All clips as arrays on the device."""
     return trial_lib.Data(
       jnp.asarray(self.task.inputs),
       jnp.asarray(self.task.labels, jnp.int32),
@@ -130,8 +131,8 @@ class Plan:
   def place(self, devices: Sequence[jax.Device]) -> placement_lib.Placement:
     """Chooses how the trials are laid out on devices.
 
-    It is a method because a run that is resumed reuses its own placement, and
-    because choosing one may compile a program.
+    The placement is not a field, because a resumed run reuses the one in its
+    workdir, and because choosing one may compile a program.
     """
     return cost_lib.choose(
       self.trainer,
@@ -154,12 +155,12 @@ def plan(
   """Resolves everything that a config names.
 
   Args:
-    config: as `load_config` gives it.
+    config: the config, from `load_config`.
     data_dir: home of the prepared datasets, unless `task` is given.
-    task: own data in place of the config's dataset, protocol and view.
-    model: own Linen module in place of the config's model.
-    protocol: own `datasets.protocols.Protocol` in place of the config's.
-    view: own function from examples to inputs, or own `datasets.views.View`,
+    task: your data, in place of the config's dataset, protocol and view.
+    model: your Linen module, in place of the config's model.
+    protocol: your `datasets.protocols.Protocol`, in place of the config's.
+    view: your function from examples to inputs, or your `datasets.views.View`,
       in place of the config's.
 
   Raises:
@@ -227,7 +228,7 @@ def _check_counts(config) -> None:
 
 
 def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the config as JSON has it, own objects in place of their names."""
+  """Returns the config as JSON, with the user's own objects described."""
   objects = {
     name: identity.describe(thing)
     for name, thing in own.items()
@@ -252,15 +253,15 @@ def load_task(
   protocol: Any = None,
   view: Callable[..., Any] | None = None,
 ) -> Task:
-  """Reads the dataset of a config, by its protocol and in its view.
+  """Reads the dataset of a config, and applies its protocol and view.
 
   Args:
-    config: names the dataset, the protocol (one of the table, a CSV file, or
-      `package.module:name`) and the view.
+    config: names the dataset, the protocol (a name of `PROTOCOLS`, a CSV file,
+      or `package.module:name`) and the view.
     data_dir: home of the prepared datasets.
-    protocol: own `Protocol` in place of the config's.
-    view: own view, or function from examples to inputs, or to inputs and
-      `extra`, in place of the config's.
+    protocol: your `Protocol`, in place of the config's.
+    view: your view, in place of the config's; or a function from examples to
+      inputs, or to a pair of inputs and `extra`.
   """
   from mejax.datasets import protocols
   from mejax.datasets import views
@@ -283,14 +284,14 @@ def load_task(
 
 
 def say_parts(count: int) -> str:
-  """A sentence on parts, which a protocol does not tell; '' without parts."""
+  """Returns the sentence on parts to add to a protocol's; '' without parts."""
   if not count:
     return ''
   return f'Here they are left out in {count} parts, not one at a time.'
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
-  """Returns the model of a config, with the names in it resolved."""
+  """Makes the model of a config; fields set by a name get the named object."""
   options = dict(config.model)
   name = options.pop('name')
   for field, value in options.items():
@@ -311,8 +312,8 @@ def make_trainer(
   Args:
     config: names model, optimizer and schedule, and has the settings.
     task: the clips that the model reads.
-    folds: who trains; they decide the number of steps.
-    model: own module in place of the config's.
+    folds: the largest training set among them decides the number of steps.
+    model: your module, in place of the config's.
 
   Raises:
     ValueError: settings, model and data do not fit each other.
@@ -350,14 +351,19 @@ def make_trainer(
 
 
 def make_settings(config: ml_collections.ConfigDict) -> list[Setting]:
-  """Returns the config's setting, or every combination of its grid."""
+  """Returns the setting of a config, or every combination of its grid."""
   return setting_lib.combinations(config.setting, config.grid)
 
 
 def make_trials(
   config: ml_collections.ConfigDict, folds: folds_lib.Folds
 ) -> tuple[trial_lib.Trial, dict[str, np.ndarray]]:
-  """Returns every (setting, seed, fold), stacked, and their numbers."""
+  """Makes a trial for every (setting, seed, fold), the fold varying fastest.
+
+  Returns:
+    The trials, stacked on the leading axis, and the fold, inner fold, seed and
+    setting of each, by these names.
+  """
   settings = make_settings(config)
   num_folds = len(folds.outer)
   setting, seed, fold = (
@@ -371,7 +377,9 @@ def make_trials(
   )
 
   def key(seed, outer, inner):
-    # Settings share keys, so that they are compared on the same draws.
+    # The setting is left out of the key, so that all settings are compared on
+    # the same random draws. + 1 because outer folds have the inner number -1,
+    # and fold_in takes unsigned numbers.
     key = jax.random.fold_in(jax.random.key(seed), outer)
     return jax.random.fold_in(key, inner + 1)
 

@@ -1,4 +1,4 @@
-"""The record of a run: all that metrics and selection rules need to know."""
+"""Makes the record of a run, from which all of its metrics are computed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_record(
     held_out: positions of the held-out clips of each trial, padded with -1.
     numbers: fold, inner, seed and setting of each trial.
     task: the clips.
-    fold_names: name of each outer fold.
+    fold_names: the name of each outer fold.
   """
   return {
     'schema_version': np.array(selection.RECORD_VERSION),

@@ -1,6 +1,6 @@
 """Carries a plan out: trains it, evaluates it, writes its files and its report.
 
-The command line, the notebooks and sweeps call this.
+The command line and the notebook call these functions.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ def train(
   of a finished one.
 
   Args:
-    config: as `load_config` gives it.
+    config: the config, from `load_config`.
     workdir: folder of the run; made if it is not there.
     data_dir: home of the prepared datasets, unless `task` is given.
-    task: own data in place of the config's dataset, protocol and view.
-    model: own Linen module in place of the config's model.
-    protocol: own `datasets.protocols.Protocol` in place of the config's.
-    view: own function from examples to inputs, or own `datasets.views.View`,
+    task: your data, in place of the config's dataset, protocol and view.
+    model: your Linen module, in place of the config's model.
+    protocol: your `datasets.protocols.Protocol`, in place of the config's.
+    view: your function from examples to inputs, or your `datasets.views.View`,
       in place of the config's.
-    dry_run: only say what would be trained, where and how long.
+    dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
     The content of `metrics.json`; empty for a dry run.
@@ -112,7 +112,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
 
 
 def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
-  """Places the trials, as they were placed before if the run is resumed."""
+  """Trains all trials; a resumed run keeps the placement that it began with."""
   devices = jax.devices()
   if 'placement' not in run:
     run['placement'] = dataclasses.asdict(plan.place(devices))
@@ -135,13 +135,13 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
 
 
 def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
-  """Prints what a model of several levels reads of each; writes it once."""
+  """Prints how much a model reads of each level; writes the files once."""
   if not introspection.has_levels(plan.model):
     return
   if not plan.options.keep_models:
     print(
-      'What each amplification tells alone, and which was read for whom, is not'
-      ' shown: that needs the models (--config.keep_models=True).'
+      'The table of amplification levels is left out, because it needs the'
+      ' trained models: train with --config.keep_models=True.'
     )
     return
   numbers = workdir_lib.read_levels(workdir)
@@ -152,15 +152,15 @@ def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
 
 
 def _show_attention(plan: Plan, workdir: pathlib.Path) -> None:
-  """Writes, once, where a model that shows it looked."""
+  """Writes the attention maps of the models once, if they have any."""
   if workdir_lib.read_attention(workdir):
     return
   if not introspection.find_maps(plan.model, plan.task):
     return
   if not plan.options.keep_models:
     print(
-      'Where the models looked is not shown: that needs the models'
-      ' (--config.keep_models=True).'
+      'The attention maps are left out, because they need the trained models:'
+      ' train with --config.keep_models=True.'
     )
     return
   saved = saved_lib.read(workdir, plan.model)
@@ -168,9 +168,10 @@ def _show_attention(plan: Plan, workdir: pathlib.Path) -> None:
 
 
 def print_forecast(plan: Plan) -> None:
-  """Prints what a plan would train, where and how long; trains nothing.
+  """Prints what a plan would train, on which devices and how long.
 
-  The sizes are the compiler's, the time is measured on a few trials.
+  Memory is reported by the compiler, time is measured on a few trials. Nothing
+  is kept of the training.
   """
   with jax.default_matmul_precision(plan.options.matmul_precision):
     _print_forecast(plan)
@@ -203,13 +204,13 @@ def _print_forecast(plan: Plan) -> None:
     f'{placement.describe(num_trials, devices)}\n'
     f'{cost / 2**20:.2f} MiB a trial, {total / 2**20:.0f} MiB of'
     f' {free / 2**20:.0f} MiB on each device\n'
-    f'about {seconds * epochs / 60:.1f} minutes, compilation not counted\n'
+    f'about {seconds * epochs / 60:.1f} minutes, not counting compilation\n'
     'Nothing was trained.'
   )
 
 
 def _provenance(plan: Plan) -> dict[str, Any]:
-  """Returns the data, own objects, backend and libraries of a run."""
+  """Returns the data, own objects, backend and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
     'dataset': dict(plan.task.dataset),
@@ -224,7 +225,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
 
 
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
-  """Writes baselines, metrics, predictions and report of a finished record."""
+  """Writes baselines, metrics, predictions and report from the record."""
   record = workdir_lib.load_npz(workdir / 'record.npz')
   baselines = workdir_lib.read_baselines(workdir)
   if not baselines:

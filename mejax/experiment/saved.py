@@ -1,4 +1,4 @@
-"""Trained models: those of a run, and converted ones."""
+"""Reads trained models: those of a run, and converted ones."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from mejax.training import folds as folds_lib
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-  """Trained models, and the data that they are meant for.
+  """Trained models, and the config of their data.
 
   Attributes:
-    model: the module of all of them.
-    load: from a seed and a name to the variables of a model.
-    seeds: the seeds that there are.
-    names: for each model the group that it held out; None if one model serves
-      all, and nobody can say which clips it has seen.
+    model: the module that all of them share.
+    load: returns the variables of the model of a seed and a name.
+    seeds: the seeds that the models were trained with.
+    names: name of each model: the group that it held out; None if one model
+      serves all groups, and nobody knows which clips it has seen.
     config: names the dataset, protocol and view.
-    classes: a word for each output.
+    classes: name of each output.
     epoch: number of epochs that they were trained; 0 if it is not known.
-    test_mirror: share of the mirrored clip in a prediction.
+    test_mirror: weight of the mirrored clip in a prediction.
     caution: for converted models, how their authors chose the weights.
-    parts: for a run that left people out in parts, from each group to the name
-      of the part that held it out.
+    parts: for a run that left people out in parts, the name of the part that
+      held each group out.
   """
 
   model: nn.Module
@@ -60,16 +60,17 @@ class Saved:
 def read(folder: str | os.PathLike, model: nn.Module | None = None) -> Saved:
   """Reads the models of a finished run, or of a folder of converted ones.
 
-  Those of a run are the models of the outer folds after the last epoch, with
-  the first setting.
+  For a run these are the models of the outer folds with the first setting,
+  after the last epoch.
 
   Args:
     folder: workdir of a run, or a folder that `conversion.convert` wrote.
-    model: the module, for a run that was trained with an own one.
+    model: the module, for a run that was trained with your own.
 
   Raises:
-    ValueError: the folder holds neither, the run is not finished, or it needs
-      its own module. `load` raises it for a run that kept no models.
+    ValueError: the folder holds neither, the run is not finished, or it was
+      trained with your own module and `model` is missing. `load` raises it for
+      a run that kept no models.
   """
   folder = pathlib.Path(folder)
   if (folder / 'record.npz').exists():
@@ -94,7 +95,7 @@ def _read_converted(folder, descriptions) -> Saved:
     )
   if any(other != first for other in others):
     raise ValueError(
-      f'the models in {folder} are not alike; convert them anew.'
+      f'the models in {folder} are not alike; convert them again.'
     )
 
   @functools.lru_cache(maxsize=1)
@@ -135,8 +136,8 @@ def _read_run(workdir, model) -> Saved:
   run = json.loads((workdir / 'run.json').read_text())
   size = run['placement']['round_size']
 
-  # Trials are asked for in the order of their seeds, so each round is read
-  # about once.
+  # Trials lie on disk by seed and fold, and `apply_folds` asks for them in that
+  # order, so with one round in memory each is read about once.
   @functools.lru_cache(maxsize=1)
   def variables(number: int) -> dict[str, PyTree]:
     tree = checkpoint.Round(workdir, number).model()
@@ -165,10 +166,10 @@ def _read_run(workdir, model) -> Saved:
 
 
 def _parts(groups: np.ndarray, num_folds: int) -> dict[str, str]:
-  """Returns group -> the part that held it out; {} without parts.
+  """Returns, for each group, the part that held it out; {} without parts.
 
-  The groups are those of the run. Other people would be dealt to the parts in
-  another way, and a part of the same name would have been trained on them.
+  The groups must be those of the run. With other people the parts would be
+  dealt differently, and a model could be applied to people it was trained on.
   """
   if not num_folds:
     return {}

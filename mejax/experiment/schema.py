@@ -1,7 +1,8 @@
 """Fills in the values that a config, or the config of an old run, lacks.
 
-Every value of an experiment stands in `configs/default.py`. A config says what
-differs from it, and the `config.json` of an old run lists what there was then.
+`configs/default.py` lists every value of an experiment. A config sets only the
+values that differ from it, and the `config.json` of an old run lacks the values
+that were added since.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import ml_collections
 
 from mejax.configs import default
 
-# For each version of a run's schema: what a `config.json` of that version means
-# where it lists no value. A default that changes must not change what old runs
-# were, so the old value comes here, under the versions that had it.
+# The meaning of a missing value in the `config.json` of each schema version.
+# When a default changes, its old value is added here under the versions that
+# had it, because a new default must not change what an old run did.
 _MEANT: dict[int, dict[str, Any]] = {
   1: {
     'num_folds': 0,
@@ -44,15 +45,15 @@ _MEANT: dict[int, dict[str, Any]] = {
     },
   }
 }
-# Fields of models that had another name, by model.
+# Old and new names of model fields, by model.
 _RENAMED = {'artnet': {'alphas': 'levels'}}
 
 
 def fill(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """Returns a locked copy with all that a config lacks from `default.py`.
+  """Returns a locked copy of a config, with missing values from `default.py`.
 
-  The sections `view` and `model` are taken whole, because their options belong
-  to the view and the model that they name.
+  A section `view` or `model` is kept as it is, because its options belong to
+  the view or the model that it names.
   """
   filled = config.copy_and_resolve_references()
   with filled.unlocked():
@@ -61,7 +62,7 @@ def fill(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
 
 
 def _add(config: Any, defaults: Any) -> None:
-  """Adds in place what a config, or a dict, lacks."""
+  """Adds missing values to a config or a dict, in place."""
   for key, value in defaults.items():
     if key not in config:
       config[key] = value
@@ -83,12 +84,12 @@ def complete(config: Mapping[str, Any], schema_version: int) -> dict[str, Any]:
   """Completes the content of a `config.json` that an older mejax wrote.
 
   Args:
-    config: as JSON has it.
-    schema_version: of the run, from its `run.json`. What the config lacks gets
-      the value that this version meant, not what is the default today.
+    config: the content, as JSON values.
+    schema_version: schema of the run, from its `run.json`. Missing values get
+      the meaning that they had in this version, not the default of today.
 
   Raises:
-    ValueError: an unknown version.
+    ValueError: the version is unknown.
   """
   if schema_version not in _MEANT:
     raise ValueError(
@@ -96,7 +97,8 @@ def complete(config: Mapping[str, Any], schema_version: int) -> dict[str, Any]:
       f' {", ".join(map(str, _MEANT))}.'
     )
   config = json.loads(json.dumps(config))
-  # An own object of the user's stands there as a description.
+  # The section may also be the description of a user's own model, a string or
+  # a dict without a name.
   model = config.get('model')
   if isinstance(model, dict):
     for old, new in _RENAMED.get(model.get('name'), {}).items():

@@ -1,4 +1,4 @@
-"""Clips as a model reads them, and what an experiment needs beside them."""
+"""Clips as a model reads them, with the labels and groups of an experiment."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Clips:
   """Clips as a model reads them; nothing here needs a label.
 
   Attributes:
-    inputs: f32[n ...], model input of each clip; or frames u8[n ...], which a
-      model reads normalised (see `training.sample.decode`).
+    inputs: f32[n ...], model input of each clip; or frames u8[n ...], which are
+      normalised before the model reads them (`training.sample.decode`).
     corpus: str[n], database of each clip.
     subject: str[n], subject of each clip, unique within its database.
     clip: str[n], name of each clip.
-    layout: what the inputs are; unknown unless given.
+    layout: kind and order of the inputs; unknown by default.
     extra: arrays [n ...] by name that augmentations read beside the inputs.
     levels: amplification of each level of an input; empty for inputs without
       levels.
     dataset: metadata of the prepared dataset.
-    scene: what to draw behind a map of places, see `datasets.backdrop`; empty
-      if that is not known.
+    scene: arrays to draw behind an attention map, see `datasets.backdrop`;
+      empty if they are not known.
   """
 
   inputs: np.ndarray
@@ -56,17 +56,17 @@ class Clips:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task(Clips):
-  """Clips, and what a leave-one-group-out experiment needs beside them.
+  """Clips with the labels and groups of a leave-one-group-out experiment.
 
   Attributes:
     labels: i32[n], class of each clip.
-    class_names: a word for each class.
-    protocol: sentences on which clips count, how they are split, and how the
-      data at hand differ from that.
+    class_names: name of each class.
+    protocol: sentences that say which clips count, how they are split, and how
+      these data differ from the protocol.
     groups: str[n]; all clips of a group are left out together.
-    baseline_inputs: what the baselines read, if not the inputs. For frames it
-      is the flow, because a baseline on bare pixels is too low to mean
-      anything.
+    baseline_inputs: inputs of the baselines; None if they are `inputs`. For
+      frames they are the flow, because a baseline on bare pixels is too low to
+      mean anything.
   """
 
   labels: np.ndarray
@@ -77,13 +77,13 @@ class Task(Clips):
 
   @property
   def seen_by_baselines(self) -> np.ndarray:
-    """What the baselines read of each clip."""
+    """The inputs of the baselines."""
     own = self.baseline_inputs
     return self.inputs if own is None else own
 
   @functools.cached_property
   def sha256(self) -> str:
-    """Names the data, so that a run is not resumed on other data."""
+    """Identifies the data, so that a run is not resumed on other data."""
     digest = hashlib.sha256()
     extra = [self.extra[name] for name in sorted(self.extra)]
     groups = np.char.encode(self.groups)
@@ -101,14 +101,14 @@ def load_task(
   options: Mapping[str, Any],
   order: str = '',
 ) -> Task:
-  """Reads a prepared dataset, and takes a protocol's clips in a view.
+  """Reads a prepared dataset, and makes a protocol's clips with a view.
 
   Args:
-    dataset: its name.
+    dataset: name of the dataset.
     data_dir: home of the prepared datasets.
-    protocol: which clips count, their classes and their groups.
-    view: from examples to inputs.
-    options: of the view.
+    protocol: decides which clips count, their classes and their groups.
+    view: makes inputs from examples.
+    options: options of the view.
     order: '' for the order of the dataset, or 'class_descending'.
 
   Raises:
@@ -160,13 +160,13 @@ def make_clips(
   view: View,
   options: Mapping[str, Any],
 ) -> Clips:
-  """Returns examples in a view.
+  """Makes clips from examples with a view.
 
   Args:
     examples: arrays [n ...] by name, see `datasets.load.load_examples`.
-    metadata: of their dataset.
-    view: from examples to inputs, or to inputs and `extra`.
-    options: of the view.
+    metadata: metadata of their dataset.
+    view: makes inputs, or inputs and `extra`, from examples.
+    options: options of the view.
   """
   told, levels = {}, ()
   if view.takes_stored_levels:
@@ -189,7 +189,7 @@ def make_clips(
 
 
 def _positions(labels: np.ndarray, order: str) -> np.ndarray:
-  """Positions of the clips in the order in which they are to stand."""
+  """Returns the positions of the clips in the order that is asked for."""
   if order == 'class_descending':
     # The file order of the released HTNet pipeline: surprise first.
     return np.argsort(-labels, kind='stable')
@@ -201,20 +201,21 @@ def _positions(labels: np.ndarray, order: str) -> np.ndarray:
 
 
 def _mosaic_mode(view, options) -> str | None:
-  """The mode of a view's mosaic; None if it cuts none."""
+  """Returns the mode of a view's mosaic; None for a view without mosaic."""
   if view.kind != 'mosaic':
     return None
   return options.get('mode', 'landmarks')
 
 
 def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
-  """What is known of the inputs that a view of this kind made."""
+  """Describes the inputs that a view of this kind made."""
   if kind == 'frames':
     return sample.Layout(kind, windows='windows' in extra)
   if not kind:
     return sample.Layout()
   channels = options.get('channels', 'strain_v_u').split('_')
-  # The blocks of the released mosaic form a transposed face.
+  # The blocks of the released mosaic form a transposed face, so a reversal of
+  # its columns does not mirror it.
   upright = options.get('mode') != 'released'
   normalise = options.get('normalise', 'none')
   keeps_zero = normalise in ('none', 'fixed', 'std')
@@ -228,7 +229,7 @@ def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
 
 
 def _deviations(selection, metadata) -> list[str]:
-  """Sentences on how the data at hand differ from the protocol's."""
+  """Returns sentences on how the data differ from the protocol's."""
   found = list(selection.notes[1:])
   if metadata['skipped']:
     found.append(f'{len(metadata["skipped"])} clips could not be used')
@@ -239,7 +240,7 @@ def _deviations(selection, metadata) -> list[str]:
 
 
 def check_task(task: Task) -> None:
-  """Refuses data that a training would only fail on later.
+  """Refuses data on which a training would fail later.
 
   Raises:
     ValueError: lengths differ, labels do not fit the classes, or inputs are
@@ -249,7 +250,7 @@ def check_task(task: Task) -> None:
   if len(set(lengths)) > 1:
     raise ValueError(
       f'{lengths[0]} inputs, {lengths[1]} labels and {lengths[2]} subjects'
-      ' came; there must be one label and one subject for each input.'
+      ' were given; there must be one label and one subject for each input.'
     )
   for name, array in task.extra.items():
     if len(array) != lengths[0]:

@@ -1,20 +1,21 @@
-"""The files of a run, and the refusal to mix two runs in one folder.
+"""Reads and writes the files of a run; refuses to mix two runs in a folder.
 
     config.json      the config the run was started with
-    run.json         the data and libraries it saw, and where its trials ran
+    run.json         its data, library versions and placement on devices
     checkpoints/     states of the round at work, results of finished rounds
     log.jsonl        a line for each evaluation; tensorboard/ shows the same
     record.npz       held-out logits of every trial at every evaluation
     baselines.npz    predictions of the simple baselines on the same folds
     predictions.csv  a row for each example, seed and selection rule
     metrics.json     every number of the table
-    levels.json      for models of several amplifications: what was read for
-                     whom, and what each tells alone; levels.csv has every clip
-    attention.npz    for models that show it: where they looked, by class
+    levels.json      for models of several amplification levels: scores of each
+                     level alone, and weights of each level for each subject;
+                     levels.csv has the weights of every clip
+    attention.npz    for models that show it: the mean attention of each class
     report/          index.html
 
-A file appears under its name only when it is whole. The readers below also read
-the files of runs that were finished under older names.
+A file appears under its name only when it is whole. The functions below also
+read files that older versions wrote under other names.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SCHEMA_VERSION = 1
 LOCK = '.lock'
 BASELINES = 'baselines.npz'
 ATTENTION = 'attention.npz'
-# Files that only a run with something to lose has.
+# A run with one of these has something to lose.
 _KEPT = ('checkpoints', 'record.npz', 'metrics.json')
 
 
@@ -64,12 +65,12 @@ def read_baselines(workdir: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads where the models looked; {} if that was not written."""
+  """Reads the attention maps of the models; {} if there are none."""
   return _read_first(workdir, ATTENTION, 'looked.npz')
 
 
 def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
-  """Reads what the models read of each level; {} if it was not written."""
+  """Reads the scores and weights of levels; {} if there are none."""
   path = workdir / 'levels.json'
   if not path.exists():
     return {}
@@ -80,7 +81,7 @@ def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
-  """Reads the first of these files that is there."""
+  """Reads the first of these files that exists."""
   for name in names:
     if (workdir / name).exists():
       return load_npz(workdir / name)
@@ -89,10 +90,10 @@ def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def locked(workdir: pathlib.Path) -> Iterator[None]:
-  """Locks a folder, which is made if missing, against a second process.
+  """Locks a folder against a second process; makes it if it is missing.
 
   Raises:
-    ValueError: another process trains in it.
+    ValueError: another process has locked it.
   """
   workdir.mkdir(parents=True, exist_ok=True)
   with (workdir / LOCK).open('w') as file:
@@ -100,8 +101,8 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise ValueError(
-        f'{workdir} is in use by another process. Wait for it, or name another'
-        ' --workdir.'
+        f'{workdir} is in use by another process. Wait for it, or choose'
+        ' another --workdir.'
       ) from None
     yield
 
@@ -109,22 +110,22 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
 def claim(
   workdir: pathlib.Path, config: Mapping[str, Any], run: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Claims a locked folder for a run, or refuses a folder of another one.
+  """Claims a locked folder for a run, or refuses a folder of another run.
 
-  Until there is a checkpoint or a result, nothing can be lost: another run may
-  take the place of one that failed at its start.
+  A run that failed before its first checkpoint has nothing to lose, so another
+  run may take its folder.
 
   Args:
     workdir: folder of the run.
-    config: the config of the run as JSON has it, see `Plan.description`.
-    run: data, backend and libraries; `data_sha256` identifies the data.
+    config: the config of the run, see `Plan.description`.
+    run: data, backend and library versions; `data_sha256` identifies the data.
 
   Returns:
-    The content of `run.json`: `run` itself for a new run.
+    The content of `run.json`: `run` for a new run, with its schema version.
 
   Raises:
-    ValueError: the folder holds another config, other data, another schema, or
-      files that are not a run's.
+    ValueError: the folder holds a run of another config, other data or another
+      schema, or files that do not belong to a run.
   """
   config = json.loads(json.dumps(config))
   run = {'schema_version': SCHEMA_VERSION, **run}
@@ -137,7 +138,7 @@ def claim(
   if strangers and not config_path.exists():
     raise ValueError(
       f'{workdir} is not empty and holds no run (no config.json, but'
-      f' {", ".join(sorted(strangers)[:3])}). Name a new folder as --workdir.'
+      f' {", ".join(sorted(strangers)[:3])}). Choose a new folder as --workdir.'
     )
   if not any((workdir / name).exists() for name in _KEPT):
     write_json(config_path, config)
@@ -154,7 +155,7 @@ def claim(
     schema.complete(json.loads(config_path.read_text()), old['schema_version']),
     schema.complete(config, SCHEMA_VERSION),
     what='a run with another config',
-    hint='Repeat that config to resume it, or name a new --workdir.',
+    hint='Repeat that config to resume it, or choose a new --workdir.',
   )
   # Runs of mejax 0.1 did not record them.
   if 'named_objects' in old:
@@ -167,7 +168,7 @@ def claim(
     )
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
-      f'{workdir} was trained on other data than there is now. Name a new'
+      f'{workdir} was trained on other data than there is now. Choose a new'
       ' --workdir, or prepare the dataset as it was.'
     )
   return old

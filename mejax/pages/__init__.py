@@ -1,14 +1,14 @@
-"""Everything a person looks at in a browser, from numbers and arrays.
+"""Makes HTML pages from numbers and arrays.
 
 run.py          the page of one finished run, or of several side by side
 dataset.py      the overview of a dataset
 clip.py         the contact sheet of one clip
 score_tables.py the scores of a run as rows of tables
 charts.py       the charts of a run
-levels.py       what was read of each amplification level
-attention.py    where models looked
-pictures.py     arrays as colours, arrows and points, and as files of images
+levels.py       the table and chart of amplification levels
+attention.py    maps of where models looked
+pictures.py     arrays as colours, arrows and points, and as image data
 svg.py          elements of SVG, escaped
 frame.py        renders templates
-templates/      the HTML and the style sheets
+templates/      HTML templates and style sheets
 """

@@ -1,4 +1,4 @@
-"""Draws where models looked, as veils of colour on a face."""
+"""Draws where models looked, as translucent colours on a face."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mejax.pages import svg
 
 _LEFT = 118  # Room for the names of rows.
 _GAP = 12
-_WIDEST = 200  # Side of the pictures where they are few.
-_PIXELS = 128  # Side of a map in the file; a browser smooths what it enlarges.
-_LEAST_TOP = 1.5  # The scale of colour goes at least so far above a fair share.
+_WIDEST = 200  # The largest side of a picture.
+_PIXELS = 128  # Side of an encoded map; a browser smooths it when enlarging.
+_LEAST_TOP = 1.5  # The lowest end of the colour scale, in fair shares.
 
 
 def describe(maps: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Returns the picture, and what its caption depends on; for `attention.html`.
+  """Returns the picture and the facts for its caption, for `attention.html`.
 
   Args:
     maps: as `draw` takes them.
@@ -41,13 +41,14 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
   """Draws a row for each class and a column for each map, all in one scale.
 
   Args:
-    maps: as `mejax.experiment.introspection` writes them: classes str[k], names
-      of the rows; clips i64[k], a row without any is left out; titles and kinds
-      str[p]; map0, map1... f32[k, r, g, g] in multiples of a fair share, of the
-      four regions (upper left, upper right, lower left, lower right) or of the
-      whole face; and, where they are known, face u8[h, w], motion f[k, s, s] in
-      [0, 1], corners i[4, 2], the upper left (row, column) of each region in
-      pixels of `motion`.
+    maps: the arrays of `mejax.experiment.introspection.write_attention`:
+      `classes` str[k], names of the rows; `clips` i64[k], clips of each class
+      (a row without clips is left out); `titles` and `kinds` str[p]; `map0`,
+      `map1`, ... f32[k, r, g, g], multiples of a fair share, for the four
+      regions (upper left, upper right, lower left, lower right) or the whole
+      face; and, if they are known, `face` u8[h, w], `motion` f[k, s, s] in
+      [0, 1], and `corners` i[4, 2], the upper left (row, column) of each region
+      in pixels of `motion`.
   """
   heat = [maps[f'map{i}'] for i in range(len(maps['titles']))]
   rows = np.flatnonzero(maps['clips'])
@@ -70,7 +71,7 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
     ]
     y += side + _GAP
     if shares is not None:
-      # Below the maps alone, not below where the face moved.
+      # Shares belong to the maps, not to the column of motion before them.
       for x, share in zip(at[-len(heat) :], shares[row], strict=True):
         parts.append(svg.text(x, y + 3, f'{100 * share:.0f} % read', 'small'))
       y += 18
@@ -84,9 +85,9 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
 
 
 def _scale_of(heat, rows) -> tuple[float, bool]:
-  """The multiple of a fair share that has the full colour; if any is above."""
+  """Returns the multiple that has the full colour, and if any is above it."""
   values = np.concatenate([each[rows].ravel() for each in heat])
-  # A place that draws everything would leave the others without colour.
+  # A quantile, because one extreme place would leave the others without colour.
   top = max(float(np.quantile(values, 0.995)), _LEAST_TOP)
   return top, bool(values.max() > top)
 
@@ -98,7 +99,7 @@ def _row_name(maps, row, y) -> Markup:
 
 
 def _row_pictures(maps, row, cells, y, side) -> list[Markup]:
-  """Each cell as a veil on what lies behind it."""
+  """Draws each cell as a translucent picture over its background."""
   drawn = []
   for title, x, pixels in cells:
     place = {'x': x, 'y': y, 'width': side, 'height': side}
@@ -109,7 +110,7 @@ def _row_pictures(maps, row, cells, y, side) -> list[Markup]:
 
 
 def _shares(maps, heat) -> np.ndarray | None:
-  """Share of each map in everything that is read, [k, p]; None if not known."""
+  """Returns the share of each map in all that is read, [k, p], or None."""
   if len(heat) < 2 or set(maps['kinds'].tolist()) != {'read'}:
     return None
   sums = np.stack([each.sum((1, 2, 3)) for each in heat], 1)
@@ -117,28 +118,32 @@ def _shares(maps, heat) -> np.ndarray | None:
 
 
 def _corners(maps) -> Float[np.ndarray, '4 2']:
-  """Upper left of the regions as shares of a side; quarters by default."""
+  """Returns the upper left of each region in shares of a side.
+
+  By default the regions are the quarters of the face.
+  """
   if 'corners' in maps:
     return maps['corners'] / maps['motion'].shape[-1]
   return np.array([[0, 0], [0, 0.5], [0.5, 0], [0.5, 0.5]])
 
 
 def _colour_heat(heat, top, corners) -> UInt8[np.ndarray, 's s 4']:
-  """Colours what is above a fair share, as a veil to lie on a face."""
+  """Colours values above a fair share, translucent, to lie on a face."""
   seen, held = _on_face(heat.astype(np.float64), corners)
   value = np.clip((seen - 1) / (top - 1), 0, 1)
-  # What no region holds is pale.
+  # Places outside all regions are pale.
   pale = np.where(held, 0.1, 0.72)
   return _veil(pictures.heat_colour(value), 0.9 * value**0.7, pale)
 
 
 def _on_face(heat, corners):
-  """Puts each region where it is on the face.
+  """Puts each region in its place on the face.
 
-  Where regions overlap, each counts by how far the place is from its edge.
+  Where regions overlap, they are averaged; the weight of a region is larger
+  farther from its edges.
 
   Returns:
-    The map of the face, and which places any region holds; each [s, s].
+    The map of the face, and whether any region covers a place; each [s, s].
   """
   if len(heat) == 1:
     whole = pictures.enlarge(heat[0], _PIXELS)
@@ -156,14 +161,14 @@ def _on_face(heat, corners):
 
 
 def _colour_motion(motion) -> UInt8[np.ndarray, 'h w 4']:
-  """Colours where the face moved, the longer the motion the darker."""
+  """Colours the motion of the face, darker where it is longer."""
   value = motion.astype(np.float64)
   blue = np.broadcast_to(np.array([12, 92, 140]) / 255, (*value.shape, 3))
   return _veil(blue, 0.95 * value**1.2, 0.3)
 
 
 def _veil(colour, strength, pale) -> UInt8[np.ndarray, 'h w 4']:
-  """A colour over white; the background shows through both."""
+  """Puts a colour over translucent white; both let the background through."""
   alpha = strength + pale * (1 - strength)
   mixed = colour * strength[..., None] + (pale * (1 - strength))[..., None]
   rgb = mixed / np.maximum(alpha, 1e-12)[..., None]
@@ -172,7 +177,7 @@ def _veil(colour, strength, pale) -> UInt8[np.ndarray, 'h w 4']:
 
 
 def _face_symbol(maps) -> Markup:
-  """The face, which stands in the page once, however many lie on it."""
+  """Returns the face as a symbol, so that the page has its pixels only once."""
   if 'face' not in maps:
     return Markup()
   source = pictures.png(maps['face'][..., None])
@@ -182,12 +187,12 @@ def _face_symbol(maps) -> Markup:
 
 
 def _face_id(maps) -> str:
-  """Tells the face apart from those of other runs on the same page."""
+  """Returns an id that differs from those of other runs on the same page."""
   return f'face{zlib.crc32(maps["face"].tobytes()):x}'
 
 
 def _ground(maps, row, place) -> Markup:
-  """The background: the face, or else where this class moves, in grey."""
+  """Returns the background: the face, or else the class's motion in grey."""
   if 'face' in maps:
     return svg.element('use', **place, href=f'#{_face_id(maps)}')
   if 'motion' in maps:

@@ -1,8 +1,7 @@
-"""The charts of a run as SVG.
+"""Draws the charts of a run as SVG.
 
 Colours and fonts come from the page's style sheet through classes, so that a
-chart follows the light or dark page it stands in. Every mark that holds a
-number tells it in its tooltip.
+chart fits a light or a dark page. The tooltip of a mark gives its number.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from mejax.pages import svg
 
 WIDTH = 860
 _LEFT = 168  # Room for row labels.
-_RIGHT = WIDTH - 150  # Room for numbers beyond it.
+_RIGHT = WIDTH - 150  # Numbers are written to the right of it.
 
 
 class Dot(NamedTuple):
   """A row of a dot plot.
 
   Attributes:
-    label: what the row is.
+    label: name of the row.
     value: the number.
     low: lower end of its interval.
-    high: upper end.
+    high: upper end of its interval.
     kind: class of its mark: `honest`, `baseline`, `oracle` or `run0`, `run1`...
-    seeds: one number a seed, shown as faint ticks.
+    seeds: the number for each seed, shown as a faint tick.
   """
 
   label: str
@@ -44,7 +43,7 @@ class Dot(NamedTuple):
 
 
 def dot_plot(rows: Sequence[Dot], *, label: str, axis: str = 'UF1') -> Markup:
-  """Numbers with their intervals on one axis from 0 to 1, a row each."""
+  """Draws numbers with their intervals on an axis from 0 to 1, a row each."""
   step = 34
   height = 18 + step * len(rows)
   marks = [
@@ -55,7 +54,7 @@ def dot_plot(rows: Sequence[Dot], *, label: str, axis: str = 'UF1') -> Markup:
 
 
 def _dot_row(row, y, axis) -> Markup:
-  """A row's interval, seeds, mark and numbers."""
+  """Draws the interval, seeds, mark and numbers of a row."""
   low, high = (_share_at(min(1.0, max(0.0, v))) for v in (row.low, row.high))
   ticks = [
     svg.line(f'seed {row.kind}', _share_at(v), y - 9, _share_at(v), y + 9)
@@ -78,9 +77,9 @@ def _dot_row(row, y, axis) -> Markup:
 
 
 def gap(honest: float, oracle: float) -> Markup:
-  """The honest score, and what choosing on the test subjects adds to it.
+  """Draws the honest score, and what choosing on the test subjects adds to it.
 
-  The hatch is a pattern of the page.
+  The hatch is a pattern that `page.html` defines.
   """
   height = 118
   start, end = _share_at(honest), _share_at(oracle)
@@ -109,7 +108,7 @@ def gap(honest: float, oracle: float) -> Markup:
 def confusion_matrix(
   matrix: Num[np.ndarray, 'k o'], names: Sequence[str], *, normalised: bool
 ) -> Markup:
-  """A confusion matrix, truth in rows; counts, or shares of each row."""
+  """Draws a confusion matrix, truth in rows: counts, or shares of each row."""
   rows, columns = matrix.shape
   names = [*names, *(f'spare {i}' for i in range(len(names), columns))]
   side, left, top = min(104, 340 // columns), 92, 44
@@ -126,7 +125,7 @@ def confusion_matrix(
     )
     for j in range(columns):
       count, share = float(matrix[i, j]), float(shares[i, j])
-      tip = f'{names[i]} taken for {names[j]}: '
+      tip = f'{names[i]} predicted as {names[j]}: '
       tip += f'{count:.1f} clips, {100 * share:.1f} %'
       shown = f'{100 * share:.0f} %' if normalised else f'{count:.4g}'
       parts.append(_cell(left + side * j, y, side, share, shown, tip))
@@ -140,7 +139,7 @@ def confusion_matrix(
 
 
 def _cell(x, y, side, share, shown, tip) -> Markup:
-  """A cell of a matrix, the darker the larger its share."""
+  """Draws a cell of a matrix, darker for a larger share."""
   box = (x + 1, y + 1, side - 2, side - 2)
   tone = 'cell-ink-high' if share > 0.6 else 'cell-ink'
   shade = f'opacity:{share**0.75:.3f}'
@@ -154,10 +153,11 @@ def _cell(x, y, side, share, shown, tip) -> Markup:
 
 
 def subject_bars(subjects: Sequence[tuple[str, str, float, int]]) -> Markup:
-  """Accuracy of each subject, best first within each corpus.
+  """Draws the accuracy of each subject as a bar.
 
   Args:
-    subjects: (corpus, subject, accuracy, clips) in the order of the bars.
+    subjects: (corpus, subject, accuracy, clips) in the order of the bars; those
+      of a corpus stand together.
   """
   left, top, height, between = 40, 26, 150, 22
   corpora = list(dict.fromkeys(corpus for corpus, *_ in subjects))
@@ -180,7 +180,7 @@ def subject_bars(subjects: Sequence[tuple[str, str, float, int]]) -> Markup:
 
 
 def percent_grid(left: Real, top: Real, height: Real) -> list[Markup]:
-  """Lines at 0, 50 and 100 % over the width of a chart, with their labels."""
+  """Draws lines at 0, 50 and 100 % across a chart, with their labels."""
   parts = []
   for share in (0, 0.5, 1):
     y = top + height * (1 - share)
@@ -199,7 +199,7 @@ def curves(
   kind: str,
   top: float | None = None,
 ) -> Markup:
-  """Mean over seeds against epochs, in a band from lowest to highest seed."""
+  """Draws the mean over seeds by epoch, and a band from lowest to highest."""
   width = 420
   left, right, upper, lower = 44, width - 14, 12, 196
   finite = np.isfinite(values).all(0)
@@ -238,12 +238,12 @@ def curves(
 def epoch_histogram(
   epochs: Num[np.ndarray, ' e'], picked: Num[np.ndarray, ' p']
 ) -> Markup:
-  """How often each epoch was picked."""
+  """Draws how often each epoch was picked."""
   height = 64
   counts = [int((picked == epoch).sum()) for epoch in epochs]
   step = (_RIGHT - _LEFT) / len(epochs)
   parts = [
-    svg.text(_LEFT - 16, 40, 'epochs it picked', 'label oracle', 'end'),
+    svg.text(_LEFT - 16, 40, 'epochs picked', 'label oracle', 'end'),
     svg.element('path', class_='axis', d=f'M{_LEFT} {height}H{_RIGHT}'),
     svg.text(_LEFT, height + 17, f'epoch {epochs[0]}', 'small'),
     svg.text(_RIGHT, height + 17, epochs[-1], 'small', 'end'),
@@ -259,7 +259,7 @@ def epoch_histogram(
 
 
 def class_bar(counts: Sequence[int], names: Sequence[str]) -> Markup:
-  """Clips of each class as one divided bar."""
+  """Draws the clips of each class as one divided bar."""
   parts, x = [], 0.0
   for i, (count, name) in enumerate(zip(counts, names, strict=True)):
     long = WIDTH * count / max(sum(counts), 1)
@@ -271,7 +271,7 @@ def class_bar(counts: Sequence[int], names: Sequence[str]) -> Markup:
 
 
 def _share_at(share: Real) -> Real:
-  """Where a number from 0 to 1 lies on the axis that charts have in common."""
+  """Returns the x of a number from 0 to 1 on the axis that charts share."""
   return _LEFT + share * (_RIGHT - _LEFT)
 
 
@@ -289,7 +289,7 @@ def _share_axis(lower, name) -> list[Markup]:
 
 
 def _mark(x, y, kind) -> Markup:
-  """Circle, square or diamond, so that kinds differ without colour."""
+  """Draws a circle, square or diamond, so that kinds differ without colour."""
   if kind == 'baseline':
     return svg.rect('mark baseline', x - 5, y - 5, 10, 10)
   if kind == 'oracle':

@@ -1,4 +1,4 @@
-"""The contact sheet of one clip."""
+"""Renders the contact sheet of one clip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mejax.pages.pictures import Image
 
 Example = Mapping[str, Any]
 
-DIFFERENCE = 8  # How many times a change of brightness is shown.
+DIFFERENCE = 8  # A change of brightness is shown this many times as large.
 
 
 def render(
@@ -28,10 +28,10 @@ def render(
   """Returns the page of a clip.
 
   Args:
-    example: as `load.Examples` gives it.
-    metadata: of its dataset.
+    example: the clip, an item of `load.Examples`.
+    metadata: metadata of its dataset.
     dataset: name of its dataset.
-    remarks: what is odd about the clip.
+    remarks: sentences on what is unusual about the clip.
   """
   has_pixels = metadata['units'] == 'pixel'
   identity = '/'.join(example[k] for k in ('corpus', 'subject', 'clip'))
@@ -65,7 +65,7 @@ def _facts(example, metadata) -> list[tuple[object, str]]:
 
 
 def _face(example, metadata) -> dict[str, Any]:
-  """Onset and apex with the points of the face, and their difference."""
+  """Shows onset and apex with the points of the face, and their difference."""
   onset, apex = example['onset'], example['apex']
   height, width = onset.shape[:2]
   rings = pictures.points(example['landmarks'], width=width, height=height)
@@ -76,14 +76,14 @@ def _face(example, metadata) -> dict[str, Any]:
     'onset_number': int(example['onset_number']),
     'apex': Image(pictures.png(apex), 'apex, aligned', rings, source),
     'apex_number': int(example['apex_number']),
-    'change': Image(pictures.png(change), 'apex less onset'),
+    'change': Image(pictures.png(change), 'apex minus onset'),
     'times': DIFFERENCE,
     'points': metadata['landmark_source'].partition(': ')[-1],
   }
 
 
 def _motion(example, metadata) -> dict[str, Any]:
-  """A row for each level, all in one scale, and the heads of the columns."""
+  """Makes a row for each level, all in one scale, and the column heads."""
   levels = metadata['levels']
   flows, strains = example['flow'][..., :2], example['flow'][..., 2]
   truth = _true_motion(example, metadata)
@@ -100,7 +100,7 @@ def _motion(example, metadata) -> dict[str, Any]:
       'amplified': _amplified(example, i, level),
       'flow': _flow(flows[i], scales),
       'size': sizes[i],
-      # A face that does not move at the first level has no ratio.
+      # There is no ratio if the face does not move at the first level.
       'ratio': sizes[i] / sizes[0] if i and sizes[0] > 0 else None,
       'truth': None,
       'strain': _strain(strains[i], scales),
@@ -130,17 +130,17 @@ def _heads(metadata, *, has_truth: bool) -> list[str]:
 
 
 def _magnify(metadata) -> str:
-  """Name of the method; `none` where nothing was amplified."""
+  """Returns the name of the method; `none` if nothing was amplified."""
   return metadata.get('magnify', {}).get('method', 'none')
 
 
 def _true_motion(example, metadata) -> Float[np.ndarray, 'h w 2'] | None:
-  """The true motion, which a flow at level 1 should equal, if it is known."""
+  """Returns the true motion, which flow at level 1 should equal, if known."""
   name = 'expression' if metadata.get('remove_head_motion') else 'true'
   truth = example.get(f'{name}_flow')
   if truth is None or not metadata.get('mask_eyelids'):
     return truth
-  # What was masked is 0 at every level.
+  # Masked pixels are 0 at every level, so the truth is masked there too.
   return np.where((example['flow'] == 0).all((0, -1))[..., None], 0, truth)
 
 
@@ -169,7 +169,7 @@ def _strain(strain, scales: pictures.Legend) -> Image:
 
 
 def _neighbours(example) -> list[list[Image]]:
-  """The frames that are kept beside onset and apex, a row for each."""
+  """Shows the frames that are kept beside onset and apex, a row for each."""
   beside = len(example['onset_frames']) - 1
   rows = []
   for name, first in (('onset', 0), ('apex', -beside)):
@@ -181,7 +181,7 @@ def _neighbours(example) -> list[list[Image]]:
 
 
 def _ready_made(example) -> dict[str, Any]:
-  """Flow that was stretched to 0..255, all channels together and each alone."""
+  """Shows flow that was stretched to 0..255: all channels, and each alone."""
   flow = example['flow'][0]
   side = len(flow)
   marks = pictures.points(example['landmarks'], width=side, height=side)

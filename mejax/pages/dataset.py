@@ -1,4 +1,4 @@
-"""The overview of a dataset: a tile for each clip, and how it was made."""
+"""Renders the overview of a dataset: all clips, and how it was made."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from mejax.pages import frame
 from mejax.pages import pictures
 from mejax.pages import svg
 
-SIDE = 84  # Of a thumbnail.
-EXTREMES = 4  # Clips that are shown as those of most and least motion.
-LONG = 20  # A longer table is folded.
-# The page shows these parts of the metadata elsewhere, or not at all.
+SIDE = 84  # Side of a thumbnail in pixels.
+EXTREMES = 4  # Number of clips shown with the most and the least motion.
+LONG = 20  # A table with more rows is folded.
+# The page shows these entries of the metadata elsewhere, or not at all.
 _ELSEWHERE = ('counts', 'skipped', 'remarks', 'schema_version')
 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-  """A clip of the overview; small, so that all of a dataset are held.
+  """A clip in the overview; small, so that memory holds all of a dataset.
 
   Attributes:
     corpus, subject, clip, emotion, apex_source: as in the example.
     apex: number of the apex frame; None without frames.
-    motion: pixels that 99 % of the face move less than, at the first level;
-      None where the flow is not in pixels.
-    strain: the same of strain.
+    motion: the 99th percentile of motion over the face at the first level, in
+      pixels; None if the flow is not in pixels.
+    strain: the 99th percentile of strain; None if the flow is not in pixels.
     face: thumbnail of the apex; None without frames.
     flow: thumbnail of (u, v, strain).
-    points: landmarks in the thumbnail.
+    points: landmarks in pixels of the thumbnail.
   """
 
   corpus: str
@@ -86,11 +86,11 @@ class Tile:
 
   @property
   def anchor(self) -> str:
-    """The anchor of the tile on its page, where blanks are not allowed."""
+    """The id of the tile in its page, which must not contain blanks."""
     return re.sub(r'\s', '_', self.identity)
 
   def order(self) -> tuple:
-    """Returns a key that sorts by names, and numbers in them by their value."""
+    """Returns a key that sorts by names, with numbers in them by value."""
     return tuple(
       tuple(
         (int(part), '') if part.isdecimal() else (-1, part)
@@ -103,8 +103,8 @@ class Tile:
     """Lays thumbnails side by side: the face, if there is one, flow and strain.
 
     Args:
-      scales: of the full colours; None for flow in 0..255, whose channels are
-        shown one by one.
+      scales: motion and strain that have the full colour; None for flow in
+        0..255, whose channels are shown one by one.
     """
     flow = self.flow.astype(np.float32)
     if scales is None:
@@ -124,12 +124,12 @@ class Overview:
   """A dataset as the pages show it.
 
   Attributes:
-    name: of the dataset.
-    metadata: of the dataset.
+    name: name of the dataset.
+    metadata: metadata of the dataset.
     tiles: all clips, in the order of the pages.
-    page_of: page of each tile, by identity.
-    files: names of the pages.
-    command: what a user types to see one clip, without its identity.
+    page_of: number of each tile's page, by identity.
+    files: file names of the pages.
+    command: the command that shows one clip, without its identity.
   """
 
   name: str
@@ -146,9 +146,9 @@ class Overview:
 
   @functools.cached_property
   def scales(self) -> pictures.Legend | None:
-    """The motion and the strain, rounded, that 9 of 10 clips stay below.
+    """The 90th percentiles of motion and strain over clips, rounded.
 
-    None where the flow is not in pixels.
+    None if the flow is not in pixels.
     """
     if not self.has_pixels:
       return None
@@ -159,13 +159,13 @@ class Overview:
     )
 
   def link(self, tile: Tile) -> str:
-    """Returns the address of a tile, from any page."""
+    """Returns the link to a tile from any page."""
     number = self.page_of[tile.identity]
     return f'{self.files[number] if number else ""}#{tile.anchor}'
 
 
 def render(overview: Overview, number: int) -> str:
-  """Returns a page of the overview, counted from 0."""
+  """Returns a page of the overview; pages are counted from 0."""
   shown = [t for t in overview.tiles if overview.page_of[t.identity] == number]
   by_corpus = collections.defaultdict(list)
   for tile in shown:
@@ -194,7 +194,7 @@ def _tile(tile: Tile, overview: Overview) -> dict[str, Any]:
 
 
 def _head(overview: Overview) -> dict[str, Any]:
-  """Everything above the clips, on the first page alone."""
+  """Makes everything above the clips, which only the first page has."""
   emotions = collections.Counter(t.emotion for t in overview.tiles)
   skipped = overview.metadata.get('skipped', [])
   return {
@@ -233,7 +233,7 @@ def _facts(overview: Overview) -> list[tuple[object, str]]:
 
 
 def _motion(overview: Overview) -> dict[str, Any]:
-  """How far faces move: a point for each clip, and the clips at both ends."""
+  """Shows how far faces move: a point for each clip, and the extreme clips."""
   ranked = sorted(overview.tiles, key=lambda t: t.motion)
   count = min(EXTREMES, len(ranked) // 2)
   return {
@@ -244,7 +244,7 @@ def _motion(overview: Overview) -> dict[str, Any]:
 
 
 def motion_dots(overview: Overview) -> Markup:
-  """Piles up a point for each clip over an axis of motion, a row an emotion."""
+  """Draws a point for each clip on an axis of motion, a row for an emotion."""
   width, tall, bins = 1060, 44, 150
   left, right = 150, width - 30
   top = pictures.scale_of([t.motion for t in overview.tiles], above=True)
@@ -264,7 +264,7 @@ def motion_dots(overview: Overview) -> Markup:
     for tile in overview.tiles:
       if tile.emotion == emotion:
         piles[min(int(tile.motion / top * bins), bins - 1)].append(tile)
-    # A high pile is pressed, so that it stays in its row.
+    # The points of a high pile overlap, so that it stays in its row.
     rise = min(step, (tall - 12) / max(map(len, piles.values())))
     words = emotion if len(emotion) < 18 else f'{emotion[:16]}…'
     parts.append(svg.text(left - 14, base, words, anchor='end'))

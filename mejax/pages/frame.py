@@ -1,9 +1,9 @@
-"""Renders templates into pages that need nothing from outside.
+"""Renders templates into pages that need no other files.
 
-Blue is honest, orange is test-selected, grey is a baseline; each also has a
-shape or a hatch of its own. Contrast of text is at least 4.5 in both colour
-schemes. `templates/page.html` is the frame of all pages, `templates/page.css`
-their look, `templates/parts.html` has the macros for what recurs.
+Blue means honest, orange test-selected and grey a baseline; each also has its
+own shape or hatch. The contrast of text is at least 4.5 in both colour schemes.
+`templates/page.html` is the frame of all pages, `templates/page.css` their
+style, and `templates/parts.html` has macros for the parts that they share.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 def render(template: str, **values: object) -> str:
   """Returns a whole HTML document.
 
-  Text in `values` is escaped; a name that a template misses is an error.
+  Text in `values` is escaped. A name that the template uses and `values` lacks
+  is an error.
 
   Args:
     template: file name in `templates/`.
-    **values: what the template lays out.
+    **values: the variables of the template.
   """
   return _environment().get_template(template).render(values)
 
 
 def plural(number: int, word: str) -> str:
-  """A count with its noun, as `1 seed` and `2 seeds`."""
+  """Returns a count with its noun, e.g. `1 seed` or `2 seeds`."""
   return f'{number} {word}{"" if number == 1 else "s"}'
 
 

@@ -1,4 +1,4 @@
-"""What the page of a run shows of amplification levels."""
+"""Makes the table and the chart of amplification levels on a run's page."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mejax.pages import svg
 
 
 def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns rows of the table and the chart; for `levels.html`.
+  """Returns the rows of the table, and the chart, for `levels.html`.
 
   Args:
-    numbers: as `mejax.experiment.introspection` writes them.
+    numbers: the result of `mejax.experiment.introspection.write_levels`.
   """
   rows = [
     {
@@ -39,11 +39,11 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
 def bars(
   subjects: Sequence[Mapping[str, Any]], all_levels: Sequence[float | int]
 ) -> Markup:
-  """A divided bar for each subject, the least amplified first."""
+  """Draws a divided bar for each subject, the least amplified first."""
   left, top, height = 40, 34, 170
   rows = sorted(subjects, key=lambda row: row['amplification'])
   step = min((charts.WIDTH - left - 8) / max(len(rows), 1), 40)
-  # One level alone has the full colour.
+  # A single level has the full colour.
   faintest = 0.25 if len(all_levels) > 1 else 1.0
   shades = np.linspace(faintest, 1, len(all_levels))
 

@@ -1,4 +1,4 @@
-"""Turns arrays into pictures: colours, arrows and points, and their scales."""
+"""Turns arrays into pictures: colours, arrows and points, with their scales."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import numpy as np
 
 from mejax.pages import svg
 
-# A few pixels at the border of a face may be wild.
+# A percentile, because a few pixels at the border of a face may be far off.
 PERCENT = 99
-# Strain from none to the scale's end: white over orange to dark.
+# Colours of strain from 0 to the end of the scale: white, orange, dark.
 _STRAIN_RAMP = np.array(
   [[255, 255, 255], [252, 222, 165], [238, 129, 62], [158, 34, 71], [38, 8, 46]]
 )
-# Attention, dark to bright, evenly to the eye (a stretch of matplotlib's
-# plasma).
+# Colours of attention from dark to bright, in steps that look equal (part of
+# matplotlib's plasma).
 _HEAT_RAMP = np.array(
   [
     [92, 1, 166],
@@ -35,21 +35,21 @@ _HEAT_RAMP = np.array(
   np.float64,
 )
 _ROUND = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-_COARSE = 64  # Pixels of a picture with fewer a side stay visible.
+_COARSE = 64  # The pixels of a picture with a smaller side stay visible.
 _LONGEST_ARROW = 1.5  # In cells.
-# Shorter ones, as a share of the longest, would be dots.
+# A share of the longest arrow; shorter arrows would look like dots.
 _LEAST_ARROW = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-  """A picture of a page, and everything that lies on it.
+  """A picture on a page, with the marks that lie on it.
 
   Attributes:
-    source: what an `<img>` shows; see `png` and `jpeg`.
-    alt: words for those who cannot see it.
-    overlay: SVG that lies on it.
-    over: source of the image that takes its place while it is pointed at.
+    source: source of the `<img>`; see `png` and `jpeg`.
+    alt: description for readers who cannot see the picture.
+    overlay: SVG that lies on the picture.
+    over: source of the picture that replaces it while the pointer is on it.
     is_coarse: whether its pixels stay visible when it is enlarged.
   """
 
@@ -74,10 +74,10 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class Legend:
-  """How the colours of motion and of strain are to be read.
+  """The scales of the colours of motion and strain.
 
   Attributes:
-    flow: pixels of motion that have the full colour.
+    flow: motion in pixels that has the full colour.
     strain: strain that has the darkest colour.
   """
 
@@ -86,22 +86,22 @@ class Legend:
 
   @property
   def wheel(self) -> str:
-    """Source of the colour wheel of motion."""
+    """Image source of the colour wheel of motion."""
     return png(wheel(136))
 
   @property
   def ramp(self) -> str:
-    """Source of the colours of strain."""
+    """Image source of the colours of strain."""
     return png(ramp(300, 16))
 
 
 def flow_colour(
   flow: Float[np.ndarray, 'h w 2'], *, scale: float
 ) -> UInt8[np.ndarray, 'h w 3']:
-  """Colours a flow: the hue says where to, the depth of colour how far.
+  """Colours a flow: the hue shows the direction, the saturation the length.
 
   Args:
-    flow: right and down, in pixels.
+    flow: motion to the right and down, in pixels.
     scale: length in pixels that gets the full colour.
   """
   length, angle = cv2.cartToPolar(
@@ -116,7 +116,7 @@ def flow_colour(
 
 
 def size_of(values: Float[np.ndarray, 'h w *c']) -> float:
-  """Returns the length of flow, or strain, that 99 % of pixels stay below."""
+  """Returns the 99th percentile of flow length, or of strain."""
   if values.ndim == 3:
     values = np.linalg.norm(values, axis=-1)
   return float(np.percentile(values, PERCENT))
@@ -126,8 +126,8 @@ def scale_of(sizes: Sequence[float], *, above: bool = False) -> float:
   """Returns the round number nearest to the largest size; 1 if all are 0.
 
   Args:
-    sizes: none negative.
-    above: whether the number must not be below any size.
+    sizes: numbers that are not negative.
+    above: whether the result must not be below the largest size.
   """
   largest = max(sizes)
   if not largest > 0:
@@ -140,7 +140,7 @@ def scale_of(sizes: Sequence[float], *, above: bool = False) -> float:
 def strain_colour(
   strain: Float[np.ndarray, 'h w'], *, scale: float
 ) -> UInt8[np.ndarray, 'h w 3']:
-  """Colours strain from white (0) to dark (`scale` and more)."""
+  """Colours strain from white (0) to dark (`scale` and above)."""
   at = np.clip(strain / scale, 0, 1) * (len(_STRAIN_RAMP) - 1)
   steps = np.arange(len(_STRAIN_RAMP))
   rgb = [np.interp(at, steps, channel) for channel in _STRAIN_RAMP.T]
@@ -153,7 +153,7 @@ def difference(
   *,
   times: int,
 ) -> UInt8[np.ndarray, 'h w 3']:
-  """Shows changes of brightness, `times` times as large; grey is no change."""
+  """Shows changes of brightness `times` times as large; grey is no change."""
   change = second.astype(np.int32) - first
   return np.clip(128 + times * change, 0, 255).astype(np.uint8)
 
@@ -171,7 +171,7 @@ def ramp(width: int, height: int) -> UInt8[np.ndarray, '{height} {width} 3']:
 
 
 def heat_colour(value: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b 3']:
-  """Colours attention from 0 to 1, each channel in [0, 1]."""
+  """Returns the colours of attention from 0 to 1, channels in [0, 1]."""
   stops = np.linspace(0, 1, len(_HEAT_RAMP))
   channels = [np.interp(value, stops, channel) for channel in _HEAT_RAMP.T]
   return np.stack(channels, -1) / 255
@@ -184,7 +184,7 @@ def grey(values: Float[np.ndarray, 'h w']) -> UInt8[np.ndarray, 'h w 3']:
 
 
 def enlarge(x: Float[np.ndarray, 'g g'], side: int) -> Float[np.ndarray, 's s']:
-  """Enlarges a square linearly between its cells' centres."""
+  """Enlarges a square by linear interpolation between the centres of cells."""
   size = len(x)
   at = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
   mix = np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
@@ -194,7 +194,7 @@ def enlarge(x: Float[np.ndarray, 'g g'], side: int) -> Float[np.ndarray, 's s']:
 def arrows(flow: Float[np.ndarray, 'h w 2'], *, scale: float) -> Markup:
   """Draws arrows of a flow, to lie on its picture.
 
-  Each arrow stands for the mean of a cell and begins in its middle. A motion of
+  Each arrow shows the mean of a cell and begins in its middle. A motion of
   `scale` pixels or more has the longest arrow.
   """
   height, width = flow.shape[:2]
@@ -230,9 +230,9 @@ def points(
   height: int,
   squares: bool = False,
 ) -> Markup:
-  """Draws rings or squares at places of a picture, to lie on it.
+  """Draws rings or squares at places (x, y) of a picture, to lie on it.
 
-  Places count from the centre of the first pixel.
+  The centre of the first pixel is (0, 0).
   """
   radius = height / 42
   marks = [
@@ -244,7 +244,7 @@ def points(
       2 * radius,
       rx=0 if squares else radius,
     )
-    # A dark edge first, so that they are seen on any face.
+    # Dark edges are drawn first, so that the marks can be seen on any face.
     for kind in ('halo', 'square' if squares else 'ring')
     for x, y in places.tolist()
   ]
@@ -252,17 +252,17 @@ def points(
 
 
 def png(picture: UInt8[np.ndarray, 'h w c']) -> str:
-  """Encodes a grey, RGB or RGBA picture for an `<img>`, without loss."""
+  """Encodes a grey, RGB or RGBA picture for an `<img>` without loss."""
   return _encode(picture, 'png', [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def jpeg(picture: UInt8[np.ndarray, 'h w 3']) -> str:
-  """Encodes a picture for an `<img>`, small."""
+  """Encodes a picture for an `<img>` in few bytes."""
   return _encode(picture, 'jpeg', [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 def _encode(picture, kind: str, options: list[int]) -> str:
-  # OpenCV has blue first; transparency stays last.
+  # OpenCV wants the order blue, green, red, and transparency last.
   swap = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[picture.shape[-1]]
   _, data = cv2.imencode(
     f'.{kind}', np.ascontiguousarray(picture[..., swap]), options

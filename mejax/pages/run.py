@@ -1,4 +1,4 @@
-"""The page of one finished run, or of several side by side."""
+"""Renders the page of one finished run, or of several side by side."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Run:
   """A finished run.
 
   Attributes:
-    name: what the page calls the run.
+    name: name of the run on the page.
     numbers: see `evaluation.summary.metrics_json`.
     record: see `evaluation.selection`.
-    config: empty if it is not known.
-    levels: what was read of each amplification level; empty if the models
-      read no levels.
-    attention: where the models looked; empty if they do not show it.
+    config: the config of the run; empty if it is not known.
+    levels: scores and weights of amplification levels; empty if the models read
+      no levels.
+    attention: the attention maps; empty if the models do not show any.
   """
 
   name: str
@@ -49,11 +49,11 @@ class Run:
     return int(self.record['setting'].min())
 
   def entry(self, rule: str = score_tables.HEADLINE) -> dict:
-    """The numbers of a rule on all examples."""
+    """Returns the numbers of a rule on all examples."""
     return self.numbers['selection'][rule]['full']
 
   def matrices(self) -> Integer[np.ndarray, 's g k o']:
-    """Confusion matrices of seeds and subjects, as the headline rule picks."""
+    """Returns confusion matrices of each seed and subject at the last epoch."""
     found = selection.select(
       self.record, score_tables.HEADLINE, setting=self.setting
     )
@@ -66,7 +66,7 @@ class Run:
     )
 
   def examples(self) -> list[tuple]:
-    """Identity, label and group of each example, sorted."""
+    """Returns the identity, label and group of each example, sorted."""
     keys = ('corpus', 'subject', 'clip', 'labels', 'groups')
     return sorted(zip(*(self.record[k].tolist() for k in keys), strict=True))
 
@@ -75,7 +75,7 @@ def render(runs: Sequence[Run]) -> str:
   """Returns the page of finished runs.
 
   Args:
-    runs: with several, the first is what the others are compared with.
+    runs: if there are several, the others are compared with the first.
   """
   return frame.render(
     'run.html',
@@ -111,7 +111,7 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _describe(run: Run) -> dict[str, Any]:
-  """All that `run_sections.html` lays out of one run."""
+  """Makes all that `run_sections.html` shows of one run."""
   numbers = run.numbers
   return {
     'name': run.name,
@@ -143,7 +143,7 @@ def _describe(run: Run) -> dict[str, Any]:
 
 
 def _headline(run: Run) -> dict[str, Any]:
-  """The honest score among the baselines, and what it counts."""
+  """Makes the chart of the honest score and the baselines, and basic facts."""
   entry, numbers = run.entry(), run.numbers
   dots = [_dot(f'{score_tables.HEADLINE} epoch', entry, 'honest')]
   if 'inner' in numbers['selection']:
@@ -165,11 +165,11 @@ def _headline(run: Run) -> dict[str, Any]:
 
 
 def _best_baseline(run: Run) -> dict[str, Any]:
-  """The best baseline, and whether this run differs from it."""
+  """Finds the best baseline, and says whether this run differs from it."""
   baselines = run.numbers['baselines']
   best = max(baselines, key=lambda name: baselines[name]['full']['uf1'])
   value, low, high = baselines[best]['full']['last_minus']
-  verdict = 'Not told apart from'
+  verdict = 'Not clearly different from'
   if low > 0:
     verdict = 'Above'
   elif high < 0:
@@ -183,7 +183,7 @@ def _best_baseline(run: Run) -> dict[str, Any]:
 
 
 def _gap(run: Run) -> dict[str, Any]:
-  """What choosing epochs on the test subjects would add."""
+  """Shows what choosing epochs on the test subjects would add."""
   honest, oracle = run.entry()['uf1'], run.entry('oracle')['uf1']
   found = selection.select(run.record, 'oracle', setting=run.setting)
   picked = found.epochs[found.epochs >= 0]
@@ -205,7 +205,7 @@ def _confusion(run: Run) -> dict[str, Any]:
 
 
 def _parts(run: Run) -> Any:
-  """A chart of the databases, if there are several."""
+  """Draws a chart of the databases, if there are several."""
   rows = [
     _dot(f'{part} ({entry["n"]})', entry, 'honest')
     for part, entry in run.numbers['selection'][score_tables.HEADLINE].items()
@@ -215,7 +215,7 @@ def _parts(run: Run) -> Any:
 
 
 def _subjects(run: Run) -> list[tuple[str, str, float, int]]:
-  """Corpus, subject, accuracy and clips, as `charts.subject_bars` takes it."""
+  """Returns the rows of `charts.subject_bars`, best first in each corpus."""
   matrices = run.matrices().sum(0)
   accuracy = metrics.accuracy_of(matrices)
   names, first = np.unique(run.record['groups'], return_index=True)
@@ -233,7 +233,7 @@ def _subjects(run: Run) -> list[tuple[str, str, float, int]]:
 
 
 def _curves(run: Run) -> dict[str, Any]:
-  """Training loss, and UF1 of what is held out, over the epochs."""
+  """Draws training loss and held-out UF1 over the epochs."""
   record = run.record
   outer = (record['inner'] < 0) & (record['setting'] == run.setting)
   uf1, loss = [], []
@@ -268,7 +268,7 @@ def _flat(config, prefix) -> Iterator[tuple[str, Any]]:
 
 
 def _dot(label: str, entry: dict, kind: str) -> charts.Dot:
-  """The UF1 of an entry of metrics.json."""
+  """Makes the dot of the UF1 in an entry of metrics.json."""
   return charts.Dot(
     label, entry['uf1'], *entry['uf1_ci'], kind, entry['uf1_seeds']
   )
@@ -282,5 +282,5 @@ def _baseline_dots(run: Run) -> list[charts.Dot]:
 
 
 def _difference(value: float, low: float, high: float) -> str:
-  """A paired difference with its interval."""
+  """Formats a paired difference with its interval."""
   return f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'

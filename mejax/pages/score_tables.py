@@ -1,4 +1,4 @@
-"""The scores of a run as rows of tables."""
+"""Formats the scores of a run as rows of tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BASELINE_NAMES = {
 
 
 def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """Returns the rows of every rule and baseline, all examples before parts."""
+  """Returns the rows of rules and baselines, each with its parts below."""
   rows = []
   for rule, entries in numbers['selection'].items():
     mark = '' if selection.RULES[rule].honest else ' (test-selected)'
@@ -28,7 +28,7 @@ def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def name_baseline(name: str) -> str:
-  """Returns the name that people know a baseline by."""
+  """Returns the usual name of a baseline."""
   return _BASELINE_NAMES.get(name, name)
 
 
@@ -48,7 +48,8 @@ def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
   rows = []
   for one in numbers['settings']:
     values = [f'{one["values"][name]:g}' for name in names]
-    # Clips are the same in all; without precision the row fits the page.
+    # Every setting has the same clips, and without precision the row fits the
+    # page.
     cells = _cells(one['selection'][HEADLINE]['full'])[1:-1]
     rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
   names = [name.replace('_', ' ') for name in names]
@@ -56,7 +57,7 @@ def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cells(entry) -> list[str]:
-  """Clips, scores and intervals as text."""
+  """Formats the number of clips, scores and intervals as text."""
   return [
     str(entry['n']),
     _spread(entry, 'uf1'),
@@ -69,12 +70,12 @@ def _cells(entry) -> list[str]:
 
 
 def kind_of(rule: str) -> str:
-  """Returns the class of a row: orange if the rule chooses on test subjects."""
+  """Returns a row's class, `oracle` if the rule chooses on test subjects."""
   return '' if selection.RULES[rule].honest else 'oracle'
 
 
 def _spread(entry, name) -> str:
-  """A score, with its deviation over seeds where there are several."""
+  """Formats a score, with its deviation over seeds if there are several."""
   several = len(entry[f'{name}_seeds']) > 1
   spread = f' ± {entry[f"{name}_std"]:.3f}' if several else ''
   return f'{entry[name]:.3f}{spread}'

@@ -9,11 +9,12 @@ from typing import Any
 import markupsafe
 from markupsafe import Markup
 
-# What may stand inside an element: text, elements, or iterables of these.
+# The content of an element: text, elements, or iterables of these.
 Content = Any
 
 _NAMESPACE = 'http://www.w3.org/2000/svg'
-# Outside a page there is no style sheet; text takes the colour around it.
+# For drawings outside a page, which have no style sheet; text takes the colour
+# of its surroundings.
 _OWN_STYLE = """
 svg.alone { max-width: 100%; height: auto;
   font-family: system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -26,10 +27,11 @@ def element(name: str, *content: Content, **attributes: object) -> Markup:
   """Returns an element as markup.
 
   Args:
-    name: of the tag.
+    name: name of the tag.
     *content: text, which is escaped, and elements.
-    **attributes: an underscore stands for a hyphen, one at the end for
-      nothing (`class_`); numbers keep two decimals; None leaves one out.
+    **attributes: attributes by name; underscores become hyphens, but one at the
+      end is dropped (`class_`); numbers are rounded to two decimals; None
+      leaves an attribute out.
   """
   words = ''.join(
     f' {key.rstrip("_").replace("_", "-")}="{markupsafe.escape(_plain(value))}"'
@@ -43,7 +45,7 @@ def element(name: str, *content: Content, **attributes: object) -> Markup:
 
 
 def join(content: Iterable[Content]) -> Markup:
-  """Joins text, which is escaped, and elements, however they are nested."""
+  """Joins text, which is escaped, and elements, which may be nested."""
   return Markup('').join(
     part if isinstance(part, str) else join(part) for part in content
   )
@@ -52,7 +54,7 @@ def join(content: Iterable[Content]) -> Markup:
 def drawing(
   width: Real, height: Real, content: Content, *, label: str
 ) -> Markup:
-  """Returns a whole picture; `label` is for those who cannot see it."""
+  """Returns a whole picture; `label` describes it for screen readers."""
   return element(
     'svg',
     content,
@@ -65,7 +67,7 @@ def drawing(
 
 
 def standalone(picture: Markup) -> Markup:
-  """Makes a drawing fit to stand alone, in a file or in a notebook."""
+  """Makes a drawing that can stand alone, in a file or a notebook."""
   start = f'<svg xmlns="{_NAMESPACE}" class="alone"'
   head, _, rest = picture.partition('>')
   style = element('style', Markup(_OWN_STYLE))
@@ -75,7 +77,7 @@ def standalone(picture: Markup) -> Markup:
 def text(
   x: Real, y: Real, words: object, kind: str = '', anchor: str | None = None
 ) -> Markup:
-  """Words at a place; `kind` is their class, `anchor` which end lies there."""
+  """Places words at (x, y); `kind` is their class, `anchor` the end at x."""
   return element(
     'text', str(words), class_=kind or None, x=x, y=y, text_anchor=anchor
   )
@@ -84,23 +86,23 @@ def text(
 def rect(
   kind: str, x: Real, y: Real, width: Real, height: Real, **others: object
 ) -> Markup:
-  """A rectangle whose class is `kind`."""
+  """Returns a rectangle of class `kind`."""
   place = {'x': x, 'y': y, 'width': width, 'height': height}
   return element('rect', class_=kind, **place, **others)
 
 
 def line(kind: str, x1: Real, y1: Real, x2: Real, y2: Real) -> Markup:
-  """A line whose class is `kind`, from (x1, y1) to (x2, y2)."""
+  """Returns a line of class `kind` from (x1, y1) to (x2, y2)."""
   return element('line', class_=kind, x1=x1, y1=y1, x2=x2, y2=y2)
 
 
 def tooltip(words: str) -> Markup:
-  """Words that a browser shows while one points at the parent element."""
+  """Returns words that appear when the pointer is on the parent element."""
   return element('title', words)
 
 
 def _plain(value: object) -> str:
-  """A number with at most two decimals; anything else as it is."""
+  """Formats a number with at most two decimals; keeps a string as it is."""
   if isinstance(value, str):
     return value
   short = f'{value:.2f}'

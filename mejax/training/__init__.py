@@ -1,11 +1,13 @@
 """Many small trainings as one program.
 
-One training is a set of pure functions: `trial.py`. `setting.py` holds the
-numbers in which trainings of one program may differ; `schedule.py` and
-`optimizer.py` say how a training steps, `batches.py` which examples a step
-sees, `sample.py` in what form; `augment.py` and `augment_frames.py` change
-them, and `average.py` smooths weights. Many trainings: `folds.py` says who is
-held out, `devices.py` what there is to compute on, `cost.py` how many trials
-fit, `placement.py` compiles them as one program, `loop.py` runs it, with
-`log.py` and `checkpoint.py`.
+One training is a set of pure functions, in `trial.py`. `setting.py` defines the
+numbers that may differ between trainings of one program. `schedule.py` and
+`optimizer.py` compute a step, `batches.py` draws its examples, `sample.py`
+reads them, `augment.py` and `augment_frames.py` change them, and `average.py`
+averages weights over steps.
+
+For many trainings, `folds.py` decides who is held out, `devices.py` sets up the
+processors, `cost.py` finds out how many trials fit into memory, `placement.py`
+compiles them as one program, and `loop.py` runs it, with `log.py` and
+`checkpoint.py`.
 """

@@ -1,13 +1,14 @@
-"""Random changes of a training batch, inside the compiled step.
+"""Augments a training batch by random changes, inside the compiled step.
 
-An augmentation is a function of the name of its number in `setting.py`. It
-takes the layout of the inputs, refuses one that it does not fit before anything
-is trained, and returns the change itself: a function of a key, a `Sample` and a
-`Setting`. The setting's number is its strength. It may be traced, so that it
-can be swept, and at 0 the arrays come back as they were. Every example draws
-for itself unless the docstring says otherwise.
+Each augmentation has a function here, with the name of its number in
+`setting.py`. The function takes the layout of the inputs, raises a ValueError
+before any training if the augmentation does not fit it, and returns the
+augmentation: a function of a key, a `Sample` and a `Setting`. The number in the
+setting is the strength. It may be traced, so that trials of one program can
+differ in it; at 0 the arrays are returned unchanged. Each example has its own
+draw unless the docstring says otherwise.
 
-Those that change pictures only are in `augment_frames.py`.
+Augmentations of frames only are in `augment_frames.py`.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from mejax.training.sample import Layout
 def compose(
   names: Collection[str], layout: Layout
 ) -> tuple[tuple[int, Augmentation], ...]:
-  """The augmentations of these names, as `Trainer.augment` takes them.
+  """Returns the augmentations of these names, for `Trainer.augment`.
 
   Each comes with the number of its random stream. They act in the order of the
-  fields of `Setting`; names of numbers that drive no augmentation are ignored.
+  fields of `Setting`. Names of numbers that drive no augmentation are ignored.
 
   Raises:
-    ValueError: one does not fit the layout of the inputs.
+    ValueError: an augmentation does not fit the layout of the inputs.
   """
   return tuple(
     (stream, _find(name)(layout))
@@ -66,9 +67,9 @@ def flip(
 ) -> Callable[[Float[Array, 'b *a h w c']], Float[Array, 'b *a h w c']]:
   """Returns the function that mirrors inputs left-right.
 
-  Columns are reversed and the horizontal flow is negated, so that flow must be
-  centred (0 = no motion). A four-region mosaic that stands as on a face is
-  mirrored in the same way, because its regions change places with it.
+  Columns are reversed and the horizontal flow is negated, so flow must be
+  centred (0 = no motion). A mosaic whose four regions lie as on a face is
+  mirrored in the same way, because its left and right regions change places.
 
   Raises:
     ValueError: it is not known how inputs of this layout mirror.
@@ -77,7 +78,7 @@ def flip(
     _check_motion(layout, 'Mirroring negates the horizontal flow')
     if layout.u_channel is None:
       raise ValueError(
-        'Mirroring needs regions that stand as on a face: set view.mode to'
+        'Mirroring needs regions that lie as on a face: set view.mode to'
         " 'landmarks', or setting.mirror and setting.test_mirror to 0."
       )
 
@@ -107,9 +108,9 @@ def shift(layout: Layout) -> Augmentation:
   """Moves pictures by up to `setting.shift` whole pixels, rounded down.
 
   All offsets are equally likely. Levels or frames of an example move together.
-  In a mosaic each of the four regions moves within itself, by an offset of its
-  own, as if the face points were slightly elsewhere. Flow repeats its last
-  pixel at the border; frames are 0 beyond it.
+  In a mosaic each of the four regions has its own offset and moves within its
+  borders, as if the face points were slightly elsewhere. Places without a
+  source pixel repeat the pixel at the border in flow, and are 0 in frames.
   """
   if not layout.kind:
     raise ValueError(
@@ -124,7 +125,7 @@ def shift(layout: Layout) -> Augmentation:
     reach = jnp.floor(setting.shift)
     draw = jax.random.uniform(key, (images.shape[0], 2, blocks, blocks))
     offsets = (jnp.floor(draw * (2 * reach + 1)) - reach).astype(jnp.int32)
-    # Which block a pixel stands in, and where that block begins and ends.
+    # The block of each pixel, and where that block begins and ends.
     place = np.stack(np.indices((height, width)))
     sides = np.array([height, width]).reshape(2, 1, 1) // blocks
     block = place // sides
@@ -144,10 +145,10 @@ def shift(layout: Layout) -> Augmentation:
 
 
 def scale_jitter(layout: Layout) -> Augmentation:
-  """Multiplies each example's motion by a factor: an amplification of the flow.
+  """Multiplies each example's motion by a factor, which amplifies the flow.
 
-  The factor lies between 1 / (1 + `setting.scale_jitter`) and its inverse,
-  uniform in its logarithm. Strain is linear in the flow, hence scales with it.
+  The factor lies between 1 / (1 + `setting.scale_jitter`) and its inverse, and
+  its logarithm is uniform. Strain is linear in the flow and scales with it.
   """
   _check_motion(layout, 'setting.scale_jitter multiplies motion')
 
@@ -164,9 +165,9 @@ def scale_jitter(layout: Layout) -> Augmentation:
 def region_dropout(layout: Layout) -> Augmentation:
   """Zeroes quarters of the image, which are the regions of a mosaic.
 
-  Each is dropped with a probability of `setting.region_dropout`; if all were,
-  one stays. This is Cutout (DeVries and Taylor, arXiv 1708.04552) with regions
-  of the face as patches.
+  Each is zeroed with a probability of `setting.region_dropout`, but one always
+  stays. This is Cutout (DeVries and Taylor, arXiv 1708.04552) with regions of
+  the face as patches.
   """
   _check_motion(layout, 'setting.region_dropout takes the motion of regions')
 
@@ -206,18 +207,18 @@ def level_dropout(layout: Layout) -> Augmentation:
 def _keep(
   key: PRNGKeyArray, shape: tuple[int, int], rate: float | Float[Array, '']
 ) -> Bool[Array, 'b r']:
-  """Which parts stay when they are dropped at `rate`: one a row at least."""
+  """Draws which parts stay when they are dropped at `rate`; one always does."""
   draw = jax.random.uniform(key, shape)
   return (draw >= rate) | (draw == draw.max(1, keepdims=True))
 
 
 def balance(layout: Layout) -> Augmentation:
-  """Weighs examples of rare classes more.
+  """Gives examples of rare classes a higher weight.
 
   At `setting.balance` 1 every class has the same total weight (scikit-learn's
   `balanced`); between 0 and 1 the factors are raised to that power, for example
-  1/2 (Mahajan et al., arXiv 1805.00932). Classes count as they do among the
-  fold's own training examples.
+  1/2 (Mahajan et al., arXiv 1805.00932). Class frequencies are those of the
+  fold's training examples.
   """
   del layout  # Inputs of any kind have classes.
 
@@ -237,11 +238,11 @@ def balance(layout: Layout) -> Augmentation:
 def mixup(layout: Layout) -> Augmentation:
   """Mixes each example with another of the batch (Zhang et al., 1710.09412).
 
-  The share is Beta(alpha, alpha) with `setting.mixup` as alpha, one draw a
-  batch, as in the authors' code. Rows of weight 0 neither change nor mix into
-  others. A mixed row weighs, and counts for the classes, as much as its parts
-  do: with weights w and targets t its loss is that of
-  share * w t + (1 - share) * w' t'.
+  The share is drawn from Beta(alpha, alpha) with `setting.mixup` as alpha, once
+  for the whole batch, as in the authors' code. Rows of weight 0 neither change
+  nor mix into others. With weights w, w' and targets t, t' of its two parts, a
+  mixed row has weight share * w + (1 - share) * w', and its weight times target
+  is share * w t + (1 - share) * w' t'.
   """
   del layout  # Inputs of any kind can be mixed.
 
@@ -258,7 +259,7 @@ def mixup(layout: Layout) -> Augmentation:
 
     mixed = mix(weight)
     parts = mix(sample.targets * weight[:, None])
-    # Rows that only pad have no parts.
+    # Rows that only pad have no weight to divide by.
     divisor = jnp.where(mixed > 0, mixed, 1.0)[:, None]
     targets = jnp.where(mixed[:, None] > 0, parts / divisor, sample.targets)
     return sample.replace(
@@ -269,7 +270,10 @@ def mixup(layout: Layout) -> Augmentation:
 
 
 def _partners(key: PRNGKeyArray, real: Bool[Array, ' b']) -> Int[Array, ' b']:
-  """A random cycle through the rows that are real; the others stay alone."""
+  """Draws a partner for each row: the next one in a random cycle of real rows.
+
+  Rows that only pad are their own partners.
+  """
   draw = jnp.where(real, jax.random.uniform(key, real.shape), 2.0)
   order = jnp.argsort(draw)
   place = jnp.arange(len(real))

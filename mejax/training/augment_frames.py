@@ -1,8 +1,9 @@
-"""Random changes of pictures of a face, inside the compiled step.
+"""Augments frames of a face by random changes, inside the compiled step.
 
-They work as those of `augment.py` do. All frames of an example are changed
-alike. Frames are normalised before they are turned or moved, so that 0, which
-fills the places that no pixel comes to, is the mean colour of ImageNet.
+The functions have the same form as those of `augment.py`. All frames of an
+example are changed alike. Frames are normalised before they are turned or
+moved, so that places without a source pixel, which are 0, have the mean colour
+of ImageNet.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from mejax.training.sample import Layout
 
 
 def jitter(layout: Layout) -> Augmentation:
-  """Puts frames near onset and apex in their place; see `draw_pairs`.
+  """Replaces onset and apex by frames near them; see `draw_pairs`.
 
-  This happens with a probability of `setting.jitter`.
+  Each example is changed with a probability of `setting.jitter`.
   """
   if layout.kind != 'frames' or not layout.windows:
     raise ValueError(
@@ -52,11 +53,11 @@ def draw_pairs(
   """Draws pairs of frames near the annotated onset and apex.
 
   Args:
-    key: one key for the batch; each example draws for itself.
-    onset: the onset, and frames after it in their order.
+    key: one key for the batch; each example has its own draws.
+    onset: the onset and the frames after it, in order.
     apex: frames around the apex, which is in the middle.
-    windows: how many frames later than the onset, earlier than the apex and
-      later than the apex may be drawn; all within are equally likely.
+    windows: for each example, how many frames after the onset, before the apex
+      and after the apex may be drawn; all of these are equally likely.
   """
   late, early, later = windows.T
   draw = jax.random.uniform(key, (2, len(windows)))
@@ -92,10 +93,10 @@ def rotation(layout: Layout) -> Augmentation:
 def turn(
   frames: Float[Array, 'b *t h w c'], degrees: Float[Array, ' b']
 ) -> Float[Array, 'b *t h w c']:
-  """Turns pictures about their centre, counter-clockwise as they are seen.
+  """Turns pictures about their centre, counter-clockwise to the viewer.
 
-  A pixel takes the value of the nearest, 0 where that is outside: as
-  torchvision's rotation of tensors.
+  Each pixel gets the value of the nearest source pixel, or 0 if that is outside
+  the picture, as in torchvision's rotation of tensors.
   """
   height, width = frames.shape[-3:-1]
   row, column = jnp.indices((height, width), jnp.float32)

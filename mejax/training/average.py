@@ -1,11 +1,11 @@
-"""A moving average of weights, with which predictions are made.
+"""Computes a moving average of weights, with which predictions are made.
 
-It is that of `optax.ema(decay, debias=True)`, with two differences. The mean
-can be read from the state at any time, even before the first step, where optax
-returns it from an update only. And the start from zero is undone by the sum of
-the shares, which is summed as the values are, where optax divides by
-1 - decay ** count. That is a difference of nearly equal numbers: at a decay of
-0.9999 it makes weights wrong by 5e-5 of themselves in the first steps.
+It differs from `optax.ema(decay, debias=True)` in two ways. The mean can be
+read from the state at any time, even before the first step; optax returns it
+only from an update. To correct for the start from zero, sums are divided by the
+accumulated sum of shares; optax divides by 1 - decay ** count, a difference of
+nearly equal numbers, whose relative error at a decay of 0.9999 is 5e-5 in the
+first steps.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from jaxtyping import PyTree
 
 
 class Average(struct.PyTreeNode):
-  """Sums of a tree over steps, in which older steps fade.
+  """Weighted sums of a tree over steps; the weights of older steps decay.
 
   Attributes:
-    total: f32, sum of the shares of all steps; nears 1.
-    sums: the tree's values times these shares.
+    total: f32, the sum of the weights of all steps; approaches 1.
+    sums: the sum over steps of weight times tree.
   """
 
   total: Any
@@ -40,7 +40,7 @@ def start(tree: PyTree) -> Average:
 def add(
   average: Average, tree: PyTree, *, decay: float | Float[Array, '']
 ) -> Average:
-  """Returns the average after a step; at decay 0 it is the tree itself."""
+  """Returns the average after a step; with decay 0 it is the tree itself."""
   return jax.tree.map(
     lambda old, new: decay * old + (1 - decay) * new,
     average,
@@ -49,9 +49,9 @@ def add(
 
 
 def mean(average: Average, tree: PyTree) -> PyTree:
-  """Returns the average's values; those of `tree` before the first step.
+  """Returns the mean of the trees so far; `tree` before the first step.
 
-  They are divided by the sum of the shares, which undoes the start from zero
+  The division by the sum of the weights corrects for the start from zero
   (Kingma and Ba, "Adam", arXiv 1412.6980, section 3).
   """
   total = jnp.where(average.total > 0, average.total, 1.0)

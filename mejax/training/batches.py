@@ -1,8 +1,9 @@
-"""The batches of a trial: its own training examples, and no other.
+"""Draws the batches of a trial from its own training examples.
 
 All folds take the same number of steps of the same sizes, because they are one
-program. If a fold has fewer examples, some of them fill its batches up, with
-weight 0: never a held-out example, which batch statistics would see.
+program. The batches of a fold with fewer examples are filled up with repeats of
+weight 0. These are never held-out examples, which would leak into batch
+statistics.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Batch(struct.PyTreeNode):
 
   Attributes:
     index: i32[b], their positions in the data.
-    weight: f32[b]; 0 marks a repeat that only pads.
+    weight: f32[b], weight in the loss; 0 marks a repeat that only pads.
   """
 
   index: Any
@@ -35,15 +36,16 @@ class Batch(struct.PyTreeNode):
 def epoch_batch_sizes(
   train: Float[np.ndarray, 'f n'], batch_size: int
 ) -> tuple[int, ...]:
-  """Returns the sizes of an epoch's steps, for the fold with most examples.
+  """Returns the batch size of each step of an epoch, padding included.
 
-  Each is `batch_size`, but if there are one or two steps, the last is as small
-  as it can be.
+  The fold with the most training examples decides the number of steps. Each has
+  `batch_size` examples, but if there are only one or two steps, the last has as
+  few as possible.
   """
   most = int((train > 0).sum(1).max())
   steps = -(-most // batch_size)
-  # A step of another size must be compiled on its own. Among one or two steps
-  # the padding that it saves is worth that; among many it is not.
+  # A step of another size is compiled separately. That is worth it among one or
+  # two steps, where it saves much padding, but not among many.
   last = most - (steps - 1) * batch_size if steps <= 2 else batch_size
   return (batch_size,) * (steps - 1) + (last,)
 
@@ -59,18 +61,18 @@ def draw(
   Args:
     key: draws the order; None keeps the order of the data.
     train: weight of every example in training; 0 = never seen.
-    sizes: examples of each step, padding included.
+    sizes: batch size of each step, padding included.
 
   Returns:
-    Batches of equal size stacked [step, b]: one stack, or a second one for a
-    last step of another size.
+    Batches stacked [step, b]: one stack, and a second one if the last step has
+    another size.
   """
   size = train.shape[0]
   order = jnp.arange(size)
   if key is not None:
     order = jax.random.permutation(key, size)
-  # The shapes must not depend on the fold, so nobody is removed: those who do
-  # not train are moved behind the others, and never pointed to.
+  # Shapes must not depend on the fold, so no example is removed. Those that are
+  # not in training are moved behind the others, where no slot points to them.
   unseen = train[order] <= 0
   order = order[jnp.argsort(unseen, stable=True)]
   count = size - unseen.sum()

@@ -1,11 +1,11 @@
 """Saves and restores the states of a run, through Orbax.
 
-The only module that knows Orbax. A checkpoint is written beside the last one
-and replaces it only when it is complete, so a kill at any moment leaves one
-that can be restored. Orbax is given NumPy arrays, not those of the devices:
-these are donated to the next call while the files are still being written.
+Only this module uses Orbax. A checkpoint is written beside the previous one and
+replaces it only when it is complete, so that one can be restored after a kill
+at any moment. Orbax gets NumPy arrays, not arrays on the devices, because those
+are donated to the next call while the files are still being written.
 
-    checkpoints/round_0/      the latest state of a round that is not finished
+    checkpoints/round_0/      the latest states of a round that is not finished
     checkpoints/round_0.npz   logits and losses of a finished round
     checkpoints/round_0_model parameters of its trials, if they are kept
 """
@@ -46,13 +46,13 @@ class Round:
   def model(self) -> dict[str, Any] | None:
     """Returns the variables of the round's trials; None if not kept.
 
-    `params`, and `collections` with all others, have trials on the leading
-    axis.
+    These are `params`, and `collections` with all other variables. Trials are
+    on the leading axis.
     """
     return load_tree(self._model) if self._model.exists() else None
 
   def open(self) -> int:
-    """Returns the step of the latest whole checkpoint; 0 if there is none."""
+    """Opens the checkpoints; returns the latest whole step, 0 without one."""
     options = ocp.CheckpointManagerOptions(
       max_to_keep=1, cleanup_tmp_directories=True
     )
@@ -60,30 +60,30 @@ class Round:
     return self._manager.latest_step() or 0
 
   def restore(self, step: int, like: PyTree) -> PyTree:
-    """Returns the tree saved at `step`, as NumPy arrays shaped as `like`."""
+    """Returns the tree saved at `step`, as NumPy arrays of `like`'s shapes."""
     empty = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
     return self._manager.restore(step, args=ocp.args.StandardRestore(empty))
 
   def save(self, step: int, tree: PyTree) -> None:
-    """Starts to save NumPy arrays, which must not change afterwards."""
+    """Starts to save NumPy arrays, which must not be changed afterwards."""
     self._manager.save(step, args=ocp.args.StandardSave(tree))
 
   def finish(
     self, arrays: dict[str, np.ndarray], model: dict[str, Any] | None
   ) -> None:
-    """Writes the result, and the model if one is given; drops the rest."""
+    """Writes the result, and the model if given; removes the checkpoints."""
     self._manager.wait_until_finished()
     self._manager.close()
     if model is not None:
       save_tree(self._model, model)
-    # Last, because it is the file that says that the round is finished.
+    # The result comes last, because its file marks the round as finished.
     with files.writing(self._result, 'wb') as file:
       np.savez(file, **arrays)
     shutil.rmtree(self._running, ignore_errors=True)
 
 
 def save_tree(path: pathlib.Path, tree: PyTree) -> None:
-  """Writes nested dicts of NumPy arrays as a folder; replaces an old one."""
+  """Writes nested dicts of NumPy arrays to a folder; replaces an old one."""
   with ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(path.absolute(), tree, force=True)
 

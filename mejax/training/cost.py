@@ -1,7 +1,7 @@
-"""The costs of trials, in bytes and seconds, and the placement that fits them.
+"""Measures the cost of trials in bytes and seconds; chooses their placement.
 
-Bytes come from the compiler, for the very program that will run: a formula
-would not know its temporaries.
+The compiler reports the bytes of the program that will run, because a formula
+would not know its temporary arrays.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ import numpy as np
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
-# The rest of the free memory is for the runtime and for fragmentation.
+# The share of free memory for trials; the rest is for the runtime and for
+# fragmentation.
 _MEMORY_SHARE = 0.9
-# Under `map` the trials of a round run in turn, so a large round gains nothing,
-# but its calls take long; 16 a device keep the progress bar moving.
+# Under `map` the trials of a round run in turn, so a large round is not faster,
+# but its calls take longer. With 16 trials a device the progress bar keeps
+# moving.
 _MAP_ROUND = 16
-# With larger inputs one trial already fills a device.
+# With more pixels in an input, a single trial already keeps a device busy.
 _VMAP_MAX_PIXELS = 64 * 64
 
 
 def default_mode(inputs: Num[Array, 'n ...']) -> str:
   """Returns the faster mode for these inputs on this backend.
 
-  On a CPU that is `map`: its loops gain nothing from more trials at once, and
-  grouped convolutions are many times slower there.
+  On a CPU this is always `map`, because a CPU gains nothing from trials side by
+  side, and grouped convolutions are many times slower there.
   """
   pixels = math.prod(inputs.shape[1:-1])
   cpu = jax.default_backend() == 'cpu'
@@ -42,11 +44,12 @@ def default_mode(inputs: Num[Array, 'n ...']) -> str:
 
 
 def available_bytes(device: jax.Device) -> int:
-  """Returns the memory that a device has for trials."""
+  """Returns the memory in bytes that a device has for trials."""
   stats = device.memory_stats()
   if stats and 'bytes_limit' in stats:
     return int(stats['bytes_limit'] - stats.get('bytes_in_use', 0))
-  # A CPU's devices share the memory of the machine, with other programs.
+  # CPU devices share the memory of the machine with each other and with other
+  # programs.
   half = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
   return half // jax.local_device_count()
 
@@ -54,7 +57,7 @@ def available_bytes(device: jax.Device) -> int:
 def state_bytes(
   trainer: trial_lib.Trainer, trial: trial_lib.Trial, data: trial_lib.Data
 ) -> int:
-  """Returns the bytes of the state of one trial."""
+  """Returns the size in bytes of the state of one trial."""
   state = jax.eval_shape(trainer.init, trial, data)
   return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
 
@@ -66,11 +69,11 @@ def measure_bytes(
   *,
   mode: str,
 ) -> int:
-  """Returns the bytes that one more trial costs.
+  """Returns the bytes that one more trial needs.
 
-  That is the difference between the programs of two and three trials. Under
-  `map` a trial adds only its state; under `vmap` its gradients and activations
-  too.
+  This is the difference between the programs of three and of two trials. Under
+  `map` a trial adds only its state, under `vmap` also its gradients and
+  activations.
   """
 
   def peak(count: int) -> int:
@@ -93,8 +96,8 @@ def measure_bytes(
       + memory.temp_size_in_bytes
     )
 
-  # Not two and one: the compiler removes a loop over one trial, so the program
-  # of one is not like the others.
+  # Three and two, not two and one, because the compiler removes a loop over a
+  # single trial, whose program is therefore different.
   return max(1, peak(3) - peak(2))
 
 
@@ -116,7 +119,7 @@ def choose(
     devices: devices to use.
 
   Raises:
-    ValueError: unknown mode, or the memory does not hold one trial.
+    ValueError: the mode is unknown, or one trial does not fit into memory.
   """
   if mode not in (*placement_lib.MODES, 'auto'):
     raise ValueError(f'Unknown mode {mode!r}; expected auto, vmap or map.')
@@ -127,9 +130,9 @@ def choose(
   each = math.ceil(num_trials / len(devices))
   if mode == 'map':
     each = math.ceil(each / math.ceil(each / _MAP_ROUND))
-  # Two compilations only to measure are worth it only if memory may run out.
-  # Under `map` trials share one set of activations, so where a hundred times
-  # the states would fit, the round fits.
+  # The measurement compiles two programs, so it is done only if memory may run
+  # out. Under `map` all trials share one set of activations, so the round fits
+  # if a hundred times the states would fit.
   states = each * state_bytes(trainer, first, data)
   if mode == 'vmap' or 100 * states > budget:
     cost = measure_bytes(trainer, trials, data, mode=mode)
@@ -154,7 +157,7 @@ def measure_epoch_seconds(
   devices: Sequence[jax.Device],
   eval_every: int,
 ) -> float:
-  """Returns the seconds of an epoch of all trials, from those of a few."""
+  """Estimates the seconds of an epoch of all trials from those of a few."""
   few = min(len(trials.train), len(devices) * placement.width)
   program = placement_lib.place(
     trainer,
@@ -167,7 +170,8 @@ def measure_epoch_seconds(
   sample = jax.tree.map(lambda x: x[:few], trials)
   spread = program.put_trials(sample)
   states = program.init(sample, data)
-  # The first call compiles; the fastest of the others is disturbed least.
+  # The first call compiles and is not counted. The fastest of the others was
+  # disturbed least.
   times = []
   while len(times) < 2 or (len(times) < 6 and sum(times[1:]) < 2.0):
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The processors that JAX computes on, and where its compiled programs stay."""
+"""Sets up the processors that JAX uses, and its cache of compiled programs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import tempfile
 
 import jax
 
-# Even small programs are kept: there are dozens of them, and together they take
-# seconds to compile.
+# Programs that compile faster are not kept. The limit is low because dozens of
+# small programs together take seconds to compile.
 _KEPT_FROM_SECONDS = 0.05
 
 
 def use_every_core() -> None:
-  """Makes each CPU core a device of its own; call it before any other of JAX.
+  """Makes each CPU core a device; call it before any other function of JAX.
 
-  Trials do not talk to each other, so that cores that work on different trials
-  waste nothing on splitting up small matrices. Does nothing on accelerators.
+  Each core then trains its own trials, which is faster than splitting the small
+  matrices of one trial among cores. It has no effect on accelerators.
   """
   flags = os.environ.get('XLA_FLAGS', '')
   if (
@@ -37,22 +37,23 @@ def use_every_core() -> None:
     jax.config.update('jax_num_cpu_devices', cores)
 
 
-# Once a process: the message must not come with every run of a notebook.
+# Cached, so that a notebook shows the message only once.
 @functools.cache
 def keep_compiled_programs() -> None:
-  """Switches JAX's persistent compilation cache on, so that reruns start soon.
+  """Switches JAX's persistent compilation cache on, so that reruns start fast.
 
   Programs are kept in the user's cache folder, or in the folder that
-  JAX_COMPILATION_CACHE_DIR names. If it cannot be written, a line says so and
-  nothing is kept. JAX_ENABLE_COMPILATION_CACHE=false switches the cache off.
+  JAX_COMPILATION_CACHE_DIR names. If the folder cannot be written, a message is
+  printed and nothing is kept. JAX_ENABLE_COMPILATION_CACHE=false switches the
+  cache off.
   """
   if not jax.config.jax_enable_compilation_cache:
     return
   try:
     folder = jax.config.jax_compilation_cache_dir or str(_cache_folder())
-    if '://' not in folder:  # JAX itself writes to buckets.
+    if '://' not in folder:  # JAX writes to buckets without our help.
       os.makedirs(folder, exist_ok=True)
-      # JAX would warn at every program that it fails to write.
+      # Tried here, because JAX would warn for every program it cannot write.
       with tempfile.TemporaryFile(dir=folder):
         pass
   except (OSError, RuntimeError) as error:  # RuntimeError: no home.
@@ -70,7 +71,7 @@ def keep_compiled_programs() -> None:
 
 
 def _cache_folder() -> pathlib.Path:
-  """The folder for mejax in the place where this system keeps caches."""
+  """Returns the folder for mejax where this system keeps caches."""
   if named := os.environ.get('XDG_CACHE_HOME'):
     return pathlib.Path(named) / 'mejax/jax'
   home = pathlib.Path.home()
@@ -82,7 +83,7 @@ def _cache_folder() -> pathlib.Path:
 
 
 def describe(devices: Sequence[jax.Device]) -> str:
-  """Returns number, kind and name, e.g. '1 GPU (NVIDIA A100-SXM4-40GB)'."""
+  """Describes devices in words, e.g. '1 GPU (NVIDIA A100-SXM4-40GB)'."""
   kind = devices[0].platform.upper()
   name = _cpu_name() if kind == 'CPU' else devices[0].device_kind
   noun = {'CPU': 'CPU core'}.get(kind, kind) + 's' * (len(devices) > 1)
@@ -90,7 +91,7 @@ def describe(devices: Sequence[jax.Device]) -> str:
 
 
 def _cpu_name() -> str:
-  # JAX names every CPU 'cpu', and Python knows the name on few systems.
+  # JAX calls every CPU 'cpu', and Python knows its name on few systems.
   with contextlib.suppress(OSError):
     for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
       if line.startswith('model name'):
@@ -101,8 +102,8 @@ def _cpu_name() -> str:
 def unused_gpu() -> str:
   """Returns a warning if JAX computes on the CPU of a machine with a GPU.
 
-  Empty if there is none, if JAX uses another accelerator, or if the user has
-  chosen the CPU or hidden the GPU.
+  The warning is empty if there is no GPU, if JAX uses another accelerator, or
+  if the user has chosen the CPU or hidden the GPU.
   """
   chosen = os.environ.get('JAX_PLATFORMS') or jax.config.jax_platforms
   hidden = os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1')
@@ -113,7 +114,7 @@ def unused_gpu() -> str:
       ['nvidia-smi', '-L'], capture_output=True, text=True, timeout=10
     ).stdout
   except (OSError, subprocess.TimeoutExpired):
-    return ''  # No driver, hence no GPU that JAX could use.
+    return ''  # Without a driver there is no GPU that JAX could use.
   # Lines such as 'GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-...)'.
   names = [
     line.partition(': ')[2].partition(' (UUID')[0]

@@ -1,4 +1,4 @@
-"""Folds: which examples a trial trains on, and which it holds out.
+"""Makes folds, which say which examples a trial trains on and holds out.
 
 A fold is two vectors over the examples, never a copy of the data: the weight of
 each example in training (0 = not in training) and whether it is held out.
@@ -22,7 +22,7 @@ class Folds(NamedTuple):
   Attributes:
     train: weight of each example in training; 0 = never seen.
     test: whether an example is held out.
-    outer: number of the outer fold that it is or belongs to.
+    outer: number of the outer fold; an inner fold has that of its outer fold.
     inner: -1 for an outer fold, else the number of the inner fold.
     names: names of the outer folds, indexed by `outer`.
   """
@@ -87,7 +87,7 @@ def with_inner(
   """Adds inner folds: each outer fold's training groups, split once more.
 
   The held-out group of the outer fold is neither trained on nor held out in
-  its inner folds, so an epoch that is chosen by them owes nothing to it.
+  its inner folds, so it has no influence on an epoch that they choose.
 
   Raises:
     ValueError: an outer fold trains on fewer groups than `num_inner`.
@@ -123,7 +123,7 @@ def with_inner(
 
 
 def held_out_index(test: Bool[np.ndarray, 'f n']) -> Int[np.ndarray, 'f h']:
-  """Returns positions of each fold's held-out examples, padded with -1."""
+  """Returns the positions of each fold's held-out examples, padded with -1."""
   index = np.full((len(test), max(1, test.sum(1).max())), -1, np.int32)
   for row, flags in zip(index, test, strict=True):
     held_out = np.flatnonzero(flags)

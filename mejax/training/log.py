@@ -1,4 +1,4 @@
-"""The logs of a training: JSON lines and TensorBoard files."""
+"""Writes the logs of a training: JSON lines and TensorBoard files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mejax import files
 class Log:
   """Writes `log.jsonl` and the TensorBoard files of a round.
 
-  A round that is resumed at `window` repeats the evaluations from there on;
-  their old lines are removed first.
+  A round that is resumed at `window` repeats all evaluations from that window
+  on, so their old lines are removed first.
   """
 
   def __init__(
     self, workdir: pathlib.Path, *, number: int, window: int, eval_every: int
   ):
-    # Here, because it imports PyTorch where that is installed: seconds.
+    # Imported here, because it imports PyTorch, which takes seconds.
     import tensorboardX
 
     path = workdir / 'log.jsonl'

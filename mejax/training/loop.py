@@ -1,9 +1,9 @@
 """Runs all trials to their end: the only module that loops, logs and saves.
 
-A run is cut into rounds of trials that fit on the devices together. A round is
-cut into windows: `eval_every` epochs and an evaluation. A compiled call trains
-as many windows as take a few seconds: only between calls can progress be shown,
-numbers be logged and states be saved.
+A run is divided into rounds of trials that fit on the devices together. A round
+is divided into windows of `eval_every` epochs and one evaluation. Each compiled
+call trains as many windows as take a few seconds, because progress can be
+shown, numbers can be logged and states can be saved only between calls.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mejax.training import log as log_lib
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
+# Bounds the buffers of logits on the devices.
 _MAX_WINDOWS = 64
 
 
@@ -34,8 +35,8 @@ class Outcome(NamedTuple):
   """The predictions for held-out examples at every evaluation of every trial.
 
   Attributes:
-    logits: for the h held-out examples of trial t at evaluation e.
-    train_loss: mean training loss since the evaluation before.
+    logits: logits of the h held-out examples of trial t at evaluation e.
+    train_loss: mean training loss since the previous evaluation.
     epochs: epochs completed at each evaluation.
   """
 
@@ -72,11 +73,11 @@ def run(
     devices: devices to use.
     eval_every: epochs between evaluations; must divide `trainer.num_epochs`.
     checkpoint_every_s: seconds between checkpoints.
-    call_seconds: seconds that a compiled call should take: few enough for
-      frequent progress, logs and checkpoints, enough to make calls themselves
-      cost nothing.
-    keep_models: keep the parameters of finished trials.
-    progress: show a progress bar.
+    call_seconds: seconds that a compiled call should take: short enough for
+      frequent progress, logs and checkpoints, and long enough that the overhead
+      of a call does not matter.
+    keep_models: whether to keep the parameters of finished trials.
+    progress: whether to show a progress bar.
 
   Raises:
     ValueError: `eval_every` does not divide the number of epochs, or no trial
@@ -88,7 +89,6 @@ def run(
       ' that the last epoch is evaluated.'
     )
   num_windows = trainer.num_epochs // eval_every
-  # Buffers for every evaluation of a call lie on the device; see `placement`.
   max_windows = min(num_windows, _MAX_WINDOWS)
   program = placement_lib.place(
     trainer,
@@ -139,7 +139,7 @@ def run(
 
 @dataclasses.dataclass
 class _Rounds:
-  """Trains the rounds of a run; see `run` for what the fields mean."""
+  """Trains the rounds of a run; `run` explains the fields."""
 
   trainer: trial_lib.Trainer
   program: placement_lib.Program
@@ -163,7 +163,7 @@ class _Rounds:
       Its `logits` [t, e, h, k] and `losses` [t, e].
     """
     if not self.compiled:
-      # Nothing moves for a minute, and somebody watches.
+      # The bar stands still for up to a minute; this says why.
       self.bar.set_postfix_str('compiling')
     spread = self.program.put_trials(trials)
     window, states, result = self._start(trials, saved)
@@ -187,8 +187,9 @@ class _Rounds:
       if window < self.num_windows and since > self.checkpoint_every_s:
         self._save(saved, window, states, result)
         last_save = time.monotonic()
-      # The first call is slow because it compiles: one more window, then as
-      # many as the measured time allows.
+      # The first call has one window. Its time includes compilation, so the
+      # second call is short too; later calls have as many windows as the
+      # measured time allows.
       fits = self.call_seconds / max(seconds / count, 1e-6)
       count = int(np.clip(fits, 1, self.max_windows))
     model = None
@@ -199,14 +200,16 @@ class _Rounds:
     return result
 
   def _call(self, states, spread, result, window, count, *, size):
-    """Trains `count` windows, fills them into `result`, returns new states."""
+    """Trains `count` windows, adds them to `result`, returns new states."""
     states, logits, losses = self.program.run_chunk(
       states, spread, self.data, window, count
     )
     for name, array in (('logits', logits), ('losses', losses)):
-      array = np.asarray(array)[:size, :count]  # Waits for the devices.
-      # Room for all evaluations from the start, so that every checkpoint of a
-      # round has the same shapes.
+      # np.asarray waits for the devices. The slice drops padded trials and
+      # unused windows.
+      array = np.asarray(array)[:size, :count]
+      # Arrays have room for all evaluations from the start, so that every
+      # checkpoint of a round has the same shapes.
       shape = (size, self.num_windows, *array.shape[2:])
       whole = result.setdefault(name, np.zeros(shape, np.float32))
       whole[:, window : window + count] = array
@@ -214,7 +217,7 @@ class _Rounds:
     return states
 
   def _start(self, trials, saved):
-    """Returns the window to go on from, the states there, and the result."""
+    """Returns the next window, the states before it, and the result so far."""
     window = saved.open()
     if not window:
       return 0, self.program.init(trials, self.data), {}
@@ -224,7 +227,7 @@ class _Rounds:
     return window, states, {k: np.array(x) for k, x in restored.items()}
 
   def _shapes(self, trials):
-    """Returns the shapes of what a checkpoint of these trials holds."""
+    """Returns the shapes of the arrays in a checkpoint of these trials."""
     size, held_out = trials.held_out.shape
     states = jax.eval_shape(
       jax.vmap(self.trainer.init, (0, None)), trials, self.data
@@ -245,8 +248,8 @@ class _Rounds:
 
   def _save(self, saved, window, states, result) -> None:
     """Starts a checkpoint, which is written while the next call runs."""
-    # Through copies in the host's memory: the next call takes the memory of
-    # the states for its own, and the devices have no room for a second copy.
+    # The arrays are copied to the host first: the next call overwrites the
+    # states, and the devices may have no room for a second copy.
     saved.save(
       window,
       {
@@ -257,12 +260,12 @@ class _Rounds:
 
 
 def _on_host(tree: PyTree, size: int) -> PyTree:
-  """Copies of the first `size` entries, without those that only pad."""
+  """Copies the first `size` entries to the host; the others are padding."""
   return jax.tree.map(lambda x: np.array(x)[:size], tree)
 
 
 def _skip(bar: tqdm.tqdm, epochs: int) -> None:
-  """Shows epochs of an earlier run as done, without counting them as speed."""
+  """Shows epochs as done that were trained before; the speed ignores them."""
   if not bar.disable:
     bar.initial += epochs
     bar.n += epochs
@@ -272,7 +275,7 @@ def _skip(bar: tqdm.tqdm, epochs: int) -> None:
 def _check_finite(
   losses: Float[np.ndarray, 't e'], window: int, count: int, eval_every: int
 ) -> None:
-  """Tells the user of trials that diverge; raises if all of them have."""
+  """Prints how many trials have diverged; raises if all of them have."""
   diverged = ~np.isfinite(losses[:, window : window + count]).all(1)
   epoch = (window + count) * eval_every
   if diverged.all():
@@ -294,7 +297,7 @@ def _scalars(
   result: dict[str, np.ndarray],
   window: int,
 ) -> dict[str, float]:
-  """Returns the numbers to log of one evaluation; nothing selects by them."""
+  """Returns the numbers of an evaluation to log; no epoch is chosen by them."""
   index = np.asarray(trials.held_out)
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
   right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]

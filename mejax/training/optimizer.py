@@ -1,4 +1,4 @@
-"""Optimisers by name: from a setting to the direction of a step."""
+"""Optimisers by name; each gives the direction of a step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import optax
 
 from mejax.training.setting import Setting
 
-# Only a direction: `Trainer.apply_gradients` multiplies it by the rate,
-# because optax's schedules cannot take a peak that is traced.
+# `Trainer.apply_gradients` multiplies the direction by the learning rate,
+# because optax's schedules cannot take a traced peak.
 Optimizer = Callable[[Setting], optax.GradientTransformation]
 
 

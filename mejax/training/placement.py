@@ -1,11 +1,12 @@
 """Lays trials out on devices and compiles their training as one program.
 
-`map`: every trial runs its whole chunk of epochs in turn, as if it were alone,
-so its numbers are the same to the last bit whoever else is there. Best for
-convolutions and on CPUs.
+`map`: trials run one after another, each through all epochs of a call, as if it
+were alone. Its numbers are the same to the last bit whichever trials run beside
+it. This mode is best for convolutions and on CPUs.
 
-`vmap`: `width` trials advance together, step by step. Best for small inputs on
-accelerators, where one trial alone would leave most of the device idle.
+`vmap`: `width` trials advance together, step by step. This mode is best for
+small inputs on accelerators, where a single trial leaves most of the device
+idle.
 
 Trials never communicate: each device trains its own share of them.
 """
@@ -33,13 +34,13 @@ MODES = ('vmap', 'map')
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-  """How trials are laid out; kept in the workdir and reused on resume.
+  """The layout of trials on devices; saved in the workdir for a resumed run.
 
   Attributes:
     mode: one of `MODES`.
     width: trials that one device advances together (1 under `map`).
-    round_size: trials held on the devices at once; a round runs to its end
-      before the next begins.
+    round_size: trials that the devices hold at once; a round of them runs to
+      its end before the next begins.
   """
 
   mode: str
@@ -47,7 +48,7 @@ class Placement:
   round_size: int
 
   def describe(self, num_trials: int, devices: Sequence[jax.Device]) -> str:
-    """Returns one line for people."""
+    """Returns a line that describes the layout to the user."""
     rounds = math.ceil(num_trials / self.round_size)
     how = 'one after another' if self.mode == 'map' else f'{self.width} at once'
     return (
@@ -60,8 +61,8 @@ class Placement:
 def pad(tree: PyTree, size: int) -> PyTree:
   """Fills the leading axis up to `size` with repeats of the first entry.
 
-  Repeats and not zeros: a padded trial is trained like any other, and a fold
-  without training examples would divide by zero.
+  Padding with zeros would fail: a padded trial is trained like any other, and a
+  fold without training examples would divide by zero.
   """
 
   def fill(x):
@@ -74,7 +75,7 @@ def pad(tree: PyTree, size: int) -> PyTree:
 
 
 def _step_one(trainer, state, trial, data, batch):
-  """One step of one trial; returns its new state and its loss."""
+  """Makes one step of one trial; returns its new state and its loss."""
   gradient = jax.value_and_grad(trainer.loss, has_aux=True)
   (loss, collections), gradients = gradient(
     state.params, state, trial, data, batch
@@ -84,14 +85,15 @@ def _step_one(trainer, state, trial, data, batch):
 
 
 def _step_many(trainer, states, trials, data, batches):
-  """One step of trials side by side; returns new states and losses [t]."""
+  """Makes one step of t trials together; returns new states and losses [t]."""
 
-  # A trial's loss depends on its own parameters alone, so the gradient of the
-  # sum is the gradient of each. Why not vmap(grad(loss))? With weights of their
-  # own, convolutions become grouped ones, and the weight gradient of a grouped
-  # convolution has no kernel on GPUs when vmap comes last: XLA then runs a
-  # forward convolution with a window as large as the image. Of the sum it is a
-  # batch-grouped one, for which cuDNN has a backward kernel.
+  # A trial's loss depends only on its own parameters, so the gradient of the
+  # sum of losses holds the gradient of each trial. The reason not to write
+  # vmap(grad(loss)) is speed: under vmap, convolutions of trials with different
+  # weights become one grouped convolution. If vmap is applied last, GPUs have
+  # no kernel for its weight gradient, and XLA runs a forward convolution with a
+  # window as large as the image. As the gradient of a sum it becomes a
+  # batch-grouped convolution, for which cuDNN has a backward kernel.
   def summed(params):
     losses, collections = jax.vmap(trainer.loss, (0, 0, 0, None, 0))(
       params, states, trials, data, batches
@@ -108,25 +110,31 @@ def _step_many(trainer, states, trials, data, batches):
 
 
 def _make_epoch(trainer, trials, data, *, many):
-  """Makes `run_epoch(number, (states, loss_sum, steps)) -> the same`."""
-  # Steps are the outer loop and trials the inner one, not the other way round:
-  # a loop over trials inside a step would copy each trial's whole state in and
+  """Makes `run_epoch(number, carry) -> carry`.
+
+  The carry is (states, loss_sum, steps): the sum of losses and the number of
+  steps of each trial since the last evaluation.
+  """
+  # Under `map` the loop over trials is outside of this one, in `run_local`: a
+  # loop over trials inside a step would copy each trial's whole state in and
   # out at every step.
   step = _step_many if many else _step_one
   batches = trainer.batches
   if many:
-    # Steps lead, for the scan; trials follow.
+    # The steps are the leading axis, because the scan below runs over it.
     batches = jax.vmap(batches, (0, None), out_axes=1)
 
   def run_step(carry, batch):
     states, loss_sum, steps = carry
     states, loss = step(trainer, states, trials, data, batch)
-    # Folds with fewer examples have steps of padding alone, without a loss.
+    # In folds with fewer examples some steps hold only padding; their loss
+    # means nothing.
     seen = batch.weight.sum(-1) > 0
     loss_sum += jnp.where(seen, loss, 0.0)
     return (states, loss_sum, steps + seen), None
 
   def run_epoch(number, carry):
+    # Two stacks if the last batch of an epoch has another size.
     for stack in batches(trials, number):
       carry = lax.scan(run_step, carry, stack)[0]
     return carry
@@ -139,7 +147,7 @@ def _run_windows(
 ):
   """Runs `count` windows of `eval_every` epochs and evaluates after each.
 
-  `states` and `trials` are those of one trial, or of `many` stacked.
+  `states` and `trials` are those of a single trial, or stacked if `many`.
   """
   run_epoch = _make_epoch(trainer, trials, data, many=many)
   predict = jax.vmap(trainer.predict) if many else trainer.predict
@@ -148,7 +156,8 @@ def _run_windows(
   def run_window(window, carry):
     states, logits, losses = carry
     # Epochs count from the start of the training, not of this call, so that
-    # batches do not depend on where calls begin and end.
+    # batches, which derive from the epoch, do not depend on where a call begins
+    # or a run is resumed.
     start = (first + window) * eval_every
     states, loss_sum, steps = lax.fori_loop(
       0,
@@ -156,6 +165,7 @@ def _run_windows(
       lambda epoch, carry: run_epoch(start + epoch, carry),
       (states, zero, zero),
     )
+    # Padding (-1) reads example 0. `selection` ignores its logits.
     held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
     logits = logits.at[window].set(predict(states, trials, held_out))
     losses = losses.at[window].set(loss_sum / jnp.maximum(steps, 1))
@@ -163,9 +173,8 @@ def _run_windows(
 
   held_out = data.inputs[jnp.maximum(trials.held_out, 0)]
   shape = jax.eval_shape(predict, states, trials, held_out).shape
-  # `count` is a number of the call, not of the program: the buffers have room
-  # for the most windows there may be, and one program serves calls of every
-  # length.
+  # The buffers have room for `max_windows`, because `count` is an argument of
+  # the compiled program: a call of another length does not compile again.
   buffers = (
     jnp.zeros((max_windows, *shape)),
     jnp.zeros((max_windows, *trials.train.shape[:-1])),
@@ -191,7 +200,7 @@ def run_local(
   eval_every,
   max_windows,
 ):
-  """Runs the share of one device: trials in turn, or `width` at a time."""
+  """Trains the share of one device: one trial, or `width`, at a time."""
 
   def run(share):
     return _run_windows(
@@ -208,7 +217,7 @@ def run_local(
   if mode == 'map':
     return lax.map(run, (states, trials))
   if width == len(trials.train):
-    # A loop of one would only copy the states in and out.
+    # A loop with a single pass would only copy the states in and out.
     return run((states, trials))
   grouped = jax.tree.map(
     lambda x: x.reshape(-1, width, *x.shape[1:]), (states, trials)
@@ -220,19 +229,21 @@ def run_local(
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-  """The calls of a placement, for all trials of a round.
+  """Functions for all trials of a round, made for one placement.
 
-  Trials on devices are padded: a multiple of the number of devices and of the
-  width.
+  On the devices the number of trials is padded to a multiple of the number of
+  devices times the width.
 
   Attributes:
-    put_data: moves the data to every device.
-    put_trials: pads anything with trials on the leading axis and spreads it.
-    init: `(trials, data) -> states`, spread; takes trials that are not.
+    put_data: copies the data to every device.
+    put_trials: pads a tree with trials on the leading axis and spreads it over
+      the devices.
+    init: `(trials, data) -> states`; takes trials that are not spread, returns
+      states that are.
     run_chunk: `(states, trials, data, first, count) -> (states, logits
-      [t, max_windows, h, k], losses [t, max_windows])`: `count` windows from
-      window `first` on, of trials that are spread. `states` is donated.
-    variables: `states -> ` what predictions are made with.
+      [t, max_windows, h, k], losses [t, max_windows])`; runs `count` windows
+      from window `first` on. States and trials are spread; `states` is donated.
+    variables: `states -> variables` that predictions are made with.
   """
 
   put_data: Callable
@@ -250,14 +261,14 @@ def place(
   eval_every: int,
   max_windows: int,
 ) -> Program:
-  """Turns the functions of one trial into calls for all trials of a round.
+  """Turns the functions of one trial into functions for a round of trials.
 
   Args:
     trainer: the functions of one trial.
-    placement: how many trials run at once.
+    placement: decides how many trials run at once.
     devices: devices to spread the trials over.
     eval_every: epochs of a window; an evaluation follows each window.
-    max_windows: most windows of one call.
+    max_windows: the most windows in one call.
   """
   mesh = jax.make_mesh(
     (len(devices),),
@@ -291,7 +302,7 @@ def place(
 
 
 def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
-  """Makes the compiled training call, `Program.run_chunk`."""
+  """Makes the compiled training function, `Program.run_chunk`."""
   spread, whole = PartitionSpec('trial'), PartitionSpec()
   run = functools.partial(
     run_local,
@@ -301,10 +312,10 @@ def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
     eval_every=eval_every,
     max_windows=max_windows,
   )
-  # With jit alone, the loop of `map` would run over all trials and gather each
-  # from its device; with shard_map a device loops over its own share. The check
-  # of varying axes is off because it refuses the optimiser's zeros, which do
-  # not vary by device yet.
+  # With jit alone, the loop of `map` would run over all trials and fetch each
+  # from its device; with shard_map each device loops over its own share. The
+  # check of varying axes is off because it refuses the optimiser's zeros, which
+  # do not vary by device yet.
   share = jax.shard_map(
     run,
     mesh=mesh,
@@ -312,18 +323,19 @@ def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
     out_specs=spread,
     check_vma=False,
   )
-  # The states of a round fill the device, so they are donated: the new ones
-  # take the place of the old.
+  # The states of a round may fill the device, so they are donated: the new
+  # states overwrite the old ones.
   return jax.jit(share, donate_argnums=0)
 
 
 def make_init(
   trainer: trial_lib.Trainer,
 ) -> Callable[[trial_lib.Trial, trial_lib.Data], PyTree]:
-  """Makes a function that returns the first states as NumPy arrays [t ...].
+  """Makes a function that returns the initial states as NumPy arrays [t ...].
 
-  Its program is that of one trial, called for each in turn: drawing weights
-  takes no time, but compiling it for all trials of all devices does.
+  It compiles a program for one trial and calls it for each in turn, because
+  drawing weights is fast, but compiling it for all trials of all devices is
+  slow.
   """
 
   @jax.jit
@@ -331,10 +343,12 @@ def make_init(
     return trainer.init(jax.tree.map(lambda x: x[i], trials), blank)
 
   def init(trials, data):
-    # Only shapes matter here, and no held-out example can leak from zeros.
+    # Only the shapes of the data matter here, and zeros cannot leak anything
+    # about held-out examples.
     blank = jax.tree.map(lambda x: np.zeros((1, *x.shape[1:]), x.dtype), data)
     count = len(trials.train)
-    # On the host, because the devices may have no room for a second copy.
+    # States are collected on the host, because the devices may have no room for
+    # a second copy.
     states = jax.tree.map(
       lambda x: np.empty((count, *x.shape), x.dtype),
       jax.device_get(init_one(trials, blank, 0)),

@@ -1,4 +1,4 @@
-"""A training batch on its way from the data to the loss."""
+"""Reads the examples of a training batch, and describes their layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 from mejax.training import batches
 from mejax.training.setting import Setting
 
-# Of ImageNet's pixels, red, green, blue in 0..1.
+# Mean and deviation of ImageNet's pixels: red, green, blue in 0..1.
 MEAN = np.float32([0.485, 0.456, 0.406])
 STD = np.float32([0.229, 0.224, 0.225])
 
@@ -29,11 +29,11 @@ class Sample(struct.PyTreeNode):
 
   Attributes:
     inputs: f32[b ...].
-    targets: f32[b, k], share of each class.
-    weight: f32[b]; 0 marks a repeat that only pads.
+    targets: f32[b, k], share of each class in the target.
+    weight: f32[b], weight in the loss; 0 marks a repeat that only pads.
     class_share: f32[k], weight of each class among all training examples of
       the fold.
-    extra: what else a view knows of each example, arrays [b ...] by name.
+    extra: further arrays [b ...] by name that a view makes of each example.
   """
 
   inputs: Any
@@ -43,23 +43,24 @@ class Sample(struct.PyTreeNode):
   extra: Mapping[str, Any] = struct.field(default_factory=dict)
 
 
-# Changes a batch; its draws derive from the key alone.
+# Changes a batch; all of its random draws derive from the key.
 Augmentation = Callable[[PRNGKeyArray, Sample, Setting], Sample]
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-  """What the inputs are, as far as it decides how they may be changed.
+  """The properties of inputs that decide how they may be augmented.
 
   Attributes:
-    kind: `image` flow of a whole face, `mosaic` flow of its four regions, with
-      an axis of amplification levels before rows and columns or without;
-      `frames` pictures of a face in time, [b t h w c]; '' not known.
-    levels: amplification levels; 1 where they have no axis.
-    u_channel: channel of the horizontal flow; None where there is none, or
-      where it is not known how the image mirrors.
+    kind: `image` for flow of a whole face, `mosaic` for flow of its four
+      regions, both with or without an axis of amplification levels before rows
+      and columns; `frames` for pictures of a face in time, [b t h w c]; '' if
+      it is not known.
+    levels: number of amplification levels; 1 without an axis of levels.
+    u_channel: channel of the horizontal flow; None if there is none, or if it
+      is not known how the image mirrors.
     centred: whether 0 means no motion.
-    windows: whether frames near onset and apex can be drawn in their place.
+    windows: whether frames near onset and apex can be drawn instead of them.
   """
 
   kind: str = ''
@@ -74,15 +75,15 @@ class Layout:
 
 
 def normalise(frames: UInt8[Array, '*b h w 3']) -> Float[Array, '*b h w 3']:
-  """Frames as models of the ImageNet tradition read them."""
+  """Normalises frames by the mean and deviation of ImageNet's pixels."""
   return (frames.astype(jnp.float32) / 255 - MEAN) / STD
 
 
 def decode(inputs: Array) -> Array:
-  """Stored inputs as a model reads them.
+  """Turns stored inputs into the inputs that a model reads.
 
-  Frames lie on the device as u8, a quarter of the memory, and are normalised
-  here. All other inputs come as they are.
+  Frames are stored on the device as u8, which takes a quarter of the memory,
+  and are normalised here. All other inputs are returned as they are.
   """
   is_frames = inputs.dtype == jnp.uint8
   return normalise(inputs) if is_frames else inputs
@@ -91,7 +92,7 @@ def decode(inputs: Array) -> Array:
 def take(
   data: Any, batch: batches.Batch, *, train: Array, num_classes: int
 ) -> Sample:
-  """The examples of a batch.
+  """Reads the examples of a batch.
 
   Args:
     data: `trial.Data`, all examples.

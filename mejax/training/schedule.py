@@ -1,4 +1,4 @@
-"""Learning-rate schedules by name: shares of the peak rate over a training."""
+"""Learning-rate schedules by name: the share of the peak rate at a step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from jaxtyping import Array
 
 from mejax.training.setting import Setting
 
-# (share of all steps that is done, epochs done, setting) -> share of the rate.
+# (share of all steps done, number of epochs done, setting) -> share of the peak
+# learning rate.
 Schedule = Callable[[Array, Array, Setting], Array]
 
 
@@ -19,7 +20,7 @@ def _constant(progress: Array, epoch: Array, setting: Setting) -> Array:
 
 
 def _warmup_cosine(progress: Array, epoch: Array, setting: Setting) -> Array:
-  """Rises in a line, then falls to 0 along half a cosine."""
+  """Rises linearly, then falls to 0 along half a cosine."""
   del epoch
   warmup = setting.warmup_fraction
   rise = progress / jnp.maximum(warmup, 1e-9)
@@ -30,7 +31,7 @@ def _warmup_cosine(progress: Array, epoch: Array, setting: Setting) -> Array:
 
 
 def _mmnet(progress: Array, epoch: Array, setting: Setting) -> Array:
-  """Falls by 1.3 % after each of the first 50 epochs, as MMNet was trained."""
+  """Falls by 1.3 % after each of the first 50 epochs, as in MMNet's code."""
   del progress, setting
   return 0.987 ** jnp.minimum(epoch, 50)
 

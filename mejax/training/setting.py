@@ -1,18 +1,18 @@
 """The numbers that may differ between trainings of one compiled program.
 
-Each number stands here once: its name, default, bounds and meaning, and the
-random stream of the augmentation that it drives, if it drives one. Everything
+Each number is defined here once: its name, default, bounds and meaning, and, if
+it drives an augmentation, the random stream of that augmentation. Everything
 else follows from these fields: the sections `setting` and `grid` of a config,
 the check of bounds, `mejax train --help` and the list of augmentations.
 
-To add a number, add a field to `Setting` and use it where it acts: in
-`trial.py` under `if 'its_name' in self.in_use`, or, if it drives an
-augmentation, in the function of its name in `augment.py` or in
+To add a number, add a field to `Setting` and use it where it has its effect: in
+`trial.py` under `if 'its_name' in self.in_use`. If it drives an augmentation,
+write a function of the same name in `augment.py` or
 `augment_frames.py`.
 
-Nothing here imports JAX, so that `mejax train` can tell a slip in a config
-before the seconds that this import takes. `trial.py` registers `Setting` as a
-pytree.
+This module does not import JAX, so that `mejax train` can report an error in a
+config before that import, which takes seconds. `trial.py` registers `Setting`
+as a pytree.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ import numbers
 import textwrap
 from typing import Any
 
-# A float of a config, or an array while JAX traces.
+# A float in a config; an array while JAX traces.
 Value = Any
-# A mapping from names; the sections of a config do not count as `Mapping`.
+# A mapping from names, but the sections of a config are not `Mapping`s.
 Section = Any
 
 
@@ -38,22 +38,23 @@ def _number(
   largest: float = math.inf,
   stream: int | None = None,
 ) -> Any:
-  """One number; see `Number` for the arguments."""
+  """Makes the field of a number; see `Number` for the arguments."""
   metadata = {'meaning': meaning, 'largest': largest, 'stream': stream}
   return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-  """The numbers of one training; the fields tell what each means.
+  """The numbers of one training; each field says what its number means.
 
-  What augments or regularises is off at 0, and is compiled in only where a
-  trial's number is not 0. Augmentations act in the order of these fields.
+  Augmentation and regularisation are off at 0, and an augmentation is compiled
+  only if a trial's number is not 0. Augmentations act in the order of these
+  fields.
   """
 
   learning_rate: Value = _number(1e-3, 'learning rate at its peak')
   weight_decay: Value = _number(
-    0.0, 'share of each weight that is taken off, times the learning rate'
+    0.0, 'share of each weight that a step removes, times the learning rate'
   )
   b1: Value = _number(
     0.9, "decay of Adam's mean gradient; momentum of sgd", largest=0.9999
@@ -61,7 +62,7 @@ class Setting:
   b2: Value = _number(
     0.999, "decay of Adam's mean squared gradient", largest=0.999999
   )
-  eps: Value = _number(1e-8, "added to the divisor of Adam's step")
+  eps: Value = _number(1e-8, "term added to the divisor of Adam's step")
   warmup_fraction: Value = _number(
     0.0, 'share of all steps in which the learning rate rises', largest=1.0
   )
@@ -70,7 +71,7 @@ class Setting:
   )
   jitter: Value = _number(
     0.0,
-    'chance that frames near onset and apex stand in for them',
+    'chance that onset and apex are replaced by frames near them',
     largest=1.0,
     stream=8,
   )
@@ -81,11 +82,11 @@ class Setting:
     stream=1,
   )
   rotation: Value = _number(
-    0.0, 'most degrees that frames are turned by', largest=180.0, stream=9
+    0.0, 'largest angle in degrees that frames turn by', largest=180.0, stream=9
   )
   shift: Value = _number(
     0.0,
-    'most pixels that a picture, or a region of a mosaic, moves by',
+    'largest shift in pixels of a picture, or of a region of a mosaic',
     stream=2,
   )
   scale_jitter: Value = _number(
@@ -99,39 +100,39 @@ class Setting:
   )
   balance: Value = _number(
     0.0,
-    'how far rare classes weigh more: 1 makes all classes weigh the same',
+    'extra weight of rare classes; 1 makes all classes weigh the same',
     largest=1.0,
     stream=6,
   )
   mixup: Value = _number(
-    0.0, 'examples are mixed in pairs, by shares of Beta(this, this)', stream=7
+    0.0, 'examples are mixed in pairs with Beta(this, this) shares', stream=7
   )
   ema: Value = _number(
     0.0,
-    'decay of the moving average of weights that predicts; 0 = no average',
+    'decay of the average of weights used for predictions; 0 = no average',
     largest=0.9999,
   )
   test_mirror: Value = _number(
     0.0,
-    'weight of the mirrored image in a prediction; 0.5 = that of the image',
+    'weight of the mirrored image in a prediction; 0.5 = both weigh the same',
     largest=1.0,
   )
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-  """What is known of one number of a `Setting`.
+  """The description of one number of a `Setting`.
 
   Attributes:
-    name: its field.
-    default: its value where a config does not say; for what augments or
-      regularises this is 0, which is off.
-    largest: its upper bound; the lower one is always 0.
-    meaning: one line.
-    stream: of the augmentation of this name, the number that its random draws
-      derive from, so that no other augmentation changes them. It is never
-      given twice, not even after its augmentation has gone. None if the number
-      drives no augmentation.
+    name: name of its field.
+    default: its value if a config does not set it; for augmentation and
+      regularisation it is 0, which is off.
+    largest: its upper bound; the lower bound is always 0.
+    meaning: its meaning in one line.
+    stream: if the number drives an augmentation, the number from which its
+      random draws derive, so that they do not depend on other augmentations;
+      None otherwise. A stream is never used twice, not even after its
+      augmentation has been removed.
   """
 
   name: str
@@ -154,21 +155,22 @@ STREAMS: dict[str, int] = {
 
 
 def combinations(setting: Section, grid: Section) -> list[Setting]:
-  """The settings that a config asks for: every combination of its grid.
+  """Returns the settings of a config: every combination of its grid.
 
   Args:
-    setting: the numbers that all have in common; others have their default.
-    grid: values to try of each number, in place of the common one; a number
-      without values is not varied. The last number varies fastest.
+    setting: the numbers that all settings share; missing ones have their
+      default.
+    grid: for each number, the values to try in place of the shared one; a
+      number without values is not varied. The last number varies fastest.
 
   Raises:
-    ValueError: an unknown name, or a value that is no number.
+    ValueError: a name is unknown, or a value is not a number.
   """
   for section, names in (('setting', setting), ('grid', grid)):
     if unknown := [name for name in names if name not in NUMBERS]:
       raise ValueError(
         f'{section} has {", ".join(unknown)}, which is no number of a setting.'
-        f' Those are {", ".join(NUMBERS)}.'
+        f' The numbers are {", ".join(NUMBERS)}.'
       )
   common = {
     name: _as_number(value, f'setting.{name}')
@@ -192,7 +194,7 @@ def _as_number(value: Any, key: str) -> float:
 
 
 def in_use(settings: Sequence[Setting]) -> set[str]:
-  """Names of the numbers that are not 0 in every setting.
+  """Returns the names of the numbers that any setting has above 0.
 
   Raises:
     ValueError: a value is out of its bounds.
@@ -211,7 +213,7 @@ def in_use(settings: Sequence[Setting]) -> set[str]:
 
 
 def describe_numbers() -> str:
-  """A paragraph for each number: name, default, meaning and bounds."""
+  """Returns a paragraph for each number: name, default, meaning and bounds."""
   return '\n'.join(
     textwrap.fill(
       f'{number.meaning} (0 to {number.largest:g})',

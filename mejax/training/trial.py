@@ -1,7 +1,7 @@
 """One training, as pure functions.
 
-A trial is (fold, seed, setting). Nothing here knows that there are others:
-`placement.py` runs many by `vmap` or `lax.map` over these functions.
+A trial is (fold, seed, setting). The functions here see a single trial;
+`placement.py` runs many trials by `vmap` or `lax.map` over them.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from mejax.training import sample as sample_lib
 from mejax.training import schedule as schedule_lib
 from mejax.training.setting import Setting
 
-# Leaves of the trees below are arrays, or whatever JAX puts in their place
-# while it traces, maps and shards; their shapes stand in the docstrings.
+# Leaves of the trees below are arrays, or the objects that JAX puts in their
+# place while it traces, maps and shards. The docstrings give their shapes.
 Leaf = Any
 
 
-# `setting.py` is read before JAX is imported, so that it becomes a pytree here.
+# `Setting` is registered here, because `setting.py` must not import JAX.
 jax.tree_util.register_dataclass(Setting)
 
 
 class Trial(struct.PyTreeNode):
-  """What makes one training differ from the next.
+  """The values that differ between trainings.
 
   Attributes:
-    key: everything random in the trial derives from it.
+    key: random key from which all draws of the trial derive.
     train: f32[n], weight of every example in training; 0 = never seen.
     held_out: i32[h], positions of the held-out examples, padded with -1.
-    setting: the numbers of this trial.
+    setting: learning rate, weight decay and the other numbers of the trial.
   """
 
   key: Leaf
@@ -58,9 +58,9 @@ class Data(struct.PyTreeNode):
   """All examples, resident on the device and shared by all trials.
 
   Attributes:
-    inputs: f32[n ...].
-    labels: i32[n].
-    extra: what else augmentations want of each example, arrays [n ...] by name.
+    inputs: f32[n ...], or frames u8[n ...]; see `sample.decode`.
+    labels: i32[n], class of each example.
+    extra: arrays [n ...] by name that augmentations read beside the inputs.
   """
 
   inputs: Leaf
@@ -69,14 +69,14 @@ class Data(struct.PyTreeNode):
 
 
 class TrialState(struct.PyTreeNode):
-  """What a step changes.
+  """The arrays that a training step changes.
 
   Attributes:
-    step: i32, steps done.
+    step: i32, number of steps done.
     params: parameters of the model.
-    collections: its other variables, e.g. batch statistics.
+    collections: the model's other variables, e.g. batch statistics.
     opt_state: moments of the optimiser.
-    average: `average.Average` of `params` and `collections`; None where none
+    average: `average.Average` of `params` and `collections`; None if no average
       is kept.
   """
 
@@ -100,19 +100,20 @@ class Trainer:
     model: Linen module, `(inputs, *, train[, mask]) -> (logits, out)`.
     num_classes: k.
     num_epochs: epochs of the whole training.
-    batch_sizes: examples of each step of an epoch, padding included; the same
-      for every fold; see `batches.epoch_batch_sizes`.
-    shuffle: draw a new order every epoch; else the order of the data.
-    optimizer: from a setting to the direction of a step; see `optimizer.py`.
-    schedule: from progress to a share of the learning rate; see `schedule.py`.
-    augment: what changes a training batch, in turn, each with the number that
-      its draws derive from; see `augment.compose`.
-    in_use: names of the numbers of a setting that are not 0 in every trial.
-      What they switch on is compiled in; with `ema` this is a moving average of
-      the weights, which predicts.
-    flip: mirrors inputs, if predictions are to look at both.
-    takes_mask: whether the model is called with `mask`, Bool [b], which says
-      what rows of a batch count; a model with batch statistics must be.
+    batch_sizes: number of examples in each step of an epoch, padding included;
+      the same for every fold; see `batches.epoch_batch_sizes`.
+    shuffle: whether every epoch draws a new order of the examples.
+    optimizer: makes the optimiser of a setting; see `optimizer.py`.
+    schedule: gives the share of the learning rate at a step; see `schedule.py`.
+    augment: the augmentations in the order in which they act, each with the
+      number of its random stream; see `augment.compose`.
+    in_use: names of the setting's numbers that are not 0 in every trial; what
+      they switch on is compiled in. With `ema` that is a moving average of the
+      weights, which then makes the predictions.
+    flip: mirrors inputs; None if predictions ignore the mirrored inputs.
+    takes_mask: whether the model is called with `mask`, Bool [b], which is
+      False for rows that only pad a batch; a model with batch statistics must
+      take it.
   """
 
   model: nn.Module
@@ -130,7 +131,8 @@ class Trainer:
   def init(self, trial: Trial, data: Data) -> TrialState:
     """Returns the state before the first step."""
     key = jax.random.fold_in(trial.key, 0)
-    # A model that looks at what it is initialised with must not see anybody.
+    # Zeros, because a model may initialise itself from its inputs, and none of
+    # the examples may leak.
     blank = sample_lib.decode(jnp.zeros_like(data.inputs[:1]))
     variables = dict(self.model.init(key, blank, train=False))
     params = variables.pop('params')
@@ -168,16 +170,18 @@ class Trainer:
     """Returns the weighted mean cross-entropy, and the updated collections.
 
     Args:
-      params: of the model, apart from the state because they are what the
-        gradient is taken for.
-      state: everything else, of which `params` is not read.
-      trial: whose key and setting are used.
+      params: parameters of the model, separate from the state because the
+        gradient is taken for them.
+      state: all other variables; its `params` are not read.
+      trial: the trial, whose key, training weights and setting are read.
       data: all examples.
-      batch: which of them, with weights; those of weight 0 only pad.
+      batch: positions and weights of the examples; those of weight 0 only pad.
     """
-    # A key follows from the step, not from the key before, so that chunks and
-    # restarts draw the same. 0 is for initialisation, 1 for the order of
-    # examples, 2 for dropout (0 again) and augmentations (by their streams).
+    # Every key derives from the number of the step, not from the previous key,
+    # so that the draws do not depend on where calls begin or a run is resumed.
+    # Of the trial's key, stream 0 is for initialisation, 1 for the order of
+    # examples, and 2 for the steps. Of a step's key, stream 0 is for dropout,
+    # and each augmentation has its own.
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 2), state.step)
     sample = sample_lib.take(
       data, batch, train=trial.train, num_classes=self.num_classes
@@ -194,7 +198,7 @@ class Trainer:
       **mask,
     )
     targets = optax.smooth_labels(sample.targets, trial.setting.label_smoothing)
-    # No label asks for the spare outputs that a model may have.
+    # Spare outputs that a model may have belong to no class: their target is 0.
     spare = logits.shape[-1] - self.num_classes
     targets = jnp.pad(targets, ((0, 0), (0, spare)))
     losses = optax.softmax_cross_entropy(logits, targets)
@@ -211,8 +215,9 @@ class Trainer:
   ) -> TrialState:
     """Returns the state after a step.
 
-    A batch of zero weight only counts the step: every fold makes the same
-    number of steps, so that small folds end epochs with padding alone.
+    A batch of zero weight changes nothing but the number of steps. Every fold
+    makes the same number of steps, so an epoch of a small fold may end with
+    batches that hold only padding.
     """
     optimizer = self.optimizer(trial.setting)
     updates, opt_state = optimizer.update(
@@ -221,20 +226,21 @@ class Trainer:
     progress = state.step / (self.num_epochs * len(self.batch_sizes))
     epoch = state.step // len(self.batch_sizes)
     share = self.schedule(progress, epoch, trial.setting)
-    # Applied here and not by optax, whose schedules cannot take a traced peak.
+    # The rate is applied here, because optax's schedules cannot take a traced
+    # peak, which differs between the trials of a program.
     rate = trial.setting.learning_rate * share
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     new = state.replace(
       params=params, collections=collections, opt_state=opt_state
     )
     if state.average is not None:
-      # Batch statistics are averaged with the weights that made them.
+      # Batch statistics are averaged too, so that they fit averaged weights.
       decay = trial.setting.ema
       new = new.replace(
         average=average_lib.add(state.average, new.variables, decay=decay)
       )
-    # Not one moment may move on padding alone: Adam would turn a zero gradient
-    # into a full step along its momentum.
+    # A batch of padding must not change the moments either: with a zero
+    # gradient, Adam would still step along its momentum.
     seen = batch.weight.sum() > 0
     kept = jax.tree.map(lambda new, old: jnp.where(seen, new, old), new, state)
     return kept.replace(step=state.step + 1)
@@ -242,7 +248,10 @@ class Trainer:
   def predict(
     self, state: TrialState, trial: Trial, inputs: Num[Array, 'b ...']
   ) -> Float[Array, 'b k']:
-    """Returns the logits, as they would be for a clip never seen before."""
+    """Returns the logits of inputs, with dropout and augmentation off.
+
+    With `flip` they are a weighted mean of the logits of both mirror images.
+    """
     inputs = sample_lib.decode(inputs)
     variables = self.variables(state)
     variables = {'params': variables['params'], **variables['collections']}
@@ -254,7 +263,7 @@ class Trainer:
     return (1 - share) * logits + share * mirrored
 
   def variables(self, state: TrialState) -> dict[str, PyTree]:
-    """Returns `params` and `collections` that predictions are made with."""
+    """Returns the `params` and `collections` that predictions are made with."""
     if state.average is None:
       return state.variables
     return average_lib.mean(state.average, state.variables)

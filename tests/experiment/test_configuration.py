@@ -283,7 +283,7 @@ def test_the_config_is_locked_in_every_section(own, overrides):
 
 @pytest.mark.parametrize('slip', ['rate', 'section.rat', 'sction.rate'])
 def test_an_unknown_key_names_the_five_closest(own, slip):
-  words = 'Closest to it are (section.rate, .*)[.]$'
+  words = 'The closest names are (section.rate, .*)[.]$'
   with pytest.raises(ValueError, match=words) as error:
     configuration.load_config(own, [f'--config.{slip}=1'])
   closest = re.search(words, str(error.value)).group(1).split(', ')

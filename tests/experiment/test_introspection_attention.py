@@ -167,7 +167,9 @@ def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
   changes = 'num_epochs=1', 'keep_models=False', 'num_seeds=1'
   train(task, tmp_path, Looker(), *changes)
   words = capsys.readouterr().out
-  assert 'Where the models looked is not shown: that needs the models' in words
+  assert (
+    'The attention maps are left out, because they need the trained' in words
+  )
   assert not (tmp_path / workdir_lib.ATTENTION).exists()
 
 
@@ -176,10 +178,10 @@ def test_models_that_show_nothing_are_not_asked(task, tmp_path, capsys):
   assert introspection.find_maps(model, task) == []
   changes = 'num_epochs=1', 'keep_models=False', 'num_seeds=1'
   train(task, tmp_path / 'kept', model, *changes)
-  assert 'looked' not in capsys.readouterr().out
+  assert 'attention' not in capsys.readouterr().out
   train(task, tmp_path / 'run', model, 'num_epochs=1', 'num_seeds=1')
   assert not (tmp_path / 'run' / workdir_lib.ATTENTION).exists()
-  with pytest.raises(ValueError, match='do not show where they looked'):
+  with pytest.raises(ValueError, match='do not show where they look'):
     saved = saved_lib.read(tmp_path / 'run', model)
     introspection.write_attention(tmp_path / 'run', saved, task)
 

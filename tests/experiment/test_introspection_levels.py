@@ -99,7 +99,7 @@ def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
   overrides = ['num_epochs=1', 'keep_models=False']
   config = configuration.load_config('artnet:smoke', overrides)
   experiment.train(config, workdir=tmp_path, task=task)
-  assert 'is not shown: that needs the models' in capsys.readouterr().out
+  assert 'levels is left out, because it needs' in capsys.readouterr().out
   assert not (tmp_path / 'levels.json').exists()
 
 

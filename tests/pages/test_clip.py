@@ -110,9 +110,9 @@ def test_ready_made_flow_shows_each_channel_and_no_pixels():
 @pytest.mark.parametrize(
   ('corpus', 'words'),
   [
-    ('casme2', 'licensed databases (casme2): do not pass this page on'),
+    ('casme2', 'licensed databases (casme2): do not pass it on'),
     ('video', 'only if they agree'),
-    ('synthetic', 'nobody is shown'),
+    ('synthetic', 'no real person is shown'),
   ],
 )
 def test_the_page_says_whom_it_may_be_shown_to(corpus, words):
