@@ -85,8 +85,8 @@ class Recipe:
         )
     if (self.magnify == 'learned') != (self.weights is not None):
       raise ValueError(
-        f'magnify is {self.magnify!r} and weights are {self.weights}; learned '
-        'needs --weights FILE, and nothing else takes one'
+        f'magnify is {self.magnify!r} and weights are {self.weights}; '
+        '--magnify learned needs --weights FILE, and no other method takes it'
       )
     if self.size < 16 or self.size % 4:
       raise ValueError(

@@ -7,8 +7,7 @@ the check of bounds, `mejax train --help` and the list of augmentations.
 
 To add a number, add a field to `Setting` and use it where it has its effect: in
 `trial.py` under `if 'its_name' in self.in_use`. If it drives an augmentation,
-write a function of the same name in `augment.py` or
-`augment_frames.py`.
+write a function of the same name in `augment.py` or `augment_frames.py`.
 
 This module does not import JAX, so that `mejax train` can report an error in a
 config before that import, which takes seconds. `trial.py` registers `Setting`
