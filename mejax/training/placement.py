@@ -215,7 +215,7 @@ def run_local(
     )
 
   if mode == 'map':
-    return lax.map(run, (states, trials))
+    return _map_trials(run, (states, trials), count)
   if width == len(trials.train):
     # A loop with a single pass would only copy the states in and out.
     return run((states, trials))
@@ -225,6 +225,31 @@ def run_local(
   return jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:]), lax.map(run, grouped)
   )
+
+
+def _map_trials(run, shares, count):
+  """Runs trials in turn, as `lax.map` does, a lone trial like any other.
+
+  XLA unrolls a loop that it knows to have a single turn, and drops axes of size
+  one. What it then fuses rounds otherwise on some processors, so that a trial
+  alone would differ in the last bits from the same trial among others. So there
+  is room for two at least, and the number of turns depends on an argument of
+  the program: `count` is never negative.
+  """
+  turns = len(jax.tree.leaves(shares)[0])
+  size = max(turns, 2)
+  shares = pad(shares, size)
+  first = jax.tree.map(lambda x: x[0], shares)
+  results = jax.tree.map(
+    lambda x: jnp.zeros((size, *x.shape), x.dtype), jax.eval_shape(run, first)
+  )
+
+  def run_one(i, results):
+    one = run(jax.tree.map(lambda x: x[i], shares))
+    return jax.tree.map(lambda all, x: all.at[i].set(x), results, one)
+
+  results = lax.fori_loop(0, turns + jnp.minimum(count, 0), run_one, results)
+  return jax.tree.map(lambda x: x[:turns], results)
 
 
 @dataclasses.dataclass(frozen=True)
