@@ -167,7 +167,9 @@ def test_all_that_is_wrong_with_weights_is_listed():
 def test_a_file_that_would_run_code_is_not_opened(tmp_path):
   file = tmp_path / 'weights.pth'
   torch.save({'state_dict': Reference(3)}, file)
-  with pytest.raises(ValueError, match=r'weights\.pth .* holds more than weights'):
+  with pytest.raises(
+    ValueError, match=r'weights\.pth .* holds more than weights'
+  ):
     magnet.from_torch(file)
 
 
