@@ -119,6 +119,8 @@ def run(
       keep_models=keep_models,
       bar=bar,
     )
+    # Each round runs to its end before the next begins. So only one round has
+    # states at a time, and a finished one is never computed again.
     for number in range(num_rounds):
       saved = checkpoint.Round(workdir, number)
       result = saved.result()
@@ -176,6 +178,8 @@ class _Rounds:
       start = time.monotonic()
       states = self._call(states, spread, result, window, count, size=size)
       seconds = time.monotonic() - start
+      # Checked before anything is logged or saved: what has diverged must not
+      # become the checkpoint to resume from.
       _check_finite(result['losses'], window, count, self.eval_every)
       for i in range(window, window + count):
         log.write(i, _scalars(trials, self.data, result, i))
