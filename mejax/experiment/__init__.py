@@ -3,6 +3,7 @@
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
   schema.py         what a config or an old run leaves out, filled in
   planning.py       a config -> the plan: the objects that its names stand for
+  resolve.py        names of a config -> objects, one kind at a time
   task.py           clips as a model reads them, with their labels and groups
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan, evaluates it, writes its report

@@ -253,7 +253,7 @@ def _model_fields(options: ml_collections.ConfigDict) -> dict[str, Any]:
   """
   from mejax import models  # Takes seconds, so only where it is needed.
 
-  # Names of functions are left out: `planning.make_model` resolves them, and a
+  # Names of functions are left out: `resolve.make_model` resolves them, and a
   # model cannot read a name.
   given = {
     name: value

@@ -23,6 +23,7 @@ from mejax.experiment import applying
 from mejax.experiment import configuration
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
+from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
@@ -129,7 +130,7 @@ def _load_task(config, data_dir) -> Task:
     )
   if data_dir is None:
     raise ValueError('evaluate needs either data_dir or task.')
-  return planning.load_task(config, data_dir)
+  return resolve.load_task(config, data_dir)
 
 
 def _order_outputs(saved: Saved, task: Task) -> list[int]:

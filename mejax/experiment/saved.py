@@ -19,7 +19,7 @@ import numpy as np
 from mejax import models
 from mejax.experiment import configuration
 from mejax.experiment import conversion
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
@@ -124,7 +124,7 @@ def _read_run(workdir, model) -> Saved:
         f'{workdir} was trained with a model of your own. Call'
         ' mejax.experiment.evaluate with that model.'
       )
-    model = planning.make_model(config, len(classes))
+    model = resolve.make_model(config, len(classes))
   names = record['fold_names'].tolist()
   chosen = (record['inner'] < 0) & (
     record['setting'] == record['setting'].min()
@@ -160,7 +160,7 @@ def _read_run(workdir, model) -> Saved:
     config,
     classes,
     epoch=int(record['epochs'][-1]),
-    test_mirror=planning.make_settings(config)[0].test_mirror,
+    test_mirror=resolve.make_settings(config)[0].test_mirror,
     parts=_parts(record['groups'], config.num_folds),
   )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mejax import experiment
 from mejax.experiment import configuration
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from tests.datasets import frames_dataset
 
 EMOTIONS = ('negative', 'positive', 'surprise')
@@ -27,8 +27,8 @@ def test_every_variant_reads_the_mosaic_and_has_tokens_to_attend(tmp_path):
   )
   for variant in ('', ':small', ':smoke'):
     config = configuration.load_config(f'htnet_paper{variant}')
-    task = planning.load_task(config, tmp_path)
-    model = planning.make_model(config, len(task.class_names))
+    task = resolve.load_task(config, tmp_path)
+    model = resolve.make_model(config, len(task.class_names))
     assert task.inputs.shape[1:3] == (model.image_size, model.image_size)
     levels = len(model.depths)
     assert levels == 3

@@ -7,7 +7,7 @@ import pytest
 
 from mejax import experiment
 from mejax.experiment import configuration
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import workdir as workdir_lib
 from mejax.models import attention
 from mejax.training import folds as folds_lib
@@ -41,14 +41,14 @@ def test_gate_and_attention_of_a_config_may_be_ones_own():
     'mmnet_casme2:smoke',
     ['model.gate=tests.own_parts:no_gate', 'model.attention_fn=talking_heads'],
   )
-  model = planning.make_model(config, 5)
+  model = resolve.make_model(config, 5)
   assert model.gate is own_parts.no_gate
   assert model.attention_fn is attention.TalkingHeads
   config.model.gate = 'none'
   with pytest.raises(
     ValueError, match="Unknown gate 'none'. Known: continuous"
   ):
-    planning.make_model(config, 5)
+    resolve.make_model(config, 5)
 
 
 @pytest.mark.parametrize('spec', EMOTIONS)
@@ -69,7 +69,7 @@ def test_smoke_trains_on_frames_and_tells_all_outputs(spec, tmp_path):
 def test_frames_stay_u8_and_baselines_read_the_flow(tmp_path):
   written = frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2:smoke'])
   config = configuration.load_config('mmnet_casme2:smoke')
-  task = planning.load_task(config, tmp_path)
+  task = resolve.load_task(config, tmp_path)
   assert task.inputs.dtype == np.uint8
   assert task.inputs.shape == (9, 2, 32, 32, 3)
   assert task.layout.kind == 'frames' and task.layout.windows
@@ -86,7 +86,7 @@ def test_baselines_read_the_flow_of_the_level_that_is_shown(tmp_path):
   )
   config = configuration.load_config('mmnet_casme2:smoke')
   config.view = {'name': 'frame_pair', 'level': 1}
-  task = planning.load_task(config, tmp_path)
+  task = resolve.load_task(config, tmp_path)
   flow = [example['flow'][1, ..., [2, 1, 0]] for example in written]
   np.testing.assert_array_equal(
     task.baseline_inputs, np.moveaxis(np.stack(flow), 1, -1)
@@ -96,8 +96,8 @@ def test_baselines_read_the_flow_of_the_level_that_is_shown(tmp_path):
 def test_a_model_with_too_few_outputs_is_refused(tmp_path):
   frames_dataset.write(tmp_path, EMOTIONS['mmnet_casme2:3_smoke'])
   config = configuration.load_config('mmnet_casme2:3_smoke')
-  task = planning.load_task(config, tmp_path)
+  task = resolve.load_task(config, tmp_path)
   folds = folds_lib.leave_one_group_out(task.groups)
-  model = planning.make_model(config, 2)
+  model = resolve.make_model(config, 2)
   with pytest.raises(ValueError, match=r'expected \(1, 5\)'):
-    planning.make_trainer(config, task, folds, model)
+    resolve.make_trainer(config, task, folds, model)

@@ -12,7 +12,7 @@ import ml_collections
 import pytest
 
 from mejax.experiment import configuration
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.models import convolution
 from tests import child
 from tests import own_parts
@@ -155,7 +155,7 @@ def test_another_view_or_model_drops_the_options_of_the_old_one(
 
 def test_another_model_trains_with_its_own_defaults():
   config = configuration.load_config('htnet_regions', ['model.name=resnet'])
-  assert type(planning.make_model(config, 3)).__name__ == 'ResNet'
+  assert type(resolve.make_model(config, 3)).__name__ == 'ResNet'
 
 
 def test_an_option_that_the_view_does_not_have_names_those_it_has():
@@ -197,10 +197,10 @@ def test_fields_of_the_model_need_not_be_listed_to_be_set(
   assert name not in configuration.load_config(spec).model
   config = configuration.load_config(spec, [f'--config.model.{override}'])
   assert config.is_locked
-  model = planning.make_model(config, 3)
+  model = resolve.make_model(config, 3)
   assert getattr(model, name) == value
   assert type(getattr(model, name)) is type(value)
-  assert planning.make_model(as_kept(config), 3) == model
+  assert resolve.make_model(as_kept(config), 3) == model
 
 
 def as_kept(config) -> ml_collections.ConfigDict:
@@ -211,13 +211,13 @@ def as_kept(config) -> ml_collections.ConfigDict:
 def test_a_field_can_be_set_with_another_preset_and_without_one():
   overrides = ['model.dim=24', 'model.preset=regions_small']
   config = configuration.load_config('htnet_regions', overrides)
-  model = planning.make_model(config, 3)
+  model = resolve.make_model(config, 3)
   assert (model.dim, model.depths, model.num_classes) == (24, (1, 1), 3)
   with config.unlocked():
     config.model = {'name': 'htnet'}
   changes = {'model.preset': 'tiny', 'model.heads': 1}
   configuration.change(config, changes)
-  model = planning.make_model(config, 3)
+  model = resolve.make_model(config, 3)
   assert (model.dim, model.heads) == (8, 1)
 
 
@@ -232,7 +232,7 @@ def test_fields_of_a_model_of_ones_own_need_not_be_listed(own, override, value):
   config = configuration.override(config, [f'model.{override}'])
   name = override.partition('=')[0]
   for each in (config, as_kept(config)):
-    assert getattr(planning.make_model(each, 3), name) == value
+    assert getattr(resolve.make_model(each, 3), name) == value
 
 
 def test_a_field_that_the_model_does_not_have_names_those_it_has():

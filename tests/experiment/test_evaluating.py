@@ -21,7 +21,7 @@ from mejax.experiment import applying
 from mejax.experiment import configuration
 from mejax.experiment import conversion
 from mejax.experiment import evaluating
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.models.capabilities import Capabilities
@@ -327,7 +327,7 @@ def test_one_model_for_all_never_looks_like_an_estimate(
   assert (folder / 'evaluate' / 'predictions.csv').exists()
   saved = saved_lib.read(folder)
   config = configuration.load_config('ststnet')
-  own = planning.load_task(config, data_dir)
+  own = resolve.load_task(config, data_dir)
   logits, _ = apply(saved, own)
   direct = jax.jit(lambda v, x: saved.model.apply(v, x, train=False)[0])
   closeness.assert_close(
@@ -338,7 +338,7 @@ def test_one_model_for_all_never_looks_like_an_estimate(
 def test_a_model_for_each_subject_is_marked_as_perhaps_test_selected(
   converted, data_dir, tmp_path, capsys
 ):
-  own = planning.load_task(configuration.load_config('ststnet'), data_dir)
+  own = resolve.load_task(configuration.load_config('ststnet'), data_dir)
   subjects = sorted({group.split('/')[1] for group in own.groups})
   folder = converted(tmp_path, [f'fold_{subject}' for subject in subjects])
   metrics = evaluating.evaluate(folder, data_dir=data_dir)

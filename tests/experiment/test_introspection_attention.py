@@ -15,7 +15,7 @@ from mejax import models
 from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import introspection
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
@@ -223,8 +223,8 @@ def test_a_task_of_a_dataset_knows_what_stands_behind(
   monkeypatch.setattr(load, 'load_examples', lambda *_: examples)
   monkeypatch.setattr(load, 'read_metadata', lambda *_: metadata)
   config = configuration.load_config('artnet:smoke', changes)
-  task = planning.load_task(config, '.')
+  task = resolve.load_task(config, '.')
   assert set(task.scene) == has
   # It is not part of the data that a run is tied to.
-  plain = planning.load_task(config, '.', view=lambda x: x['flow'])
+  plain = resolve.load_task(config, '.', view=lambda x: x['flow'])
   assert plain.scene == {}

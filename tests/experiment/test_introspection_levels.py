@@ -14,7 +14,7 @@ from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
 from mejax.experiment import model_checks
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import task as task_lib
 from mejax.training import sample
 
@@ -129,15 +129,15 @@ def test_view_and_model_are_told_the_amplifications_of_the_data(monkeypatch):
   monkeypatch.setattr(load, 'read_metadata', lambda *_: metadata)
   overrides = ['view.normalise=none', 'view.mode=full']
   config = configuration.load_config('artnet:smoke', overrides)
-  task = planning.load_task(config, '.')
+  task = resolve.load_task(config, '.')
   assert task.levels == (1, 2, 8)
   assert task.inputs.shape == (6, 3, 16, 16, 3)
   alone = configuration.load_config('artnet:alpha1', overrides)
-  task = planning.load_task(alone, '.')
+  task = resolve.load_task(alone, '.')
   assert task.levels == (1,)
   np.testing.assert_array_equal(task.inputs, 1)
   config.view.levels = (8.0, 1.0)
-  task = planning.load_task(config, '.')
+  task = resolve.load_task(config, '.')
   assert task.levels == (8, 1)
   np.testing.assert_array_equal(task.inputs[:, 0], 8)
   model = model_checks.fill_levels(models.make('artnet', 'tiny'), task.levels)

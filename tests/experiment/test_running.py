@@ -18,7 +18,7 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax.corpora import synthetic
 from mejax.datasets import prepare
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import running
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import sample
@@ -304,7 +304,7 @@ def test_another_attention_function_keeps_the_parameter_tree(tmp_path):
   for name in ('softmax', 'linear', 'tests.own_parts:double_softmax'):
     config = experiment.load_config('htnet_regions:smoke')
     config.model.attention_fn = name
-    model = planning.make_model(config, 3)
+    model = resolve.make_model(config, 3)
     variables = jax.eval_shape(
       lambda model=model: model.init(
         jax.random.key(0), jnp.zeros((1, 28, 28, 3)), train=False

@@ -11,7 +11,7 @@ import pytest
 
 from mejax.configs import default
 from mejax.experiment import configuration
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import schema
 from mejax.experiment import workdir
 from mejax.training import setting as setting_lib
@@ -118,8 +118,8 @@ def test_a_run_of_schema_1_means_what_it_did(old_run):
   assert not any(config.grid.values())
   assert config.view.name == 'level_stack'
   assert (config.model.name, config.model.dim) == ('artnet', 16)
-  assert planning.make_model(config, 3).dim == 16
-  assert len(planning.make_settings(config)) == 1
+  assert resolve.make_model(config, 3).dim == 16
+  assert len(resolve.make_settings(config)) == 1
 
 
 def test_the_first_runs_of_schema_1_mean_what_they_did(old_run):
@@ -129,8 +129,8 @@ def test_the_first_runs_of_schema_1_mean_what_they_did(old_run):
   assert config.setting.mirror == config.setting.warmup_fraction == 0
   assert config.setting.b1 == 0.9
   assert 'alphas' not in config.model
-  assert planning.make_model(config, 3).levels == (1.0, 4.0)
-  assert [s.learning_rate for s in planning.make_settings(config)] == [0.1, 0.2]
+  assert resolve.make_model(config, 3).levels == (1.0, 4.0)
+  assert [s.learning_rate for s in resolve.make_settings(config)] == [0.1, 0.2]
 
 
 def test_a_default_that_changes_does_not_change_old_runs(old_run, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from mejax.datasets import load
 from mejax.datasets import prepare
 from mejax.experiment import configuration
-from mejax.experiment import planning
+from mejax.experiment import resolve
 from mejax.experiment import task as task_lib
 from mejax.training import sample
 from tests import own_parts
@@ -40,7 +40,7 @@ def data_dir(tmp_path_factory):
 )
 def test_the_layout_follows_from_the_view(data_dir, name, layout):
   config = configuration.load_config(name)
-  assert planning.load_task(config, data_dir).layout == layout
+  assert resolve.load_task(config, data_dir).layout == layout
 
 
 def test_a_view_may_hand_over_more_of_each_example(data_dir):
@@ -49,8 +49,8 @@ def test_a_view_may_hand_over_more_of_each_example(data_dir):
     return own_parts.view(examples), {'number': number}
 
   config = configuration.load_config('ststnet')
-  task = planning.load_task(config, data_dir, view=view)
-  plain = planning.load_task(config, data_dir, view=own_parts.view)
+  task = resolve.load_task(config, data_dir, view=view)
+  plain = resolve.load_task(config, data_dir, view=own_parts.view)
   assert task.layout == sample.Layout()
   assert task.extra['number'].tolist() == list(range(len(task.labels)))
   assert task.sha256 != plain.sha256
@@ -80,7 +80,7 @@ def load_task(monkeypatch):
     config = ml_collections.ConfigDict(
       {'dataset': 'video', 'protocol': protocol, 'order': '', 'view': {}}
     )
-    return planning.load_task(config, 'data', view=view)
+    return resolve.load_task(config, 'data', view=view)
 
   return load_task
 

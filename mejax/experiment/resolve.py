@@ -1,0 +1,192 @@
+"""Turns the names in a config into objects; no other file does.
+
+`planning.plan` puts the objects together. Saved models and their evaluation
+need some of them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+import re
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from mejax import models
+from mejax.experiment import configuration
+from mejax.experiment import model_checks
+from mejax.experiment import task as task_lib
+from mejax.experiment.task import Task
+from mejax.models import attention
+from mejax.models import capabilities
+from mejax.models import mmnet
+from mejax.training import augment as augment_lib
+from mejax.training import batches
+from mejax.training import folds as folds_lib
+from mejax.training import optimizer as optimizer_lib
+from mejax.training import schedule as schedule_lib
+from mejax.training import setting as setting_lib
+from mejax.training import trial as trial_lib
+from mejax.training.setting import Setting
+
+# Model fields that a config sets by name, and the objects for these names.
+_TABLES = {
+  'attention_fn': attention.ATTENTION,
+  'level_attention_fn': attention.ATTENTION,
+  'gate': mmnet.GATES,
+}
+
+# An object of the user's own: `package.module:name`.
+OWN_NAME = r'[\w.]+:\w+'
+
+
+def load_task(
+  config: ml_collections.ConfigDict,
+  data_dir: str | os.PathLike,
+  *,
+  protocol: Any = None,
+  view: Callable[..., Any] | None = None,
+) -> Task:
+  """Reads the dataset of a config, and applies its protocol and view.
+
+  Args:
+    config: names the dataset, the protocol (a name of `PROTOCOLS`, a CSV file,
+      or `package.module:name`) and the view.
+    data_dir: home of the prepared datasets.
+    protocol: your `Protocol`, in place of the config's.
+    view: your view, in place of the config's; or a function from examples to
+      inputs, or to a pair of inputs and `extra`.
+  """
+  from mejax.datasets import protocols
+  from mejax.datasets import views
+
+  if not protocol and str(config.protocol).lower().endswith('.csv'):
+    protocol = protocols.from_csv(config.protocol)
+  protocol = protocol or configuration.named(
+    config.protocol, protocols.PROTOCOLS, 'protocol'
+  )
+  options = {} if view else dict(config.view)
+  view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
+  return task_lib.load_task(
+    config.dataset,
+    data_dir,
+    protocol=protocol,
+    view=views.declared(view),
+    options=options,
+    order=config.order,
+  )
+
+
+def make_model(config: ml_collections.ConfigDict, num_classes: int):
+  """Makes the model of a config; fields set by a name get the named object."""
+  options = dict(config.model)
+  name = options.pop('name')
+  for field, value in options.items():
+    table = _TABLES.get(field, {})
+    if table or re.fullmatch(OWN_NAME, str(value)):
+      options[field] = configuration.named(value, table, field)
+  return models.make(name, num_classes=num_classes, **options)
+
+
+def make_trainer(
+  config: ml_collections.ConfigDict,
+  task: Task,
+  folds: folds_lib.Folds,
+  model: nn.Module | None = None,
+) -> trial_lib.Trainer:
+  """Returns the pure functions of one trial of this config.
+
+  Args:
+    config: names model, optimizer and schedule, and has the settings.
+    task: the clips that the model reads.
+    folds: the largest training set among them decides the number of steps.
+    model: your module, in place of the config's.
+
+  Raises:
+    ValueError: settings, model and data do not fit each other.
+  """
+  settings = make_settings(config)
+  decay = max(setting.weight_decay for setting in settings)
+  if config.optimizer in ('adam', 'sgd') and decay:
+    raise ValueError(
+      f'setting.weight_decay={decay} has no effect with the optimizer'
+      f' {config.optimizer!r}; use adamw or set it to 0.'
+    )
+  in_use = setting_lib.in_use(settings)
+  num_classes = len(task.class_names)
+  if model is None:
+    model = make_model(config, num_classes)
+  model = model_checks.fill_levels(model, task.levels)
+  model_checks.check_model(model, task)
+  return trial_lib.Trainer(
+    model=model,
+    num_classes=num_classes,
+    num_epochs=config.num_epochs,
+    batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
+    shuffle=config.shuffle,
+    optimizer=configuration.named(
+      config.optimizer, optimizer_lib.OPTIMIZERS, 'optimizer'
+    ),
+    schedule=configuration.named(
+      config.schedule, schedule_lib.SCHEDULES, 'schedule'
+    ),
+    augment=augment_lib.compose(in_use, task.layout),
+    in_use=frozenset(in_use),
+    flip=augment_lib.flip(task.layout) if 'test_mirror' in in_use else None,
+    takes_mask=capabilities.declared_by(model).takes_mask,
+  )
+
+
+def make_settings(config: ml_collections.ConfigDict) -> list[Setting]:
+  """Returns the setting of a config, or every combination of its grid."""
+  return setting_lib.combinations(config.setting, config.grid)
+
+
+def make_trials(
+  config: ml_collections.ConfigDict, folds: folds_lib.Folds
+) -> tuple[trial_lib.Trial, dict[str, np.ndarray]]:
+  """Makes a trial for every (setting, seed, fold), the fold varying fastest.
+
+  Returns:
+    The trials, stacked on the leading axis, and the fold, inner fold, seed and
+    setting of each, by these names.
+  """
+  settings = make_settings(config)
+  num_folds = len(folds.outer)
+  setting, seed, fold = (
+    axis.ravel().astype(np.int32)
+    for axis in np.meshgrid(
+      np.arange(len(settings)),
+      np.arange(config.num_seeds) + config.seed,
+      np.arange(num_folds),
+      indexing='ij',
+    )
+  )
+
+  def key(seed, outer, inner):
+    # The setting is left out of the key, so that all settings are compared on
+    # the same random draws. + 1 because outer folds have the inner number -1,
+    # and fold_in takes unsigned numbers.
+    key = jax.random.fold_in(jax.random.key(seed), outer)
+    return jax.random.fold_in(key, inner + 1)
+
+  numbers = {
+    'fold': folds.outer[fold],
+    'inner': folds.inner[fold],
+    'seed': seed,
+    'setting': setting,
+  }
+  trials = trial_lib.Trial(
+    key=jax.vmap(key)(seed, folds.outer[fold], folds.inner[fold]),
+    train=jnp.asarray(folds.train[fold]),
+    held_out=jnp.asarray(folds_lib.held_out_index(folds.test)[fold]),
+    setting=jax.tree.map(
+      lambda *values: jnp.asarray(values, jnp.float32)[setting], *settings
+    ),
+  )
+  return trials, numbers
