@@ -32,7 +32,7 @@ def apply_folds(
   """Applies to each clip the model that held its group out.
 
   Args:
-    saved: the models; see `saved.read`.
+    saved: the models; see `saved.read_models`.
     clips: the clips; labels are not read.
     groups: str[n], the group of each clip, which decides its model; by default
       its person, `corpus/subject`. A single model serves all groups.

@@ -72,7 +72,7 @@ def evaluate(
   devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
   out = source / 'evaluate' if out is None else pathlib.Path(out)
-  saved = saved_lib.read(source, model)
+  saved = saved_lib.read_models(source, model)
   config = configuration.override(config or saved.config, overrides)
   if task is None:
     task = _load_task(config, data_dir)

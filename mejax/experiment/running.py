@@ -146,7 +146,7 @@ def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
     return
   numbers = workdir_lib.read_levels(workdir)
   if not numbers:
-    saved = saved_lib.read(workdir, plan.model)
+    saved = saved_lib.read_models(workdir, plan.model)
     numbers = introspection.write_levels(workdir, saved, plan.task)
   print(levels_lib.table(numbers))
 
@@ -163,7 +163,7 @@ def _show_attention(plan: Plan, workdir: pathlib.Path) -> None:
       ' train with --config.keep_models=True.'
     )
     return
-  saved = saved_lib.read(workdir, plan.model)
+  saved = saved_lib.read_models(workdir, plan.model)
   introspection.write_attention(workdir, saved, plan.task)
 
 

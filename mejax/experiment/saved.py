@@ -57,7 +57,9 @@ class Saved:
   parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def read(folder: str | os.PathLike, model: nn.Module | None = None) -> Saved:
+def read_models(
+  folder: str | os.PathLike, model: nn.Module | None = None
+) -> Saved:
   """Reads the models of a finished run, or of a folder of converted ones.
 
   For a run these are the models of the outer folds with the first setting,

@@ -37,7 +37,7 @@ def files(tmp_path, monkeypatch):
 def test_a_lone_file_is_one_model_for_all(files, tmp_path, capsys):
   folder = conversion.convert('ststnet', files[:1], tmp_path / 'out')
   assert 'num_batches_tracked' in capsys.readouterr().out
-  found = saved.read(folder)
+  found = saved.read_models(folder)
   assert found.names is None
   assert found.classes == ('negative', 'positive', 'surprise')
   assert found.config.model.name == 'ststnet'
@@ -50,7 +50,9 @@ def test_a_lone_file_is_one_model_for_all(files, tmp_path, capsys):
 
 
 def test_several_files_are_a_model_for_each_subject(files, tmp_path):
-  found = saved.read(conversion.convert('ststnet', files, tmp_path / 'out'))
+  found = saved.read_models(
+    conversion.convert('ststnet', files, tmp_path / 'out')
+  )
   assert found.names == ('fold_s01', 'fold_s02')
   first, second = (
     found.load(0, name)['params']['head']['bias'] for name in found.names
@@ -150,7 +152,7 @@ def test_convert_from_the_command_line_gives_the_originals_predictions(
   for key, value in fields.items():
     arguments += ['--field', f'{key}={value}']
   assert cli.main(arguments) == 0
-  found = saved.read(tmp_path / 'out')
+  found = saved.read_models(tmp_path / 'out')
   apply = jax.jit(found.model.apply, static_argnames='train')
   logits, _ = apply(
     found.load(0, ''), golden_htnet.synthetic_samples(), train=False

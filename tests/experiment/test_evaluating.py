@@ -91,7 +91,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_says_again_the_last_logits_of_its_record(run):
-  saved = saved_lib.read(run, Statistics())
+  saved = saved_lib.read_models(run, Statistics())
   logits, _ = apply(saved, task(*arrays()))
   record = workdir_lib.load_npz(run / 'record.npz')
   expected = selection.select(record, 'last')
@@ -101,7 +101,7 @@ def test_a_run_says_again_the_last_logits_of_its_record(run):
 
 
 def test_each_clip_meets_the_model_that_held_it_out(run):
-  saved = saved_lib.read(run, Statistics())
+  saved = saved_lib.read_models(run, Statistics())
   own = task(*arrays())
   _, out = apply(saved, own)
   assert out['none'] is None
@@ -145,7 +145,7 @@ def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
   fewer = subjects != np.unique(subjects)[0]
   last = selection.select(record, 'last').logits
   logits, _ = apply(
-    saved_lib.read(workdir, Statistics()),
+    saved_lib.read_models(workdir, Statistics()),
     task(inputs[fewer], labels[fewer], subjects[fewer]),
     keep=lambda out: {},
   )
@@ -158,7 +158,7 @@ def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
 
 
 def test_clips_without_labels_go_through_a_saved_model(run):
-  saved, known = saved_lib.read(run, Statistics()), task(*arrays())
+  saved, known = saved_lib.read_models(run, Statistics()), task(*arrays())
   clips = experiment.Clips(
     inputs=known.inputs,
     corpus=known.corpus,
@@ -171,7 +171,7 @@ def test_clips_without_labels_go_through_a_saved_model(run):
 
 
 def test_keep_chooses_what_is_returned_of_out(run):
-  saved = saved_lib.read(run, Statistics())
+  saved = saved_lib.read_models(run, Statistics())
   own = task(*arrays())
   _, kept = apply(saved, own, keep=lambda out: out['read'].mean(-1))
   _, out = apply(saved, own)
@@ -182,7 +182,7 @@ def test_keep_chooses_what_is_returned_of_out(run):
 def test_a_group_without_a_model_is_an_error_that_names_it(run):
   inputs, labels, subjects = arrays()
   subjects = np.where(subjects == 's2', 'stranger', subjects)
-  saved = saved_lib.read(run, Statistics())
+  saved = saved_lib.read_models(run, Statistics())
   with pytest.raises(ValueError, match='stranger: none'):
     apply(saved, task(inputs, labels, subjects))
 
@@ -268,7 +268,7 @@ def test_a_run_that_kept_no_models_says_how_to_keep_them(tmp_path):
     num_seeds=1,
     keep_models=False,
   )
-  saved = saved_lib.read(tmp_path / 'run', own_parts.Linear())
+  saved = saved_lib.read_models(tmp_path / 'run', own_parts.Linear())
   with pytest.raises(ValueError, match='--config.keep_models=True'):
     apply(saved, task(*arrays()))
 
@@ -325,7 +325,7 @@ def test_one_model_for_all_never_looks_like_an_estimate(
   entries = metrics['selection']['last'].values()
   assert all('trained on' in entry['warning'] for entry in entries)
   assert (folder / 'evaluate' / 'predictions.csv').exists()
-  saved = saved_lib.read(folder)
+  saved = saved_lib.read_models(folder)
   config = configuration.load_config('ststnet')
   own = resolve.load_task(config, data_dir)
   logits, _ = apply(saved, own)

@@ -91,7 +91,7 @@ def test_it_is_the_mean_over_clips_of_models_that_did_not_see_them(
   finished, task
 ):
   """Clip after clip, each by the model of its own person."""
-  found, saved = arrays(finished), saved_lib.read(finished, Looker())
+  found, saved = arrays(finished), saved_lib.read_models(finished, Looker())
   assert found['titles'].tolist() == ['within each region']
   assert found['clips'].tolist() == [4, 4, 4]
   assert found['map0'].shape == (3, 4, 4, 4)
@@ -110,7 +110,7 @@ def test_it_is_the_mean_over_clips_of_models_that_did_not_see_them(
 
 
 def test_clips_without_labels_have_maps_of_their_own(finished, task):
-  saved = saved_lib.read(finished, Looker())
+  saved = saved_lib.read_models(finished, Looker())
   clips = experiment.Clips(
     **{
       field.name: getattr(task, field.name)
@@ -182,7 +182,7 @@ def test_models_that_show_nothing_are_not_asked(task, tmp_path, capsys):
   train(task, tmp_path / 'run', model, 'num_epochs=1', 'num_seeds=1')
   assert not (tmp_path / 'run' / workdir_lib.ATTENTION).exists()
   with pytest.raises(ValueError, match='do not show where they look'):
-    saved = saved_lib.read(tmp_path / 'run', model)
+    saved = saved_lib.read_models(tmp_path / 'run', model)
     introspection.write_attention(tmp_path / 'run', saved, task)
 
 
