@@ -6,8 +6,8 @@ A conversion writes a folder
     params/      its parameters and other variables
 
 or, from several files, a folder with one of these folders for each file, under
-the name of the file: one model for each held-out group. `saved.read_models` reads
-both.
+the name of the file: one model for each held-out group. `saved.read_models`
+reads both.
 """
 
 from __future__ import annotations
