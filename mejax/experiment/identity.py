@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -47,10 +48,11 @@ def describe(thing: Any) -> Any:
 
 
 def _source(thing: Any) -> bytes:
-  try:
-    return inspect.getsource(thing).encode()
-  except (OSError, TypeError):
-    # Code typed at a prompt has no source file: its bytecode is hashed instead.
-    functions = vars(thing).values() if inspect.isclass(thing) else [thing]
-    codes = [f.__code__ for f in functions if inspect.isfunction(f)]
-    return b''.join(c.co_code + repr(c.co_names).encode() for c in codes)
+  with contextlib.suppress(OSError, TypeError):
+    # Code of `exec` has no file, but for Python 3.13 that of `python -c`.
+    if inspect.getfile(thing) != '<string>':
+      return inspect.getsource(thing).encode()
+  # Without a text, as at a prompt, the compiled code stands in for it.
+  functions = vars(thing).values() if inspect.isclass(thing) else [thing]
+  codes = [f.__code__ for f in functions if inspect.isfunction(f)]
+  return b''.join(c.co_code + repr(c.co_names).encode() for c in codes)
