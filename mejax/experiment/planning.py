@@ -34,6 +34,7 @@ from mejax.models import capabilities
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
 from mejax.training import folds as folds_lib
+from mejax.training import loop
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
@@ -200,11 +201,7 @@ def _check_counts(config) -> None:
     raise ValueError(
       f'inner_folds is {config.inner_folds}; the rule inner needs 2 or more.'
     )
-  if config.num_epochs % config.eval_every:
-    raise ValueError(
-      f'eval_every={config.eval_every} must divide'
-      f' num_epochs={config.num_epochs}, so that the last epoch is evaluated.'
-    )
+  loop.count_windows(config.num_epochs, config.eval_every)
 
 
 def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,12 +83,7 @@ def run(
     ValueError: `eval_every` does not divide the number of epochs, or no trial
       of a round has a finite loss.
   """
-  if trainer.num_epochs % eval_every:
-    raise ValueError(
-      f'eval_every={eval_every} must divide num_epochs={trainer.num_epochs}, so'
-      ' that the last epoch is evaluated.'
-    )
-  num_windows = trainer.num_epochs // eval_every
+  num_windows = count_windows(trainer.num_epochs, eval_every)
   max_windows = min(num_windows, _MAX_WINDOWS)
   program = placement_lib.place(
     trainer,
@@ -137,6 +132,20 @@ def run(
     train_loss=np.concatenate([result['losses'] for result in results]),
     epochs=np.arange(1, num_windows + 1, dtype=np.int32) * eval_every,
   )
+
+
+def count_windows(num_epochs: int, eval_every: int) -> int:
+  """Returns the number of evaluations of a training.
+
+  Raises:
+    ValueError: `eval_every` does not divide the number of epochs.
+  """
+  if num_epochs % eval_every:
+    raise ValueError(
+      f'eval_every={eval_every} must divide num_epochs={num_epochs}, so that'
+      ' the last epoch is evaluated.'
+    )
+  return num_epochs // eval_every
 
 
 @dataclasses.dataclass
