@@ -1,0 +1,133 @@
+"""Every model has derivatives of second order, in both modes."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mejax import models
+from tests import closeness
+
+# The smallest preset of each model, and the smallest input that it takes.
+SMALLEST = {
+  'artnet': ('tiny', (2, 32, 32, 3), {'levels': (1.0, 4.0)}),
+  'htnet': ('tiny', (28, 28, 3), {}),
+  'linear': ('linear', (4, 4, 3), {}),
+  'mmnet': ('tiny', (2, 32, 32, 3), {}),
+  'offapexnet': ('tiny', (8, 8, 2), {}),
+  'resnet': ('tiny', (9, 8, 3), {}),
+  'sssnet': ('tiny', (16, 16, 3), {}),
+  'ststnet': ('ststnet', (28, 28, 3), {}),
+}
+UNOPTIMISED = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+}
+# So small that hardly any ReLU or maximum switches on the way; float64 rounds
+# the difference of two gradients to 1e-10 of them.
+STEP = 1e-6
+
+
+def normal_like(tree, seed):
+  source = np.random.default_rng(seed)
+  return jax.tree.map(lambda x: jnp.array(source.normal(size=x.shape)), tree)
+
+
+def make_loss(name, train):
+  """Returns a loss of parameters and inputs, and a point in float64."""
+  preset, shape, fields = SMALLEST[name]
+  model = models.make(name, preset, **fields)
+  inputs = jnp.array(np.random.default_rng(0).normal(size=(3, *shape)))
+  key = jax.random.key(0)
+  variables = jax.jit(
+    lambda: model.init(key, inputs.astype(jnp.float32), train=False)
+  )()
+  # Away from where training starts, whose zeros and ones hide terms.
+  variables = jax.tree.map(
+    lambda x, shift: x + 0.1 * jnp.abs(shift),
+    dict(variables),
+    normal_like(variables, 1),
+  )
+  params = variables.pop('params')
+
+  def loss(point):
+    params, inputs = point
+    (logits, _), _ = model.apply(
+      {'params': params, **variables},
+      inputs,
+      train=train,
+      mutable=list(variables),
+      rngs={'dropout': key},
+    )
+    return jax.nn.logsumexp(logits, -1).sum() + jnp.square(logits).sum()
+
+  return loss, (params, inputs)
+
+
+def dot(one, other):
+  return sum(jax.tree.leaves(jax.tree.map(jnp.vdot, one, other)))
+
+
+def test_all_models_are_here():
+  assert SMALLEST.keys() == models.MODELS.keys()
+
+
+@pytest.mark.parametrize('train', [False, True])
+@pytest.mark.parametrize('name', SMALLEST)
+def test_derivatives_agree_in_both_modes_and_with_finite_differences(
+  name, train
+):
+  # The programs are large and run three times: optimising them takes longest.
+  @functools.partial(jax.jit, compiler_options=UNOPTIMISED)
+  def derive(point, direction):
+    gradient = jax.grad(loss)
+    return (
+      gradient(point),
+      jax.jvp(loss, (point,), (direction,))[1],
+      jax.jvp(gradient, (point,), (direction,))[1],
+      jax.grad(lambda point: dot(gradient(point), direction))(point),
+    )
+
+  with jax.enable_x64(True):
+    loss, point = make_loss(name, train)
+    direction = normal_like(point, 2)
+    gradient, along, over_reverse, twice_reverse = derive(point, direction)
+    ends = [
+      jax.tree.map(lambda x, d, s=s: x + s * d, point, direction)
+      for s in (STEP, -STEP)
+    ]
+    gradients = [derive(end, direction) for end in ends]
+    np.testing.assert_allclose(along, dot(gradient, direction), rtol=1e-9)
+    difference = jax.tree.map(
+      lambda one, other: (one - other) / (2 * STEP), *(g[0] for g in gradients)
+    )
+  assert max(np.abs(x).max() for x in jax.tree.leaves(over_reverse)) > 1e-3
+  closeness.assert_trees_close(over_reverse, twice_reverse, 1e-9)
+  closeness.assert_trees_close(over_reverse, difference, 1e-5)
+
+
+def test_shares_of_places_that_add_nothing_have_finite_derivatives():
+  model = models.make('artnet', 'tiny', levels=(1.0,))
+  x = jax.random.normal(jax.random.key(0), (1, 1, 32, 32, 3))
+  params = jax.jit(lambda: model.init(jax.random.key(1), x, train=False))()
+  params = params['params']
+  kernel = params['gather']['kernel']
+
+  def share(kernel):
+    own = {**params, 'gather': {**params['gather'], 'kernel': kernel}}
+    out = model.apply({'params': own}, x, train=False)[1]
+    return jnp.square(out['place_weights']).sum()
+
+  @jax.jit
+  def derive(kernel, direction):
+    return jax.jvp(jax.grad(share), (kernel,), (direction,))
+
+  # The first place adds nothing; then no place does.
+  places = kernel.at[: model.dim].set(0), jnp.zeros_like(kernel)
+  for zeroed in places:
+    for derivative in derive(zeroed, jnp.ones_like(kernel)):
+      assert np.isfinite(derivative).all()
