@@ -9,7 +9,8 @@
   sheets.py          spreadsheets and CSV files as rows of text
   repairs.py         known errors of published sheets, in repairs.csv
   frames.py          frame files and folders; frame_numbers.py their numbers
-  decode.py, video.py  frames as arrays
+  decode.py          frames as arrays, with depth.py (bits of a pixel) and
+                     timing.py (times of a video's frames)
   action_units.py    FACS codes
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces

@@ -25,7 +25,7 @@ class Annotation:
     unread: for each field without a number, the text in its cell.
     sheet_name: the clip's name in the sheet, if it differs from `name`; the
       table of repairs has this name.
-    remarks: remarks that the reader makes on the clip.
+    remarks, notes: what the reader tells about the clip, as in `Clip`.
     problem: why the clip cannot be used, if the reader knows that.
   """
 
@@ -41,6 +41,7 @@ class Annotation:
   unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sheet_name: str = ''
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
   problem: str = ''
 
   @classmethod
@@ -88,7 +89,7 @@ def from_files(
   The table of repairs mends known faults of the sheet. An apex that is absent,
   or is the onset, which would leave no motion, becomes the frame in the middle
   between onset and offset. A missing frame is replaced by another one up to
-  `frame_numbers.NEAR` frames away. The clip's remarks record every change.
+  `frame_numbers.NEAR` frames away. Remarks and notes record every change.
 
   Args:
     annotation: the clip's labels.
@@ -136,6 +137,7 @@ def from_files(
     apex_source='' if draft.apex is None else draft.apex_source,
     problem=draft.problem,
     remarks=tuple(draft.remarks),
+    notes=tuple(draft.notes),
   )
 
 
@@ -164,6 +166,7 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
     if any(row.field == 'apex' for row in made)
     else 'annotated',
     remarks=[*annotation.remarks, *map(str, made)],
+    notes=list(annotation.notes),
     problem=annotation.problem,
   )
   absent = [f for f in ('subject', 'emotion') if not getattr(annotation, f)]
@@ -174,7 +177,7 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
     draft.problem = f'the sheet gives no onset ({text!r})'
   if draft.apex is None and 'apex' in annotation.unread:
     text = annotation.unread['apex']
-    draft.remarks.append(f'the sheet gives no apex ({text!r})')
+    draft.notes.append(f'the sheet gives no apex ({text!r})')
   return draft
 
 

@@ -14,15 +14,13 @@ import unicodedata
 import cv2
 
 from mejax.corpora import frames as frame_files
+from mejax.corpora import timing
 
 SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
 _DEPTH = 9
-# Containers estimate their number of frames. If more than this share is
-# missing, the video was cut off.
-_GUESS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +32,14 @@ class Content:
       video.
     fps: frames per second, if the recording has them.
     problem: why it cannot be used; '' if it can.
-    remarks: oddities of a usable recording.
+    remarks, notes: oddities and usual choices, as in `Clip`.
   """
 
   files: Mapping[int, pathlib.Path]
   fps: float | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,30 +186,26 @@ def _in_folder(folder: pathlib.Path) -> Content:
 
 
 def _in_video(file: pathlib.Path) -> Content:
-  """Counts the frames by decoding them, since containers only estimate."""
+  """Finds the frames by decoding them, since containers only estimate."""
   size = file.stat().st_size
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
   capture = cv2.VideoCapture(str(file))
+  times = []
   try:
     claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     fps = capture.get(cv2.CAP_PROP_FPS)
-    length = 0
     while capture.grab():
-      length += 1
+      times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
   finally:
     capture.release()
-  if not length:
+  if not times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
     return Content({}, problem=problem)
-  remarks = ()
-  if claimed - length > max(2, _GUESS * claimed):
-    remarks = (
-      f'"{file.name}" is cut off: {length} of {claimed:.0f} frames are there',
-    )
+  found = timing.number(times, fps=fps, claimed=round(claimed), file=file)
   return Content(
-    dict.fromkeys(range(length), file),
-    # Some containers give the rate of their clock instead.
-    fps=fps if 0 < fps <= 10_000 else None,
-    remarks=remarks,
+    dict.fromkeys(found.numbers, file),
+    fps=found.fps,
+    remarks=found.remarks,
+    notes=found.notes,
   )

@@ -69,7 +69,8 @@ def inspect(
       examples[index],
       metadata,
       dataset=name,
-      remarks=metadata.get('remarks', {}).get(identity, ()),
+      warnings=metadata.get('warnings', {}).get(identity, ()),
+      notes=metadata.get('notes', {}).get(identity, ()),
     )
     paths.append(folder / (re.sub(r'[^\w-]+', '.', identity) + '.html'))
     _write(paths[-1], page)
