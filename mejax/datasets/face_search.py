@@ -8,6 +8,7 @@ and titles after.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -26,9 +27,10 @@ from mejax.motion import scenes
 _FEW, _MANY = 3, 32
 # Frames in memory at once.
 _AT_ONCE = 8
-# Side of aligned faces that are compared, and difference (see `scenes`) from
-# which they are not the same person. Two people differ by 0.9.
-_SIDE, _OTHER = 64, 0.6
+# Side of aligned faces that are compared, pixels seen around them, and
+# difference (see `scenes`) from which the scene is another: two photographs
+# differ by 0.7, a head that moves by less than 0.1.
+_SIDE, _MARGIN, _OTHER = 64, 24, 0.3
 
 Images = Mapping[int, UInt8[np.ndarray, 'h w 3']]
 Read = Callable[[Sequence[int]], Images]
@@ -145,11 +147,7 @@ def check_used(
     ):
       raise ValueError(faceless(clip, number, face.seen))
   aligned = [
-    alignment.straighten(
-      images[n], faces.alignment(face.seen[n], size=_SIDE), side=_SIDE
-    )
-    for n in used
-    if n in face.seen
+    _with_surroundings(images[n], face.seen[n]) for n in used if n in face.seen
   ]
   if len(aligned) == 2 and scenes.difference(*aligned) > _OTHER:
     onset, apex = used
@@ -159,7 +157,16 @@ def check_used(
     )
 
 
-def faceless(clip: Clip, number: int, seen: Sequence[int]) -> str:
+def _with_surroundings(
+  image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
+) -> UInt8[np.ndarray, 's s 3']:
+  """Returns the aligned face and what lies around it."""
+  matrix = faces.alignment(points, size=_SIDE)
+  matrix[:, 2] -= _MARGIN * matrix[:, :2].sum(1)
+  return alignment.straighten(image, matrix, side=_SIDE + 2 * _MARGIN)
+
+
+def faceless(clip: Clip, number: int, seen: Collection[int]) -> str:
   """Returns why a clip cannot be used of which a frame shows no face."""
   which = 'onset' if number == clip.onset else 'apex'
   some = ', '.join(map(str, sorted(seen)[:5])) + ', ...' * (len(seen) > 5)

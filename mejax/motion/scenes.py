@@ -11,7 +11,7 @@ import numpy as np
 
 # Side of the small grey pictures that are compared, and grey levels of noise
 # that make no difference between two empty pictures.
-_SIDE, _NOISE = 24, 4.0
+_SIDE, _NOISE = 24, 6.0
 # Difference across a cut, and how many times that of the steps around it. With
 # a face in the picture, motion by a pixel of 128 between two frames gives 0.02,
 # by five 0.3; another face gives 0.9, a title 1.

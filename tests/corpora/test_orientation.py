@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -10,13 +9,16 @@ from mejax.corpora import decode
 from tests.corpora import image_files
 from tests.corpora import test_decode
 
+_Y, _X = np.mgrid[:40, :56]
+# Each colour tells rows or columns apart.
+SCENE = np.dstack([4 * _X, 6 * _Y, 2 * _X + 2 * _Y]).astype(np.uint8)
+
 
 @pytest.mark.parametrize('orientation', range(1, 9))
 @pytest.mark.parametrize('bits', [8, 16])
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif'])
 def test_an_image_lies_as_its_file_says(tmp_path, suffix, bits, orientation):
-  smooth = cv2.GaussianBlur(test_decode.picture(1, size=(40, 56)), (9, 9), 4)
-  for image in (smooth, smooth[..., 0]):
+  for image in (SCENE, SCENE[..., 0] // 2 + SCENE[..., 1] // 3):
     stored = image_files.turned_for(orientation, image)
     if bits == 16:
       if suffix == '.jpg':
@@ -35,4 +37,4 @@ def test_an_image_lies_as_its_file_says(tmp_path, suffix, bits, orientation):
     file.write_bytes(data)
     (found,) = decode.decode(test_decode.clip_of([file]), [0])
     expected = image if image.ndim == 3 else np.dstack([image] * 3)
-    np.testing.assert_allclose(found, expected, atol=6 * (suffix == '.jpg'))
+    np.testing.assert_allclose(found, expected, atol=8 * (suffix == '.jpg'))

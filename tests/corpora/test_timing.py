@@ -34,6 +34,7 @@ def number(tmp_path):
   file.write_bytes(b'\x1a\x45\xdf\xa3')
 
   def number(times, *, fps=0.0, claimed=0):
+    times = [float(time) for time in times]
     return timing.number(times, fps=fps, claimed=claimed, file=file)
 
   return number
