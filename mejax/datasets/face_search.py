@@ -29,8 +29,8 @@ _FEW, _MANY = 3, 32
 _AT_ONCE = 8
 # Side of aligned faces that are compared, pixels seen around them, and
 # difference (see `scenes`) from which the scene is another: two photographs
-# differ by 0.7, a head that moves by less than 0.1.
-_SIDE, _MARGIN, _OTHER = 64, 24, 0.3
+# differ by 0.24, a head that moves by 0.01.
+_SIDE, _MARGIN, _OTHER = 64, 24, 0.15
 
 Images = Mapping[int, UInt8[np.ndarray, 'h w 3']]
 Read = Callable[[Sequence[int]], Images]
