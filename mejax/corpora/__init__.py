@@ -11,6 +11,7 @@
   frames.py          frame files and folders; frame_numbers.py their numbers
   decode.py          frames as arrays, with depth.py (bits of a pixel) and
                      timing.py (times of a video's frames)
+                     and containers.py (structure of AVI and MP4)
   action_units.py    FACS codes
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces

@@ -20,6 +20,9 @@ from mejax.corpora.clip import Clip
 from mejax.corpora.depth import Depth
 
 _PIECE = 1 << 20
+# Attempts behind the last frame, and number of frames that are believed: some
+# containers claim absurd numbers.
+_FAILURES, _MOST = 8, 100_000
 # Grey and 16 bits stay, alpha is dropped, and the orientation that a camera
 # notes in the file is obeyed.
 _AS_SEEN = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
@@ -202,20 +205,37 @@ def _from_video(
     if not capture.isOpened():
       size = file.stat().st_size
       raise ValueError(f'"{file.name}" ({size} bytes) is damaged or no video')
-    wanted = set(numbers)
-    found = {}
-    for number in range(max(wanted, default=-1) + 1):
-      is_there = capture.grab()
-      image = None
+    wanted, last = set(numbers), max(numbers, default=-1)
+    found, number = {}, 0
+    for is_there in grab_all(capture):
+      if number > last:
+        break
       if is_there and number in wanted:
         is_there, image = capture.retrieve()
-      if not is_there:
-        raise ValueError(
-          f'"{file.name}" ends after {number} frames; expected frame '
-          f'{max(wanted)}, counted from 0'
-        )
-      if image is not None:
-        found[number] = _rgb(image, f'"{file.name}"')
+        if is_there:
+          found[number] = _rgb(image, f'"{file.name}"')
+      number += is_there
+    if number <= last:
+      raise ValueError(
+        f'"{file.name}" ends after {number} frames; expected frame {last}, '
+        'counted from 0'
+      )
   finally:
     capture.release()
   return [found[number] for number in numbers]
+
+
+def grab_all(capture: cv2.VideoCapture) -> Iterator[bool]:
+  """Grabs the frames of a video one by one, and passes over damaged ones.
+
+  Yields:
+    True for a frame that can be retrieved, False for a damaged one; behind the
+    end some more False.
+  """
+  claimed = min(capture.get(cv2.CAP_PROP_FRAME_COUNT), _MOST)
+  tries, failed = 0, 0
+  while failed < _FAILURES or tries < claimed:
+    is_there = capture.grab()
+    failed = 0 if is_there else failed + 1
+    tries += 1
+    yield is_there

@@ -13,6 +13,7 @@ import unicodedata
 
 import cv2
 
+from mejax.corpora import decode
 from mejax.corpora import frames as frame_files
 from mejax.corpora import timing
 
@@ -195,10 +196,13 @@ def _in_video(file: pathlib.Path) -> Content:
   try:
     claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     fps = capture.get(cv2.CAP_PROP_FPS)
-    while capture.grab():
-      times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    for is_there in decode.grab_all(capture):
+      moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
+      times.append(moment)
   finally:
     capture.release()
+  while times and times[-1] is None:  # Behind the end of the video.
+    del times[-1]
   if not times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
     return Content({}, problem=problem)

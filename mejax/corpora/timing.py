@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import pathlib
-import struct
 
 import numpy as np
+
+from mejax.corpora import containers
 
 # Share of the interval by which a time may be off the grid, and milliseconds
 # that containers lose by rounding two times.
@@ -42,7 +43,7 @@ class Timeline:
 
 
 def number(
-  times: Sequence[float],
+  times: Sequence[float | None],
   *,
   fps: float,
   claimed: int,
@@ -52,26 +53,42 @@ def number(
 
   The first frame has number 0. If the times lie on the grid of one frame rate,
   a frame's place on it is its number, and empty places are lost frames.
-  Otherwise the frames are counted.
+  Otherwise the frames are counted. An AVI passes over damaged frames without
+  counting them; there the list of its frames decides.
 
   Args:
-    times: milliseconds of each frame that can be decoded.
+    times: milliseconds of each frame; None for one that cannot be decoded.
     fps: frames per second that the container claims.
     claimed: number of frames that the container claims.
     file: the video.
   """
+  there = np.array([time for time in times if time is not None], np.float64)
   # Some containers give the rate of their clock instead.
   own = fps if 0 < fps <= 10_000 else None
-  numbers, rate, remarks = _on_grid(np.asarray(times, np.float64), own)
-  missing = claimed - (numbers[-1] + 1)
-  told, notes = _missing(file, missing, claimed, len(times))
+  numbers, rate, remarks = _on_grid(there, own, claimed)
+  made = containers.read(file)
+  if made.is_exact and claimed > len(there):
+    intact = made.intact or ()
+    if len(intact) == len(times):
+      pairs = zip(intact, times, strict=True)
+      numbers = [n for n, time in pairs if time is not None]
+  lost = numbers[-1] + 1 - len(numbers)
+  if lost:
+    words = f'has lost {lost} of {numbers[-1] + 1} frames; the others keep '
+    words += 'their numbers'
+    if len(there) < len(times):
+      words += ', but pictures beside the lost ones may be damaged'
+    remarks += (words,)
+  told, notes = _missing(
+    made, claimed - numbers[-1] - 1, claimed, numbers, rate
+  )
   remarks = tuple(f'"{file.name}" {words}' for words in (*remarks, *told))
   notes = tuple(f'"{file.name}" {words}' for words in notes)
   return Timeline(tuple(numbers), rate, remarks, notes)
 
 
 def _on_grid(
-  times: np.ndarray, fps: float | None
+  times: np.ndarray, fps: float | None, claimed: int
 ) -> tuple[list[int], float | None, tuple[str, ...]]:
   """Returns numbers, frames per second and remarks."""
   counted = list(range(len(times)))
@@ -79,9 +96,9 @@ def _on_grid(
     return counted, fps, ()  # This container gives no times.
   steps = np.diff(times)
   if steps.min() <= 0:
-    return counted, fps, (
-      'has times that do not increase: its frames are counted in order',
-    )  # fmt: skip
+    # Pictures that an AVI stores out of order have such times.
+    told = 'has times that do not increase: its frames are counted in order'
+    return counted, fps, () if claimed == len(times) else (told,)
   remarks = ()
   jumps = steps > _JUMP
   if jumps.any():
@@ -108,57 +125,29 @@ def _on_grid(
   if fps is not None and abs(rate / fps - 1) < doubt:
     rate = fps
   numbers = [0, *np.cumsum(places).tolist()]
-  lost = numbers[-1] + 1 - len(numbers)
-  if lost:
-    remarks += (
-      f'has lost {lost} of {numbers[-1] + 1} frames, by their times; the '
-      'others keep their numbers',
-    )
   return numbers, rate, remarks
 
 
 def _missing(
-  file: pathlib.Path, missing: int, claimed: int, there: int
+  made: containers.Structure,
+  missing: int,
+  claimed: int,
+  numbers: Sequence[int],
+  fps: float | None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
   """Returns remarks and notes on frames that the container claims."""
-  with file.open('rb') as stream:
-    head = stream.read(12)
-    size = file.stat().st_size
-    is_avi = head.startswith(b'RIFF')
-    is_mp4 = head[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free')
-    if missing <= (0 if is_avi or is_mp4 else max(2, _GUESS * claimed)):
-      return (), ()
-    if is_avi:
-      (length,) = struct.unpack_from('<I', head, 4)
-      whole, edited = size >= length, False
-    elif is_mp4:
-      whole, edited = _boxes(stream, size)
-    else:
-      whole, edited = False, False
-  if edited:
-    return (), (
-      f'has an edit list, which shows {there} of its {claimed} frames',
-    )
-  if whole:
-    return (
-      f'is damaged: {missing} of {claimed} frames cannot be decoded, and '
-      'nothing tells which: the numbers of those after them are too low',
-    ), ()
-  return (f'is cut off: {there} of {claimed} frames are there',), ()
-
-
-def _boxes(stream, size: int) -> tuple[bool, bool]:
-  """Returns whether an MP4 is whole, and whether it has an edit list."""
-  at, edited = 0, False
-  while at + 8 <= size:
-    stream.seek(at)
-    length, kind = struct.unpack('>I4s', stream.read(8))
-    if length == 1:
-      (length,) = struct.unpack('>Q', stream.read(8))
-    length = length or size - at
-    if length < 8 or at + length > size:
-      return False, edited
-    if kind == b'moov':
-      edited = b'elst' in stream.read(length - 8)
-    at += length
-  return True, edited
+  if missing <= (0 if made.is_exact else max(2, _GUESS * claimed)):
+    return (), ()
+  there = len(numbers)
+  if not made.is_whole:
+    return (f'is cut off: {there} of {claimed} frames are there',), ()
+  if made.shown is not None and fps:
+    # An edit may begin and end within a frame.
+    if numbers[-1] + 3 >= made.shown * fps:
+      return (), (
+        f'has an edit list, which shows {there} of its {claimed} frames',
+      )
+  return (
+    f'is damaged: {missing} of {claimed} frames cannot be decoded, and nothing '
+    'tells which: frames after them have too low numbers',
+  ), ()

@@ -104,7 +104,7 @@ def check_corpus(
     _differences(clips, published, found and found.tree and found.tree.kind),
     _listed('cannot be used', [(c.identity, c.problem) for c in clips]),
     _listed('can be used, but', _told(clips, 'remarks')),
-    _listed('with notes', _told(clips, 'notes')),
+    _listed('with notes', _told(clips, 'notes'), many=1),
     _protocols(clips),
   ]
   usable = any(not clip.problem for clip in clips)
@@ -226,14 +226,16 @@ def _told(clips: Sequence[Clip], level: str) -> list[tuple[str, str]]:
   ]
 
 
-def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
-  """Returns a line for each remark, or one line if many clips share it."""
+def _listed(
+  what: str, remarks: Sequence[tuple[str, str]], *, many: int = _MANY
+) -> list[str]:
+  """Returns a line for each remark, or one if more than `many` are alike."""
   remarks = [(clip, remark) for clip, remark in remarks if remark]
   if not remarks:
     return []
   lines = []
   for own in clip_counts.by_kind(remarks):
-    if len(own) > _MANY:
+    if len(own) > many:
       clip, remark = own[0]
       lines.append(f'  {len(own)} clips, such as {clip}: {remark}')
     else:

@@ -2,8 +2,8 @@
 
 Times: a constant rate, in whole milliseconds too, with gaps, variable, none,
 running backwards, a clock that jumps, a rate that is the clock's.
-Files: MP4 with lost frames, a variable rate, an edit list; AVI damaged
-in the middle, AVI and Matroska cut off.
+Files: MP4 with lost frames, a variable rate, an edit list; AVI and MOV damaged
+in the middle, AVI without a list of its frames, AVI and Matroska cut off.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from mejax.corpora import containers
 from mejax.corpora import decode
 from mejax.corpora import recordings
 from mejax.corpora import timing
@@ -95,6 +96,7 @@ def test_times_that_run_backwards_or_jump_are_counted_and_told(number):
   back = number([0, 40, 20, 80, 120], fps=25.0)
   assert back.numbers == (0, 1, 2, 3, 4)
   assert 'do not increase' in back.remarks[0]
+  assert number([0, 40, 20, 80, 120], fps=25.0, claimed=5).remarks == ()
   jump = number([0, 40, 80, 9e7, 9e7 + 40, 9e7 + 120], fps=25.0)
   assert jump.numbers == (0, 1, 2, 3, 4, 6)
   assert 'a clock that jumps by 90000 s' in jump.remarks[0]
@@ -132,7 +134,7 @@ def test_frames_lost_in_an_mp4_do_not_shift_those_after_them(tmp_path):
   clip = read(file, 'v,me,joy,10,30,38\n')
   assert clip.frame_numbers == tuple(n for n in kept if 10 <= n <= 38)
   assert clip.fps == pytest.approx(25)
-  assert 'has lost 3 of 40 frames' in ' '.join(clip.remarks)
+  assert 'has lost 3 of 40 frames; the others keep' in ' '.join(clip.remarks)
   assert 'to offset are missing: 13, 14, 25' in ' '.join(clip.remarks)
   wanted = [30, 12, 15, 24, 26, 38]
   found = [shown(image) for image in decode.decode(clip, wanted)]
@@ -170,21 +172,71 @@ def test_an_edit_list_is_a_note_and_no_cut(tmp_path):
   assert [shown(i) for i in decode.decode(clip, [0, 7])] == [first, first + 7]
 
 
-def test_frames_lost_within_an_avi_are_told(tmp_path):
-  file = write(tmp_path / 'v.avi', bars(), 'MJPG')
+def lose(file: pathlib.Path, mark: bytes, *, spoiled: int = 4) -> set[int]:
+  """Spoils the chunks 18 and 19, which begin with a mark."""
   data = bytearray(file.read_bytes())
-  at = data.find(b'movi')
-  for _ in range(18):
-    at = data.find(b'00dc', at + 4)
-  for _ in range(2):  # The names of two chunks.
-    data[at : at + 4] = b'\xde\xad\xbe\xef'
-    at = data.find(b'00dc', at + 4)
+  at = data.find(b'mdat' if file.suffix == '.mov' else b'movi')
+  for number in range(20):
+    at = data.find(mark, at + 4)
+    if number >= 18:
+      data[at : at + spoiled] = bytes([0xD5]) * spoiled
   file.write_bytes(data)
+  return {18, 19}
+
+
+@pytest.mark.parametrize(
+  ('name', 'mark'),
+  [('v.avi', b'00dc'), ('v.avi', b'\xff\xd8\xff'), ('v.mov', b'\xff\xd8\xff')],
+  ids=['AVI, chunks', 'AVI, pictures', 'MOV, pictures'],
+)
+def test_damage_in_the_middle_shifts_no_number(tmp_path, name, mark):
+  file = write(tmp_path / name, bars(), 'MJPG')
+  lost = lose(file, mark, spoiled=4 if mark == b'00dc' else 200)
+  clip = read(file)
+  assert clip.frame_numbers == tuple(n for n in range(LENGTH) if n not in lost)
+  found = [shown(i) for i in decode.decode(clip, clip.frame_numbers)]
+  assert found == list(clip.frame_numbers)
+  assert 'has lost 2 of 40 frames; the others keep' in clip.remarks[0]
+  assert clip.remarks[1].endswith('are missing: 18, 19')
+
+
+def test_frames_lost_within_an_avi_without_a_list_are_told(tmp_path):
+  file = write(tmp_path / 'v.avi', bars(), 'MJPG')
+  lose(file, b'00dc')
+  file.write_bytes(file.read_bytes().replace(b'idx1', b'junk'))
   clip = read(file)
   assert len(clip.frame_numbers) == LENGTH - 2
   (remark,) = clip.remarks
   assert 'is damaged: 2 of 40 frames cannot be decoded' in remark
-  assert 'the numbers of those after them are too low' in remark
+  assert 'frames after them have too low numbers' in remark
+
+
+def test_an_edit_list_does_not_excuse_a_file_that_is_cut_off(tmp_path):
+  file = write(tmp_path / 'v.mp4', bars(), 'mp4v')
+  mp4_boxes.edited(file, start=0, length=20 * 40)
+  structure = containers.read(file)
+  assert (structure.is_exact, structure.is_whole) == (True, True)
+  assert structure.shown == pytest.approx(0.8)
+  data = file.read_bytes()
+  for kept in (len(data) - 1, len(data) // 2, 30, 3):
+    file.write_bytes(data[:kept])
+    assert not containers.read(file).is_whole
+
+
+@hypothesis.given(
+  data=st.binary(max_size=200),
+  start=st.sampled_from(
+    [b'RIFF\0\0\0\0AVI ', b'\0\0\0\x08ftyp', b'\0\0\0\x60moov']
+  ),
+)
+@hypothesis.settings(
+  max_examples=60,
+  suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+def test_any_bytes_have_a_structure(tmp_path, start, data):
+  file = tmp_path / 'v.avi'
+  file.write_bytes(start + data)
+  assert containers.read(file).is_exact
 
 
 @pytest.mark.parametrize(
