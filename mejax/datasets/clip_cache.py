@@ -30,12 +30,16 @@ from mejax.datasets import workers as workers_lib
 from mejax.datasets.recipe import Recipe
 from mejax.motion import apex as motion_apex
 from mejax.motion import faces
+from mejax.motion import scenes
 
 # Clips computed together. On a CPU, more would only fill memory.
 BATCH = {'cpu': 8}
 ACCELERATOR_BATCH = 64
 # Frames that are aligned together to spot the apex of a clip.
 PIECE = 32
+
+# Difference, as in `scenes`, up to which two frames show the same.
+_ALIKE = 0.02
 
 # Arrays in a clip's file that belong to the metadata, not to the example.
 ABOUT = ('apex_source', 'remarks', 'notes')
@@ -301,7 +305,14 @@ def _shows_face(staged: staging.Staged, number: int) -> bool:
   """Returns whether a frame shows the face, as far as that is asked."""
   if staged.seen is None or number in staged.seen:
     return True
-  patch = staged.patches[staged.numbers.index(number)]
+  patch, *others = (
+    staged.patches[staged.numbers.index(n)]
+    for n in (number, *staged.seen)
+    if n in staged.numbers
+  )
+  # A frame like one that shows the face does so too: that costs no detection.
+  if any(scenes.difference(patch, other) < _ALIKE for other in others):
+    return True
   points = staged.landmarks @ staged.matrix[:, :2].T + staged.matrix[:, 2]
   return faces.is_face_at(patch, points)
 
