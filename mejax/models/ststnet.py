@@ -68,7 +68,7 @@ class STSTNet(base.Model):
     """Computes logits, and the joined branches as `features`, [b, 10, 10, 16].
 
     Raises:
-      ValueError: the inputs have another shape.
+      ValueError: the inputs have another shape, or `train` is needed.
     """
     if inputs.shape[1:] != (28, 28, 3):
       raise ValueError(
