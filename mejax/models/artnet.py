@@ -52,6 +52,7 @@ from mejax.models import attention
 from mejax.models import base
 from mejax.models import htnet
 from mejax.models import layers
+from mejax.models import scores as scores_lib
 from mejax.models.capabilities import Capabilities
 
 REGIONS = 4  # 2 x 2
@@ -194,7 +195,7 @@ class ARTNet(base.Model):
     x = layers.LayerNorm(name='head_norm')(x)
     scores = layers.linear(1, self.dim, use_bias=False, name='pool')(x)[..., 0]
     counts = None if present is None else present[..., None]
-    weights = attention.masked_softmax(scores, counts, axis=(1, 2))
+    weights = scores_lib.masked_softmax(scores, counts, axis=(1, 2))
     out['region_weights'] = weights
     out['level_weights'] = weights.sum(-1)
     out['head'] = x = jnp.einsum('bar,bard->bd', weights, x)
@@ -236,7 +237,6 @@ class ARTNet(base.Model):
           f'ARTNet got inputs of {a} levels and present of shape'
           f' {present.shape}; expected [{a}] or [{b}, {a}]'
         )
-      present = xp.broadcast_to(present, (b, a))
       sound = (is_factor | ~present).all(-1) & present.any(-1)
     if not traced and not sound.all():
       raise ValueError(
@@ -248,7 +248,7 @@ class ARTNet(base.Model):
     # The logarithm of a factor that does not count must not be NaN either.
     scale = jnp.log(jnp.where(is_factor, levels, 1))
     if present is not None:
-      present = jnp.asarray(present)
+      present = jnp.broadcast_to(present, (b, a))
     return jnp.atleast_2d(scale), present, sound if traced else None
 
   def _drop_levels(
