@@ -66,7 +66,9 @@ def softmax(
       weights = jnp.where(counts, weights, 0)
     output = (*batch, queries, heads, value.shape[-1])
     return jnp.broadcast_to(value, output), weights
-  weights = scores_lib.masked_softmax(scores_lib.dot_product(query, key), counts)
+  weights = scores_lib.masked_softmax(
+    scores_lib.dot_product(query, key), counts
+  )
   return scores_lib.weigh(weights, value), weights
 
 
@@ -142,7 +144,9 @@ def windowed(
   near = _window(rows, columns, radius)
   key, value, counts = scores_lib.hide(mask, key, value)
   counts = near if counts is None else near & counts
-  weights = scores_lib.masked_softmax(scores_lib.dot_product(query, key), counts)
+  weights = scores_lib.masked_softmax(
+    scores_lib.dot_product(query, key), counts
+  )
   return scores_lib.weigh(weights, value), weights
 
 
