@@ -239,11 +239,12 @@ class ARTNet(base.Model):
         )
       sound = (is_factor | ~present).all(-1) & present.any(-1)
     if not traced and not sound.all():
+      wrong = int(np.argmin(sound))
+      shown = [] if present is None else [f'present={_row(present, wrong)}']
+      shown = ', '.join([f'the factors {_row(levels, wrong)}', *shown])
       raise ValueError(
-        f'ARTNet got the factors {levels.tolist()}'
-        + ('' if present is None else f' for present={present.tolist()}')
-        + '; expected at least one level in each example, and finite numbers'
-        ' above 0 for the levels that are present'
+        f'ARTNet got {shown} in example {wrong}; expected at least one level,'
+        ' and finite numbers above 0 for the levels that are present'
       )
     # The logarithm of a factor that does not count must not be NaN either.
     scale = jnp.log(jnp.where(is_factor, levels, 1))
@@ -341,6 +342,12 @@ class ARTNet(base.Model):
 
 def _is_factor(levels):
   return (levels > 0) & (levels < np.inf)
+
+
+def _row(x, example):
+  """Returns the row of an example; a lone row is that of all of them."""
+  x = np.atleast_2d(x)
+  return x[min(example, len(x) - 1)].tolist()
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -20,9 +20,11 @@ What is computed here, for inputs of any floating dtype:
 - A query for which no key counts gets an output and weights of zero.
 - A key or value that does not count has no effect, even if it is NaN; nothing
   flows back to it.
-- For finite inputs nothing is NaN, neither forward nor backward. Weights are
-  exact up to the rounding of the exponents, by a factor of 1 +- about 1e-7
-  times the size of the products that a score sums.
+- Nothing is NaN, neither forward nor backward, if the products of finite inputs
+  fit float32. Weights are exact up to the rounding of their exponents, a factor
+  of 1 +- about 1e-7 times the size of the products that a score sums. (An
+  accelerator may round the factors of float32 products; see
+  `jax_default_matmul_precision`.)
 """
 
 from __future__ import annotations

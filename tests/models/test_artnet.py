@@ -313,10 +313,10 @@ def test_known_levels_that_cannot_be_read_are_an_error(
   model, variables, x, levels, present
 ):
   present = np.array([[True] * 4, present, [True] * 4])
-  with pytest.raises(ValueError, match='at least one level.*finite numbers'):
-    model.apply(
-      variables, x, train=False, levels=np.array(levels), present=present
-    )
+  levels = np.array([ALPHAS, levels, ALPHAS])
+  words = 'in example 1; expected at least one level.*finite numbers'
+  with pytest.raises(ValueError, match=words):
+    model.apply(variables, x, train=False, levels=levels, present=present)
 
 
 @pytest.mark.parametrize('train', [False, True])
