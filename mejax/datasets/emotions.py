@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import unicodedata
 
 THREE = ('negative', 'positive', 'surprise')
 
@@ -84,7 +85,8 @@ def cross_corpus(corpus: str, emotion: str) -> str | None:
 def every(corpus: str, emotion: str) -> str | None:
   """Returns the corpus's own word in lower case, unless it is `unknown`."""
   del corpus
-  word = emotion.strip().lower()
+  # Letters may be composed in several ways, and a blank be of any kind.
+  word = ' '.join(unicodedata.normalize('NFKC', emotion).lower().split())
   return None if word in ('', 'unknown') else word
 
 

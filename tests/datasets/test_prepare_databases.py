@@ -245,13 +245,14 @@ def test_casme3_cut_and_as_whole_videos(write, prepare, tmp_path, images):
     write('part_A/spNO.214/c/color', '{}.jpg', 1, 36)
     # It shows no micro-expression.
     write('part_A/spNO.10/b/color', '{}.jpg', 1, 12)
-  examples, metadata = prepare('casme3', images=images)
+  examples, metadata = prepare('casme3', images=images, apex_at_onset='middle')
   _check(examples['a_116'], 116, 120, 126, 'annotated')
   _check(examples['a_130'], 130, 135, 140, 'midpoint')
   _check(examples['c_5'], 5, 19, 34, 'midpoint')
   assert metadata['skipped'] == []
-  remark = metadata['remarks']['casme3/spNO.214/c_5'][0]
-  assert 'offset 3460 repaired to 34' in remark
+  remarks = ' '.join(metadata['remarks']['casme3/spNO.214/c_5'])
+  assert 'offset 3460 repaired to 34' in remarks
+  assert 'a face that relaxes' in remarks
 
 
 def test_casme3_c_has_no_apexes(write, prepare, tmp_path):
