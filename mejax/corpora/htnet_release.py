@@ -129,7 +129,10 @@ def has_apex_images(root: str | pathlib.Path) -> bool:
 
 
 def point_source(
-  root: str | pathlib.Path, landmarks: str | pathlib.Path | None
+  root: str | pathlib.Path,
+  landmarks: str | pathlib.Path | None,
+  *,
+  encoding: str = '',
 ) -> str:
   """Returns where the face points come from that `read` yields.
 
@@ -139,7 +142,7 @@ def point_source(
   """
   if landmarks:
     path = pathlib.Path(landmarks)
-    if any(face.points for face in _read_faces(path).values()):
+    if any(face.points for face in _read_faces(path, encoding).values()):
       return f'file {path.name}'
   if has_apex_images(root):
     return 'detector, on the apex images of the release'

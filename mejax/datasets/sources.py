@@ -168,7 +168,9 @@ class ReadyMadeFlow:
       'levels': [1.0],
       'size': htnet_release.SIZE,
       'landmark_source': htnet_release.point_source(
-        self.place, self.options.get('landmarks')
+        self.place,
+        self.options.get('landmarks'),
+        encoding=self.options.get('encoding', ''),
       ),
     }
 

@@ -136,7 +136,10 @@ def test_casme2_with_and_without_an_apex(casme2, prepare):
   _check(examples['EP02_01f'], 46, 49, 58, 'annotated')
   _check(examples['EP12_01f'], 8, 14, 20, 'midpoint')
   _check(examples['EP09_05f'], 8, 14, 20, 'midpoint')
-  assert "no apex ('/')" in metadata['remarks']['casme2/sub04/EP12_01f'][0]
+  assert (
+    "no apex ('/' in cell E3)"
+    in metadata['remarks']['casme2/sub04/EP12_01f'][0]
+  )
 
 
 def test_cropped_casme2_lacks_an_apex_frame(casme2, prepare):
