@@ -178,7 +178,7 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
       (
         'emotion',
         annotation.emotion,
-        not cells.says_nothing(annotation.emotion),
+        cells.is_word(annotation.emotion),
       ),
     )
     if not is_there

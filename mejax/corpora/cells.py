@@ -54,6 +54,11 @@ def says_nothing(text: str) -> bool:
   )
 
 
+def is_word(text: str) -> bool:
+  """Returns whether a text is a value: neither nothing nor a faulty cell."""
+  return not (says_nothing(text) or getattr(text, 'fault', ''))
+
+
 def is_utf8(text: str) -> bool:
   """Returns whether a name can be written; a file's name may be any bytes."""
   return not _SURROGATE.search(text)

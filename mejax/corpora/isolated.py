@@ -92,13 +92,15 @@ def call(function: Callable, *args: Any) -> Any:
 
 
 def _cause_of(code: int) -> str:
+  if code >= 0:
+    return f'the process that decodes it ended with code {code}'
   try:
-    name = f' ({signal.Signals(-code).name})'
+    name = signal.Signals(-code).name
   except ValueError:
-    name = ''
+    name = f'signal {-code}'
   return (
-    f'the process that decodes it died{name}; a damaged file can do that, or a '
-    'lack of memory'
+    f'the process that decodes it died ({name}); a damaged file can do that, or'
+    ' a lack of memory'
   )
 
 

@@ -52,12 +52,12 @@ def plain(name: str) -> str:
 def number(name: str) -> int | None:
   """Returns the number of a person who is called by one, e.g. 7 for `sub07`."""
   found = plain(name)
-  return int(found) if found.isascii() and found.isdigit() else None
+  return int(found) if re.fullmatch('[0-9]{1,9}', found) else None
 
 
 def is_person(name: str) -> bool:
   """Returns whether a text can be a name: not blank, `nan` or `unknown`."""
-  return not cells.says_nothing(name) and name.strip().casefold() != UNKNOWN
+  return cells.is_word(name) and name.strip().casefold() != UNKNOWN
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:

@@ -219,6 +219,9 @@ def _count_frames(file: str) -> tuple[float, float, int]:
 
 def _in_video(file: pathlib.Path) -> Content:
   """Counts the frames by decoding them, since containers only estimate."""
+  if not file.is_file():
+    # A link that leads nowhere; or a pipe, which OpenCV would wait for.
+    return Content({}, problem=f'"{file.name}" is no file')
   size = file.stat().st_size
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')

@@ -235,18 +235,22 @@ def _unread(
         f'understood. If it means {field}, write {fields[field][0]!r}; if not, '
         'write a word that is not like it'
       )
-    yield f'the column {str(heading)!r} ({heading.place})'
+    if heading:
+      yield f'the column {str(heading)!r} ({heading.place})'
+    else:
+      yield f'a column without a heading ({heading.place})'
 
 
 def _likeness(heading: str, names: Sequence[str]) -> float:
   """Returns how much a heading is like a name: 1 if it contains one."""
   own = _plain(heading)
-  return max(
+  ratios = (
     1.0 if name in own else difflib.SequenceMatcher(None, name, own).ratio()
     for name in map(_plain, names)
     # In a short name, too little can differ.
     if len(name) > 3
   )
+  return max(ratios, default=0.0)
 
 
 def _plain(heading: str) -> str:

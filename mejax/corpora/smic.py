@@ -141,8 +141,9 @@ def _from_sheet(
     for number in ('2', '3'):
       further = _annotation_of_row(key, camera, row, number)
       if further.onset is None:
+        # Without a number it is there only if a cell says something else.
         text = further.unread.get('onset', '')
-        if not frame_numbers.misread('onset', text):
+        if not (further.offset or frame_numbers.misread('onset', text)):
           continue
       # A movement that has a row of its own is read there.
       elif further.onset <= 0 or (key[0], further.onset) in firsts:

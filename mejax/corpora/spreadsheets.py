@@ -110,10 +110,14 @@ def _pages_of_xlsx(data: bytes) -> Iterator[tuple[str, Rows]]:
         page.iter_rows(), formulas[page.title].iter_rows(), strict=True
       )
     ]
+    # Formats may reach down to the last of a million rows.
+    while rows and not any(rows[-1]):
+      rows.pop()
     for merged in page.merged_cells.ranges:
       if merged.min_col == merged.max_col:
         first = rows[merged.min_row - 1][merged.min_col - 1]
-        for number in range(merged.min_row + 1, merged.max_row + 1):
+        last = min(merged.max_row, len(rows))
+        for number in range(merged.min_row + 1, last + 1):
           rows[number - 1][merged.min_col - 1] = Cell(
             first, _place(number, merged.min_col - 1), first.fault
           )

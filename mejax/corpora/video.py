@@ -28,6 +28,7 @@ import dataclasses
 import math
 import pathlib
 import re
+import unicodedata
 
 from mejax.corpora import annotated
 from mejax.corpora import cells
@@ -209,7 +210,7 @@ def _of_row(
     f'no {field}' + f' ({cells.described(row[field])})' * bool(row[field])
     for field, is_there in (
       ('subject', people.is_person(row['subject'])),
-      ('emotion', not cells.says_nothing(row['emotion'])),
+      ('emotion', cells.is_word(row['emotion'])),
     )
     if not is_there
   ]
@@ -271,8 +272,9 @@ def _rate(text: str, own: float | None) -> tuple[float | None, str]:
   """Returns the frames per second, and a fault of the text or ''."""
   if cells.says_nothing(text):
     return own, ''
-  number = re.fullmatch(r'[0-9]*[.,]?[0-9]+', text)
-  fps = float(text.replace(',', '.')) if number else 0.0
+  plain = unicodedata.normalize('NFKC', text).strip()
+  number = re.fullmatch(r'[0-9]*[.,]?[0-9]+', plain)
+  fps = float(plain.replace(',', '.')) if number else 0.0
   if not 0 < fps < math.inf:
     return None, f'fps is {cells.described(text)}; expected frames per second'
   return fps, ''

@@ -129,7 +129,12 @@ def _looked_at(clip: Clip) -> Clip:
   """
   if clip.problem or not (clip.frames or clip.video):
     return clip
-  empty = [file.name for file in clip.frames if not file.stat().st_size]
+  # A link that leads nowhere is no file; it is missing only if it is decoded.
+  empty = [
+    file.name
+    for file in clip.frames
+    if file.is_file() and not file.stat().st_size
+  ]
   if empty:
     remark = f'{len(empty)} frames are empty files: {", ".join(empty[:5])}'
     clip = dataclasses.replace(clip, remarks=(*clip.remarks, remark))

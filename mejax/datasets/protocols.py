@@ -269,7 +269,7 @@ def _class_table(
   for line, (corpus, emotion, name) in enumerate(rows[1:], 2):
     if not (corpus or emotion or name):
       continue
-    key = (corpus.lower(), emotion.lower())
+    key = (corpus.lower(), emotions.plain(emotion))
     if not all(key):
       faults.append(f'row {line} has no corpus or no emotion')
     elif table.setdefault(key, name or None) != (name or None):

@@ -41,6 +41,13 @@ def test_a_crash_is_an_error_and_the_next_call_works():
   assert isolated.call(_print_and, 2) == 3
 
 
+def test_a_process_that_cannot_start_is_no_fault_of_the_file(monkeypatch):
+  monkeypatch.setattr(isolated, '_server', isolated._Server())
+  monkeypatch.setattr(isolated, '_SERVE', 'raise SystemExit(3)')
+  with pytest.raises(ValueError, match='that decodes it ended with code 3'):
+    isolated.call(_print_and, 1)
+
+
 KILLED = """
 import os, signal
 from mejax.corpora import isolated

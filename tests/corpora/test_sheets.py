@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import openpyxl
 import pytest
 
@@ -99,9 +101,11 @@ def test_a_heading_that_seems_to_be_meant_for_a_field_is_refused(
 
 
 def test_columns_that_no_field_takes_are_named(read):
-  text = 'clip,subject,emotion,age,notes\nsmile,A,joy,30,x\n007,B,joy,,\n'
+  text = 'clip,subject,emotion,age,,\nsmile,A,joy,30,x,\n007,B,joy,,,\n'
   found = read(text)
-  words = "not read in my.csv: the column 'age' (D1), the column 'notes' (E1)"
+  words = (
+    "not read in my.csv: the column 'age' (D1), a column without a heading (E1)"
+  )
   assert all(clip.remarks[-1] == words for clip in found.values())
 
 
@@ -165,6 +169,25 @@ def test_a_word_for_nothing_is_nobody_and_no_emotion(read, who, emotion, words):
   found = read(HEADER + f'smile,{who},{emotion},1,2,3\n007,B,joy,1,2,3\n')
   assert words in found['smile'].problem
   assert not found['007'].problem
+
+
+def test_a_formula_or_a_date_in_a_name_is_nobody(read, tmp_path):
+  book = openpyxl.Workbook()
+  day = datetime.datetime(2026, 1, 5)
+  rows = [
+    ['clip', 'subject', 'emotion'],
+    ['smile', '=A2', 'joy'],
+    ['007', day, 'joy'],
+    [day, 'A', 'joy'],
+  ]
+  for row in rows:
+    book.active.append(row)
+  book.save(tmp_path / 'my.xlsx')
+  found = read(tmp_path / 'my.xlsx')
+  words = "gives no subject ('=A2' in cell B2, a formula without a value: open"
+  assert words in found['smile'].problem
+  assert 'in cell B3, a date, which spreadsheets make' in found['007'].problem
+  assert 'in cell A4, a date, which' in found['2026-01-05 00:00:00'].problem
 
 
 def test_a_recording_shows_one_person(read):

@@ -149,15 +149,23 @@ def test_a_formula_with_a_value_is_its_value(tmp_path):
 
 
 def test_a_cell_merged_over_rows_counts_for_each_of_them(tmp_path):
-  rows = [['who', 'take'], ['anna', 'x'], [None, 'y'], [None, 'z']]
+  rows = [['who', 'take'], ['anna', 'x'], [None, 'y'], ['note', None]]
 
   def merge(page):
     page.merge_cells('A2:A3')
     page.merge_cells('A4:B4')  # A note over columns stays one cell.
 
   read = _rows_of(_workbook(tmp_path, *rows, change=merge))
-  assert [row[0] for row in read] == ['who', 'anna', 'anna', '']
+  assert [row[0] for row in read] == ['who', 'anna', 'anna', 'note']
+  assert read[3][1] == ''
   assert read[2][0].place == 'A3'
+
+
+def test_a_format_down_to_the_last_row_makes_no_rows(tmp_path):
+  path = _workbook(
+    tmp_path, ['who'], ['anna'], change=lambda p: p.merge_cells('A2:A900')
+  )
+  assert _rows_of(path) == [['who'], ['anna']]
 
 
 def test_what_a_spreadsheet_made_of_a_name_or_a_number_is_told(tmp_path):

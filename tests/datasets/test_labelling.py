@@ -171,7 +171,13 @@ def test_every_word_is_a_class_in_the_own_protocol():
 
 
 def test_a_word_is_one_class_however_its_letters_are_composed():
-  words = ['Überraschung', 'u\u0308berraschung', 'ＪＯＹ', 'joy', 'so  so']
+  words = [
+    'Überraschung',
+    'u\u0308berraschung',
+    'ＪＯＹ',
+    'jo\u200by',
+    'so  so',
+  ]
   rows = [('video', f'n{i}', word, 1) for i, word in enumerate(words)]
   own = labelling.apply(protocols.PROTOCOLS['own'], _examples(rows))
   assert own.classes == ('joy', 'so so', 'überraschung')

@@ -89,6 +89,18 @@ def test_a_folder_of_a_database_may_have_such_a_name(rendered, tmp_path):
   assert (len(examples), metadata['skipped']) == (3, [])
 
 
+def test_a_dataset_is_not_made_where_it_could_not_be_written(
+  rendered, tmp_path, capsys
+):
+  _frames(tmp_path / 'clips/good', rendered)
+  place = ['video', str(tmp_path / 'clips')]
+  data = ['--data_dir', str(tmp_path / ODD)]
+  assert cli.main(['prepare', *place, *data]) == 2
+  words = rf'{SHOWN}/mejax is not UTF-8; choose another --data_dir'
+  assert words in capsys.readouterr().err
+  assert not (tmp_path / ODD).exists()
+
+
 def test_a_damaged_frame_of_such_a_name_is_named_in_all_that_is_written(
   rendered, tmp_path, capsys
 ):
@@ -101,6 +113,22 @@ def test_a_damaged_frame_of_such_a_name_is_named_in_all_that_is_written(
   assert words in capsys.readouterr().out
   assert words in check.check_corpus('video', tmp_path / 'clips').text
   json.dumps(metadata, ensure_ascii=False).encode()
+
+
+def test_a_link_that_leads_nowhere_and_a_pipe_cost_their_clips(
+  rendered, tmp_path
+):
+  home = tmp_path / 'clips'
+  _frames(home / 'good', rendered)
+  _frames(home / 'gap', rendered)
+  (home / 'gap/3.png').unlink()
+  (home / 'gap/3.png').symlink_to(home / 'nowhere.png')
+  (home / 'link.avi').symlink_to(home / 'nowhere.avi')
+  os.mkfifo(home / 'pipe.avi')
+  report = check.check_corpus('video', home, progress=False)
+  assert report.usable
+  for name in ('link', 'pipe'):
+    assert f'video/{name}/{name}: "{name}.avi" is no file' in report.text
 
 
 def _crash(*_):
