@@ -45,12 +45,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 
 from mejax.models import attention
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import htnet
 from mejax.models import layers
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 REGIONS = 4  # 2 x 2
 
@@ -103,7 +106,7 @@ class ARTNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b a h w c'],
+    inputs: Num[Array, 'b a h w c'],
     *,
     train: bool | None = None,
     levels: Float[Array, '*#b a'] | None = None,
@@ -143,26 +146,31 @@ class ARTNet(base.Model):
       'attention_fn',
       'level_attention_fn',
     )
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     scale = self._log_levels(inputs, levels)
     present = self._present(inputs, present, train=train)
     if present is not None:
       # A weight of zero is not enough: zero times NaN is NaN.
       inputs = jnp.where(present[..., None, None, None], inputs, 0)
 
-    x = self._patches(inputs)
+    x = self._patches(inputs, dtypes)
     x, out['encoder_attention'] = self._blocks(
-      'encoder', self.encoder_depth, self.attention_fn, x, train=train
+      'encoder',
+      self.encoder_depth,
+      self.attention_fn,
+      x,
+      dtypes=dtypes,
+      train=train,
     )
     # Not a mean over places: an expression is where a face moves, and aligned
     # faces have the same part at the same place.
-    x, out['place_weights'] = self._gather(x)  # [b, a, r, d]
+    x, out['place_weights'] = self._gather(x, dtypes)  # [b, a, r, d]
     # Without biases and with GELU(0) = 0, so that log(1) = 0 adds nothing.
-    embedding = layers.linear(self.dim, 1, use_bias=False, name='alpha_inner')
-    embedding = layers.gelu(embedding(scale[..., None]))
-    outer = layers.linear(
-      self.dim, self.dim, use_bias=False, name='alpha_outer'
-    )
-    x = x + outer(embedding)[..., None, :]
+    options = {'use_bias': False, 'dtypes': dtypes}
+    inner = layers.linear(self.dim, 1, name='alpha_inner', **options)
+    outer = layers.linear(self.dim, self.dim, name='alpha_outer', **options)
+    embedding = outer(layers.gelu(inner(scale[..., None])))
+    x = x + embedding[..., None, :]
 
     # Regions become the outer axis: the tokens are the levels of one region.
     x, out['level_attention'] = self._blocks(
@@ -170,6 +178,7 @@ class ARTNet(base.Model):
       self.level_depth,
       self.level_attention_fn,
       jnp.swapaxes(x, 1, 2),
+      dtypes=dtypes,
       train=train,
       mask=None if present is None else present[:, None],
     )
@@ -179,19 +188,25 @@ class ARTNet(base.Model):
       self.region_depth,
       self.attention_fn,
       jnp.swapaxes(x, 1, 2),
+      dtypes=dtypes,
       train=train,
     )
 
-    x = layers.LayerNorm(name='head_norm')(x)
-    scores = layers.linear(1, self.dim, use_bias=False, name='pool')(x)[..., 0]
+    x = layers.LayerNorm(dtypes=dtypes, name='head_norm')(x)
+    pool = layers.linear(1, self.dim, name='pool', **options)
+    scores = pool(x)[..., 0].astype(dtypes.wide.dtype)
     if present is not None:
       # An absent level gets a weight of exactly zero.
       scores = jnp.where(present[..., None], scores, -jnp.inf)
     weights = jax.nn.softmax(scores, (1, 2))
     out['region_weights'] = weights
     out['level_weights'] = weights.sum(-1)
-    out['head'] = x = jnp.einsum('bar,bard->bd', weights, x)
-    return layers.linear(self.num_classes, self.dim, name='head')(x), out
+    x = jnp.einsum('bar,bard->bd', weights.astype(x.dtype), x)
+    out['head'] = x
+    head = layers.linear(
+      self.num_classes, self.dim, dtypes=dtypes.wide, name='head'
+    )
+    return head(x), out
 
   def _log_levels(self, inputs, levels) -> Float[Array, '#b a']:
     b, a = inputs.shape[:2]
@@ -218,7 +233,7 @@ class ARTNet(base.Model):
     return (draw >= self.level_dropout) | (draw == draw.max(1, keepdims=True))
 
   def _patches(
-    self, inputs: Float[Array, 'b a h w c']
+    self, inputs: Float[Array, 'b a h w c'], dtypes: DTypes
   ) -> Float[Array, 'b a r n d']:
     """Returns the tokens of each region, with place and region embedded."""
     b, a, h, w, _ = inputs.shape
@@ -230,15 +245,18 @@ class ARTNet(base.Model):
       )
     x = inputs.reshape(b * a, *inputs.shape[2:])
     x = htnet.split(htnet.patchify(x, self.patch_size), 2)
-    x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
+    x = layers.linear(self.dim, x.shape[-1], dtypes=dtypes, name='embed')(x)
     # Places start as large as the tokens: motion means little without place.
     start = nn.initializers.normal(0.5)
-    x += self.param('place', start, x.shape[-2:])
-    x += self.param('region', start, (REGIONS, 1, self.dim))
+    for name, shape in (
+      ('place', x.shape[-2:]),
+      ('region', (REGIONS, 1, self.dim)),
+    ):
+      x += self.param(name, start, shape, dtypes.param_dtype).astype(x.dtype)
     return x.reshape(b, a, *x.shape[1:])
 
   def _gather(
-    self, x: Float[Array, 'b a r n d']
+    self, x: Float[Array, 'b a r n d'], dtypes: DTypes
   ) -> tuple[Float[Array, 'b a r d'], Float[Array, 'b a r n']]:
     """Returns one token for each region, and the share of each place in it.
 
@@ -247,15 +265,16 @@ class ARTNet(base.Model):
     "Attention is not only a weight", arXiv 2004.10102).
     """
     n, d = x.shape[-2:]
-    kernel, bias = layers.Weights((n * d, self.dim), name='gather')()
+    kernel, bias = layers.Weights((n * d, self.dim), dtypes, name='gather')()
     gathered = x.reshape(*x.shape[:-2], n * d) @ kernel + bias
     # Contribution of each place. Training does not read it, so the compiler
     # leaves it out there.
     added = jnp.einsum('...nd,nde->...ne', x, kernel.reshape(n, d, self.dim))
+    added = added.astype(dtypes.wide.dtype)
     sizes = jnp.sqrt(jnp.square(added).sum(-1))
     return gathered, sizes / jnp.maximum(sizes.sum(-1, keepdims=True), 1e-12)
 
-  def _blocks(self, name, depth, attention_fn, x, *, train, mask=None):
+  def _blocks(self, name, depth, attention_fn, x, *, dtypes, train, mask=None):
     """Applies transformer blocks over the tokens, the last axis but one."""
     all_weights = []
     for i in range(depth):
@@ -265,6 +284,7 @@ class ARTNet(base.Model):
         self.dropout,
         0.0,
         attention_fn,
+        dtypes,
         name=f'{name}_block{i}',
       )
       x, weights = block(x, train=train, mask=mask)

@@ -28,9 +28,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 import numpy as np
 
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
@@ -60,7 +62,7 @@ class STSTNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b h w c'],
+    inputs: Num[Array, 'b h w c'],
     *,
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
@@ -75,29 +77,33 @@ class STSTNet(base.Model):
         f'STSTNet got inputs of shape {inputs.shape}; expected [b, 28, 28, 3]'
       )
     train = base.settle_train(self, train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     weights, norms = [], []
     for i, filters in enumerate(self.branches):
-      weights.append(layers.Weights((3, 3, 3, filters), name=f'conv{i}')())
-      norms.append(layers.BatchNorm(filters, name=f'norm{i}'))
+      shape = (3, 3, 3, filters)
+      weights.append(layers.Weights(shape, dtypes, name=f'conv{i}')())
+      norms.append(layers.BatchNorm(filters, dtypes=dtypes, name=f'norm{i}'))
     kernel, bias = (jnp.concatenate(x, -1) for x in zip(*weights, strict=True))
     # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
+    sign = sign.astype(dtypes.dtype)
     largest, sums, squares = pool_cells(
       cell_outputs(inputs, kernel, bias), sign[:, None, None]
     )
     batch = moments(sums, squares, mask) if train else None
     gain, offset = self._affine(norms, batch)
     x = largest * (sign * gain)[:, None, None] + offset[:, None, None]
+    x = x.astype(dtypes.dtype)
     x = layers.Dropout(self.dropout)(x, train=train)
     # The average-pool is folded into the kernel that reads its output: the four
     # cells of a pool window share a weight, a quarter of the kernel's.
     half, filters = CELLS // 2, len(x)
     kernel, bias = layers.Weights(
-      (filters * half**2, self.num_classes), name='head'
+      (filters * half**2, self.num_classes), dtypes.wide, name='head'
     )()
     kernel = kernel.reshape(filters, half, half, -1)
     kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
-    logits = jnp.einsum('cnk,cnb->kb', kernel, x).T + bias
+    logits = jnp.einsum('cnk,cnb->kb', kernel, x.astype(kernel.dtype)).T + bias
     features = x.reshape(-1, CELLS, CELLS, len(inputs)).transpose(3, 1, 2, 0)
     return logits, {'features': features}
 
@@ -162,7 +168,7 @@ def pool_cells(
 
   Returns:
     the largest sign * x of each cell inside the map; the sum of x and the sum
-    of x squared over all 900 places.
+    of x squared over all 900 places, in float32 or wider.
   """
   return _pool_cells(outputs, sign)[0]
 
@@ -175,12 +181,13 @@ def _pool_cells(outputs, sign):
   x = nn.relu(outputs)
   inside = jnp.where(INSIDE.reshape(9, 1, -1, 1), sign * x, -jnp.inf)
   place = lax.broadcasted_iota(jnp.int32, x.shape, 0)
-  zero = jnp.zeros((), x.dtype)
-  start = (zero - jnp.inf, jnp.int32(0), zero, zero)
+  wide = x.astype(dtypes_lib.widen(x.dtype))
+  zero = jnp.zeros((), wide.dtype)
+  start = (jnp.array(-jnp.inf, x.dtype), jnp.int32(0), zero, zero)
   # One reduction of four operands reads the outputs once; four would read them
   # four times, and memory traffic is what a step costs.
   largest, place, total, square = lax.reduce(
-    (inside, place, x, jnp.square(x)), start, merge, (0,)
+    (inside, place, wide, jnp.square(wide)), start, merge, (0,)
   )
   return (largest, total.sum(1), square.sum(1)), (outputs, sign, place)
 
@@ -194,7 +201,8 @@ def _pool_cells_backward(saved, gradients):
   gradient = jnp.where(here, sign * largest, 0) + total[:, None]
   gradient += 2 * outputs * square[:, None]
   # The sign is piecewise constant in the gain, so it has no gradient.
-  return jnp.where(outputs > 0, gradient, 0), jnp.zeros_like(sign)
+  gradient = jnp.where(outputs > 0, gradient, 0)
+  return gradient.astype(outputs.dtype), jnp.zeros_like(sign)
 
 
 pool_cells.defvjp(_pool_cells, _pool_cells_backward)
