@@ -29,7 +29,7 @@ class Linear(nn.Module):
     self, inputs: Float[Array, 'b ...'], *, train: bool
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and an empty dict."""
-    x = inputs.reshape(len(inputs), -1)
+    x = inputs.reshape(inputs.shape[0], -1)
     return layers.linear(self.num_classes, x.shape[-1], name='head')(x), {}
 
 

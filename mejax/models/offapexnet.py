@@ -82,7 +82,7 @@ class OffApexNet(nn.Module):
       streams.append(x)
     x = jnp.stack(streams, 1)
     out = {'streams': x}
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     for i in range(2):
       x = layers.linear(self.width, x.shape[-1], name=f'hidden{i}')(x)
       x = layers.Dropout(self.dropout)(nn.relu(x), train=train)

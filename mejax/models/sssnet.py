@@ -54,7 +54,7 @@ class Conv(nn.Module):
     x = pooling.max_pool(x, self.pool)
     x = layers.BatchNorm(self.features, name='norm')(x, train=train, mask=mask)
     # One draw for each map of an example, not for each pixel.
-    kept = jnp.ones((len(x), self.features))
+    kept = jnp.ones((x.shape[0], self.features))
     kept = layers.Dropout(self.dropout)(kept, train=train)
     return x * kept[:, None, None]
 
@@ -97,7 +97,7 @@ class SSSNet(nn.Module):
     x = Conv(first, 5, 3, self.dropout, name='first')(inputs, **options)
     x = Conv(second, 3, 2, self.dropout, name='second')(x, **options)
     out = {'features': x}
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     x = nn.relu(layers.linear(width, x.shape[-1], name='hidden')(x))
     x = layers.Dropout(self.dropout)(x, train=train)
     return layers.linear(self.num_classes, width, name='head')(x), out

@@ -96,7 +96,7 @@ class STSTNet(nn.Module):
     kernel = kernel.reshape(filters, half, half, -1)
     kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
     logits = jnp.einsum('cnk,cnb->kb', kernel, x).T + bias
-    features = x.reshape(-1, CELLS, CELLS, len(inputs)).transpose(3, 1, 2, 0)
+    features = x.reshape(filters, CELLS, CELLS, -1).transpose(3, 1, 2, 0)
     return logits, {'features': features}
 
   def _affine(self, norms, batch):
