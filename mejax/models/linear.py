@@ -33,7 +33,7 @@ class Linear(base.Model):
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and an empty dict."""
     inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
-    x = inputs.reshape(len(inputs), -1)
+    x = inputs.reshape(inputs.shape[0], -1)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )

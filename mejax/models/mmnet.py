@@ -372,7 +372,7 @@ class MMNet(base.Model):
       name='position',
     )(onset, train=train)
     # Not pooled: the last layer knows where on the face a feature lies.
-    flat = (x + position).reshape(len(x), -1)
+    flat = (x + position).reshape(x.shape[0], -1)
     out = {
       'gates': tuple(priors),
       'attention': weights,

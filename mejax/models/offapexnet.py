@@ -89,7 +89,7 @@ class OffApexNet(base.Model):
       streams.append(x)
     x = jnp.stack(streams, 1)
     out = {'streams': x}
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     for i in range(2):
       hidden = layers.linear(
         self.width, x.shape[-1], dtypes=dtypes, name=f'hidden{i}'

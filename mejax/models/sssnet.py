@@ -105,7 +105,7 @@ class SSSNet(base.Model):
     x = Conv(first, 5, 3, self.dropout, dtypes, name='first')(inputs, **options)
     x = Conv(second, 3, 2, self.dropout, dtypes, name='second')(x, **options)
     out = {'features': x}
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     hidden = layers.linear(width, x.shape[-1], dtypes=dtypes, name='hidden')
     x = nn.relu(hidden(x))
     x = layers.Dropout(self.dropout)(x, train=train)

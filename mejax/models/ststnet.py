@@ -104,7 +104,9 @@ class STSTNet(base.Model):
     kernel = kernel.reshape(filters, half, half, -1)
     kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
     logits = jnp.einsum('cnk,cnb->kb', kernel, x.astype(kernel.dtype)).T + bias
-    features = x.reshape(-1, CELLS, CELLS, len(inputs)).transpose(3, 1, 2, 0)
+    features = x.reshape(-1, CELLS, CELLS, inputs.shape[0]).transpose(
+      3, 1, 2, 0
+    )
     return logits, {'features': features}
 
   def _affine(self, norms, batch):
@@ -178,17 +180,18 @@ def _pool_cells(outputs, sign):
     sums = (a + b for a, b in zip(one[2:], other[2:], strict=True))
     return *pooling.first_largest(one[:2], other[:2]), *sums
 
-  x = nn.relu(outputs)
+  # XLA reduces operands of one dtype, and bfloat16 is too coarse for the sums.
+  x = nn.relu(outputs.astype(dtypes_lib.widen(outputs.dtype)))
   inside = jnp.where(INSIDE.reshape(9, 1, -1, 1), sign * x, -jnp.inf)
   place = lax.broadcasted_iota(jnp.int32, x.shape, 0)
-  wide = x.astype(dtypes_lib.widen(x.dtype))
-  zero = jnp.zeros((), wide.dtype)
-  start = (jnp.array(-jnp.inf, x.dtype), jnp.int32(0), zero, zero)
+  zero = jnp.zeros((), x.dtype)
+  start = (zero - jnp.inf, jnp.int32(0), zero, zero)
   # One reduction of four operands reads the outputs once; four would read them
   # four times, and memory traffic is what a step costs.
   largest, place, total, square = lax.reduce(
-    (inside, place, wide, jnp.square(wide)), start, merge, (0,)
+    (inside, place, x, jnp.square(x)), start, merge, (0,)
   )
+  largest = largest.astype(outputs.dtype)
   return (largest, total.sum(1), square.sum(1)), (outputs, sign, place)
 
 
