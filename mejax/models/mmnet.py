@@ -340,10 +340,12 @@ class MMNet(base.Model):
     """
     self._check_sizes(inputs)
     train = base.settle_train(self, train)
-    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
-    onset, apex = inputs[:, 0], inputs[:, 1]
+    frames, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
+    # Motion is a small difference: bfloat16 would round most of it away if the
+    # frames were rounded first.
+    inputs = jnp.asarray(inputs, dtypes.wide.dtype)
     # Still parts cancel, so this branch sees little of the person's identity.
-    x = apex - onset
+    x = (inputs[:, 1] - inputs[:, 0]).astype(dtypes.dtype)
     conv_options = {'train': train, 'mask': mask}
     # As in the release, the first convolution starts like PyTorch's default,
     # all others like He's.
@@ -370,7 +372,7 @@ class MMNet(base.Model):
       self.attention_fn,
       dtypes,
       name='position',
-    )(onset, train=train)
+    )(frames[:, 0], train=train)
     # Not pooled: the last layer knows where on the face a feature lies.
     flat = (x + position).reshape(x.shape[0], -1)
     out = {

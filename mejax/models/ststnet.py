@@ -104,9 +104,7 @@ class STSTNet(base.Model):
     kernel = kernel.reshape(filters, half, half, -1)
     kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
     logits = jnp.einsum('cnk,cnb->kb', kernel, x.astype(kernel.dtype)).T + bias
-    features = x.reshape(-1, CELLS, CELLS, inputs.shape[0]).transpose(
-      3, 1, 2, 0
-    )
+    features = x.reshape(filters, CELLS, CELLS, -1).transpose(3, 1, 2, 0)
     return logits, {'features': features}
 
   def _affine(self, norms, batch):
