@@ -40,7 +40,8 @@ class DTypes(NamedTuple):
 
   def of(self, *arrays: Array) -> np.dtype:
     """Returns the dtype in which a layer of these arrays computes."""
-    return nn.dtypes.canonicalize_dtype(*arrays, dtype=self.dtype)
+    dtype = nn.dtypes.canonicalize_dtype(*arrays, dtype=self.dtype)
+    return jnp.dtype(dtype)
 
 
 # As Flax's layers, which a model's own layers are unless it says otherwise.

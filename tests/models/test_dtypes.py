@@ -65,32 +65,36 @@ def kinds(tree: Any) -> set[str]:
 
 
 def assert_close(ours: Any, true: Any, tolerance: float) -> None:
-  """Asserts that two trees are close, on the scale of the largest array.
-
-  Many a gradient is zero but for rounding: that of a bias before a norm, or of
-  the key of a lone token.
-  """
+  """Asserts that arrays are close, on the scale of the largest of them."""
   pairs = list(zip(*map(jax.tree.leaves, (ours, true)), strict=True))
-  scale = max((np.abs(other).max() for _, other in pairs), default=0.0)
+  scale = max((float(jnp.abs(other).max()) for _, other in pairs), default=0.0)
   for one, other in pairs:
     one = np.asarray(one, np.float64)
-    closeness.assert_close(one, other, tolerance, scale=float(scale))
+    closeness.assert_close(one, other, tolerance, scale=scale)
 
 
-# A rounding is at most eps / 2 of a value. Dozens of them follow each other,
-# and batch norm over few values enlarges what is left of them.
+def length(tree: Any) -> float:
+  return sum(float(jnp.square(x).sum()) for x in jax.tree.leaves(tree)) ** 0.5
+
+
+# A rounding is at most eps / 2 of a value, and dozens of them follow each
+# other. The gradient is compared as one vector, because many a part of it is
+# zero but for rounding, as that of a bias before a norm. In MMNet, maxima over
+# places and channels choose other winners after a rounding.
 @ALL
 def test_bfloat16_trains_like_float32_up_to_its_rounding(name):
-  arguments = *split(initialised(name)), smallest.inputs(name)
+  arguments = *split(initialised(name)), smallest.inputs(name, 8)
   gradients, logits, _, statistics = jax.jit(training(name, dtype='bfloat16'))(
     *arguments
   )
-  assert kinds((gradients, logits, statistics)) == {'float32'}
+  assert kinds((gradients, logits)) == {'float32'}
+  assert kinds(statistics) <= {'float32'}
   true, true_logits, _, true_statistics = jax.jit(training(name))(*arguments)
   eps = float(jnp.finfo('bfloat16').eps)
-  assert_close(logits, true_logits, 16 * eps)
-  assert_close(statistics, true_statistics, 4 * eps)
-  assert_close(gradients, true, 64 * eps)
+  assert_close(logits, true_logits, 8 * eps)
+  assert_close(statistics, true_statistics, 2 * eps)
+  error = length(jax.tree.map(jnp.subtract, gradients, true))
+  assert error < (32 if name == 'mmnet' else 8) * eps * length(true)
 
 
 @ALL
@@ -99,7 +103,7 @@ def test_float16_and_float64_compute_what_float32_does(name):
   true, _ = evaluate(name, inputs)
   half, _ = evaluate(name, inputs, dtype=jnp.float16)
   assert half.dtype == jnp.float32
-  assert_close(half, true, 16 * float(jnp.finfo('float16').eps))
+  assert_close(half, true, 8 * float(jnp.finfo('float16').eps))
   with jax.enable_x64(True):
     double, out = evaluate(name, inputs, dtype='float64')
     assert kinds((double, out)) == {'float64'}
@@ -140,7 +144,7 @@ def test_parameters_have_their_dtype_and_statistics_a_wide_one(
 
 
 @ALL
-@pytest.mark.parametrize('dtype', ['uint8', 'int32', 'bfloat16', 'float16'])
+@pytest.mark.parametrize('dtype', ['uint8', 'bfloat16'])
 def test_inputs_of_any_dtype_are_read_as_numbers(name, dtype):
   inputs = (10 * smallest.inputs(name, 2)).astype(dtype)
   ours, _ = evaluate(name, inputs)
@@ -201,17 +205,18 @@ def test_bfloat16_multiplies_matrices_in_bfloat16_but_for_the_head(name):
   assert products or name == 'linear'
 
 
-def still_or_moving(size: float) -> np.ndarray:
+def moving(size: float) -> jax.Array:
   """Pairs of frames, of which the second differs by a step of `size`."""
   source = np.random.default_rng(0)
   onset = source.uniform(1, 2, (2, 1, 32, 32, 3))
   apex = onset + size * source.choice([-1, 1], onset.shape)
-  return np.concatenate([onset, apex], 1).astype(np.float32)
+  return jnp.array(np.concatenate([onset, apex], 1), jnp.float32)
 
 
 def test_bfloat16_keeps_a_motion_smaller_than_its_rounding_of_the_frames():
-  inputs = still_or_moving(1e-3)
-  assert (np.diff(inputs.astype(jnp.bfloat16), axis=1) == 0).mean() > 0.5
+  inputs = moving(1e-3)
+  rounded = inputs.astype(jnp.bfloat16)
+  assert (rounded[:, 0] == rounded[:, 1]).mean() > 0.5
   variables, options = initialised('mmnet'), {'train': False}
   half, single = (
     smallest.make('mmnet', dtype=dtype).apply(variables, inputs, **options)[1]
