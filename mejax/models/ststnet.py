@@ -87,8 +87,7 @@ class STSTNet(base.Model):
     kernel, bias = (jnp.concatenate(x, -1) for x in zip(*weights, strict=True))
     # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
-    # The sums of the statistics need the wide dtype, and XLA reduces operands of
-    # one dtype at a time.
+    # Statistics are sums in the wide dtype, and XLA reduces operands of one.
     outputs = cell_outputs(inputs, kernel, bias).astype(dtypes.wide.dtype)
     sign = sign.astype(outputs.dtype)
     largest, sums, squares = pool_cells(outputs, sign[:, None, None])
