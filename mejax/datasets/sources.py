@@ -157,19 +157,15 @@ class ReadyMadeFlow:
 
   def describe(self) -> dict[str, Any]:
     """Returns JSON values that say how the examples were made."""
-    if self.options.get('landmarks'):
-      landmark_source = f'file {pathlib.Path(self.options["landmarks"]).name}'
-    elif htnet_release.has_apex_images(self.place):
-      landmark_source = 'detector, on the apex images of the release'
-    else:
-      landmark_source = 'release defaults'
     return {
       'units': 'minmax255',
       'strain': 'as released',
       'flow': {'method': 'as released'},
       'levels': [1.0],
       'size': htnet_release.SIZE,
-      'landmark_source': landmark_source,
+      'landmark_source': htnet_release.point_source(
+        self.place, self.options.get('landmarks')
+      ),
     }
 
   def make_examples(self, clips: list[Clip], *_) -> tuple[list[Clip], ArraysOf]:

@@ -47,6 +47,7 @@ from jaxtyping import Bool
 from jaxtyping import Float
 
 from mejax.models import attention
+from mejax.models import base
 from mejax.models import htnet
 from mejax.models import layers
 from mejax.models.capabilities import Capabilities
@@ -54,7 +55,7 @@ from mejax.models.capabilities import Capabilities
 REGIONS = 4  # 2 x 2
 
 
-class ARTNet(nn.Module):
+class ARTNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -104,7 +105,7 @@ class ARTNet(nn.Module):
     self,
     inputs: Float[Array, 'b a h w c'],
     *,
-    train: bool,
+    train: bool | None = None,
     levels: Float[Array, '*#b a'] | None = None,
     present: Bool[Array, '*#b a'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
@@ -112,7 +113,8 @@ class ARTNet(nn.Module):
 
     Args:
       inputs: flow at each level.
-      train: whether dropout of units and of levels acts.
+      train: whether dropout of units and of levels acts; it may be left out if
+        both rates are 0 and the attention does not take it.
       levels: factor of each level, `[a]` or `[b, a]`, in place of the model's
         own.
       present: which levels count, `[a]` or `[b, a]`, at least one of them; all
@@ -133,6 +135,14 @@ class ARTNet(nn.Module):
       ValueError: the levels or the image size do not fit.
     """
     out: dict[str, Any] = {}
+    train = base.settle_train(
+      self,
+      train,
+      'dropout',
+      'level_dropout',
+      'attention_fn',
+      'level_attention_fn',
+    )
     scale = self._log_levels(inputs, levels)
     present = self._present(inputs, present, train=train)
     if present is not None:

@@ -9,8 +9,10 @@ gives it options.
 A variant with parameters of its own is a Linen module that is called the same
 way: its class, or an instance with options. Each block has its own copy.
 
-Where some tokens may be absent, as with ARTNet's levels, the function is called
-with `mask=`, Bool `[*b, m]`, which marks the keys that count.
+A function or module that takes them is called with two more arguments:
+  train: bool, whether the model trains, for example for dropout of its own.
+  mask: Bool `[*b, m]`, which marks the keys that count, or None if all do;
+    needed where some tokens may be absent, as with ARTNet's levels.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from jaxtyping import Bool
 from jaxtyping import Float
 import numpy as np
 
-AttentionFn = Callable[[Array, Array, Array], tuple[Array, Array | None]]
+from mejax.models import base
+
+AttentionFn = Callable[..., tuple[Array, Array | None]]
 
 
 def softmax(
@@ -183,6 +187,7 @@ def attend(
   value: Float[Array, '*b m h e'],
   *,
   mask: Bool[Array, '*#b m'] | None = None,
+  train: bool = False,
 ) -> tuple[Float[Array, '*b n h e'], Array | None]:
   """Calls an attention function and checks the shape of what it returns.
 
@@ -192,6 +197,7 @@ def attend(
     key: what each token is found by.
     value: what each token holds.
     mask: keys that count; passed on only if it is given.
+    train: whether the model trains; passed on only to a function that takes it.
 
   Raises:
     ValueError: the output is not `[*b, n, h, e]`, the weights are neither None
@@ -199,10 +205,11 @@ def attend(
       mask where one is needed.
   """
   name = getattr(attention_fn, '__name__', repr(attention_fn))
-  # Only a mask that is needed is passed on, so that the simplest function, of
-  # query, key and value, works in most models.
-  options = {} if mask is None else {'mask': mask}
-  if options and 'mask' not in inspect.signature(attention_fn).parameters:
+  # The simplest function, of query, key and value, works in most models.
+  options = {'train': train} if base.takes(attention_fn, 'train') else {}
+  if mask is not None:
+    options['mask'] = mask
+  if mask is not None and not base.takes(attention_fn, 'mask'):
     raise ValueError(
       f'attention function {name} takes no mask, but some of the tokens may be'
       ' absent here; add `mask=None`, Bool [*b, m], which marks the keys that'

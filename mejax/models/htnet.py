@@ -42,6 +42,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import attention
+from mejax.models import base
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
@@ -78,7 +79,12 @@ class Attention(nn.Module):
       for name in ('query', 'key', 'value')
     )
     mixed, weights = attention.attend(
-      attention.own(self.attention_fn), query, key, value, mask=mask
+      attention.own(self.attention_fn),
+      query,
+      key,
+      value,
+      mask=mask,
+      train=train,
     )
     mixed = mixed.reshape(*x.shape[:-1], -1)
     mixed = layers.linear(dim, mixed.shape[-1], name='out')(mixed)
@@ -143,7 +149,7 @@ class Aggregate(nn.Module):
     return pooling.max_pool3x3(layers.LayerNorm(name='norm')(x), 2)
 
 
-class HTNet(nn.Module):
+class HTNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -177,13 +183,14 @@ class HTNet(nn.Module):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, 'b h w c'], *, train: bool
+    self, inputs: Float[Array, 'b h w c'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and arrays that show what the model read.
 
     Args:
       inputs: the mosaic.
-      train: whether dropout and stochastic depth act.
+      train: whether dropout and stochastic depth act; it may be left out if
+        their rates are 0 and the attention does not take it.
 
     Returns:
       logits, and a dict of
@@ -193,9 +200,13 @@ class HTNet(nn.Module):
       head: the input of the last linear layer, `[b, d]`.
 
     Raises:
-      ValueError: the sizes do not fit each other or the input.
+      ValueError: the sizes do not fit each other, the input or the parameters,
+        or `train` is needed.
     """
     self._check_sizes(inputs)
+    train = base.settle_train(
+      self, train, 'dropout', 'drop_path', 'attention_fn'
+    )
     out = {'attention': [], 'regions': []}
     # One series over all hierarchies: the rate rises with the depth.
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())

@@ -12,10 +12,11 @@ import flax.linen as nn
 from jaxtyping import Array
 from jaxtyping import Float
 
+from mejax.models import base
 from mejax.models import layers
 
 
-class Linear(nn.Module):
+class Linear(base.Model):
   """One linear layer.
 
   Attributes:
@@ -26,7 +27,7 @@ class Linear(nn.Module):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, 'b ...'], *, train: bool
+    self, inputs: Float[Array, 'b ...'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and an empty dict."""
     x = inputs.reshape(inputs.shape[0], -1)

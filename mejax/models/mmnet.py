@@ -37,6 +37,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import attention
+from mejax.models import base
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
@@ -44,8 +45,8 @@ from mejax.models.capabilities import Capabilities
 
 # (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), of the same size.
 # `prior` comes from the previous block's gate, shrunk by a max-pool to the size
-# of x; it is None in the first block. A Linen module or class is called with
-# `train` and `mask` as well, so that it can keep batch statistics.
+# of x; it is None in the first block. A gate that takes `train` and `mask` is
+# called with them as well, so that it can keep batch statistics.
 Gate = Callable[..., tuple[Array, Array | None]]
 
 SHRINK = 16  # The stem and three of the blocks halve the sides.
@@ -157,10 +158,9 @@ class Block(nn.Module):
       if prior is not None:
         prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
-    # A plain function keeps no statistics, so it takes neither option.
-    gate, options = attention.own(self.gate, name='gate'), {}
-    if isinstance(gate, nn.Module):
-      options = {'train': train, 'mask': mask}
+    gate = attention.own(self.gate, name='gate')
+    options = {'train': train, 'mask': mask}
+    options = {k: v for k, v in options.items() if base.takes(gate, k)}
     gated, prior = gate(x, prior, **options)
     if gated.shape != x.shape:
       raise ValueError(
@@ -195,7 +195,7 @@ class TransformerBlock(nn.Module):
       for name in ('query', 'key', 'value')
     )
     y, weights = attention.attend(
-      attention.own(self.attention_fn), query, key, value
+      attention.own(self.attention_fn), query, key, value, train=train
     )
     y = dense(d, name='out')(y.reshape(b, n, d))
     x = x + layers.DropPath(self.drop_path)(y, train=train)
@@ -245,7 +245,7 @@ class Position(nn.Module):
     return x.reshape(b, h, w, self.width), tuple(all_weights)
 
 
-class MMNet(nn.Module):
+class MMNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -294,14 +294,15 @@ class MMNet(nn.Module):
     self,
     inputs: Float[Array, 'b 2 h w 3'],
     *,
-    train: bool,
+    train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and arrays that show what the model read.
 
     Args:
       inputs: onset and apex.
-      train: whether batch norm uses the batch, and stochastic depth acts.
+      train: whether batch norm uses the batch, and stochastic depth acts; only
+        the call that draws the weights may leave it out.
       mask: examples that count in the batch's statistics; all if None.
 
     Returns:
@@ -316,6 +317,7 @@ class MMNet(nn.Module):
       ValueError: the sizes do not fit each other or the input.
     """
     self._check_sizes(inputs)
+    train = base.settle_train(self, train)
     onset, apex = inputs[:, 0], inputs[:, 1]
     # Still parts cancel, so this branch sees little of the person's identity.
     x = apex - onset

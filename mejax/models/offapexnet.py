@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 
+from mejax.models import base
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
@@ -43,7 +44,7 @@ class Conv5x5(nn.Module):
     return pooling.max_pool(x, 2)
 
 
-class OffApexNet(nn.Module):
+class OffApexNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -60,7 +61,7 @@ class OffApexNet(nn.Module):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, 'b h w c'], *, train: bool
+    self, inputs: Float[Array, 'b h w c'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and the last maps as `streams` [b, 2, h / 4, w / 4, d].
 
@@ -74,6 +75,7 @@ class OffApexNet(nn.Module):
         ' with sides that are multiples of 4 and u, v as the first channels:'
         " view.channels = 'u_v_strain'"
       )
+    train = base.settle_train(self, train, 'dropout')
     streams = []
     for i, name in enumerate('uv'):
       x = inputs[..., i : i + 1]

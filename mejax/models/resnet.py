@@ -19,6 +19,7 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from mejax.models import base
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models.capabilities import Capabilities
@@ -59,7 +60,7 @@ class Block(nn.Module):
     return nn.relu(x + y)
 
 
-class ResNet(nn.Module):
+class ResNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -79,10 +80,11 @@ class ResNet(nn.Module):
     self,
     inputs: Float[Array, 'b h w c'],
     *,
-    train: bool,
+    train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d]."""
+    train = base.settle_train(self, train)
     stem = convolution.Conv3x3(
       self.widths[0], stride=2, use_bias=False, name='stem'
     )

@@ -26,6 +26,7 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 
+from mejax.models import base
 from mejax.models import convolution
 from mejax.models import layers
 from mejax.models import pooling
@@ -59,7 +60,7 @@ class Conv(nn.Module):
     return x * kept[:, None, None]
 
 
-class SSSNet(nn.Module):
+class SSSNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -79,7 +80,7 @@ class SSSNet(nn.Module):
     self,
     inputs: Float[Array, 'b h w c'],
     *,
-    train: bool,
+    train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and the second convolution's maps as `features`.
@@ -92,6 +93,7 @@ class SSSNet(nn.Module):
         f'SSSNet got inputs of shape {inputs.shape}; expected sides of 16'
         ' pixels or more'
       )
+    train = base.settle_train(self, train)
     first, second, width = self.widths
     options = {'train': train, 'mask': mask}
     x = Conv(first, 5, 3, self.dropout, name='first')(inputs, **options)

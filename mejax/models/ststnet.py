@@ -30,6 +30,7 @@ from jaxtyping import Bool
 from jaxtyping import Float
 import numpy as np
 
+from mejax.models import base
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
@@ -41,7 +42,7 @@ INSIDE = np.ones((3, 3, CELLS, CELLS), bool)
 INSIDE[0, :, 0, :] = INSIDE[:, 0, :, 0] = False
 
 
-class STSTNet(nn.Module):
+class STSTNet(base.Model):
   """The whole model.
 
   Attributes:
@@ -61,7 +62,7 @@ class STSTNet(nn.Module):
     self,
     inputs: Float[Array, 'b h w c'],
     *,
-    train: bool,
+    train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and the joined branches as `features`, [b, 10, 10, 16].
@@ -73,6 +74,7 @@ class STSTNet(nn.Module):
       raise ValueError(
         f'STSTNet got inputs of shape {inputs.shape}; expected [b, 28, 28, 3]'
       )
+    train = base.settle_train(self, train)
     weights, norms = [], []
     for i, filters in enumerate(self.branches):
       weights.append(layers.Weights((3, 3, 3, filters), name=f'conv{i}')())
