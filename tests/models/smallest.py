@@ -58,12 +58,9 @@ def variables(model: nn.Module, x: jax.Array) -> dict[str, Any]:
   )
   draw = np.random.default_rng(0).uniform
 
-  def fill(x, low, high):
+  def fill(path, x):
+    # Statistics hold variances, which are positive.
+    low, high = (0.5, 1.5) if path[0].key == 'batch_stats' else (-0.3, 0.3)
     return jnp.array(draw(low, high, x.shape), x.dtype)
 
-  # Statistics hold variances, which are positive.
-  ranges = {'params': (-0.3, 0.3), 'batch_stats': (0.5, 1.5)}
-  return {
-    name: jax.tree.map(lambda x: fill(x, *ranges[name]), tree)
-    for name, tree in shapes.items()
-  }
+  return jax.tree_util.tree_map_with_path(fill, shapes)
