@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import dataclasses
 import difflib
 import inspect
+import math
 from typing import Any
 
 import flax.linen as nn
+from jaxtyping import Array
 
 from mejax.models import capabilities
 
@@ -91,6 +93,29 @@ def settle_train(model: nn.Module, train: bool | None, *fields: str) -> bool:
       ' train=True or train=False'
     )
   return False
+
+
+def check_channels(
+  model: nn.Module, inputs: Array, *path: str, places: int
+) -> None:
+  """Raises ValueError if the parameters were drawn for other channels.
+
+  Args:
+    model: the bound model.
+    inputs: its input, channels last.
+    *path: the first kernel of the model, whose last axis are its outputs.
+    places: number of pixels that an output reads.
+  """
+  shape = initialised_shape(model, *path)
+  if shape is None:
+    return
+  channels = math.prod(shape[:-1]) // places
+  if inputs.shape[-1] != channels:
+    raise ValueError(
+      f'{type(model).__name__} got inputs of shape {inputs.shape}, with'
+      f' {inputs.shape[-1]} channels; expected {channels}, with which its'
+      ' parameters were initialised'
+    )
 
 
 def initialised_shape(model: nn.Module, *path: str) -> tuple[int, ...] | None:

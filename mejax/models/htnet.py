@@ -263,6 +263,9 @@ class HTNet(base.Model):
       raise ValueError(
         f'dim {self.dim} is less than {self.heads} heads; expected dim >= heads'
       )
+    base.check_channels(
+      self, inputs, 'embed', 'kernel', places=self.patch_size**2
+    )
 
 
 def patchify(

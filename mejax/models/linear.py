@@ -29,8 +29,21 @@ class Linear(base.Model):
   def __call__(
     self, inputs: Float[Array, 'b ...'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and an empty dict."""
+    """Computes logits, and an empty dict.
+
+    Raises:
+      ValueError: the parameters were initialised with another size.
+    """
+    if not inputs.ndim:
+      raise ValueError('Linear got a lone number; expected examples [b, ...]')
     x = inputs.reshape(inputs.shape[0], -1)
+    drawn = base.initialised_shape(self, 'head', 'kernel')
+    if drawn and drawn[0] != x.shape[-1]:
+      raise ValueError(
+        f'Linear got inputs of shape {inputs.shape}, {x.shape[-1]} numbers an'
+        f' example; expected {drawn[0]} numbers, with which its parameters were'
+        ' initialised'
+      )
     return layers.linear(self.num_classes, x.shape[-1], name='head')(x), {}
 
 

@@ -371,6 +371,7 @@ class MMNet(base.Model):
         ' fit: the first width must be the last of the stem, and the last must'
         ' divide into the heads'
       )
+    base.check_channels(self, inputs, 'stem0', 'conv', 'kernel', places=9)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -18,6 +18,7 @@ tiny        1,983       0.0002
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -66,14 +67,29 @@ class OffApexNet(base.Model):
     """Computes logits, and the last maps as `streams` [b, 2, h / 4, w / 4, d].
 
     Raises:
-      ValueError: u and v are not the first two channels, or the sides are not
-        multiples of 4.
+      ValueError: u and v are not the first two channels, the sides are not
+        multiples of 4, the parameters were initialised with another size, or
+        `train` is needed.
     """
-    if inputs.shape[-1] < 2 or inputs.shape[1] % 4 or inputs.shape[2] % 4:
+    if (
+      inputs.ndim != 4
+      or inputs.shape[-1] < 2
+      or inputs.shape[1] % 4
+      or inputs.shape[2] % 4
+    ):
       raise ValueError(
         f'OFF-ApexNet got inputs of shape {inputs.shape}; expected [b, h, w, c]'
         ' with sides that are multiples of 4 and u, v as the first channels:'
         " view.channels = 'u_v_strain'"
+      )
+    pixels = math.prod(inputs.shape[1:3])
+    drawn = base.initialised_shape(self, 'hidden0', 'kernel')
+    # A hidden layer reads two streams, at a sixteenth of the pixels.
+    drawn = drawn and drawn[0] // (2 * self.filters[-1]) * 16
+    if drawn and drawn != pixels:
+      raise ValueError(
+        f'OFF-ApexNet got inputs of shape {inputs.shape}, with {pixels} pixels;'
+        f' expected {drawn} pixels, with which its parameters were initialised'
       )
     train = base.settle_train(self, train, 'dropout')
     streams = []

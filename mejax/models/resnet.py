@@ -83,7 +83,16 @@ class ResNet(base.Model):
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d]."""
+    """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d].
+
+    Raises:
+      ValueError: the inputs do not fit, or `train` is needed.
+    """
+    if inputs.ndim != 4:
+      raise ValueError(
+        f'ResNet got inputs of shape {inputs.shape}; expected [b, h, w, c]'
+      )
+    base.check_channels(self, inputs, 'stem', 'kernel', places=9)
     train = base.settle_train(self, train)
     stem = convolution.Conv3x3(
       self.widths[0], stride=2, use_bias=False, name='stem'

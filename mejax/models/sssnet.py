@@ -18,6 +18,7 @@ tiny    791         0.0004
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -86,19 +87,27 @@ class SSSNet(base.Model):
     """Computes logits, and the second convolution's maps as `features`.
 
     Raises:
-      ValueError: the images are too small.
+      ValueError: the inputs do not fit, or `train` is needed.
     """
-    if min(inputs.shape[1:3]) < 16:
+    if inputs.ndim != 4 or min(inputs.shape[1:3]) < 16:
       raise ValueError(
-        f'SSSNet got inputs of shape {inputs.shape}; expected sides of 16'
-        ' pixels or more'
+        f'SSSNet got inputs of shape {inputs.shape}; expected [b, h, w, c] with'
+        ' sides of 16 pixels or more'
       )
+    base.check_channels(self, inputs, 'first', 'conv', 'kernel', places=25)
     train = base.settle_train(self, train)
     first, second, width = self.widths
     options = {'train': train, 'mask': mask}
     x = Conv(first, 5, 3, self.dropout, name='first')(inputs, **options)
     x = Conv(second, 3, 2, self.dropout, name='second')(x, **options)
     out = {'features': x}
+    drawn = base.initialised_shape(self, 'hidden', 'kernel')
+    if drawn and drawn[0] != math.prod(x.shape[1:]):
+      raise ValueError(
+        f'SSSNet got inputs of shape {inputs.shape}, which end in a map of'
+        f' {x.shape[1]} x {x.shape[2]} places; expected {drawn[0] // second}'
+        ' places, as in the images with which its parameters were initialised'
+      )
     x = x.reshape(x.shape[0], -1)
     x = nn.relu(layers.linear(width, x.shape[-1], name='hidden')(x))
     x = layers.Dropout(self.dropout)(x, train=train)
