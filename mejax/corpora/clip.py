@@ -48,6 +48,7 @@ class Clip:
     crop_points: the same five points as the released HTNet pipeline cut them.
     truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.
+    by_choice: whether it could be used, and an option of the reader says so.
     remarks: warnings: sentences on repairs and oddities of a usable clip, at
       which a person should look.
     notes: sentences on choices that are usual.
@@ -73,6 +74,7 @@ class Clip:
   crop_points: tuple[tuple[int, int], ...] = ()
   truth: pathlib.Path | None = None
   problem: str = ''
+  by_choice: bool = False
   remarks: tuple[str, ...] = ()
   notes: tuple[str, ...] = ()
 

@@ -15,10 +15,12 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.corpora import cells
 from mejax.corpora import depth as depth_lib
 from mejax.corpora.clip import Clip
 from mejax.corpora.depth import Depth
 
+NOT_UTF8 = 'its path is not UTF-8: rename the file or folder'
 _PIECE = 1 << 20
 # Attempts behind the last frame, and number of frames that are believed: some
 # containers claim absurd numbers.
@@ -198,6 +200,8 @@ def _from_video(
   file: pathlib.Path, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes frames of a video by their positions, counted from 0."""
+  if not cells.is_utf8(str(file)):
+    raise ValueError(NOT_UTF8)  # OpenCV would end the process.
   if not file.is_file():
     raise ValueError(f'"{file.name}" is missing')
   capture = cv2.VideoCapture(str(file))

@@ -9,6 +9,7 @@ import pathlib
 import re
 from typing import Any
 
+from mejax.corpora import cells
 from mejax.corpora.clip import Clip
 
 # Kinds of warnings that the table lists.
@@ -60,16 +61,24 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     'skipped': [
       {
         'identity': clip.identity,
-        'reason': clip.problem,
+        'reason': cells.printable(clip.problem),
         'emotion': clip.emotion,
+        # Only a few databases have such clips.
+        **({'by_choice': True} if clip.by_choice else {}),
       }
       for clip in clips
       if clip.problem
     ],
     'warnings': {
-      clip.identity: list(clip.remarks) for clip in taken if clip.remarks
+      clip.identity: list(map(cells.printable, clip.remarks))
+      for clip in taken
+      if clip.remarks
     },
-    'notes': {clip.identity: list(clip.notes) for clip in taken if clip.notes},
+    'notes': {
+      clip.identity: list(map(cells.printable, clip.notes))
+      for clip in taken
+      if clip.notes
+    },
   }
 
 
@@ -116,6 +125,7 @@ def _warnings(taken: Sequence[Clip]) -> list[str]:
   kinds = by_kind((c.identity, remark) for c in taken for remark in c.remarks)
   kinds.sort(key=len, reverse=True)
   lines = [f'with a warning: {warned}; `mejax inspect` shows them']
+  kinds = [[(c, cells.printable(r)) for c, r in kind] for kind in kinds]
   for kind in kinds[:_KINDS]:
     (clip, remark), number = kind[0], len({clip for clip, _ in kind})
     lines.append(f'  {number} {"clip" if number == 1 else "clips"}: {remark}')
@@ -127,4 +137,6 @@ def _warnings(taken: Sequence[Clip]) -> list[str]:
 
 
 def _reasons(clips: Sequence[Clip]) -> str:
-  return '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  return cells.printable(
+    '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  )

@@ -2,7 +2,7 @@
 
   htnet.py, mmnet.py, artnet.py   the three systems
   ststnet.py, sssnet.py, ...      small networks
-  attention.py       attention as a function
+  attention.py       attention as a function; scores.py is its arithmetic
   base.py            what all models decide alike
   layers.py          shared layers; convolution.py and pooling.py for CPUs
   capabilities.py    what a model declares of itself

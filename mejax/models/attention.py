@@ -20,9 +20,11 @@ What is computed here, for inputs of any floating dtype:
 - A query for which no key counts gets an output and weights of zero.
 - A key or value that does not count has no effect, even if it is NaN; nothing
   flows back to it.
-- For finite inputs nothing is NaN, neither forward nor backward. Weights are
-  exact up to the rounding of the exponents, by a factor of 1 +- about 1e-7
-  times the size of the products that a score sums.
+- Nothing is NaN, neither forward nor backward, if the products of finite inputs
+  fit float32. Weights are exact up to the rounding of their exponents, a factor
+  of 1 +- about 1e-7 times the size of the products that a score sums. (An
+  accelerator may round the factors of float32 products; see
+  `jax_default_matmul_precision`.)
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import base
+from mejax.models import scores as scores_lib
 
 AttentionFn = Callable[..., tuple[Array, Array | None]]
 
@@ -53,20 +56,22 @@ def softmax(
   mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
   """Computes scaled dot-product attention, softmax(q k / sqrt(d)) v."""
-  key, value, counts = _count(mask, key, value)
+  key, value, counts = scores_lib.hide(mask, key, value)
   # A single key gets weight one, whatever query and key hold. Both are left
   # unread then, so that jit drops the projections behind them (13 % of
   # the arithmetic of HTNet as released), and their gradient is exactly zero.
   *batch, queries, heads, _ = query.shape
   if key.shape[-3] == 1:
-    weights = jnp.ones((*batch, heads, queries, 1), _wide(value))
+    weights = jnp.ones((*batch, heads, queries, 1), scores_lib.wide(value))
     # A value that does not count has become zero above.
     if counts is not None:
       weights = jnp.where(counts, weights, 0)
     output = (*batch, queries, heads, value.shape[-1])
     return jnp.broadcast_to(value, output), weights
-  weights = masked_softmax(_scores(query, key), counts)
-  return _weigh(weights, value), weights
+  weights = scores_lib.masked_softmax(
+    scores_lib.dot_product(query, key), counts
+  )
+  return scores_lib.weigh(weights, value), weights
 
 
 def linear(
@@ -83,8 +88,8 @@ def linear(
   exact however small or large the features are: a factor that all weights of a
   query share is taken out before it could overflow or vanish.
   """
-  dtype = _wide(query, key, value)
-  key, value, _ = _count(mask, key, value)
+  dtype = scores_lib.wide(query, key, value)
+  key, value, _ = scores_lib.hide(mask, key, value)
   keys = _log_features(key.astype(dtype))
   if mask is not None:
     keys = jnp.where(mask[..., None, None], keys, jnp.finfo(dtype).min)
@@ -139,10 +144,12 @@ def windowed(
     raise ValueError(f'radius is {radius}; expected 0 or more')
   # All scores are computed and most are left out: n is small in these models.
   near = _window(rows, columns, radius)
-  key, value, counts = _count(mask, key, value)
+  key, value, counts = scores_lib.hide(mask, key, value)
   counts = near if counts is None else near & counts
-  weights = masked_softmax(_scores(query, key), counts)
-  return _weigh(weights, value), weights
+  weights = scores_lib.masked_softmax(
+    scores_lib.dot_product(query, key), counts
+  )
+  return scores_lib.weigh(weights, value), weights
 
 
 class TalkingHeads(nn.Module):
@@ -166,10 +173,10 @@ class TalkingHeads(nn.Module):
       mix = self.param(name, lambda key: jnp.eye(query.shape[-2]))
       return jnp.einsum('...hnm,hg->...gnm', x, mix)
 
-    key, value, counts = _count(mask, key, value)
-    scores = talk(_scores(query, key), 'before')
-    weights = talk(masked_softmax(scores, counts), 'after')
-    return _weigh(weights, value), weights
+    key, value, counts = scores_lib.hide(mask, key, value)
+    scores = talk(scores_lib.dot_product(query, key), 'before')
+    weights = talk(scores_lib.masked_softmax(scores, counts), 'after')
+    return scores_lib.weigh(weights, value), weights
 
 
 class RelativeBias(nn.Module):
@@ -204,10 +211,10 @@ class RelativeBias(nn.Module):
       row - row[:, None] + rows - 1,
       column - column[:, None] + columns - 1,
     ]
-    key, value, counts = _count(mask, key, value)
-    scores = _scores(query, key) + jnp.moveaxis(bias, -1, 0)
-    weights = masked_softmax(scores, counts)
-    return _weigh(weights, value), weights
+    key, value, counts = scores_lib.hide(mask, key, value)
+    scores = scores_lib.dot_product(query, key) + jnp.moveaxis(bias, -1, 0)
+    weights = scores_lib.masked_softmax(scores, counts)
+    return scores_lib.weigh(weights, value), weights
 
 
 def from_jax(function: Callable[..., Array]) -> AttentionFn:
@@ -237,7 +244,7 @@ def _call_jax(function, query, key, value, *, mask=None):
         f'{function} takes no mask, but some of the tokens may be absent here;'
         ' add `mask=None`, Bool [b, 1, 1, m], which marks the keys that count'
       )
-    key, value, _ = _count(mask, key, value)
+    key, value, _ = scores_lib.hide(mask, key, value)
     mask = jnp.broadcast_to(mask, (*batch, key.shape[-3]))
     options = {'mask': mask.reshape(examples, 1, 1, -1)}
   inputs = (x.reshape(examples, *x.shape[-3:]) for x in (query, key, value))
@@ -325,57 +332,9 @@ def attend(
   return output, weights
 
 
-def masked_softmax(
-  scores: Float[Array, '*s'],
-  counts: Bool[Array | np.ndarray, '...'] | None,
-  *,
-  axis: int | tuple[int, ...] = -1,
-) -> Float[Array, '*s']:
-  """Computes the softmax of the scores that count; others get zero.
-
-  Args:
-    scores: logarithms of the weights.
-    counts: which scores count, in a shape that broadcasts; all if None. Where
-      none does, all weights are zero.
-    axis: axis or axes over which the weights sum to one.
-  """
-  if counts is None:
-    return jax.nn.softmax(scores, axis)
-  # Not -inf, of which a row alone would be NaN, forward and backward.
-  scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
-  return jnp.where(counts, jax.nn.softmax(scores, axis), 0)
-
-
-def _wide(*arrays):
-  """Returns the dtype of sums: float32, or wider if the arrays are."""
-  return jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
-
-
-def _count(mask, key, value):
-  """Returns keys and values with zeros for those that do not count.
-
-  The third result tells which scores count, as `masked_softmax` takes it.
-  """
-  if mask is None:
-    return key, value, None
-  # A weight of zero is not enough: zero times NaN is NaN.
-  key, value = (jnp.where(mask[..., None, None], x, 0) for x in (key, value))
-  return key, value, mask[..., None, None, :]
-
-
 def _log_features(x):
   """Returns log(elu(x) + 1); the sum itself would cancel below about -17."""
   return jnp.where(x > 0, jnp.log1p(jnp.maximum(x, 0)), x)
-
-
-def _scores(query, key):
-  scores = jnp.einsum(
-    '...nhd,...mhd->...hnm',
-    query,
-    key,
-    preferred_element_type=_wide(query, key),
-  )
-  return scores * query.shape[-1] ** -0.5
 
 
 def _grid(query, key, grid: tuple[int, int] | None, who: str):
@@ -393,11 +352,6 @@ def _grid(query, key, grid: tuple[int, int] | None, who: str):
       ' option grid=(rows, columns)'
     )
   return rows, columns
-
-
-def _weigh(weights, value):
-  output = jnp.einsum('...hnm,...mhe->...nhe', weights, value)
-  return output.astype(value.dtype)
 
 
 def _window(rows, columns, radius) -> Bool[np.ndarray, 'n n']:
