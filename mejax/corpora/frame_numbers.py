@@ -59,8 +59,8 @@ class Draft:
   offset: int | None
   apex_source: str
   remarks: list[str]
-  notes: list[str]
   problem: str = ''
+  notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def fit_to_folder(draft: Draft, numbers: list[int]) -> None:

@@ -94,7 +94,7 @@ def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
     others = _spread([n for n in clip.frame_numbers if n not in images], _MANY)
     located, at = _search_everywhere(others, read, detector)
     if located is None:
-      also = f', nor in {len(others)} others of the clip' if others else ''
+      also = f' ({len(others)} others show none either)' if others else ''
       raise faces.NoFace(f'{error}{also}') from None
   seen = {at[i]: points for i, points in located.seen.items()}
   words = ()

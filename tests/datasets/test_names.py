@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mejax import cli
+from mejax.corpora import decode
 from mejax.corpora import isolated
 from mejax.corpora import recordings
 from mejax.datasets import check
@@ -57,7 +58,8 @@ def test_a_video_of_such_a_name_is_named_and_the_others_are_checked(
 ):
   good = test_video.write_video(tmp_path / 'clips/good.avi')
   (tmp_path / 'clips' / f'{ODD}.avi').write_bytes(good.read_bytes())
-  assert cli.main(['check', 'video', str(tmp_path / 'clips')]) == 0
+  how = ['--faces', 'none', '--apex', 'midpoint']
+  assert cli.main(['check', 'video', str(tmp_path / 'clips'), *how]) == 0
   text = capsys.readouterr().out
   assert f'video/{SHOWN}/{SHOWN}: its path is not UTF-8: rename' in text
   assert '1 clip with notes' in text
