@@ -12,7 +12,9 @@
   cells.py           the text of a cell; text_files.py encodings
   repairs.py         known errors of published sheets, in repairs.csv
   frames.py          frame files and folders; frame_numbers.py their numbers
-  decode.py          frames as arrays; isolated.py where files may crash it
+  decode.py          frames as arrays, with depth.py (bits of a pixel) and
+                     isolated.py, where files may crash it
+  timing.py          numbers of a video's frames, with containers.py
   action_units.py    FACS codes
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces

@@ -27,7 +27,7 @@ class Annotation:
     unread: for each field without a number, the text in its cell.
     sheet_name: the clip's name in the sheet, if it differs from `name`; the
       table of repairs has this name.
-    remarks: remarks that the reader makes on the clip.
+    remarks, notes: what the reader tells about the clip, as in `Clip`.
     problem: why the clip cannot be used, if the reader knows that.
     by_choice: as in `Clip`.
   """
@@ -44,6 +44,7 @@ class Annotation:
   unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sheet_name: str = ''
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
   problem: str = ''
   by_choice: bool = False
 
@@ -92,7 +93,7 @@ def from_files(
   The table of repairs mends known faults of the sheet. An apex that is absent,
   or is the onset, which would leave no motion, becomes the frame in the middle
   between onset and offset. A missing frame is replaced by another one up to
-  `frame_numbers.NEAR` frames away. The clip's remarks record every change.
+  `frame_numbers.NEAR` frames away. Remarks and notes record every change.
 
   Args:
     annotation: the clip's labels.
@@ -141,6 +142,7 @@ def from_files(
     problem=draft.problem,
     by_choice=annotation.by_choice,
     remarks=tuple(draft.remarks),
+    notes=tuple(draft.notes),
   )
 
 
@@ -169,6 +171,7 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
     if any(row.field == 'apex' for row in made)
     else 'annotated',
     remarks=[*annotation.remarks, *map(str, made)],
+    notes=list(annotation.notes),
     problem=annotation.problem,
   )
   absent = [
@@ -199,7 +202,7 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
     draft.problem = '; '.join(filter(None, misread))
   if 'apex' in unread:
     text = cells.described(unread['apex'])
-    draft.remarks.append(f'the sheet gives no apex ({text})')
+    draft.notes.append(f'the sheet gives no apex ({text})')
   return draft
 
 

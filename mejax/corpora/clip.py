@@ -33,6 +33,8 @@ class Clip:
       `video`.
     video: video file that holds the frames instead of `frames`; its first
       frame has number 0.
+    positions: for a video that has lost frames, the position of each of
+      `frame_numbers` among the frames that are left; otherwise empty.
     onset: number of the first frame of the movement.
     apex: number of the frame of largest movement.
     offset: number of the last frame of the movement.
@@ -47,7 +49,9 @@ class Clip:
     truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.
     by_choice: whether it could be used, and an option of the reader says so.
-    remarks: sentences on repairs, choices and oddities of a usable clip.
+    remarks: warnings: sentences on repairs and oddities of a usable clip, at
+      which a person should look.
+    notes: sentences on choices that are usual.
   """
 
   corpus: str
@@ -57,6 +61,7 @@ class Clip:
   frames: tuple[pathlib.Path, ...] = ()
   frame_numbers: tuple[int, ...] = ()
   video: pathlib.Path | None = None
+  positions: tuple[int, ...] = ()
   onset: int | None = None
   apex: int | None = None
   offset: int | None = None
@@ -71,6 +76,7 @@ class Clip:
   problem: str = ''
   by_choice: bool = False
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
   @property
   def identity(self) -> str:

@@ -49,7 +49,10 @@ def misread(field: str, text: str) -> str:
 
 @dataclasses.dataclass
 class Draft:
-  """Onset, apex and offset while they are put in order."""
+  """Onset, apex and offset while they are put in order.
+
+  Remarks are warnings, notes tell usual choices, as in `Clip`.
+  """
 
   onset: int | None
   apex: int | None
@@ -57,6 +60,7 @@ class Draft:
   apex_source: str
   remarks: list[str]
   problem: str = ''
+  notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def fit_to_folder(draft: Draft, numbers: list[int]) -> None:
@@ -87,19 +91,22 @@ def put_in_order(draft: Draft, numbers: list[int]) -> None:
       draft.problem = 'the sheet gives neither apex nor offset'
       return
     which = 'apex' if draft.apex else 'last frame'
-    draft.remarks.append(f'no offset: the {which} {known} stands for it')
+    draft.notes.append(f'no offset: the {which} {known} stands for it')
     draft.offset = known
   if draft.offset <= onset:
     draft.problem = f'offset {draft.offset} is not after onset {onset}'
   elif draft.apex is None or draft.apex == onset:
-    why = 'is the onset' if draft.apex == onset else 'is not known'
+    is_onset = draft.apex == onset
+    why = 'is the onset' if is_onset else 'is not known'
     draft.apex = (onset + draft.offset) // 2
     if numbers:
       later = [n for n in numbers if onset < n <= draft.offset]
       draft.apex = _nearest(later, draft.apex) if later else draft.apex
     draft.apex = max(draft.apex, onset + 1)
     draft.apex_source = 'midpoint'
-    draft.remarks.append(f'apex {why}: the middle frame {draft.apex} is taken')
+    # Many sheets lack an apex, but one at the onset is a slip.
+    level = draft.remarks if is_onset else draft.notes
+    level.append(f'apex {why}: the middle frame {draft.apex} is taken')
   elif not onset < draft.apex <= draft.offset:
     draft.problem = (
       f'onset {onset}, apex {draft.apex} and offset {draft.offset} are not in '

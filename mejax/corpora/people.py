@@ -203,5 +203,8 @@ def _checked(clip: Clip) -> Clip:
   if not problem and not is_person(changes['subject']):
     problem = f'its subject is {changes["subject"]!r}, which names nobody'
   changes |= {'problem': cells.printable(problem)}
-  changes |= {'remarks': tuple(map(cells.printable, clip.remarks))}
+  changes |= {
+    level: tuple(map(cells.printable, getattr(clip, level)))
+    for level in ('remarks', 'notes')
+  }
   return dataclasses.replace(clip, **changes)

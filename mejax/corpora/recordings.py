@@ -18,15 +18,13 @@ from mejax.corpora import cells
 from mejax.corpora import decode
 from mejax.corpora import frames as frame_files
 from mejax.corpora import isolated
+from mejax.corpora import timing
 
 SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
 _DEPTH = 9
-# Containers estimate their number of frames. If more than this share is
-# missing, the video was cut off.
-_GUESS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +36,14 @@ class Content:
       video.
     fps: frames per second, if the recording has them.
     problem: why it cannot be used; '' if it can.
-    remarks: oddities of a usable recording.
+    remarks, notes: oddities and usual choices, as in `Clip`.
   """
 
   files: Mapping[int, pathlib.Path]
   fps: float | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,22 +202,28 @@ def _in_folder(folder: pathlib.Path) -> Content:
   return Content(files)
 
 
-def _count_frames(file: str) -> tuple[float, float, int]:
-  """Returns claimed number, rate and true number of frames of a video."""
+def _moments(file: str) -> tuple[float, float, list[float | None]]:
+  """Returns claimed number and rate of frames, and the time of each.
+
+  Times are in milliseconds; None is the time of a frame that is damaged.
+  """
   capture = cv2.VideoCapture(file)
+  times = []
   try:
     claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     fps = capture.get(cv2.CAP_PROP_FPS)
-    length = 0
-    while capture.grab():
-      length += 1
+    for is_there in decode.grab_all(capture):
+      moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
+      times.append(moment)
   finally:
     capture.release()
-  return claimed, fps, length
+  while times and times[-1] is None:  # Behind the end of the video.
+    del times[-1]
+  return claimed, fps, times
 
 
 def _in_video(file: pathlib.Path) -> Content:
-  """Counts the frames by decoding them, since containers only estimate."""
+  """Finds the frames by decoding them, since containers only estimate."""
   if not file.is_file():
     # A link that leads nowhere; or a pipe, which OpenCV would wait for.
     return Content({}, problem=f'"{file.name}" is no file')
@@ -226,20 +231,16 @@ def _in_video(file: pathlib.Path) -> Content:
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
   try:
-    claimed, fps, length = isolated.call(_count_frames, str(file))
+    claimed, fps, times = isolated.call(_moments, str(file))
   except ValueError as error:
     return Content({}, problem=f'"{file.name}": {error}')
-  if not length:
+  if not times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
     return Content({}, problem=problem)
-  remarks = ()
-  if claimed - length > max(2, _GUESS * claimed):
-    remarks = (
-      f'"{file.name}" is cut off: {length} of {claimed:.0f} frames are there',
-    )
+  found = timing.number(times, fps=fps, claimed=round(claimed), file=file)
   return Content(
-    dict.fromkeys(range(length), file),
-    # Some containers give the rate of their clock instead.
-    fps=fps if 0 < fps <= 10_000 else None,
-    remarks=remarks,
+    dict.fromkeys(found.numbers, file),
+    fps=found.fps,
+    remarks=found.remarks,
+    notes=found.notes,
   )

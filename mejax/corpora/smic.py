@@ -152,7 +152,7 @@ def _from_sheet(
         dataclasses.replace(
           further,
           name=f'{further.name}_{number}',
-          remarks=(f'movement {number} of the row of {further.name}',),
+          notes=(f'movement {number} of the row of {further.name}',),
         ),
         key,
       )

@@ -3,9 +3,9 @@
     clips/anna/smile.mp4
     clips/ben_surprise/frame_0001.png
 
-Frames of a folder have the numbers in their file names; those of a video are
-counted from 0. A sheet of labels (CSV with commas, semicolons or tabs; XLSX)
-has a row for each expression:
+Frames of a folder have the numbers in their file names; those of a video count
+from 0, and a frame that is lost leaves its number out. A sheet of labels (CSV
+with commas, semicolons or tabs; XLSX) has a row for each expression:
 
     clip,subject,emotion,onset,apex,offset,fps
     anna/smile.mp4,anna,happiness,12,31,55,
@@ -142,7 +142,7 @@ def _unlabelled(recording: recordings.Recording) -> Clip:
     recording,
     dict.fromkeys(_FIELDS, '') | {'subject': recording.name},
     recording.name,
-    remarks=('without labels it is a subject of its own',),
+    notes=('without labels it is a subject of its own',),
   )
 
 
@@ -228,7 +228,7 @@ def _make(
   row: Row,
   name: str,
   *,
-  remarks: tuple[str, ...] = (),
+  notes: tuple[str, ...] = (),
 ) -> Clip:
   """Makes a clip from a recording; fills in numbers that are not given."""
   content = recording.content
@@ -239,13 +239,13 @@ def _make(
     problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
       problem += f' ({"; ".join(content.remarks)})'
-  remarks = (*remarks, *content.remarks)
+  remarks, notes = content.remarks, (*notes, *content.notes)
   if not problem:
     first, last = min(content.files), max(content.files)
     for field, number in (('onset', first), ('offset', last)):
       if numbers[field] is None:
         numbers[field] = number
-        remarks += (f'no {field}: frame {number} stands for it',)
+        notes += (f'no {field}: frame {number} stands for it',)
     for field in ('apex', 'offset'):
       if numbers[field] is not None and numbers[field] > last:
         remarks += (f'{field} {numbers[field]} is missing: {last} is taken',)
@@ -260,11 +260,19 @@ def _make(
     unread=unread,
     facs=row['facs'],
     remarks=remarks,
+    notes=notes,
     problem=problem,
   )
   clip = annotated.from_files(annotation, content.files)
   if recording.is_video:
-    clip = dataclasses.replace(clip, frames=(), video=recording.path)
+    place = {n: i for i, n in enumerate(content.files)}
+    positions = tuple(place[n] for n in clip.frame_numbers)
+    clip = dataclasses.replace(
+      clip,
+      frames=(),
+      video=recording.path,
+      positions=() if positions == clip.frame_numbers else positions,
+    )
   return clip
 
 

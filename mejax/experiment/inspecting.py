@@ -71,7 +71,8 @@ def inspect(
       examples[index],
       metadata,
       dataset=name,
-      remarks=metadata.get('remarks', {}).get(identity, ()),
+      warnings=metadata.get('warnings', {}).get(identity, ()),
+      notes=metadata.get('notes', {}).get(identity, ()),
     )
     paths.append(folder / _file_of(identity))
     _write(paths[-1], page)

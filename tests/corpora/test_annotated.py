@@ -91,7 +91,8 @@ def test_without_a_folder_or_frames_there_is_a_problem(tmp_path):
 def test_an_apex_that_is_not_given_is_the_middle_frame_and_said(tmp_path):
   clip = _clip(tmp_path, '12', '/', '25')
   assert (clip.apex, clip.apex_source) == (18, 'midpoint')
-  assert clip.remarks == (
+  assert clip.remarks == ()
+  assert clip.notes == (
     "the sheet gives no apex ('/')",
     'apex is not known: the middle frame 18 is taken',
   )
@@ -114,7 +115,7 @@ def test_a_missing_offset_is_the_apex(tmp_path):
   for offset in ('', '0'):
     clip = _clip(tmp_path, '12', '25', offset)
     assert (clip.offset, clip.problem) == (25, '')
-    assert clip.remarks == ('no offset: the apex 25 stands for it',)
+    assert clip.notes == ('no offset: the apex 25 stands for it',)
 
 
 def test_a_missing_frame_is_replaced_by_a_near_one_and_said(tmp_path):

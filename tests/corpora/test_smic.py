@@ -64,7 +64,7 @@ def test_a_cropped_clip_that_lacks_frames_is_used_with_a_remark(tmp_path):
   (folder / 'reg_image1234572.bmp').unlink()  # The middle frame.
   clip = list(smic.CORPUS.read(tmp_path))[1]
   assert (clip.apex, clip.problem) == (1234571, '')
-  assert '2 of 11 frames' in clip.remarks[1]
+  assert '2 of 11 frames' in clip.remarks[0]
 
 
 def test_an_empty_folder_is_a_problem(tmp_path):
@@ -130,7 +130,7 @@ def test_the_extended_release_has_several_movements_in_a_row(extended):
   ]
   assert not any(c.problem for c in clips)
   assert clips[1].frames[0].parent.name == 's2_po_03'
-  assert clips[2].remarks[0] == 'movement 2 of the row of s02_po_03'
+  assert clips[2].notes[0] == 'movement 2 of the row of s02_po_03'
 
 
 def test_the_extended_release_has_a_sheet_for_each_camera(extended):

@@ -76,7 +76,8 @@ def test_without_labels_each_is_its_own_subject_from_first_to_last_frame(clips):
     assert (clip.onset, clip.offset) == (first, last)
     assert clip.frame_numbers == tuple(range(first, last + 1))
     assert (clip.apex, clip.apex_source) == ((first + last) // 2, 'midpoint')
-    assert any('subject of its own' in remark for remark in clip.remarks)
+    assert clip.remarks == ()
+    assert any('subject of its own' in note for note in clip.notes)
 
 
 def test_frames_of_a_video_are_counted_from_zero(read):
@@ -245,12 +246,15 @@ def test_bad_recordings_are_problems_of_their_own(tmp_path):
 def test_the_check_reads_them_with_their_sheet(clips, tmp_path, capsys):
   sheet = tmp_path / 'my.csv'
   sheet.write_text(HEADER + 'frown,ben,anger,6,8,9,\nblink,anna,joy,,,,\n')
-  option = ['--option', f'labels={sheet}']
+  # The frames show no face.
+  option = ['--option', f'labels={sheet}', '--faces', 'none']
+  option += ['--apex', 'midpoint']
   assert cli.main(['check', 'video', str(clips), *option]) == 0
   text = capsys.readouterr().out
   assert 'apex: 1 annotated, 1 midpoint' in text
   assert '2 clips cannot be used' in text
-  assert cli.main(['check', 'video', str(clips / 'anna/smile.avi')]) == 0
+  assert cli.main(['check', 'video', str(clips / 'anna/smile.avi')]) == 1
+  assert 'no face in any of 3 frames' in capsys.readouterr().out
   (clips / 'frown/f_0008.png').write_bytes(b'')
   cli.main(['check', 'video', str(clips), *option])
   assert '"f_0008.png" is an empty file' in capsys.readouterr().out

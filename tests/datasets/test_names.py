@@ -20,6 +20,7 @@ from mejax.corpora import isolated
 from mejax.corpora import recordings
 from mejax.datasets import check
 from mejax.datasets import load
+from mejax.datasets.recipe import Recipe
 from tests.corpora import test_video
 from tests.corpora import trees
 from tests.datasets import bad_trees
@@ -57,10 +58,11 @@ def test_a_video_of_such_a_name_is_named_and_the_others_are_checked(
 ):
   good = test_video.write_video(tmp_path / 'clips/good.avi')
   (tmp_path / 'clips' / f'{ODD}.avi').write_bytes(good.read_bytes())
-  assert cli.main(['check', 'video', str(tmp_path / 'clips')]) == 0
+  how = ['--faces', 'none', '--apex', 'midpoint']
+  assert cli.main(['check', 'video', str(tmp_path / 'clips'), *how]) == 0
   text = capsys.readouterr().out
   assert f'video/{SHOWN}/{SHOWN}: its path is not UTF-8: rename' in text
-  assert '1 clip can be used' in text
+  assert '1 clip with notes' in text
 
 
 def test_a_folder_of_such_a_name_does_not_lose_the_preparation(
@@ -135,20 +137,24 @@ def _crash(*_):
   os.kill(os.getpid(), signal.SIGSEGV)
 
 
-@pytest.mark.parametrize('at', ['count', 'decode'])
-def test_a_decoder_that_crashes_costs_its_clip_only(tmp_path, monkeypatch, at):
+def test_a_decoder_that_crashes_costs_its_clip_only(tmp_path, monkeypatch):
   """The crash is real, and happens in the process that decodes."""
   for name in ('bad', 'good'):
     test_video.write_video(tmp_path / f'clips/{name}.avi')
   call = isolated.call
 
   def crashing(function, *args):
-    of = recordings._count_frames if at == 'count' else decode.attempt
-    is_bad = function is of and 'bad' in str(args[0])
+    is_bad = function is recordings._moments and 'bad' in str(args[0])
     return call(_crash if is_bad else function, *args)
 
   monkeypatch.setattr(isolated, 'call', crashing)
-  text = check.check_corpus('video', tmp_path / 'clips', progress=False).text
+  text = check.check_corpus(
+    'video',
+    tmp_path / 'clips',
+    recipe=Recipe(faces='none', apex='midpoint'),
+    workers=0,
+    progress=False,
+  ).text
   assert 'the process that decodes it died (SIGSEGV); a damaged file' in text
   assert '1 clip cannot be used' in text and '1 clip can be used' in text
 
@@ -165,7 +171,7 @@ def test_frames_numbered_as_timestamps_are_read_at_once(rendered, tmp_path):
   examples, metadata = _prepared(tmp_path, options={'labels': sheet})
   (example,) = examples.values()
   assert example['apex_number'] == 500_000_000
-  (remark,) = metadata['remarks']['video/A/stamps']
+  (remark,) = metadata['warnings']['video/A/stamps']
   assert remark == (
     '899999996 of 900000000 frames from onset to offset are missing: 2, 3, 4, '
     '5, 6, ...'
@@ -212,7 +218,7 @@ def test_an_option_says_who_they_are(people_sheet, tmp_path, way, subjects):
   examples, metadata = _prepared(tmp_path, options=options)
   assert [example['subject'] for example in examples.values()] == subjects
   told = any(
-    'taken for one person' in r[0] for r in metadata['remarks'].values()
+    'taken for one person' in r[0] for r in metadata['warnings'].values()
   )
   assert told == (way == 'join')
   text = check.check_corpus('video', tmp_path / 'clips', options=options).text
