@@ -27,6 +27,7 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 
@@ -305,7 +306,8 @@ def _read_csv(
   with path.open(newline='', encoding='utf-8-sig') as file:
     reader = csv.DictReader(file, restval='')
     rows = [
-      {k: v.strip() for k, v in row.items() if k is not None} for row in reader
+      {k: files.plain_cell(v.strip()) for k, v in row.items() if k is not None}
+      for row in reader
     ]
   _check_columns(path, reader.fieldnames or (), columns)
   if not rows:

@@ -21,6 +21,8 @@ import warnings
 import openpyxl
 import xlrd
 
+from mejax import files
+
 SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv', '.tsv')
 # Spreadsheets that write decimal commas separate cells by semicolons.
 _DELIMITERS = (',', ';', '\t')
@@ -102,7 +104,7 @@ def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
   if path.suffix.lower() in ('.csv', '.tsv'):
     text = _decoded(data)
     cells = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
-    rows = [[_text(cell) for cell in row] for row in cells]
+    rows = [[_text(files.plain_cell(cell)) for cell in row] for row in cells]
     # Blank cells at the end of a row may be left out.
     width = max(map(len, rows), default=0)
     yield path.stem, [row + [''] * (width - len(row)) for row in rows]

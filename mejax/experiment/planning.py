@@ -100,6 +100,21 @@ class Plan:
     """The model, with the amplification levels of the data filled in."""
     return self.trainer.model
 
+  @property
+  def trial_names(self) -> list[str]:
+    """The fold, seed and setting of each trial, for messages."""
+    several = len(self.settings) > 1
+    return [
+      f'fold {self.folds.names[fold]}{f", inner fold {inner}" * (inner >= 0)},'
+      f' seed {seed}{f", setting {setting}" * several}'
+      for fold, inner, seed, setting in zip(
+        *(
+          self.numbers[k].tolist() for k in ('fold', 'inner', 'seed', 'setting')
+        ),
+        strict=True,
+      )
+    ]
+
   @functools.cached_property
   def data(self) -> trial_lib.Data:
     """All clips as arrays on the device."""
