@@ -138,9 +138,9 @@ def run(
       else:
         _skip(bar, trainer.num_epochs)
       results.append(result)
-  if not any(np.isfinite(result['losses']).all(1).any() for result in results):
+  if not any(np.isfinite(each['losses'][:, -1]).any() for each in results):
     raise ValueError(
-      f'The training loss of every trial is not finite. {_ADVICE}'
+      f'In the end the training loss of every trial is not finite. {_ADVICE}'
     )
   return Outcome(
     logits=np.concatenate([result['logits'] for result in results]),

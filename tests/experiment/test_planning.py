@@ -82,11 +82,11 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ('num_epochs=0', 'num_epochs is 0; expected 1 or more'),
+    ('num_epochs=0', 'num_epochs is 0; expected 1 to'),
     ('batch_size=-1', 'batch_size is -1'),
     ('eval_every=0', 'eval_every is 0'),
     ('num_seeds=0', 'num_seeds is 0'),
-    ('selection=inner', 'inner_folds is 1; the rule inner needs 2'),
+    ('selection=inner', 'inner_folds is 1; expected 2 to'),
     ('eval_every=3', 'must divide num_epochs'),
   ],
 )
