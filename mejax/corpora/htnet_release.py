@@ -28,6 +28,7 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import files
 from mejax.corpora import text_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -317,7 +318,8 @@ def _read_csv(
     lines = io.StringIO(text, newline=None)
     reader = csv.DictReader(lines, restval='', strict=True)
     rows = [
-      {k: v.strip() for k, v in row.items() if k is not None} for row in reader
+      {k: files.plain_cell(v.strip()) for k, v in row.items() if k is not None}
+      for row in reader
     ]
   except (ValueError, csv.Error) as error:
     raise ValueError(f'{path} cannot be read: {error}') from error

@@ -15,6 +15,7 @@ import dataclasses
 import itertools
 import pathlib
 import zipfile
+import zlib
 
 import jax
 import numpy as np
@@ -385,6 +386,19 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  # A power failure may cut a file off. A zip file ends with its list of
-  # contents, so a file that was cut off has no list.
-  return path.is_file() and zipfile.is_zipfile(path)
+  # A power failure may cut a file off, and a disk may flip a bit. Then it is made
+  # again.
+  try:
+    with zipfile.ZipFile(path) as file:
+      return file.testzip() is None
+  except FileNotFoundError:
+    return False
+  except (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ):
+    return False
