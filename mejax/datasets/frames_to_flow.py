@@ -150,6 +150,6 @@ def _unit(frames: UInt8[Array, '*b h w 3']) -> Float[Array, '*b h w 3']:
 def _flow(
   first: Float[Array, 'b h w 3'], second: Float[Array, 'b h w 3'], name: str
 ) -> Float[np.ndarray, 'b h w 2']:
-  if name != 'tvl1':  # The other methods are OpenCV's and take NumPy arrays.
+  if 'tvl1' not in name:  # The other methods are OpenCV's, on NumPy arrays.
     first, second = np.asarray(first), np.asarray(second)
   return np.asarray(FLOWS[name](first, second))
