@@ -18,7 +18,7 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--magnify',
     metavar='METHOD',
-    help='how motion is amplified: phase (default), linear, flow, learned',
+    help='how motion is amplified: flow (default), phase, linear, learned',
   )
   group.add_argument(
     '--weights',

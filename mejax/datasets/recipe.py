@@ -62,7 +62,7 @@ class Recipe:
   """
 
   levels: tuple[float, ...] = (1.0,)
-  magnify: str = 'phase'
+  magnify: str = 'flow'
   weights: pathlib.Path | None = None
   flow: str = 'tvl1'
   strain: str = 'shreve'

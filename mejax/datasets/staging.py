@@ -12,12 +12,14 @@ import dataclasses
 import hashlib
 
 import cv2
+from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
+from mejax.motion import alignment
 from mejax.motion import faces
 
 # Number of frames from onset to apex in which the face is searched.
@@ -54,6 +56,7 @@ class Staged:
     patches: the parts of the frames around the face.
     matrix: from places in the aligned face to places in a patch.
     landmarks: five points in the aligned face.
+    covered: which pixels of the aligned face come from inside the frame.
     numbers: frame number of each patch.
     remarks: oddities of the face.
     truth: true motion of a rendered clip in the aligned face, by name.
@@ -62,6 +65,7 @@ class Staged:
   patches: UInt8[np.ndarray, 't p p 3']
   matrix: Float[np.ndarray, '2 3']
   landmarks: Float[np.ndarray, '5 2']
+  covered: Bool[np.ndarray, 's s']
   numbers: tuple[int, ...]
   remarks: tuple[str, ...]
   truth: dict[str, np.ndarray]
@@ -150,6 +154,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     matrix = np.column_stack([np.diag(shrink), (shrink - 1) / 2])
   else:
     matrix = faces.alignment(points, size=plan.size)
+  frame = images[clip.onset].shape[:2]
   patches, inside = {}, matrix
   # Frames that repeat at the ends of a clip are decoded once.
   unique = list(dict.fromkeys(shown))
@@ -167,6 +172,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     patches=np.stack([patches[n] for n in shown]),
     matrix=np.asarray(inside, np.float32),
     landmarks=_undo(matrix, points).astype(np.float32),
+    covered=alignment.covered(matrix, size=plan.size, frame=frame),
     numbers=tuple(shown),
     remarks=remarks,
     truth=_truth(clip, np.asarray(matrix, np.float64), plan.size),

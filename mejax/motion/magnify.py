@@ -335,3 +335,6 @@ class _Methods(dict[str, Callable[..., Array]]):
 
 
 MAGNIFY = _Methods(linear=linear, phase=phase, flow=flow, learned=learned)
+# Longest amplified motion, alpha times motion, in pixels: beyond it the PSNR
+# of smoothly moved faces falls below 30 dB (tests/benchmarks/magnify_truth.py).
+REACH = {'linear': 1.0, 'phase': 3.0, 'flow': 10.0, 'learned': 10.0}

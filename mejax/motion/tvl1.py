@@ -30,6 +30,7 @@ import numpy as np
 from mejax.motion import light as motion_light
 from mejax.motion import warp
 
+REFIT = False
 SMALLEST = 16  # Pixels of the shorter side at the coarsest level.
 GREY = (0.299, 0.587, 0.114)  # Weights of R, G, B in Rec. 601, as in OpenCV.
 
@@ -171,8 +172,9 @@ def _one_level(
   height, width = first.shape[-2:]
   x, y = jnp.arange(width), jnp.arange(height)[:, None]
 
-  def relinearise(_, state):
-    flow, dual_x, dual_y = state
+  def relinearise(i, state):
+    *state, change = state
+    flow = state[0]
     motion = jnp.moveaxis(flow, 0, -1)
     # Bilinear interpolation blurs the more, the farther a place is from a
     # pixel. At motion of tenths of a pixel that looks like a change of light.
@@ -189,21 +191,25 @@ def _one_level(
     known = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0)
     known &= at_y <= height - 1
     if light:
-      weight = known.astype(seen.dtype)
-      seen -= motion_light.change(first, seen, slope, weight)
-      seen = lax.optimization_barrier(seen)
-      slope = (slope_of_first + _slope(seen)) / 2
+      # Once per scale, since light moves with neither warp nor flow.
+      change = lax.cond(
+        (i == 0) | REFIT,
+        lambda: motion_light.change(first, seen, slope, known * 1.0),
+        lambda: change,
+      )
     slope = jnp.where(known, slope, 0)
-    constant = jnp.where(known, seen - first, 0)
+    constant = jnp.where(known, seen - change - first, 0)
     # The frames were compared at the present flow, so its share is subtracted:
     # the residual is then linear in the whole flow, not in its increment.
     constant -= slope[0] * flow[0] + slope[1] * flow[1]
-    return _iterate(state, slope, constant, weights, iterations)
+    state = _iterate(tuple(state), slope, constant, weights, iterations)
+    return *state, change
 
   # The dual variables survive a new linearisation, which changes the image term
   # only, but not a change of scale, where they would have to be resampled.
   dual = jnp.zeros_like(flow)
-  return lax.fori_loop(0, warps, relinearise, (flow, dual, dual))[0]
+  state = flow, dual, dual, jnp.zeros_like(first)
+  return lax.fori_loop(0, warps, relinearise, state)[0]
 
 
 def _iterate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import hypothesis
 from hypothesis import strategies as st
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -151,14 +152,13 @@ def test_the_change_is_what_was_added_where_the_frame_is_known():
   second = first + change
   second[:, :20, :20] += 80
   known[:, :20, :20] = 0
-  found = light.change(
-    first, second.astype(np.float32), slope[:, None], known
-  )
+  arrays = (first, second, slope[:, None], known)
+  found = light.change(*(jnp.asarray(x, jnp.float32) for x in arrays))
   np.testing.assert_allclose(found[0, 24:, 24:], change[24:, 24:], atol=0.1)
 
 
 def test_a_frame_that_is_known_nowhere_has_no_change():
-  first = 255 * texture()[None]
-  none = np.zeros_like(first)
-  found = light.change(first, first + 9, np.stack([none, none]), none)
+  first = jnp.asarray(255 * texture()[None])
+  none = jnp.zeros_like(first)
+  found = light.change(first, first + 9, jnp.stack([none, none]), none)
   np.testing.assert_array_equal(found, 0)
