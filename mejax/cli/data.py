@@ -225,7 +225,9 @@ def _add_option(verb) -> None:
     metavar='KEY=VALUE',
     help='which part of a database to use: images=cropped, sheet=2014 (a piece'
     ' of the file name), camera=VIS (smic), part=C (casme3), labels=my.csv'
-    ' (video); with several databases, CORPUS.KEY=VALUE',
+    ' (video), encoding=gb18030 (of a CSV file), people=join or apart (names'
+    ' that may be one person), apex_at_onset=middle (casme3); with several'
+    ' databases, CORPUS.KEY=VALUE',
   )
 
 

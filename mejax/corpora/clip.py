@@ -46,6 +46,7 @@ class Clip:
     crop_points: the same five points as the released HTNet pipeline cut them.
     truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.
+    by_choice: whether it could be used, and an option of the reader says so.
     remarks: sentences on repairs, choices and oddities of a usable clip.
   """
 
@@ -68,6 +69,7 @@ class Clip:
   crop_points: tuple[tuple[int, int], ...] = ()
   truth: pathlib.Path | None = None
   problem: str = ''
+  by_choice: bool = False
   remarks: tuple[str, ...] = ()
 
   @property

@@ -15,8 +15,10 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.corpora import cells
 from mejax.corpora.clip import Clip
 
+NOT_UTF8 = 'its path is not UTF-8: rename the file or folder'
 _PIECE = 1 << 20
 
 
@@ -49,6 +51,15 @@ def decode(
         'size in a clip'
       )
   return frames
+
+
+def attempt(clip: Clip, numbers: Sequence[int]) -> None:
+  """Decodes frames as `decode` does, and returns nothing.
+
+  Called in a process of its own (see `isolated`), it says what is wrong with
+  them without sending them back.
+  """
+  decode(clip, numbers)
 
 
 def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
@@ -145,6 +156,8 @@ def _from_video(
   file: pathlib.Path, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes frames of a video, numbered from 0."""
+  if not cells.is_utf8(str(file)):
+    raise ValueError(NOT_UTF8)  # OpenCV would end the process.
   if not file.is_file():
     raise ValueError(f'"{file.name}" is missing')
   capture = cv2.VideoCapture(str(file))

@@ -5,6 +5,11 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping
 import dataclasses
+import itertools
+import re
+import unicodedata
+
+from mejax.corpora import cells
 
 # A missing frame is replaced by another that is at most this many frames away.
 NEAR = 2
@@ -29,11 +34,17 @@ def read_numbers(
 
 
 def read_number(text: str) -> int | None:
-  """Returns the number that a cell holds; None if it holds none."""
-  try:
-    return int(text)
-  except ValueError:
-    return None
+  """Returns the whole number that a cell holds; None if it holds none."""
+  plain = unicodedata.normalize('NFKC', text).strip()
+  number = re.fullmatch(r'([+-]?[0-9]{1,18})(\.0*)?', plain)
+  return int(number[1]) if number else None
+
+
+def misread(field: str, text: str) -> str:
+  """Says that a cell should hold a number; '' if it stands for no value."""
+  if cells.says_nothing(text):
+    return ''
+  return f'{field} is {cells.described(text)}; expected the number of a frame'
 
 
 @dataclasses.dataclass
@@ -128,10 +139,14 @@ def remark_gaps(draft: Draft, shown: list[int]) -> None:
   """Adds a remark if frames between onset and offset are missing."""
   if not shown:
     return
-  missing = sorted(set(range(draft.onset, draft.offset + 1)) - set(shown))
-  if missing:
-    some = ', '.join(map(str, missing[:5])) + (', ...' * (len(missing) > 5))
+  length = draft.offset - draft.onset + 1
+  number = length - len(shown)
+  if number:
+    # Between numbers that are timestamps, billions are missing.
+    ends = [draft.onset - 1, *shown, draft.offset + 1]
+    gaps = (range(a + 1, b) for a, b in itertools.pairwise(ends))
+    missing = itertools.islice(itertools.chain.from_iterable(gaps), 5)
+    some = ', '.join(map(str, missing)) + (', ...' * (number > 5))
     draft.remarks.append(
-      f'{len(missing)} of {draft.offset - draft.onset + 1} frames from onset '
-      f'to offset are missing: {some}'
+      f'{number} of {length} frames from onset to offset are missing: {some}'
     )

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import csv
 import dataclasses
-import math
+import io
 import pathlib
 
 import cv2
@@ -28,6 +28,7 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.corpora import text_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 
@@ -49,6 +50,10 @@ DEFAULT_POINTS = (
 )
 # A crop of half this width around a clamped point stays inside the image.
 CLAMP = (7, 21)
+# The default points, clamped and truncated as the release does with any points.
+DEFAULT_CROP_POINTS = tuple(
+  tuple(int(np.clip(c, *CLAMP)) for c in point) for point in DEFAULT_POINTS
+)
 
 _SHEET_COLUMNS = ('dataset', 'sub', 'filename_o', 'label')
 _POINT_COLUMNS = tuple(f'{p}_{axis}' for p in POINTS for axis in 'xy')
@@ -60,10 +65,13 @@ Locate = Callable[[UInt8[np.ndarray, 'h w 3']], Float[np.ndarray, '5 2']]
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-  """The points of one image from its upper left edge, and the crop points."""
+  """The points of one image from its upper left edge, and the crop points.
 
-  points: tuple[tuple[float, float], ...]
-  crop_points: tuple[tuple[int, int], ...]
+  `points` is empty as long as they are not known.
+  """
+
+  points: tuple[tuple[float, float], ...] = ()
+  crop_points: tuple[tuple[int, int], ...] = DEFAULT_CROP_POINTS
   remarks: tuple[str, ...] = ()
 
 
@@ -71,6 +79,7 @@ def read(
   root: str | pathlib.Path,
   *,
   landmarks: str | pathlib.Path | None = None,
+  encoding: str = '',
   locate: Locate | None = None,
 ) -> Iterator[Clip]:
   """Reads a clone of the HTNet repository.
@@ -78,20 +87,22 @@ def read(
   If an image is missing or damaged, or the landmark file lacks a clip, the
   `problem` of the clip says so.
 
-  A clip has the release's default points if there is neither a landmark file
-  nor `locate`, or no apex images (see `has_apex_images`). It has them with a
-  remark if its own apex image is missing or shows no face.
+  A clip has the release's default points if no landmark file gives them and
+  there is no `locate`, or no apex images (see `has_apex_images`). It has them
+  with a remark if its own apex image is missing or shows no face. All clips
+  have the default crop points unless the file gives others.
 
   Args:
     root: the clone.
     landmarks: CSV with the columns dataset, subject, clip, then leye_x,
       leye_y, reye_x, ... for left eye, right eye, nose, left and right mouth
-      corner, in pixels of the 28x28 image measured from its upper left edge.
-      It may also hold the crop points of the released pipeline, in the same
-      columns with `released_crop_` in front.
+      corner, in pixels of the 28x28 image measured from its upper left edge;
+      or the crop points of the released pipeline, in the same columns with
+      `released_crop_` in front; or both.
+    encoding: that of the CSV files; UTF-8 if not given.
     locate: finds the five points in an RGB image, counted from the centre of
       its first pixel; raises ValueError if there is no face. It is applied to
-      the apex images of the clone if there is no landmark file.
+      the apex images of the clone if no file gives the points.
 
   Returns:
     The clips in the order of the sheet. Landmarks count from the centre of the
@@ -103,9 +114,11 @@ def read(
     ValueError: a sheet lacks a column or holds an impossible value.
   """
   root = pathlib.Path(root)
-  rows = _read_sheet(root)
-  faces = None if landmarks is None else _read_faces(pathlib.Path(landmarks))
-  if faces is not None or not has_apex_images(root):
+  rows = _read_sheet(root, encoding)
+  faces = None
+  if landmarks is not None:
+    faces = _read_faces(pathlib.Path(landmarks), encoding)
+  if not has_apex_images(root):
     locate = None
   return (_clip(root, row, faces, locate) for row in rows)
 
@@ -113,6 +126,27 @@ def read(
 def has_apex_images(root: str | pathlib.Path) -> bool:
   """Returns whether the clone holds apex images to find landmarks in."""
   return any((pathlib.Path(root) / APEX_FOLDER).glob('*.jpg'))
+
+
+def point_source(
+  root: str | pathlib.Path,
+  landmarks: str | pathlib.Path | None,
+  *,
+  encoding: str = '',
+) -> str:
+  """Returns where the face points come from that `read` yields.
+
+  Raises:
+    FileNotFoundError: the landmark file does not exist.
+    ValueError: the landmark file cannot be used.
+  """
+  if landmarks:
+    path = pathlib.Path(landmarks)
+    if any(face.points for face in _read_faces(path, encoding).values()):
+      return f'file {path.name}'
+  if has_apex_images(root):
+    return 'detector, on the apex images of the release'
+  return 'release defaults'
 
 
 def read_flow(path: pathlib.Path) -> UInt8[np.ndarray, '28 28 3']:
@@ -143,12 +177,9 @@ def _clip(
 ) -> Clip:
   identity = _identity(row)
   file = root / FLOW_FOLDER / f'{row["sub"]}_{row["filename_o"]} .png'
-  if faces is not None:
-    face = faces.get(identity)
-  elif locate is not None:
-    face = _located_face(root, row, locate)
-  else:
-    face = _default_face()
+  face = Face() if faces is None else faces.get(identity)
+  if face is not None and not face.points:
+    face = _find_points(face, root, row, locate)
   problem = ''
   try:
     read_flow(file)
@@ -158,7 +189,7 @@ def _clip(
     problem = f'flow image "{file.name}" {error}'
   if face is None:
     problem = problem or 'has no row in the landmark file'
-    face = _default_face()
+    face = Face(points=DEFAULT_POINTS)
   corpus, subject, name = identity
   return Clip(
     corpus=corpus,
@@ -177,10 +208,12 @@ def _clip(
   )
 
 
-def _located_face(
-  root: pathlib.Path, row: dict[str, str], locate: Locate
+def _find_points(
+  face: Face, root: pathlib.Path, row: dict[str, str], locate: Locate | None
 ) -> Face:
-  """Finds the face in the apex image, in pixels of the flow image."""
+  """Finds the points in the apex image, in pixels of the flow image."""
+  if locate is None:
+    return dataclasses.replace(face, points=DEFAULT_POINTS)
   name = row.get('imagename') or f'{row["sub"]}_{row["filename_o"]}.jpg'
   try:
     image = _read_apex(root / APEX_FOLDER / name)
@@ -188,13 +221,11 @@ def _located_face(
   except (OSError, ValueError) as error:
     why = 'missing' if isinstance(error, FileNotFoundError) else error
     remark = f'default landmarks: apex image "{name}": {why}'
-    return dataclasses.replace(_default_face(), remarks=(remark,))
+    return dataclasses.replace(face, points=DEFAULT_POINTS, remarks=(remark,))
   height, width = image.shape[:2]
   # When an image shrinks, places scale if they are measured from the edge.
   points = (points + 0.5) * (SIZE / np.array([width, height]))
-  return dataclasses.replace(
-    _default_face(), points=tuple(map(tuple, points.tolist()))
-  )
+  return dataclasses.replace(face, points=tuple(map(tuple, points.tolist())))
 
 
 def _read_apex(path: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
@@ -205,18 +236,7 @@ def _read_apex(path: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
   return image
 
 
-def _default_face() -> Face:
-  low, high = CLAMP
-  return Face(
-    points=DEFAULT_POINTS,
-    crop_points=tuple(
-      (int(min(max(x, low), high)), int(min(max(y, low), high)))
-      for x, y in DEFAULT_POINTS
-    ),
-  )
-
-
-def _read_sheet(root: pathlib.Path) -> list[dict[str, str]]:
+def _read_sheet(root: pathlib.Path, encoding: str) -> list[dict[str, str]]:
   """Reads and checks the rows of the label sheet."""
   if not root.is_dir():
     raise FileNotFoundError(f'{root} is no folder; expected a clone of HTNet')
@@ -229,7 +249,7 @@ def _read_sheet(root: pathlib.Path) -> list[dict[str, str]]:
     )
   if not any(folder.glob('*.png')):
     raise FileNotFoundError(f'{folder} holds no PNG; expected 442 flow images')
-  rows = _read_csv(sheet, _SHEET_COLUMNS)
+  rows = _read_csv(sheet, _SHEET_COLUMNS, encoding)
   _check_rows(sheet, rows)
   return rows
 
@@ -255,46 +275,52 @@ def _check_rows(sheet: pathlib.Path, rows: list[dict[str, str]]):
   _raise_faults(sheet, faults)
 
 
-def _read_faces(path: pathlib.Path) -> dict[Identity, Face]:
-  """Reads face points by clip; crop points default to the release's."""
+def _read_faces(path: pathlib.Path, encoding: str) -> dict[Identity, Face]:
+  """Reads face points, crop points or both by clip."""
   if not path.is_file():
     raise FileNotFoundError(f'landmark file {path} does not exist')
-  rows = _read_csv(path, ('dataset', 'subject', 'clip', *_POINT_COLUMNS))
-  has_crops = any(c in rows[0] for c in _CROP_COLUMNS)
-  if has_crops:
-    _check_columns(path, rows[0], _CROP_COLUMNS)
+  rows = _read_csv(path, ('dataset', 'subject', 'clip'), encoding)
+  points, crops = (
+    columns if any(column in rows[0] for column in columns) else ()
+    for columns in (_POINT_COLUMNS, _CROP_COLUMNS)
+  )
+  _check_columns(path, rows[0], (*points, *crops) or _POINT_COLUMNS)
   faces, faults = {}, []
   for number, row in enumerate(rows, start=2):
     identity = (row['dataset'], row['subject'], row['clip'])
     where = f'line {number} ({"/".join(identity)})'
     try:
-      points = [float(row[c]) for c in _POINT_COLUMNS]
-      crops = [int(row[c]) for c in _CROP_COLUMNS] if has_crops else None
+      face = Face(points=_pairs([float(row[c]) for c in points]))
+      if crops:
+        cut = _pairs([int(row[c]) for c in crops])
+        face = dataclasses.replace(face, crop_points=cut)
     except ValueError as error:
       faults.append(f'{where}: {error}')
       continue
-    if not all(math.isfinite(p) for p in points):
+    if not np.isfinite(face.points).all():
       faults.append(f'{where}: a point is not finite')
-    if crops and not all(CLAMP[0] <= c <= CLAMP[1] for c in crops):
+    if not all(CLAMP[0] <= c <= CLAMP[1] for p in face.crop_points for c in p):
       faults.append(f'{where}: a crop point is not in {CLAMP}')
     if identity in faces:
       faults.append(f'{where}: this clip has a row already')
-    faces[identity] = Face(
-      points=_pairs(points),
-      crop_points=_pairs(crops) if crops else _default_face().crop_points,
-    )
+    faces[identity] = face
   _raise_faults(path, faults)
   return faces
 
 
 def _read_csv(
-  path: pathlib.Path, columns: Sequence[str]
+  path: pathlib.Path, columns: Sequence[str], encoding: str
 ) -> list[dict[str, str]]:
-  with path.open(newline='', encoding='utf-8-sig') as file:
-    reader = csv.DictReader(file, restval='')
+  try:
+    text = text_files.decoded(path.read_bytes(), encoding)
+    # With newline=None, line ends of all systems are read.
+    lines = io.StringIO(text, newline=None)
+    reader = csv.DictReader(lines, restval='', strict=True)
     rows = [
       {k: v.strip() for k, v in row.items() if k is not None} for row in reader
     ]
+  except (ValueError, csv.Error) as error:
+    raise ValueError(f'{path} cannot be read: {error}') from error
   _check_columns(path, reader.fieldnames or (), columns)
   if not rows:
     raise ValueError(f'{path} has no rows')
@@ -322,4 +348,6 @@ def _pairs(values: Sequence) -> tuple:
   return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-CORPUS = Corpus(name='htnet_release', read=read, options=('landmarks',))
+CORPUS = Corpus(
+  name='htnet_release', read=read, options=('landmarks', 'encoding')
+)

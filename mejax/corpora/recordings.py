@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import difflib
 import functools
 import pathlib
 import unicodedata
 
 import cv2
 
+from mejax.corpora import cells
+from mejax.corpora import decode
 from mejax.corpora import frames as frame_files
+from mejax.corpora import isolated
 
 SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
@@ -60,6 +64,8 @@ class Recording:
   @functools.cached_property
   def content(self) -> Content:
     """Reads the content; for a video this takes as long as decoding it."""
+    if not cells.is_utf8(str(self.path)):
+      return Content({}, problem=decode.NOT_UTF8)
     return (_in_video if self.is_video else _in_folder)(self.path)
 
 
@@ -127,6 +133,17 @@ def called(
   return [look_up(name) for name in names]
 
 
+def nearest(found: Sequence[Recording], name: str) -> str:
+  """Returns the name of a recording that is much like this one, or ''.
+
+  Spreadsheets make 7 of 007.
+  """
+  names = [recording.name for recording in found]
+  same = [n for n in names if n.lstrip('0') == name.lstrip('0')]
+  near = same or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+  return near[0] if near else ''
+
+
 def _called(path: pathlib.Path) -> set[str]:
   """Returns all ends of a path, with and without the suffix of a video."""
   names = {path.as_posix()}
@@ -186,12 +203,9 @@ def _in_folder(folder: pathlib.Path) -> Content:
   return Content(files)
 
 
-def _in_video(file: pathlib.Path) -> Content:
-  """Counts the frames by decoding them, since containers only estimate."""
-  size = file.stat().st_size
-  if not size:
-    return Content({}, problem=f'"{file.name}" is an empty file')
-  capture = cv2.VideoCapture(str(file))
+def _count_frames(file: str) -> tuple[float, float, int]:
+  """Returns claimed number, rate and true number of frames of a video."""
+  capture = cv2.VideoCapture(file)
   try:
     claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     fps = capture.get(cv2.CAP_PROP_FPS)
@@ -200,6 +214,21 @@ def _in_video(file: pathlib.Path) -> Content:
       length += 1
   finally:
     capture.release()
+  return claimed, fps, length
+
+
+def _in_video(file: pathlib.Path) -> Content:
+  """Counts the frames by decoding them, since containers only estimate."""
+  if not file.is_file():
+    # A link that leads nowhere; or a pipe, which OpenCV would wait for.
+    return Content({}, problem=f'"{file.name}" is no file')
+  size = file.stat().st_size
+  if not size:
+    return Content({}, problem=f'"{file.name}" is an empty file')
+  try:
+    claimed, fps, length = isolated.call(_count_frames, str(file))
+  except ValueError as error:
+    return Content({}, problem=f'"{file.name}": {error}')
   if not length:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
     return Content({}, problem=problem)

@@ -13,7 +13,10 @@ import re
 import numpy as np
 import tqdm
 
+from mejax.corpora import cells
 from mejax.corpora import decode
+from mejax.corpora import isolated
+from mejax.corpora import people
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import find_corpus
@@ -69,6 +72,7 @@ def check_corpus(
       f'{source} is no folder; expected {corpus.name} in it'
     )
   corpus.check_options(options)
+  way = options.pop(people.OPTION, '')
   head = f'{corpus.name} in {source}'
   try:
     root = [source] if corpus.takes_recordings else source
@@ -76,11 +80,16 @@ def check_corpus(
     clips = [
       _looked_at(clip)
       for clip in tqdm.tqdm(
-        reading, desc='check', unit='clip', disable=not progress
+        # Names that may be one person are told below, with all the rest.
+        people.settled(reading, way or 'apart'),
+        desc='check',
+        unit='clip',
+        disable=not progress,
       )
     ]
   except (OSError, ValueError) as error:
-    return Report(f'{head}\n\nIt cannot be used: {error}', usable=False)
+    text = f'{head}\n\nIt cannot be used: {error}'
+    return Report(cells.printable(text), usable=False)
   found = reading.found if isinstance(reading, Reading) else None
   published = None
   # The HTNet release holds parts of three databases under their own names.
@@ -106,9 +115,11 @@ def check_corpus(
   usable = any(not clip.problem for clip in clips)
   if not usable:
     parts.append(['It cannot be used: no clip can.'])
-  return Report(
-    '\n\n'.join('\n'.join(lines) for lines in parts if lines), usable=usable
-  )
+  doubts = [] if way else people.doubts(clips)
+  if doubts:
+    parts.append([f'It cannot be used: {people.refusal(doubts)}'])
+  text = '\n\n'.join('\n'.join(lines) for lines in parts if lines)
+  return Report(cells.printable(text), usable=usable and not doubts)
 
 
 def _looked_at(clip: Clip) -> Clip:
@@ -118,12 +129,17 @@ def _looked_at(clip: Clip) -> Clip:
   """
   if clip.problem or not (clip.frames or clip.video):
     return clip
-  empty = [file.name for file in clip.frames if not file.stat().st_size]
+  # A link that leads nowhere is no file; it is missing only if it is decoded.
+  empty = [
+    file.name
+    for file in clip.frames
+    if file.is_file() and not file.stat().st_size
+  ]
   if empty:
     remark = f'{len(empty)} frames are empty files: {", ".join(empty[:5])}'
     clip = dataclasses.replace(clip, remarks=(*clip.remarks, remark))
   try:
-    decode.decode(clip, (clip.onset, clip.apex))
+    isolated.call(decode.attempt, clip, (clip.onset, clip.apex))
   except ValueError as error:
     return dataclasses.replace(clip, problem=str(error))
   return clip
@@ -142,6 +158,8 @@ def _places(root: pathlib.Path, found) -> list[str]:
   if found.table is not None:
     table = found.table
     lines.append(f'  labels  {name(table.path)}, sheet {table.title}')
+    if table.unread:
+      lines.append(f'  not read: {", ".join(table.unread)}')
   if found.tree is not None:
     lines.append(f'  frames  {name(found.tree.folder)} ({found.tree.kind})')
   lines += [
@@ -251,6 +269,7 @@ def _protocols(clips: Sequence[Clip]) -> list[str]:
         'identity': clip.identity,
         'reason': clip.problem,
         'emotion': clip.emotion,
+        'by_choice': clip.by_choice,
       }
       for clip in own
       if clip.problem

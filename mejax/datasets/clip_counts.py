@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pathlib
 from typing import Any
 
+from mejax.corpora import cells
 from mejax.corpora.clip import Clip
 
 
@@ -55,14 +56,18 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     'skipped': [
       {
         'identity': clip.identity,
-        'reason': clip.problem,
+        'reason': cells.printable(clip.problem),
         'emotion': clip.emotion,
+        # Only a few databases have such clips.
+        **({'by_choice': True} if clip.by_choice else {}),
       }
       for clip in clips
       if clip.problem
     ],
     'remarks': {
-      clip.identity: list(clip.remarks) for clip in taken if clip.remarks
+      clip.identity: list(map(cells.printable, clip.remarks))
+      for clip in taken
+      if clip.remarks
     },
   }
 
@@ -95,4 +100,6 @@ def format_counts(
 
 
 def _reasons(clips: Sequence[Clip]) -> str:
-  return '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  return cells.printable(
+    '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  )

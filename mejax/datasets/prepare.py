@@ -73,8 +73,8 @@ def prepare(
     allow_missing: prepare `htnet_release` without the clips that cannot be
       used.
     overwrite: replace a dataset that was made in another way.
-    workers: number of processes that decode frames; 0 decodes in this process;
-      None stands for one per core.
+    workers: number of processes that decode frames; None stands for one per
+      core; 0 decodes in this process, which a damaged file may then end.
     progress: whether to show bars.
 
   Returns:

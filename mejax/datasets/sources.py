@@ -21,6 +21,7 @@ import numpy as np
 import tqdm
 
 from mejax.corpora import htnet_release
+from mejax.corpora import people
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 from mejax.corpora.corpus import find_corpus
@@ -132,7 +133,10 @@ class ReadyMadeFlow:
     def locate(image):
       return faces.locate([image], detector=faces.detect_dense).points
 
-    return htnet_release.read(self.place, **self.options, locate=locate)
+    options = dict(self.options)
+    way = options.pop(people.OPTION, '')
+    clips = htnet_release.read(self.place, **options, locate=locate)
+    return people.settled(clips, way)
 
   def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
     """Reads every image; returns what `Frames.look_at` returns.
@@ -157,19 +161,17 @@ class ReadyMadeFlow:
 
   def describe(self) -> dict[str, Any]:
     """Returns JSON values that say how the examples were made."""
-    if self.options.get('landmarks'):
-      landmark_source = f'file {pathlib.Path(self.options["landmarks"]).name}'
-    elif htnet_release.has_apex_images(self.place):
-      landmark_source = 'detector, on the apex images of the release'
-    else:
-      landmark_source = 'release defaults'
     return {
       'units': 'minmax255',
       'strain': 'as released',
       'flow': {'method': 'as released'},
       'levels': [1.0],
       'size': htnet_release.SIZE,
-      'landmark_source': landmark_source,
+      'landmark_source': htnet_release.point_source(
+        self.place,
+        self.options.get('landmarks'),
+        encoding=self.options.get('encoding', ''),
+      ),
     }
 
   def make_examples(self, clips: list[Clip], *_) -> tuple[list[Clip], ArraysOf]:

@@ -2,21 +2,22 @@
 
   htnet.py, mmnet.py, artnet.py   the three systems
   ststnet.py, sssnet.py, ...      small networks
-  attention.py       attention as a function
+  attention.py       attention as a function; scores.py is its arithmetic
+  base.py            what all models decide alike
   layers.py          shared layers; convolution.py and pooling.py for CPUs
   capabilities.py    what a model declares of itself
   convert.py         PyTorch weights -> ours, by the tables of originals.py
 
 Every model is called alike: `model(inputs, train=...) -> (logits, out)`, where
-`out` is a dict of intermediate arrays, for example attention weights.
+`out` is a dict of intermediate arrays, for example attention weights. The call
+that draws the weights needs no `train`, nor does a model without dropout and
+batch statistics. The classes are here by name, too:
+`from mejax.models import HTNet`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Sequence
-import dataclasses
-import difflib
 import importlib
 from typing import Any
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from typing import NamedTuple
 import flax.linen as nn
 
 from mejax.models import artnet
+from mejax.models import base
 from mejax.models import htnet
 from mejax.models import linear
 from mejax.models import mmnet
@@ -31,6 +33,27 @@ from mejax.models import offapexnet
 from mejax.models import resnet
 from mejax.models import sssnet
 from mejax.models import ststnet
+from mejax.models.artnet import ARTNet
+from mejax.models.htnet import HTNet
+from mejax.models.linear import Linear
+from mejax.models.mmnet import MMNet
+from mejax.models.offapexnet import OffApexNet
+from mejax.models.resnet import ResNet
+from mejax.models.sssnet import SSSNet
+from mejax.models.ststnet import STSTNet
+
+__all__ = [
+  'ARTNet',
+  'HTNet',
+  'Linear',
+  'MMNet',
+  'MODELS',
+  'OffApexNet',
+  'ResNet',
+  'SSSNet',
+  'STSTNet',
+  'make',
+]
 
 
 class Known(NamedTuple):
@@ -48,14 +71,14 @@ class Known(NamedTuple):
 
 
 MODELS: dict[str, Known] = {
-  'artnet': Known(artnet.ARTNet, artnet.PRESETS, 'base'),
-  'htnet': Known(htnet.HTNet, htnet.PRESETS, 'released'),
-  'linear': Known(linear.Linear, linear.PRESETS, 'linear'),
-  'mmnet': Known(mmnet.MMNet, mmnet.PRESETS, 'released-5'),
-  'offapexnet': Known(offapexnet.OffApexNet, offapexnet.PRESETS, 'offapexnet'),
-  'resnet': Known(resnet.ResNet, resnet.PRESETS, 'small'),
-  'sssnet': Known(sssnet.SSSNet, sssnet.PRESETS, 'sssnet'),
-  'ststnet': Known(ststnet.STSTNet, ststnet.PRESETS, 'ststnet'),
+  'artnet': Known(ARTNet, artnet.PRESETS, 'base'),
+  'htnet': Known(HTNet, htnet.PRESETS, 'released'),
+  'linear': Known(Linear, linear.PRESETS, 'linear'),
+  'mmnet': Known(MMNet, mmnet.PRESETS, 'released-5'),
+  'offapexnet': Known(OffApexNet, offapexnet.PRESETS, 'offapexnet'),
+  'resnet': Known(ResNet, resnet.PRESETS, 'small'),
+  'sssnet': Known(SSSNet, sssnet.PRESETS, 'sssnet'),
+  'ststnet': Known(STSTNet, ststnet.PRESETS, 'ststnet'),
 }
 
 
@@ -95,16 +118,10 @@ def _check_names(known: Known, preset: str, fields: Mapping[str, Any]) -> None:
   if preset not in known.presets:
     raise ValueError(
       f'{title} has no preset {preset!r}.'
-      + _closest(preset, list(known.presets), 'presets')
+      + base.closest(preset, list(known.presets), 'presets')
     )
-  # `parent` and `name` are Linen's own.
-  names = [field.name for field in dataclasses.fields(known.module)]
-  names = [field for field in names if field not in ('parent', 'name')]
-  for field in fields:
-    if field not in names:
-      raise ValueError(
-        f'{title} has no field {field!r}.' + _closest(field, names, 'fields')
-      )
+  if wrong := base.unknown_field(known.module, fields):
+    raise ValueError(wrong)
 
 
 def _import_own(name: str) -> Any:
@@ -113,7 +130,7 @@ def _import_own(name: str) -> Any:
   if not colon:
     raise ValueError(
       f'Unknown model {name!r}.'
-      + _closest(name, list(MODELS), 'models')
+      + base.closest(name, list(MODELS), 'models')
       + ' Your own is named as package.module:name.'
     )
   try:
@@ -123,10 +140,3 @@ def _import_own(name: str) -> Any:
       f'model {name!r} cannot be imported: {error}. Run the command in the'
       ' folder of that module, or add the folder to PYTHONPATH.'
     ) from error
-
-
-def _closest(word: str, known: Sequence[str], what: str) -> str:
-  """Returns sentences that suggest the closest name and list the known ones."""
-  close = difflib.get_close_matches(word, known, n=1)
-  meant = f' Did you mean {close[0]!r}?' if close else ''
-  return f'{meant} Known {what}: {", ".join(known)}.'

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import csv
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -59,6 +62,71 @@ def test_landmarks_are_matched_by_clip_and_not_by_row(tree, crops):
     np.testing.assert_allclose(np.array(clip.landmarks) + 0.5, points)
     expected = tuple(map(tuple, crop.tolist())) if crops else defaults
     assert clip.crop_points == expected
+
+
+def test_a_file_of_crop_points_alone_leaves_the_face_points_to_the_detector(
+  tree,
+):
+  both, alone = tree / 'points.csv', tree / 'crops.csv'
+  made = htnet_tree.write_landmarks(both)
+  with both.open(newline='') as file:
+    rows = list(csv.reader(file))
+  with alone.open('w', newline='') as file:
+    csv.writer(file).writerows(row[:3] + row[13:] for row in rows)
+  plain = list(htnet_release.read(tree))
+  for clip, default in zip(
+    htnet_release.read(tree, landmarks=alone), plain, strict=True
+  ):
+    _, crops = made[clip.corpus, clip.subject, clip.name]
+    np.testing.assert_array_equal(clip.crop_points, crops)
+    assert clip.landmarks == default.landmarks
+  assert htnet_release.point_source(tree, alone) == 'release defaults'
+  assert htnet_release.point_source(tree, both) == 'file points.csv'
+
+
+FAKE_DETECTOR = """
+import numpy as np
+
+class MTCNN:
+  def __init__(self, device): pass
+
+  def detect(self, image, landmarks):
+    assert image.shape == (28, 28, 3) and landmarks
+    blue = int(image[..., 0].mean())
+    if blue == 0:
+      return None, [None], None
+    points = np.full((2, 5, 2), 14.0)
+    points[0] = [[blue / 10, 3.9], [25.0, 9.5], [15, 17], [10, 20], [20, 21.7]]
+    return None, None, points
+"""
+
+
+def test_the_documented_script_writes_a_file_that_the_reader_takes(tree, root):
+  """With a fake detector: it reads the mean of the first channel, blue."""
+  page = (root / 'docs/released_crops.md').read_text()
+  script = page.split('```python\n')[1].split('```')[0]
+  (tree / 'facenet_pytorch.py').write_text(FAKE_DETECTOR)
+  (tree / 'torch.py').write_text(
+    'class cuda: is_available = staticmethod(lambda: False)'
+  )
+  (tree / 'released_crops.py').write_text(script)
+  folder = tree / htnet_release.APEX_FOLDER
+  folder.mkdir(parents=True)
+  for i, row in enumerate(htnet_tree.ROWS):
+    image = np.full((224, 224, 3), (50 * i, 7, 200), np.uint8)
+    cv2.imwrite(str(folder / htnet_tree.face_file(row)), image)
+  output = tree / 'crops.csv'
+  arguments = [sys.executable, 'released_crops.py', '.', output]
+  subprocess.run(arguments, cwd=tree, check=True, capture_output=True)
+  clips = list(htnet_release.read(tree, landmarks=output))
+  assert clips[0].crop_points == htnet_release.DEFAULT_CROP_POINTS
+  others = [clip.crop_points for clip in clips[1:]]
+  rest = ((21, 9), (15, 17), (10, 20), (20, 21))
+  assert [crops[1:] for crops in others] == [rest] * 4
+  for i, crops in enumerate(others, start=1):
+    # Clamped to 7..21, then truncated; a JPEG's blue is off by one at most.
+    assert crops[0][1] == 7
+    assert abs(crops[0][0] - min(max(5 * i, 7), 21)) <= 1
 
 
 def test_a_clip_without_a_landmark_row_says_so(tree):

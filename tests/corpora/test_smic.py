@@ -155,6 +155,22 @@ def test_the_extended_release_is_of_no_use_without_its_sheet(extended):
     smic.CORPUS.read(extended)
 
 
+@pytest.mark.parametrize(
+  ('second', 'words'),
+  [
+    (('2O', 29), "the sheet gives no onset ('2O' in cell F2)"),
+    ((None, 29), "the sheet gives no onset ('')"),
+    ((20, '2g'), "offset is '2g' in cell G2; expected the number of a frame"),
+  ],
+)
+def test_a_second_movement_that_is_misread_is_not_lost(tmp_path, second, words):
+  rows = [('s1', 's1_ne_01', 1, 9, *second, None, None, 'negative')]
+  trees.smic(tmp_path / 'SMIC-HS-E_annotation.xlsx', rows)
+  first, other = smic.CORPUS.read(tmp_path, with_frames=False)
+  assert (first.problem, first.name) == ('', 's01_ne_01')
+  assert (other.problem, other.name) == (words, 's01_ne_01_2')
+
+
 def test_names_that_nobody_can_read_are_problems(tmp_path):
   rows = [('s1', 'clip 1', 1, 9, *[None] * 4, 'negative')]
   trees.smic(tmp_path / 'SMIC-HS-E_annotation.xlsx', rows)

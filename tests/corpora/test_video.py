@@ -146,10 +146,16 @@ def test_several_expressions_of_a_recording_are_told_apart(read):
     ('frown,ben,anger,1,7,15,', 'onset 1 is missing; the frames are 5 to 19'),
     ('frown,ben,anger,6,40,50,', 'apex 40 is missing; the frames are 5 to 19'),
     ('frown,ben,anger,6,8,50,', 'offset 50 is missing; the frames are 5 to'),
-    ('frown,ben,anger,first,8,15,', "onset is 'first'; expected the number"),
+    (
+      'frown,ben,anger,first,8,15,',
+      "onset is 'first' in cell D2; expected the number",
+    ),
     ('frown,ben,anger,2,8,99,', 'onset 2 is missing; the frames are 5 to 19; '),
-    ('frown,ben,anger,6,8,15,fast', "fps is 'fast'; expected frames per"),
-    ('frown,ben,anger,6,8,15,0', "fps is '0'"),
+    (
+      'frown,ben,anger,6,8,15,fast',
+      "fps is 'fast' in cell G2; expected frames per",
+    ),
+    ('frown,ben,anger,6,8,15,0', "fps is '0' in cell G2"),
     ('frown,,,6,8,15,', 'gives no subject and no emotion'),
   ],
 )

@@ -212,7 +212,10 @@ def test_four_digits_beside_five(rendered, tmp_path):
   ('row', 'words'),
   [
     (('02', BAD, 10, 9, 14, '4', 'disgust'), 'apex 9 and offset 14 are not in'),
-    (('02', BAD, '?', 9, 14, '4', 'disgust'), "gives no onset ('?')"),
+    (
+      ('02', BAD, '?', 9, 14, '4', 'disgust'),
+      "gives no onset ('?' in cell D3)",
+    ),
     (('02', BAD, 8, 13, 14, '4', None), 'the sheet gives no emotion'),
     ((None, BAD, 8, 13, 14, '4', 'disgust'), 'the sheet gives no subject'),
   ],
@@ -339,7 +342,10 @@ def test_sheets_are_read_as_spreadsheets_save_them(
   sheet = tmp_path / 'my.csv'
   text = HEADER + 'zoë,zoë,joy,1,6,7,\ngood,zoé,anger,0,5,6,\n'
   sheet.write_bytes(text.replace(',', sign).encode(encoding))
-  bad_trees.make('video', recordings, tmp_path, options={'labels': sheet})
+  options = {'labels': sheet}
+  if encoding == 'cp1252':
+    options['encoding'] = encoding
+  bad_trees.make('video', recordings, tmp_path, options=options)
   examples = load.load_examples('video', tmp_path)
   assert examples['clip'].tolist() == ['zoë', 'good']
   assert examples['subject'].tolist() == ['zoë', 'zoé']

@@ -136,7 +136,10 @@ def test_casme2_with_and_without_an_apex(casme2, prepare):
   _check(examples['EP02_01f'], 46, 49, 58, 'annotated')
   _check(examples['EP12_01f'], 8, 14, 20, 'midpoint')
   _check(examples['EP09_05f'], 8, 14, 20, 'midpoint')
-  assert "no apex ('/')" in metadata['remarks']['casme2/sub04/EP12_01f'][0]
+  assert (
+    "no apex ('/' in cell E3)"
+    in metadata['remarks']['casme2/sub04/EP12_01f'][0]
+  )
 
 
 def test_cropped_casme2_lacks_an_apex_frame(casme2, prepare):
@@ -245,13 +248,14 @@ def test_casme3_cut_and_as_whole_videos(write, prepare, tmp_path, images):
     write('part_A/spNO.214/c/color', '{}.jpg', 1, 36)
     # It shows no micro-expression.
     write('part_A/spNO.10/b/color', '{}.jpg', 1, 12)
-  examples, metadata = prepare('casme3', images=images)
+  examples, metadata = prepare('casme3', images=images, apex_at_onset='middle')
   _check(examples['a_116'], 116, 120, 126, 'annotated')
   _check(examples['a_130'], 130, 135, 140, 'midpoint')
   _check(examples['c_5'], 5, 19, 34, 'midpoint')
   assert metadata['skipped'] == []
-  remark = metadata['remarks']['casme3/spNO.214/c_5'][0]
-  assert 'offset 3460 repaired to 34' in remark
+  remarks = ' '.join(metadata['remarks']['casme3/spNO.214/c_5'])
+  assert 'offset 3460 repaired to 34' in remarks
+  assert 'a face that relaxes' in remarks
 
 
 def test_casme3_c_has_no_apexes(write, prepare, tmp_path):

@@ -43,6 +43,24 @@ def test_the_layout_follows_from_the_view(data_dir, name, layout):
   assert resolve.load_task(config, data_dir).layout == layout
 
 
+def test_crops_that_are_not_the_released_ones_are_told(data_dir, tmp_path):
+  constant = 'The crops are not as released'
+  config = configuration.load_config('htnet_released')
+  assert constant in resolve.load_task(config, data_dir).protocol
+  others = configuration.load_config('htnet_regions')
+  assert constant not in resolve.load_task(others, data_dir).protocol
+  htnet_tree.write_tree(tmp_path / 'clone')
+  htnet_tree.write_landmarks(tmp_path / 'points.csv')
+  prepare.prepare(
+    'htnet_release',
+    source=tmp_path / 'clone',
+    data_dir=tmp_path / 'data',
+    options={'landmarks': tmp_path / 'points.csv'},
+  )
+  task = resolve.load_task(config, tmp_path / 'data')
+  assert constant not in task.protocol
+
+
 def test_a_view_may_hand_over_more_of_each_example(data_dir):
   def view(examples):
     number = np.arange(len(examples['subject']), dtype=np.int32)

@@ -218,3 +218,14 @@ def test_bad_input_is_one_message(data, capsys):
   command = ['inspect', 'made', '--data_dir', str(data), '--clip', 'nobody']
   assert cli.main(command) == 2
   assert 'no clip is like' in capsys.readouterr().err
+
+
+def test_names_of_any_length_and_sign_have_pages_of_their_own(write):
+  names = ['a' * 200, '表' * 100, 'a' * 199 + 'b', 'x.y', 'x y', 'x_y']
+  rows = [conftest.example(subject=f'n{n}', clip=n) for n in names]
+  data = write(rows)
+  identities = load.Examples('made', data).identities()
+  paths = inspecting.inspect('made', data, clips=identities, progress=False)
+  assert len({path.name for path in paths}) == len(names)
+  for path, name in zip(paths, names, strict=True):
+    assert name in html_page.Page(path.read_text()).text
