@@ -30,7 +30,6 @@ import numpy as np
 from mejax.motion import light as motion_light
 from mejax.motion import warp
 
-REFIT = False
 SMALLEST = 16  # Pixels of the shorter side at the coarsest level.
 GREY = (0.299, 0.587, 0.114)  # Weights of R, G, B in Rec. 601, as in OpenCV.
 
@@ -172,9 +171,8 @@ def _one_level(
   height, width = first.shape[-2:]
   x, y = jnp.arange(width), jnp.arange(height)[:, None]
 
-  def relinearise(i, state):
-    *state, change = state
-    flow = state[0]
+  def relinearise(_, state):
+    flow, dual_x, dual_y = state
     motion = jnp.moveaxis(flow, 0, -1)
     # Bilinear interpolation blurs the more, the farther a place is from a
     # pixel. At motion of tenths of a pixel that looks like a change of light.
@@ -182,34 +180,28 @@ def _one_level(
     # Without the barriers XLA recomputes warps and borders for every tap of a
     # filter, and needs a minute to compile that.
     seen = lax.optimization_barrier(seen)
-    # The mean slope of both frames makes the linearisation exact to second
-    # order, as the trapezoidal rule is.
-    slope = (slope_of_first + _slope(seen)) / 2
     # A place outside the second frame tells nothing about the motion. There the
     # image term is off and the flow is filled in from its neighbours.
     at_x, at_y = x + flow[0], y + flow[1]
     known = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0)
     known &= at_y <= height - 1
     if light:
-      # Once per scale, since light moves with neither warp nor flow.
-      change = lax.cond(
-        (i == 0) | REFIT,
-        lambda: motion_light.change(first, seen, slope, known * 1.0),
-        lambda: change,
-      )
+      lighter = motion_light.change(first, seen, slope_of_first, known * 1.0)
+      seen = lax.optimization_barrier(seen - lighter)
+    # The mean slope of both frames makes the linearisation exact to second
+    # order, as the trapezoidal rule is.
+    slope = (slope_of_first + _slope(seen)) / 2
     slope = jnp.where(known, slope, 0)
-    constant = jnp.where(known, seen - change - first, 0)
+    constant = jnp.where(known, seen - first, 0)
     # The frames were compared at the present flow, so its share is subtracted:
     # the residual is then linear in the whole flow, not in its increment.
     constant -= slope[0] * flow[0] + slope[1] * flow[1]
-    state = _iterate(tuple(state), slope, constant, weights, iterations)
-    return *state, change
+    return _iterate(state, slope, constant, weights, iterations)
 
   # The dual variables survive a new linearisation, which changes the image term
   # only, but not a change of scale, where they would have to be resampled.
   dual = jnp.zeros_like(flow)
-  state = flow, dual, dual, jnp.zeros_like(first)
-  return lax.fori_loop(0, warps, relinearise, state)[0]
+  return lax.fori_loop(0, warps, relinearise, (flow, dual, dual))[0]
 
 
 def _iterate(
