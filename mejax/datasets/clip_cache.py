@@ -335,12 +335,15 @@ def _compute(
   # Empty places need the points of some face, or they would give NaN.
   points = np.float32(faces.CANONICAL * recipe.size - 0.5)
   landmarks = np.tile(points, (batch, 1, 1))
+  covered = np.ones((batch, recipe.size, recipe.size), bool)
   for at, kept in places.items():
     patches[at] = kept.staged.patches
     matrices[at] = kept.staged.matrix
     landmarks[at] = kept.staged.landmarks
-  made = frames_to_flow.align_frames(patches, matrices, landmarks, recipe)
-  made |= frames_to_flow.measure_motion(made['frames'], landmarks, recipe)
+    covered[at] = kept.staged.covered
+  face = frames_to_flow.weights(landmarks, covered, recipe)
+  made = frames_to_flow.align_frames(patches, matrices, face, recipe)
+  made |= frames_to_flow.measure_motion(made['frames'], face, recipe)
   return {
     at: {
       'landmarks': landmarks[at],
@@ -348,7 +351,13 @@ def _compute(
       'apex_number': np.int32(kept.apex),
       'offset_number': np.int32(kept.clip.offset),
       'apex_source': np.str_(kept.apex_source),
-      'remarks': np.array(kept.remarks, np.str_),
+      'remarks': np.array(
+        [
+          *kept.remarks,
+          *frames_to_flow.remarks(made['flow'][at], covered[at], recipe),
+        ],
+        np.str_,
+      ),
       'notes': np.array(kept.notes, np.str_),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
