@@ -24,9 +24,9 @@ import numpy as np
 
 # Standard deviation in pixels of the Gaussian windows, and the distance of
 # their centres. Light between the centres is interpolated.
-_WINDOW = 4.0
-_EVERY = 4
-_ROUNDS = 2  # Fits of what the fit before has left.
+_WINDOW = 5.0
+_EVERY = 5
+_ROUNDS = 3  # Fits of what the fit before has left.
 # Pulls a and (du, dv) to 0 where a window has no texture: variances in squared
 # grey levels, and in those per pixel.
 _RIDGE = (25.0, 1.0, 1.0)
@@ -46,7 +46,7 @@ def change(
   Args:
     first: grey values of 0 to 255.
     second: the same for the second frame, warped back to the first.
-    slope: derivatives of the first frame along x and y.
+    slope: mean derivatives of both frames along x and y.
     known: weight of each pixel; 0 outside the second frame.
   """
   height, width = first.shape[-2:]

@@ -185,12 +185,13 @@ def _one_level(
     at_x, at_y = x + flow[0], y + flow[1]
     known = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0)
     known &= at_y <= height - 1
-    if light:
-      lighter = motion_light.change(first, seen, slope_of_first, known * 1.0)
-      seen = lax.optimization_barrier(seen - lighter)
     # The mean slope of both frames makes the linearisation exact to second
     # order, as the trapezoidal rule is.
     slope = (slope_of_first + _slope(seen)) / 2
+    if light:
+      seen -= motion_light.change(first, seen, slope, known * 1.0)
+      seen = lax.optimization_barrier(seen)
+      slope = (slope_of_first + _slope(seen)) / 2
     slope = jnp.where(known, slope, 0)
     constant = jnp.where(known, seen - first, 0)
     # The frames were compared at the present flow, so its share is subtracted:

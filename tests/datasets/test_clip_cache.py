@@ -286,6 +286,19 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
     np.testing.assert_array_equal(among[name][5], alone[name][5])
 
 
+def test_a_dataset_says_whether_its_flow_saw_light_as_motion():
+  now, before = (
+    Recipe(flow=name).describe()['flow'] for name in ('tvl1', 'tvl1_plain')
+  )
+  assert now['light'] is True
+  assert before['light'] is False
+  # Datasets of 0.2 say `tvl1` without it, so they are another way.
+  assert {**before, 'method': 'tvl1'} != now
+  levels = (1.0, 2.0)
+  amplified = Recipe(levels=levels).describe()['magnify']
+  assert (amplified['method'], amplified['light']) == ('flow', True)
+
+
 def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
   _prepare(corpus, tmp_path, dataclasses.replace(SMALL, apex='spotted'))
   examples = load.load_examples('synthetic', tmp_path)
