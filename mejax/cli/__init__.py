@@ -19,6 +19,7 @@ import sys
 import traceback
 
 import mejax
+from mejax import own_code
 from mejax.cli import data
 from mejax.cli import learning
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       f' see `mejax {args.verb} --help`.'
     )
   # `package.module:name` may be a file in the current folder.
-  sys.path.append(os.getcwd())
+  own_code.look_in(os.getcwd())
   try:
     return args.call(args) or 0
   except KeyboardInterrupt:

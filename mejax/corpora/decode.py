@@ -15,6 +15,7 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import limits
 from mejax.corpora.clip import Clip
 
 _PIECE = 1 << 20
@@ -99,7 +100,7 @@ def _from_file(file: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
   if not data:
     raise ValueError(f'"{file.name}" is an empty file; expected an image')
   image = None
-  if _is_whole(data):
+  if limits.check_image(data, f'"{file.name}"') and _is_whole(data):
     try:
       buffer = np.frombuffer(data, np.uint8)
       image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
@@ -152,6 +153,11 @@ def _from_video(
     if not capture.isOpened():
       size = file.stat().st_size
       raise ValueError(f'"{file.name}" ({size} bytes) is damaged or no video')
+    limits.check_pixels(
+      int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+      int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+      f'"{file.name}"',
+    )
     wanted = set(numbers)
     found = {}
     for number in range(max(wanted, default=-1) + 1):

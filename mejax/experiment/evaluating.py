@@ -15,6 +15,7 @@ from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
+from mejax import own_code
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
@@ -46,6 +47,7 @@ def evaluate(
   task: Task | None = None,
   model: nn.Module | None = None,
   out: str | os.PathLike | None = None,
+  trust_code: bool = False,
 ) -> dict[str, Any]:
   """Evaluates saved models on the people each one held out; prints the table.
 
@@ -61,18 +63,25 @@ def evaluate(
     task: your data, in place of the config's.
     model: the module, for a run that was trained with your own.
     out: folder of the results; `evaluate/` in the source by default.
+    trust_code: whether code that only the files of the source name, as
+      `package.module:name`, may be imported and run. Names in `config` and
+      `overrides` are yours and need no trust.
 
   Returns:
     The content of `metrics.json`.
 
   Raises:
-    ValueError: models, data and config do not fit each other.
+    ValueError: models, data and config do not fit each other, or the source
+      names code that is not trusted.
     FileNotFoundError: the dataset has not been prepared.
   """
   devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
   out = source / 'evaluate' if out is None else pathlib.Path(out)
-  saved = saved_lib.read_models(source, model)
+  given = own_code.names_in([config.to_dict() if config else {}, overrides])
+  saved = saved_lib.read_models(
+    source, model, given=given, trust_code=trust_code
+  )
   config = configuration.override(config or saved.config, overrides)
   if task is None:
     task = _load_task(config, data_dir)

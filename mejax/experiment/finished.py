@@ -32,6 +32,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
+  files.refuse_links(workdir)
   record = workdir_lib.load_npz(workdir / 'record.npz')
   selection.check(record)
   return Run(

@@ -7,6 +7,7 @@ that were added since.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import ml_collections
 
+from mejax import own_code
 from mejax.configs import default
 
 # The meaning of a missing value in the `config.json` of each schema version.
@@ -72,11 +74,26 @@ def _add(config: Any, defaults: Any) -> None:
 
 def read_run_config(
   workdir: str | os.PathLike,
+  *,
+  given: Collection[str] = (),
+  trust_code: bool = False,
 ) -> ml_collections.ConfigDict:
-  """Returns the complete config of a run; see `complete`."""
+  """Returns the complete config of a run; see `complete`.
+
+  Args:
+    workdir: folder of the run.
+    given: names of code that the user has given himself.
+    trust_code: whether all code that the config names may be run.
+
+  Raises:
+    ValueError: the config names other code; see `own_code.refuse_strange`.
+  """
   workdir = pathlib.Path(workdir)
   run = json.loads((workdir / 'run.json').read_text())
   config = json.loads((workdir / 'config.json').read_text())
+  own_code.refuse_strange(
+    config, where=workdir / 'config.json', given=given, trust_code=trust_code
+  )
   return ml_collections.ConfigDict(complete(config, run['schema_version']))
 
 

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from mejax import files
+from mejax import limits
 from mejax.experiment import schema
 
 SCHEMA_VERSION = 1
@@ -55,7 +56,7 @@ def save_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Reads every array of a file that `save_npz` wrote."""
-  with np.load(path, allow_pickle=False) as file:
+  with limits.arrays(path) as file:
     return dict(file)
 
 
@@ -93,9 +94,10 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
   """Locks a folder against a second process; makes it if it is missing.
 
   Raises:
-    ValueError: another process has locked it.
+    ValueError: another process has locked it, or a link leads out of it.
   """
   workdir.mkdir(parents=True, exist_ok=True)
+  files.refuse_links(workdir)
   with (workdir / LOCK).open('w') as file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

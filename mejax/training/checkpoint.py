@@ -22,6 +22,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from mejax import files
+from mejax import limits
 
 
 class Round:
@@ -40,7 +41,7 @@ class Round:
     if not self._result.exists():
       return None
     shutil.rmtree(self._running, ignore_errors=True)
-    with np.load(self._result) as file:
+    with limits.arrays(self._result) as file:
       return dict(file)
 
   def model(self) -> dict[str, Any] | None:
