@@ -20,6 +20,7 @@ from ml_collections import config_flags
 
 import mejax
 from mejax import own_code
+from mejax.experiment import bounds
 from mejax.experiment import schema
 from mejax.training import setting as setting_lib
 
@@ -198,7 +199,7 @@ def override(
     raise ValueError(f'Bad value for the config: {error}') from None
   config = values.config
   # Bad numbers are reported here, before JAX is imported, which takes seconds.
-  setting_lib.in_use(setting_lib.combinations(config.setting, config.grid))
+  bounds.check(config)
   return config
 
 

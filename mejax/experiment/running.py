@@ -132,6 +132,7 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
     eval_every=plan.options.eval_every,
     checkpoint_every_s=plan.options.checkpoint_every_s,
     keep_models=plan.options.keep_models,
+    names=plan.trial_names,
   )
 
 
@@ -233,7 +234,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
 
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   """Writes baselines, metrics, predictions and report from the record."""
-  record = workdir_lib.load_npz(workdir / 'record.npz')
+  record = record_lib.read_record(workdir)
   baselines = workdir_lib.read_baselines(workdir)
   if not baselines:
     baselines = baselines_lib.baselines(

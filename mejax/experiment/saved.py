@@ -7,7 +7,6 @@ from collections.abc import Collection
 from collections.abc import Mapping
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 
@@ -22,9 +21,9 @@ from mejax import models
 from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import conversion
+from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import schema
-from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
 from mejax.training import folds as folds_lib
 
@@ -134,7 +133,7 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, config, model) -> Saved:
-  record = workdir_lib.load_npz(workdir / 'record.npz')
+  record = record_lib.read_record(workdir)
   classes = tuple(record['class_names'].tolist())
   if model is None:
     if 'name' not in config.model:
@@ -151,7 +150,7 @@ def _read_run(workdir, config, model) -> Saved:
     (int(record['seed'][trial]), names[record['fold'][trial]]): trial
     for trial in np.flatnonzero(chosen).tolist()
   }
-  run = json.loads((workdir / 'run.json').read_text())
+  run = schema.read_run(workdir)
   size = run['placement']['round_size']
 
   # Trials lie on disk by seed and fold, and `apply_folds` asks for them in that

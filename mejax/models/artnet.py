@@ -46,14 +46,17 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 import numpy as np
 
 from mejax.models import attention
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import htnet
 from mejax.models import layers
 from mejax.models import scores as scores_lib
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 REGIONS = 4  # 2 x 2
 
@@ -106,7 +109,7 @@ class ARTNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b a h w c'],
+    inputs: Num[Array, 'b a h w c'],
     *,
     train: bool | None = None,
     levels: Float[Array | np.ndarray, '*#b a'] | None = None,
@@ -155,24 +158,29 @@ class ARTNet(base.Model):
     )
     scale, present, sound = self._read_levels(inputs, levels, present)
     present = self._drop_levels(inputs, present, train=train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     if present is not None:
       # A weight of zero is not enough: zero times NaN is NaN.
       inputs = jnp.where(present[..., None, None, None], inputs, 0)
 
-    x = self._patches(inputs)
+    x = self._patches(inputs, dtypes)
     x, out['encoder_attention'] = self._blocks(
-      'encoder', self.encoder_depth, self.attention_fn, x, train=train
+      'encoder',
+      self.encoder_depth,
+      self.attention_fn,
+      x,
+      dtypes=dtypes,
+      train=train,
     )
     # Not a mean over places: an expression is where a face moves, and aligned
     # faces have the same part at the same place.
-    x, out['place_weights'] = self._gather(x)  # [b, a, r, d]
+    x, out['place_weights'] = self._gather(x, dtypes)  # [b, a, r, d]
     # Without biases and with GELU(0) = 0, so that log(1) = 0 adds nothing.
-    embedding = layers.linear(self.dim, 1, use_bias=False, name='alpha_inner')
-    embedding = layers.gelu(embedding(scale[..., None]))
-    outer = layers.linear(
-      self.dim, self.dim, use_bias=False, name='alpha_outer'
-    )
-    x = x + outer(embedding)[..., None, :]
+    options = {'use_bias': False, 'dtypes': dtypes}
+    inner = layers.linear(self.dim, 1, name='alpha_inner', **options)
+    outer = layers.linear(self.dim, self.dim, name='alpha_outer', **options)
+    embedding = outer(layers.gelu(inner(scale[..., None])))
+    x = x + embedding[..., None, :]
 
     # Regions become the outer axis: the tokens are the levels of one region.
     x, out['level_attention'] = self._blocks(
@@ -180,6 +188,7 @@ class ARTNet(base.Model):
       self.level_depth,
       self.level_attention_fn,
       jnp.swapaxes(x, 1, 2),
+      dtypes=dtypes,
       train=train,
       mask=None if present is None else present[:, None],
     )
@@ -189,17 +198,23 @@ class ARTNet(base.Model):
       self.region_depth,
       self.attention_fn,
       jnp.swapaxes(x, 1, 2),
+      dtypes=dtypes,
       train=train,
     )
 
-    x = layers.LayerNorm(name='head_norm')(x)
-    scores = layers.linear(1, self.dim, use_bias=False, name='pool')(x)[..., 0]
+    x = layers.LayerNorm(dtypes=dtypes, name='head_norm')(x)
+    pool = layers.linear(1, self.dim, name='pool', **options)
+    scores = pool(x)[..., 0].astype(dtypes.wide.dtype)
     counts = None if present is None else present[..., None]
     weights = scores_lib.masked_softmax(scores, counts, axis=(1, 2))
     out['region_weights'] = weights
     out['level_weights'] = weights.sum(-1)
-    out['head'] = x = jnp.einsum('bar,bard->bd', weights, x)
-    logits = layers.linear(self.num_classes, self.dim, name='head')(x)
+    x = jnp.einsum('bar,bard->bd', weights.astype(x.dtype), x)
+    out['head'] = x
+    head = layers.linear(
+      self.num_classes, self.dim, dtypes=dtypes.wide, name='head'
+    )
+    logits = head(x)
     if sound is not None:
       # Selected, not added: the gradients of the other examples stay right.
       logits = jnp.where(sound[..., None], logits, jnp.nan)
@@ -292,21 +307,24 @@ class ARTNet(base.Model):
     )
 
   def _patches(
-    self, inputs: Float[Array, 'b a h w c']
+    self, inputs: Float[Array, 'b a h w c'], dtypes: DTypes
   ) -> Float[Array, 'b a r n d']:
     """Returns the tokens of each region, with place and region embedded."""
     b, a = inputs.shape[:2]
     x = inputs.reshape(b * a, *inputs.shape[2:])
     x = htnet.split(htnet.patchify(x, self.patch_size), 2)
-    x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
+    x = layers.linear(self.dim, x.shape[-1], dtypes=dtypes, name='embed')(x)
     # Places start as large as the tokens: motion means little without place.
     start = nn.initializers.normal(0.5)
-    x += self.param('place', start, x.shape[-2:])
-    x += self.param('region', start, (REGIONS, 1, self.dim))
+    for name, shape in (
+      ('place', x.shape[-2:]),
+      ('region', (REGIONS, 1, self.dim)),
+    ):
+      x += self.param(name, start, shape, dtypes.param_dtype).astype(x.dtype)
     return x.reshape(b, a, *x.shape[1:])
 
   def _gather(
-    self, x: Float[Array, 'b a r n d']
+    self, x: Float[Array, 'b a r n d'], dtypes: DTypes
   ) -> tuple[Float[Array, 'b a r d'], Float[Array, 'b a r n']]:
     """Returns one token for each region, and the share of each place in it.
 
@@ -315,15 +333,19 @@ class ARTNet(base.Model):
     "Attention is not only a weight", arXiv 2004.10102).
     """
     n, d = x.shape[-2:]
-    kernel, bias = layers.Weights((n * d, self.dim), name='gather')()
+    kernel, bias = layers.Weights((n * d, self.dim), dtypes, name='gather')()
     gathered = x.reshape(*x.shape[:-2], n * d) @ kernel + bias
     # Contribution of each place. Training does not read it, so the compiler
     # leaves it out there.
     added = jnp.einsum('...nd,nde->...ne', x, kernel.reshape(n, d, self.dim))
-    sizes = jnp.sqrt(jnp.square(added).sum(-1))
+    added = added.astype(dtypes.wide.dtype)
+    squares = jnp.square(added).sum(-1)
+    # The root of zero has no derivative; a place that adds nothing gets 0.
+    sizes = jnp.sqrt(jnp.where(squares > 0, squares, 1))
+    sizes = jnp.where(squares > 0, sizes, 0)
     return gathered, sizes / jnp.maximum(sizes.sum(-1, keepdims=True), 1e-12)
 
-  def _blocks(self, name, depth, attention_fn, x, *, train, mask=None):
+  def _blocks(self, name, depth, attention_fn, x, *, dtypes, train, mask=None):
     """Applies transformer blocks over the tokens, the last axis but one."""
     all_weights = []
     for i in range(depth):
@@ -333,6 +355,7 @@ class ARTNet(base.Model):
         self.dropout,
         0.0,
         attention_fn,
+        dtypes,
         name=f'{name}_block{i}',
       )
       x, weights = block(x, train=train, mask=mask)

@@ -12,6 +12,8 @@ import math
 from typing import Any
 
 import flax.linen as nn
+from flax.typing import Dtype
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from mejax.models import capabilities
@@ -20,8 +22,18 @@ from mejax.models import capabilities
 LINENS = ('parent', 'name')
 
 
-class Model(nn.Module):
-  """A Linen module that names its fields if it is given one that it lacks."""
+class Model(nn.Module, kw_only=True):
+  """A Linen module that names its fields if it is given one that it lacks.
+
+  Attributes:
+    dtype: what the model computes in, as in Flax: None for that to which the
+      inputs and the parameters promote, or one of `dtypes.KNOWN`. Batch
+      statistics, norms, softmax and logits are float32 or wider.
+    param_dtype: what the parameters are kept in.
+  """
+
+  dtype: Dtype | None = None
+  param_dtype: Dtype = jnp.float32
 
   def __new__(cls, *args: Any, **fields: Any) -> Model:
     # `__new__` runs before the dataclass's `__init__`, whose error names
