@@ -21,6 +21,7 @@ import sys
 import traceback
 
 import mejax
+from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   # `package.module:name` may be a file in the current folder.
-  sys.path.append(os.getcwd())
+  own_code.look_in(os.getcwd())
   try:
     with signals.raising():
       return args.call(args) or 0

@@ -22,6 +22,7 @@ import numpy as np
 import tqdm
 
 from mejax import files as files_lib
+from mejax import limits
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_counts
 from mejax.datasets import face_search
@@ -231,7 +232,7 @@ def examine_clips(
 
 def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
   """Loads the arrays of a clip's example from its file."""
-  with np.load(folder / f'{key}.npz', allow_pickle=False) as file:
+  with limits.arrays(folder / f'{key}.npz') as file:
     arrays = {n: file[n] for n in file.files if n not in ABOUT}
   frames = arrays.pop('frames')
   arrays['onset'], arrays['apex'] = frames[0], frames[recipe.apex_slot]
@@ -244,7 +245,7 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
 
 def _finished(clip: Clip, file: pathlib.Path) -> Clip:
   """Returns the clip with the apex and the remarks that its file holds."""
-  with np.load(file, allow_pickle=False) as arrays:
+  with limits.arrays(file) as arrays:
     return dataclasses.replace(
       clip,
       apex=int(arrays['apex_number']),

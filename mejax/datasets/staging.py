@@ -17,6 +17,7 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import limits
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
 from mejax.datasets import face_search
@@ -241,7 +242,7 @@ def _truth(clip: Clip, matrix: np.ndarray, size: int) -> dict[str, np.ndarray]:
   """
   if clip.truth is None:
     return {}
-  with np.load(clip.truth) as file:
+  with limits.arrays(clip.truth) as file:
     fields = {name: file[name].astype(np.float32) for name in TRUTHS}
   y, x = np.mgrid[:size, :size]
   places = np.stack([x, y], -1) @ matrix[:, :2].T + matrix[:, 2]
