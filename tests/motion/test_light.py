@@ -19,7 +19,8 @@ SIZE = 96
 PLACE = (np.arange(SIZE) - (SIZE - 1) / 2) / (SIZE / 2)
 X, Y = np.meshgrid(PLACE, PLACE)
 STILL = 0.01  # Pixels; a micro-expression moves a tenth and more.
-# A gradient of 10 % is steep for a window: of 20 % from side to side.
+# Gradients of gain leave more on a real face, whose contrast is large: a fit in
+# windows takes the gain for constant in each.
 STEEP = 0.02
 
 
@@ -85,7 +86,7 @@ def test_light_on_a_still_face_is_no_flow(face):
   first = 0.05 + 0.85 * first  # No pixel is clipped at 1.
   for name, change in LIGHTS.items():
     second = change(first).astype(np.float32)
-    still = STEEP if name == 'gradient 10 %' else STILL
+    still = STEEP if name.startswith('gradient') else STILL
     assert length(flow.tvl1(first, second)) < still, name
 
 
