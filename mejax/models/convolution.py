@@ -22,7 +22,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
+from mejax.models.dtypes import DTypes
 
 ConvFn = Callable[..., Array]
 
@@ -257,6 +259,7 @@ class Conv3x3(nn.Module):
     use_bias: whether a bias is added.
     kernel_init: initialiser of the kernel, in place of PyTorch's.
     conv: computes the convolution, called as `conv3x3` is.
+    dtypes: of the convolution and the parameters.
   """
 
   features: int
@@ -265,13 +268,17 @@ class Conv3x3(nn.Module):
   use_bias: bool = True
   kernel_init: nn.initializers.Initializer | None = None
   conv: ConvFn = conv3x3
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 d']:
+    dtype, param_dtype = self.dtypes
     init = layers.uniform_init(9 * x.shape[-1])
     shape = (3, 3, x.shape[-1], self.features)
-    kernel = self.param('kernel', self.kernel_init or init, shape)
+    kernel = self.param('kernel', self.kernel_init or init, shape, param_dtype)
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=dtype)
     x = self.conv(x, kernel, padding=self.padding, stride=self.stride)
     if self.use_bias:
-      x += self.param('bias', init, (self.features,))
+      bias = self.param('bias', init, shape[-1:], param_dtype)
+      x += bias.astype(x.dtype)
     return x

@@ -29,9 +29,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 import numpy as np
 
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
@@ -61,7 +63,7 @@ class STSTNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b h w c'],
+    inputs: Num[Array, 'b h w c'],
     *,
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
@@ -69,37 +71,41 @@ class STSTNet(base.Model):
     """Computes logits, and the joined branches as `features`, [b, 10, 10, 16].
 
     Raises:
-      ValueError: the inputs have another shape.
+      ValueError: the inputs have another shape, or `train` is needed.
     """
     if inputs.shape[1:] != (28, 28, 3):
       raise ValueError(
         f'STSTNet got inputs of shape {inputs.shape}; expected [b, 28, 28, 3]'
       )
     train = base.settle_train(self, train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     weights, norms = [], []
     for i, filters in enumerate(self.branches):
-      weights.append(layers.Weights((3, 3, 3, filters), name=f'conv{i}')())
-      norms.append(layers.BatchNorm(filters, name=f'norm{i}'))
+      shape = (3, 3, 3, filters)
+      weights.append(layers.Weights(shape, dtypes, name=f'conv{i}')())
+      norms.append(layers.BatchNorm(filters, dtypes=dtypes, name=f'norm{i}'))
     kernel, bias = (jnp.concatenate(x, -1) for x in zip(*weights, strict=True))
     # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
-    largest, sums, squares = pool_cells(
-      cell_outputs(inputs, kernel, bias), sign[:, None, None]
-    )
+    # Statistics are sums in the wide dtype, and XLA reduces operands of one.
+    outputs = cell_outputs(inputs, kernel, bias).astype(dtypes.wide.dtype)
+    sign = sign.astype(outputs.dtype)
+    largest, sums, squares = pool_cells(outputs, sign[:, None, None])
     batch = moments(sums, squares, mask) if train else None
     gain, offset = self._affine(norms, batch)
     x = largest * (sign * gain)[:, None, None] + offset[:, None, None]
+    x = x.astype(dtypes.dtype)
     x = layers.Dropout(self.dropout)(x, train=train)
     # The average-pool is folded into the kernel that reads its output: the four
     # cells of a pool window share a weight, a quarter of the kernel's.
     half, filters = CELLS // 2, len(x)
     kernel, bias = layers.Weights(
-      (filters * half**2, self.num_classes), name='head'
+      (filters * half**2, self.num_classes), dtypes.wide, name='head'
     )()
     kernel = kernel.reshape(filters, half, half, -1)
     kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
-    logits = jnp.einsum('cnk,cnb->kb', kernel, x).T + bias
-    features = x.reshape(-1, CELLS, CELLS, len(inputs)).transpose(3, 1, 2, 0)
+    logits = jnp.einsum('cnk,cnb->kb', kernel, x.astype(kernel.dtype)).T + bias
+    features = x.reshape(filters, CELLS, CELLS, -1).transpose(3, 1, 2, 0)
     return logits, {'features': features}
 
   def _affine(self, norms, batch):
