@@ -304,8 +304,8 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  # A power failure may cut a file off, and a disk may flip a bit. Then it is made
-  # again.
+  # A power failure may cut a file off, and a disk may flip a bit. Such a file
+  # is made again.
   try:
     with zipfile.ZipFile(path) as file:
       return file.testzip() is None
