@@ -49,6 +49,8 @@ def writing(path: str | os.PathLike, mode: str = 'w') -> Iterator[IO]:
   """
   path = pathlib.Path(path)
   partial = path.with_name(path.name + SUFFIX)
+  # What another process left there may be a link to any other file.
+  partial.unlink(missing_ok=True)
   text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': ''}
   try:
     with partial.open(mode, **text) as file:
@@ -147,6 +149,27 @@ def refuse_other(
     )
 
 
+def refuse_links(folder: pathlib.Path) -> None:
+  """Refuses a folder in which links lead to places outside.
+
+  What is written through such a link overwrites files of the user that somebody
+  else has chosen. Only the folder `checkpoints` may lie on another disk.
+
+  Raises:
+    ValueError: there is such a link; the message names it.
+  """
+  home = os.path.realpath(folder)
+  for path in [*folder.glob('*'), *folder.glob('*/*')]:
+    is_allowed = 'checkpoints' in path.relative_to(folder).parts
+    place = pathlib.Path(os.path.realpath(path))
+    if not is_allowed and not place.is_relative_to(home):
+      raise ValueError(
+        f'{path} is a link to {place}, outside of the folder, and'
+        ' what is written there could overwrite files of yours. Replace the'
+        ' link by what it stands for.'
+      )
+
+
 def check_writable(folder: pathlib.Path, *, flag: str) -> None:
   """Raises an error if nothing can be written below a folder.
 
@@ -158,8 +181,14 @@ def check_writable(folder: pathlib.Path, *, flag: str) -> None:
 
   Raises:
     OSError: the folder, or its nearest existing parent, is not a folder or is
-      read-only.
+      read-only; or its path is not UTF-8.
   """
+  try:
+    str(folder.absolute()).encode()
+  except UnicodeEncodeError:
+    # The libraries that write would fail in the end, or crash.
+    shown = os.fsencode(folder).decode(errors='backslashreplace')
+    raise OSError(f'{shown} is not UTF-8; choose another {flag}') from None
   there = next(place for place in (folder, *folder.parents) if place.exists())
   if not there.is_dir():
     raise NotADirectoryError(f'{there} is no folder; choose another {flag}')
@@ -257,15 +286,20 @@ def read_npz(path: pathlib.Path, *, hint: str) -> dict[str, Any]:
   Each member is read to its end, where zip compares its digest. `np.load` stops
   where the header of an array says, so a damaged header goes unnoticed.
   """
-  import numpy as np  # The command line reads no arrays before it has to.
+  # The command line reads no arrays before it has to.
+  import numpy as np
 
-  with reading(path, hint=hint), zipfile.ZipFile(path) as file:
-    return {
-      name.removesuffix('.npy'): np.load(
-        io.BytesIO(file.read(name)), allow_pickle=False
-      )
-      for name in file.namelist()
-    }
+  from mejax import limits
+
+  with reading(path, hint=hint):
+    limits.check_arrays(path)
+    with zipfile.ZipFile(path) as file:
+      return {
+        name.removesuffix('.npy'): np.load(
+          io.BytesIO(file.read(name)), allow_pickle=False
+        )
+        for name in file.namelist()
+      }
 
 
 class CsvWriter:

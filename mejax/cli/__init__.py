@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import contextlib
+import io
 import os
 import pathlib
 import shlex
@@ -20,6 +21,7 @@ import sys
 import traceback
 
 import mejax
+from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
@@ -43,8 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
       f'`mejax {args.verb}` does not know {" ".join(unknown)};'
       f' see `mejax {args.verb} --help`.'
     )
+  # A name of a file that is no UTF-8, or that a terminal cannot show, must not
+  # be the end of a message.
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
   # `package.module:name` may be a file in the current folder.
-  sys.path.append(os.getcwd())
+  own_code.look_in(os.getcwd())
   try:
     with signals.raising():
       return args.call(args) or 0

@@ -27,6 +27,7 @@ import pandas as pd
 import tqdm
 
 from mejax import files as files_lib
+from mejax import limits
 from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -242,8 +243,9 @@ def _render(
     moved = movement.displacement(movements, t)
     frame = camera.render(person.face, take.pose, movement.backward(moved))
     frame = take.lighting.expose(frame, t, generator)
-    if not cv2.imwrite(str(folder / name), frame[..., ::-1]):
-      raise OSError(f'Cannot write {folder / name}.')
+    # OpenCV crashes if it shall write to a path that is no UTF-8.
+    _, data = cv2.imencode('.png', frame[..., ::-1])
+    (folder / name).write_bytes(data)
   true_flow = movement.displacement(movements, take.apex)
   eyes, nose, mouth = (
     take.pose.place(person.face.points[name]) * len(true_flow) - 0.5
@@ -307,7 +309,7 @@ def _read_clip(
 def _read_landmarks(truth: pathlib.Path):
   """Returns the five points and '', or () and the reason."""
   try:
-    with np.load(truth) as arrays:
+    with limits.arrays(truth) as arrays:
       points = arrays['landmarks'].tolist()
   except FileNotFoundError:
     return (), f'{truth.name} is missing'

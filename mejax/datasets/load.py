@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 import pathlib
 import re
@@ -84,12 +85,15 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
+  if 'remarks' in values:  # Until 0.2.0 warnings and notes were one.
+    values['warnings'] = values.pop('remarks')
   return values
 
 
 def _source(name: str, data_dir: str | pathlib.Path):
   read_metadata(name, data_dir)  # Refuses another schema version.
   folder = dataset_folder(name, data_dir)
+  _refuse_strange_features(folder, name)
   with files.reading(folder, hint=_again(name)):
     tfds_builder = tfds.builder_from_directory(folder)
     return tfds_builder.as_data_source(split=builder.SPLIT)
@@ -102,11 +106,41 @@ def _again(name: str) -> str:
   )
 
 
+def _refuse_strange_features(folder: pathlib.Path, name: str) -> None:
+  """Refuses features that mejax does not write; TFDS imports what is named."""
+
+  def classes(content: Any) -> Iterator[str]:
+    if isinstance(content, list):
+      for value in content:
+        yield from classes(value)
+    elif isinstance(content, dict):
+      for key, value in content.items():
+        is_class = key in ('pythonClassName', 'python_class_name', 'type')
+        yield from [str(value)] if is_class else classes(value)
+
+  file = folder / 'features.json'
+  known = {
+    f'{each.__module__}.{each.__qualname__}'
+    for each in (
+      tfds.features.FeaturesDict, tfds.features.Tensor, tfds.features.Text,
+    )
+  }  # fmt: skip
+  if strange := set(classes(files.read_json(file, hint=_again(name)))) - known:
+    raise ValueError(
+      f'{file} names code that no dataset of mejax needs:'
+      f' {", ".join(sorted(strange))}. It was not run. Prepare the dataset'
+      ' again, and distrust the other files of this folder.'
+    )
+
+
 def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
   """Finds the folder of a dataset.
 
   Arguments and errors are those of `load_examples`.
   """
+  if not re.fullmatch(r'\w+', name):
+    # It may come from the config of somebody's run, and lead anywhere.
+    raise ValueError(f'{name!r} is no name of a dataset: letters, digits, _')
   parent = pathlib.Path(data_dir) / builder.NAME / name
   folder = parent / builder.VERSION
   if folder.is_dir():

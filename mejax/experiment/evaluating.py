@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
+from mejax import own_code
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
@@ -47,6 +48,7 @@ def evaluate(
   task: Task | None = None,
   model: nn.Module | None = None,
   out: str | os.PathLike | None = None,
+  trust_code: bool = False,
 ) -> dict[str, Any]:
   """Evaluates saved models on the people each one held out; prints the table.
 
@@ -62,13 +64,16 @@ def evaluate(
     task: your data, in place of the config's.
     model: the module, for a run that was trained with your own.
     out: folder of the results; `evaluate/` in the source by default.
+    trust_code: whether code that only the files of the source name, as
+      `package.module:name`, may be imported and run. Names in `config` and
+      `overrides` are yours and need no trust.
 
   Returns:
     The content of `metrics.json`.
 
   Raises:
-    ValueError: models, data and config do not fit each other, a file of the
-      run is damaged, or `out` is a run.
+    ValueError: models, data and config do not fit each other, the source names
+      code that is not trusted, a file of the run is damaged, or `out` is a run.
     FileNotFoundError: the dataset has not been prepared.
   """
   devices_lib.keep_compiled_programs()
@@ -79,7 +84,10 @@ def evaluate(
       f'{out} is the folder of a run, whose results would be lost. Choose'
       ' another --out.'
     )
-  saved = saved_lib.read_models(source, model)
+  given = own_code.names_in([config.to_dict() if config else {}, overrides])
+  saved = saved_lib.read_models(
+    source, model, given=given, trust_code=trust_code
+  )
   if (source / 'metrics.json').exists():
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)

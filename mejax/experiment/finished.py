@@ -40,6 +40,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
         f'{workdir} has no {needed}: it is not the workdir of a finished run. '
         'Finish it with the `mejax train` command that began it.'
       )
+  files.refuse_links(workdir)
   record = record_lib.read_record(workdir)
   has_config = (workdir / 'config.json').exists()
   return Run(

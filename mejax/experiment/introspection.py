@@ -12,6 +12,8 @@ import pathlib
 from typing import Any
 
 from flax import linen as nn
+import jax
+import jax.numpy as jnp
 from jaxtyping import Float
 from jaxtyping import Shaped
 import numpy as np
@@ -117,6 +119,8 @@ def make_maps(
   declared = capabilities.declared_by(model)
 
   def keep(out):
+    # A model may compute in bfloat16, which is too coarse for means.
+    out = jax.tree.map(lambda x: x.astype(jnp.float32), out)
     # Only the small maps leave the program; the weights would fill the memory.
     found = attention.list_maps(out, declared.shows, declared.levels or ())
     return tuple(each.make() for each in found)

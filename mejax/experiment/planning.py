@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import json
 import os
-import re
 from typing import Any
 
 from flax import linen as nn
@@ -23,6 +22,7 @@ from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
+from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
 from mejax.experiment import configuration
@@ -224,7 +224,7 @@ def _describe_named(config) -> dict[str, Any]:
   return {
     key: identity.describe(configuration.named(value, {}, key))
     for key, value in configuration.leaves(config)
-    if re.fullmatch(resolve.OWN_NAME, str(value))
+    if own_code.is_name(value)
   }
 
 

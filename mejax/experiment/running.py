@@ -30,6 +30,7 @@ from mejax.experiment import record as record_lib
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
+from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
@@ -147,7 +148,7 @@ def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
     return
   numbers = workdir_lib.read_levels(workdir)
   if not numbers:
-    saved = saved_lib.read_models(workdir, plan.model)
+    saved = _read_own_models(plan, workdir)
     numbers = introspection.write_levels(workdir, saved, plan.task)
   print(levels_lib.table(numbers))
 
@@ -164,8 +165,14 @@ def _show_attention(plan: Plan, workdir: pathlib.Path) -> None:
       ' train with --config.keep_models=True.'
     )
     return
-  saved = saved_lib.read_models(workdir, plan.model)
+  saved = _read_own_models(plan, workdir)
   introspection.write_attention(workdir, saved, plan.task)
+
+
+def _read_own_models(plan: Plan, workdir: pathlib.Path) -> Saved:
+  # The folder was claimed for the config of the plan, so all code that its
+  # files name was named by the user.
+  return saved_lib.read_models(workdir, plan.model, trust_code=True)
 
 
 def print_forecast(plan: Plan) -> None:

@@ -7,6 +7,7 @@ that were added since.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import ml_collections
 
 from mejax import files
+from mejax import own_code
 from mejax.configs import default
 
 _NOT_AGAIN = (
@@ -77,9 +79,27 @@ def _add(config: Any, defaults: Any) -> None:
 
 def read_run_config(
   workdir: str | os.PathLike,
+  *,
+  given: Collection[str] = (),
+  trust_code: bool = False,
 ) -> ml_collections.ConfigDict:
-  """Returns the complete config of a run; see `complete`."""
+  """Returns the complete config of a run; see `complete`.
+
+  Args:
+    workdir: folder of the run.
+    given: names of code that the user has given himself.
+    trust_code: whether all code that the config names may be run.
+
+  Raises:
+    ValueError: the config names other code; see `own_code.refuse_strange`.
+  """
   config, run = read_config(workdir), read_run(workdir)
+  own_code.refuse_strange(
+    config,
+    where=pathlib.Path(workdir) / 'config.json',
+    given=given,
+    trust_code=trust_code,
+  )
   return ml_collections.ConfigDict(complete(config, run['schema_version']))
 
 

@@ -97,8 +97,10 @@ def locked(workdir: pathlib.Path) -> contextlib.AbstractContextManager[None]:
   """Locks a folder against a second process; makes it if it is missing.
 
   Raises:
-    ValueError: another process has locked it.
+    ValueError: another process has locked it, or a link leads out of it.
   """
+  workdir.mkdir(parents=True, exist_ok=True)
+  files.refuse_links(workdir)
   return files.locked(
     workdir / LOCK,
     refusal=f'{workdir} is in use by another process. Wait for it, or choose'

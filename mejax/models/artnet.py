@@ -37,6 +37,7 @@ initialised with.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -45,12 +46,17 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
+import numpy as np
 
 from mejax.models import attention
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import htnet
 from mejax.models import layers
+from mejax.models import scores as scores_lib
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 REGIONS = 4  # 2 x 2
 
@@ -103,11 +109,11 @@ class ARTNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b a h w c'],
+    inputs: Num[Array, 'b a h w c'],
     *,
     train: bool | None = None,
-    levels: Float[Array, '*#b a'] | None = None,
-    present: Bool[Array, '*#b a'] | None = None,
+    levels: Float[Array | np.ndarray, '*#b a'] | None = None,
+    present: Bool[Array | np.ndarray, '*#b a'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and arrays that show what the model read.
 
@@ -118,7 +124,8 @@ class ARTNet(base.Model):
       levels: factor of each level, `[a]` or `[b, a]`, in place of the model's
         own.
       present: which levels count, `[a]` or `[b, a]`, at least one of them; all
-        by default. The content of an absent level has no effect.
+        by default. Neither the content nor the factor of an absent level has
+        an effect, even if it is NaN.
 
     Returns:
       logits, and a dict of
@@ -132,8 +139,14 @@ class ARTNet(base.Model):
       head: the input of the last linear layer, `[b, d]`.
 
     Raises:
-      ValueError: the levels or the image size do not fit.
+      ValueError: the levels or the image size do not fit, a factor of a level
+        that is present is not a finite number above 0, an example has no
+        level, or `train` is needed. Inside `jit` nobody can look at `levels`
+        and `present` that are arguments: there the logits of the examples with
+        such levels are NaN, and so is a loss that counts them. They add nothing
+        to gradients, and the other examples are computed as ever.
     """
+    self._check_inputs(inputs)
     out: dict[str, Any] = {}
     train = base.settle_train(
       self,
@@ -143,26 +156,31 @@ class ARTNet(base.Model):
       'attention_fn',
       'level_attention_fn',
     )
-    scale = self._log_levels(inputs, levels)
-    present = self._present(inputs, present, train=train)
+    scale, present, sound = self._read_levels(inputs, levels, present)
+    present = self._drop_levels(inputs, present, train=train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     if present is not None:
       # A weight of zero is not enough: zero times NaN is NaN.
       inputs = jnp.where(present[..., None, None, None], inputs, 0)
 
-    x = self._patches(inputs)
+    x = self._patches(inputs, dtypes)
     x, out['encoder_attention'] = self._blocks(
-      'encoder', self.encoder_depth, self.attention_fn, x, train=train
+      'encoder',
+      self.encoder_depth,
+      self.attention_fn,
+      x,
+      dtypes=dtypes,
+      train=train,
     )
     # Not a mean over places: an expression is where a face moves, and aligned
     # faces have the same part at the same place.
-    x, out['place_weights'] = self._gather(x)  # [b, a, r, d]
+    x, out['place_weights'] = self._gather(x, dtypes)  # [b, a, r, d]
     # Without biases and with GELU(0) = 0, so that log(1) = 0 adds nothing.
-    embedding = layers.linear(self.dim, 1, use_bias=False, name='alpha_inner')
-    embedding = layers.gelu(embedding(scale[..., None]))
-    outer = layers.linear(
-      self.dim, self.dim, use_bias=False, name='alpha_outer'
-    )
-    x = x + outer(embedding)[..., None, :]
+    options = {'use_bias': False, 'dtypes': dtypes}
+    inner = layers.linear(self.dim, 1, name='alpha_inner', **options)
+    outer = layers.linear(self.dim, self.dim, name='alpha_outer', **options)
+    embedding = outer(layers.gelu(inner(scale[..., None])))
+    x = x + embedding[..., None, :]
 
     # Regions become the outer axis: the tokens are the levels of one region.
     x, out['level_attention'] = self._blocks(
@@ -170,6 +188,7 @@ class ARTNet(base.Model):
       self.level_depth,
       self.level_attention_fn,
       jnp.swapaxes(x, 1, 2),
+      dtypes=dtypes,
       train=train,
       mask=None if present is None else present[:, None],
     )
@@ -179,66 +198,133 @@ class ARTNet(base.Model):
       self.region_depth,
       self.attention_fn,
       jnp.swapaxes(x, 1, 2),
+      dtypes=dtypes,
       train=train,
     )
 
-    x = layers.LayerNorm(name='head_norm')(x)
-    scores = layers.linear(1, self.dim, use_bias=False, name='pool')(x)[..., 0]
-    if present is not None:
-      # An absent level gets a weight of exactly zero.
-      scores = jnp.where(present[..., None], scores, -jnp.inf)
-    weights = jax.nn.softmax(scores, (1, 2))
+    x = layers.LayerNorm(dtypes=dtypes, name='head_norm')(x)
+    pool = layers.linear(1, self.dim, name='pool', **options)
+    scores = pool(x)[..., 0].astype(dtypes.wide.dtype)
+    counts = None if present is None else present[..., None]
+    weights = scores_lib.masked_softmax(scores, counts, axis=(1, 2))
     out['region_weights'] = weights
     out['level_weights'] = weights.sum(-1)
-    out['head'] = x = jnp.einsum('bar,bard->bd', weights, x)
-    return layers.linear(self.num_classes, self.dim, name='head')(x), out
+    x = jnp.einsum('bar,bard->bd', weights.astype(x.dtype), x)
+    out['head'] = x
+    head = layers.linear(
+      self.num_classes, self.dim, dtypes=dtypes.wide, name='head'
+    )
+    logits = head(x)
+    if sound is not None:
+      # Selected, not added: the gradients of the other examples stay right.
+      logits = jnp.where(sound[..., None], logits, jnp.nan)
+    return logits, out
 
-  def _log_levels(self, inputs, levels) -> Float[Array, '#b a']:
+  def _read_levels(self, inputs, levels, present):
+    """Returns log(alpha), the levels that count, and which examples are sound.
+
+    The second is None if all levels count, the third if all examples are known
+    to be sound: all factors that count are finite and above 0, and at least one
+    level counts.
+    """
     b, a = inputs.shape[:2]
-    levels = jnp.asarray(self.levels if levels is None else levels, jnp.float32)
+    own = np.asarray(self.levels, np.float32)
+    if not _is_factor(own).all():
+      raise ValueError(
+        f'levels is {self.levels}; expected finite numbers above 0'
+      )
+    given = (own if levels is None else levels, present)
+    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(given))
+    xp = jnp if traced else np
+    levels = xp.asarray(given[0], np.float32)
     if levels.shape not in ((a,), (b, a)):
       raise ValueError(
         f'ARTNet got inputs of {a} levels and factors of shape {levels.shape};'
         ' expected one factor for each level: set the field levels, or call it'
         f' with levels of shape [{a}] or [{b}, {a}]'
       )
-    return jnp.atleast_2d(jnp.log(levels))
-
-  def _present(self, inputs, present, *, train) -> Bool[Array, 'b a'] | None:
-    """Returns the levels that count, after dropout; None if all of them do."""
-    shape = inputs.shape[:2]
+    is_factor = _is_factor(levels)
+    sound = is_factor.all(-1)
     if present is not None:
-      present = jnp.broadcast_to(present, shape)
+      present = xp.asarray(present, bool)
+      if present.shape not in ((a,), (1, a), (b, a)):
+        raise ValueError(
+          f'ARTNet got inputs of {a} levels and present of shape'
+          f' {present.shape}; expected [{a}] or [{b}, {a}]'
+        )
+      sound = (is_factor | ~present).all(-1) & present.any(-1)
+    if not traced and not sound.all():
+      wrong = int(np.argmin(sound))
+      shown = [] if present is None else [f'present={_row(present, wrong)}']
+      shown = ', '.join([f'the factors {_row(levels, wrong)}', *shown])
+      raise ValueError(
+        f'ARTNet got {shown} in example {wrong}; expected at least one level,'
+        ' and finite numbers above 0 for the levels that are present'
+      )
+    # The logarithm of a factor that does not count must not be NaN either.
+    scale = jnp.log(jnp.where(is_factor, levels, 1))
+    if present is not None:
+      present = jnp.broadcast_to(present, (b, a))
+    return jnp.atleast_2d(scale), present, sound if traced else None
+
+  def _drop_levels(
+    self, inputs, present, *, train
+  ) -> Bool[Array, 'b a'] | None:
+    """Returns the levels that count after dropout; None if all of them do."""
+    shape = inputs.shape[:2]
     if not train or not self.level_dropout or shape[1] == 1:
       return present
     draw = jax.random.uniform(self.make_rng('dropout'), shape)
     if present is not None:
       draw = jnp.where(present, draw, -1.0)  # Below every rate: never kept.
     # The level with the largest draw stays: attention needs one key at least.
-    return (draw >= self.level_dropout) | (draw == draw.max(1, keepdims=True))
+    kept = (draw >= self.level_dropout) | (draw == draw.max(1, keepdims=True))
+    return kept if present is None else kept & present
 
-  def _patches(
-    self, inputs: Float[Array, 'b a h w c']
-  ) -> Float[Array, 'b a r n d']:
-    """Returns the tokens of each region, with place and region embedded."""
-    b, a, h, w, _ = inputs.shape
-    if h != w or h % (2 * self.patch_size):
+  def _check_inputs(self, inputs) -> None:
+    if inputs.ndim != 5:
+      raise ValueError(
+        f'ARTNet got inputs of shape {inputs.shape}; expected flow at each'
+        ' level, [b, a, h, w, c]'
+      )
+    side = 2 * self.patch_size
+    h, w = inputs.shape[2:4]
+    if h != w or h % side:
       raise ValueError(
         f'ARTNet got images of {h} x {w} pixels; expected a square whose side'
-        f' is a multiple of {2 * self.patch_size}: 2 x 2 regions of patches of'
+        f' is a multiple of {side}: 2 x 2 regions of patches of'
         f' {self.patch_size} pixels. Change patch_size or the size of the flow.'
       )
+    places = base.initialised_shape(self, 'place')
+    drawn = places and side * math.isqrt(places[0])
+    if drawn and drawn != h:
+      raise ValueError(
+        f'ARTNet got images of {h} x {w} pixels; expected {drawn} x {drawn},'
+        ' with which its parameters were initialised: every place has its own'
+      )
+    base.check_channels(
+      self, inputs, 'embed', 'kernel', places=self.patch_size**2
+    )
+
+  def _patches(
+    self, inputs: Float[Array, 'b a h w c'], dtypes: DTypes
+  ) -> Float[Array, 'b a r n d']:
+    """Returns the tokens of each region, with place and region embedded."""
+    b, a = inputs.shape[:2]
     x = inputs.reshape(b * a, *inputs.shape[2:])
     x = htnet.split(htnet.patchify(x, self.patch_size), 2)
-    x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
+    x = layers.linear(self.dim, x.shape[-1], dtypes=dtypes, name='embed')(x)
     # Places start as large as the tokens: motion means little without place.
     start = nn.initializers.normal(0.5)
-    x += self.param('place', start, x.shape[-2:])
-    x += self.param('region', start, (REGIONS, 1, self.dim))
+    for name, shape in (
+      ('place', x.shape[-2:]),
+      ('region', (REGIONS, 1, self.dim)),
+    ):
+      x += self.param(name, start, shape, dtypes.param_dtype).astype(x.dtype)
     return x.reshape(b, a, *x.shape[1:])
 
   def _gather(
-    self, x: Float[Array, 'b a r n d']
+    self, x: Float[Array, 'b a r n d'], dtypes: DTypes
   ) -> tuple[Float[Array, 'b a r d'], Float[Array, 'b a r n']]:
     """Returns one token for each region, and the share of each place in it.
 
@@ -247,15 +333,19 @@ class ARTNet(base.Model):
     "Attention is not only a weight", arXiv 2004.10102).
     """
     n, d = x.shape[-2:]
-    kernel, bias = layers.Weights((n * d, self.dim), name='gather')()
+    kernel, bias = layers.Weights((n * d, self.dim), dtypes, name='gather')()
     gathered = x.reshape(*x.shape[:-2], n * d) @ kernel + bias
     # Contribution of each place. Training does not read it, so the compiler
     # leaves it out there.
     added = jnp.einsum('...nd,nde->...ne', x, kernel.reshape(n, d, self.dim))
-    sizes = jnp.sqrt(jnp.square(added).sum(-1))
+    added = added.astype(dtypes.wide.dtype)
+    squares = jnp.square(added).sum(-1)
+    # The root of zero has no derivative; a place that adds nothing gets 0.
+    sizes = jnp.sqrt(jnp.where(squares > 0, squares, 1))
+    sizes = jnp.where(squares > 0, sizes, 0)
     return gathered, sizes / jnp.maximum(sizes.sum(-1, keepdims=True), 1e-12)
 
-  def _blocks(self, name, depth, attention_fn, x, *, train, mask=None):
+  def _blocks(self, name, depth, attention_fn, x, *, dtypes, train, mask=None):
     """Applies transformer blocks over the tokens, the last axis but one."""
     all_weights = []
     for i in range(depth):
@@ -265,11 +355,22 @@ class ARTNet(base.Model):
         self.dropout,
         0.0,
         attention_fn,
+        dtypes,
         name=f'{name}_block{i}',
       )
       x, weights = block(x, train=train, mask=mask)
       all_weights.append(weights)
     return x, tuple(all_weights)
+
+
+def _is_factor(levels):
+  return (levels > 0) & (levels < np.inf)
+
+
+def _row(x, example):
+  """Returns the row of an example; a lone row is that of all of them."""
+  x = np.atleast_2d(x)
+  return x[min(example, len(x) - 1)].tolist()
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -13,11 +13,24 @@ A function or module that takes them is called with two more arguments:
   train: bool, whether the model trains, for example for dropout of its own.
   mask: Bool `[*b, m]`, which marks the keys that count, or None if all do;
     needed where some tokens may be absent, as with ARTNet's levels.
+
+What is computed here, for inputs of any floating dtype:
+- Scores, weights and sums are float32, or float64 if an input is. The output
+  has the dtype of `value`.
+- A query for which no key counts gets an output and weights of zero.
+- A key or value that does not count has no effect, even if it is NaN; nothing
+  flows back to it.
+- Nothing is NaN, neither forward nor backward, if the products of finite inputs
+  fit float32. Weights are exact up to the rounding of their exponents, a factor
+  of 1 +- about 1e-7 times the size of the products that a score sums. (An
+  accelerator may round the factors of float32 products; see
+  `jax_default_matmul_precision`.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 import inspect
 import math
 
@@ -30,6 +43,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import base
+from mejax.models import scores as scores_lib
 
 AttentionFn = Callable[..., tuple[Array, Array | None]]
 
@@ -42,15 +56,22 @@ def softmax(
   mask: Bool[Array, '*#b m'] | None = None,
 ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
   """Computes scaled dot-product attention, softmax(q k / sqrt(d)) v."""
+  key, value, counts = scores_lib.hide(mask, key, value)
   # A single key gets weight one, whatever query and key hold. Both are left
   # unread then, so that jit drops the projections behind them (13 % of
   # the arithmetic of HTNet as released), and their gradient is exactly zero.
   *batch, queries, heads, _ = query.shape
   if key.shape[-3] == 1:
-    weights = jnp.ones((*batch, heads, queries, 1), value.dtype)
+    weights = jnp.ones((*batch, heads, queries, 1), scores_lib.wide(value))
+    # A value that does not count has become zero above.
+    if counts is not None:
+      weights = jnp.where(counts, weights, 0)
     output = (*batch, queries, heads, value.shape[-1])
     return jnp.broadcast_to(value, output), weights
-  return _weigh(_leave_out(_scores(query, key), mask), value)
+  weights = scores_lib.masked_softmax(
+    scores_lib.dot_product(query, key), counts
+  )
+  return scores_lib.weigh(weights, value), weights
 
 
 def linear(
@@ -63,26 +84,43 @@ def linear(
   """Computes linear attention with features elu + 1.
 
   Katharopoulos et al., "Transformers are RNNs", arXiv 2006.16236. Its cost
-  grows with n + m instead of n m, because the weights are never formed.
+  grows with n + m instead of n m, because the weights are never formed. It is
+  exact however small or large the features are: a factor that all weights of a
+  query share is taken out before it could overflow or vanish.
   """
-  query, key = jax.nn.elu(query) + 1, jax.nn.elu(key) + 1
+  dtype = scores_lib.wide(query, key, value)
+  key, value, _ = scores_lib.hide(mask, key, value)
+  keys = _log_features(key.astype(dtype))
   if mask is not None:
-    key = jnp.where(mask[..., None, None], key, 0)
+    keys = jnp.where(mask[..., None, None], keys, jnp.finfo(dtype).min)
+  # The largest key of each feature moves over to the queries, and then the
+  # largest feature of each query cancels in the ratio. What is left is at most
+  # one, and the norm is at least one: the largest feature times its largest
+  # key. Neither changes the result, so neither has a gradient.
+  largest = jax.lax.stop_gradient(keys.max(-3, keepdims=True))
+  queries = _log_features(query.astype(dtype)) + largest
+  top = jax.lax.stop_gradient(queries.max(-1, keepdims=True))
+  queries, keys = jnp.exp(queries - top), jnp.exp(keys - largest)
+  if mask is not None:
+    keys = jnp.where(mask[..., None, None], keys, 0)
   # Keys meet values before queries: a d x e matrix a head, whatever m is.
-  memory = jnp.einsum('...mhd,...mhe->...hde', key, value)
-  output = jnp.einsum('...nhd,...hde->...nhe', query, memory)
-  norm = jnp.einsum('...nhd,...hd->...nh', query, key.sum(-3))
-  return output / norm[..., None], None
+  memory = jnp.einsum('...mhd,...mhe->...hde', keys, value.astype(dtype))
+  output = jnp.einsum('...nhd,...hde->...nhe', queries, memory)
+  norm = jnp.einsum('...nhd,...hd->...nh', queries, keys.sum(-3))
+  # The norm is zero if no key counts, and so is the output.
+  output = output / jnp.maximum(norm, 0.5)[..., None]
+  return output.astype(value.dtype), None
 
 
 def windowed(
   query: Float[Array, '*b n h d'],
-  key: Float[Array, '*b n h d'],
-  value: Float[Array, '*b n h e'],
+  key: Float[Array, '*b m h d'],
+  value: Float[Array, '*b m h e'],
   *,
   radius: int = 1,
   grid: tuple[int, int] | None = None,
-) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n n']]:
+  mask: Bool[Array, '*#b m'] | None = None,
+) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
   """Computes softmax attention of each token to a square window around it.
 
   The tokens are a grid in row-major order. A token sees the tokens at most
@@ -95,12 +133,23 @@ def windowed(
     value: what each token holds.
     radius: rows and columns seen on each side; 0 is the token alone.
     grid: rows and columns of the tokens; a square by default.
+    mask: keys that count; all by default.
+
+  Raises:
+    ValueError: queries and keys are not the tokens of one grid, or the radius
+      is negative.
   """
-  rows, columns = _grid(query.shape[-3], grid, 'windowed attention')
+  rows, columns = _grid(query, key, grid, 'windowed attention')
+  if radius < 0:
+    raise ValueError(f'radius is {radius}; expected 0 or more')
   # All scores are computed and most are left out: n is small in these models.
   near = _window(rows, columns, radius)
-  scores = jnp.where(near, _scores(query, key), -jnp.inf)
-  return _weigh(scores, value)
+  key, value, counts = scores_lib.hide(mask, key, value)
+  counts = near if counts is None else near & counts
+  weights = scores_lib.masked_softmax(
+    scores_lib.dot_product(query, key), counts
+  )
+  return scores_lib.weigh(weights, value), weights
 
 
 class TalkingHeads(nn.Module):
@@ -124,9 +173,10 @@ class TalkingHeads(nn.Module):
       mix = self.param(name, lambda key: jnp.eye(query.shape[-2]))
       return jnp.einsum('...hnm,hg->...gnm', x, mix)
 
-    scores = _leave_out(talk(_scores(query, key), 'before'), mask)
-    weights = talk(jax.nn.softmax(scores, axis=-1), 'after')
-    return jnp.einsum('...hnm,...mhe->...nhe', weights, value), weights
+    key, value, counts = scores_lib.hide(mask, key, value)
+    scores = talk(scores_lib.dot_product(query, key), 'before')
+    weights = talk(scores_lib.masked_softmax(scores, counts), 'after')
+    return scores_lib.weigh(weights, value), weights
 
 
 class RelativeBias(nn.Module):
@@ -147,10 +197,12 @@ class RelativeBias(nn.Module):
   def __call__(
     self,
     query: Float[Array, '*b n h d'],
-    key: Float[Array, '*b n h d'],
-    value: Float[Array, '*b n h e'],
-  ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n n']]:
-    rows, columns = _grid(query.shape[-3], self.grid, 'RelativeBias')
+    key: Float[Array, '*b m h d'],
+    value: Float[Array, '*b m h e'],
+    *,
+    mask: Bool[Array, '*#b m'] | None = None,
+  ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
+    rows, columns = _grid(query, key, self.grid, 'RelativeBias')
     shape = (2 * rows - 1, 2 * columns - 1, query.shape[-2])
     bias = self.param('bias', nn.initializers.zeros, shape)
     row, column = np.divmod(np.arange(rows * columns), columns)
@@ -159,7 +211,49 @@ class RelativeBias(nn.Module):
       row - row[:, None] + rows - 1,
       column - column[:, None] + columns - 1,
     ]
-    return _weigh(_scores(query, key) + jnp.moveaxis(bias, -1, 0), value)
+    key, value, counts = scores_lib.hide(mask, key, value)
+    scores = scores_lib.dot_product(query, key) + jnp.moveaxis(bias, -1, 0)
+    weights = scores_lib.masked_softmax(scores, counts)
+    return scores_lib.weigh(weights, value), weights
+
+
+def from_jax(function: Callable[..., Array]) -> AttentionFn:
+  """Makes an attention function of one that is called as JAX's own.
+
+      attention_fn=attention.from_jax(jax.nn.dot_product_attention)
+
+  Its weights are None. `functools.partial` around `function` gives it options.
+
+  Args:
+    function: takes query `[b, n, h, d]`, key and value `[b, m, h, d]`, and
+      returns the output `[b, n, h, d]`. Where some tokens may be absent, it is
+      called with `mask=`, Bool `[b, 1, 1, m]`.
+  """
+  # A partial function, not a closure: a run knows it by the source of both.
+  return functools.partial(_call_jax, function)
+
+
+def _call_jax(function, query, key, value, *, mask=None):
+  """Calls a function that has one axis of examples and returns no weights."""
+  batch = query.shape[:-3]
+  examples = math.prod(batch)
+  options = {}
+  if mask is not None:
+    if not base.takes(function, 'mask'):
+      raise ValueError(
+        f'{function} takes no mask, but some of the tokens may be absent here;'
+        ' add `mask=None`, Bool [b, 1, 1, m], which marks the keys that count'
+      )
+    key, value, _ = scores_lib.hide(mask, key, value)
+    mask = jnp.broadcast_to(mask, (*batch, key.shape[-3]))
+    options = {'mask': mask.reshape(examples, 1, 1, -1)}
+  inputs = (x.reshape(examples, *x.shape[-3:]) for x in (query, key, value))
+  output = function(*inputs, **options)
+  output = output.reshape(*batch, *output.shape[1:])
+  if mask is not None:
+    # JAX's function returns the mean of all values if no key counts.
+    output = jnp.where(mask.any(-1)[..., None, None, None], output, 0)
+  return output, None
 
 
 def own(
@@ -238,20 +332,19 @@ def attend(
   return output, weights
 
 
-def _scores(query, key):
-  scores = jnp.einsum('...nhd,...mhd->...hnm', query, key)
-  return scores * query.shape[-1] ** -0.5
+def _log_features(x):
+  """Returns log(elu(x) + 1); the sum itself would cancel below about -17."""
+  return jnp.where(x > 0, jnp.log1p(jnp.maximum(x, 0)), x)
 
 
-def _leave_out(scores, mask):
-  """Sets the scores of absent keys to -inf, so that they get no weight."""
-  if mask is None:
-    return scores
-  return jnp.where(mask[..., None, None, :], scores, -jnp.inf)
-
-
-def _grid(count: int, grid: tuple[int, int] | None, who: str):
+def _grid(query, key, grid: tuple[int, int] | None, who: str):
   """Returns rows and columns of the grid of tokens, a square by default."""
+  count, keys = query.shape[-3], key.shape[-3]
+  if count != keys:
+    raise ValueError(
+      f'{who} got {count} queries and {keys} keys; expected as many of both,'
+      ' because each token of a grid is a query and a key'
+    )
   rows, columns = grid or (math.isqrt(count),) * 2
   if rows * columns != count:
     raise ValueError(
@@ -259,11 +352,6 @@ def _grid(count: int, grid: tuple[int, int] | None, who: str):
       ' option grid=(rows, columns)'
     )
   return rows, columns
-
-
-def _weigh(scores, value):
-  weights = jax.nn.softmax(scores, axis=-1)
-  return jnp.einsum('...hnm,...mhe->...nhe', weights, value), weights
 
 
 def _window(rows, columns, radius) -> Bool[np.ndarray, 'n n']:

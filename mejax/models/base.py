@@ -8,9 +8,13 @@ from collections.abc import Sequence
 import dataclasses
 import difflib
 import inspect
+import math
 from typing import Any
 
 import flax.linen as nn
+from flax.typing import Dtype
+import jax.numpy as jnp
+from jaxtyping import Array
 
 from mejax.models import capabilities
 
@@ -18,8 +22,18 @@ from mejax.models import capabilities
 LINENS = ('parent', 'name')
 
 
-class Model(nn.Module):
-  """A Linen module that names its fields if it is given one that it lacks."""
+class Model(nn.Module, kw_only=True):
+  """A Linen module that names its fields if it is given one that it lacks.
+
+  Attributes:
+    dtype: what the model computes in, as in Flax: None for that to which the
+      inputs and the parameters promote, or one of `dtypes.KNOWN`. Batch
+      statistics, norms, softmax and logits are float32 or wider.
+    param_dtype: what the parameters are kept in.
+  """
+
+  dtype: Dtype | None = None
+  param_dtype: Dtype = jnp.float32
 
   def __new__(cls, *args: Any, **fields: Any) -> Model:
     # `__new__` runs before the dataclass's `__init__`, whose error names
@@ -91,6 +105,29 @@ def settle_train(model: nn.Module, train: bool | None, *fields: str) -> bool:
       ' train=True or train=False'
     )
   return False
+
+
+def check_channels(
+  model: nn.Module, inputs: Array, *path: str, places: int
+) -> None:
+  """Raises ValueError if the parameters were drawn for other channels.
+
+  Args:
+    model: the bound model.
+    inputs: its input, channels last.
+    *path: the first kernel of the model, whose last axis are its outputs.
+    places: number of pixels that an output reads.
+  """
+  shape = initialised_shape(model, *path)
+  if shape is None:
+    return
+  channels = math.prod(shape[:-1]) // places
+  if inputs.shape[-1] != channels:
+    raise ValueError(
+      f'{type(model).__name__} got inputs of shape {inputs.shape}, with'
+      f' {inputs.shape[-1]} channels; expected {channels}, with which its'
+      ' parameters were initialised'
+    )
 
 
 def initialised_shape(model: nn.Module, *path: str) -> tuple[int, ...] | None:

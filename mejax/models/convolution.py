@@ -3,7 +3,7 @@
 Accelerators get XLA's own convolution. On a CPU XLA runs a convolution about 30
 times slower inside a loop or under `vmap` over the kernel, and a training of
 many folds has both. So on a CPU the convolution is slices and a matrix product
-("im2col"), with a gradient of its own.
+("im2col"), and so is its gradient.
 
 Maps are `[b, h, w, c]`.
 """
@@ -13,14 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable
 import functools
 import itertools
+import math
 
 import flax.linen as nn
 import jax
+from jax import custom_derivatives
 import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
 
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
+from mejax.models.dtypes import DTypes
 
 ConvFn = Callable[..., Array]
 
@@ -103,7 +107,7 @@ def conv3x3(
   return conv(x, kernel, padding=padding, stride=stride)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _im2col(padding, stride, x, kernel):
   """Convolves on a CPU: patches times the flattened kernel."""
   flat = kernel.reshape(-1, kernel.shape[-1])
@@ -111,94 +115,138 @@ def _im2col(padding, stride, x, kernel):
   def convolve(x):
     return patches(x, len(kernel), padding=padding, stride=stride) @ flat
 
-  parts = _parts(x, len(kernel), stride)
-  if len(parts) == 1:
-    return convolve(x)
-  # One group after the other, because the patches of a batch are 9 or 25 times
-  # as large as its maps.
-  y = jax.lax.map(convolve, parts)
-  return y.reshape(-1, *y.shape[2:])
+  return _in_groups(convolve, x, _count_groups(x, len(kernel), stride))
 
 
-def _im2col_forward(padding, stride, x, kernel):
-  return _im2col(padding, stride, x, kernel), (x, kernel)
+@functools.partial(_im2col.defjvp, symbolic_zeros=True)
+def _im2col_jvp(padding, stride, primals, tangents):
+  """Returns the convolution, and its derivative in a direction.
 
-
-def _im2col_backward(padding, stride, saved, gradient):
-  """Returns the gradients of map and kernel.
-
-  JAX's own gradient of the slices is a sum of nine padded maps, which reads and
-  writes the map nine times. Here each place gathers what reaches it: patches of
-  the output's gradient times the kernel, turned by half a circle.
+  JAX makes the gradient by transposing the derivative. The transpose of slices
+  is a sum of padded maps, here nine of them, and reads and writes the map nine
+  times; the transpose of a sum of padded maps is slices. Training needs the
+  gradient, so the slices are on its side: the derivative by the map is the sum.
+  All of it is plain JAX, so derivatives of every order and mode exist.
   """
-  x, kernel = saved
-  size = len(kernel)
+  x, kernel = primals
+  # None does not vary, as the images in training.
+  dx, d_kernel = (
+    None if isinstance(tangent, custom_derivatives.SymbolicZero) else tangent
+    for tangent in tangents
+  )
 
-  def part_backward(total, part):
-    x, gradient = part
-    # The patches are made again. Kept since the forward pass, they would take
-    # nine times the memory of the map.
-    seen = patches(x, size, padding=padding, stride=stride)
-    total += jnp.einsum('bhwp,bhwd->pd', seen, gradient)
-    if stride == 1:
-      # The outputs around a place read it, and the one above does so through
-      # the kernel's last row. So the kernel is turned, and its inputs and
-      # outputs are exchanged.
-      turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-      turned = turned.reshape(-1, turned.shape[-1])
-      # The full padding, size - 1, less what the forward pass had.
-      reached = patches(gradient, size, padding=size - 1 - padding)
-      return total, reached @ turned
-    # If a side is odd, the outputs spread to one row too many.
-    return total, _spread(gradient, kernel)[:, : x.shape[1], : x.shape[2]]
+  # The backward pass makes the patches again. Kept since the forward pass, they
+  # would take nine times the memory of the map.
+  @functools.partial(jax.checkpoint, prevent_cse=False)
+  def derive(group):
+    x, dx = group
+    terms = []
+    if d_kernel is not None:
+      seen = patches(x, len(kernel), padding=padding, stride=stride)
+      terms.append(seen @ d_kernel.reshape(-1, d_kernel.shape[-1]))
+    if dx is not None and stride == 1:
+      terms.append(_spread(dx, kernel, padding))
+    elif dx is not None:
+      terms.append(_spread_by_two(dx, kernel))
+    return sum(terms)
 
-  total = jnp.zeros((size**2 * kernel.shape[2], kernel.shape[3]), kernel.dtype)
-  xs = _parts(x, size, stride)
-  gradients = gradient.reshape(*xs.shape[:2], *gradient.shape[1:])
-  if len(xs) == 1:
-    total, x_gradient = part_backward(total, (xs[0], gradients[0]))
-  else:
-    total, x_gradient = jax.lax.scan(part_backward, total, (xs, gradients))
-  return x_gradient.reshape(x.shape), total.reshape(kernel.shape)
+  count = _count_groups(x, len(kernel), stride)
+  dy = _in_groups(derive, (x, dx), count)
+  return _im2col(padding, stride, x, kernel), dy
 
 
-_im2col.defvjp(_im2col_forward, _im2col_backward)
-
-
-def _parts(x, size, stride):
-  """Splits the examples into equal groups with patches of `PATCH_BYTES`.
+def _count_groups(x, size, stride):
+  """Returns in how many equal groups the patches fit into `PATCH_BYTES`.
 
   Groups are equal because they are the steps of one loop. If no divisor of the
   batch fits, each example is a group.
   """
-  whole = size**2 * x.dtype.itemsize * x.size // stride**2
-  counts = (count for count in range(1, len(x)) if len(x) % count == 0)
-  fitting = (count for count in counts if whole // count <= PATCH_BYTES)
-  return x.reshape(next(fitting, len(x)), -1, *x.shape[1:])
+  batch, *shape = x.shape
+  example = size**2 * x.dtype.itemsize * math.prod(shape) / stride**2
+  if not isinstance(batch, int):
+    # The batch of an exported model is unknown: all at once, or one by one.
+    return batch if 16 * example > PATCH_BYTES else 1
+  counts = (count for count in range(1, batch) if batch % count == 0)
+  fitting = (c for c in counts if batch // c * example <= PATCH_BYTES)
+  return next(fitting, batch)
 
 
-def _spread(gradient, kernel):
-  """Returns the gradient of the input of a convolution of stride 2, padding 1.
+def _in_groups(function, maps, count):
+  """Applies a function of maps to one group of examples after the other."""
+  if isinstance(count, int) and count == 1:
+    return function(maps)
+  y = jax.lax.map(
+    function,
+    jax.tree.map(
+      lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), maps
+    ),
+  )
+  return y.reshape(-1, *y.shape[2:])
 
-  Only the kernel's middle row reads an even row of the input. An odd row is
-  read by the kernel's last row, and by its first row in the next window. The
-  same holds for columns. So each of the four kinds of places is a dense
-  product, and the four are interleaved in the end. Written with stride 1 on a
-  map with zeros between, it would mostly multiply by zero.
+
+def _spread(x, kernel, padding):
+  """Convolves with stride 1: each place adds to the outputs that read it.
+
+  The gradient gathers the outputs around a place: patches times the turned
+  kernel.
   """
-  b, h, w, _ = gradient.shape
-  gradient = jnp.pad(gradient, ((0, 0), (0, 1), (0, 1), (0, 0)))
+  size = len(kernel)
+  # The outputs around a place read it, and the one above does so through the
+  # kernel's last row. So the kernel is turned by half a circle, and its inputs
+  # and outputs are exchanged.
+  turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+  turned = turned.reshape(-1, turned.shape[-1])
+  places = itertools.product(range(size), repeat=2)
+  y = _add_up(jnp.einsum('bhwc,pc->bhwp', x, turned), places, size - 1)
+  # The full padding, size - 1, less what the convolution has.
+  cut = size - 1 - padding
+  return y[:, cut : y.shape[1] - cut, cut : y.shape[2] - cut]
+
+
+def _spread_by_two(x, kernel):
+  """Convolves with stride 2 and padding 1, as `_spread` does with stride 1.
+
+  Only the kernel's middle row reads an even row of the map. An odd row is read
+  by the kernel's last row, and by its first row in the next window. The same
+  holds for columns. So each of the four kinds of places is a dense product.
+  Written with stride 1 on a map with zeros between, the gradient would mostly
+  multiply by zero.
+  """
+  b, h, w, c = x.shape
+  rows, columns = (h + 1) // 2, (w + 1) // 2
+  x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)))
+  x = x.reshape(b, rows, 2, columns, 2, c).transpose(2, 4, 0, 1, 3, 5)
+  phases = jax.lax.split(x.reshape(4, b, rows, columns, c), (1,) * 4)
   # (row of the kernel, 0 for this window or 1 for the next), for an even and
-  # for an odd row of the input.
+  # for an odd row of the map.
   readers = ([(1, 0)], [(2, 0), (0, 1)])
-  phases = []
-  for rows, columns in itertools.product(readers, readers):
-    taps = list(itertools.product(rows, columns))
-    near = [gradient[:, i : i + h, j : j + w] for (_, i), (_, j) in taps]
+  total = 0
+  kinds = itertools.product(readers, readers)
+  for phase, (rows_of, columns_of) in zip(phases, kinds, strict=True):
+    taps = list(itertools.product(rows_of, columns_of))
     weights = [kernel[row, column].T for (row, _), (column, _) in taps]
-    phases.append(jnp.concatenate(near, -1) @ jnp.concatenate(weights))
-  x = jnp.stack(phases).reshape(2, 2, b, h, w, -1)
-  return x.transpose(2, 3, 0, 4, 1, 5).reshape(b, 2 * h, 2 * w, -1)
+    parts = jnp.einsum('bhwc,pc->bhwp', phase[0], jnp.concatenate(weights))
+    total += _add_up(parts, [(i, j) for (_, i), (_, j) in taps], 1)
+  # If a side is odd, the places spread to one row too many.
+  return total[:, :rows, :columns]
+
+
+def _add_up(parts, places, room):
+  """Adds maps that lie side by side in the channels, each moved to its place.
+
+  Args:
+    parts: the maps.
+    places: row and column of each map's corner in the sum.
+    room: rows and columns by which the sum is larger than a map.
+  """
+  places = list(places)
+  width = parts.shape[-1] // len(places)
+  # The transpose of `split` joins; that of slices would add padded maps.
+  parts = jax.lax.split(parts, (width,) * len(places), parts.ndim - 1)
+  return sum(
+    jnp.pad(part, ((0, 0), (i, room - i), (j, room - j), (0, 0)))
+    for part, (i, j) in zip(parts, places, strict=True)
+  )
 
 
 class Conv3x3(nn.Module):
@@ -211,6 +259,7 @@ class Conv3x3(nn.Module):
     use_bias: whether a bias is added.
     kernel_init: initialiser of the kernel, in place of PyTorch's.
     conv: computes the convolution, called as `conv3x3` is.
+    dtypes: of the convolution and the parameters.
   """
 
   features: int
@@ -219,13 +268,17 @@ class Conv3x3(nn.Module):
   use_bias: bool = True
   kernel_init: nn.initializers.Initializer | None = None
   conv: ConvFn = conv3x3
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 d']:
+    dtype, param_dtype = self.dtypes
     init = layers.uniform_init(9 * x.shape[-1])
     shape = (3, 3, x.shape[-1], self.features)
-    kernel = self.param('kernel', self.kernel_init or init, shape)
+    kernel = self.param('kernel', self.kernel_init or init, shape, param_dtype)
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=dtype)
     x = self.conv(x, kernel, padding=self.padding, stride=self.stride)
     if self.use_bias:
-      x += self.param('bias', init, (self.features,))
+      bias = self.param('bias', init, shape[-1:], param_dtype)
+      x += bias.astype(x.dtype)
     return x

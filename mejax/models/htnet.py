@@ -39,14 +39,17 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 import numpy as np
 
 from mejax.models import attention
 from mejax.models import base
 from mejax.models import convolution
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 
 class Attention(nn.Module):
@@ -59,6 +62,7 @@ class Attention(nn.Module):
   heads: int
   attention_fn: attention.AttentionFn
   dropout: float
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
@@ -73,9 +77,9 @@ class Attention(nn.Module):
     # Three matrices, not one: the query and key of a lone token are never read,
     # and the compiler can drop them only if they have matrices of their own.
     query, key, value = (
-      layers.linear(self.heads * width, dim, use_bias=False, name=name)(
-        x
-      ).reshape(*x.shape[:-1], self.heads, width)
+      layers.linear(
+        self.heads * width, dim, use_bias=False, dtypes=self.dtypes, name=name
+      )(x).reshape(*x.shape[:-1], self.heads, width)
       for name in ('query', 'key', 'value')
     )
     mixed, weights = attention.attend(
@@ -87,8 +91,8 @@ class Attention(nn.Module):
       train=train,
     )
     mixed = mixed.reshape(*x.shape[:-1], -1)
-    mixed = layers.linear(dim, mixed.shape[-1], name='out')(mixed)
-    return layers.Dropout(self.dropout)(mixed, train=train), weights
+    out = layers.linear(dim, mixed.shape[-1], dtypes=self.dtypes, name='out')
+    return layers.Dropout(self.dropout)(out(mixed), train=train), weights
 
 
 class MLP(nn.Module):
@@ -96,16 +100,18 @@ class MLP(nn.Module):
 
   mult: int
   dropout: float
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
     self, x: Float[Array, '*b n d'], *, train: bool
   ) -> Float[Array, '*b n d']:
-    dim = x.shape[-1]
-    hidden = layers.linear(self.mult * dim, dim, name='inner')(x)
-    hidden = layers.Dropout(self.dropout)(layers.gelu(hidden), train=train)
-    x = layers.linear(dim, self.mult * dim, name='outer')(hidden)
-    return layers.Dropout(self.dropout)(x, train=train)
+    dim, dtypes = x.shape[-1], self.dtypes
+    inner = layers.linear(self.mult * dim, dim, dtypes=dtypes, name='inner')
+    hidden = layers.gelu(inner(x))
+    hidden = layers.Dropout(self.dropout)(hidden, train=train)
+    outer = layers.linear(dim, self.mult * dim, dtypes=dtypes, name='outer')
+    return layers.Dropout(self.dropout)(outer(hidden), train=train)
 
 
 class Block(nn.Module):
@@ -119,6 +125,7 @@ class Block(nn.Module):
   dropout: float
   drop_path: float
   attention_fn: attention.AttentionFn
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(
@@ -128,12 +135,14 @@ class Block(nn.Module):
     train: bool,
     mask: Bool[Array, '*#b n'] | None = None,
   ) -> tuple[Float[Array, '*b n d'], Array | None]:
+    dtypes = self.dtypes
+    y = layers.LayerNorm(dtypes=dtypes, name='attention_norm')(x)
     y, weights = Attention(
-      self.heads, self.attention_fn, self.dropout, name='attention'
-    )(layers.LayerNorm(name='attention_norm')(x), train=train, mask=mask)
+      self.heads, self.attention_fn, self.dropout, dtypes, name='attention'
+    )(y, train=train, mask=mask)
     x = x + layers.DropPath(self.drop_path)(y, train=train)
-    y = layers.LayerNorm(name='mlp_norm')(x)
-    y = MLP(self.mlp_mult, self.dropout, name='mlp')(y, train=train)
+    y = layers.LayerNorm(dtypes=dtypes, name='mlp_norm')(x)
+    y = MLP(self.mlp_mult, self.dropout, dtypes, name='mlp')(y, train=train)
     return x + layers.DropPath(self.drop_path)(y, train=train), weights
 
 
@@ -142,11 +151,15 @@ class Aggregate(nn.Module):
 
   features: int
   conv: convolution.ConvFn
+  dtypes: DTypes
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w d']) -> Float[Array, 'b h2 w2 e']:
-    x = convolution.Conv3x3(self.features, conv=self.conv, name='conv')(x)
-    return pooling.max_pool3x3(layers.LayerNorm(name='norm')(x), 2)
+    conv = convolution.Conv3x3(
+      self.features, conv=self.conv, dtypes=self.dtypes, name='conv'
+    )
+    norm = layers.LayerNorm(dtypes=self.dtypes, name='norm')
+    return pooling.max_pool3x3(norm(conv(x)), 2)
 
 
 class HTNet(base.Model):
@@ -183,7 +196,7 @@ class HTNet(base.Model):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, 'b h w c'], *, train: bool | None = None
+    self, inputs: Num[Array, 'b h w c'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and arrays that show what the model read.
 
@@ -207,16 +220,20 @@ class HTNet(base.Model):
     train = base.settle_train(
       self, train, 'dropout', 'drop_path', 'attention_fn'
     )
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     out = {'attention': [], 'regions': []}
     # One series over all hierarchies: the rate rises with the depth.
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
     x = patchify(inputs, self.patch_size)
-    x = layers.linear(self.dim, x.shape[-1], name='embed')(x)
+    x = layers.linear(self.dim, x.shape[-1], dtypes=dtypes, name='embed')(x)
     # Names of parameters call a hierarchy a level, as in saved weights.
     for hierarchy, depth in enumerate(self.depths):
       if hierarchy:
         aggregate = Aggregate(
-          self.dim * 2**hierarchy, self.conv, name=f'aggregate{hierarchy - 1}'
+          self.dim * 2**hierarchy,
+          self.conv,
+          dtypes,
+          name=f'aggregate{hierarchy - 1}',
         )
         x = aggregate(x)
       side = 2 ** (len(self.depths) - 1 - hierarchy)
@@ -224,9 +241,12 @@ class HTNet(base.Model):
       tokens = split(x, side)
       # One scalar a position, shared by all channels, as in the original.
       position = self.param(
-        f'pos_emb{hierarchy}', nn.initializers.normal(1.0), (tokens.shape[2],)
+        f'pos_emb{hierarchy}',
+        nn.initializers.normal(1.0),
+        tokens.shape[2:3],
+        dtypes.param_dtype,
       )
-      tokens += position[:, None]
+      tokens += position[:, None].astype(tokens.dtype)
       weights = []
       for i in range(depth):
         block = Block(
@@ -235,6 +255,7 @@ class HTNet(base.Model):
           self.dropout,
           next(rates),
           self.attention_fn,
+          dtypes,
           name=f'level{hierarchy}_block{i}',
         )
         tokens, weight = block(tokens, train=train)
@@ -242,9 +263,12 @@ class HTNet(base.Model):
       out['attention'].append(tuple(weights))
       out['regions'].append(tokens)
       x = merge(tokens, side)
-    x = layers.LayerNorm(name='head_norm')(x).mean((1, 2))
+    x = layers.LayerNorm(dtypes=dtypes, name='head_norm')(x).mean((1, 2))
     out['head'] = x
-    return layers.linear(self.num_classes, x.shape[-1], name='head')(x), out
+    head = layers.linear(
+      self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
+    )
+    return head(x), out
 
   def _check_sizes(self, inputs):
     size, hierarchies = self.image_size, len(self.depths)
@@ -263,6 +287,9 @@ class HTNet(base.Model):
       raise ValueError(
         f'dim {self.dim} is less than {self.heads} heads; expected dim >= heads'
       )
+    base.check_channels(
+      self, inputs, 'embed', 'kernel', places=self.patch_size**2
+    )
 
 
 def patchify(

@@ -1,12 +1,14 @@
 """Linear layers, norms and dropout that the models share.
 
 Convolutions are in `convolution.py`, max-pooling is in `pooling.py`. Weights
-and biases start as in PyTorch: uniform within 1 / sqrt(fan-in).
+and biases start as in PyTorch: uniform within 1 / sqrt(fan-in). Every layer
+with parameters takes its dtypes; see `dtypes.py`.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,6 +17,12 @@ from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
 import numpy as np
+
+from mejax.models import dtypes as dtypes_lib
+from mejax.models.dtypes import DTypes
+
+# An int, or a symbol where a model is exported for batches of any size.
+Size = Any
 
 
 def uniform_init(fan_in: int) -> nn.initializers.Initializer:
@@ -28,12 +36,22 @@ def uniform_init(fan_in: int) -> nn.initializers.Initializer:
 
 
 def linear(
-  features: int, fan_in: int, *, use_bias: bool = True, name: str | None = None
+  features: int,
+  fan_in: int,
+  *,
+  use_bias: bool = True,
+  dtypes: DTypes = dtypes_lib.DEFAULT,
+  name: str | None = None,
 ) -> nn.Dense:
   """Returns a dense layer with PyTorch's initialisation of weight and bias."""
   init = uniform_init(fan_in)
   return nn.Dense(
-    features, use_bias=use_bias, kernel_init=init, bias_init=init, name=name
+    features,
+    use_bias=use_bias,
+    kernel_init=init,
+    bias_init=init,
+    name=name,
+    **dtypes._asdict(),
   )
 
 
@@ -41,12 +59,15 @@ class Weights(nn.Module):
   """Kernel and bias alone, for a model that applies them itself."""
 
   shape: tuple[int, ...]
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(self) -> tuple[Array, Array]:
+    dtype, param_dtype = self.dtypes
     init = uniform_init(int(np.prod(self.shape[:-1])))
-    kernel = self.param('kernel', init, self.shape)
-    return kernel, self.param('bias', init, self.shape[-1:])
+    kernel = self.param('kernel', init, self.shape, param_dtype)
+    bias = self.param('bias', init, self.shape[-1:], param_dtype)
+    return tuple(nn.dtypes.promote_dtype(kernel, bias, dtype=dtype))
 
 
 class LayerNorm(nn.Module):
@@ -56,20 +77,25 @@ class LayerNorm(nn.Module):
   """
 
   epsilon: float = 1e-5
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(self, x: Float[Array, '*b c']) -> Float[Array, '*b c']:
-    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
-    bias = self.param('bias', nn.initializers.zeros, x.shape[-1:])
+    kind = x.shape[-1:], self.dtypes.param_dtype
+    scale = self.param('scale', nn.initializers.ones, *kind)
+    bias = self.param('bias', nn.initializers.zeros, *kind)
+    dtype = self.dtypes.of(x, scale, bias)
+    x = x.astype(dtypes_lib.widen(dtype))
     # Flax takes E[x^2] - E[x]^2 instead, which cancels where the mean is large.
     x = x - x.mean(-1, keepdims=True)
     variance = jnp.square(x).mean(-1, keepdims=True)
-    return x * jax.lax.rsqrt(variance + self.epsilon) * scale + bias
+    x = x * jax.lax.rsqrt(variance + self.epsilon) * scale + bias
+    return x.astype(dtype)
 
 
 def gelu(x: Float[Array, '*b']) -> Float[Array, '*b']:
   """Returns the exact GELU, x times the normal distribution function."""
-  return 0.5 * x * (1 + jax.lax.erf(x * np.float32(0.5**0.5)))
+  return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
 
 class BatchNorm(nn.Module):
@@ -85,18 +111,22 @@ class BatchNorm(nn.Module):
     features: number of channels.
     momentum: share of the old running statistics that a step keeps.
     epsilon: added to the variance before the root is taken.
+    dtypes: of the result and the parameters; the statistics are float32, or
+      wider if the parameters are.
   """
 
   features: int
   momentum: float = 0.9
   epsilon: float = 1e-5
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   def setup(self) -> None:
-    shape = (self.features,)
-    self.scale = self.param('scale', nn.initializers.ones, shape)
-    self.bias = self.param('bias', nn.initializers.zeros, shape)
-    self.mean = self.variable('batch_stats', 'mean', jnp.zeros, shape)
-    self.var = self.variable('batch_stats', 'var', jnp.ones, shape)
+    shape, dtype = (self.features,), self.dtypes.param_dtype
+    self.scale = self.param('scale', nn.initializers.ones, shape, dtype)
+    self.bias = self.param('bias', nn.initializers.zeros, shape, dtype)
+    dtype = dtypes_lib.widen(dtype)
+    self.mean = self.variable('batch_stats', 'mean', jnp.zeros, shape, dtype)
+    self.var = self.variable('batch_stats', 'var', jnp.ones, shape, dtype)
 
   def __call__(
     self,
@@ -106,7 +136,8 @@ class BatchNorm(nn.Module):
     mask: Bool[Array, 'b'] | None = None,
   ) -> Float[Array, 'b *h c']:
     gain, offset = self.affine(moments(x, mask) if train else None)
-    return x * gain + offset
+    dtype = self.dtypes.of(x, self.scale, self.bias)
+    return (x * gain + offset).astype(dtype)
 
   def affine(
     self, batch: tuple[Array, Array, Array] | None
@@ -123,11 +154,11 @@ class BatchNorm(nn.Module):
       mean, var, count = batch
       # The batch that only draws the weights must not enter the statistics.
       if not self.is_initializing():
-        new = 1 - self.momentum
+        new, dtype = 1 - self.momentum, self.mean.value.dtype
         # A count of one has no unbiased variance: it stays 0, not 0 / 0.
         unbiased = var * count / jnp.maximum(count - 1, 1)
-        self.mean.value += new * (mean - self.mean.value)
-        self.var.value += new * (unbiased - self.var.value)
+        self.mean.value += (new * (mean - self.mean.value)).astype(dtype)
+        self.var.value += (new * (unbiased - self.var.value)).astype(dtype)
     # Two numbers a channel, so that the map is read and written only once.
     gain = self.scale * jax.lax.rsqrt(var + self.epsilon)
     return gain, self.bias - mean * gain
@@ -143,6 +174,7 @@ def moments(
     mask: examples that count; all of them if None, or if it marks none.
   """
   rows = x.reshape(x.shape[0], -1, x.shape[-1])
+  rows = rows.astype(dtypes_lib.widen(x.dtype))
   weight = row_weights(mask, x.shape[0])
   count = weight.sum() * rows.shape[1]
   # An accelerator's matrix units round to bfloat16 or TF32 by default: too
@@ -155,7 +187,7 @@ def moments(
   return mean, jnp.maximum(square - jnp.square(mean), 0), count
 
 
-def row_weights(mask: Bool[Array, 'b'] | None, size: int) -> Float[Array, 'b']:
+def row_weights(mask: Bool[Array, 'b'] | None, size: Size) -> Float[Array, 'b']:
   """Returns 1 for each row that counts and 0 for the others.
 
   If `mask` marks no row, all count: a fold that has run out of batches goes
@@ -163,7 +195,7 @@ def row_weights(mask: Bool[Array, 'b'] | None, size: int) -> Float[Array, 'b']:
   NaN.
   """
   if mask is None:
-    return jnp.ones(size)
+    return jnp.ones(size, jnp.float32)
   return jnp.where(mask.any(), mask, True).astype(jnp.float32)
 
 
@@ -222,7 +254,7 @@ class DropPath(nn.Module):
     return x * kept if train and self.rate else x
 
 
-def random_bits(key: Array, shape: tuple[int, ...], *, width: int) -> Array:
+def random_bits(key: Array, shape: tuple[Size, ...], *, width: int) -> Array:
   """Returns random integers of `width` (1, 2, 4 or 8) bits, as uint32.
 
   `jax.random.bits` spends a 32-bit word on each, whatever the width. Here each

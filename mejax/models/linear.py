@@ -11,8 +11,10 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import Array
 from jaxtyping import Float
+from jaxtyping import Num
 
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 
 
@@ -27,11 +29,28 @@ class Linear(base.Model):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, 'b ...'], *, train: bool | None = None
+    self, inputs: Num[Array, 'b ...'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and an empty dict."""
-    x = inputs.reshape(len(inputs), -1)
-    return layers.linear(self.num_classes, x.shape[-1], name='head')(x), {}
+    """Computes logits, and an empty dict.
+
+    Raises:
+      ValueError: the parameters were initialised with another size.
+    """
+    if not inputs.ndim:
+      raise ValueError('Linear got a lone number; expected examples [b, ...]')
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
+    x = inputs.reshape(inputs.shape[0], -1)
+    drawn = base.initialised_shape(self, 'head', 'kernel')
+    if drawn and drawn[0] != x.shape[-1]:
+      raise ValueError(
+        f'Linear got inputs of shape {inputs.shape}, {x.shape[-1]} numbers an'
+        f' example; expected {drawn[0]} numbers, with which its parameters were'
+        ' initialised'
+      )
+    head = layers.linear(
+      self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
+    )
+    return head(x), {}
 
 
 PRESETS: dict[str, dict[str, Any]] = {'linear': {}}

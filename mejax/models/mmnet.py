@@ -26,6 +26,7 @@ tiny        32      4       7,041        0.0006
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -34,19 +35,23 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 import numpy as np
 
 from mejax.models import attention
 from mejax.models import base
 from mejax.models import convolution
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 # (x [b, h, w, c], prior [b, h, w, m] or None) -> (x, prior), of the same size.
 # `prior` comes from the previous block's gate, shrunk by a max-pool to the size
 # of x; it is None in the first block. A gate that takes `train` and `mask` is
-# called with them as well, so that it can keep batch statistics.
+# called with them as well, so that it can keep batch statistics, and one that
+# takes `dtypes` with those of the model's layers.
 Gate = Callable[..., tuple[Array, Array | None]]
 
 SHRINK = 16  # The stem and three of the blocks halve the sides.
@@ -57,10 +62,16 @@ def he_fan_out(size: int, features: int) -> nn.initializers.Initializer:
   return nn.initializers.normal((2 / (size**2 * features)) ** 0.5)
 
 
-def conv1x1(features: int, *, name: str) -> nn.Dense:
+def conv1x1(features: int, *, dtypes: DTypes, name: str) -> nn.Dense:
   """Returns a 1x1 convolution without bias."""
   init = he_fan_out(1, features)
-  return nn.Dense(features, use_bias=False, kernel_init=init, name=name)
+  return nn.Dense(
+    features,
+    use_bias=False,
+    kernel_init=init,
+    name=name,
+    **dtypes._asdict(),
+  )
 
 
 class Conv(nn.Module):
@@ -72,6 +83,7 @@ class Conv(nn.Module):
   features: int
   stride: int
   conv: convolution.ConvFn
+  dtypes: DTypes
   kernel_init: nn.initializers.Initializer | None = None
 
   @nn.compact
@@ -88,9 +100,10 @@ class Conv(nn.Module):
       use_bias=False,
       kernel_init=self.kernel_init or he_fan_out(3, self.features),
       conv=self.conv,
+      dtypes=self.dtypes,
       name='conv',
     )(x)
-    norm = layers.BatchNorm(self.features, name='norm')
+    norm = layers.BatchNorm(self.features, dtypes=self.dtypes, name='norm')
     return nn.relu(norm(x, train=train, mask=mask))
 
 
@@ -109,12 +122,14 @@ class ContinuousAttention(nn.Module):
     *,
     train: bool,
     mask: Bool[Array, 'b'] | None = None,
+    dtypes: DTypes = dtypes_lib.DEFAULT,
   ) -> tuple[Float[Array, 'b h w c'], Float[Array, 'b h w 1']]:
     # The map has one channel, made from the mean and the maximum over channels,
     # so that maps of blocks of any width can be multiplied.
     seen = jnp.stack([x.mean(-1), x.max(-1)], -1)
-    y = conv1x1(1, name='conv')(seen)
-    y = layers.BatchNorm(1, name='norm')(y, train=train, mask=mask)
+    y = conv1x1(1, dtypes=dtypes, name='conv')(seen)
+    norm = layers.BatchNorm(1, dtypes=dtypes, name='norm')
+    y = norm(y, train=train, mask=mask)
     local = nn.sigmoid(y)
     prior = local if prior is None else local * prior
     return x * prior, prior
@@ -133,6 +148,7 @@ class Block(nn.Module):
   stride: int
   gate: Gate
   conv: convolution.ConvFn
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
@@ -143,23 +159,24 @@ class Block(nn.Module):
     train: bool,
     mask: Bool[Array, 'b'] | None,
   ) -> tuple[Float[Array, 'b h2 w2 d'], Float[Array, 'b h2 w2 n'] | None]:
-    def norm(x, name):
-      norm = layers.BatchNorm(self.features, name=name)
+    def conv(x, name, norm_name):
+      norm = layers.BatchNorm(self.features, dtypes=self.dtypes, name=norm_name)
+      x = conv1x1(self.features, dtypes=self.dtypes, name=name)(x)
       return norm(x, train=train, mask=mask)
 
-    y = Conv(self.features, self.stride, self.conv, name='wide')(
+    y = Conv(self.features, self.stride, self.conv, self.dtypes, name='wide')(
       x, train=train, mask=mask
     )
-    y = norm(conv1x1(self.features, name='conv')(y), 'norm')
+    y = conv(y, 'conv', 'norm')
     if self.stride > 1:
       # A 1x1 convolution of stride 2 reads every other pixel only.
       x = x[:, :: self.stride, :: self.stride]
-      x = norm(conv1x1(self.features, name='short')(x), 'short_norm')
+      x = conv(x, 'short', 'short_norm')
       if prior is not None:
         prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
     gate = attention.own(self.gate, name='gate')
-    options = {'train': train, 'mask': mask}
+    options = {'train': train, 'mask': mask, 'dtypes': self.dtypes}
     options = {k: v for k, v in options.items() if base.takes(gate, k)}
     gated, prior = gate(x, prior, **options)
     if gated.shape != x.shape:
@@ -167,13 +184,14 @@ class Block(nn.Module):
         f'the gate returned features of shape {gated.shape}; expected those of'
         f' its input, {x.shape}'
       )
-    return gated, prior
+    # A gate of the user's own may compute in another dtype.
+    return gated.astype(x.dtype), prior
 
 
-def dense(features: int, *, name: str) -> nn.Dense:
+def dense(features: int, *, dtypes: DTypes, name: str) -> nn.Dense:
   """Returns a linear layer that starts with normal weights and zero biases."""
   init = nn.initializers.normal(0.02)
-  return nn.Dense(features, kernel_init=init, name=name)
+  return nn.Dense(features, kernel_init=init, name=name, **dtypes._asdict())
 
 
 class TransformerBlock(nn.Module):
@@ -183,25 +201,27 @@ class TransformerBlock(nn.Module):
   mlp_mult: int
   drop_path: float
   attention_fn: attention.AttentionFn
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
     self, x: Float[Array, 'b n d'], *, train: bool
   ) -> tuple[Float[Array, 'b n d'], Array | None]:
     b, n, d = x.shape
-    y = layers.LayerNorm(1e-6, name='attention_norm')(x)
+    linear = functools.partial(dense, dtypes=self.dtypes)
+    y = layers.LayerNorm(1e-6, self.dtypes, name='attention_norm')(x)
     query, key, value = (
-      dense(d, name=name)(y).reshape(b, n, self.heads, -1)
+      linear(d, name=name)(y).reshape(b, n, self.heads, -1)
       for name in ('query', 'key', 'value')
     )
     y, weights = attention.attend(
       attention.own(self.attention_fn), query, key, value, train=train
     )
-    y = dense(d, name='out')(y.reshape(b, n, d))
+    y = linear(d, name='out')(y.reshape(b, n, d))
     x = x + layers.DropPath(self.drop_path)(y, train=train)
-    y = layers.LayerNorm(1e-6, name='mlp_norm')(x)
-    y = layers.gelu(dense(self.mlp_mult * d, name='inner')(y))
-    y = dense(d, name='outer')(y)
+    y = layers.LayerNorm(1e-6, self.dtypes, name='mlp_norm')(x)
+    y = layers.gelu(linear(self.mlp_mult * d, name='inner')(y))
+    y = linear(d, name='outer')(y)
     return x + layers.DropPath(self.drop_path)(y, train=train), weights
 
 
@@ -215,6 +235,7 @@ class Position(nn.Module):
   drop_path: float
   antialias: bool
   attention_fn: attention.AttentionFn
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
@@ -226,11 +247,11 @@ class Position(nn.Module):
     x = jax.image.resize(
       onset, (b, h, w, c), 'bilinear', antialias=self.antialias
     )
-    x = layers.linear(self.width, c, name='embed')(x)
-    position = self.param(
-      'position', nn.initializers.normal(0.02), (h * w, self.width)
-    )
-    x = x.reshape(b, h * w, self.width) + position
+    x = layers.linear(self.width, c, dtypes=self.dtypes, name='embed')(x)
+    x = x.reshape(b, h * w, self.width)
+    start, shape = nn.initializers.normal(0.02), x.shape[1:]
+    position = self.param('position', start, shape, self.dtypes.param_dtype)
+    x += position.astype(x.dtype)
     all_weights = []
     for i, rate in enumerate(np.linspace(0, self.drop_path, self.depth)):
       x, weights = TransformerBlock(
@@ -238,10 +259,11 @@ class Position(nn.Module):
         self.mlp_mult,
         float(rate),
         self.attention_fn,
+        self.dtypes,
         name=f'block{i}',
       )(x, train=train)
       all_weights.append(weights)
-    x = layers.LayerNorm(1e-6, name='norm')(x)
+    x = layers.LayerNorm(1e-6, self.dtypes, name='norm')(x)
     return x.reshape(b, h, w, self.width), tuple(all_weights)
 
 
@@ -292,7 +314,7 @@ class MMNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b 2 h w 3'],
+    inputs: Num[Array, 'b 2 h w 3'],
     *,
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
@@ -318,20 +340,25 @@ class MMNet(base.Model):
     """
     self._check_sizes(inputs)
     train = base.settle_train(self, train)
-    onset, apex = inputs[:, 0], inputs[:, 1]
+    frames, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
+    # Motion is a small difference: bfloat16 would round most of it away if the
+    # frames were rounded first.
+    inputs = jnp.asarray(inputs, dtypes.wide.dtype)
     # Still parts cancel, so this branch sees little of the person's identity.
-    x = apex - onset
+    x = (inputs[:, 1] - inputs[:, 0]).astype(dtypes.dtype)
     conv_options = {'train': train, 'mask': mask}
     # As in the release, the first convolution starts like PyTorch's default,
     # all others like He's.
     first = layers.uniform_init(9 * x.shape[-1])
-    x = Conv(self.stem[0], 2, self.conv, first, name='stem0')(x, **conv_options)
-    x = Conv(self.stem[1], 1, self.conv, name='stem1')(x, **conv_options)
+    stem = Conv(self.stem[0], 2, self.conv, dtypes, first, name='stem0')
+    x = stem(x, **conv_options)
+    stem = Conv(self.stem[1], 1, self.conv, dtypes, name='stem1')
+    x = stem(x, **conv_options)
     prior, priors = None, []
     for i, width in enumerate(self.widths):
       # The first block keeps the size of the stem's output, others halve it.
       block = Block(
-        width, min(i + 1, 2), self.gate, self.conv, name=f'block{i}'
+        width, min(i + 1, 2), self.gate, self.conv, dtypes, name=f'block{i}'
       )
       x, prior = block(x, prior, **conv_options)
       priors.append(prior)
@@ -343,10 +370,11 @@ class MMNet(base.Model):
       self.drop_path,
       self.antialias,
       self.attention_fn,
+      dtypes,
       name='position',
-    )(onset, train=train)
+    )(frames[:, 0], train=train)
     # Not pooled: the last layer knows where on the face a feature lies.
-    flat = (x + position).reshape(len(x), -1)
+    flat = (x + position).reshape(x.shape[0], -1)
     out = {
       'gates': tuple(priors),
       'attention': weights,
@@ -354,7 +382,10 @@ class MMNet(base.Model):
       'position': position,
     }
     outputs = self.num_classes + self.spare_outputs
-    return layers.linear(outputs, flat.shape[-1], name='head')(flat), out
+    head = layers.linear(
+      outputs, flat.shape[-1], dtypes=dtypes.wide, name='head'
+    )
+    return head(flat), out
 
   def _check_sizes(self, inputs):
     size = self.image_size
@@ -371,6 +402,7 @@ class MMNet(base.Model):
         ' fit: the first width must be the last of the stem, and the last must'
         ' divide into the heads'
       )
+    base.check_channels(self, inputs, 'stem0', 'conv', 'kernel', places=9)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

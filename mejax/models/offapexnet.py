@@ -18,28 +18,33 @@ tiny        1,983       0.0002
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Float
+from jaxtyping import Num
 
 from mejax.models import base
 from mejax.models import convolution
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
+from mejax.models.dtypes import DTypes
 
 
 class Conv5x5(nn.Module):
   """5x5 convolution that keeps the size, ReLU, max-pool by 2."""
 
   features: int
+  dtypes: DTypes
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 d']:
-    weights = layers.Weights((5, 5, x.shape[-1], self.features), name='conv')
-    kernel, bias = weights()
+    shape = (5, 5, x.shape[-1], self.features)
+    kernel, bias = layers.Weights(shape, self.dtypes, name='conv')()
     x = nn.relu(convolution.conv(x, kernel, padding=2) + bias)
     return pooling.max_pool(x, 2)
 
@@ -61,34 +66,55 @@ class OffApexNet(base.Model):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, 'b h w c'], *, train: bool | None = None
+    self, inputs: Num[Array, 'b h w c'], *, train: bool | None = None
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and the last maps as `streams` [b, 2, h / 4, w / 4, d].
 
     Raises:
-      ValueError: u and v are not the first two channels, or the sides are not
-        multiples of 4.
+      ValueError: u and v are not the first two channels, the sides are not
+        multiples of 4, the parameters were initialised with another size, or
+        `train` is needed.
     """
-    if inputs.shape[-1] < 2 or inputs.shape[1] % 4 or inputs.shape[2] % 4:
+    if (
+      inputs.ndim != 4
+      or inputs.shape[-1] < 2
+      or inputs.shape[1] % 4
+      or inputs.shape[2] % 4
+    ):
       raise ValueError(
         f'OFF-ApexNet got inputs of shape {inputs.shape}; expected [b, h, w, c]'
         ' with sides that are multiples of 4 and u, v as the first channels:'
         " view.channels = 'u_v_strain'"
       )
+    pixels = math.prod(inputs.shape[1:3])
+    drawn = base.initialised_shape(self, 'hidden0', 'kernel')
+    # A hidden layer reads two streams, at a sixteenth of the pixels.
+    drawn = drawn and drawn[0] // (2 * self.filters[-1]) * 16
+    if drawn and drawn != pixels:
+      raise ValueError(
+        f'OFF-ApexNet got inputs of shape {inputs.shape}, with {pixels} pixels;'
+        f' expected {drawn} pixels, with which its parameters were initialised'
+      )
     train = base.settle_train(self, train, 'dropout')
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     streams = []
     for i, name in enumerate('uv'):
       x = inputs[..., i : i + 1]
       for number, features in enumerate(self.filters):
-        x = Conv5x5(features, name=f'{name}{number}')(x)
+        x = Conv5x5(features, dtypes, name=f'{name}{number}')(x)
       streams.append(x)
     x = jnp.stack(streams, 1)
     out = {'streams': x}
-    x = x.reshape(len(x), -1)
+    x = x.reshape(x.shape[0], -1)
     for i in range(2):
-      x = layers.linear(self.width, x.shape[-1], name=f'hidden{i}')(x)
-      x = layers.Dropout(self.dropout)(nn.relu(x), train=train)
-    return layers.linear(self.num_classes, self.width, name='head')(x), out
+      hidden = layers.linear(
+        self.width, x.shape[-1], dtypes=dtypes, name=f'hidden{i}'
+      )
+      x = layers.Dropout(self.dropout)(nn.relu(hidden(x)), train=train)
+    head = layers.linear(
+      self.num_classes, self.width, dtypes=dtypes.wide, name='head'
+    )
+    return head(x), out
 
 
 PRESETS: dict[str, dict[str, Any]] = {

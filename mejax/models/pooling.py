@@ -6,6 +6,7 @@ Maps are `[b, h, w, c]`.
 from __future__ import annotations
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -27,21 +28,21 @@ def max_pool(
   return x.reshape(b, rows, size, columns, size, c).max((2, 4))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def max_pool3x3(
   x: Float[Array, 'b h w c'], stride: int
 ) -> Float[Array, 'b h2 w2 c']:
   """Returns the largest value of each 3x3 window; padding is one, with -inf.
 
-  Among equals the first gets the whole gradient, as in PyTorch. The gradient is
-  written out because that of `reduce_window` is very slow on a CPU, and that of
-  a maximum over nine slices is slow.
+  Among equals the first gets the whole gradient, as in PyTorch. The derivative
+  is written out because the gradient of `reduce_window` is very slow on a CPU,
+  and that of a maximum over nine slices is slow.
   """
-  return _max_pool(x, stride)[0]
+  return _max_pool(stride, x)[0]
 
 
-def _max_pool(x, stride):
-  """Returns the maxima, and what the gradient needs: which neighbour won."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _max_pool(stride, x):
+  """Returns the maxima, and which of the nine neighbours won."""
   h, w = (stride * ((side - 1) // stride) + 1 for side in x.shape[1:3])
   pads = ((0, 0), (1, 1), (1, 1), (0, 0))
   # Padding with -inf never wins against a pixel of the map.
@@ -56,8 +57,7 @@ def _max_pool(x, stride):
   )
   place = jax.lax.broadcasted_iota(jnp.int32, parts.shape, 0)
   start = (jnp.array(-jnp.inf, x.dtype), jnp.int32(0))
-  largest, place = jax.lax.reduce((parts, place), start, first_largest, (0,))
-  return largest, (place, x.shape)
+  return jax.lax.reduce((parts, place), start, first_largest, (0,))
 
 
 def first_largest(
@@ -78,45 +78,43 @@ def first_largest(
   )
 
 
-def _max_pool_backward(stride, saved, gradient):
-  """Returns the gradient of the map.
+@_max_pool.defjvp
+def _max_pool_jvp(stride, primals, tangents):
+  """Returns the maxima, and the change of each winner."""
+  largest, place = _max_pool(stride, *primals)
+  # What an integer changes by has no values.
+  still = jax.custom_derivatives.zero_from_primal(place)
+  return (largest, place), (_winners(*tangents, place, stride), still)
+
+
+# The gradient needs the places alone, not the nine masks made of them.
+@functools.partial(jax.checkpoint, prevent_cse=False, static_argnums=2)
+def _winners(x, place, stride):
+  """Returns the value of each window's winner.
 
   A place lies in several windows, which differ with the remainder of its row
-  and column by the stride. For each remainder the places form a dense map, to
-  which at most four windows contribute: gathering them is faster on a CPU than
+  and column by the stride. For each remainder the places form a dense map, and
+  each adds to at most four windows. JAX makes the gradient by transposing this:
+  there a place gathers from its windows, which is faster on a CPU than
   scattering each window's gradient.
   """
-  place, (b, h, w, c) = saved
+  b, h, w, c = x.shape
   rows, columns = place.shape[1:3]
-  # Windows beyond the border have no winner (-1), so they add nothing.
+  # Windows beyond the border have no winner (-1), so they get nothing.
   place = jnp.pad(place, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-1)
-  gradient = jnp.pad(gradient, ((0, 0), (1, 1), (1, 1), (0, 0)))
-
-  def received(row, column):
-    """Returns for each place what it gets as neighbour (row, column)."""
-    near = (
-      slice(None),
-      slice(1 - row // stride, rows + 2 - row // stride),
-      slice(1 - column // stride, columns + 2 - column // stride),
-    )
-    return jnp.where(place[near] == 3 * row + column, gradient[near], 0)
-
-  phases = jnp.stack(
-    [
-      sum(
-        received(row, column)
-        for row in range(first, 3, stride)
-        for column in range(second, 3, stride)
-      )
-      for first in range(stride)
-      for second in range(stride)
-    ]
-  )
-  phases = phases.reshape(stride, stride, b, rows + 1, columns + 1, c)
-  # Interleave the maps of the remainders, then cut off the padding.
-  x = phases.transpose(2, 3, 0, 4, 1, 5)
-  x = x.reshape(b, (rows + 1) * stride, (columns + 1) * stride, c)
-  return (x[:, 1 : h + 1, 1 : w + 1],)
-
-
-max_pool3x3.defvjp(_max_pool, _max_pool_backward)
+  # One row and column of padding before, and as many as fill windows after.
+  sides = (rows + 1) * stride, (columns + 1) * stride
+  after = (1, sides[0] - h - 1), (1, sides[1] - w - 1)
+  x = jnp.pad(x, ((0, 0), *after, (0, 0)))
+  x = x.reshape(b, rows + 1, stride, columns + 1, stride, c)
+  x = x.transpose(2, 4, 0, 1, 3, 5).reshape(-1, b, rows + 1, columns + 1, c)
+  # The transpose of `split` joins; that of slices would add padded maps.
+  phases = jax.lax.split(x, (1,) * stride**2)
+  total = 0
+  for row, column in itertools.product(range(3), repeat=2):
+    top, left = 1 - row // stride, 1 - column // stride
+    near = place[:, top : top + rows + 1, left : left + columns + 1]
+    phase = phases[row % stride * stride + column % stride][0]
+    part = jnp.where(near == 3 * row + column, phase, 0)
+    total += jnp.pad(part, ((0, 0), (top, 1 - top), (left, 1 - left), (0, 0)))
+  return total[:, 1:-1, 1:-1]

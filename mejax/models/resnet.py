@@ -18,11 +18,14 @@ import flax.linen as nn
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 
 from mejax.models import base
 from mejax.models import convolution
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 
 class Block(nn.Module):
@@ -30,6 +33,7 @@ class Block(nn.Module):
 
   features: int
   stride: int
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
@@ -40,13 +44,17 @@ class Block(nn.Module):
     mask: Bool[Array, 'b'] | None,
   ) -> Float[Array, 'b h2 w2 d']:
     def norm(x, name):
-      norm = layers.BatchNorm(self.features, name=name)
+      norm = layers.BatchNorm(self.features, dtypes=self.dtypes, name=name)
       return norm(x, train=train, mask=mask)
 
     def conv(x, stride, name):
       # No bias: batch norm would subtract it again.
       return convolution.Conv3x3(
-        self.features, stride=stride, use_bias=False, name=name
+        self.features,
+        stride=stride,
+        use_bias=False,
+        dtypes=self.dtypes,
+        name=name,
       )(x)
 
     y = nn.relu(norm(conv(x, self.stride, 'conv0'), 'norm0'))
@@ -54,7 +62,11 @@ class Block(nn.Module):
     if self.stride > 1 or x.shape[-1] != self.features:
       x = x[:, :: self.stride, :: self.stride]
       short = layers.linear(
-        self.features, x.shape[-1], use_bias=False, name='short'
+        self.features,
+        x.shape[-1],
+        use_bias=False,
+        dtypes=self.dtypes,
+        name='short',
       )
       x = norm(short(x), 'short_norm')
     return nn.relu(x + y)
@@ -78,24 +90,36 @@ class ResNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b h w c'],
+    inputs: Num[Array, 'b h w c'],
     *,
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d]."""
+    """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d].
+
+    Raises:
+      ValueError: the inputs do not fit, or `train` is needed.
+    """
+    if inputs.ndim != 4:
+      raise ValueError(
+        f'ResNet got inputs of shape {inputs.shape}; expected [b, h, w, c]'
+      )
+    base.check_channels(self, inputs, 'stem', 'kernel', places=9)
     train = base.settle_train(self, train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     stem = convolution.Conv3x3(
-      self.widths[0], stride=2, use_bias=False, name='stem'
+      self.widths[0], stride=2, use_bias=False, dtypes=dtypes, name='stem'
     )
-    norm = layers.BatchNorm(self.widths[0], name='stem_norm')
+    norm = layers.BatchNorm(self.widths[0], dtypes=dtypes, name='stem_norm')
     x = nn.relu(norm(stem(inputs), train=train, mask=mask))
     for i, width in enumerate(self.widths):
-      block = Block(width, 2 if i else 1, name=f'block{i}')
+      block = Block(width, 2 if i else 1, dtypes, name=f'block{i}')
       x = block(x, train=train, mask=mask)
     out = {'features': x}
     x = layers.Dropout(self.dropout)(x.mean((1, 2)), train=train)
-    head = layers.linear(self.num_classes, x.shape[-1], name='head')
+    head = layers.linear(
+      self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
+    )
     return head(x), out
 
 

@@ -18,6 +18,7 @@ tiny    791         0.0004
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -25,12 +26,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 
 from mejax.models import base
 from mejax.models import convolution
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
+from mejax.models.dtypes import DTypes
 
 
 class Conv(nn.Module):
@@ -40,6 +44,7 @@ class Conv(nn.Module):
   size: int
   pool: int
   dropout: float
+  dtypes: DTypes
 
   @nn.compact
   def __call__(
@@ -50,12 +55,13 @@ class Conv(nn.Module):
     mask: Bool[Array, 'b'] | None,
   ) -> Float[Array, 'b h2 w2 d']:
     shape = (self.size, self.size, x.shape[-1], self.features)
-    kernel, bias = layers.Weights(shape, name='conv')()
+    kernel, bias = layers.Weights(shape, self.dtypes, name='conv')()
     x = nn.relu(convolution.conv(x, kernel, padding=0) + bias)
     x = pooling.max_pool(x, self.pool)
-    x = layers.BatchNorm(self.features, name='norm')(x, train=train, mask=mask)
+    norm = layers.BatchNorm(self.features, dtypes=self.dtypes, name='norm')
+    x = norm(x, train=train, mask=mask)
     # One draw for each map of an example, not for each pixel.
-    kept = jnp.ones((len(x), self.features))
+    kept = jnp.ones((x.shape[0], self.features), x.dtype)
     kept = layers.Dropout(self.dropout)(kept, train=train)
     return x * kept[:, None, None]
 
@@ -78,7 +84,7 @@ class SSSNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b h w c'],
+    inputs: Num[Array, 'b h w c'],
     *,
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
@@ -86,23 +92,36 @@ class SSSNet(base.Model):
     """Computes logits, and the second convolution's maps as `features`.
 
     Raises:
-      ValueError: the images are too small.
+      ValueError: the inputs do not fit, or `train` is needed.
     """
-    if min(inputs.shape[1:3]) < 16:
+    if inputs.ndim != 4 or min(inputs.shape[1:3]) < 16:
       raise ValueError(
-        f'SSSNet got inputs of shape {inputs.shape}; expected sides of 16'
-        ' pixels or more'
+        f'SSSNet got inputs of shape {inputs.shape}; expected [b, h, w, c] with'
+        ' sides of 16 pixels or more'
       )
+    base.check_channels(self, inputs, 'first', 'conv', 'kernel', places=25)
     train = base.settle_train(self, train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     first, second, width = self.widths
     options = {'train': train, 'mask': mask}
-    x = Conv(first, 5, 3, self.dropout, name='first')(inputs, **options)
-    x = Conv(second, 3, 2, self.dropout, name='second')(x, **options)
+    x = Conv(first, 5, 3, self.dropout, dtypes, name='first')(inputs, **options)
+    x = Conv(second, 3, 2, self.dropout, dtypes, name='second')(x, **options)
     out = {'features': x}
-    x = x.reshape(len(x), -1)
-    x = nn.relu(layers.linear(width, x.shape[-1], name='hidden')(x))
+    drawn = base.initialised_shape(self, 'hidden', 'kernel')
+    if drawn and drawn[0] != math.prod(x.shape[1:]):
+      raise ValueError(
+        f'SSSNet got inputs of shape {inputs.shape}, which end in a map of'
+        f' {x.shape[1]} x {x.shape[2]} places; expected {drawn[0] // second}'
+        ' places, as in the images with which its parameters were initialised'
+      )
+    x = x.reshape(x.shape[0], -1)
+    hidden = layers.linear(width, x.shape[-1], dtypes=dtypes, name='hidden')
+    x = nn.relu(hidden(x))
     x = layers.Dropout(self.dropout)(x, train=train)
-    return layers.linear(self.num_classes, width, name='head')(x), out
+    head = layers.linear(
+      self.num_classes, width, dtypes=dtypes.wide, name='head'
+    )
+    return head(x), out
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -19,6 +19,7 @@ paper describes, with the same result:
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -28,9 +29,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from jaxtyping import Bool
 from jaxtyping import Float
+from jaxtyping import Num
 import numpy as np
 
 from mejax.models import base
+from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
 from mejax.models.capabilities import Capabilities
@@ -60,7 +63,7 @@ class STSTNet(base.Model):
   @nn.compact
   def __call__(
     self,
-    inputs: Float[Array, 'b h w c'],
+    inputs: Num[Array, 'b h w c'],
     *,
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
@@ -68,37 +71,41 @@ class STSTNet(base.Model):
     """Computes logits, and the joined branches as `features`, [b, 10, 10, 16].
 
     Raises:
-      ValueError: the inputs have another shape.
+      ValueError: the inputs have another shape, or `train` is needed.
     """
     if inputs.shape[1:] != (28, 28, 3):
       raise ValueError(
         f'STSTNet got inputs of shape {inputs.shape}; expected [b, 28, 28, 3]'
       )
     train = base.settle_train(self, train)
+    inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     weights, norms = [], []
     for i, filters in enumerate(self.branches):
-      weights.append(layers.Weights((3, 3, 3, filters), name=f'conv{i}')())
-      norms.append(layers.BatchNorm(filters, name=f'norm{i}'))
+      shape = (3, 3, 3, filters)
+      weights.append(layers.Weights(shape, dtypes, name=f'conv{i}')())
+      norms.append(layers.BatchNorm(filters, dtypes=dtypes, name=f'norm{i}'))
     kernel, bias = (jnp.concatenate(x, -1) for x in zip(*weights, strict=True))
     # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
-    largest, sums, squares = pool_cells(
-      cell_outputs(inputs, kernel, bias), sign[:, None, None]
-    )
+    # Statistics are sums in the wide dtype, and XLA reduces operands of one.
+    outputs = cell_outputs(inputs, kernel, bias).astype(dtypes.wide.dtype)
+    sign = sign.astype(outputs.dtype)
+    largest, sums, squares = pool_cells(outputs, sign[:, None, None])
     batch = moments(sums, squares, mask) if train else None
     gain, offset = self._affine(norms, batch)
     x = largest * (sign * gain)[:, None, None] + offset[:, None, None]
+    x = x.astype(dtypes.dtype)
     x = layers.Dropout(self.dropout)(x, train=train)
     # The average-pool is folded into the kernel that reads its output: the four
     # cells of a pool window share a weight, a quarter of the kernel's.
     half, filters = CELLS // 2, len(x)
     kernel, bias = layers.Weights(
-      (filters * half**2, self.num_classes), name='head'
+      (filters * half**2, self.num_classes), dtypes.wide, name='head'
     )()
     kernel = kernel.reshape(filters, half, half, -1)
     kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
-    logits = jnp.einsum('cnk,cnb->kb', kernel, x).T + bias
-    features = x.reshape(-1, CELLS, CELLS, len(inputs)).transpose(3, 1, 2, 0)
+    logits = jnp.einsum('cnk,cnb->kb', kernel, x.astype(kernel.dtype)).T + bias
+    features = x.reshape(filters, CELLS, CELLS, -1).transpose(3, 1, 2, 0)
     return logits, {'features': features}
 
   def _affine(self, norms, batch):
@@ -150,24 +157,26 @@ def cell_outputs(
   return outputs.reshape(9, d, CELLS**2, -1)
 
 
-@jax.custom_vjp
 def pool_cells(
   outputs: Float[Array, '9 d n b'], sign: Float[Array, 'd 1 1']
 ) -> tuple[Float[Array, 'd n b'], Float[Array, 'd b'], Float[Array, 'd b']]:
   """Reduces x = relu(outputs) to the input of pool and batch norm, in one pass.
 
-  The gradient is written out because XLA's gradient of a maximum over a leading
-  axis is 40 times slower on a CPU. Among equals the first gets the whole
-  gradient, as in PyTorch.
+  The derivative is written out because XLA's gradient of a maximum over a
+  leading axis is 40 times slower on a CPU. Among equals the first gets the
+  whole gradient, as in PyTorch. The sign has none: it is piecewise constant.
 
   Returns:
     the largest sign * x of each cell inside the map; the sum of x and the sum
     of x squared over all 900 places.
   """
-  return _pool_cells(outputs, sign)[0]
+  return _pool_cells(outputs, sign)[:3]
 
 
+@jax.custom_jvp
 def _pool_cells(outputs, sign):
+  """Returns what `pool_cells` does, and the place of the largest."""
+
   def merge(one, other):
     sums = (a + b for a, b in zip(one[2:], other[2:], strict=True))
     return *pooling.first_largest(one[:2], other[:2]), *sums
@@ -182,22 +191,33 @@ def _pool_cells(outputs, sign):
   largest, place, total, square = lax.reduce(
     (inside, place, x, jnp.square(x)), start, merge, (0,)
   )
-  return (largest, total.sum(1), square.sum(1)), (outputs, sign, place)
+  return largest, total.sum(1), square.sum(1), place
 
 
-def _pool_cells_backward(saved, gradients):
-  outputs, sign, place = saved
-  largest, total, square = gradients
-  # Three gradients add up: that of the maximum goes to the place that won, that
-  # of the sum to all places, that of the sum of squares to each, times 2 x.
+@_pool_cells.defjvp
+def _pool_cells_jvp(primals, tangents):
+  """Returns the sums, and their derivative in a direction."""
+  outputs, sign = primals
+  *pooled, place = _pool_cells(outputs, sign)
+  # What an integer changes by has no values.
+  still = jax.custom_derivatives.zero_from_primal(place)
+  changes = _change_cells(outputs, sign, place, tangents[0])
+  return (*pooled, place), (*changes, still)
+
+
+# The gradient needs the outputs and places, not the masks made of them.
+@functools.partial(jax.checkpoint, prevent_cse=False)
+def _change_cells(outputs, sign, place, change):
+  """Returns by how much the three results of `pool_cells` change.
+
+  The maximum changes with the place that won, the sum with all places, the sum
+  of squares with each, times 2 x.
+  """
+  change = jnp.where(outputs > 0, change, 0)
+  squares = 2 * (outputs * change).sum((0, 2))
+  sums = change.sum((0, 2))
   here = place == lax.broadcasted_iota(jnp.int32, outputs.shape, 0)
-  gradient = jnp.where(here, sign * largest, 0) + total[:, None]
-  gradient += 2 * outputs * square[:, None]
-  # The sign is piecewise constant in the gain, so it has no gradient.
-  return jnp.where(outputs > 0, gradient, 0), jnp.zeros_like(sign)
-
-
-pool_cells.defvjp(_pool_cells, _pool_cells_backward)
+  return sign * jnp.where(here, change, 0).sum(0), sums, squares
 
 
 def moments(

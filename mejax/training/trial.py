@@ -242,7 +242,13 @@ class Trainer:
     # A batch of padding must not change the moments either: with a zero
     # gradient, Adam would still step along its momentum.
     seen = batch.weight.sum() > 0
-    kept = jax.tree.map(lambda new, old: jnp.where(seen, new, old), new, state)
+
+    # The numbers of a setting are float32 and would widen narrower parameters,
+    # but a state keeps its dtypes from step to step.
+    def keep(new, old):
+      return jnp.where(seen, new, old).astype(old.dtype)
+
+    kept = jax.tree.map(keep, new, state)
     return kept.replace(step=state.step + 1)
 
   def predict(

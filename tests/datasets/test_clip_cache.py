@@ -20,6 +20,7 @@ from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
 from mejax.datasets import builder
 from mejax.datasets import clip_cache
+from mejax.datasets import face_search
 from mejax.datasets import frames_to_flow
 from mejax.datasets import load
 from mejax.datasets import prepare
@@ -84,7 +85,7 @@ def test_aligned_frames_are_what_opencv_warps(corpus, dataset):
   clip = next(synthetic.read(corpus))
   images = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in clip.frames]
   looked_at = [
-    images[clip.frame_numbers.index(n)] for n in staging.face_numbers(clip)
+    images[clip.frame_numbers.index(n)] for n in face_search.numbers(clip)
   ]
   located = faces.locate(looked_at, detector=faces.detect_dense)
   matrix = faces.alignment(located.points, size=64)
@@ -274,6 +275,7 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
   frames = generator.integers(0, 255, (8, 2, 32, 32, 3), dtype=np.uint8)
   points = np.tile(np.float32(faces.CANONICAL * 32 - 0.5), (8, 1, 1))
   recipe = Recipe(size=32, levels=(1.0, 2.0))
+  points = frames_to_flow.weights(points, np.ones((8, 32, 32), bool), recipe)
   among = frames_to_flow.measure_motion(frames, points, recipe)
   alone = frames_to_flow.measure_motion(
     np.where(np.arange(8)[:, None, None, None, None] == 5, frames, 0),
@@ -282,6 +284,19 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
   )
   for name in among:
     np.testing.assert_array_equal(among[name][5], alone[name][5])
+
+
+def test_a_dataset_says_whether_its_flow_saw_light_as_motion():
+  now, before = (
+    Recipe(flow=name).describe()['flow'] for name in ('tvl1', 'tvl1_plain')
+  )
+  assert now['light'] is True
+  assert before['light'] is False
+  # Datasets of 0.2 say `tvl1` without it, so they are another way.
+  assert {**before, 'method': 'tvl1'} != now
+  levels = (1.0, 2.0)
+  amplified = Recipe(levels=levels).describe()['magnify']
+  assert (amplified['method'], amplified['light']) == ('flow', True)
 
 
 def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
@@ -298,7 +313,8 @@ def test_a_middle_frame_that_was_replaced_by_spotting_is_said(corpus):
   staged = staging.stage(clip, clip_cache.plan_of(clip, SMALL))
   kept = clip_cache._Kept.of_staged(clip, staged, SMALL)
   assert kept.apex_source == 'spotted'
-  assert kept.remarks == (
+  assert kept.remarks == ()
+  assert kept.notes == (
     f'apex {kept.apex} was spotted in the place of that frame',
   )
 
@@ -315,7 +331,7 @@ def test_a_clip_without_motion_keeps_the_middle_frame_and_says_so(
   assert examples['apex_source'].tolist() == ['midpoint'] + ['spotted'] * 8
   # OpenCV's Farneback sees a little at the border of two equal frames.
   assert np.abs(examples['flow'][0]).max() < 0.05
-  (remark,) = load.read_metadata('synthetic', tmp_path)['remarks'][
+  (remark,) = load.read_metadata('synthetic', tmp_path)['warnings'][
     clip.identity
   ]
   assert remark.endswith('middle frame')
@@ -391,11 +407,14 @@ def test_few_clips_wait_in_memory(monkeypatch):
     ({'size': 30}, 'size is 30; expected a multiple of 4'),
     ({'levels': (1.0, 0.0)}, 'expected factors above 0'),
     ({'levels': (2.0, 2.0)}, 'one occurs twice'),
-    ({'flow': 'raft'}, "unknown flow 'raft'; known: tvl1, farneback, dis"),
+    (
+      {'flow': 'raft'},
+      "unknown flow 'raft'; known: tvl1, tvl1_plain, farneback",
+    ),
     ({'magnify': 'zoom'}, "unknown magnify 'zoom'; known: .*phase"),
     ({'neighbours': -1}, 'expected 0 or more'),
     ({'magnify': 'learned'}, 'learned needs --weights FILE'),
-    ({'weights': pathlib.Path('a.npz')}, "magnify is 'phase' and weights are"),
+    ({'weights': pathlib.Path('a.npz')}, "magnify is 'flow' and weights are"),
   ],
 )
 def test_a_recipe_that_cannot_be_is_refused(change, message):

@@ -367,6 +367,20 @@ def test_the_demo_gives_each_core_a_device_before_jax_starts(
   assert calls == ['cores', 'prepare', 'train']
 
 
+def test_subjects_of_arrays_that_may_be_one_person_are_refused(tmp_path):
+  inputs, labels, subjects = _arrays()
+  subjects = np.where(subjects == 's2', 'Sub_01', subjects)
+  with pytest.raises(ValueError, match="'s1', 'Sub_01' may be one person"):
+    experiment.leave_one_subject_out(
+      inputs, labels, subjects, workdir=tmp_path / 'run'
+    )
+  with pytest.raises(ValueError, match="'nan', at position 0, names nobody"):
+    experiment.leave_one_subject_out(
+      inputs, labels, np.full(len(labels), np.nan), workdir=tmp_path / 'run'
+    )
+  assert not (tmp_path / 'run').exists()
+
+
 def test_inputs_that_are_all_the_same_give_a_result_and_a_remark(
   tmp_path, capsys
 ):

@@ -7,6 +7,7 @@ import re
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import config as jaxtyping_config
 import numpy as np
 import pytest
 
@@ -263,6 +264,107 @@ def test_swapping_attention_keeps_the_parameter_tree(variables, x):
       lambda swapped=swapped: swapped.init(jax.random.key(0), x, train=False)
     )
     assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, variables)
+
+
+NOT_FACTORS = (0.0, -1.0, np.nan, np.inf)
+WITHOUT_LAST = np.array([True, True, True, False])
+
+
+def test_factor_and_content_of_an_absent_level_have_no_effect(
+  model, variables, x
+):
+  @jax.jit
+  def gradients(variables, x, levels):
+    def loss(variables, x):
+      logits, _ = model.apply(
+        variables, x, train=False, levels=levels, present=WITHOUT_LAST
+      )
+      return jnp.square(logits).sum(), logits
+
+    return jax.value_and_grad(loss, (0, 1), has_aux=True)(variables, x)
+
+  expected = gradients(variables, x, np.array(ALPHAS, np.float32))
+  assert np.isfinite(expected[0][0])
+  assert not expected[1][1][:, 3].any()
+  for broken in NOT_FACTORS:
+    levels = np.array([*ALPHAS[:3], broken], np.float32)
+    found = gradients(variables, x.at[:, 3].set(broken), levels)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    # Here the factors are known, and still no error.
+    logits = jax.jit(
+      lambda x, levels=levels: model.apply(
+        variables, x, train=False, levels=levels, present=WITHOUT_LAST
+      )[0]
+    )(x)
+    assert_same(logits, expected[0][1])
+
+
+BROKEN_LEVELS = [
+  ([0.0, 2, 4, 8], [True] * 4),
+  ([1.0, -2, 4, 8], [True] * 4),
+  ([1.0, 2, np.nan, 8], [True] * 4),
+  ([1.0, 2, 4, np.inf], [True] * 4),
+  (ALPHAS, [False] * 4),
+]
+
+
+@pytest.mark.parametrize('levels, present', BROKEN_LEVELS)
+def test_known_levels_that_cannot_be_read_are_an_error(
+  model, variables, x, levels, present
+):
+  present = np.array([[True] * 4, present, [True] * 4])
+  levels = np.array([ALPHAS, levels, ALPHAS])
+  words = 'in example 1; expected at least one level.*finite numbers'
+  with pytest.raises(ValueError, match=words):
+    model.apply(variables, x, train=False, levels=levels, present=present)
+
+
+@pytest.mark.parametrize('train', [False, True])
+def test_inside_jit_only_examples_whose_levels_cannot_be_read_are_nan(
+  model, variables, x, train
+):
+  rows = [*BROKEN_LEVELS, (ALPHAS, [True] * 4)]
+  levels, present = (np.array(x) for x in zip(*rows, strict=True))
+  good = np.full_like(levels, ALPHAS), np.ones_like(present)
+  counted = np.arange(6) == 5
+  x = jnp.concatenate([x, x])
+
+  @jax.jit
+  def gradients(variables, levels, present, counted):
+    def loss(variables):
+      rngs = {'dropout': jax.random.key(0)}
+      logits, _ = model.apply(
+        variables, x, train=train, levels=levels, present=present, rngs=rngs
+      )
+      return jnp.where(counted, jnp.square(logits).sum(1), 0).sum(), logits
+
+    return jax.grad(loss, has_aux=True)(variables)
+
+  found, logits = gradients(variables, levels, present, counted)
+  expected, expected_logits = gradients(variables, *good, counted)
+  assert np.isnan(logits[:5]).all()
+  assert_same(logits[5], expected_logits[5])
+  # Whether the loss counts these examples or not, its gradient is that of the
+  # others.
+  closeness.assert_trees_close(found, expected, 1e-5)
+  found, _ = gradients(variables, levels, present, np.ones(6, bool))
+  closeness.assert_trees_close(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize('factor', [0.0, -1.0, float('nan'), float('inf')])
+def test_the_field_levels_is_checked_even_inside_jit(x, factor):
+  model = models.make('artnet', 'tiny', levels=(1, 2, 4, factor))
+  with pytest.raises(ValueError, match='levels is .1.0, .* finite numbers'):
+    jax.eval_shape(model.init, jax.random.key(0), x)
+
+
+def test_present_of_another_shape_is_an_error(model, x, monkeypatch):
+  # As outside of these tests, where nobody checks jaxtyping's shapes.
+  monkeypatch.setattr(jaxtyping_config, 'jaxtyping_disable', True)
+  with pytest.raises(ValueError, match=r'present of shape \(3,\); expected'):
+    jax.eval_shape(
+      lambda x: model.init(jax.random.key(0), x, present=np.ones(3, bool)), x
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from mejax import models
 from mejax.models import attention
 from mejax.models import htnet
+from mejax.models import layers
 from tests import closeness
 
 FUNCTIONS = ('softmax', 'linear', 'windowed')
@@ -239,5 +240,110 @@ def test_masked_keys_are_as_if_they_were_not_there(name):
 def test_function_without_mask_is_an_error_where_one_is_needed():
   query, key, value = inputs()
   mask = jnp.ones((5, 3, 9), bool)
-  with pytest.raises(ValueError, match='windowed takes no mask.*`mask=None`'):
-    attention.attend(attention.windowed, query, key, value, mask=mask)
+  with pytest.raises(ValueError, match='plain takes no mask.*`mask=None`'):
+    attention.attend(plain, query, key, value, mask=mask)
+  adapted = attention.from_jax(lambda query, key, value: value)
+  with pytest.raises(ValueError, match='takes no mask.*b, 1, 1, m'):
+    attention.attend(adapted, query, key, value, mask=mask)
+
+
+def plain(query, key, value):
+  return attention.softmax(query, key, value)
+
+
+@pytest.mark.parametrize('name', ['windowed', 'relative'])
+def test_attention_on_a_grid_says_that_keys_are_its_tokens(name):
+  query, key, value = inputs()
+  with pytest.raises(ValueError, match='got 9 queries and 4 keys; expected'):
+    call(name, query, key[:, :, :4], value[:, :, :4])
+
+
+def test_a_negative_radius_is_an_error():
+  with pytest.raises(ValueError, match='radius is -1'):
+    attention.windowed(*inputs(), radius=-1)
+
+
+@pytest.mark.parametrize('masked', [False, True])
+def test_a_function_of_jax_is_softmax_attention(masked):
+  query, key, value = inputs(value_width=4)
+  mask = None
+  if masked:
+    mask = jnp.arange(9) < jnp.array([0, 3, 9])[:, None]
+    value = value.at[:, :2, 5].set(jnp.nan)
+  function = attention.from_jax(jax.nn.dot_product_attention)
+  options = {'mask': mask, 'train': True}
+  output, weights = attention.attend(function, query, key, value, **options)
+  expected, _ = attention.attend(
+    attention.softmax, query, key, value, **options
+  )
+  assert weights is None
+  closeness.assert_close(output, expected, 1e-5)
+  single = [x[0, 2] for x in (query, key, value)]
+  closeness.assert_close(function(*single)[0], expected[0, 2], 1e-5)
+
+
+class Forgetful(nn.Module):
+  """Attention with dropout of its own on its weights."""
+
+  rate: float = 0.5
+
+  @nn.compact
+  def __call__(self, query, key, value, *, train, mask=None):
+    _, weights = attention.softmax(query, key, value, mask=mask)
+    weights = layers.Dropout(self.rate)(weights, train=train)
+    return jnp.einsum('...hnm,...mhe->...nhe', weights, value), weights
+
+
+MODELS_WITH_ATTENTION = [
+  ('htnet', 'attention_fn', 'attention', (28, 28, 3)),
+  ('mmnet', 'attention_fn', 'attention', (2, 32, 32, 3)),
+  ('artnet', 'attention_fn', 'encoder_attention', (2, 32, 32, 3)),
+  ('artnet', 'level_attention_fn', 'level_attention', (2, 32, 32, 3)),
+]
+
+
+@pytest.mark.parametrize('name, field, shown, shape', MODELS_WITH_ATTENTION)
+def test_attention_with_dropout_of_its_own_is_told_train(
+  name, field, shown, shape
+):
+  fields = {field: Forgetful()}
+  if name == 'artnet':
+    fields |= {'levels': (1, 2), 'dropout': 0.0, 'level_dropout': 0.0}
+  model = models.make(name, 'tiny', **fields)
+  x = jax.random.normal(jax.random.key(0), (2, *shape))
+  variables = init(model, x)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def zeros(train, key):
+    # The share of weights that were dropped.
+    (_, out), _ = model.apply(
+      variables, x, train=train, rngs={'dropout': key}, mutable='batch_stats'
+    )
+    weights = jax.tree.leaves(out[shown])
+    return jnp.mean(jnp.concatenate([w.ravel() for w in weights]) == 0)
+
+  assert zeros(False, jax.random.key(1)) == 0
+  assert 0.2 < zeros(True, jax.random.key(1)) < 0.8
+  # `train` matters to this model now, whatever its rates.
+  with pytest.raises(ValueError, match='train=True or train=False'):
+    jax.eval_shape(model.apply, variables, x)
+
+
+@pytest.mark.parametrize('option', ['train', 'mask'])
+def test_a_function_gets_the_options_that_it_takes(option):
+  query, key, value = inputs()
+  given = {'train': True, 'mask': jnp.ones((5, 3, 9), bool)}
+  seen = {}
+
+  def named(query, key, value, *, mask=None, train=None):
+    seen.update(mask=mask, train=train)
+    return value, None
+
+  def any_option(query, key, value, **options):
+    seen.update(options)
+    return value, None
+
+  for function in (named, any_option, functools.partial(named)):
+    seen.clear()
+    attention.attend(function, query, key, value, **given)
+    assert seen[option] is given[option]

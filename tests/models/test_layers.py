@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,12 @@ import pytest
 
 from mejax.models import convolution
 from mejax.models import layers
+from mejax.models.dtypes import DTypes
 from tests import closeness
+
+BF16 = DTypes('bfloat16')
+# The result is rounded once, by half an epsilon of its size.
+ROUNDED = float(jnp.finfo('bfloat16').eps)
 
 
 def normal(*shape, seed=0):
@@ -126,3 +133,60 @@ def test_dropout_under_vmap_equals_each_alone():
   together = jax.vmap(drop)(keys, x)
   alone = [drop(key, one) for key, one in zip(keys, x, strict=True)]
   np.testing.assert_array_equal(together, alone)
+
+
+def far_from_zero(*shape: int) -> tuple[jax.Array, np.ndarray]:
+  """Values around 100, in bfloat16 and, the same, in float64."""
+  x = (4 * normal(*shape) + 100).astype(jnp.bfloat16)
+  return x, np.asarray(x, np.float64)
+
+
+def test_layer_norm_in_bfloat16_is_rounded_only_at_the_end():
+  x, exact = far_from_zero(5, 64)
+  y, variables = layers.LayerNorm(dtypes=BF16).init_with_output(
+    jax.random.key(0), x
+  )
+  exact = exact - exact.mean(-1, keepdims=True)
+  exact /= np.sqrt(np.square(exact).mean(-1, keepdims=True) + 1e-5)
+  assert y.dtype == jnp.bfloat16
+  assert variables['params']['scale'].dtype == jnp.float32
+  closeness.assert_close(np.asarray(y, np.float64), exact, ROUNDED / 2)
+
+
+def test_batch_norm_in_bfloat16_is_rounded_only_at_the_end():
+  x, exact = far_from_zero(40, 7, 6)
+  norm = layers.BatchNorm(6, momentum=0.0, dtypes=BF16)
+  variables = norm.init(jax.random.key(0), x, train=True)
+  y, state = norm.apply(variables, x, train=True, mutable=['batch_stats'])
+  exact = exact.reshape(-1, 6)
+  statistics = state['batch_stats']
+  assert y.dtype == jnp.bfloat16
+  assert statistics['mean'].dtype == statistics['var'].dtype == jnp.float32
+  closeness.assert_close(statistics['mean'], exact.mean(0), 1e-6)
+  # A difference of squares of 100 in float32.
+  variance = exact.var(0, ddof=1)
+  closeness.assert_close(statistics['var'], variance, 1e-5, scale=100.0**2)
+  exact = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-5)
+  y = np.asarray(y, np.float64).reshape(-1, 6)
+  closeness.assert_close(y, exact, ROUNDED)
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16', 'float32'])
+def test_layers_without_parameters_keep_the_dtype(dtype):
+  x = normal(4, 3, 2).astype(dtype)
+  options = {'train': True, 'rngs': {'dropout': jax.random.key(0)}}
+  assert layers.gelu(x).dtype == dtype
+  assert layers.Dropout(0.3).apply({}, x, **options).dtype == dtype
+  assert layers.DropPath(0.3).apply({}, x, **options).dtype == dtype
+
+
+def test_layers_promote_input_and_parameters_as_in_flax():
+  x = jnp.ones((1, 4, 4, 3), jnp.bfloat16)
+  for layer, options in (
+    (layers.linear(2, 3), {}),
+    (convolution.Conv3x3(2), {}),
+    (layers.LayerNorm(), {}),
+    (layers.BatchNorm(3), {'train': True}),
+  ):
+    init = functools.partial(layer.init_with_output, **options)
+    assert jax.eval_shape(init, jax.random.key(0), x)[0].dtype == jnp.float32

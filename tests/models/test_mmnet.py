@@ -138,6 +138,22 @@ def test_a_gate_may_be_a_module_with_parameters_in_every_block(gate):
   assert out['gates'] == (None,) * 4
 
 
+def test_a_gate_gets_train_and_mask_if_it_takes_them():
+  class Bare(nn.Module):
+    def __call__(self, x, prior):
+      return x, prior
+
+  seen = []
+
+  def told(x, prior, *, train):
+    seen.append(train)
+    return x, prior
+
+  for gate in (Bare(), told):
+    shapes_of(models.make('mmnet', 'tiny', gate=gate))
+  assert seen == [False] * 4
+
+
 def test_a_gate_that_changes_the_shape_is_an_error():
   with pytest.raises(ValueError, match='the gate returned features'):
     shapes_of(

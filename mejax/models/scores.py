@@ -1,0 +1,73 @@
+"""Scores and weights of attention, in float32, with keys that may not count."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from jaxtyping import Bool
+from jaxtyping import Float
+import numpy as np
+
+
+def wide(*arrays: Array) -> np.dtype:
+  """Returns the dtype of sums: float32, or wider if the arrays are."""
+  return jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
+
+
+def hide(
+  mask: Bool[Array, '*#b m'] | None,
+  key: Float[Array, '*b m h d'],
+  value: Float[Array, '*b m h e'],
+) -> tuple[Array, Array, Bool[Array, '*#b 1 1 m'] | None]:
+  """Returns keys and values with zeros for those that do not count.
+
+  The third result tells which scores count, as `masked_softmax` takes it.
+  """
+  if mask is None:
+    return key, value, None
+  # A weight of zero is not enough: zero times NaN is NaN.
+  key, value = (jnp.where(mask[..., None, None], x, 0) for x in (key, value))
+  return key, value, mask[..., None, None, :]
+
+
+def dot_product(
+  query: Float[Array, '*b n h d'], key: Float[Array, '*b m h d']
+) -> Float[Array, '*b h n m']:
+  """Computes the scores q k / sqrt(d)."""
+  scores = jnp.einsum(
+    '...nhd,...mhd->...hnm',
+    query,
+    key,
+    preferred_element_type=wide(query, key),
+  )
+  return scores * query.shape[-1] ** -0.5
+
+
+def masked_softmax(
+  scores: Float[Array, '*s'],
+  counts: Bool[Array | np.ndarray, '...'] | None,
+  *,
+  axis: int | tuple[int, ...] = -1,
+) -> Float[Array, '*s']:
+  """Computes the softmax of the scores that count; others get zero.
+
+  Args:
+    scores: logarithms of the weights.
+    counts: which scores count, in a shape that broadcasts; all if None. Where
+      none does, all weights are zero.
+    axis: axis or axes over which the weights sum to one.
+  """
+  if counts is None:
+    return jax.nn.softmax(scores, axis)
+  # Not -inf, of which a row alone would be NaN, forward and backward.
+  scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
+  return jnp.where(counts, jax.nn.softmax(scores, axis), 0)
+
+
+def weigh(
+  weights: Float[Array, '*b h n m'], value: Float[Array, '*b m h e']
+) -> Float[Array, '*b n h e']:
+  """Sums the values by their weights, in the dtype of the values."""
+  output = jnp.einsum('...hnm,...mhe->...nhe', weights, value)
+  return output.astype(value.dtype)
