@@ -92,7 +92,7 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
     ('setting.learning_rate=inf', 'setting.learning_rate is inf'),
     ('setting.b1=2', 'setting.b1 is 2'),
     ('setting.warmup_fraction=5', 'setting.warmup_fraction is 5'),
-    ('seed=2147483647', 'the last seed is'),
+    ('seed=2147483648', 'seed is 2147483648'),
     ('selection=inner', 'inner_folds is 1; expected 2 to'),
     ('eval_every=3', 'must divide num_epochs'),
   ],
