@@ -66,11 +66,14 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
+    # For serialising what `jax.export` exports; see docs/models.md.
+    'export': ['flatbuffers>=24.3'],
     'search': ['optuna>=4.0'],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
       'beartype>=0.19',
+      'flatbuffers>=24.3',
       'hypothesis>=6.100',
       'import-linter>=2.1',
       'ipykernel>=6.29',

@@ -133,8 +133,14 @@ def check_writable(folder: pathlib.Path, *, flag: str) -> None:
 
   Raises:
     OSError: the folder, or its nearest existing parent, is not a folder or is
-      read-only.
+      read-only; or its path is not UTF-8.
   """
+  try:
+    str(folder.absolute()).encode()
+  except UnicodeEncodeError:
+    # The libraries that write would fail in the end, or crash.
+    shown = os.fsencode(folder).decode(errors='backslashreplace')
+    raise OSError(f'{shown} is not UTF-8; choose another {flag}') from None
   there = next(place for place in (folder, *folder.parents) if place.exists())
   if not there.is_dir():
     raise NotADirectoryError(f'{there} is no folder; choose another {flag}')

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import io
 import os
 import pathlib
 import shlex
@@ -41,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
       f'`mejax {args.verb}` does not know {" ".join(unknown)};'
       f' see `mejax {args.verb} --help`.'
     )
+  # A name of a file that is no UTF-8, or that a terminal cannot show, must not
+  # be the end of a message.
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
   # `package.module:name` may be a file in the current folder.
   sys.path.append(os.getcwd())
   try:

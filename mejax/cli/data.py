@@ -44,7 +44,9 @@ def add_check(verbs) -> None:
     ' errors of face points, apex, flow and amplification',
   )
   _add_option(verb)
-  recipe_options.add_recipe(verb.add_argument_group('with --pipeline'))
+  recipe_options.add_recipe(
+    verb.add_argument_group('how frames would become examples')
+  )
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -62,10 +64,15 @@ def _check(args: argparse.Namespace) -> int:
       'give a database and its folder, as in `mejax check casme2 DIR`, or'
       ' --pipeline'
     )
+  from mejax import experiment
   from mejax.datasets import check
 
+  experiment.keep_compiled_programs()
   report = check.check_corpus(
-    args.corpus, args.source, options=dict(args.option)
+    args.corpus,
+    args.source,
+    options=dict(args.option),
+    recipe=recipe_options.recipe_of(args),
   )
   print(report.text)
   return 0 if report.usable else 1
@@ -225,7 +232,9 @@ def _add_option(verb) -> None:
     metavar='KEY=VALUE',
     help='which part of a database to use: images=cropped, sheet=2014 (a piece'
     ' of the file name), camera=VIS (smic), part=C (casme3), labels=my.csv'
-    ' (video); with several databases, CORPUS.KEY=VALUE',
+    ' (video), encoding=gb18030 (of a CSV file), people=join or apart (names'
+    ' that may be one person), apex_at_onset=middle (casme3); with several'
+    ' databases, CORPUS.KEY=VALUE',
   )
 
 

@@ -6,10 +6,15 @@
   recordings.py      the user's own recordings and label sheet
   annotated.py       a row of a sheet and its frames -> a clip
   clip.py            the clip
-  sheets.py          spreadsheets and CSV files as rows of text
+  people.py          who is who, however the names are written
+  sheets.py          finds a label sheet and its columns
+  spreadsheets.py    spreadsheets and CSV files as cells
+  cells.py           the text of a cell; text_files.py encodings
   repairs.py         known errors of published sheets, in repairs.csv
   frames.py          frame files and folders; frame_numbers.py their numbers
-  decode.py, video.py  frames as arrays
+  decode.py          frames as arrays, with depth.py (bits of a pixel) and
+                     isolated.py, where files may crash it
+  timing.py          numbers of a video's frames, with containers.py
   action_units.py    FACS codes
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces

@@ -9,8 +9,10 @@ import dataclasses
 import pathlib
 
 from mejax.corpora import action_units
+from mejax.corpora import cells
 from mejax.corpora import frame_numbers
 from mejax.corpora import frames as frame_files
+from mejax.corpora import people
 from mejax.corpora import repairs
 from mejax.corpora.clip import Clip
 
@@ -25,8 +27,9 @@ class Annotation:
     unread: for each field without a number, the text in its cell.
     sheet_name: the clip's name in the sheet, if it differs from `name`; the
       table of repairs has this name.
-    remarks: remarks that the reader makes on the clip.
+    remarks, notes: what the reader tells about the clip, as in `Clip`.
     problem: why the clip cannot be used, if the reader knows that.
+    by_choice: as in `Clip`.
   """
 
   corpus: str
@@ -41,7 +44,9 @@ class Annotation:
   unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sheet_name: str = ''
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
   problem: str = ''
+  by_choice: bool = False
 
   @classmethod
   def of_row(cls, row: Mapping[str, str], **others) -> Annotation:
@@ -88,7 +93,7 @@ def from_files(
   The table of repairs mends known faults of the sheet. An apex that is absent,
   or is the onset, which would leave no motion, becomes the frame in the middle
   between onset and offset. A missing frame is replaced by another one up to
-  `frame_numbers.NEAR` frames away. The clip's remarks record every change.
+  `frame_numbers.NEAR` frames away. Remarks and notes record every change.
 
   Args:
     annotation: the clip's labels.
@@ -135,7 +140,9 @@ def from_files(
     action_units=units,
     apex_source='' if draft.apex is None else draft.apex_source,
     problem=draft.problem,
+    by_choice=annotation.by_choice,
     remarks=tuple(draft.remarks),
+    notes=tuple(draft.notes),
   )
 
 
@@ -164,17 +171,38 @@ def _mended(annotation: Annotation) -> frame_numbers.Draft:
     if any(row.field == 'apex' for row in made)
     else 'annotated',
     remarks=[*annotation.remarks, *map(str, made)],
+    notes=list(annotation.notes),
     problem=annotation.problem,
   )
-  absent = [f for f in ('subject', 'emotion') if not getattr(annotation, f)]
+  absent = [
+    f'no {name}' + f' ({cells.described(text)})' * bool(text)
+    for name, text, is_there in (
+      ('subject', annotation.subject, people.is_person(annotation.subject)),
+      (
+        'emotion',
+        annotation.emotion,
+        cells.is_word(annotation.emotion),
+      ),
+    )
+    if not is_there
+  ]
   if absent and not draft.problem:
-    draft.problem = f'the sheet gives no {" and no ".join(absent)}'
+    draft.problem = f'the sheet gives {" and ".join(absent)}'
+  unread = {
+    field: text
+    for field, text in annotation.unread.items()
+    if getattr(draft, field) is None
+  }
   if draft.onset is None and not draft.problem:
-    text = annotation.unread.get('onset', '')
-    draft.problem = f'the sheet gives no onset ({text!r})'
-  if draft.apex is None and 'apex' in annotation.unread:
-    text = annotation.unread['apex']
-    draft.remarks.append(f'the sheet gives no apex ({text!r})')
+    text = cells.described(unread.get('onset', ''))
+    draft.problem = f'the sheet gives no onset ({text})'
+  # An apex that is not there can be found; one that is misread must not be.
+  misread = [frame_numbers.misread(*pair) for pair in unread.items()]
+  if any(misread) and not draft.problem:
+    draft.problem = '; '.join(filter(None, misread))
+  if 'apex' in unread:
+    text = cells.described(unread['apex'])
+    draft.notes.append(f'the sheet gives no apex ({text})')
   return draft
 
 

@@ -17,6 +17,7 @@ import re
 from mejax.corpora import annotated
 from mejax.corpora import database
 from mejax.corpora import frames
+from mejax.corpora import people
 from mejax.corpora.corpus import Corpus
 
 FPS = 60.0
@@ -30,7 +31,7 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _label(row: dict[str, str]) -> database.Labelled:
-  number = database.digits(row['subject'])
+  number = people.number(row['subject'])
   annotation = annotated.Annotation.of_row(
     row | {'apex': row['apex'] or row['apex2']},
     corpus='casme',
@@ -60,4 +61,6 @@ DATABASE = database.Database(
   sheet_name=r'^casme[^2^]*$',
   cut=True,
 )
-CORPUS = Corpus(name='casme', read=DATABASE.read, options=('images', 'sheet'))
+CORPUS = Corpus(
+  name='casme', read=DATABASE.read, options=('images', 'sheet', 'encoding')
+)

@@ -18,6 +18,7 @@ import re
 from mejax.corpora import annotated
 from mejax.corpora import database
 from mejax.corpora import frames
+from mejax.corpora import people
 from mejax.corpora.corpus import Corpus
 
 FPS = 200.0
@@ -33,7 +34,7 @@ def _place(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _label(row: dict[str, str]) -> database.Labelled:
-  number = database.digits(row['subject'])
+  number = people.number(row['subject'])
   annotation = annotated.Annotation.of_row(
     row,
     corpus='casme2',
@@ -62,4 +63,6 @@ DATABASE = database.Database(
   ),
   sheet_name=r'casme *(2|ii)-coding',
 )
-CORPUS = Corpus(name='casme2', read=DATABASE.read, options=('images', 'sheet'))
+CORPUS = Corpus(
+  name='casme2', read=DATABASE.read, options=('images', 'sheet', 'encoding')
+)

@@ -9,15 +9,19 @@
 The annotations are public (github.com/jingtingEmmaLi/CAS-ME-3). 397 clips share
 a video with others, so the name of a clip is video and onset, e.g. a_116.
 Folders and sheets differ in case. Six rows of part A have impossible numbers,
-which the table of repairs mends. In 55 rows the apex is the onset, and the
-middle frame takes its place. Part C, a corpus of its own (`casme3_c`), has no
-apexes. Depth images are not read.
+which the table of repairs mends. In 55 rows the apex is the onset. The authors
+say that this frame is the peak already and the rise was not recorded (issue 4
+of their repository): the frames that follow show a face that relaxes, so these
+clips are left out unless `apex_at_onset=middle` asks for the middle frame. Part
+C, a corpus of its own (`casme3_c`), has no apexes. Depth images are not read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from collections.abc import Iterator
+import dataclasses
+import functools
 import pathlib
 import re
 
@@ -25,12 +29,17 @@ from mejax.corpora import annotated
 from mejax.corpora import database
 from mejax.corpora import frame_numbers
 from mejax.corpora import frames
+from mejax.corpora import people
 from mejax.corpora import repairs
 from mejax.corpora.corpus import Corpus
 
 FPS = 30.0
 
 _CUT = re.compile(r'sp ?no\.?(\d+)_([a-z0-9]+)_(\d+)')
+_AT_ONSET = (
+  'its apex is its onset: the authors say that this is the peak already, so '
+  'that the frames from there show a face that relaxes'
+)
 _SUBJECT = re.compile(r'sp ?no\.?(\d+)')
 
 
@@ -57,9 +66,11 @@ def _place_c(parts: tuple[str, ...]) -> frames.Place | None:
   return frames.Place(key=(subject, int(parts[-2])), depth=3, kind='videos')
 
 
-def _labels_a(found: database.Found) -> Iterator[database.Labelled]:
+def _labels_a(
+  found: database.Found, *, keep: bool = False
+) -> Iterator[database.Labelled]:
   for row in found.table.rows:
-    number = database.digits(row['subject'])
+    number = people.number(row['subject'])
     annotation = annotated.Annotation.of_row(
       row,
       corpus='casme3',
@@ -68,12 +79,29 @@ def _labels_a(found: database.Found) -> Iterator[database.Labelled]:
       sheet_name=row['video'].lower(),
       fps=FPS,
     )
-    yield annotation, _folder_key(found, row)
+    yield _at_onset(annotation, keep), _folder_key(found, row)
+
+
+def _at_onset(
+  annotation: annotated.Annotation, keep: bool
+) -> annotated.Annotation:
+  """Leaves out a clip that begins with its apex, or keeps it with a remark."""
+  numbers, _ = repairs.repair(
+    annotation.corpus,
+    annotation.subject,
+    annotation.sheet_name,
+    {field: getattr(annotation, field) for field in frame_numbers.FIELDS},
+  )
+  if numbers['apex'] is None or numbers['apex'] != numbers['onset']:
+    return annotation
+  if keep:
+    return dataclasses.replace(annotation, remarks=(_AT_ONSET,))
+  return dataclasses.replace(annotation, problem=_AT_ONSET, by_choice=True)
 
 
 def _labels_c(found: database.Found) -> Iterator[database.Labelled]:
   for row in found.table.rows:
-    number = database.digits(row['subject'])
+    number = people.number(row['subject'])
     annotation = annotated.Annotation.of_row(
       row,
       corpus='casme3_c',
@@ -87,7 +115,7 @@ def _labels_c(found: database.Found) -> Iterator[database.Labelled]:
 
 def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
   """Returns the key of a row's folder; many rows may share a whole video."""
-  subject, video = database.digits(row['subject']), row['video'].lower()
+  subject, video = people.number(row['subject']), row['video'].lower()
   if found.tree is None or found.tree.kind == 'videos':
     return (subject, int(video) if video.isdigit() else video)
   return _cut_key(found.tree, subject, video, row['onset'])
@@ -144,21 +172,40 @@ DATABASES = {
 
 
 def read(
-  root: str | pathlib.Path, *, part: str = 'A', **options
+  root: str | pathlib.Path,
+  *,
+  part: str = 'A',
+  apex_at_onset: str = 'leave_out',
+  **options,
 ) -> database.Reading:
   """Reads the micro-expressions of one part.
 
   Args:
     root: folder below which the sheet and the frames lie.
     part: `A` or `C`.
+    apex_at_onset: what happens to the clips of part A whose apex is the onset:
+      `leave_out`, or `middle` for the middle frame in the place of the apex.
     **options: as `Database.read` takes them.
 
   Raises:
-    ValueError: `part` is unknown; further errors are those of `Database.read`.
+    ValueError: `part` or `apex_at_onset` is unknown; further errors are those
+      of `Database.read`.
   """
   if part not in DATABASES:
     raise ValueError(f'part is {part!r}; CAS(ME)^3 has {", ".join(DATABASES)}')
-  return DATABASES[part].read(root, **options)
+  if apex_at_onset not in ('leave_out', 'middle'):
+    raise ValueError(
+      f'apex_at_onset is {apex_at_onset!r}; expected leave_out or middle'
+    )
+  chosen = DATABASES[part]
+  if part == 'A':
+    labels = functools.partial(_labels_a, keep=apex_at_onset == 'middle')
+    chosen = dataclasses.replace(chosen, labels=labels)
+  return chosen.read(root, **options)
 
 
-CORPUS = Corpus(name='casme3', read=read, options=('part', 'images', 'sheet'))
+CORPUS = Corpus(
+  name='casme3',
+  read=read,
+  options=('part', 'apex_at_onset', 'images', 'sheet', 'encoding'),
+)

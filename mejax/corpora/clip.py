@@ -33,6 +33,8 @@ class Clip:
       `video`.
     video: video file that holds the frames instead of `frames`; its first
       frame has number 0.
+    positions: for a video that has lost frames, the position of each of
+      `frame_numbers` among the frames that are left; otherwise empty.
     onset: number of the first frame of the movement.
     apex: number of the frame of largest movement.
     offset: number of the last frame of the movement.
@@ -46,7 +48,10 @@ class Clip:
     crop_points: the same five points as the released HTNet pipeline cut them.
     truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.
-    remarks: sentences on repairs, choices and oddities of a usable clip.
+    by_choice: whether it could be used, and an option of the reader says so.
+    remarks: warnings: sentences on repairs and oddities of a usable clip, at
+      which a person should look.
+    notes: sentences on choices that are usual.
   """
 
   corpus: str
@@ -56,6 +61,7 @@ class Clip:
   frames: tuple[pathlib.Path, ...] = ()
   frame_numbers: tuple[int, ...] = ()
   video: pathlib.Path | None = None
+  positions: tuple[int, ...] = ()
   onset: int | None = None
   apex: int | None = None
   offset: int | None = None
@@ -68,7 +74,9 @@ class Clip:
   crop_points: tuple[tuple[int, int], ...] = ()
   truth: pathlib.Path | None = None
   problem: str = ''
+  by_choice: bool = False
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
   @property
   def identity(self) -> str:

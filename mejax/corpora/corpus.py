@@ -15,6 +15,7 @@ import re
 from typing import Any
 
 from mejax.corpora import CORPORA
+from mejax.corpora import people
 from mejax.corpora.clip import Clip
 
 
@@ -26,7 +27,8 @@ class Corpus:
     name: a plain word; datasets are named after it by default.
     read: function of (root, **options) that yields the clips. A clip that
       cannot be used is yielded with the reason in its `problem`.
-    options: keywords of `read` that a user may set, each a word or a path.
+    options: keywords of `read` that a user may set, each a word or a path;
+      every corpus also takes `people`, see `people.settled`.
     takes_recordings: whether `read` takes a list of files and folders as root.
   """
 
@@ -42,11 +44,26 @@ class Corpus:
       ValueError: an option is unknown; the message lists the known ones.
     """
     for option in options:
-      if option not in self.options:
-        known = ', '.join(self.options) or 'none'
+      if option not in (*self.options, people.OPTION):
+        known = ', '.join((*self.options, people.OPTION))
         raise ValueError(
           f'{self.name} has no option {option!r}; it has {known}'
         )
+    people.check_way(options.get(people.OPTION, ''))
+
+  def clips(self, root: Any, options: Mapping[str, Any]) -> Iterator[Clip]:
+    """Reads the clips, with names that can be relied on.
+
+    Args:
+      root: as `read` takes it.
+      options: those of `read`, and `people`.
+
+    Raises:
+      ValueError: see `people.settled`; further errors are those of `read`.
+    """
+    options = dict(options)
+    way = options.pop(people.OPTION, '')
+    return people.settled(self.read(root, **options), way)
 
 
 def find_corpus(spec: str) -> Corpus:
@@ -95,10 +112,14 @@ def read_corpora(
     options: for one corpus `{option: value}`, for several
       `{'corpus.option': value}`.
 
+  Returns:
+    The clips with names that can be relied on, see `people.settled`.
+
   Raises:
     FileNotFoundError: a place does not exist.
     ValueError: an option is unknown, a corpus is given twice, or the numbers of
-      corpora and places differ.
+      corpora and places differ; after the last clip, if names of one corpus may
+      be one person.
   """
   names = [corpus.name for corpus in corpora]
   if len(set(names)) < len(names):
@@ -107,7 +128,7 @@ def read_corpora(
   for corpus in corpora:
     corpus.check_options(own[corpus.name])
   if len(corpora) == 1 and corpora[0].takes_recordings:
-    return corpora[0].read([pathlib.Path(p) for p in places], **own[names[0]])
+    return corpora[0].clips([pathlib.Path(p) for p in places], own[names[0]])
   if len(places) != len(corpora):
     raise ValueError(
       f'corpora: {", ".join(names)}; sources: {", ".join(map(str, places))}; '
@@ -120,7 +141,7 @@ def read_corpora(
         f'{place} is not there; expected {corpus.name} in it'
       )
     root = [place] if corpus.takes_recordings else place
-    readings.append(corpus.read(root, **own[corpus.name]))
+    readings.append(corpus.clips(root, own[corpus.name]))
   return itertools.chain.from_iterable(readings)
 
 

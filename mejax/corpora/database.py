@@ -106,6 +106,7 @@ class Database:
     *,
     images: str = '',
     sheet: str = '',
+    encoding: str = '',
     with_frames: bool = True,
   ) -> Reading:
     """Reads the clips in the order of the labels.
@@ -116,6 +117,7 @@ class Database:
         given.
       sheet: part of the label sheet's file name, to choose among several; the
         last by name if not given.
+      encoding: that of a label sheet that is a CSV file; UTF-8 if not given.
       with_frames: if False, the clips have labels only.
 
     Returns:
@@ -125,7 +127,9 @@ class Database:
       FileNotFoundError: the root, the sheet or the frames do not exist.
       ValueError: `images` is unknown, or the sheet cannot be read.
     """
-    found = self._locate(pathlib.Path(root), images, sheet, with_frames)
+    found = self._locate(
+      pathlib.Path(root), images, sheet, encoding, with_frames
+    )
     return Reading(found, self._clips(found))
 
   def _clips(self, found: Found) -> Iterator[Clip]:
@@ -158,7 +162,12 @@ class Database:
           )
 
   def _locate(
-    self, root: pathlib.Path, images: str, sheet: str, with_frames: bool
+    self,
+    root: pathlib.Path,
+    images: str,
+    sheet: str,
+    encoding: str,
+    with_frames: bool,
   ) -> Found:
     if not root.is_dir():
       raise FileNotFoundError(f'{root} is no folder; expected {self.title}')
@@ -183,7 +192,7 @@ class Database:
       tree = None
     table = None
     if self.needs_sheet(tree):
-      table = self._find_table(root, files, sheet)
+      table = self._find_table(root, files, sheet, encoding)
     if tree is not None and self.inner:
       tree = dataclasses.replace(
         tree, clips={k: self._inner(path) for k, path in tree.clips.items()}
@@ -195,7 +204,11 @@ class Database:
     return below if below.is_dir() else folder
 
   def _find_table(
-    self, root: pathlib.Path, files: Sequence[pathlib.Path], sheet: str
+    self,
+    root: pathlib.Path,
+    files: Sequence[pathlib.Path],
+    sheet: str,
+    encoding: str,
   ) -> sheets.Table:
     table = sheets.find(
       [file for file in files if sheet.lower() in file.name.lower()],
@@ -203,6 +216,7 @@ class Database:
       optional=self.optional,
       name=self.sheet_name,
       accepts=self.accepts,
+      encoding=encoding,
     )
     if table is not None:
       return table

@@ -15,19 +15,35 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.corpora import cells
+from mejax.corpora import depth as depth_lib
 from mejax.corpora.clip import Clip
+from mejax.corpora.depth import Depth
 
+NOT_UTF8 = 'its path is not UTF-8: rename the file or folder'
 _PIECE = 1 << 20
+# Attempts behind the last frame, and number of frames that are believed: some
+# containers claim absurd numbers.
+_FAILURES, _MOST = 8, 100_000
+# Grey and 16 bits stay, alpha is dropped, and the orientation that a camera
+# notes in the file is obeyed.
+_AS_SEEN = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
 
 
 def decode(
-  clip: Clip, numbers: Sequence[int]
+  clip: Clip, numbers: Sequence[int], *, depth: Depth | None = None
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes the frames with these numbers to RGB, in the given order.
 
-  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped. A video is
-  decoded from its first frame on, since seeking misses the frame in many
-  videos.
+  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped, and a turned
+  image or video is turned as its file says. A video is decoded from its first
+  frame on, since seeking misses the frame in many videos.
+
+  Args:
+    clip: the clip.
+    numbers: frame numbers.
+    depth: what `find_depth` returned for the clip; without it, 16-bit files are
+      read twice.
 
   Raises:
     ValueError: a frame is missing, empty, cut off or no image, a video ends
@@ -35,11 +51,18 @@ def decode(
   """
   _check_known(clip, numbers)
   if clip.video is not None:
-    frames = _from_video(clip.video, numbers)
+    place = dict(zip(clip.frame_numbers, clip.positions, strict=False))
+    frames = _from_video(clip.video, [place.get(n, n) for n in numbers])
     names = [f'frame {number} of "{clip.video.name}"' for number in numbers]
   else:
     files = _files(clip, numbers)
     frames = [_from_file(file) for file in files]
+    if any(frame.dtype == np.uint16 for frame in frames):
+      depth = depth or depth_lib.find(clip.frames, _decoded)
+    frames = [
+      _rgb(frame, f'"{file.name}"', depth)
+      for file, frame in zip(files, frames, strict=True)
+    ]
     names = [f'"{file.name}"' for file in files]
   for name, frame in zip(names, frames, strict=True):
     if frame.shape != frames[0].shape:
@@ -51,14 +74,30 @@ def decode(
   return frames
 
 
+def find_depth(clip: Clip) -> Depth | None:
+  """Finds the bits per channel of a clip of 16-bit files; None for others.
+
+  Raises:
+    ValueError: its first frame cannot be decoded.
+  """
+  first = clip.frames[:1]
+  if not _is_deep(first) or _from_file(*first).dtype != np.uint16:
+    return None
+  return depth_lib.find(clip.frames, _decoded)
+
+
 def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
   """Yields the bytes that `decode` reads: of the files, or of the whole video.
+
+  Of 16-bit files all are read, since the largest value decides their depth.
 
   Raises:
     ValueError: a frame is missing.
   """
   _check_known(clip, numbers)
   files = _files(clip, numbers) if clip.video is None else [clip.video]
+  if clip.video is None and _is_deep(files):
+    files = clip.frames
   for file in files:
     try:
       with file.open('rb') as stream:
@@ -85,12 +124,24 @@ def _files(clip: Clip, numbers: Sequence[int]) -> list[pathlib.Path]:
   return [files[number] for number in numbers]
 
 
+def _is_deep(files: Sequence[pathlib.Path]) -> bool:
+  """Returns whether one of the files may have 16 bits per channel."""
+  for file in files:
+    try:
+      with file.open('rb') as stream:
+        if depth_lib.is_deep(stream.read(depth_lib.HEAD)):
+          return True
+    except OSError:
+      pass  # Who needs the file will tell.
+  return False
+
+
 def _unreadable(file: pathlib.Path, error: OSError) -> ValueError:
   reason = error.strerror or error
   return ValueError(f'"{file.name}" cannot be read ({reason})')
 
 
-def _from_file(file: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
+def _from_file(file: pathlib.Path) -> Num[np.ndarray, '...']:
   # OpenCV does not open every path on every system, but takes bytes anywhere.
   try:
     data = file.read_bytes()
@@ -98,18 +149,22 @@ def _from_file(file: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
     raise _unreadable(file, error) from error
   if not data:
     raise ValueError(f'"{file.name}" is an empty file; expected an image')
-  image = None
-  if _is_whole(data):
-    try:
-      buffer = np.frombuffer(data, np.uint8)
-      image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-      pass
+  image = _decoded(data)
   if image is None:
     raise ValueError(
       f'"{file.name}" ({len(data)} bytes) is damaged or no image'
     )
-  return _rgb(image, f'"{file.name}"')
+  return image
+
+
+def _decoded(data: bytes) -> Num[np.ndarray, '...'] | None:
+  """Decodes an image file; None if it is damaged or something else."""
+  if not _is_whole(data):
+    return None
+  try:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), _AS_SEEN)
+  except cv2.error:
+    return None
 
 
 def _is_whole(data: bytes) -> bool:
@@ -126,11 +181,11 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _rgb(
-  image: Num[np.ndarray, '...'], name: str
+  image: Num[np.ndarray, '...'], name: str, depth: Depth | None = None
 ) -> UInt8[np.ndarray, 'h w 3']:
   """Converts an image of OpenCV to 8-bit RGB."""
   if image.dtype == np.uint16:
-    image = np.rint(image / np.float32(257)).astype(np.uint8)
+    image = depth_lib.to_bytes(image, depth.bits if depth else 16)
   if image.dtype != np.uint8:
     raise ValueError(
       f'{name} has values of type {image.dtype}; expected 8 or 16 bits'
@@ -144,7 +199,9 @@ def _rgb(
 def _from_video(
   file: pathlib.Path, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
-  """Decodes frames of a video, numbered from 0."""
+  """Decodes frames of a video by their positions, counted from 0."""
+  if not cells.is_utf8(str(file)):
+    raise ValueError(NOT_UTF8)  # OpenCV would end the process.
   if not file.is_file():
     raise ValueError(f'"{file.name}" is missing')
   capture = cv2.VideoCapture(str(file))
@@ -152,20 +209,37 @@ def _from_video(
     if not capture.isOpened():
       size = file.stat().st_size
       raise ValueError(f'"{file.name}" ({size} bytes) is damaged or no video')
-    wanted = set(numbers)
-    found = {}
-    for number in range(max(wanted, default=-1) + 1):
-      is_there = capture.grab()
-      image = None
+    wanted, last = set(numbers), max(numbers, default=-1)
+    found, number = {}, 0
+    for is_there in grab_all(capture):
+      if number > last:
+        break
       if is_there and number in wanted:
         is_there, image = capture.retrieve()
-      if not is_there:
-        raise ValueError(
-          f'"{file.name}" ends after {number} frames; expected frame '
-          f'{max(wanted)}, counted from 0'
-        )
-      if image is not None:
-        found[number] = _rgb(image, f'"{file.name}"')
+        if is_there:
+          found[number] = _rgb(image, f'"{file.name}"')
+      number += is_there
+    if number <= last:
+      raise ValueError(
+        f'"{file.name}" ends after {number} frames; expected frame {last}, '
+        'counted from 0'
+      )
   finally:
     capture.release()
   return [found[number] for number in numbers]
+
+
+def grab_all(capture: cv2.VideoCapture) -> Iterator[bool]:
+  """Grabs the frames of a video one by one, and passes over damaged ones.
+
+  Yields:
+    True for a frame that can be retrieved, False for a damaged one; behind the
+    end some more False.
+  """
+  claimed = min(capture.get(cv2.CAP_PROP_FRAME_COUNT), _MOST)
+  tries, failed = 0, 0
+  while failed < _FAILURES or tries < claimed:
+    is_there = capture.grab()
+    failed = 0 if is_there else failed + 1
+    tries += 1
+    yield is_there

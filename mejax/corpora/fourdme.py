@@ -98,4 +98,6 @@ DATABASE = database.Database(
   kinds=('raw',),
   inner='frames',
 )
-CORPUS = Corpus(name='fourdme', read=DATABASE.read, options=('sheet',))
+CORPUS = Corpus(
+  name='fourdme', read=DATABASE.read, options=('sheet', 'encoding')
+)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping
 import dataclasses
+import itertools
+import re
+import unicodedata
+
+from mejax.corpora import cells
 
 # A missing frame is replaced by another that is at most this many frames away.
 NEAR = 2
@@ -29,16 +34,25 @@ def read_numbers(
 
 
 def read_number(text: str) -> int | None:
-  """Returns the number that a cell holds; None if it holds none."""
-  try:
-    return int(text)
-  except ValueError:
-    return None
+  """Returns the whole number that a cell holds; None if it holds none."""
+  plain = unicodedata.normalize('NFKC', text).strip()
+  number = re.fullmatch(r'([+-]?[0-9]{1,18})(\.0*)?', plain)
+  return int(number[1]) if number else None
+
+
+def misread(field: str, text: str) -> str:
+  """Says that a cell should hold a number; '' if it stands for no value."""
+  if cells.says_nothing(text):
+    return ''
+  return f'{field} is {cells.described(text)}; expected the number of a frame'
 
 
 @dataclasses.dataclass
 class Draft:
-  """Onset, apex and offset while they are put in order."""
+  """Onset, apex and offset while they are put in order.
+
+  Remarks are warnings, notes tell usual choices, as in `Clip`.
+  """
 
   onset: int | None
   apex: int | None
@@ -46,6 +60,7 @@ class Draft:
   apex_source: str
   remarks: list[str]
   problem: str = ''
+  notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def fit_to_folder(draft: Draft, numbers: list[int]) -> None:
@@ -76,19 +91,22 @@ def put_in_order(draft: Draft, numbers: list[int]) -> None:
       draft.problem = 'the sheet gives neither apex nor offset'
       return
     which = 'apex' if draft.apex else 'last frame'
-    draft.remarks.append(f'no offset: the {which} {known} stands for it')
+    draft.notes.append(f'no offset: the {which} {known} stands for it')
     draft.offset = known
   if draft.offset <= onset:
     draft.problem = f'offset {draft.offset} is not after onset {onset}'
   elif draft.apex is None or draft.apex == onset:
-    why = 'is the onset' if draft.apex == onset else 'is not known'
+    is_onset = draft.apex == onset
+    why = 'is the onset' if is_onset else 'is not known'
     draft.apex = (onset + draft.offset) // 2
     if numbers:
       later = [n for n in numbers if onset < n <= draft.offset]
       draft.apex = _nearest(later, draft.apex) if later else draft.apex
     draft.apex = max(draft.apex, onset + 1)
     draft.apex_source = 'midpoint'
-    draft.remarks.append(f'apex {why}: the middle frame {draft.apex} is taken')
+    # Many sheets lack an apex, but one at the onset is a slip.
+    level = draft.remarks if is_onset else draft.notes
+    level.append(f'apex {why}: the middle frame {draft.apex} is taken')
   elif not onset < draft.apex <= draft.offset:
     draft.problem = (
       f'onset {onset}, apex {draft.apex} and offset {draft.offset} are not in '
@@ -128,10 +146,14 @@ def remark_gaps(draft: Draft, shown: list[int]) -> None:
   """Adds a remark if frames between onset and offset are missing."""
   if not shown:
     return
-  missing = sorted(set(range(draft.onset, draft.offset + 1)) - set(shown))
-  if missing:
-    some = ', '.join(map(str, missing[:5])) + (', ...' * (len(missing) > 5))
+  length = draft.offset - draft.onset + 1
+  number = length - len(shown)
+  if number:
+    # Between numbers that are timestamps, billions are missing.
+    ends = [draft.onset - 1, *shown, draft.offset + 1]
+    gaps = (range(a + 1, b) for a, b in itertools.pairwise(ends))
+    missing = itertools.islice(itertools.chain.from_iterable(gaps), 5)
+    some = ', '.join(map(str, missing)) + (', ...' * (number > 5))
     draft.remarks.append(
-      f'{len(missing)} of {draft.offset - draft.onset + 1} frames from onset '
-      f'to offset are missing: {some}'
+      f'{number} of {length} frames from onset to offset are missing: {some}'
     )

@@ -11,6 +11,8 @@ import pathlib
 import re
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff')
+# Datasets store numbers of frames in 32 bits.
+LARGEST = 2**31 - 1
 # No published tree is deeper; the limit also ends a circle of links.
 _DEPTH = 9
 
@@ -61,7 +63,7 @@ def list_frames(folder: pathlib.Path) -> dict[int, pathlib.Path]:
 
   Raises:
     OSError: the folder cannot be read.
-    ValueError: two files have the same number.
+    ValueError: two files have the same number, or a number is too large.
   """
   frames = {}
   for file in sorted(folder.iterdir()):
@@ -71,6 +73,11 @@ def list_frames(folder: pathlib.Path) -> dict[int, pathlib.Path]:
     number = frame_number(file)
     if number is None:
       continue
+    if number > LARGEST:
+      raise ValueError(
+        f'"{file.name}" has the number {number}; expected at most {LARGEST}: '
+        'number the frames from 1'
+      )
     if number in frames:
       raise ValueError(
         f'frame {number} is there twice: {frames[number].name}, {file.name}'

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import csv
 import dataclasses
+import io
 import pathlib
 
 import cv2
@@ -27,6 +28,7 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax.corpora import text_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 
@@ -77,6 +79,7 @@ def read(
   root: str | pathlib.Path,
   *,
   landmarks: str | pathlib.Path | None = None,
+  encoding: str = '',
   locate: Locate | None = None,
 ) -> Iterator[Clip]:
   """Reads a clone of the HTNet repository.
@@ -96,6 +99,7 @@ def read(
       corner, in pixels of the 28x28 image measured from its upper left edge;
       or the crop points of the released pipeline, in the same columns with
       `released_crop_` in front; or both.
+    encoding: that of the CSV files; UTF-8 if not given.
     locate: finds the five points in an RGB image, counted from the centre of
       its first pixel; raises ValueError if there is no face. It is applied to
       the apex images of the clone if no file gives the points.
@@ -110,8 +114,10 @@ def read(
     ValueError: a sheet lacks a column or holds an impossible value.
   """
   root = pathlib.Path(root)
-  rows = _read_sheet(root)
-  faces = None if landmarks is None else _read_faces(pathlib.Path(landmarks))
+  rows = _read_sheet(root, encoding)
+  faces = None
+  if landmarks is not None:
+    faces = _read_faces(pathlib.Path(landmarks), encoding)
   if not has_apex_images(root):
     locate = None
   return (_clip(root, row, faces, locate) for row in rows)
@@ -123,7 +129,10 @@ def has_apex_images(root: str | pathlib.Path) -> bool:
 
 
 def point_source(
-  root: str | pathlib.Path, landmarks: str | pathlib.Path | None
+  root: str | pathlib.Path,
+  landmarks: str | pathlib.Path | None,
+  *,
+  encoding: str = '',
 ) -> str:
   """Returns where the face points come from that `read` yields.
 
@@ -133,7 +142,7 @@ def point_source(
   """
   if landmarks:
     path = pathlib.Path(landmarks)
-    if any(face.points for face in _read_faces(path).values()):
+    if any(face.points for face in _read_faces(path, encoding).values()):
       return f'file {path.name}'
   if has_apex_images(root):
     return 'detector, on the apex images of the release'
@@ -227,7 +236,7 @@ def _read_apex(path: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
   return image
 
 
-def _read_sheet(root: pathlib.Path) -> list[dict[str, str]]:
+def _read_sheet(root: pathlib.Path, encoding: str) -> list[dict[str, str]]:
   """Reads and checks the rows of the label sheet."""
   if not root.is_dir():
     raise FileNotFoundError(f'{root} is no folder; expected a clone of HTNet')
@@ -240,7 +249,7 @@ def _read_sheet(root: pathlib.Path) -> list[dict[str, str]]:
     )
   if not any(folder.glob('*.png')):
     raise FileNotFoundError(f'{folder} holds no PNG; expected 442 flow images')
-  rows = _read_csv(sheet, _SHEET_COLUMNS)
+  rows = _read_csv(sheet, _SHEET_COLUMNS, encoding)
   _check_rows(sheet, rows)
   return rows
 
@@ -266,11 +275,11 @@ def _check_rows(sheet: pathlib.Path, rows: list[dict[str, str]]):
   _raise_faults(sheet, faults)
 
 
-def _read_faces(path: pathlib.Path) -> dict[Identity, Face]:
+def _read_faces(path: pathlib.Path, encoding: str) -> dict[Identity, Face]:
   """Reads face points, crop points or both by clip."""
   if not path.is_file():
     raise FileNotFoundError(f'landmark file {path} does not exist')
-  rows = _read_csv(path, ('dataset', 'subject', 'clip'))
+  rows = _read_csv(path, ('dataset', 'subject', 'clip'), encoding)
   points, crops = (
     columns if any(column in rows[0] for column in columns) else ()
     for columns in (_POINT_COLUMNS, _CROP_COLUMNS)
@@ -300,13 +309,18 @@ def _read_faces(path: pathlib.Path) -> dict[Identity, Face]:
 
 
 def _read_csv(
-  path: pathlib.Path, columns: Sequence[str]
+  path: pathlib.Path, columns: Sequence[str], encoding: str
 ) -> list[dict[str, str]]:
-  with path.open(newline='', encoding='utf-8-sig') as file:
-    reader = csv.DictReader(file, restval='')
+  try:
+    text = text_files.decoded(path.read_bytes(), encoding)
+    # With newline=None, line ends of all systems are read.
+    lines = io.StringIO(text, newline=None)
+    reader = csv.DictReader(lines, restval='', strict=True)
     rows = [
       {k: v.strip() for k, v in row.items() if k is not None} for row in reader
     ]
+  except (ValueError, csv.Error) as error:
+    raise ValueError(f'{path} cannot be read: {error}') from error
   _check_columns(path, reader.fieldnames or (), columns)
   if not rows:
     raise ValueError(f'{path} has no rows')
@@ -334,4 +348,6 @@ def _pairs(values: Sequence) -> tuple:
   return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-CORPUS = Corpus(name='htnet_release', read=read, options=('landmarks',))
+CORPUS = Corpus(
+  name='htnet_release', read=read, options=('landmarks', 'encoding')
+)

@@ -68,4 +68,4 @@ DATABASE = database.Database(
   kinds=('raw',),
   cut=True,
 )
-CORPUS = Corpus(name='mmew', read=DATABASE.read, options=('sheet',))
+CORPUS = Corpus(name='mmew', read=DATABASE.read, options=('sheet', 'encoding'))

@@ -7,22 +7,24 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import difflib
 import functools
 import pathlib
 import unicodedata
 
 import cv2
 
+from mejax.corpora import cells
+from mejax.corpora import decode
 from mejax.corpora import frames as frame_files
+from mejax.corpora import isolated
+from mejax.corpora import timing
 
 SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
 _DEPTH = 9
-# Containers estimate their number of frames. If more than this share is
-# missing, the video was cut off.
-_GUESS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Content:
       video.
     fps: frames per second, if the recording has them.
     problem: why it cannot be used; '' if it can.
-    remarks: oddities of a usable recording.
+    remarks, notes: oddities and usual choices, as in `Clip`.
   """
 
   files: Mapping[int, pathlib.Path]
   fps: float | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Recording:
   @functools.cached_property
   def content(self) -> Content:
     """Reads the content; for a video this takes as long as decoding it."""
+    if not cells.is_utf8(str(self.path)):
+      return Content({}, problem=decode.NOT_UTF8)
     return (_in_video if self.is_video else _in_folder)(self.path)
 
 
@@ -127,6 +132,17 @@ def called(
   return [look_up(name) for name in names]
 
 
+def nearest(found: Sequence[Recording], name: str) -> str:
+  """Returns the name of a recording that is much like this one, or ''.
+
+  Spreadsheets make 7 of 007.
+  """
+  names = [recording.name for recording in found]
+  same = [n for n in names if n.lstrip('0') == name.lstrip('0')]
+  near = same or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+  return near[0] if near else ''
+
+
 def _called(path: pathlib.Path) -> set[str]:
   """Returns all ends of a path, with and without the suffix of a video."""
   names = {path.as_posix()}
@@ -186,31 +202,45 @@ def _in_folder(folder: pathlib.Path) -> Content:
   return Content(files)
 
 
-def _in_video(file: pathlib.Path) -> Content:
-  """Counts the frames by decoding them, since containers only estimate."""
-  size = file.stat().st_size
-  if not size:
-    return Content({}, problem=f'"{file.name}" is an empty file')
-  capture = cv2.VideoCapture(str(file))
+def _moments(file: str) -> tuple[float, float, list[float | None]]:
+  """Returns claimed number and rate of frames, and the time of each.
+
+  Times are in milliseconds; None is the time of a frame that is damaged.
+  """
+  capture = cv2.VideoCapture(file)
+  times = []
   try:
     claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     fps = capture.get(cv2.CAP_PROP_FPS)
-    length = 0
-    while capture.grab():
-      length += 1
+    for is_there in decode.grab_all(capture):
+      moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
+      times.append(moment)
   finally:
     capture.release()
-  if not length:
+  while times and times[-1] is None:  # Behind the end of the video.
+    del times[-1]
+  return claimed, fps, times
+
+
+def _in_video(file: pathlib.Path) -> Content:
+  """Finds the frames by decoding them, since containers only estimate."""
+  if not file.is_file():
+    # A link that leads nowhere; or a pipe, which OpenCV would wait for.
+    return Content({}, problem=f'"{file.name}" is no file')
+  size = file.stat().st_size
+  if not size:
+    return Content({}, problem=f'"{file.name}" is an empty file')
+  try:
+    claimed, fps, times = isolated.call(_moments, str(file))
+  except ValueError as error:
+    return Content({}, problem=f'"{file.name}": {error}')
+  if not times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
     return Content({}, problem=problem)
-  remarks = ()
-  if claimed - length > max(2, _GUESS * claimed):
-    remarks = (
-      f'"{file.name}" is cut off: {length} of {claimed:.0f} frames are there',
-    )
+  found = timing.number(times, fps=fps, claimed=round(claimed), file=file)
   return Content(
-    dict.fromkeys(range(length), file),
-    # Some containers give the rate of their clock instead.
-    fps=fps if 0 < fps <= 10_000 else None,
-    remarks=remarks,
+    dict.fromkeys(found.numbers, file),
+    fps=found.fps,
+    remarks=found.remarks,
+    notes=found.notes,
   )

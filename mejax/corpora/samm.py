@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 
 from mejax.corpora import annotated
+from mejax.corpora import cells
 from mejax.corpora import database
 from mejax.corpora import frame_numbers
 from mejax.corpora import frames
@@ -53,6 +54,8 @@ def _duration_remark(row: dict[str, str]) -> tuple[str, ...]:
     frame_numbers.read_number(row[field])
     for field in ('onset', 'offset', 'duration')
   )
+  if duration is None and not cells.says_nothing(row['duration']):
+    return (f'duration is {cells.described(row["duration"])}, no number',)
   if None in (onset, offset, duration) or duration == offset - onset + 1:
     return ()
   return (
@@ -79,4 +82,6 @@ DATABASE = database.Database(
   optional=('duration',),
   sheet_name='micro_facs',
 )
-CORPUS = Corpus(name='samm', read=DATABASE.read, options=('images', 'sheet'))
+CORPUS = Corpus(
+  name='samm', read=DATABASE.read, options=('images', 'sheet', 'encoding')
+)

@@ -1,42 +1,49 @@
-"""Finds label sheets and reads them as text.
+"""Finds label sheets, and reads them as rows of fields.
 
 Published sheets differ in name, in the number of lines above their header and
-in blank columns, so nothing here relies on a position.
+in blank columns, so nothing here relies on a position. A column that no field
+takes is named, and refused if it seems to be meant for a field.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import csv
 import dataclasses
-import io
+import difflib
 import pathlib
 import re
-import warnings
+import unicodedata
 
-import openpyxl
-import xlrd
+from mejax.corpora import spreadsheets
+from mejax.corpora.cells import Cell
+from mejax.corpora.spreadsheets import SUFFIXES
+from mejax.corpora.spreadsheets import Rows
 
-SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv', '.tsv')
-# Spreadsheets that write decimal commas separate cells by semicolons.
-_DELIMITERS = (',', ';', '\t')
 # Notes stand above the header: 13 lines in SAMM.
 _HEADER_LINES = 40
-
-Rows = list[list[str]]
+# From this ratio of difflib on, a heading is a field's name misspelt.
+_MISSPELT = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """The rows of a label sheet, each a dict of text by field."""
+  """The rows of a label sheet.
+
+  Attributes:
+    path: the file.
+    title: that of the sheet in it.
+    rows: the text of each row by field; a `Cell` knows its place.
+    unread: names what is in the file and was not read: columns, other sheets
+      with the same columns, and files that could not be read.
+  """
 
   path: pathlib.Path
   title: str
   rows: list[dict[str, str]]
+  unread: tuple[str, ...] = ()
 
 
 def find(
@@ -46,6 +53,7 @@ def find(
   optional: Sequence[str] = (),
   name: str = '',
   accepts: Callable[[pathlib.Path, str], bool] = lambda path, title: True,
+  encoding: str = '',
 ) -> Table | None:
   """Finds the label sheet among files: the first that has all the columns.
 
@@ -59,12 +67,14 @@ def find(
     optional: fields whose column may be absent; they are '' then.
     name: regular expression that the file name usually matches.
     accepts: decides from path and title whether a sheet can be the right one.
+    encoding: that of CSV files, as `spreadsheets.read_pages` takes it.
 
   Returns:
     The table, or None if no file has such a sheet.
 
   Raises:
-    ValueError: there is none, and a file that might hold it cannot be read.
+    ValueError: there is none, and a file that might hold it cannot be read; a
+      file that matches `name` cannot be read; or a heading is not understood.
   """
   files = [
     file
@@ -76,109 +86,173 @@ def find(
   faults = []
   for file in files:
     try:
-      pages = list(read_pages(file))
+      pages = list(spreadsheets.read_pages(file, encoding=encoding))
     # A damaged workbook can make the libraries raise nearly anything.
     except Exception as error:
       faults.append(f'{file} cannot be read: {error}')
+      if name and re.search(name, file.name, re.I):
+        # An older sheet would be read in its place.
+        raise ValueError(faults[-1]) from error
       continue
+    found = []
     for title, rows in pages:
       if accepts(file, title):
-        found = _below_header(rows, fields, optional)
-        if found is not None:
-          return Table(path=file, title=title, rows=found)
+        found += _below_header(file, title, rows, fields, optional)
+    if found:
+      more = [f'the sheet {table.title!r}' for table in found[1:]]
+      unread = (*found[0].unread, *more, *faults)
+      return dataclasses.replace(found[0], unread=unread)
   if faults:
     raise ValueError('; '.join(faults))
   return None
 
 
-def read_pages(path: pathlib.Path) -> Iterator[tuple[str, Rows]]:
-  """Yields title and cells of each sheet of a file.
-
-  Cells are text; the `.0` of whole numbers is dropped.
-  """
-  data = path.read_bytes()
-  if not data:
-    raise ValueError('it is empty')
-  if path.suffix.lower() in ('.csv', '.tsv'):
-    text = _decoded(data)
-    cells = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
-    rows = [[_text(cell) for cell in row] for row in cells]
-    # Blank cells at the end of a row may be left out.
-    width = max(map(len, rows), default=0)
-    yield path.stem, [row + [''] * (width - len(row)) for row in rows]
-  elif data.startswith(b'PK'):
-    # The content decides: some files named .xls are .xlsx.
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore', UserWarning)  # About extensions.
-      book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
-    for page in book.worksheets:
-      yield page.title, [[_text(c) for c in r] for r in page.values]
-  else:
-    for page in xlrd.open_workbook(file_contents=data).sheets():
-      yield (
-        page.name,
-        [[_text(c) for c in page.row_values(i)] for i in range(page.nrows)],
-      )
-
-
-def _decoded(data: bytes) -> str:
-  """Decodes text in the encodings that spreadsheets use."""
-  if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-    return data.decode('utf-16', errors='replace')
-  try:
-    return data.decode('utf-8-sig')
-  except UnicodeDecodeError:
-    return data.decode('cp1252', errors='replace')
-
-
-def _delimiter(text: str) -> str:
-  """Returns the delimiter of most lines; among equals, the most frequent."""
-  lines = text.splitlines()
-  return max(
-    _DELIMITERS,
-    key=lambda sign: (sum(sign in line for line in lines), text.count(sign)),
-  )
-
-
 def _below_header(
-  rows: Rows, fields: Mapping[str, Sequence[str]], optional: Sequence[str]
-) -> list[dict[str, str]] | None:
-  """Returns the rows below the header, by field; None without a header."""
-  for at, row in enumerate(rows[:_HEADER_LINES]):
-    columns = _columns(row, fields)
-    if all(field in columns for field in fields if field not in optional):
-      below = (
-        {
-          field: row[columns[field]] if field in columns else ''
-          for field in fields
-        }
-        for row in rows[at + 1 :]
+  file: pathlib.Path,
+  title: str,
+  rows: Rows,
+  fields: Mapping[str, Sequence[str]],
+  optional: Sequence[str],
+) -> Iterator[Table]:
+  """Yields the table below the header; nothing without a header."""
+  needed = [field for field in fields if field not in optional]
+  for at in range(min(len(rows), _HEADER_LINES)):
+    header, length = _header(rows[at : at + 2], fields, needed)
+    columns = _columns(header, fields)
+    if not all(field in columns for field in needed):
+      continue
+    below = rows[at + length :]
+    chosen = {
+      field: _choose(file, field, numbers, rows[at], below)
+      for field, numbers in columns.items()
+    }
+    shown = [cell for cell, _ in header]
+    unread = _unread(file, shown, below, fields, chosen)
+    table = [
+      {field: row[chosen[field]] if field in chosen else '' for field in fields}
+      for row in below
+    ]
+    # A note below the table fills one cell.
+    table = [
+      row
+      for row in table
+      if row[needed[0]] or sum(bool(row[field]) for field in fields) > 1
+    ]
+    yield Table(file, title, table, tuple(unread))
+    return
+
+
+# A column's heading as it is shown, and the plain names it may have.
+Heading = tuple[Cell, tuple[str, ...]]
+
+
+def _header(
+  rows: Rows, fields: Mapping[str, Sequence[str]], needed: Sequence[str]
+) -> tuple[list[Heading], int]:
+  """Returns the headings that begin with the first of two rows, and 1 or 2.
+
+  A header of two rows has groups of columns in the first, as in `frames` above
+  `onset`, `apex` and `offset`, and perhaps nothing below the other headings.
+  """
+  single = [(cell, (_plain(cell),)) for cell in rows[0]]
+  if len(rows) < 2:
+    return single, 1
+  found = _columns(single, fields)
+  own = [i for field in needed for i in found.get(field, ())]
+  under = rows[1]
+  is_header = (
+    own
+    and any(under)
+    and not any(_plain(cell).isdigit() for cell in under)
+    and all(under[i] in ('', rows[0][i]) for i in own)
+  )
+  if not is_header:
+    return single, 1
+  both, group = [], ''
+  for upper, lower in zip(rows[0], under, strict=True):
+    group = upper or group
+    names = (_plain(lower), _plain(upper), lower and _plain(group + lower))
+    both.append((lower or upper, tuple(filter(None, names))))
+  return both, 2
+
+
+def _columns(
+  header: Sequence[Heading], fields: Mapping[str, Sequence[str]]
+) -> dict[str, list[int]]:
+  """Returns the columns of each field whose heading is in the header."""
+  columns = {}
+  for field, names in fields.items():
+    for name in map(_plain, names):
+      found = [i for i, (_, plain) in enumerate(header) if name in plain]
+      if found:
+        columns[field] = found
+        break
+  return columns
+
+
+def _choose(
+  file: pathlib.Path,
+  field: str,
+  columns: Sequence[int],
+  header: Sequence[Cell],
+  below: Rows,
+) -> int:
+  """Returns the first of several columns that all have the same cells."""
+  for other in columns[1:]:
+    if any(row[other] != row[columns[0]] for row in below):
+      places = ' and '.join(header[i].place for i in (columns[0], other))
+      raise ValueError(
+        f'{file} has two columns for the {field}, {places}, which differ: '
+        'delete or rename one of them'
       )
-      needed = [field for field in fields if field not in optional]
-      # A note below the table fills one cell.
-      return [
-        row
-        for row in below
-        if row[needed[0]] or sum(bool(row[field]) for field in needed) > 1
-      ]
-  return None
+  return columns[0]
 
 
-def _columns(row: list[str], fields: Mapping[str, Sequence[str]]):
-  """Returns the column of each field whose heading is in the row."""
-  headings = [_plain(cell) for cell in row]
-  return {
-    field: headings.index(_plain(name))
-    for field, names in fields.items()
-    for name in reversed(names)
-    if _plain(name) in headings
-  }
+def _unread(
+  file: pathlib.Path,
+  header: Sequence[Cell],
+  below: Rows,
+  fields: Mapping[str, Sequence[str]],
+  chosen: Mapping[str, int],
+) -> Iterator[str]:
+  """Yields the names of the columns that no field takes.
+
+  Raises:
+    ValueError: one of them seems to be meant for a field that has no column.
+  """
+  for i, heading in enumerate(header):
+    if i in chosen.values() or not any(row[i] for row in below):
+      continue
+    likeness = {
+      field: _likeness(heading, (field, *names))
+      for field, names in fields.items()
+      if field not in chosen
+    }
+    field = max(likeness, key=likeness.get, default='')
+    if field and likeness[field] >= _MISSPELT:
+      raise ValueError(
+        f'{file}: the heading {str(heading)!r} in cell {heading.place} is not '
+        f'understood. If it means {field}, write {fields[field][0]!r}; if not, '
+        'write a word that is not like it'
+      )
+    if heading:
+      yield f'the column {str(heading)!r} ({heading.place})'
+    else:
+      yield f'a column without a heading ({heading.place})'
 
 
-def _text(cell: object) -> str:
-  text = '' if cell is None else str(cell).strip()
-  return re.sub(r'^(\d+)\.0$', r'\1', text)
+def _likeness(heading: str, names: Sequence[str]) -> float:
+  """Returns how much a heading is like a name: 1 if it contains one."""
+  own = _plain(heading)
+  ratios = (
+    1.0 if name in own else difflib.SequenceMatcher(None, name, own).ratio()
+    for name in map(_plain, names)
+    # In a short name, too little can differ.
+    if len(name) > 3
+  )
+  return max(ratios, default=0.0)
 
 
 def _plain(heading: str) -> str:
+  heading = unicodedata.normalize('NFKC', heading)
   return re.sub(r'[^a-z0-9]', '', heading.lower())

@@ -140,14 +140,19 @@ def _from_sheet(
     yield annotation, key
     for number in ('2', '3'):
       further = _annotation_of_row(key, camera, row, number)
+      if further.onset is None:
+        # Without a number it is there only if a cell says something else.
+        text = further.unread.get('onset', '')
+        if not (further.offset or frame_numbers.misread('onset', text)):
+          continue
       # A movement that has a row of its own is read there.
-      if (further.onset or 0) <= 0 or (key[0], further.onset) in firsts:
+      elif further.onset <= 0 or (key[0], further.onset) in firsts:
         continue
       yield (
         dataclasses.replace(
           further,
           name=f'{further.name}_{number}',
-          remarks=(f'movement {number} of the row of {further.name}',),
+          notes=(f'movement {number} of the row of {further.name}',),
         ),
         key,
       )
@@ -216,4 +221,6 @@ def read(
   return _database(camera).read(root, **options)
 
 
-CORPUS = Corpus(name='smic', read=read, options=('camera', 'images', 'sheet'))
+CORPUS = Corpus(
+  name='smic', read=read, options=('camera', 'images', 'sheet', 'encoding')
+)

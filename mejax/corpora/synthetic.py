@@ -242,8 +242,9 @@ def _render(
     moved = movement.displacement(movements, t)
     frame = camera.render(person.face, take.pose, movement.backward(moved))
     frame = take.lighting.expose(frame, t, generator)
-    if not cv2.imwrite(str(folder / name), frame[..., ::-1]):
-      raise OSError(f'Cannot write {folder / name}.')
+    # OpenCV crashes if it shall write to a path that is no UTF-8.
+    _, data = cv2.imencode('.png', frame[..., ::-1])
+    (folder / name).write_bytes(data)
   true_flow = movement.displacement(movements, take.apex)
   eyes, nose, mouth = (
     take.pose.place(person.face.points[name]) * len(true_flow) - 0.5

@@ -3,9 +3,9 @@
     clips/anna/smile.mp4
     clips/ben_surprise/frame_0001.png
 
-Frames of a folder have the numbers in their file names; those of a video are
-counted from 0. A sheet of labels (CSV with commas, semicolons or tabs; XLSX)
-has a row for each expression:
+Frames of a folder have the numbers in their file names; those of a video count
+from 0, and a frame that is lost leaves its number out. A sheet of labels (CSV
+with commas, semicolons or tabs; XLSX) has a row for each expression:
 
     clip,subject,emotion,onset,apex,offset,fps
     anna/smile.mp4,anna,happiness,12,31,55,
@@ -27,9 +27,13 @@ from collections.abc import Sequence
 import dataclasses
 import math
 import pathlib
+import re
+import unicodedata
 
 from mejax.corpora import annotated
+from mejax.corpora import cells
 from mejax.corpora import frame_numbers
+from mejax.corpora import people
 from mejax.corpora import recordings
 from mejax.corpora import sheets
 from mejax.corpora.clip import UNKNOWN
@@ -38,14 +42,15 @@ from mejax.corpora.corpus import Corpus
 
 NAME = 'video'
 _FIELDS = {
-  'clip': ('clip', 'file', 'filename', 'video', 'folder', 'name'),
-  'subject': ('subject', 'participant', 'person'),
-  'emotion': ('emotion', 'label', 'class'),
-  'onset': ('onset', 'onset frame', 'onset number'),
-  'apex': ('apex', 'apex frame', 'apex number'),
-  'offset': ('offset', 'offset frame', 'offset number'),
+  # The words of the published sheets are understood too.
+  'clip': ('clip', 'file', 'filename', 'video', 'folder', 'name', 'fold name'),
+  'subject': ('subject', 'participant', 'person', 'sub', 'sub ID'),
+  'emotion': ('emotion', 'label', 'class', 'estimated emotion'),
+  'onset': ('onset', 'onset frame', 'onset number', 'onset F'),
+  'apex': ('apex', 'apex frame', 'apex number', 'apex F', 'apex F1'),
+  'offset': ('offset', 'offset frame', 'offset number', 'offset F'),
   'fps': ('fps', 'frame rate', 'frames per second'),
-  'facs': ('action units', 'au', 'aus', 'facs'),
+  'facs': ('action units', 'au', 'aus', 'facs', 'action unit'),
 }
 _NEEDED = ('clip', 'subject', 'emotion')
 
@@ -56,6 +61,7 @@ def read(
   paths: str | pathlib.Path | Sequence[str | pathlib.Path],
   *,
   labels: str | pathlib.Path | None = None,
+  encoding: str = '',
 ) -> Iterator[Clip]:
   """Reads your own recordings.
 
@@ -65,6 +71,7 @@ def read(
   Args:
     paths: videos, folders of frames, and folders that hold any of them.
     labels: the sheet, as the module's docstring describes it.
+    encoding: that of a sheet that is a CSV file; UTF-8 if not given.
 
   Returns:
     The clips in the order of the sheet, then the recordings without a row,
@@ -73,8 +80,8 @@ def read(
 
   Raises:
     FileNotFoundError: a path or the sheet does not exist.
-    ValueError: a path holds no recording, the sheet lacks a column, or none of
-      its rows has the name of a recording.
+    ValueError: a path holds no recording, the sheet lacks a column or cannot be
+      understood, or none of its rows has the name of a recording.
   """
   if isinstance(paths, str | pathlib.Path):
     paths = [paths]
@@ -82,7 +89,8 @@ def read(
   if labels is None:
     return map(_unlabelled, found)
   labels = pathlib.Path(labels)
-  rows = _read_sheet(labels)
+  table = _read_sheet(labels, encoding)
+  rows = table.rows
   named = recordings.called(found, [row['clip'] for row in rows])
   pairs = list(zip(rows, named, strict=True))
   if not any(named):
@@ -91,7 +99,15 @@ def read(
       f'recordings are {_some(recording.name for recording in found)}: no row '
       'names any of them'
     )
-  return annotated.unique(_labelled(pairs, found, labels.name))
+  remarks = ()
+  if table.unread:
+    remarks = (f'not read in {labels.name}: {", ".join(table.unread)}',)
+  return (
+    clip
+    if clip.problem
+    else dataclasses.replace(clip, remarks=(*clip.remarks, *remarks))
+    for clip in annotated.unique(_labelled(pairs, found, labels.name))
+  )
 
 
 def _some(names: Iterator[str]) -> str:
@@ -99,7 +115,7 @@ def _some(names: Iterator[str]) -> str:
   return ', '.join(names[:5]) + ', ...' * (len(names) > 5)
 
 
-def _read_sheet(file: pathlib.Path) -> list[Row]:
+def _read_sheet(file: pathlib.Path, encoding: str) -> sheets.Table:
   if not file.is_file():
     raise FileNotFoundError(f'{file} is no file; expected a sheet of labels')
   if file.suffix.lower() not in sheets.SUFFIXES:
@@ -108,7 +124,9 @@ def _read_sheet(file: pathlib.Path) -> list[Row]:
       f'{" ".join(sheets.SUFFIXES)}'
     )
   optional = [field for field in _FIELDS if field not in _NEEDED]
-  table = sheets.find([file], fields=_FIELDS, optional=optional)
+  table = sheets.find(
+    [file], fields=_FIELDS, optional=optional, encoding=encoding
+  )
   if table is None:
     raise ValueError(
       f'{file} has no header with the columns {", ".join(_NEEDED)} and, if '
@@ -116,7 +134,7 @@ def _read_sheet(file: pathlib.Path) -> list[Row]:
     )
   if not table.rows:
     raise ValueError(f'{file} has no rows below its header')
-  return table.rows
+  return table
 
 
 def _unlabelled(recording: recordings.Recording) -> Clip:
@@ -124,7 +142,7 @@ def _unlabelled(recording: recordings.Recording) -> Clip:
     recording,
     dict.fromkeys(_FIELDS, '') | {'subject': recording.name},
     recording.name,
-    remarks=('without labels it is a subject of its own',),
+    notes=('without labels it is a subject of its own',),
   )
 
 
@@ -141,12 +159,25 @@ def _labelled(
   # An ambiguous name counts for all that it may mean: nobody knows which of
   # them has no row.
   seen = {recording.path for _, named in pairs for recording in named}
+  subjects = _subjects(pairs)
   for row, named in pairs:
     if len(named) == 1:
       several = rows_of[named[0].path] > 1
-      yield _of_row(row, named[0], several=several)
+      clip = _of_row(row, named[0], several=several)
+      names = subjects[named[0].path]
+      if len(names) > 1 and not clip.problem:
+        # The same face would be in training and test.
+        problem = f'its rows name several people: {", ".join(names.values())}'
+        clip = dataclasses.replace(clip, problem=problem)
+      yield clip
       continue
     problem = f'{sheet} has a row for it, but there is no such recording'
+    if getattr(row['clip'], 'fault', ''):
+      problem += f': {cells.described(row["clip"])}'
+    elif not row['clip']:
+      problem = f'{sheet} has a row without the name of a recording'
+    elif near := recordings.nearest(found, row['clip']):
+      problem += f'; the nearest is {near}'
     if named:
       which = ' or '.join(str(recording.path) for recording in named)
       problem = f'may be {which}: write more of its path in {sheet}'
@@ -160,15 +191,34 @@ def _labelled(
       )
 
 
+def _subjects(
+  pairs: Sequence[tuple[Row, list[recordings.Recording]]],
+) -> Mapping[pathlib.Path, dict[str, str]]:
+  """Returns the people that the rows of each recording name."""
+  subjects = collections.defaultdict(dict)
+  for row, named in pairs:
+    if len(named) == 1 and people.is_person(row['subject']):
+      key = people.plain(row['subject'])
+      subjects[named[0].path].setdefault(key, row['subject'])
+  return subjects
+
+
 def _of_row(
   row: Row, recording: recordings.Recording, *, several: bool
 ) -> Clip:
-  missing = [field for field in ('subject', 'emotion') if not row[field]]
+  missing = [
+    f'no {field}' + f' ({cells.described(row[field])})' * bool(row[field])
+    for field, is_there in (
+      ('subject', people.is_person(row['subject'])),
+      ('emotion', cells.is_word(row['emotion'])),
+    )
+    if not is_there
+  ]
   name = recording.name
   if several:
     name += f'_{row["onset"] or "first"}'
   if missing:
-    problem = f'its row gives no {" and no ".join(missing)}'
+    problem = f'its row gives {" and ".join(missing)}'
     return Clip(NAME, row['subject'], name, row['emotion'], problem=problem)
   return _make(recording, row, name)
 
@@ -178,7 +228,7 @@ def _make(
   row: Row,
   name: str,
   *,
-  remarks: tuple[str, ...] = (),
+  notes: tuple[str, ...] = (),
 ) -> Clip:
   """Makes a clip from a recording; fills in numbers that are not given."""
   content = recording.content
@@ -189,13 +239,13 @@ def _make(
     problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
       problem += f' ({"; ".join(content.remarks)})'
-  remarks = (*remarks, *content.remarks)
+  remarks, notes = content.remarks, (*notes, *content.notes)
   if not problem:
     first, last = min(content.files), max(content.files)
     for field, number in (('onset', first), ('offset', last)):
       if numbers[field] is None:
         numbers[field] = number
-        remarks += (f'no {field}: frame {number} stands for it',)
+        notes += (f'no {field}: frame {number} stands for it',)
     for field in ('apex', 'offset'):
       if numbers[field] is not None and numbers[field] > last:
         remarks += (f'{field} {numbers[field]} is missing: {last} is taken',)
@@ -210,24 +260,31 @@ def _make(
     unread=unread,
     facs=row['facs'],
     remarks=remarks,
+    notes=notes,
     problem=problem,
   )
   clip = annotated.from_files(annotation, content.files)
   if recording.is_video:
-    clip = dataclasses.replace(clip, frames=(), video=recording.path)
+    place = {n: i for i, n in enumerate(content.files)}
+    positions = tuple(place[n] for n in clip.frame_numbers)
+    clip = dataclasses.replace(
+      clip,
+      frames=(),
+      video=recording.path,
+      positions=() if positions == clip.frame_numbers else positions,
+    )
   return clip
 
 
 def _rate(text: str, own: float | None) -> tuple[float | None, str]:
   """Returns the frames per second, and a fault of the text or ''."""
-  if not text:
+  if cells.says_nothing(text):
     return own, ''
-  try:
-    fps = float(text.replace(',', '.'))
-  except ValueError:
-    fps = math.nan
+  plain = unicodedata.normalize('NFKC', text).strip()
+  number = re.fullmatch(r'[0-9]*[.,]?[0-9]+', plain)
+  fps = float(plain.replace(',', '.')) if number else 0.0
   if not 0 < fps < math.inf:
-    return None, f'fps is {text!r}; expected frames per second'
+    return None, f'fps is {cells.described(text)}; expected frames per second'
   return fps, ''
 
 
@@ -243,9 +300,7 @@ def _fault(
   faults = []
   for field, number in numbers.items():
     if field in unread:
-      faults.append(
-        f'{field} is {unread[field]!r}; expected the number of a frame'
-      )
+      faults += filter(None, [frame_numbers.misread(field, unread[field])])
     # Sheets that count from 1 are off by one at the end; that is mended, with a
     # remark.
     elif number is not None and not (
@@ -258,5 +313,5 @@ def _fault(
 
 
 CORPUS = Corpus(
-  name=NAME, read=read, options=('labels',), takes_recordings=True
+  name=NAME, read=read, options=('labels', 'encoding'), takes_recordings=True
 )

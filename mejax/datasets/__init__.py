@@ -4,6 +4,7 @@ prepare.py         makes a dataset from databases: `mejax prepare`
 sources.py         the two sources: frames of databases, ready-made flow
 recipe.py          how frames become examples
 staging.py         decodes a clip, finds the face and cuts it out
+face_search.py     finds the face in the frames that an example needs
 workers.py         the processes that stage clips
 frames_to_flow.py  aligns faces, amplifies motion, measures flow
 clip_cache.py      makes the arrays of every clip once, and keeps them

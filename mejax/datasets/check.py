@@ -8,20 +8,23 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import pathlib
-import re
 
 import numpy as np
 import tqdm
 
-from mejax.corpora import decode
+from mejax.corpora import cells
+from mejax.corpora import people
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import find_corpus
 from mejax.corpora.database import Reading
 from mejax.corpora.release_counts import RELEASE_COUNTS
 from mejax.corpora.release_counts import ReleaseCounts
+from mejax.datasets import clip_cache
+from mejax.datasets import clip_counts
 from mejax.datasets import labelling
 from mejax.datasets.protocols import PROTOCOLS
+from mejax.datasets.recipe import Recipe
 
 # If more clips than this share a remark, one line stands for all of them.
 _MANY = 5
@@ -46,15 +49,22 @@ def check_corpus(
   source: str | pathlib.Path,
   *,
   options: Mapping[str, str] | None = None,
+  recipe: Recipe | None = None,
+  workers: int | None = None,
   progress: bool = True,
 ) -> Report:
-  """Checks the labels, the file names, and the frames at onset and apex.
+  """Checks the labels, the file names, the frames and the faces in them.
+
+  A clip is decoded, searched for its face and its apex as `prepare` will do it,
+  so that both refuse the same clips in the same words.
 
   Args:
     corpus: a name of `mejax.corpora.CORPORA`, or `package.module:name`.
     source: where the database lies.
     options: further options of its reader, e.g. `{'images': 'cropped'}`.
-    progress: whether to show a bar.
+    recipe: how `prepare` would make examples; the defaults if not given.
+    workers: as `prepare` takes them.
+    progress: whether to show bars.
 
   Raises:
     FileNotFoundError: `source` is no folder.
@@ -69,18 +79,27 @@ def check_corpus(
       f'{source} is no folder; expected {corpus.name} in it'
     )
   corpus.check_options(options)
+  way = options.pop(people.OPTION, '')
   head = f'{corpus.name} in {source}'
   try:
     root = [source] if corpus.takes_recordings else source
     reading = corpus.read(root, **options)
     clips = [
-      _looked_at(clip)
+      _with_empty_files(clip)
       for clip in tqdm.tqdm(
-        reading, desc='check', unit='clip', disable=not progress
+        # Names that may be one person are told below, with all the rest.
+        people.settled(reading, way or 'apart'),
+        desc='read',
+        unit='clip',
+        disable=not progress,
       )
     ]
   except (OSError, ValueError) as error:
-    return Report(f'{head}\n\nIt cannot be used: {error}', usable=False)
+    text = f'{head}\n\nIt cannot be used: {error}'
+    return Report(cells.printable(text), usable=False)
+  clips = clip_cache.examine_clips(
+    clips, recipe or Recipe(), workers=workers, progress=progress
+  )
   found = reading.found if isinstance(reading, Reading) else None
   published = None
   # The HTNet release holds parts of three databases under their own names.
@@ -92,41 +111,34 @@ def check_corpus(
     [_apexes(clips)],
     _differences(clips, published, found and found.tree and found.tree.kind),
     _listed('cannot be used', [(c.identity, c.problem) for c in clips]),
-    _listed(
-      'can be used, but',
-      [
-        (c.identity, remark)
-        for c in clips
-        if not c.problem
-        for remark in c.remarks
-      ],
-    ),
+    _listed('can be used, but', _told(clips, 'remarks')),
+    _listed('with notes', _told(clips, 'notes'), many=1),
     _protocols(clips),
   ]
   usable = any(not clip.problem for clip in clips)
   if not usable:
     parts.append(['It cannot be used: no clip can.'])
-  return Report(
-    '\n\n'.join('\n'.join(lines) for lines in parts if lines), usable=usable
-  )
+  doubts = [] if way else people.doubts(clips)
+  if doubts:
+    parts.append([f'It cannot be used: {people.refusal(doubts)}'])
+  text = '\n\n'.join('\n'.join(lines) for lines in parts if lines)
+  return Report(cells.printable(text), usable=usable and not doubts)
 
 
-def _looked_at(clip: Clip) -> Clip:
-  """Returns the clip, with a problem if its onset or apex cannot be decoded.
-
-  The other frames are only checked for empty files.
-  """
-  if clip.problem or not (clip.frames or clip.video):
+def _with_empty_files(clip: Clip) -> Clip:
+  """Returns the clip; a warning tells of its frames that are empty files."""
+  if clip.problem:
     return clip
-  empty = [file.name for file in clip.frames if not file.stat().st_size]
-  if empty:
-    remark = f'{len(empty)} frames are empty files: {", ".join(empty[:5])}'
-    clip = dataclasses.replace(clip, remarks=(*clip.remarks, remark))
-  try:
-    decode.decode(clip, (clip.onset, clip.apex))
-  except ValueError as error:
-    return dataclasses.replace(clip, problem=str(error))
-  return clip
+  # A link that leads nowhere is no file; it is missing only if it is decoded.
+  empty = [
+    file.name
+    for file in clip.frames
+    if file.is_file() and not file.stat().st_size
+  ]
+  if not empty:
+    return clip
+  remark = f'{len(empty)} frames are empty files: {", ".join(empty[:5])}'
+  return dataclasses.replace(clip, remarks=(*clip.remarks, remark))
 
 
 def _places(root: pathlib.Path, found) -> list[str]:
@@ -142,6 +154,8 @@ def _places(root: pathlib.Path, found) -> list[str]:
   if found.table is not None:
     table = found.table
     lines.append(f'  labels  {name(table.path)}, sheet {table.title}')
+    if table.unread:
+      lines.append(f'  not read: {", ".join(table.unread)}')
   if found.tree is not None:
     lines.append(f'  frames  {name(found.tree.folder)} ({found.tree.kind})')
   lines += [
@@ -219,17 +233,26 @@ def _differences(
   return ['Not as published:', *lines] if lines else []
 
 
-def _listed(what: str, remarks: Sequence[tuple[str, str]]) -> list[str]:
-  """Returns a line for each remark, or one line if many clips share it."""
+def _told(clips: Sequence[Clip], level: str) -> list[tuple[str, str]]:
+  """Returns pairs of a usable clip and one of its remarks or notes."""
+  return [
+    (clip.identity, words)
+    for clip in clips
+    if not clip.problem
+    for words in getattr(clip, level)
+  ]
+
+
+def _listed(
+  what: str, remarks: Sequence[tuple[str, str]], *, many: int = _MANY
+) -> list[str]:
+  """Returns a line for each remark, or one if more than `many` are alike."""
   remarks = [(clip, remark) for clip, remark in remarks if remark]
   if not remarks:
     return []
-  kinds = collections.defaultdict(list)
-  for clip, remark in remarks:
-    kinds[re.sub(r'\d+', '#', remark)].append((clip, remark))
   lines = []
-  for own in kinds.values():
-    if len(own) > _MANY:
+  for own in clip_counts.by_kind(remarks):
+    if len(own) > many:
       clip, remark = own[0]
       lines.append(f'  {len(own)} clips, such as {clip}: {remark}')
     else:
@@ -251,6 +274,7 @@ def _protocols(clips: Sequence[Clip]) -> list[str]:
         'identity': clip.identity,
         'reason': clip.problem,
         'emotion': clip.emotion,
+        'by_choice': clip.by_choice,
       }
       for clip in own
       if clip.problem

@@ -23,12 +23,14 @@ import tqdm
 from mejax import files as files_lib
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_counts
+from mejax.datasets import face_search
 from mejax.datasets import frames_to_flow
 from mejax.datasets import staging
 from mejax.datasets import workers as workers_lib
 from mejax.datasets.recipe import Recipe
 from mejax.motion import apex as motion_apex
 from mejax.motion import faces
+from mejax.motion import scenes
 
 # Clips computed together. On a CPU, more would only fill memory.
 BATCH = {'cpu': 8}
@@ -36,8 +38,11 @@ ACCELERATOR_BATCH = 64
 # Frames that are aligned together to spot the apex of a clip.
 PIECE = 32
 
+# Difference, as in `scenes`, up to which two frames show the same.
+_ALIKE = 0.02
+
 # Arrays in a clip's file that belong to the metadata, not to the example.
-ABOUT = ('apex_source', 'remarks')
+ABOUT = ('apex_source', 'remarks', 'notes')
 
 Arrays = dict[str, np.ndarray]
 
@@ -165,8 +170,11 @@ def _make_batches(
       else:
         if not is_compiled and plan_of(clips[i], recipe).whole:
           bar.set_postfix_str('compiling')  # The program that spots the apex.
-        at = i - number * size
-        places[at] = _Kept.of_staged(clips[i], result, recipe)
+        kept = _Kept.of_staged(clips[i], result, recipe)
+        if isinstance(kept, str):
+          problems[i] = kept
+        else:
+          places[i - number * size] = kept
     if places and not is_compiled:
       bar.set_postfix_str('compiling')
     for at, arrays in _compute(places, recipe, size).items():
@@ -176,6 +184,48 @@ def _make_batches(
       bar.set_postfix_str('', refresh=False)
     bar.update(count)
   return problems
+
+
+def examine_clips(
+  clips: Sequence[Clip],
+  recipe: Recipe,
+  *,
+  workers: int | None,
+  progress: bool,
+) -> list[Clip]:
+  """Says of every clip what `make_clips` would say, but measures no motion.
+
+  Arguments and result are those of `make_clips`. Clips without frames are
+  returned as they are.
+  """
+  places = [
+    i
+    for i, clip in enumerate(clips)
+    if not clip.problem and (clip.frames or clip.video)
+  ]
+  workers = workers_lib.cores() if workers is None else workers
+  bar = tqdm.tqdm(
+    desc='check', total=len(places), unit='clip', disable=not progress
+  )
+  clips = list(clips)
+  with bar, workers_lib.Decoders(workers) as decoders:
+    jobs = ((clips[i], plan_of(clips[i], recipe)) for i in places)
+    for i, result in zip(places, decoders.stage(jobs), strict=True):
+      if not isinstance(result, str):
+        result = _Kept.of_staged(clips[i], result, recipe)
+      clips[i] = (
+        dataclasses.replace(clips[i], problem=result)
+        if isinstance(result, str)
+        else dataclasses.replace(
+          clips[i],
+          apex=result.apex,
+          apex_source=result.apex_source,
+          remarks=(*clips[i].remarks, *result.remarks),
+          notes=(*clips[i].notes, *result.notes),
+        )
+      )
+      bar.update()
+  return clips
 
 
 def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
@@ -199,6 +249,7 @@ def _finished(clip: Clip, file: pathlib.Path) -> Clip:
       apex=int(arrays['apex_number']),
       apex_source=str(arrays['apex_source']),
       remarks=(*clip.remarks, *arrays['remarks'].tolist()),
+      notes=(*clip.notes, *arrays['notes'].tolist()),
     )
 
 
@@ -211,13 +262,18 @@ class _Kept:
   apex: int
   apex_source: str
   remarks: tuple[str, ...]
+  notes: tuple[str, ...]
 
   @classmethod
   def of_staged(
     cls, clip: Clip, staged: staging.Staged, recipe: Recipe
-  ) -> _Kept:
-    """Picks the patches; spots the apex first if all frames were staged."""
-    apex, source, remarks = clip.apex, clip.apex_source, ()
+  ) -> _Kept | str:
+    """Picks the patches; spots the apex first if all frames were staged.
+
+    Returns:
+      What is kept, or why the clip cannot be used.
+    """
+    apex, source, remarks, notes = clip.apex, clip.apex_source, (), ()
     if plan_of(clip, recipe).whole:
       spotted, remarks = _spot(clip, staged, recipe.size)
       if spotted is None:
@@ -225,15 +281,40 @@ class _Kept:
       else:
         apex, source = spotted, 'spotted'
         if clip.apex_source == 'midpoint':
-          # The reader's own remark says already that it took the middle frame.
-          remarks = (f'apex {apex} was spotted in the place of that frame',)
+          # The reader's own note says already that it took the middle frame.
+          notes = (f'apex {apex} was spotted in the place of that frame',)
+      if not _shows_face(staged, apex):
+        return face_search.faceless(clip, apex, staged.seen)
       shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
       numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
       at = [staged.numbers.index(n) for n in numbers]
       staged = dataclasses.replace(
         staged, patches=staged.patches[at], numbers=tuple(numbers)
       )
-    return cls(clip, staged, apex, source, (*staged.remarks, *remarks))
+    return cls(
+      clip,
+      staged,
+      apex,
+      source,
+      (*staged.remarks, *remarks),
+      (*staged.notes, *notes),
+    )
+
+
+def _shows_face(staged: staging.Staged, number: int) -> bool:
+  """Returns whether a frame shows the face, as far as that is asked."""
+  if staged.seen is None or number in staged.seen:
+    return True
+  patch, *others = (
+    staged.patches[staged.numbers.index(n)]
+    for n in (number, *staged.seen)
+    if n in staged.numbers
+  )
+  # A frame like one that shows the face does so too: that costs no detection.
+  if any(scenes.difference(patch, other) < _ALIKE for other in others):
+    return True
+  points = staged.landmarks @ staged.matrix[:, :2].T + staged.matrix[:, 2]
+  return faces.is_face_at(patch, points)
 
 
 def _compute(
@@ -267,6 +348,7 @@ def _compute(
       'offset_number': np.int32(kept.clip.offset),
       'apex_source': np.str_(kept.apex_source),
       'remarks': np.array(kept.remarks, np.str_),
+      'notes': np.array(kept.notes, np.str_),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
     }

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from collections.abc import Sequence
 import pathlib
+import re
 from typing import Any
 
+from mejax.corpora import cells
 from mejax.corpora.clip import Clip
+
+# Kinds of warnings that the table lists.
+_KINDS = 12
 
 
 def usable(clips: Sequence[Clip]) -> list[Clip]:
@@ -55,16 +61,35 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     'skipped': [
       {
         'identity': clip.identity,
-        'reason': clip.problem,
+        'reason': cells.printable(clip.problem),
         'emotion': clip.emotion,
+        # Only a few databases have such clips.
+        **({'by_choice': True} if clip.by_choice else {}),
       }
       for clip in clips
       if clip.problem
     ],
-    'remarks': {
-      clip.identity: list(clip.remarks) for clip in taken if clip.remarks
+    'warnings': {
+      clip.identity: list(map(cells.printable, clip.remarks))
+      for clip in taken
+      if clip.remarks
+    },
+    'notes': {
+      clip.identity: list(map(cells.printable, clip.notes))
+      for clip in taken
+      if clip.notes
     },
   }
+
+
+def by_kind(
+  remarks: Iterable[tuple[str, str]],
+) -> list[list[tuple[str, str]]]:
+  """Groups pairs of clip and remark that differ only in numbers and names."""
+  kinds = collections.defaultdict(list)
+  for clip, remark in remarks:
+    kinds[re.sub(r'"[^"]*"|[\d.,]*\d', '#', remark)].append((clip, remark))
+  return list(kinds.values())
 
 
 def format_counts(
@@ -87,12 +112,31 @@ def format_counts(
   for database, *numbers in rows:
     cells = (f'{x:>{w}}' for x, w in zip(numbers, others, strict=True))
     lines.append(f'  {database:<{first}}' + ''.join(cells))
-  remarked = sum(bool(c.remarks) for c in taken)
-  if remarked:
-    lines.append(f'with a remark: {remarked}; the metadata has them')
+  lines += _warnings(taken)
   lines.append(f'skipped: {len(clips) - len(taken)}')
   return '\n'.join(lines) + (f'\n{_reasons(clips)}').rstrip()
 
 
+def _warnings(taken: Sequence[Clip]) -> list[str]:
+  """Returns a line for each kind of warning, and one that counts the clips."""
+  warned = sum(bool(clip.remarks) for clip in taken)
+  if not warned:
+    return []
+  kinds = by_kind((c.identity, remark) for c in taken for remark in c.remarks)
+  kinds.sort(key=len, reverse=True)
+  lines = [f'with a warning: {warned}; `mejax inspect` shows them']
+  kinds = [[(c, cells.printable(r)) for c, r in kind] for kind in kinds]
+  for kind in kinds[:_KINDS]:
+    (clip, remark), number = kind[0], len({clip for clip, _ in kind})
+    lines.append(f'  {number} {"clip" if number == 1 else "clips"}: {remark}')
+    if number > 1:
+      lines[-1] += f' ({clip})'
+  if len(kinds) > _KINDS:
+    lines.append(f'  and {len(kinds) - _KINDS} kinds more')
+  return lines
+
+
 def _reasons(clips: Sequence[Clip]) -> str:
-  return '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  return cells.printable(
+    '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  )

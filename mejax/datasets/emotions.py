@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import unicodedata
 
 THREE = ('negative', 'positive', 'surprise')
 
@@ -50,13 +51,24 @@ CROSS_CORPUS = (
 )  # fmt: skip
 
 
+def plain(emotion: str) -> str:
+  """Returns a word as it is compared.
+
+  Letters may be composed in several ways; a blank may be of any kind, or have
+  no width.
+  """
+  text = unicodedata.normalize('NFKC', emotion).lower()
+  text = ''.join(c for c in text if unicodedata.category(c) != 'Cf')
+  return ' '.join(text.split())
+
+
 def megc2019(corpus: str, emotion: str) -> str | None:
   """Returns one of the three classes of the composite."""
   if corpus not in _MEGC2019:
     return None
   # The HTNet release has the three classes in place of the emotions.
   ready = {name: name for name in THREE}
-  return (ready | _MEGC2019[corpus]).get(emotion.lower())
+  return (ready | _MEGC2019[corpus]).get(plain(emotion))
 
 
 def three(corpus: str, emotion: str) -> str | None:
@@ -77,14 +89,14 @@ def cross_corpus(corpus: str, emotion: str) -> str | None:
   words = {name: name for name in THREE} | _FURTHER
   if corpus == 'mmew':
     del words['repression']
-  found = {words.get(word.strip().lower()) for word in emotion.split('+')}
+  found = {words.get(plain(word)) for word in emotion.split('+')}
   return found.pop() if len(found) == 1 else None
 
 
 def every(corpus: str, emotion: str) -> str | None:
   """Returns the corpus's own word in lower case, unless it is `unknown`."""
   del corpus
-  word = emotion.strip().lower()
+  word = plain(emotion)
   return None if word in ('', 'unknown') else word
 
 
@@ -92,7 +104,7 @@ def of_table(
   table: Mapping[tuple[str, str], str | None], corpus: str, emotion: str
 ) -> str | None:
   """Returns the class that a table gives to a corpus and its word."""
-  return table.get((corpus, emotion.strip().lower()))
+  return table.get((corpus, plain(emotion)))
 
 
 def of_corpus(
@@ -107,6 +119,6 @@ def of_corpus(
   words = {word: name for name, own in groups.items() for word in own}
 
   def class_of(own: str, emotion: str) -> str | None:
-    return words.get(emotion.lower()) if own == corpus else None
+    return words.get(plain(emotion)) if own == corpus else None
 
   return class_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import contextlib
 import dataclasses
 import io
@@ -13,10 +14,9 @@ import numpy as np
 from mejax.corpora import decode
 from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
-from mejax.datasets import clip_cache
+from mejax.datasets import face_search
 from mejax.datasets import load
 from mejax.datasets import prepare
-from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 
 # The corpus that is rendered if none is given.
@@ -152,10 +152,12 @@ def _identities(examples: dict[str, np.ndarray]) -> list[str]:
 def _point_errors(clip: Clip, recipe: Recipe) -> np.ndarray:
   """Returns offsets from the true points, in distances between the eyes."""
   truth = np.array(clip.landmarks)
-  images = decode.decode(clip, staging.face_numbers(clip))
-  points, _ = staging.face_points(
-    clip, images, clip_cache.plan_of(clip, recipe)
-  )
+
+  def read(numbers: Sequence[int]) -> face_search.Images:
+    return dict(zip(numbers, decode.decode(clip, numbers), strict=True))
+
+  images = read(face_search.numbers(clip))
+  points = face_search.find(clip, images, read, recipe.faces).points
   return (points - truth) / np.linalg.norm(truth[1] - truth[0])
 
 

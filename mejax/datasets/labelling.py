@@ -6,11 +6,13 @@ import collections
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+from typing import Any
 
 from jaxtyping import Bool
 from jaxtyping import Int
 import numpy as np
 
+from mejax.corpora import people as people_lib
 from mejax.datasets.protocols import Protocol
 
 
@@ -39,7 +41,7 @@ def apply(
   protocol: Protocol,
   examples: Mapping[str, np.ndarray],
   *,
-  skipped: Sequence[Mapping[str, str]] = (),
+  skipped: Sequence[Mapping[str, Any]] = (),
 ) -> Selection:
   """Chooses examples and labels them.
 
@@ -48,8 +50,8 @@ def apply(
     examples: corpus, subject, clip, emotion str[n], as `load_examples` returns
       them.
     skipped: the clips that a dataset's metadata lists as skipped: identity,
-      reason and, if known, emotion. If a count is not the protocol's, the notes
-      list them.
+      reason, if known the emotion, and `by_choice` if an option of the reader
+      left it out. If a count is not the protocol's, the notes list them.
 
   Raises:
     ValueError: no example counts, `class_of` returns a class that the protocol
@@ -80,9 +82,16 @@ def apply(
     for name, mask in masks.items()
   }
   selection.notes.append(_counts_note(protocol, counts, selection.groups))
-  selection.notes.extend(_differences(protocol, counts))
-  if len(selection.notes) > 1:
+  # What a database's authors count, whether or not it was left out by choice.
+  whole = _with_left_out(protocol, counts, skipped)
+  differences = _differences(protocol, whole)
+  selection.notes.extend(differences)
+  if differences:
     selection.notes.extend(_not_there(protocol, skipped))
+  if whole != counts:
+    selection.notes.append(_left_out_note(protocol, counts, whole))
+  if protocol.left_out == 'subject':
+    selection.notes.extend(_doubts(own, examples['subject'][indices]))
   if uncounted:
     kinds = ', '.join(f'{n} {kind}' for kind, n in uncounted.items())
     selection.notes.append(f'not counted: {kinds}')
@@ -142,6 +151,55 @@ def _classes_of(
   return names, excluded, uncounted
 
 
+def _with_left_out(
+  protocol: Protocol,
+  counts: Mapping[str, list[int]],
+  skipped: Sequence[Mapping[str, Any]],
+) -> dict[str, list[int]]:
+  """Returns the counts together with the clips that were left out by choice."""
+  whole = {corpus: list(numbers) for corpus, numbers in counts.items()}
+  for clip in skipped:
+    corpus = clip['identity'].partition('/')[0]
+    if not clip.get('by_choice') or clip['identity'] in protocol.excluded:
+      continue
+    name = protocol.class_of(corpus, clip['emotion'])
+    if corpus in whole and name in protocol.classes:
+      whole[corpus][protocol.classes.index(name)] += 1
+  return whole
+
+
+def _left_out_note(
+  protocol: Protocol,
+  counts: Mapping[str, list[int]],
+  whole: Mapping[str, list[int]],
+) -> str:
+  numbers = {
+    corpus: sum(whole[corpus]) - sum(counts[corpus]) for corpus in counts
+  }
+  labels = [sum(column) for column in zip(*whole.values(), strict=True)]
+  return (
+    'left out by choice: '
+    + ', '.join(f'{n} {corpus}' for corpus, n in numbers.items() if n)
+    + f'; with them {sum(labels)} clips: '
+    + ', '.join(
+      f'{n} {k}' for k, n in zip(protocol.classes, labels, strict=True)
+    )
+  )
+
+
+def _doubts(corpora: np.ndarray, subjects: np.ndarray) -> list[str]:
+  """Notes names of a database that may be one person.
+
+  `prepare` refuses them, but older datasets may have them.
+  """
+  return [
+    f'{corpus}: {", ".join(map(repr, group))} may be one person, who is then '
+    'in training and test; see the option people of mejax prepare'
+    for corpus in dict.fromkeys(corpora.tolist())
+    for group in people_lib.alike(subjects[corpora == corpus].tolist())
+  ]
+
+
 def _counts_note(
   protocol: Protocol, counts: Mapping[str, list[int]], groups: np.ndarray
 ) -> str:
@@ -185,7 +243,7 @@ def _differences(
 
 
 def _not_there(
-  protocol: Protocol, skipped: Sequence[Mapping[str, str]]
+  protocol: Protocol, skipped: Sequence[Mapping[str, Any]]
 ) -> list[str]:
   """Notes the missing clips of the protocol's databases, by reason."""
   reasons = collections.defaultdict(list)
@@ -194,6 +252,8 @@ def _not_there(
     counts = corpus in protocol.expected and (
       'emotion' not in clip or protocol.class_of(corpus, clip['emotion'])
     )
+    # Clips that were left out by choice have a note of their own.
+    counts = counts and not clip.get('by_choice')
     if counts and clip['identity'] not in protocol.excluded:
       reasons[clip['reason']].append(clip['identity'])
   return [

@@ -80,6 +80,8 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
+  if 'remarks' in values:  # Until 0.2.0 warnings and notes were one.
+    values['warnings'] = values.pop('remarks')
   return values
 
 

@@ -30,7 +30,8 @@ from mejax.datasets.recipe import Recipe
 
 # Metadata that may differ between two datasets that were made in the same way.
 _RESULTS = (
-  'schema_version', 'versions', 'clips', 'counts', 'skipped', 'remarks',
+  'schema_version', 'versions', 'clips', 'counts', 'skipped', 'warnings',
+  'notes',
 )  # fmt: skip
 # The metadata's key for the digest of labels and frames.
 _SOURCE = 'source_sha256'
@@ -73,8 +74,8 @@ def prepare(
     allow_missing: prepare `htnet_release` without the clips that cannot be
       used.
     overwrite: replace a dataset that was made in another way.
-    workers: number of processes that decode frames; 0 decodes in this process;
-      None stands for one per core.
+    workers: number of processes that decode frames; None stands for one per
+      core; 0 decodes in this process, which a damaged file may then end.
     progress: whether to show bars.
 
   Returns:

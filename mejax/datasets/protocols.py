@@ -221,7 +221,7 @@ def from_csv(path: str | pathlib.Path) -> Protocol:
       lists all of them.
   """
   # Imported here, so that other protocols need no spreadsheet libraries.
-  from mejax.corpora import sheets
+  from mejax.corpora import spreadsheets
 
   path = pathlib.Path(path)
   if not path.is_file():
@@ -229,7 +229,10 @@ def from_csv(path: str | pathlib.Path) -> Protocol:
       f'{path} is no file; expected a protocol with the columns '
       f'{", ".join(_COLUMNS)}'
     )
-  _, rows = next(iter(sheets.read_pages(path)))
+  try:
+    _, rows = next(iter(spreadsheets.read_pages(path)))
+  except ValueError as error:
+    raise ValueError(f'{path} cannot be read: {error}') from error
   header = [cell.lower() for cell in rows[0]]
   lacks = [name for name in _COLUMNS if name not in header]
   if lacks:
@@ -266,7 +269,7 @@ def _class_table(
   for line, (corpus, emotion, name) in enumerate(rows[1:], 2):
     if not (corpus or emotion or name):
       continue
-    key = (corpus.lower(), emotion.lower())
+    key = (corpus.lower(), emotions.plain(emotion))
     if not all(key):
       faults.append(f'row {line} has no corpus or no emotion')
     elif table.setdefault(key, name or None) != (name or None):

@@ -21,6 +21,7 @@ import numpy as np
 import tqdm
 
 from mejax.corpora import htnet_release
+from mejax.corpora import people
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 from mejax.corpora.corpus import find_corpus
@@ -132,7 +133,10 @@ class ReadyMadeFlow:
     def locate(image):
       return faces.locate([image], detector=faces.detect_dense).points
 
-    return htnet_release.read(self.place, **self.options, locate=locate)
+    options = dict(self.options)
+    way = options.pop(people.OPTION, '')
+    clips = htnet_release.read(self.place, **options, locate=locate)
+    return people.settled(clips, way)
 
   def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
     """Reads every image; returns what `Frames.look_at` returns.
@@ -164,7 +168,9 @@ class ReadyMadeFlow:
       'levels': [1.0],
       'size': htnet_release.SIZE,
       'landmark_source': htnet_release.point_source(
-        self.place, self.options.get('landmarks')
+        self.place,
+        self.options.get('landmarks'),
+        encoding=self.options.get('encoding', ''),
       ),
     }
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
+from mejax.datasets import face_search
 from mejax.motion import faces
+from mejax.motion import scenes
 
-# Number of frames from onset to apex in which the face is searched.
-FACE_FRAMES = 3
 # Largest number of frames among which an apex is spotted: five seconds at 100
 # frames per second, many times the longest micro-expression.
 LONGEST = 512
@@ -55,7 +55,9 @@ class Staged:
     matrix: from places in the aligned face to places in a patch.
     landmarks: five points in the aligned face.
     numbers: frame number of each patch.
-    remarks: oddities of the face.
+    seen: numbers of the frames in which the face was found; None if the recipe
+      does not ask whether it is there.
+    remarks, notes: oddities of the face and usual choices, as in `Clip`.
     truth: true motion of a rendered clip in the aligned face, by name.
   """
 
@@ -63,7 +65,9 @@ class Staged:
   matrix: Float[np.ndarray, '2 3']
   landmarks: Float[np.ndarray, '5 2']
   numbers: tuple[int, ...]
+  seen: tuple[int, ...] | None
   remarks: tuple[str, ...]
+  notes: tuple[str, ...]
   truth: dict[str, np.ndarray]
 
 
@@ -101,18 +105,12 @@ def shown_numbers(clip: Clip, plan: Plan) -> list[int]:
   return shown
 
 
-def face_numbers(clip: Clip) -> list[int]:
-  """Returns the numbers of the frames in which the face is searched."""
-  first, last = (clip.frame_numbers.index(n) for n in (clip.onset, clip.apex))
-  between = np.linspace(first, last, FACE_FRAMES).round().astype(int)
-  return [clip.frame_numbers[i] for i in dict.fromkeys(between.tolist())]
-
-
 def digest(clip: Clip, plan: Plan) -> str:
   """Returns a digest of everything in a clip that decides its example.
 
-  It covers the labels and every byte of the files that are read. The plan
-  enters only by its choice of files. The caller adds the recipe to the key of
+  It covers the labels and every byte of the files that are read, but not the
+  frames in which a face is searched that none of these shows. The plan enters
+  only by its choice of files. The caller adds the recipe to the key of
   the clip, so that a change of either makes the clip again.
 
   Raises:
@@ -123,7 +121,7 @@ def digest(clip: Clip, plan: Plan) -> str:
   about = (clip.identity, clip.onset, clip.apex, clip.offset, clip.fps)
   about += (clip.landmarks, clip.frame_numbers, clip.apex_source)
   found.update(repr(about).encode())
-  read = {*face_numbers(clip), *shown_numbers(clip, plan)}
+  read = {*face_search.numbers(clip), *shown_numbers(clip, plan)}
   for piece in decode.raw(clip, sorted(read)):
     found.update(piece)
   if clip.truth is not None:
@@ -136,12 +134,22 @@ def stage(clip: Clip, plan: Plan) -> Staged:
 
   Raises:
     OSError: a file cannot be read.
-    ValueError: a frame is damaged, frames differ in size, or no face is found.
+    ValueError: a frame is damaged, frames differ in size, no face is found, the
+      onset or a known apex shows none, or the scene changes.
   """
   shown = shown_numbers(clip, plan)
-  looked_at = face_numbers(clip)
-  images = dict(zip(looked_at, decode.decode(clip, looked_at), strict=True))
-  points, remarks = face_points(clip, list(images.values()), plan)
+  depth = decode.find_depth(clip)
+
+  def read(numbers: Sequence[int]) -> dict[int, np.ndarray]:
+    images = decode.decode(clip, numbers, depth=depth)
+    return dict(zip(numbers, images, strict=True))
+
+  looked_at = face_search.numbers(clip)
+  images = read(looked_at)
+  face = face_search.find(clip, images, read, plan.faces)
+  points = face.points
+  used = (clip.onset,) if plan.whole else (clip.onset, clip.apex)
+  face_search.check_used(clip, images, face, used)
   if plan.faces == 'none':
     # The whole frame is the aligned face, only in another size.
     height, width = images[clip.onset].shape[:2]
@@ -156,19 +164,23 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   for start in range(0, len(unique), AT_ONCE):
     part = unique[start : start + AT_ONCE]
     unread = [n for n in part if n not in images]
-    images.update(zip(unread, decode.decode(clip, unread), strict=True))
+    images |= read(unread)
     _check_sizes({n: images[n] for n in (looked_at[0], *part)})
     cut, inside = _cut([images[n] for n in part], matrix, plan)
     patches.update(zip(part, cut, strict=True))
     # The frames in which the face was searched stay: a later part may use them.
     for n in unread:
       del images[n]
+  if plan.whole:
+    _check_scene(clip, {n: patches[n] for n in sorted(unique)})
   return Staged(
     patches=np.stack([patches[n] for n in shown]),
     matrix=np.asarray(inside, np.float32),
     landmarks=_undo(matrix, points).astype(np.float32),
     numbers=tuple(shown),
-    remarks=remarks,
+    seen=None if face.seen is None else tuple(face.seen),
+    remarks=face.remarks,
+    notes=face.notes + ((depth.note,) if depth and depth.note else ()),
     truth=_truth(clip, np.asarray(matrix, np.float64), plan.size),
   )
 
@@ -185,30 +197,15 @@ def _check_sizes(images: dict[int, np.ndarray]) -> None:
       )
 
 
-def face_points(
-  clip: Clip, images: Sequence[np.ndarray], plan: Plan
-) -> tuple[np.ndarray, tuple[str, ...]]:
-  """Returns the five points of a clip's face, and remarks on them.
-
-  Raises:
-    ValueError: no face is found, or the corpus gives no points.
-  """
-  if plan.faces == 'given':
-    if not clip.landmarks:
-      raise ValueError(
-        f'{clip.corpus} gives no face points; let them be found: --faces mesh'
-      )
-    return np.asarray(clip.landmarks, np.float32), ()
-  detector = faces.detect if plan.faces == 'yunet' else faces.detect_dense
-  try:
-    located = faces.locate(images, detector=detector)
-  except faces.NoFace:
-    if plan.faces != 'none':
-      raise
-    height, width = images[0].shape[:2]
-    points = faces.CANONICAL * np.array([width, height]) - 0.5
-    return points, ('no face found: its points are those of an average face',)
-  return located.points, located.remarks
+def _check_scene(clip: Clip, patches: dict[int, np.ndarray]) -> None:
+  """Refuses a clip whose scene changes."""
+  cut = scenes.find_cut(list(patches.values()))
+  if cut is not None:
+    raise ValueError(
+      f'the scene changes at frame {list(patches)[cut]}, between onset '
+      f'{clip.onset} and offset {clip.offset}: label onset and offset in one '
+      'scene'
+    )
 
 
 def _cut(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import difflib
+import hashlib
 import pathlib
 import re
 import shlex
@@ -20,6 +21,7 @@ from mejax.pages.dataset import Tile
 
 # Clips on one page of the overview, which then takes a few MB.
 PER_PAGE = 500
+_NAME = 150  # Bytes of a clip's identity in the name of its page.
 _CANDIDATES = 12  # Clips that an error message lists.
 
 
@@ -69,9 +71,10 @@ def inspect(
       examples[index],
       metadata,
       dataset=name,
-      remarks=metadata.get('remarks', {}).get(identity, ()),
+      warnings=metadata.get('warnings', {}).get(identity, ()),
+      notes=metadata.get('notes', {}).get(identity, ()),
     )
-    paths.append(folder / (re.sub(r'[^\w-]+', '.', identity) + '.html'))
+    paths.append(folder / _file_of(identity))
     _write(paths[-1], page)
   return paths
 
@@ -116,6 +119,18 @@ def find(
     f'no clip is like {wanted!r}; there are\n'
     f'{_listed(near or identities, total=len(identities))}'
   )
+
+
+def _file_of(identity: str) -> str:
+  """Returns the name of a clip's page, which no other clip has.
+
+  No file system takes a name of more than 255 bytes.
+  """
+  plain = re.sub(r'[^\w-]+', '.', identity)
+  short = plain.encode()[:_NAME].decode(errors='ignore')
+  if short == plain and re.fullmatch(r'[\w/-]*', identity):
+    return f'{plain}.html'
+  return f'{short}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}.html'
 
 
 def _listed(names: Sequence[str], *, total: int | None = None) -> str:

@@ -10,6 +10,7 @@ from flax import linen as nn
 import ml_collections
 import numpy as np
 
+from mejax.corpora import people as people_lib
 from mejax.experiment import configuration
 from mejax.experiment import running
 from mejax.experiment import schema
@@ -25,6 +26,7 @@ def leave_one_subject_out(
   model: nn.Module | str = 'ststnet',
   class_names: Sequence[str] | None = None,
   config: ml_collections.ConfigDict | None = None,
+  people: str = '',
   **changes: Any,
 ) -> dict[str, Any]:
   """Trains and evaluates a model, leaving out one subject at a time.
@@ -38,13 +40,19 @@ def leave_one_subject_out(
       `package.module:name`.
     class_names: the name of each class; its number by default.
     config: training settings; the shipped config `synthetic` by default.
+    people: what happens to subjects whose names may be one person, as `01` and
+      `sub1`: '' refuses them, `join` makes one of them, `apart` keeps them.
     **changes: single values of the config, with double underscores for dots:
       `num_seeds=3`, `setting__learning_rate=1e-3`.
 
   Returns:
     The content of `metrics.json`.
+
+  Raises:
+    ValueError: a subject is blank or `nan`, or may be another subject.
   """
   labels, subjects = np.asarray(labels), np.asarray(subjects, dtype=str)
+  subjects = people_lib.settled_names(subjects, people)
   if class_names is None:
     class_names = np.arange(labels.max() + 1)
   config = configuration.load_config('synthetic') if config is None else config

@@ -234,8 +234,10 @@ def _layout(kind, options, inputs, metadata, extra) -> sample.Layout:
 def _deviations(selection, metadata) -> list[str]:
   """Returns sentences on how the data differ from the protocol's."""
   found = list(selection.notes[1:])
-  if metadata['skipped']:
-    found.append(f'{len(metadata["skipped"])} clips could not be used')
+  # Clips that were left out by choice have a note already.
+  unusable = sum(not clip.get('by_choice') for clip in metadata['skipped'])
+  if unusable:
+    found.append(f'{unusable} clips could not be used')
   sentences = (
     [f'Differs from the protocol: {"; ".join(found)}.'] if found else []
   )

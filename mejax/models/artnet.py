@@ -339,7 +339,10 @@ class ARTNet(base.Model):
     # leaves it out there.
     added = jnp.einsum('...nd,nde->...ne', x, kernel.reshape(n, d, self.dim))
     added = added.astype(dtypes.wide.dtype)
-    sizes = jnp.sqrt(jnp.square(added).sum(-1))
+    squares = jnp.square(added).sum(-1)
+    # The root of zero has no derivative; a place that adds nothing gets 0.
+    sizes = jnp.sqrt(jnp.where(squares > 0, squares, 1))
+    sizes = jnp.where(squares > 0, sizes, 0)
     return gathered, sizes / jnp.maximum(sizes.sum(-1, keepdims=True), 1e-12)
 
   def _blocks(self, name, depth, attention_fn, x, *, dtypes, train, mask=None):

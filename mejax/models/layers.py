@@ -8,6 +8,7 @@ with parameters takes its dtypes; see `dtypes.py`.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,6 +20,9 @@ import numpy as np
 
 from mejax.models import dtypes as dtypes_lib
 from mejax.models.dtypes import DTypes
+
+# An int, or a symbol where a model is exported for batches of any size.
+Size = Any
 
 
 def uniform_init(fan_in: int) -> nn.initializers.Initializer:
@@ -183,7 +187,7 @@ def moments(
   return mean, jnp.maximum(square - jnp.square(mean), 0), count
 
 
-def row_weights(mask: Bool[Array, 'b'] | None, size: int) -> Float[Array, 'b']:
+def row_weights(mask: Bool[Array, 'b'] | None, size: Size) -> Float[Array, 'b']:
   """Returns 1 for each row that counts and 0 for the others.
 
   If `mask` marks no row, all count: a fold that has run out of batches goes
@@ -250,7 +254,7 @@ class DropPath(nn.Module):
     return x * kept if train and self.rate else x
 
 
-def random_bits(key: Array, shape: tuple[int, ...], *, width: int) -> Array:
+def random_bits(key: Array, shape: tuple[Size, ...], *, width: int) -> Array:
   """Returns random integers of `width` (1, 2, 4 or 8) bits, as uint32.
 
   `jax.random.bits` spends a 32-bit word on each, whatever the width. Here each

@@ -1,7 +1,9 @@
 """Computes motion from pixels, by pure functions from arrays to arrays.
 
 faces.py        finds the face of a clip, with detection.py (YuNet), mesh.py
-                (FaceMesh) and face_models.py (their files)
+                (FaceMesh), face_models.py (their files) and upright.py (turned
+                faces)
+scenes.py       tells a scene cut from motion
 alignment.py    from points of a face to the aligned face
 warp.py         images moved by a matrix or a flow
 head.py         the motion of the whole face

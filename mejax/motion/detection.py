@@ -24,6 +24,8 @@ THRESHOLD = 0.6
 # fills. YuNet finds faces of 10 to 300 pixels, and needs a margin around a face
 # that fills the frame.
 SCALES = ((320, 0.75), (640, 1.0), (320, 0.4), (1280, 1.0))
+# Score at which a place that should show a face does.
+_LEAST = 0.5
 # The close-up of a face: its side, and the distance between the eyes (pixels)
 # at which YuNet's points are steadiest.
 _CLOSE_SIDE, _CLOSE_EYES = 320, 100.0
@@ -37,11 +39,14 @@ class DetectedFace:
     points: the five points, (x, y) in pixels, as in `faces`.
     box: left, top, width, height in pixels; it may reach beyond the image.
     score: 0 to 1.
+    fit: log-odds by FaceMesh that its points belong to a face; None if it was
+      not asked.
   """
 
   points: Float[np.ndarray, '5 2']
   box: tuple[float, float, float, float]
   score: float
+  fit: float | None = None
 
 
 def detect(
@@ -71,10 +76,26 @@ def detect_dense(
   If FaceMesh finds no face (if it is a dozen pixels wide, say), YuNet's points
   are kept.
   """
-  return [
-    dataclasses.replace(face, points=mesh.steady_five(image, face.points))
-    for face in _search(image, threshold)
-  ]
+  faces = []
+  for face in _search(image, threshold):
+    points, fit = mesh.steady_five(image, face.points)
+    faces.append(dataclasses.replace(face, points=points, fit=fit))
+  return faces
+
+
+def is_face_at(
+  image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
+) -> bool:
+  """Returns whether a face with about these five points is in the image.
+
+  It may be blurred or blink: YuNet or FaceMesh has to find it.
+  """
+  apart = math.hypot(*(points[1] - points[0]))
+  if len(_close_up(image, points, _LEAST)[0]):
+    return True
+  five, fit = mesh.steady_five(image, points)
+  moved = math.hypot(*(five.mean(0) - points.mean(0)))
+  return fit > 0 and moved < 0.5 * apart
 
 
 def _search(
@@ -120,26 +141,38 @@ def _close_up_points(
   image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
 ) -> Float[np.ndarray, '5 2']:
   """Returns better points of a face, or the same if it is not found again."""
-  across = points[1] - points[0]
-  apart = math.hypot(*across)
-  if apart < 1:
+  if math.hypot(*(points[1] - points[0])) < 1:
     return points
-  x, y = across / _CLOSE_EYES
+  again, matrix = _close_up(image, points, THRESHOLD)
+  if not again:
+    return points
+  return (again[0] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def _close_up(
+  image: UInt8[np.ndarray, 'h w 3'],
+  points: Float[np.ndarray, '5 2'],
+  threshold: float,
+) -> tuple[list[Float[np.ndarray, '5 2']], Float[np.ndarray, '2 3']]:
+  """Finds a face again, upright and near.
+
+  Returns:
+    Its points in the close-up, those of the highest score first, and the matrix
+    from places in the close-up to places in the image.
+  """
+  x, y = (points[1] - points[0]) / _CLOSE_EYES
   linear = np.array([[x, -y], [y, x]])
   centre = (_CLOSE_SIDE - 1) / 2
   matrix = np.c_[linear, points.mean(0) - linear @ np.full(2, centre)]
   matrix = matrix.astype(np.float32)
   close = alignment.straighten(image, matrix, side=_CLOSE_SIDE)
-  again = [row[4:14].reshape(5, 2) for row in _yunet(close, THRESHOLD)]
+  again = [row[4:14].reshape(5, 2) for row in _yunet(close, threshold)]
   # Another person may stand beside this one.
-  again = [
+  return [
     five
     for five in again
     if abs(five.mean(0) - centre).max() < 0.5 * _CLOSE_EYES
-  ]
-  if not again:
-    return points
-  return (again[0] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+  ], matrix
 
 
 def _yunet(

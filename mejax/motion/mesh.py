@@ -31,10 +31,13 @@ _MOUTH = (61, 291)
 
 def steady_five(
   image: UInt8[np.ndarray, 'h w 3'], points: Float[np.ndarray, '5 2']
-) -> Float[np.ndarray, '5 2']:
-  """Returns FaceMesh's five points, or those given if it finds no face."""
+) -> tuple[Float[np.ndarray, '5 2'], float]:
+  """Returns FaceMesh's five points, or those given if it finds no face.
+
+  The second value is the log-odds that it is one.
+  """
   found, score = find_mesh(image, points)
-  return five_from_mesh(found) if score > 0 else points
+  return (five_from_mesh(found) if score > 0 else points), score
 
 
 def find_mesh(

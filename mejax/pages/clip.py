@@ -23,7 +23,8 @@ def render(
   metadata: Mapping[str, Any],
   *,
   dataset: str,
-  remarks: Sequence[str] = (),
+  warnings: Sequence[str] = (),
+  notes: Sequence[str] = (),
 ) -> str:
   """Returns the page of a clip.
 
@@ -31,7 +32,8 @@ def render(
     example: the clip, an item of `load.Examples`.
     metadata: metadata of its dataset.
     dataset: name of its dataset.
-    remarks: sentences on what is unusual about the clip.
+    warnings: sentences on what is unusual about the clip.
+    notes: sentences on usual choices.
   """
   has_pixels = metadata['units'] == 'pixel'
   identity = '/'.join(example[k] for k in ('corpus', 'subject', 'clip'))
@@ -40,7 +42,8 @@ def render(
     title=f'{identity} · {dataset}',
     clip=example,
     facts=_facts(example, metadata),
-    remarks=remarks,
+    warnings=warnings,
+    notes=notes,
     face=_face(example, metadata) if 'onset' in example else None,
     motion=_motion(example, metadata) if has_pixels else None,
     neighbours=_neighbours(example) if 'onset_frames' in example else [],

@@ -25,7 +25,7 @@ SIDE = 84  # Side of a thumbnail in pixels.
 EXTREMES = 4  # Number of clips shown with the most and the least motion.
 LONG = 20  # A table with more rows is folded.
 # The page shows these entries of the metadata elsewhere, or not at all.
-_ELSEWHERE = ('counts', 'skipped', 'remarks', 'schema_version')
+_ELSEWHERE = ('counts', 'skipped', 'warnings', 'notes', 'schema_version')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +189,8 @@ def _tile(tile: Tile, overview: Overview) -> dict[str, Any]:
     'clip': tile,
     'link': overview.link(tile),
     'image': pictures.Image(source, tile.identity, rings),
-    'remarks': overview.metadata.get('remarks', {}).get(tile.identity, ()),
+    'warnings': overview.metadata.get('warnings', {}).get(tile.identity, ()),
+    'notes': overview.metadata.get('notes', {}).get(tile.identity, ()),
   }
 
 
@@ -226,7 +227,7 @@ def _facts(overview: Overview) -> list[tuple[object, str]]:
   return [
     *facts,
     (len(metadata.get('skipped', ())), 'skipped'),
-    (len(metadata.get('remarks', ())), 'with a remark'),
+    (len(metadata.get('warnings', ())), 'with a warning'),
     (', '.join(f'×{level:g}' for level in metadata['levels']), 'levels'),
     (metadata['size'], 'pixels a side'),
   ]

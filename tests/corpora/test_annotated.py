@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
 
 from mejax.corpora import annotated
@@ -35,6 +37,18 @@ def test_frame_numbers_are_numbers_and_other_text_is_kept():
   numbers, unread = frame_numbers.read_numbers(row)
   assert numbers == {'onset': 12, 'apex': None, 'offset': None}
   assert unread == {'apex': '/'}
+
+
+@given(st.sets(st.integers(0, 40), min_size=2))
+def test_gaps_are_counted_and_the_first_are_named(numbers):
+  shown = sorted(numbers)
+  draft = frame_numbers.Draft(shown[0], shown[1], shown[-1] + 3, '', [])
+  frame_numbers.remark_gaps(draft, shown)
+  missing = sorted(set(range(shown[0], shown[-1] + 4)) - numbers)
+  (remark,) = draft.remarks
+  some = ', '.join(map(str, missing[:5])) + ', ...' * (len(missing) > 5)
+  assert remark.startswith(f'{len(missing)} of {shown[-1] + 4 - shown[0]} ')
+  assert remark.endswith(f'are missing: {some}')
 
 
 def test_labels_alone_need_no_folder():
@@ -77,7 +91,8 @@ def test_without_a_folder_or_frames_there_is_a_problem(tmp_path):
 def test_an_apex_that_is_not_given_is_the_middle_frame_and_said(tmp_path):
   clip = _clip(tmp_path, '12', '/', '25')
   assert (clip.apex, clip.apex_source) == (18, 'midpoint')
-  assert clip.remarks == (
+  assert clip.remarks == ()
+  assert clip.notes == (
     "the sheet gives no apex ('/')",
     'apex is not known: the middle frame 18 is taken',
   )
@@ -100,7 +115,7 @@ def test_a_missing_offset_is_the_apex(tmp_path):
   for offset in ('', '0'):
     clip = _clip(tmp_path, '12', '25', offset)
     assert (clip.offset, clip.problem) == (25, '')
-    assert clip.remarks == ('no offset: the apex 25 stands for it',)
+    assert clip.notes == ('no offset: the apex 25 stands for it',)
 
 
 def test_a_missing_frame_is_replaced_by_a_near_one_and_said(tmp_path):

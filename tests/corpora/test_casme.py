@@ -115,7 +115,7 @@ def test_casme2_reads_lazily(casme2_tree):
 def test_casme2_mends_apexes_that_are_absent_or_the_onset(casme2_tree):
   _, absent, onset, offset, _ = casme2.CORPUS.read(casme2_tree)
   assert (absent.apex, absent.apex_source) == (15, 'midpoint')
-  assert "no apex ('/')" in absent.remarks[0]
+  assert "no apex ('/' in cell E3)" in absent.notes[0]
   assert (onset.apex, onset.apex_source) == (15, 'midpoint')
   assert (offset.apex, offset.apex_source) == (20, 'annotated')
 

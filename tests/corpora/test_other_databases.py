@@ -91,9 +91,13 @@ def _summary(clips):
   return {c.name: (c.onset, c.apex, c.offset, c.apex_source) for c in clips}
 
 
+def _read_all(root, **options):
+  return casme3.CORPUS.read(root, apex_at_onset='middle', **options)
+
+
 def test_casme3_repairs_its_impossible_rows_and_says_so(tmp_path):
   trees.casme3(tmp_path, PART_A)
-  clips = list(casme3.CORPUS.read(tmp_path, with_frames=False))
+  clips = list(_read_all(tmp_path, with_frames=False))
   assert _summary(clips) == MENDED
   assert not any(c.problem for c in clips)
   repaired = [c.name for c in clips if 'repaired to' in ' '.join(c.remarks)]
@@ -121,7 +125,7 @@ def test_casme3_reads_cut_clips_by_subject_video_and_onset(tmp_path):
   # A folder may also bear the mended onset.
   home = tmp_path / 'Part_A_ME_clip/frame'
   (home / 'spNo.216_d_3647').rename(home / 'spNo.216_d_2647')
-  clips = list(casme3.CORPUS.read(tmp_path))
+  clips = list(_read_all(tmp_path))
   assert _summary(clips) == {
     name: MENDED[name] for name in ('a_116', 'a_130', 'j_7', 'd_3647', 'e_0')
   }
@@ -136,7 +140,7 @@ def test_casme3_reads_whole_videos_that_clips_share(tmp_path):
   trees.write_frames(home / 'a/color', [f'{n}.jpg' for n in range(100, 141)])
   trees.write_frames(home / 'a/depth', [f'{n}.png' for n in range(100, 141)])
   trees.write_frames(home / 'j/color', NUMBERED)
-  clips = list(casme3.CORPUS.read(tmp_path))
+  clips = list(_read_all(tmp_path))
   assert [c.problem for c in clips] == [''] * 3
   assert clips[0].frame_numbers == tuple(range(116, 127))
   assert clips[1].frame_numbers == tuple(range(130, 141))
@@ -144,6 +148,21 @@ def test_casme3_reads_whole_videos_that_clips_share(tmp_path):
   assert 'Part_A_ME_clip' in str(next(casme3.CORPUS.read(tmp_path)).frames[0])
   videos = casme3.CORPUS.read(tmp_path, images='videos')
   assert 'part_A' in str(next(videos).frames[0])
+
+
+def test_casme3_leaves_out_clips_that_begin_with_their_apex(tmp_path):
+  trees.casme3(tmp_path, PART_A)
+  clips = {c.name: c for c in casme3.CORPUS.read(tmp_path, with_frames=False)}
+  left_out = [name for name, clip in clips.items() if clip.problem]
+  # One of them only after the table of repairs has mended its onset.
+  assert left_out == ['a_130', 'c_5', 'e_0']
+  assert all(clips[name].by_choice for name in left_out)
+  assert 'a face that relaxes' in clips['a_130'].problem
+  kept = {c.name: c for c in _read_all(tmp_path, with_frames=False)}
+  assert not any(c.problem or c.by_choice for c in kept.values())
+  assert 'a face that relaxes' in kept['a_130'].remarks[0]
+  with pytest.raises(ValueError, match="'skip'; expected leave_out or middle"):
+    casme3.CORPUS.read(tmp_path, apex_at_onset='skip')
 
 
 def test_casme3_takes_the_second_edition_of_its_sheet(tmp_path):

@@ -64,7 +64,7 @@ def test_a_cropped_clip_that_lacks_frames_is_used_with_a_remark(tmp_path):
   (folder / 'reg_image1234572.bmp').unlink()  # The middle frame.
   clip = list(smic.CORPUS.read(tmp_path))[1]
   assert (clip.apex, clip.problem) == (1234571, '')
-  assert '2 of 11 frames' in clip.remarks[1]
+  assert '2 of 11 frames' in clip.remarks[0]
 
 
 def test_an_empty_folder_is_a_problem(tmp_path):
@@ -130,7 +130,7 @@ def test_the_extended_release_has_several_movements_in_a_row(extended):
   ]
   assert not any(c.problem for c in clips)
   assert clips[1].frames[0].parent.name == 's2_po_03'
-  assert clips[2].remarks[0] == 'movement 2 of the row of s02_po_03'
+  assert clips[2].notes[0] == 'movement 2 of the row of s02_po_03'
 
 
 def test_the_extended_release_has_a_sheet_for_each_camera(extended):
@@ -153,6 +153,22 @@ def test_the_extended_release_is_of_no_use_without_its_sheet(extended):
   (extended / 'SMIC-HS-E_annotation_2019.xlsx').unlink()
   with pytest.raises(FileNotFoundError, match='label sheet of SMIC-HS'):
     smic.CORPUS.read(extended)
+
+
+@pytest.mark.parametrize(
+  ('second', 'words'),
+  [
+    (('2O', 29), "the sheet gives no onset ('2O' in cell F2)"),
+    ((None, 29), "the sheet gives no onset ('')"),
+    ((20, '2g'), "offset is '2g' in cell G2; expected the number of a frame"),
+  ],
+)
+def test_a_second_movement_that_is_misread_is_not_lost(tmp_path, second, words):
+  rows = [('s1', 's1_ne_01', 1, 9, *second, None, None, 'negative')]
+  trees.smic(tmp_path / 'SMIC-HS-E_annotation.xlsx', rows)
+  first, other = smic.CORPUS.read(tmp_path, with_frames=False)
+  assert (first.problem, first.name) == ('', 's01_ne_01')
+  assert (other.problem, other.name) == (words, 's01_ne_01_2')
 
 
 def test_names_that_nobody_can_read_are_problems(tmp_path):

@@ -76,7 +76,8 @@ def test_without_labels_each_is_its_own_subject_from_first_to_last_frame(clips):
     assert (clip.onset, clip.offset) == (first, last)
     assert clip.frame_numbers == tuple(range(first, last + 1))
     assert (clip.apex, clip.apex_source) == ((first + last) // 2, 'midpoint')
-    assert any('subject of its own' in remark for remark in clip.remarks)
+    assert clip.remarks == ()
+    assert any('subject of its own' in note for note in clip.notes)
 
 
 def test_frames_of_a_video_are_counted_from_zero(read):
@@ -146,10 +147,16 @@ def test_several_expressions_of_a_recording_are_told_apart(read):
     ('frown,ben,anger,1,7,15,', 'onset 1 is missing; the frames are 5 to 19'),
     ('frown,ben,anger,6,40,50,', 'apex 40 is missing; the frames are 5 to 19'),
     ('frown,ben,anger,6,8,50,', 'offset 50 is missing; the frames are 5 to'),
-    ('frown,ben,anger,first,8,15,', "onset is 'first'; expected the number"),
+    (
+      'frown,ben,anger,first,8,15,',
+      "onset is 'first' in cell D2; expected the number",
+    ),
     ('frown,ben,anger,2,8,99,', 'onset 2 is missing; the frames are 5 to 19; '),
-    ('frown,ben,anger,6,8,15,fast', "fps is 'fast'; expected frames per"),
-    ('frown,ben,anger,6,8,15,0', "fps is '0'"),
+    (
+      'frown,ben,anger,6,8,15,fast',
+      "fps is 'fast' in cell G2; expected frames per",
+    ),
+    ('frown,ben,anger,6,8,15,0', "fps is '0' in cell G2"),
     ('frown,,,6,8,15,', 'gives no subject and no emotion'),
   ],
 )
@@ -239,12 +246,15 @@ def test_bad_recordings_are_problems_of_their_own(tmp_path):
 def test_the_check_reads_them_with_their_sheet(clips, tmp_path, capsys):
   sheet = tmp_path / 'my.csv'
   sheet.write_text(HEADER + 'frown,ben,anger,6,8,9,\nblink,anna,joy,,,,\n')
-  option = ['--option', f'labels={sheet}']
+  # The frames show no face.
+  option = ['--option', f'labels={sheet}', '--faces', 'none']
+  option += ['--apex', 'midpoint']
   assert cli.main(['check', 'video', str(clips), *option]) == 0
   text = capsys.readouterr().out
   assert 'apex: 1 annotated, 1 midpoint' in text
   assert '2 clips cannot be used' in text
-  assert cli.main(['check', 'video', str(clips / 'anna/smile.avi')]) == 0
+  assert cli.main(['check', 'video', str(clips / 'anna/smile.avi')]) == 1
+  assert 'no face in any of 3 frames' in capsys.readouterr().out
   (clips / 'frown/f_0008.png').write_bytes(b'')
   cli.main(['check', 'video', str(clips), *option])
   assert '"f_0008.png" is an empty file' in capsys.readouterr().out

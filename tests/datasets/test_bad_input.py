@@ -154,7 +154,7 @@ def _doubled(folder):
 def test_what_can_be_mended_is_made_with_a_remark(prepare, spoil, words):
   examples, metadata = prepare(spoil)
   assert metadata['skipped'] == []
-  assert words in ' '.join(metadata['remarks'][f'casme2/sub02/{BAD}'])
+  assert words in ' '.join(metadata['warnings'][f'casme2/sub02/{BAD}'])
   assert examples[BAD]['flow'].any()
 
 
@@ -212,7 +212,10 @@ def test_four_digits_beside_five(rendered, tmp_path):
   ('row', 'words'),
   [
     (('02', BAD, 10, 9, 14, '4', 'disgust'), 'apex 9 and offset 14 are not in'),
-    (('02', BAD, '?', 9, 14, '4', 'disgust'), "gives no onset ('?')"),
+    (
+      ('02', BAD, '?', 9, 14, '4', 'disgust'),
+      "gives no onset ('?' in cell D3)",
+    ),
     (('02', BAD, 8, 13, 14, '4', None), 'the sheet gives no emotion'),
     ((None, BAD, 8, 13, 14, '4', 'disgust'), 'the sheet gives no subject'),
   ],
@@ -231,7 +234,7 @@ def test_an_apex_at_the_onset_is_spotted_instead(prepare):
   examples, metadata = prepare(rows=rows)
   assert examples[BAD]['apex_number'] > 8
   assert examples[BAD]['apex_source'] in ('spotted', 'midpoint')
-  (remark, *_) = metadata['remarks'][f'casme2/sub02/{BAD}']
+  (remark, *_) = metadata['warnings'][f'casme2/sub02/{BAD}']
   assert 'apex is the onset' in remark
 
 
@@ -248,7 +251,9 @@ def test_frames_without_a_row_are_told(prepare, tmp_path):
   (skipped,) = metadata['skipped']
   assert skipped['identity'] == f'casme2/unknown/sub02/{BAD}'
   assert skipped['reason'] == 'has no row in CASME2-coding-20140508.xlsx'
-  text = check.check_corpus('casme2', tmp_path / 'db', progress=False).text
+  text = check.check_corpus(
+    'casme2', tmp_path / 'db', workers=0, progress=False
+  ).text
   assert 'has no row in' in text
 
 
@@ -304,7 +309,7 @@ def test_bad_videos_are_named_and_others_made(recordings, tmp_path):
   bad_trees.make('video', recordings, tmp_path / 'Daten ö', name='gesichter_ü')
   examples, metadata = bad_trees.made(tmp_path / 'Daten ö', 'gesichter_ü')
   assert sorted(examples) == ['cut', 'good', 'zoë']
-  assert 'is cut off' in ' '.join(metadata['remarks']['video/cut/cut'])
+  assert 'is cut off' in ' '.join(metadata['warnings']['video/cut/cut'])
   reasons = {
     entry['identity'].rpartition('/')[2]: entry['reason']
     for entry in metadata['skipped']
@@ -339,7 +344,10 @@ def test_sheets_are_read_as_spreadsheets_save_them(
   sheet = tmp_path / 'my.csv'
   text = HEADER + 'zoë,zoë,joy,1,6,7,\ngood,zoé,anger,0,5,6,\n'
   sheet.write_bytes(text.replace(',', sign).encode(encoding))
-  bad_trees.make('video', recordings, tmp_path, options={'labels': sheet})
+  options = {'labels': sheet}
+  if encoding == 'cp1252':
+    options['encoding'] = encoding
+  bad_trees.make('video', recordings, tmp_path, options=options)
   examples = load.load_examples('video', tmp_path)
   assert examples['clip'].tolist() == ['zoë', 'good']
   assert examples['subject'].tolist() == ['zoë', 'zoé']

@@ -10,6 +10,7 @@ import pytest
 
 from mejax import cli
 from mejax.datasets import check
+from mejax.datasets.recipe import Recipe
 from tests.corpora import htnet_tree
 from tests.corpora import trees
 
@@ -23,18 +24,21 @@ RAW = 'CASME2_RAW_selected'
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(rendered, tmp_path):
   trees.casme2(tmp_path, ROWS)
   for subject, name, *_ in ROWS:
     trees.write_frames(
       tmp_path / RAW / f'sub{subject}' / name,
       [f'img{n}.jpg' for n in range(46, 53)],
+      images=rendered,
     )
   return tmp_path
 
 
-def _check(root, **options):
-  return check.check_corpus('casme2', root, options=options, progress=False)
+def _check(root, corpus='casme2', recipe=None, **options):
+  return check.check_corpus(
+    corpus, root, options=options, recipe=recipe, workers=0, progress=False
+  )
 
 
 def _row(report, name):
@@ -55,7 +59,7 @@ def test_a_check_tells_where_it_read_and_counts_what_there_is(tree):
   assert _row(report, 'disgust') == ['2', '2', '63']
   assert _row(report, 'surprise') == ['0', '0', '25', 'or', '28']
   assert _row(report, 'joy') == ['1', '1', '0']
-  assert 'apex: 3 annotated, 1 midpoint' in report.text
+  assert 'apex: 3 annotated, 1 spotted' in report.text
 
 
 def test_a_check_tells_what_differs_from_the_release(tree):
@@ -75,12 +79,10 @@ def test_a_check_looks_at_the_frames_that_matter(tree):
   (folder / 'sub01/EP02_01f/img49.jpg').write_bytes(b'')
   cut = folder / 'sub01/EP03_02/img46.jpg'
   cut.write_bytes(cut.read_bytes()[:30])
-  trees.write_frames(folder / 'sub02/EP01_11f', ['img49.png'])
-  (folder / 'sub02/EP01_11f/img49.jpg').unlink()
   for file in (folder / 'sub02/EP08_04').iterdir():
     file.unlink()
   (folder / 'sub02/EP01_11f/img50.jpg').write_bytes(b'')
-  report = _check(tree)
+  report = _check(tree, recipe=Recipe(apex='midpoint'))
   assert report.usable
   assert _row(report, 'clips') == ['4', '1', '255']
   assert '3 clips cannot be used:' in report.text
@@ -97,13 +99,15 @@ def test_a_size_that_changes_within_a_clip_is_a_problem(tree):
   other = np.zeros((9, 9, 3), np.uint8)
   file = tree / RAW / 'sub01/EP02_01f/img49.jpg'
   assert cv2.imwrite(str(file), other)
-  assert '"img49.jpg" has 9x9 pixels, "img46.jpg" has 6x5' in _check(tree).text
+  assert '"img49.jpg" has 9x9 pixels, "img46.jpg" has 96' in _check(tree).text
 
 
-def test_what_many_clips_share_is_said_once(tmp_path):
+def test_what_many_clips_share_is_said_once(rendered, tmp_path):
   rows = [('01', f'EP02_{i:02d}', 1, 1, 9, '4', 'fear') for i in range(30)]
   trees.casme2(tmp_path, rows)
-  trees.write_frames(tmp_path / RAW / 'sub01/EP02_00', ['img1.jpg', 'img9.jpg'])
+  trees.write_frames(
+    tmp_path / RAW / 'sub01/EP02_00', ['img1.jpg', 'img9.jpg'], images=rendered
+  )
   text = _check(tmp_path).text
   assert '29 clips, such as casme2/sub01/EP02_01: the folder' in text
   assert 'EP02_02' not in text.partition('Protocols')[0]
@@ -136,13 +140,13 @@ def test_the_cropped_release_of_smic_never_had_one_clip(tmp_path):
     tmp_path / 'SMIC_all_cropped/HS/s18/micro/surprise/s18_sur_02',
     [f'reg_image{n:06d}.bmp' for n in range(11)],
   )
-  report = check.check_corpus('smic', tmp_path, progress=False)
+  report = _check(tmp_path, 'smic')
   assert 's18_sur_03 is missing: the cropped release never' in report.text
 
 
 def test_ready_made_flow_is_checked_too(tmp_path):
   htnet_tree.write_tree(tmp_path)
-  report = check.check_corpus('htnet_release', tmp_path, progress=False)
+  report = _check(tmp_path, 'htnet_release')
   assert report.usable
   assert 'megc2019: ' in report.text
   assert 'Not as published' not in report.text

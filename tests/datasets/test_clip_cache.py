@@ -20,6 +20,7 @@ from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
 from mejax.datasets import builder
 from mejax.datasets import clip_cache
+from mejax.datasets import face_search
 from mejax.datasets import frames_to_flow
 from mejax.datasets import load
 from mejax.datasets import prepare
@@ -84,7 +85,7 @@ def test_aligned_frames_are_what_opencv_warps(corpus, dataset):
   clip = next(synthetic.read(corpus))
   images = [cv2.imread(str(file), cv2.IMREAD_COLOR_RGB) for file in clip.frames]
   looked_at = [
-    images[clip.frame_numbers.index(n)] for n in staging.face_numbers(clip)
+    images[clip.frame_numbers.index(n)] for n in face_search.numbers(clip)
   ]
   located = faces.locate(looked_at, detector=faces.detect_dense)
   matrix = faces.alignment(located.points, size=64)
@@ -298,7 +299,8 @@ def test_a_middle_frame_that_was_replaced_by_spotting_is_said(corpus):
   staged = staging.stage(clip, clip_cache.plan_of(clip, SMALL))
   kept = clip_cache._Kept.of_staged(clip, staged, SMALL)
   assert kept.apex_source == 'spotted'
-  assert kept.remarks == (
+  assert kept.remarks == ()
+  assert kept.notes == (
     f'apex {kept.apex} was spotted in the place of that frame',
   )
 
@@ -315,7 +317,7 @@ def test_a_clip_without_motion_keeps_the_middle_frame_and_says_so(
   assert examples['apex_source'].tolist() == ['midpoint'] + ['spotted'] * 8
   # OpenCV's Farneback sees a little at the border of two equal frames.
   assert np.abs(examples['flow'][0]).max() < 0.05
-  (remark,) = load.read_metadata('synthetic', tmp_path)['remarks'][
+  (remark,) = load.read_metadata('synthetic', tmp_path)['warnings'][
     clip.identity
   ]
   assert remark.endswith('middle frame')

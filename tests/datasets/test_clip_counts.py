@@ -16,10 +16,11 @@ def _clip(corpus, subject, name, emotion, **about):
   )
 
 
+SAID = 'no face in 1 of 3 frames'
 CLIPS = [
-  _clip('casme2', 'sub01', 'EP02', 'happiness', remarks=('one remark',)),
+  _clip('casme2', 'sub01', 'EP02', 'happiness', remarks=(SAID,)),
   _clip('casme2', 'sub01', 'EP03', 'disgust'),
-  _clip('samm', '006', '006_1', 'happiness'),
+  _clip('samm', '006', '006_1', 'happiness', notes=('apex 9 was spotted',)),
   _clip('samm', '007', '007_1', 'anger', problem='the apex is missing'),
 ]
 WHOLE = CLIPS[:3]
@@ -39,7 +40,8 @@ def test_metadata_counts_what_is_taken_and_names_what_is_not():
         'emotion': 'anger',
       }
     ],
-    'remarks': {'casme2/sub01/EP02': ['one remark']},
+    'warnings': {'casme2/sub01/EP02': ['no face in 1 of 3 frames']},
+    'notes': {'samm/006/006_1': ['apex 9 was spotted']},
   }
 
 
@@ -52,9 +54,30 @@ def test_the_table_has_a_row_a_database_and_the_reasons():
   assert lines[2].split() == ['casme2', '1', '2', '1', '1']
   assert lines[3].split() == ['samm', '1', '1', '1', '0']
   assert lines[4:] == [
-    'with a remark: 1; the metadata has them',
+    'with a warning: 1; `mejax inspect` shows them',
+    '  1 clip: no face in 1 of 3 frames',
     'skipped: 1',
     '  samm/007/007_1: the apex is missing',
+  ]
+
+
+def test_warnings_are_counted_by_kind_and_the_commonest_come_first():
+  clips = [
+    _clip('video', 'me', f'a{i}', 'joy', remarks=words)
+    for i, words in enumerate(
+      [
+        ('"a.avi" has lost 2 of 60 frames',),
+        ('the head moves by 9.1 pixels',),
+        ('the head moves by 12 pixels', 'the head moves by 8.5 pixels'),
+        (),
+      ]
+    )
+  ]
+  lines = clip_counts.format_counts('v', pathlib.Path('data'), clips)
+  assert lines.splitlines()[3:6] == [
+    'with a warning: 3; `mejax inspect` shows them',
+    '  2 clips: the head moves by 9.1 pixels (video/me/a1)',
+    '  1 clip: "a.avi" has lost 2 of 60 frames',
   ]
 
 

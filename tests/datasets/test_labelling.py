@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 
 import numpy as np
 import pytest
 
+from mejax.corpora import people
 from mejax.datasets import labelling
 from mejax.datasets import protocols
 
@@ -91,6 +93,21 @@ def test_equal_subject_names_of_two_databases_are_two_people():
   assert selection.groups.tolist() == ['smic/01', 'smic/01', 'samm/01']
 
 
+def test_names_of_one_database_that_may_be_one_person_are_noted():
+  selection = _apply(
+    ('smic', 's1', 'surprise', 2),
+    ('smic', 'S01', 'positive', 1),
+    ('samm', '1', 'Anger', 1),
+  )
+  assert selection.notes[-1] == (
+    "smic: 's1', 'S01' may be one person, who is then in training and test; "
+    'see the option people of mejax prepare'
+  )
+  by_database = protocols.PROTOCOLS['cross-corpus']
+  examples = _examples([('smic', 's1', 'surprise', 2), ('smic', 's01', 'x', 1)])
+  assert 'person' not in ' '.join(labelling.apply(by_database, examples).notes)
+
+
 def test_parts_are_masks_of_the_databases_if_there_are_several():
   selection = _apply(('smic', 's1', 'surprise', 2), ('samm', '6', 'Anger', 1))
   assert {k: v.tolist() for k, v in selection.parts.items()} == {
@@ -153,12 +170,36 @@ def test_every_word_is_a_class_in_the_own_protocol():
   ]
 
 
+def test_a_word_is_one_class_however_its_letters_are_composed():
+  words = [
+    'Überraschung',
+    'u\u0308berraschung',
+    'ＪＯＹ',
+    'jo\u200by',
+    'so  so',
+  ]
+  rows = [('video', f'n{i}', word, 1) for i, word in enumerate(words)]
+  own = labelling.apply(protocols.PROTOCOLS['own'], _examples(rows))
+  assert own.classes == ('joy', 'so so', 'überraschung')
+
+
 def test_the_own_protocol_needs_two_classes():
   own = protocols.PROTOCOLS['own']
   with pytest.raises(ValueError, match="are of class 'joy'; expected two"):
     labelling.apply(own, _examples([('video', 'b', 'joy', 2)]))
   with pytest.raises(ValueError, match='there are video unknown'):
     labelling.apply(own, _examples([('video', 'b', 'unknown', 2)]))
+
+
+def test_the_names_of_the_real_release_stay_and_are_all_different_people(
+  shared, released
+):
+  with (shared / 'htnet442/combined_3_class2_for_optical_flow.csv').open() as f:
+    rows = list(csv.DictReader(f))
+  assert released['subject'].tolist() == [row['sub'] for row in rows]
+  for corpus in ('casme2', 'smic', 'samm'):
+    own = released['subject'][released['corpus'] == corpus].tolist()
+    assert people.alike(own) == []
 
 
 def test_the_real_release_is_the_whole_protocol(released):

@@ -41,7 +41,7 @@ def test_it_is_checked(film, capsys):
   text = capsys.readouterr().out
   assert text.startswith(f'film in {film}\n')
   assert 'labels  film notes.csv' in text
-  assert "film/anna/4: the sheet gives no apex ('/')" in text
+  assert "film/anna/4: the sheet gives no apex ('/' in cell D3)" in text
   assert 'film/ben/1: the folder of its frames is missing' in text
 
 

@@ -105,7 +105,7 @@ def test_casme_both_cameras_and_a_row_outside_of_its_folder(
   _check(examples['EP01_12'], 5, 8, 12, 'annotated')
   _check(examples['EP03_2'], 3, 6, 9, 'annotated')
   _check(examples['EP04_4'], 1, 7, 14, 'midpoint')
-  remarks = metadata['remarks']['casme/sub13/EP04_4']
+  remarks = metadata['warnings']['casme/sub13/EP04_4']
   assert 'onset 140 and offset 160 repaired to 1 and 14' in remarks[0]
   assert metadata['counts'] == {
     'casme': {'tense': 1, 'happiness': 1, 'disgust': 1}
@@ -136,13 +136,15 @@ def test_casme2_with_and_without_an_apex(casme2, prepare):
   _check(examples['EP02_01f'], 46, 49, 58, 'annotated')
   _check(examples['EP12_01f'], 8, 14, 20, 'midpoint')
   _check(examples['EP09_05f'], 8, 14, 20, 'midpoint')
-  assert "no apex ('/')" in metadata['remarks']['casme2/sub04/EP12_01f'][0]
+  assert (
+    "no apex ('/' in cell E3)" in metadata['notes']['casme2/sub04/EP12_01f'][0]
+  )
 
 
 def test_cropped_casme2_lacks_an_apex_frame(casme2, prepare):
   examples, metadata = prepare('casme2', images='cropped')
   _check(examples['EP02_01f'], 46, 48, 58, 'repaired')
-  remarks = metadata['remarks']['casme2/sub01/EP02_01f']
+  remarks = metadata['warnings']['casme2/sub01/EP02_01f']
   assert 'apex frame 49 is missing: 48 is taken' in remarks
 
 
@@ -172,8 +174,8 @@ def test_samm_repairs_the_sheet_and_reads_grey_frames_of_any_padding(
   _check(examples['006_1_2'], 98, 105, 110, 'annotated')
   _check(examples['011_6_1'], 9996, 10002, 10006, 'annotated')
   _check(examples['032_3_1'], 4926, 4930, 4936, 'repaired')
-  assert list(metadata['remarks']) == ['samm/032/032_3_1']
-  remark = metadata['remarks']['samm/032/032_3_1'][0]
+  assert list(metadata['warnings']) == ['samm/032/032_3_1']
+  remark = metadata['warnings']['samm/032/032_3_1'][0]
   assert 'apex 1930 repaired to 4930' in remark
 
 
@@ -219,7 +221,7 @@ def test_mmew_by_emotion_and_by_subject(write, prepare, tmp_path, home):
   assert list(examples) == ['S03-01-001', 'S03-01-002']
   _check(examples['S03-01-001'], 1, 10, 12, 'annotated')
   _check(examples['S03-01-002'], 1, 6, 12, 'midpoint')
-  remarks = metadata['remarks']['mmew/S03/S03-01-002']
+  remarks = metadata['warnings']['mmew/S03/S03-01-002']
   assert 'offset 80 repaired to 12, the last frame' in remarks
   assert metadata['skipped'] == []
 
@@ -245,13 +247,14 @@ def test_casme3_cut_and_as_whole_videos(write, prepare, tmp_path, images):
     write('part_A/spNO.214/c/color', '{}.jpg', 1, 36)
     # It shows no micro-expression.
     write('part_A/spNO.10/b/color', '{}.jpg', 1, 12)
-  examples, metadata = prepare('casme3', images=images)
+  examples, metadata = prepare('casme3', images=images, apex_at_onset='middle')
   _check(examples['a_116'], 116, 120, 126, 'annotated')
   _check(examples['a_130'], 130, 135, 140, 'midpoint')
   _check(examples['c_5'], 5, 19, 34, 'midpoint')
   assert metadata['skipped'] == []
-  remark = metadata['remarks']['casme3/spNO.214/c_5'][0]
-  assert 'offset 3460 repaired to 34' in remark
+  remarks = ' '.join(metadata['warnings']['casme3/spNO.214/c_5'])
+  assert 'offset 3460 repaired to 34' in remarks
+  assert 'a face that relaxes' in remarks
 
 
 def test_casme3_c_has_no_apexes(write, prepare, tmp_path):
@@ -285,9 +288,9 @@ def test_4dme_mends_rows_that_are_exchanged(write, prepare, tmp_path):
   for name in ('f1', 'f2', 'f3'):
     _check(examples[name], 5, 8, 12, 'annotated')
   assert examples['f1']['emotion'] == 'Surprise+Positive'
-  assert list(metadata['remarks']) == ['fourdme/sub1/f2', 'fourdme/sub1/f3']
+  assert list(metadata['warnings']) == ['fourdme/sub1/f2', 'fourdme/sub1/f3']
   assert (
-    'repaired, from the row of f3' in metadata['remarks']['fourdme/sub1/f2'][0]
+    'repaired, from the row of f3' in metadata['warnings']['fourdme/sub1/f2'][0]
   )
 
 

@@ -14,6 +14,7 @@ from mejax.corpora import casme3
 from mejax.corpora import mmew
 from mejax.corpora import samm
 from mejax.corpora import smic
+from mejax.datasets import clip_counts
 from mejax.datasets import labelling
 from mejax.datasets.protocols import PROTOCOLS
 from mejax.datasets.protocols import from_csv
@@ -182,14 +183,26 @@ def test_mmew_4_is_263_clips_by_either_name_of_others(word, tmp_path):
 
 
 @pytest.fixture(scope='module')
-def casme3_examples(tmp_path_factory):
+def casme3_root(tmp_path_factory):
+  """Every sixteenth of the first 55 x 15 clips begins with its apex."""
   root = tmp_path_factory.mktemp('casme3')
   rows = [
-    (f'spNO.{i % 94 + 1}', 'a', i + 1, i + 5, i + 9, '4', word)
+    (
+      f'spNO.{i % 94 + 1}', 'a', i + 1,
+      i + (1 if i % 15 == 0 and i < 55 * 15 else 5), i + 9, '4', word,
+    )
     for i, word in _each(CASME3)
-  ]
+  ]  # fmt: skip
   trees.casme3(root, rows)
-  return _examples(casme3.CORPUS.read(root, with_frames=False))
+  return root
+
+
+@pytest.fixture(scope='module')
+def casme3_examples(casme3_root):
+  clips = casme3.CORPUS.read(
+    casme3_root, apex_at_onset='middle', with_frames=False
+  )
+  return _examples(clips)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +219,34 @@ def test_casme3_in_three_four_and_seven_classes(name, counts, casme3_examples):
   assert sum(counts) == (699 if name == 'casme3-3' else 860)
   assert len(set(selection.groups.tolist())) == 94
   assert 'expected' not in ' '.join(selection.notes)
+
+
+@pytest.mark.parametrize('name', ['casme3-3', 'casme3-4', 'casme3-7'])
+def test_casme3_tells_the_counts_with_and_without_what_is_left_out(
+  name, casme3_root, casme3_examples
+):
+  clips = list(casme3.CORPUS.read(casme3_root, with_frames=False))
+  skipped = clip_counts.describe_clips(clips)['skipped']
+  assert len(skipped) == 55
+  protocol = PROTOCOLS[name]
+  selection = labelling.apply(protocol, _examples(clips), skipped=skipped)
+  whole = labelling.apply(protocol, casme3_examples)
+  number, total = len(selection.labels), len(whole.labels)
+  assert total == (699 if name == 'casme3-3' else 860)
+  counts = ', '.join(
+    f'{n} {k}'
+    for n, k in zip(np.bincount(whole.labels), protocol.classes, strict=True)
+  )
+  assert selection.notes[0].startswith(f'{name}: {number} clips = ')
+  assert selection.notes[1] == (
+    f'left out by choice: {total - number} casme3; with them {total} clips: '
+    f'{counts}'
+  )
+  assert 'expected' not in ' '.join(selection.notes)
+  # A clip that is missing for another reason is still told.
+  short = _examples(clips[2:])
+  notes = labelling.apply(protocol, short, skipped=skipped).notes
+  assert 'clips, expected ' in notes[1]
 
 
 def test_cross_corpus_leaves_one_database_out(full, casme3_examples):

@@ -365,3 +365,17 @@ def test_the_demo_gives_each_core_a_device_before_jax_starts(
   )
   experiment.demo(tmp_path, small=True)
   assert calls == ['cores', 'prepare', 'train']
+
+
+def test_subjects_of_arrays_that_may_be_one_person_are_refused(tmp_path):
+  inputs, labels, subjects = _arrays()
+  subjects = np.where(subjects == 's2', 'Sub_01', subjects)
+  with pytest.raises(ValueError, match="'s1', 'Sub_01' may be one person"):
+    experiment.leave_one_subject_out(
+      inputs, labels, subjects, workdir=tmp_path / 'run'
+    )
+  with pytest.raises(ValueError, match="'nan', at position 0, names nobody"):
+    experiment.leave_one_subject_out(
+      inputs, labels, np.full(len(labels), np.nan), workdir=tmp_path / 'run'
+    )
+  assert not (tmp_path / 'run').exists()

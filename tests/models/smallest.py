@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mejax import models
 
@@ -44,3 +46,21 @@ def inputs(name: str, count: int = 3, *, seed: int = 0) -> jax.Array:
   """Draws a batch of examples of size one."""
   shape = (count, *MODELS[name].shape)
   return jax.random.normal(jax.random.key(seed), shape, jnp.float32)
+
+
+def variables(model: nn.Module, x: jax.Array) -> dict[str, Any]:
+  """Draws variables of about the size of trained ones.
+
+  Compiling a model's own initialisation takes longer than most tests.
+  """
+  shapes = jax.eval_shape(
+    functools.partial(model.init, train=False), jax.random.key(0), x
+  )
+  draw = np.random.default_rng(0).uniform
+
+  def fill(path, x):
+    # Statistics hold variances, which are positive.
+    low, high = (0.5, 1.5) if path[0].key == 'batch_stats' else (-0.3, 0.3)
+    return jnp.array(draw(low, high, x.shape), x.dtype)
+
+  return jax.tree_util.tree_map_with_path(fill, shapes)

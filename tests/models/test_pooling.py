@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax
+from jax import export
 from jax import lax
 import jax.numpy as jnp
 import numpy as np
@@ -17,28 +18,78 @@ def normal(*shape, seed=0):
   return jax.random.normal(jax.random.key(seed), shape)
 
 
+def xla_pool(x, stride):
+  return lax.reduce_window(
+    x,
+    -jnp.inf,
+    lax.max,
+    (1, 3, 3, 1),
+    (1, stride, stride, 1),
+    ((0, 0), (1, 1), (1, 1), (0, 0)),
+  )
+
+
 @pytest.mark.parametrize('stride', [2, 3])
 @pytest.mark.parametrize('size', [(1, 1), (2, 2), (4, 4), (7, 5), (30, 30)])
 def test_max_pool_and_its_gradient_equal_xla_reduce_window(stride, size):
   x = normal(2, *size, 3)
-
-  def xla_pool(x):
-    return lax.reduce_window(
-      x,
-      -jnp.inf,
-      lax.max,
-      (1, 3, 3, 1),
-      (1, stride, stride, 1),
-      ((0, 0), (1, 1), (1, 1), (0, 0)),
-    )
 
   def both(pool):
     y, backward = jax.vjp(pool, x)
     return y, *backward(jnp.cos(y))
 
   ours = both(lambda x: pooling.max_pool3x3(x, stride))
-  for mine, true in zip(ours, both(xla_pool), strict=True):
+  for mine, true in zip(ours, both(lambda x: xla_pool(x, stride)), strict=True):
     closeness.assert_close(mine, true, 5e-7)
+
+
+@pytest.mark.parametrize('stride', [2, 3])
+@pytest.mark.parametrize('size', [(1, 1), (4, 4), (7, 5)])
+def test_derivatives_of_max_pool_to_second_order_equal_those_of_its_places(
+  stride, size
+):
+  x, direction = normal(2, *size, 3), normal(2, *size, 3, seed=1)
+  # Without ties the maximum is the value at a fixed place. XLA's own maximum
+  # over windows has no second derivative.
+  index = jnp.arange(x.size, dtype=jnp.float32).reshape(x.shape)
+  order = jnp.argsort(x.ravel())
+  rank = jnp.zeros(x.size).at[order].set(index.ravel()).reshape(x.shape)
+  where = order[xla_pool(rank, stride).astype(int)]
+
+  def derive(pool):
+    def loss(x):
+      return jnp.sin(pool(x)).sum()
+
+    gradient = jax.grad(loss)
+    return (
+      jax.jvp(pool, (x,), (direction,))[1],
+      jax.jvp(gradient, (x,), (direction,))[1],
+      jax.grad(lambda x: jnp.vdot(gradient(x), direction))(x),
+    )
+
+  ours = derive(lambda x: pooling.max_pool3x3(x, stride))
+  true = derive(lambda x: x.ravel()[where])
+  for mine, other in zip(ours, true, strict=True):
+    closeness.assert_close(mine, other, 1e-6)
+
+
+def test_max_pool_exported_for_any_batch_equals_max_pool():
+  (batch,) = export.symbolic_shape('batch')
+  shape = jax.ShapeDtypeStruct((batch, 7, 6, 2), jnp.float32)
+  for call in (
+    lambda x: pooling.max_pool3x3(x, 2),
+    lambda x: pooling.max_pool(x, 2),
+  ):
+    exported = export.export(jax.jit(call))(shape)
+    for size in (1, 2, 7):
+      x = normal(size, 7, 6, 2)
+      np.testing.assert_array_equal(exported.call(x), call(x))
+
+
+def test_max_pool_follows_the_first_of_equals_forwards():
+  x, change = jnp.ones((1, 2, 2, 1)), jnp.arange(1.0, 5).reshape(1, 2, 2, 1)
+  moved = jax.jvp(lambda x: pooling.max_pool3x3(x, 3), (x,), (change,))[1]
+  np.testing.assert_array_equal(moved, jnp.ones((1, 1, 1, 1)))
 
 
 def test_max_pool_side_by_side_equals_reduce_window_and_cuts_the_end():

@@ -50,7 +50,7 @@ def test_no_face_is_an_error_that_says_what_was_tried():
   for detector in (faces.detect, faces.detect_dense):
     with pytest.raises(
       ValueError,
-      match='YuNet searched .* 240, 640, 128, 1280 pixels.*0.6: is the',
+      match='240, 640, 128, 1280 pixels, upright and turned, .* from 0.6',
     ):
       faces.locate([grey], detector=detector)
 

@@ -13,9 +13,13 @@ from tests.pages.conftest import METADATA
 from tests.pages.conftest import SIDE
 
 
-def read(example, remarks=(), **metadata) -> html_page.Page:
+def read(example, warnings=(), notes=(), **metadata) -> html_page.Page:
   page = clip.render(
-    example, METADATA | metadata, dataset='made', remarks=remarks
+    example,
+    METADATA | metadata,
+    dataset='made',
+    warnings=warnings,
+    notes=notes,
   )
   return html_page.Page(page)
 
@@ -121,11 +125,14 @@ def test_the_page_says_whom_it_may_be_shown_to(corpus, words):
 
 def test_words_of_a_database_are_no_html():
   page = read(
-    conftest.example(emotion='<b>&', clip='"><i>'), remarks=['a < b & c']
+    conftest.example(emotion='<b>&', clip='"><i>'),
+    warnings=['a < b & c'],
+    notes=['d < e'],
   )
   assert '<b>&' in page.text
   assert '"><i>' in page.text
   assert 'a < b & c' in page.text
+  assert 'd < e' in page.text
 
 
 @hypothesis.given(html_page.MARKUP)
@@ -144,7 +151,11 @@ def test_no_tag_of_the_data_survives(words):
       'magnify': {'method': f'phase{words}'},
     }
     page = clip.render(
-      example, metadata, dataset=f'a{words}', remarks=[f'a{words}']
+      example,
+      metadata,
+      dataset=f'a{words}',
+      warnings=[f'a{words}'],
+      notes=[f'b{words}'],
     )
     return html_page.count_tags(page)
 

@@ -30,7 +30,8 @@ def test_no_tag_of_the_data_survives(words):
       metadata=conftest.METADATA
       | {
         f'key{words}': words,
-        'remarks': {tiles[0].identity: [f'a{words}']},
+        'warnings': {tiles[0].identity: [f'a{words}']},
+        'notes': {tiles[0].identity: [f'b{words}']},
         'skipped': [{'identity': words, 'emotion': words, 'reason': words}],
       },
       tiles=tiles,

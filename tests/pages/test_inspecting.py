@@ -20,7 +20,8 @@ SKIPPED = [
     'emotion': 'surprise',
   }
 ]
-REMARKS = {'synthetic/s02/c01': ['apex 9 was spotted']}
+WARNINGS = {'synthetic/s02/c01': ['2 faces in a frame']}
+NOTES = {'synthetic/s02/c01': ['apex 9 was spotted']}
 
 
 def examples(count: int = 5):
@@ -37,7 +38,7 @@ def examples(count: int = 5):
 
 @pytest.fixture
 def data(write):
-  return write(examples(), skipped=SKIPPED, remarks=REMARKS)
+  return write(examples(), skipped=SKIPPED, warnings=WARNINGS, notes=NOTES)
 
 
 def inspect(data, *clips, **options) -> list[html_page.Page]:
@@ -151,10 +152,26 @@ def test_a_clip_is_read_without_the_others(data, monkeypatch):
   assert '7.00 px' in page.text
 
 
-def test_a_remark_stands_on_the_page_of_its_clip(data):
+def test_warnings_and_notes_stand_on_the_page_of_their_clip(data):
   one, other = inspect(data, 's02/c01', 's02/c02')
-  assert 'apex 9 was spotted' in one.text
-  assert 'apex 9 was spotted' not in other.text
+  assert one.text.index('Warnings') < one.text.index('2 faces in a frame')
+  assert one.text.index('Notes') < one.text.index('apex 9 was spotted')
+  for words in ('2 faces in a frame', 'apex 9 was spotted', 'Warnings'):
+    assert words not in other.text
+
+
+def test_only_warnings_are_red_in_the_overview(data):
+  page = inspecting.inspect('made', data, progress=False)[0].read_text()
+  assert '<p class="warning">2 faces in a frame</p>' in page
+  assert '<p>apex 9 was spotted</p>' in page
+  assert '.warning { color: var(--oracle)' in page
+
+
+def test_remarks_of_an_older_dataset_are_its_warnings(write):
+  old = write(examples(), skipped=SKIPPED, remarks=WARNINGS)
+  assert load.read_metadata('made', old)['warnings'] == WARNINGS
+  (page,) = inspect(old, 's02/c01')
+  assert '2 faces in a frame' in page.text
 
 
 @pytest.mark.parametrize('part', ['s03', 'S03/C', '/synthetic/s03/c01/'])
@@ -218,3 +235,14 @@ def test_bad_input_is_one_message(data, capsys):
   command = ['inspect', 'made', '--data_dir', str(data), '--clip', 'nobody']
   assert cli.main(command) == 2
   assert 'no clip is like' in capsys.readouterr().err
+
+
+def test_names_of_any_length_and_sign_have_pages_of_their_own(write):
+  names = ['a' * 200, '表' * 100, 'a' * 199 + 'b', 'x.y', 'x y', 'x_y']
+  rows = [conftest.example(subject=f'n{n}', clip=n) for n in names]
+  data = write(rows)
+  identities = load.Examples('made', data).identities()
+  paths = inspecting.inspect('made', data, clips=identities, progress=False)
+  assert len({path.name for path in paths}) == len(names)
+  for path, name in zip(paths, names, strict=True):
+    assert name in html_page.Page(path.read_text()).text

@@ -1,0 +1,128 @@
+"""Reads from the frame of an AVI or MP4 what its decoder does not tell.
+
+OpenCV gives pictures and times. It says neither that a file was cut off, nor
+that an edit list hides frames, nor which frames of a damaged AVI are lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+import struct
+from typing import BinaryIO
+
+# Kinds of boxes with which an MP4 or MOV begins.
+_FIRST = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
+
+
+@dataclasses.dataclass(frozen=True)
+class Structure:
+  """What a container says of itself.
+
+  Attributes:
+    is_exact: whether it counts its frames; others only estimate them.
+    is_whole: whether all bytes are there that it announces.
+    shown: seconds that an edit list shows; None without one.
+    intact: numbers of the frames of an AVI whose chunks still bear their name;
+      None if it has no list of its frames.
+  """
+
+  is_exact: bool
+  is_whole: bool
+  shown: float | None = None
+  intact: tuple[int, ...] | None = None
+
+
+def read(file: pathlib.Path) -> Structure:
+  """Reads the structure of a video; of others than AVI and MP4 only little."""
+  size = file.stat().st_size
+  with file.open('rb') as stream:
+    head = stream.read(12)
+    try:
+      if head.startswith(b'RIFF'):
+        (length,) = struct.unpack_from('<I', head, 4)
+        whole = size >= length
+        intact = _intact(stream, size) if whole else None
+        return Structure(is_exact=True, is_whole=whole, intact=intact)
+      if head[4:8] in _FIRST:
+        return _of_mp4(stream, size)
+    except struct.error:  # It ends in the middle of a number.
+      return Structure(is_exact=True, is_whole=False)
+  return Structure(is_exact=False, is_whole=False)
+
+
+def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
+  """Compares the list of an AVI's frames with the chunks themselves."""
+  at, home, listed = 12, None, b''
+  while at + 8 <= size:
+    stream.seek(at)
+    kind, length = struct.unpack('<4sI', stream.read(8))
+    if kind == b'LIST' and stream.read(4) == b'movi':
+      home = at + 8
+    elif kind == b'idx1':
+      listed = stream.read(length)
+    at += 8 + length + length % 2
+  rows = [
+    struct.unpack_from('<4sIII', listed, at)
+    for at in range(0, len(listed) - 15, 16)
+  ]
+  # Streams of pictures have names like 00dc and 00db.
+  rows = [row for row in rows if row[0][2:] in (b'dc', b'db')]
+  if home is None or not rows:
+    return None
+  # Most lists count from `movi`, some from the start of the file.
+  home = 0 if rows[0][2] > home else home
+  intact = []
+  for number, (name, _, place, length) in enumerate(rows):
+    stream.seek(home + place)
+    if stream.read(8) == struct.pack('<4sI', name, length):
+      intact.append(number)
+  return tuple(intact)
+
+
+def _of_mp4(stream: BinaryIO, size: int) -> Structure:
+  at, shown = 0, None
+  while at + 8 <= size:
+    stream.seek(at)
+    length, kind = struct.unpack('>I4s', stream.read(8))
+    header = 8
+    if length == 1:
+      (length,) = struct.unpack('>Q', stream.read(8))
+      header = 16
+    length = length or size - at
+    if length < header or at + length > size:
+      return Structure(is_exact=True, is_whole=False)
+    if kind == b'moov':
+      shown = _shown(stream.read(length - header))
+    at += length
+  return Structure(is_exact=True, is_whole=at == size, shown=shown)
+
+
+def _shown(moov: bytes) -> float | None:
+  """Returns the seconds that the edit list of the pictures shows."""
+  scale = None
+  for kind, content in _boxes(moov):
+    if kind == b'mvhd':
+      (scale,) = struct.unpack_from('>I', content, 20 if content[0] else 12)
+    at = content.find(b'elst') + 4
+    if kind != b'trak' or b'vide' not in content or at < 4 or not scale:
+      continue
+    version, count = struct.unpack_from('>B3xI', content, at)
+    row = '>QqI' if version else '>IiI'
+    step = struct.calcsize(row)
+    rows = (
+      struct.unpack_from(row, content, at + 8 + i * step) for i in range(count)
+    )
+    # A row without a place in the media is a pause.
+    return sum(length for length, place, _ in rows if place >= 0) / scale
+  return None
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+  at = 0
+  while at + 8 <= len(data):
+    length, kind = struct.unpack_from('>I4s', data, at)
+    length = max(length or len(data) - at, 8)
+    yield kind, data[at + 8 : at + length]
+    at += length

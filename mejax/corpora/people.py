@@ -1,0 +1,210 @@
+"""Decides who is who, for all readers and for arrays.
+
+A person under two names would be tested by a model that was trained on them.
+So names of one corpus that differ only in what people write differently (`01`,
+`1`, `sub1`, `Sub_01`) are refused with the list, unless an option says that
+they are one person (`join`) or several (`apart`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import dataclasses
+import re
+import unicodedata
+
+from jaxtyping import Shaped
+import numpy as np
+
+from mejax.corpora import cells
+from mejax.corpora.clip import UNKNOWN
+from mejax.corpora.clip import Clip
+
+# The option of every corpus, and its values.
+OPTION = 'people'
+WAYS = ('join', 'apart')
+
+# `S` and `p` count as prefixes only of numbers: Shan and Han are two people.
+_PREFIX = re.compile(
+  r'(subject|participant|person|sub|sp[\s_.-]*no|sp|s|p)[\s_.-]*(?=\d)|'
+  r'(subject|participant|person|sub)[\s_.-]+(?=.)'
+)
+
+
+def plain(name: str) -> str:
+  """Returns what all usual spellings of a person's name have in common."""
+  text = unicodedata.normalize('NFKC', name).casefold()
+  text = unicodedata.normalize('NFKC', text)
+  # Dashes of all kinds, and letters without width.
+  text = ''.join(
+    '-' if unicodedata.category(c) == 'Pd' else c
+    for c in text
+    if unicodedata.category(c) != 'Cf'
+  )
+  text = text.strip(' _-\t\n')
+  prefix = _PREFIX.match(text)
+  text = text[prefix.end() :] if prefix else text
+  text = re.sub(r'(?<!\d)0+(?=\d)', '', text)
+  return re.sub(r'[\s_-]', '', text) or name
+
+
+def number(name: str) -> int | None:
+  """Returns the number of a person who is called by one, e.g. 7 for `sub07`."""
+  found = plain(name)
+  return int(found) if re.fullmatch('[0-9]{1,9}', found) else None
+
+
+def is_person(name: str) -> bool:
+  """Returns whether a text can be a name: not blank, `nan` or `unknown`."""
+  return cells.is_word(name) and name.strip().casefold() != UNKNOWN
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+  """Returns the groups of different names that may be one person."""
+  groups = {}
+  for name in dict.fromkeys(names):
+    groups.setdefault(plain(name), []).append(name)
+  return [group for group in groups.values() if len(group) > 1]
+
+
+def check_way(way: str) -> None:
+  """Refuses an unknown value of the option.
+
+  Raises:
+    ValueError: `way` is neither one of `WAYS` nor ''.
+  """
+  if way and way not in WAYS:
+    raise ValueError(f'{OPTION} is {way!r}; expected {" or ".join(WAYS)}')
+
+
+def settled(clips: Iterable[Clip], way: str = '') -> Iterator[Clip]:
+  """Yields the clips of some corpora with names that can be relied on.
+
+  A clip without a person, with a name that is no UTF-8, or with the name of an
+  earlier clip gets a problem.
+
+  Args:
+    clips: as the readers yield them.
+    way: what happens to names that may be one person: '' refuses them after the
+      last clip, `join` gives all of them the first spelling, `apart` keeps
+      them.
+
+  Raises:
+    ValueError: there are such names, and `way` is ''.
+  """
+  first, seen = {}, set()
+  names = []
+  for clip in clips:
+    clip = _checked(clip)
+    if is_known(clip):
+      names.append(clip)
+      subject = first.setdefault(
+        (clip.corpus, plain(clip.subject)), clip.subject
+      )
+      if way == 'join' and subject != clip.subject:
+        remark = f'{clip.subject} and {subject} are taken for one person'
+        clip = dataclasses.replace(
+          clip, subject=subject, remarks=(*clip.remarks, remark)
+        )
+    if clip.identity in seen and not clip.problem:
+      clip = dataclasses.replace(
+        clip, problem='another clip has this name: the first counts'
+      )
+    seen.add(clip.identity)
+    yield clip
+  if not way and (lines := doubts(names)):
+    raise ValueError(refusal(lines))
+
+
+def settled_names(
+  names: Shaped[np.ndarray, ' n'], way: str = ''
+) -> Shaped[np.ndarray, ' n']:
+  """Returns the person of each row of some arrays; see `settled`.
+
+  Raises:
+    ValueError: a name is nobody's; or names may be one person, and `way` is ''.
+  """
+  check_way(way)
+  nobody = [i for i, name in enumerate(names) if not is_person(str(name))]
+  if nobody:
+    raise ValueError(
+      f'subject {str(names[nobody[0]])!r}, at position {nobody[0]}, names '
+      f'nobody; there are {len(nobody)} like it: name each person'
+    )
+  groups = alike(names.tolist())
+  if groups and not way:
+    lines = ', '.join(map(repr, groups[0]))
+    raise ValueError(
+      f'{lines} may be one person, who would be in training and test; there '
+      f'are {len(groups)} such groups. Write each person in one way, or give '
+      "people='join' or people='apart'"
+    )
+  if way == 'join':
+    first = {name: group[0] for group in groups for name in group}
+    names = np.array([first.get(name, name) for name in names.tolist()])
+  return names
+
+
+def is_known(clip: Clip) -> bool:
+  """Returns whether a clip can be used, and its person is of any concern.
+
+  Recordings without labels are subjects of their own, and never trained on.
+  """
+  return not clip.problem and clip.emotion != UNKNOWN
+
+
+def doubts(clips: Iterable[Clip]) -> list[str]:
+  """Returns a line for each group of names of a corpus that may be one person.
+
+  Args:
+    clips: only those count whose person is known.
+  """
+  names = {}
+  for clip in filter(is_known, clips):
+    names.setdefault(clip.corpus, []).append(clip.subject)
+  return [
+    f'{corpus}: {", ".join(map(repr, group))}'
+    for corpus, own in names.items()
+    for group in alike(own)
+  ]
+
+
+def refusal(lines: Iterable[str]) -> str:
+  """Says what to do about names that may be one person."""
+  return '\n  '.join(
+    [
+      'these names may be one person, who would then be in training and test:',
+      *lines,
+    ]
+  ) + (
+    f'\nWrite each person in one way, or say that they are one person (--option'
+    f' {OPTION}=join) or several (--option {OPTION}=apart).'
+  )
+
+
+def _checked(clip: Clip) -> Clip:
+  """Returns the clip with names that can be written, or with a problem."""
+  changes = {}
+  for field in ('corpus', 'subject', 'name', 'emotion'):
+    text = getattr(clip, field)
+    if not isinstance(text, str):
+      changes |= {field: str(text)}
+      problem = f'its {field} is {text!r}; expected a text'
+    elif not cells.is_utf8(text):
+      changes |= {field: cells.printable(text)}
+      problem = f'its {field} is not UTF-8: rename it'
+    else:
+      # A cell of a sheet becomes a plain text.
+      changes |= {field: str(text)}
+      continue
+    changes |= {'problem': clip.problem or problem}
+  problem = changes.get('problem', clip.problem)
+  if not problem and not is_person(changes['subject']):
+    problem = f'its subject is {changes["subject"]!r}, which names nobody'
+  changes |= {'problem': cells.printable(problem)}
+  changes |= {
+    level: tuple(map(cells.printable, getattr(clip, level)))
+    for level in ('remarks', 'notes')
+  }
+  return dataclasses.replace(clip, **changes)

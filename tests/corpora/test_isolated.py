@@ -1,0 +1,78 @@
+"""What ends a process of its own does not end this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mejax.corpora import isolated
+from tests import child
+
+
+def _crash():
+  os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _print_and(number):
+  os.write(1, b'a library prints')
+  return number + 1
+
+
+def _refuse():
+  raise OSError('no such place')
+
+
+def test_a_function_runs_elsewhere_and_its_errors_come_back():
+  assert isolated.call(os.getpid) != os.getpid()
+  assert isolated.call(_print_and, 1) == 2
+  with pytest.raises(ValueError, match='^no such place$'):
+    isolated.call(_refuse)
+  assert isolated.call(_print_and, 2) == 3
+
+
+def test_a_crash_is_an_error_and_the_next_call_works():
+  with pytest.raises(ValueError, match=r'process that decodes it died \(SIGS'):
+    isolated.call(_crash)
+  assert isolated.call(_print_and, 2) == 3
+
+
+def test_a_process_that_cannot_start_is_no_fault_of_the_file(monkeypatch):
+  monkeypatch.setattr(isolated, '_server', isolated._Server())
+  monkeypatch.setattr(isolated, '_SERVE', 'raise SystemExit(3)')
+  with pytest.raises(ValueError, match='that decodes it ended with code 3'):
+    isolated.call(_print_and, 1)
+
+
+KILLED = """
+import os, signal
+from mejax.corpora import isolated
+print(isolated.call(os.getpid), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_process_ends_when_the_caller_is_killed():
+  # A script without a guard around its main part, as notebooks are.
+  done = subprocess.run(
+    [sys.executable, '-c', KILLED],
+    capture_output=True,
+    text=True,
+    env=child.environment(),
+  )
+  assert done.returncode == -signal.SIGKILL
+  other = int(done.stdout)
+  for _ in range(100):
+    try:
+      os.kill(other, 0)
+    except ProcessLookupError:
+      return
+    with open(f'/proc/{other}/stat') as file:
+      if file.read().rpartition(')')[2].split()[0] == 'Z':
+        return
+    time.sleep(0.1)
+  pytest.fail(f'process {other} is still there')

@@ -1,0 +1,196 @@
+"""Cells, encodings, line ends and formulas of the files that people have."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+import struct
+import zipfile
+
+from hypothesis import given
+from hypothesis import strategies as st
+import openpyxl
+import pytest
+
+from mejax.corpora import cells
+from mejax.corpora import spreadsheets
+
+TEXT = 'clip,subject\nsmile,王\nfrown,李\n'
+ROWS = [['clip', 'subject'], ['smile', '王'], ['frown', '李']]
+
+
+def _read(tmp_path, data, name='a.csv', **options):
+  (tmp_path / name).write_bytes(data)
+  ((_, rows),) = spreadsheets.read_pages(tmp_path / name, **options)
+  return rows
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-32'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+def test_unicode_is_read_with_line_ends_of_any_system(tmp_path, encoding, end):
+  text = TEXT.replace('\n', end)
+  rows = _read(tmp_path, text.encode(encoding))
+  assert rows == ROWS
+  assert rows[2][1].place == 'B3'
+  # The other order of bytes, with its mark.
+  assert _read(tmp_path, ('\ufeff' + text).encode('utf-16-be')) == ROWS
+
+
+@pytest.mark.parametrize('encoding', ['gb18030', 'big5', 'shift_jis'])
+def test_another_encoding_is_refused_with_a_line_as_each_would_read_it(
+  tmp_path, encoding
+):
+  data = TEXT.encode(encoding)
+  with pytest.raises(ValueError, match='not utf-8. Save it as') as error:
+    _read(tmp_path, data)
+  assert 'Line 2 is\n' in str(error.value)
+  assert f'\n    encoding={encoding}: smile,王' in str(error.value)
+  assert '\n    encoding=cp1252: smile,' in str(error.value) or (
+    encoding != 'gb18030'
+  )
+  assert _read(tmp_path, data, encoding=encoding) == ROWS
+
+
+@pytest.mark.parametrize('encoding', ['utf-16-le', 'utf-16-be'])
+def test_utf_16_without_its_mark_is_refused_and_recognised(tmp_path, encoding):
+  for text in (TEXT, TEXT.replace('王', 'x').replace('李', 'y')):
+    data = text.encode(encoding)
+    with pytest.raises(ValueError, match=f'encoding={encoding}: clip,subject'):
+      _read(tmp_path, data)
+    assert _read(tmp_path, data, encoding=encoding)[1][0] == 'smile'
+
+
+@pytest.mark.parametrize(
+  ('encoding', 'words'),
+  [
+    ('klingon', "'klingon', which Python does not know; it knows, for example"),
+    ('hex', "encoding is 'hex', which Python"),
+    ('shift_jis', 'it is not shift_jis. Save it as'),
+  ],
+)
+def test_a_wrong_encoding_is_refused(tmp_path, encoding, words):
+  with pytest.raises(ValueError, match=words):
+    _read(tmp_path, b'a,\xff\xff\n', encoding=encoding)
+
+
+@given(
+  st.lists(
+    st.lists(
+      st.text(
+        st.characters(
+          exclude_categories=['C', 'Z'], exclude_characters='\ufeff'
+        )
+      ),
+      min_size=2,
+      max_size=4,
+    ),
+    min_size=1,
+    max_size=4,
+  )
+)
+def test_any_cells_are_read_as_they_were_written(tmp_path_factory, rows):
+  out = io.StringIO(newline='')
+  csv.writer(out).writerows(rows)
+  width = max(map(len, rows))
+  found = _read(tmp_path_factory.mktemp('a'), out.getvalue().encode())
+  if spreadsheets._delimiter(out.getvalue()) == ',':
+    assert found == [row + [''] * (width - len(row)) for row in rows]
+
+
+@pytest.mark.parametrize(
+  'text', ['a,b\n"smile,joy\nfrown,fear\n', 'a,b\nx,y\n"smile"s,joy\n']
+)
+def test_a_quotation_mark_that_is_not_closed_does_not_swallow_rows(
+  tmp_path, text
+):
+  with pytest.raises(ValueError, match='row [23] has a fault in its quotation'):
+    _read(tmp_path, text.encode())
+
+
+def _workbook(tmp_path, *rows, change=lambda page: None):
+  book = openpyxl.Workbook()
+  for row in rows:
+    book.active.append(row)
+  change(book.active)
+  book.save(tmp_path / 'a.xlsx')
+  return tmp_path / 'a.xlsx'
+
+
+def _rows_of(path):
+  ((_, rows),) = spreadsheets.read_pages(path)
+  return rows
+
+
+def test_a_formula_without_a_value_is_no_blank_cell(tmp_path):
+  ((first, second),) = _rows_of(_workbook(tmp_path, [2, '=A1+7']))
+  assert (first, first.fault) == ('2', '')
+  assert (second, second.place) == ('=A1+7', 'B1')
+  assert 'a formula without a value: open' in cells.described(second)
+
+
+def test_a_formula_with_a_value_is_its_value(tmp_path):
+  path = _workbook(tmp_path, [2, '=A1+7', '=IF(A1>3,1,"")'])
+  # As a spreadsheet program stores a number, and a text that is blank.
+  data = io.BytesIO()
+  with zipfile.ZipFile(path) as old, zipfile.ZipFile(data, 'w') as new:
+    for name in old.namelist():
+      text = old.read(name).decode()
+      if name.endswith('sheet1.xml'):
+        text = re.sub('<v ?/>', '<v></v>', text)
+        both = '<v></v></c><c r="C1"'
+        assert both in text
+        text = text.replace(both, '<v>9</v></c><c r="C1" t="str"')
+      new.writestr(name, text)
+  path.write_bytes(data.getvalue())
+  ((_, number, blank),) = _rows_of(path)
+  assert (number, blank) == ('9', '')
+
+
+def test_a_cell_merged_over_rows_counts_for_each_of_them(tmp_path):
+  rows = [['who', 'take'], ['anna', 'x'], [None, 'y'], ['note', None]]
+
+  def merge(page):
+    page.merge_cells('A2:A3')
+    page.merge_cells('A4:B4')  # A note over columns stays one cell.
+
+  read = _rows_of(_workbook(tmp_path, *rows, change=merge))
+  assert [row[0] for row in read] == ['who', 'anna', 'anna', 'note']
+  assert read[3][1] == ''
+  assert read[2][0].place == 'A3'
+
+
+def test_a_format_down_to_the_last_row_makes_no_rows(tmp_path):
+  path = _workbook(
+    tmp_path, ['who'], ['anna'], change=lambda p: p.merge_cells('A2:A900')
+  )
+  assert _rows_of(path) == [['who'], ['anna']]
+
+
+def test_what_a_spreadsheet_made_of_a_name_or_a_number_is_told(tmp_path):
+  day = datetime.datetime(2026, 1, 5)
+  date, error, whole, half = _rows_of(
+    _workbook(tmp_path, [day, '#REF!', 12.0, 12.5])
+  )[0]
+  assert 'a date, which spreadsheets make of names' in cells.described(date)
+  assert cells.says_nothing(error)
+  assert (whole, half) == ('12', '12.5')
+
+
+def _old_workbook(*records):
+  """A workbook of Excel 2, which consists of records: number, size, content."""
+  begin = struct.pack('<HHHH', 0x0009, 4, 2, 0x0010)
+  body = b''.join(struct.pack('<HH', n, len(x)) + x for n, x in records)
+  return begin + body + struct.pack('<HH', 0x000A, 0)
+
+
+def test_an_error_in_an_old_workbook_is_no_number(tmp_path):
+  place = struct.pack('<HH3x', 0, 0)
+  error = (0x0005, place + bytes([42, 1]))  # #N/A is 42.
+  number = (0x0002, struct.pack('<HH3xH', 0, 1, 7))
+  path = tmp_path / 'a.xls'
+  path.write_bytes(_old_workbook(error, number))
+  ((first, second),) = _rows_of(path)
+  assert (first, second, second.place) == ('#N/A', '7', 'B1')
+  assert cells.says_nothing(first)
