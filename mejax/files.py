@@ -1,20 +1,35 @@
-"""Writes files and folders whole or not at all; refuses those of others."""
+"""Writes files and folders whole or not at all; refuses damaged and others'."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
+import csv
+import errno
+import fcntl
+import io
+import json
 import os
 import pathlib
+import re
 import shutil
 from typing import IO
 from typing import Any
+import zipfile
 
 # Ends the name of a file or folder that is still being written. Only a process
 # that was killed leaves one behind, and the next one that writes the same name
 # replaces it.
 SUFFIX = '.partial'
+# A disk that is full, over its quota or its largest file, read-only, or broken.
+_NO_ROOM = (
+  errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO,
+)  # fmt: skip
+# A spreadsheet takes a cell that begins like this for a formula. Apostrophes
+# before it are counted in, so that names of every kind come back unchanged.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @contextlib.contextmanager
@@ -22,24 +37,32 @@ def writing(path: str | os.PathLike, mode: str = 'w') -> Iterator[IO]:
   """Opens a file for writing that appears under its name once it is complete.
 
   It then replaces an older file of that name. If writing fails, the older file
-  stays and nothing else is left behind.
+  stays and nothing else is left behind. The content is on the disk before the
+  name is, so that a power failure leaves no empty file under it.
 
   Args:
     path: path of the file.
     mode: `w` for text, in UTF-8 and with line ends as given, or `wb`.
 
   Raises:
-    OSError: the file cannot be written.
+    OSError: the file cannot be written; the message names it.
   """
   path = pathlib.Path(path)
   partial = path.with_name(path.name + SUFFIX)
+  # What another process left there may be a link to any other file.
+  partial.unlink(missing_ok=True)
   text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': ''}
   try:
     with partial.open(mode, **text) as file:
       yield file
+      file.flush()
+      os.fsync(file.fileno())
     os.replace(partial, path)
-  except BaseException:
+  except BaseException as error:
     partial.unlink(missing_ok=True)
+    # Python names no file if it is a write that fails.
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+      raise no_room(path, error) from error
     raise
 
 
@@ -70,6 +93,10 @@ def replacing(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
   partial.mkdir()
   try:
     yield partial
+    for path in partial.rglob('*'):
+      if path.is_file():
+        with path.open('rb') as file:
+          os.fsync(file.fileno())
     if folder.exists():
       folder.rename(replaced)
     try:
@@ -122,6 +149,27 @@ def refuse_other(
     )
 
 
+def refuse_links(folder: pathlib.Path) -> None:
+  """Refuses a folder in which links lead to places outside.
+
+  What is written through such a link overwrites files of the user that somebody
+  else has chosen. Only the folder `checkpoints` may lie on another disk.
+
+  Raises:
+    ValueError: there is such a link; the message names it.
+  """
+  home = os.path.realpath(folder)
+  for path in [*folder.glob('*'), *folder.glob('*/*')]:
+    is_allowed = 'checkpoints' in path.relative_to(folder).parts
+    place = pathlib.Path(os.path.realpath(path))
+    if not is_allowed and not place.is_relative_to(home):
+      raise ValueError(
+        f'{path} is a link to {place}, outside of the folder, and'
+        ' what is written there could overwrite files of yours. Replace the'
+        ' link by what it stands for.'
+      )
+
+
 def check_writable(folder: pathlib.Path, *, flag: str) -> None:
   """Raises an error if nothing can be written below a folder.
 
@@ -161,8 +209,127 @@ def hinting(folder: pathlib.Path) -> Iterator[None]:
   try:
     yield
   except (OSError, RuntimeError) as error:
-    reason = getattr(error, 'strerror', None) or str(error)
-    raise OSError(
-      f'{folder} cannot be written to: {reason}\nMake room, or correct the'
-      ' cause, and repeat the command: it resumes from what is finished.'
-    ) from error
+    if isinstance(error.__cause__, OSError):
+      raise  # It has its hint already.
+    raise no_room(folder, error) from error
+
+
+def no_room(path: pathlib.Path, error: Exception) -> OSError:
+  """Returns the error that says that a file or folder cannot be written."""
+  reason = getattr(error, 'strerror', None) or str(error).partition('\n')[0]
+  return OSError(
+    f'{path} cannot be written to: {reason}\nMake room, or correct the'
+    ' cause, and repeat the command: it resumes from what is finished.'
+  )
+
+
+@contextlib.contextmanager
+def locked(lock: pathlib.Path, *, refusal: str) -> Iterator[None]:
+  """Locks a file against every other process; makes it if it is missing.
+
+  The lock ends with the process, however it ends. The file stays.
+
+  Args:
+    lock: the file; its folder is made if it is not there.
+    refusal: the message if another process has locked it.
+
+  Raises:
+    ValueError: another process has locked it.
+  """
+  lock.parent.mkdir(parents=True, exist_ok=True)
+  with lock.open('w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise ValueError(refusal) from None
+    yield
+
+
+@contextlib.contextmanager
+def reading(path: pathlib.Path, *, hint: str) -> Iterator[None]:
+  """Says in one sentence which file is damaged if reading it fails.
+
+  Args:
+    path: the file, or the folder of a checkpoint.
+    hint: what to do; it says whether the file may be deleted because it is made
+      again.
+
+  Raises:
+    FileNotFoundError: the file is missing.
+    ValueError: its content cannot be read.
+  """
+  try:
+    yield
+  except FileNotFoundError as error:
+    raise FileNotFoundError(f'{path} is missing. {hint}') from error
+  except (MemoryError, PermissionError):
+    raise
+  # What damage does to a parser is beyond counting: BadZipFile, KeyError,
+  # NotImplementedError, struct.error, UnicodeDecodeError, ...
+  except Exception as error:
+    reason = str(error).partition('\n')[0] or type(error).__name__
+    raise ValueError(f'{path} is damaged ({reason}). {hint}') from error
+
+
+def read_json(path: pathlib.Path, *, hint: str) -> dict[str, Any]:
+  """Reads an object of JSON; errors are those of `reading`."""
+  with reading(path, hint=hint):
+    content = json.loads(path.read_text(encoding='utf-8'))
+    if not isinstance(content, dict):
+      raise ValueError('it holds no object')
+    return content
+
+
+def read_npz(path: pathlib.Path, *, hint: str) -> dict[str, Any]:
+  """Reads every array of a `.npz` file; errors are those of `reading`.
+
+  Each member is read to its end, where zip compares its digest. `np.load` stops
+  where the header of an array says, so a damaged header goes unnoticed.
+  """
+  # The command line reads no arrays before it has to.
+  import numpy as np
+
+  from mejax import limits
+
+  with reading(path, hint=hint):
+    limits.check_arrays(path)
+    with zipfile.ZipFile(path) as file:
+      return {
+        name.removesuffix('.npy'): np.load(
+          io.BytesIO(file.read(name)), allow_pickle=False
+        )
+        for name in file.namelist()
+      }
+
+
+class CsvWriter:
+  """Writes rows of CSV that a spreadsheet shows as they are.
+
+  A text that would be a formula there gets an apostrophe before it, which
+  `plain_cell` takes off again. Numbers are never changed.
+  """
+
+  def __init__(self, file: IO[str]):
+    self._file = file
+    # It quotes those characters that its own line end holds: with this one, the
+    # carriage return too.
+    self._writer = csv.writer(self, lineterminator='\r\n')
+
+  def write(self, row: str) -> None:
+    """Writes the text of one row; `csv` calls it."""
+    self._file.write(row.removesuffix('\r\n') + '\n')
+
+  def writerow(self, cells: Sequence[Any]) -> None:
+    """Writes one row."""
+    self._writer.writerow([_safe_cell(cell) for cell in cells])
+
+
+def _safe_cell(cell: Any) -> Any:
+  is_formula = isinstance(cell, str) and _FORMULA.match(cell)
+  return f"'{cell}" if is_formula else cell
+
+
+def plain_cell(cell: str) -> str:
+  """Returns the text that `CsvWriter` wrote into a cell."""
+  is_marked = cell.startswith("'") and _FORMULA.match(cell)
+  return cell[1:] if is_marked else cell

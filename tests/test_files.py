@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mejax import files
@@ -160,3 +162,73 @@ def test_write_errors_come_with_a_hint(tmp_path):
   with pytest.raises(OSError, match='No space left.*\n.*repeat the command'):
     with files.hinting(tmp_path):
       raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+FORMULAS = ['=1+1', '+x', '-x', '@x', "'=1", "''+", '\tx', '\rx']
+ORDINARY = ['cr\rx', 'new\nline', 'a,b', '"q"', "'s", '', 'größer', 's-1']
+
+
+@pytest.mark.parametrize('name', FORMULAS + ORDINARY)
+def test_a_name_comes_back_from_a_table_and_is_no_formula(tmp_path, name):
+  with files.writing(tmp_path / 't.csv') as file:
+    writer = files.CsvWriter(file)
+    writer.writerow([name, -1.5])
+    writer.writerow(['end', -2])
+  with (tmp_path / 't.csv').open(newline='', encoding='utf-8') as file:
+    rows = list(csv.reader(file))
+  assert [row[1] for row in rows] == ['-1.5', '-2']
+  assert files.plain_cell(rows[0][0]) == name
+  assert rows[0][0][:1] not in tuple('=+-@\t\r')
+  assert (rows[0][0] == name) == (name in ORDINARY)
+
+
+def test_a_flipped_bit_of_arrays_is_named_or_harmless(tmp_path):
+  arrays = {'x': np.arange(60.0).reshape(3, 20), 'names': np.array(['a', 'b'])}
+  np.savez(tmp_path / 'whole.npz', **arrays)
+  whole, path = (tmp_path / 'whole.npz').read_bytes(), tmp_path / 'a.npz'
+  for place in range(0, len(whole), 7):
+    content = bytearray(whole)
+    content[place] ^= 1 << place % 8
+    path.write_bytes(bytes(content))
+    try:
+      found = files.read_npz(path, hint='Ask.')
+    except ValueError as error:
+      assert f'{path} is damaged' in str(error) and 'Ask.' in str(error)
+    else:
+      # The names of zip are not part of its digest.
+      for each, array in zip(found.values(), arrays.values(), strict=True):
+        np.testing.assert_array_equal(each, array)
+
+
+@pytest.mark.parametrize(
+  'content', [b'', b'{"a": ', b'[1]', b'\xff\xfe', b'PK']
+)
+def test_damaged_files_are_named_in_one_sentence(tmp_path, content):
+  path = tmp_path / 'file'
+  path.write_bytes(content)
+  for read in (files.read_json, files.read_npz):
+    with pytest.raises(ValueError, match='file is damaged .*Delete it'):
+      read(path, hint='Delete it.')
+    with pytest.raises(FileNotFoundError, match='none is missing. Delete it'):
+      read(tmp_path / 'none', hint='Delete it.')
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+  path = tmp_path / 'file'
+  with pytest.raises(OSError, match='file cannot be written to: No space left'):
+    with files.writing(path) as file:
+      file.write('half')
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  assert not list(tmp_path.iterdir())
+
+
+def test_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
+  calls = []
+  sync, replace = os.fsync, os.replace
+  monkeypatch.setattr(os, 'fsync', lambda n: calls.append('s') or sync(n))
+  monkeypatch.setattr(
+    os, 'replace', lambda *p: calls.append('r') or replace(*p)
+  )
+  with files.writing(tmp_path / 'file') as file:
+    file.write('all')
+  assert calls == ['s', 'r']

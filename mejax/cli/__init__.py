@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import contextlib
 import io
 import os
 import pathlib
@@ -20,6 +21,8 @@ import sys
 import traceback
 
 import mejax
+from mejax import own_code
+from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
 
@@ -30,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Runs one verb and returns the exit code.
 
   The codes are 0 for success, 1 for a check that found nothing to use, 2 for
-  bad input and 130 for Ctrl-C.
+  bad input, 130 for Ctrl-C, 143 for SIGTERM and 129 for a closed terminal.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
@@ -48,21 +51,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   # `package.module:name` may be a file in the current folder.
-  sys.path.append(os.getcwd())
+  own_code.look_in(os.getcwd())
   try:
-    return args.call(args) or 0
+    with signals.raising():
+      return args.call(args) or 0
   except KeyboardInterrupt:
-    again = shlex.join(['mejax', *argv])
-    print(
-      f'\nInterrupted. The same command goes on from here:\n  {again}',
-      file=sys.stderr,
-    )
+    _say_how_to_go_on('Interrupted', argv)
     return 130
+  except signals.Terminated as ending:
+    _say_how_to_go_on(f'Ended by {ending.name}', argv)
+    return ending.code
   except Exception as error:
     if args.debug or not _is_expected(error):
       raise
     print(f'mejax {args.verb}: {error}', file=sys.stderr)
     return 2
+
+
+def _say_how_to_go_on(what: str, argv: Sequence[str]) -> None:
+  again = shlex.join(['mejax', *argv])
+  # A terminal that was closed takes no message.
+  with contextlib.suppress(OSError):
+    print(
+      f'\n{what}. The same command goes on from here:\n  {again}',
+      file=sys.stderr,
+      flush=True,
+    )
 
 
 def _is_expected(error: Exception) -> bool:

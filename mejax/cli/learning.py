@@ -191,6 +191,12 @@ def add_evaluate(verbs) -> None:
     metavar='DIR',
     help='folder of the results (default: RUN/evaluate)',
   )
+  verb.add_argument(
+    '--trust_code',
+    action='store_true',
+    help='run code that only RUN names, as package.module:name; needed for runs'
+    ' with a model or view of your own, and unwise for runs of strangers',
+  )
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -205,6 +211,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     config=config,
     overrides=args.overrides,
     out=args.out,
+    trust_code=args.trust_code,
   )
 
 

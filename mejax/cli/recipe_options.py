@@ -18,7 +18,7 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--magnify',
     metavar='METHOD',
-    help='how motion is amplified: phase (default), linear, flow, learned',
+    help='how motion is amplified: flow (default), phase, linear, learned',
   )
   group.add_argument(
     '--weights',
@@ -29,7 +29,8 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--flow',
     metavar='METHOD',
-    help='how motion is measured: tvl1 (default), farneback, dis',
+    help='how motion is measured: tvl1 (default), farneback, dis, tvl1_plain'
+    ' (as up to 0.2: a change of light is taken for motion)',
   )
   group.add_argument(
     '--strain',

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import difflib
-import importlib
 import itertools
 import pathlib
 import re
 from typing import Any
 
+from mejax import own_code
 from mejax.corpora import CORPORA
 from mejax.corpora import people
 from mejax.corpora.clip import Clip
@@ -76,10 +76,7 @@ def find_corpus(spec: str) -> Corpus:
   Raises:
     ValueError: there is no such corpus.
   """
-  module, colon, name = spec.partition(':')
-  if spec in CORPORA:
-    module, name = CORPORA[spec], 'CORPUS'
-  elif not colon:
+  if ':' not in spec and spec not in CORPORA:
     plain = re.sub('[^a-z0-9]', '', spec.lower().replace('ii', '2'))
     near = difflib.get_close_matches(plain, CORPORA, n=1)
     raise ValueError(
@@ -87,10 +84,8 @@ def find_corpus(spec: str) -> Corpus:
       + (f'; do you mean {near[0]}?' if near else '')
       + '; your own is named as package.module:name'
     )
-  try:
-    found = getattr(importlib.import_module(module), name)
-  except (ImportError, AttributeError) as error:
-    raise ValueError(f'corpus {spec!r} cannot be imported: {error}') from error
+  own = f'{CORPORA[spec]}:CORPUS' if spec in CORPORA else spec
+  found = own_code.load(own, 'corpus')
   if not isinstance(found, Corpus):
     raise ValueError(
       f'{spec} is {type(found).__name__}; expected a mejax.corpora.corpus.'

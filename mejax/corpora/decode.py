@@ -15,6 +15,7 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import limits
 from mejax.corpora import cells
 from mejax.corpora import depth as depth_lib
 from mejax.corpora.clip import Clip
@@ -149,7 +150,9 @@ def _from_file(file: pathlib.Path) -> Num[np.ndarray, '...']:
     raise _unreadable(file, error) from error
   if not data:
     raise ValueError(f'"{file.name}" is an empty file; expected an image')
-  image = _decoded(data)
+  image = None
+  if limits.check_image(data, f'"{file.name}"'):
+    image = _decoded(data)
   if image is None:
     raise ValueError(
       f'"{file.name}" ({len(data)} bytes) is damaged or no image'
@@ -209,6 +212,11 @@ def _from_video(
     if not capture.isOpened():
       size = file.stat().st_size
       raise ValueError(f'"{file.name}" ({size} bytes) is damaged or no video')
+    limits.check_pixels(
+      int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+      int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+      f'"{file.name}"',
+    )
     wanted, last = set(numbers), max(numbers, default=-1)
     found, number = {}, 0
     for is_there in grab_all(capture):

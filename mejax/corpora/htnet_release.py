@@ -28,6 +28,8 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import files
+from mejax import limits
 from mejax.corpora import text_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -156,9 +158,8 @@ def read_flow(path: pathlib.Path) -> UInt8[np.ndarray, '28 28 3']:
     FileNotFoundError: there is no such file.
     ValueError: it is not a whole 28x28 image of three 8-bit channels.
   """
-  data = np.frombuffer(path.read_bytes(), np.uint8)
   # OpenCV refuses a PNG that is cut short or has a wrong checksum.
-  image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+  image = _decode(path, cv2.IMREAD_UNCHANGED)
   if image is None:
     raise ValueError('is damaged or no image')
   if image.shape != (SIZE, SIZE, 3) or image.dtype != np.uint8:
@@ -229,11 +230,21 @@ def _find_points(
 
 
 def _read_apex(path: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
-  data = np.frombuffer(path.read_bytes(), np.uint8)
-  image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+  image = _decode(path, cv2.IMREAD_COLOR_RGB)
   if image is None:
     raise ValueError('damaged or no image')
   return image
+
+
+def _decode(path: pathlib.Path, how: int) -> np.ndarray | None:
+  """Decodes an image; None if it is damaged, ValueError if it is too large."""
+  data = path.read_bytes()
+  if not limits.check_image(data, ''):
+    return None
+  try:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), how)
+  except cv2.error:
+    return None
 
 
 def _read_sheet(root: pathlib.Path, encoding: str) -> list[dict[str, str]]:
@@ -317,7 +328,8 @@ def _read_csv(
     lines = io.StringIO(text, newline=None)
     reader = csv.DictReader(lines, restval='', strict=True)
     rows = [
-      {k: v.strip() for k, v in row.items() if k is not None} for row in reader
+      {k: files.plain_cell(v.strip()) for k, v in row.items() if k is not None}
+      for row in reader
     ]
   except (ValueError, csv.Error) as error:
     raise ValueError(f'{path} cannot be read: {error}') from error

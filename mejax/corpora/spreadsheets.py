@@ -19,6 +19,7 @@ import openpyxl
 from openpyxl.utils import get_column_letter
 import xlrd
 
+from mejax import files
 from mejax.corpora import text_files
 from mejax.corpora.cells import Cell
 
@@ -73,7 +74,10 @@ def _rows_of_csv(text: str) -> Rows:
   try:
     for number, row in enumerate(reader, 1):
       rows.append(
-        [Cell(_text(x), _place(number, i)) for i, x in enumerate(row)]
+        [
+          Cell(_text(files.plain_cell(x)), _place(number, i))
+          for i, x in enumerate(row)
+        ]
       )
   except csv.Error as error:
     raise ValueError(

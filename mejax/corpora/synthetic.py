@@ -27,6 +27,7 @@ import pandas as pd
 import tqdm
 
 from mejax import files as files_lib
+from mejax import limits
 from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -308,7 +309,7 @@ def _read_clip(
 def _read_landmarks(truth: pathlib.Path):
   """Returns the five points and '', or () and the reason."""
   try:
-    with np.load(truth) as arrays:
+    with limits.arrays(truth) as arrays:
       points = arrays['landmarks'].tolist()
   except FileNotFoundError:
     return (), f'{truth.name} is missing'

@@ -15,12 +15,14 @@ import dataclasses
 import itertools
 import pathlib
 import zipfile
+import zlib
 
 import jax
 import numpy as np
 import tqdm
 
 from mejax import files as files_lib
+from mejax import limits
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_counts
 from mejax.datasets import face_search
@@ -230,7 +232,7 @@ def examine_clips(
 
 def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
   """Loads the arrays of a clip's example from its file."""
-  with np.load(folder / f'{key}.npz', allow_pickle=False) as file:
+  with limits.arrays(folder / f'{key}.npz') as file:
     arrays = {n: file[n] for n in file.files if n not in ABOUT}
   frames = arrays.pop('frames')
   arrays['onset'], arrays['apex'] = frames[0], frames[recipe.apex_slot]
@@ -243,7 +245,7 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
 
 def _finished(clip: Clip, file: pathlib.Path) -> Clip:
   """Returns the clip with the apex and the remarks that its file holds."""
-  with np.load(file, allow_pickle=False) as arrays:
+  with limits.arrays(file) as arrays:
     return dataclasses.replace(
       clip,
       apex=int(arrays['apex_number']),
@@ -334,12 +336,15 @@ def _compute(
   # Empty places need the points of some face, or they would give NaN.
   points = np.float32(faces.CANONICAL * recipe.size - 0.5)
   landmarks = np.tile(points, (batch, 1, 1))
+  covered = np.ones((batch, recipe.size, recipe.size), bool)
   for at, kept in places.items():
     patches[at] = kept.staged.patches
     matrices[at] = kept.staged.matrix
     landmarks[at] = kept.staged.landmarks
-  made = frames_to_flow.align_frames(patches, matrices, landmarks, recipe)
-  made |= frames_to_flow.measure_motion(made['frames'], landmarks, recipe)
+    covered[at] = kept.staged.covered
+  face = frames_to_flow.weights(landmarks, covered, recipe)
+  made = frames_to_flow.align_frames(patches, matrices, face, recipe)
+  made |= frames_to_flow.measure_motion(made['frames'], face, recipe)
   return {
     at: {
       'landmarks': landmarks[at],
@@ -347,7 +352,13 @@ def _compute(
       'apex_number': np.int32(kept.apex),
       'offset_number': np.int32(kept.clip.offset),
       'apex_source': np.str_(kept.apex_source),
-      'remarks': np.array(kept.remarks, np.str_),
+      'remarks': np.array(
+        [
+          *kept.remarks,
+          *frames_to_flow.remarks(made['flow'][at], covered[at], recipe),
+        ],
+        np.str_,
+      ),
       'notes': np.array(kept.notes, np.str_),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
@@ -385,6 +396,19 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  # A power failure may cut a file off. A zip file ends with its list of
-  # contents, so a file that was cut off has no list.
-  return path.is_file() and zipfile.is_zipfile(path)
+  # A power failure may cut a file off, and a disk may flip a bit. Then it is
+  # made again.
+  try:
+    with zipfile.ZipFile(path) as file:
+      return file.testzip() is None
+  except FileNotFoundError:
+    return False
+  except (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ):
+    return False

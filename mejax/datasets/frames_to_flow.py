@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 
+import cv2
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -20,8 +21,16 @@ from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
 from mejax.motion import flow as motion_flow
 from mejax.motion import head
+from mejax.motion import magnify as motion_magnify
 from mejax.motion import regions
 from mejax.motion import warp
+
+# The neighbourhood of a place outside the frame whose flow does not count.
+_MARGIN = np.ones((5, 5), np.uint8)
+# Share of an aligned face that may lie outside of the frame without a remark.
+_OUTSIDE = 0.01
+# In sides of the aligned face; no micro-expression moves by 10 px of 128.
+LONGEST = 0.08
 
 
 @functools.partial(jax.jit, static_argnames='size')
@@ -45,7 +54,7 @@ def align(
 def align_frames(
   patches: UInt8[np.ndarray, 'b t p p 3'],
   matrices: Float[np.ndarray, 'b 2 3'],
-  landmarks: Float[np.ndarray, 'b 5 2'],
+  weight: Bool[np.ndarray, 'b s s'],
   recipe: Recipe,
 ) -> dict[str, np.ndarray]:
   """Aligns the frames of clips; with `remove_head_motion`, also to the onset.
@@ -59,7 +68,7 @@ def align_frames(
   Args:
     patches: cut-out faces of the frames that `staging.kept_numbers` lists.
     matrices: from places in the aligned face to places in the patches.
-    landmarks: five points of each aligned face.
+    weight: the pixels that count, from `weights`.
     recipe: how frames become examples.
 
   Returns:
@@ -77,8 +86,8 @@ def align_frames(
   flat = (-1, *later.shape[2:])
   flow = _flow(onset.reshape(flat), later.reshape(flat), recipe.flow)
   flow = flow.reshape(*later.shape[:-1], 2)
-  weight = np.broadcast_to(_weight(landmarks, recipe)[:, None], flow.shape[:-1])
-  _, motion = head.remove_rigid(flow, mask=weight)
+  mask = np.broadcast_to(weight[:, None], flow.shape[:-1])
+  _, motion = head.remove_rigid(flow, mask=mask)
   still = np.broadcast_to(np.eye(2, 3, dtype=np.float32), (b, 1, 2, 3))
   motion = np.concatenate([still, motion], axis=1)
   # First the motion of the head in the aligned face, then the alignment: with
@@ -93,7 +102,7 @@ def align_frames(
 
 def measure_motion(
   frames: UInt8[Array | np.ndarray, 'b t s s 3'],
-  landmarks: Float[np.ndarray, 'b 5 2'],
+  weight: Bool[np.ndarray, 'b s s'],
   recipe: Recipe,
 ) -> dict[str, np.ndarray]:
   """Amplifies the apex and measures its flow from the onset.
@@ -103,7 +112,7 @@ def measure_motion(
 
   Args:
     frames: aligned frames, as `staging.kept_numbers` lists them.
-    landmarks: five points of each aligned face.
+    weight: the pixels that count, from `weights`.
     recipe: how frames become examples.
 
   Returns:
@@ -120,7 +129,7 @@ def measure_motion(
     fields.append(_flow(onset, seen, recipe.flow))
   flow = np.stack(fields, 1)
   made = {'amplified': np.stack(amplified, 1)}
-  weight = _weight(landmarks, recipe)[:, None]
+  weight = weight[:, None]
   if recipe.remove_head_motion:
     flow, _ = head.remove_rigid(
       flow, mask=np.broadcast_to(weight, flow.shape[:-1])
@@ -132,14 +141,65 @@ def measure_motion(
   return made
 
 
-def _weight(
-  landmarks: Float[np.ndarray, 'b 5 2'], recipe: Recipe
+def weights(
+  landmarks: Float[np.ndarray, 'b 5 2'],
+  covered: Bool[np.ndarray, 'b s s'],
+  recipe: Recipe,
 ) -> Bool[np.ndarray, 'b s s']:
-  """Returns a mask of the pixels of an aligned face that count."""
-  size = (recipe.size, recipe.size)
+  """Returns the pixels of an aligned face whose flow counts.
+
+  Args:
+    landmarks: five points of each aligned face.
+    covered: the pixels that come from inside the frame. A margin around the
+      others does not count either: flow is smooth, and strain is a difference.
+    recipe: whether the eyelids count.
+  """
+  counts = np.stack(
+    [
+      cv2.erode(mask.astype(np.uint8), _MARGIN, borderValue=1)
+      for mask in covered
+    ]
+  ).astype(bool)
   if recipe.mask_eyelids:
-    return ~regions.eyelids(landmarks, size=size)
-  return np.ones((len(landmarks), *size), bool)
+    counts &= ~regions.eyelids(landmarks, size=(recipe.size, recipe.size))
+  return counts
+
+
+def remarks(
+  flow: Float[np.ndarray, 'a s s 3'],
+  covered: Bool[np.ndarray, 's s'],
+  recipe: Recipe,
+) -> list[str]:
+  """Says where the motion of one clip is not what it seems.
+
+  Args:
+    flow: (u, v, strain) of each level, as `measure_motion` returns it.
+    covered: the pixels that come from inside the frame.
+    recipe: how the flow was made.
+  """
+  said = []
+  outside = 1 - covered.mean()
+  if outside > _OUTSIDE:
+    said.append(
+      f'{outside:.0%} of the aligned face lies outside of the frame; flow and '
+      'strain are 0 there'
+    )
+  lowest, highest = min(recipe.levels), max(recipe.levels)
+  uv = flow[recipe.levels.index(lowest), ..., :2]
+  # The longest motion, without the few pixels where any flow goes astray.
+  motion = np.quantile(np.hypot(uv[..., 0], uv[..., 1]), 0.99) / lowest
+  if motion > LONGEST * recipe.size:
+    said.append(
+      f'moves by {motion:.1f} px of {recipe.size}; no micro-expression does: '
+      'look at its onset and apex'
+    )
+  reach = motion_magnify.REACH[recipe.magnify]
+  if highest > 1 and highest * motion > reach:
+    said.append(
+      f'moves by {motion:.1f} px, which {recipe.magnify} cannot amplify '
+      f'{highest:g} times: its range ends at {reach:g} px'
+    )
+  return said
 
 
 @jax.jit
@@ -150,6 +210,6 @@ def _unit(frames: UInt8[Array, '*b h w 3']) -> Float[Array, '*b h w 3']:
 def _flow(
   first: Float[Array, 'b h w 3'], second: Float[Array, 'b h w 3'], name: str
 ) -> Float[np.ndarray, 'b h w 2']:
-  if name != 'tvl1':  # The other methods are OpenCV's and take NumPy arrays.
+  if 'tvl1' not in name:  # The other methods are OpenCV's, on NumPy arrays.
     first, second = np.asarray(first), np.asarray(second)
   return np.asarray(FLOWS[name](first, second))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
-import json
 import pathlib
 import re
 import shlex
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mejax import files
 from mejax.corpora import CORPORA
 from mejax.datasets import builder
 
@@ -37,11 +38,12 @@ def load_examples(
 
   Raises:
     FileNotFoundError: the dataset is not prepared.
-    ValueError: it was prepared in another schema version.
+    ValueError: it was prepared in another schema version, or is damaged.
   """
   source = _source(name, data_dir)
-  rows = source.__getitems__(range(len(source)))
-  return {key: _column([row[key] for row in rows]) for key in rows[0]}
+  with files.reading(dataset_folder(name, data_dir), hint=_again(name)):
+    rows = source.__getitems__(range(len(source)))
+    return {key: _column([row[key] for row in rows]) for key in rows[0]}
 
 
 class Examples(Sequence):
@@ -53,13 +55,16 @@ class Examples(Sequence):
 
   def __init__(self, name: str, data_dir: str | pathlib.Path):
     self._source = _source(name, data_dir)
+    self._folder, self._hint = dataset_folder(name, data_dir), _again(name)
     self._clips = read_metadata(name, data_dir)['clips']
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> builder.Example:
-    row = self._source[range(len(self))[index]]
+    place = range(len(self))[index]
+    with files.reading(self._folder, hint=self._hint):
+      row = self._source[place]
     return {
       key: value.decode() if isinstance(value, bytes) else value
       for key, value in row.items()
@@ -76,7 +81,7 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   Arguments and errors are those of `load_examples`.
   """
   folder = dataset_folder(name, data_dir)
-  values = json.loads((folder / 'metadata.json').read_text())
+  values = files.read_json(folder / 'metadata.json', hint=_again(name))
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
@@ -88,8 +93,44 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
 def _source(name: str, data_dir: str | pathlib.Path):
   read_metadata(name, data_dir)  # Refuses another schema version.
   folder = dataset_folder(name, data_dir)
-  tfds_builder = tfds.builder_from_directory(folder)
-  return tfds_builder.as_data_source(split=builder.SPLIT)
+  _refuse_strange_features(folder, name)
+  with files.reading(folder, hint=_again(name)):
+    tfds_builder = tfds.builder_from_directory(folder)
+    return tfds_builder.as_data_source(split=builder.SPLIT)
+
+
+def _again(name: str) -> str:
+  return (
+    'The folder may be deleted: the `mejax prepare` command that made the'
+    f' dataset {name!r} makes it again.'
+  )
+
+
+def _refuse_strange_features(folder: pathlib.Path, name: str) -> None:
+  """Refuses features that mejax does not write; TFDS imports what is named."""
+
+  def classes(content: Any) -> Iterator[str]:
+    if isinstance(content, list):
+      for value in content:
+        yield from classes(value)
+    elif isinstance(content, dict):
+      for key, value in content.items():
+        is_class = key in ('pythonClassName', 'python_class_name', 'type')
+        yield from [str(value)] if is_class else classes(value)
+
+  file = folder / 'features.json'
+  known = {
+    f'{each.__module__}.{each.__qualname__}'
+    for each in (
+      tfds.features.FeaturesDict, tfds.features.Tensor, tfds.features.Text,
+    )
+  }  # fmt: skip
+  if strange := set(classes(files.read_json(file, hint=_again(name)))) - known:
+    raise ValueError(
+      f'{file} names code that no dataset of mejax needs:'
+      f' {", ".join(sorted(strange))}. It was not run. Prepare the dataset'
+      ' again, and distrust the other files of this folder.'
+    )
 
 
 def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
@@ -97,6 +138,9 @@ def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
 
   Arguments and errors are those of `load_examples`.
   """
+  if not re.fullmatch(r'\w+', name):
+    # It may come from the config of somebody's run, and lead anywhere.
+    raise ValueError(f'{name!r} is no name of a dataset: letters, digits, _')
   parent = pathlib.Path(data_dir) / builder.NAME / name
   folder = parent / builder.VERSION
   if folder.is_dir():

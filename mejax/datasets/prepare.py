@@ -56,8 +56,8 @@ def prepare(
 
   The dataset appears under its name only when it is whole. The same call gives
   the same bytes, and resumes a call that was interrupted: finished clips are
-  kept. A clip that cannot be used is left out and listed. Only one process at a
-  time may make a dataset.
+  kept. A clip that cannot be used is left out and listed. A second process that
+  makes the same dataset meanwhile is refused.
 
   Args:
     corpora: names of `mejax.corpora.CORPORA`, or `package.module:name` of a
@@ -84,7 +84,8 @@ def prepare(
   Raises:
     FileNotFoundError: a source does not exist, or holds something else.
     ValueError: a corpus does not have an option, a sheet has faults, no clip
-      can be used, or the name belongs to a dataset made in another way.
+      can be used, the name belongs to a dataset made in another way, or another
+      process makes it.
     OSError: `data_dir` cannot be written to.
   """
   corpora = [corpora] if isinstance(corpora, str) else list(corpora)
@@ -123,15 +124,20 @@ def prepare(
     print(f'{name} is prepared already in {folder}')
     return folder
   cache = root / f'.{name}.made'
-  clips, arrays_of = data.make_examples(
-    clips, digests, metadata['versions'], cache
-  )
-  clip_counts.refuse_unusable(clips)
-  metadata |= clip_counts.describe_clips(clips)
-  with files.hinting(root):
-    _write(name, clips, arrays_of, metadata, folder, progress=progress)
-  print(clip_counts.format_counts(name, folder, clips))
-  _clear(cache, clips)
+  with files.locked(
+    root / f'.{name}.lock',
+    refusal=f'another process makes the dataset {name!r} in {data_dir}. Wait'
+    ' for it, or choose another --name.',
+  ):
+    clips, arrays_of = data.make_examples(
+      clips, digests, metadata['versions'], cache
+    )
+    clip_counts.refuse_unusable(clips)
+    metadata |= clip_counts.describe_clips(clips)
+    with files.hinting(root):
+      _write(name, clips, arrays_of, metadata, folder, progress=progress)
+    print(clip_counts.format_counts(name, folder, clips))
+    _clear(cache, clips)
   return folder
 
 

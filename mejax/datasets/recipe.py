@@ -29,6 +29,8 @@ APEXES = {
 }
 FLOWS: dict[str, Callable] = {
   'tvl1': motion_flow.tvl1,
+  # As published, and as in datasets of mejax 0.2: light is taken for motion.
+  'tvl1_plain': functools.partial(motion_flow.tvl1, light=False),
   'farneback': motion_flow.farneback,
   'dis': motion_flow.dis,
 }
@@ -60,7 +62,7 @@ class Recipe:
   """
 
   levels: tuple[float, ...] = (1.0,)
-  magnify: str = 'phase'
+  magnify: str = 'flow'
   weights: pathlib.Path | None = None
   flow: str = 'tvl1'
   strain: str = 'shreve'

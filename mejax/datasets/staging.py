@@ -12,13 +12,16 @@ import dataclasses
 import hashlib
 
 import cv2
+from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import limits
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
 from mejax.datasets import face_search
+from mejax.motion import alignment
 from mejax.motion import faces
 from mejax.motion import scenes
 
@@ -54,6 +57,7 @@ class Staged:
     patches: the parts of the frames around the face.
     matrix: from places in the aligned face to places in a patch.
     landmarks: five points in the aligned face.
+    covered: which pixels of the aligned face come from inside the frame.
     numbers: frame number of each patch.
     seen: numbers of the frames in which the face was found; None if the recipe
       does not ask whether it is there.
@@ -64,6 +68,7 @@ class Staged:
   patches: UInt8[np.ndarray, 't p p 3']
   matrix: Float[np.ndarray, '2 3']
   landmarks: Float[np.ndarray, '5 2']
+  covered: Bool[np.ndarray, 's s']
   numbers: tuple[int, ...]
   seen: tuple[int, ...] | None
   remarks: tuple[str, ...]
@@ -158,6 +163,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     matrix = np.column_stack([np.diag(shrink), (shrink - 1) / 2])
   else:
     matrix = faces.alignment(points, size=plan.size)
+  frame = images[clip.onset].shape[:2]
   patches, inside = {}, matrix
   # Frames that repeat at the ends of a clip are decoded once.
   unique = list(dict.fromkeys(shown))
@@ -177,6 +183,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     patches=np.stack([patches[n] for n in shown]),
     matrix=np.asarray(inside, np.float32),
     landmarks=_undo(matrix, points).astype(np.float32),
+    covered=alignment.covered(matrix, size=plan.size, frame=frame),
     numbers=tuple(shown),
     seen=None if face.seen is None else tuple(face.seen),
     remarks=face.remarks,
@@ -235,7 +242,7 @@ def _truth(clip: Clip, matrix: np.ndarray, size: int) -> dict[str, np.ndarray]:
   """
   if clip.truth is None:
     return {}
-  with np.load(clip.truth) as file:
+  with limits.arrays(clip.truth) as file:
     fields = {name: file[name].astype(np.float32) for name in TRUTHS}
   y, x = np.mgrid[:size, :size]
   places = np.stack([x, y], -1) @ matrix[:, :2].T + matrix[:, 2]

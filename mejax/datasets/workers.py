@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import process
+import contextlib
 import multiprocessing
+from multiprocessing import connection
 import os
 import signal
+import threading
 import zipfile
 
 import cv2
@@ -80,7 +83,8 @@ class Decoders:
 
   def _submit(self, job: Job) -> futures.Future:
     try:
-      return self._pool.submit(_stage, job)
+      with _without_ctrl_c():
+        return self._pool.submit(_stage, job)
     except process.BrokenProcessPool as error:
       # The pool broke since the last result was taken; `_first` meets the same
       # error when it comes to this job, and handles it there.
@@ -130,7 +134,27 @@ def cores() -> int:
   return os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+  """Blocks SIGINT, so that a process that is started here never gets it.
+
+  Until `_start_worker` runs it would answer Ctrl-C by a traceback.
+  """
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+  # Its end is ready once the parent is gone, whatever ended it.
+  connection.wait([multiprocessing.parent_process().sentinel])
+  os._exit(1)
+
+
 def _start_worker() -> None:
+  threading.Thread(target=_end_with_parent, daemon=True).start()
   # Only the process that waits for the workers shall react to Ctrl-C.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   # There is a process for each core already.

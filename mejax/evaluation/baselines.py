@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from concurrent import futures
 import os
 
-from jaxtyping import Int32
 from jaxtyping import Integer
 from jaxtyping import Num
 import numpy as np
@@ -34,7 +33,7 @@ def baselines(
   groups=None,
   folds: Iterable[tuple[np.ndarray, np.ndarray]] | None = None,
   progress: bool = True,
-) -> dict[str, Int32[np.ndarray, ' n']]:
+) -> dict[str, np.ndarray]:
   """Returns the held-out predictions of each of `BASELINES`.
 
   Everything, scaling included, is fitted on the training examples of a fold.
@@ -48,7 +47,10 @@ def baselines(
     progress: whether to show a progress bar.
 
   Returns:
-    name -> predictions; -1 for an example that no fold holds out.
+    name -> predictions; -1 for an example that no fold holds out. A baseline
+    that cannot be fitted on a fold, as on inputs that are all the same,
+    predicts the most frequent class there; str[r] under the name `remarks` says
+    so.
 
   Raises:
     ValueError: not exactly one of `groups` and `folds` is given, or inputs are
@@ -80,11 +82,23 @@ def baselines(
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     bar,
   ):
-    for (name, _, test), found in zip(
+    failed = {}
+    for (name, _, test), (found, reason) in zip(
       jobs, pool.map(held_out, jobs), strict=True
     ):
       result[name][test] = found
+      if reason:
+        failed.setdefault(name, []).append(reason)
       bar.update()
+  if failed:
+    result['remarks'] = np.array(
+      [
+        f'The baseline {name} could not be fitted on {len(reasons)} of'
+        f' {len(folds)} folds, where it predicts the most frequent class:'
+        f' {reasons[0]}.'
+        for name, reasons in failed.items()
+      ]
+    )
   return result
 
 
@@ -97,11 +111,20 @@ def _leave_one_out(groups):
 
 
 def _fit_predict(name, inputs, labels, held_out):
+  """Returns predictions, and why they are those of `majority`, if they are."""
   classes, counts = np.unique(labels, return_counts=True)
+  majority = np.full(len(held_out), classes[counts.argmax()])
   if name == 'majority' or len(classes) == 1:
-    return np.full(len(held_out), classes[counts.argmax()])
+    return majority, ''
+  if (inputs == inputs[0]).all():
+    return majority, 'its inputs are all the same'
   fit = _rbf_svm if name == 'rbf_svm' else _pca_logistic
-  return fit(inputs, labels, held_out)
+  try:
+    return fit(inputs, labels, held_out), ''
+  # A baseline must not cost a finished training its result, whatever the input
+  # does to scikit-learn: overflow, no variance left after scaling, ...
+  except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+    return majority, str(error).partition('\n')[0].rstrip('.')
 
 
 def _rbf_svm(inputs, labels, held_out):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import csv
 import os
 from typing import Any
 
 from jaxtyping import Bool
-from jaxtyping import Integer
 import numpy as np
 
 from mejax import files
@@ -22,6 +20,10 @@ SCHEMA_VERSION = 3
 NOT_CHOSEN = (
   'not chosen: picking the best of these rows would be test selection'
 )
+# The key of remarks among the predictions of baselines.
+REMARKS = 'remarks'
+# Trainings that a table names one by one.
+_MOST_NAMED = 10
 _STATISTICS = {
   'uf1': metrics.uf1_of,
   'uar': metrics.uar_of,
@@ -32,7 +34,7 @@ _STATISTICS = {
 
 def metrics_json(
   record: selection.Record,
-  baselines: Mapping[str, Integer[np.ndarray, ' n']],
+  baselines: Mapping[str, np.ndarray],
   *,
   protocol_sentence: str,
   rules: Sequence[str] | None = None,
@@ -55,6 +57,8 @@ def metrics_json(
 
   If the record has several settings, these are the numbers of the first, and
   `settings` lists the `selection` and the `values` of each, without choosing.
+  `diverged` names fold, inner fold (-1 for none), seed, setting and first epoch
+  of each training with held-out logits that are not finite.
 
   Args:
     record: see `selection`.
@@ -78,7 +82,7 @@ def metrics_json(
     number: {rule: _entries(record, number, rule, masks) for rule in rules}
     for number in numbers
   }
-  first = numbers[0]
+  first, diverged = numbers[0], _diverged(record)
   chosen = record['setting'] == first
   last = selection.predictions(
     selection.select(record, 'last', setting=first).logits
@@ -102,8 +106,11 @@ def metrics_json(
         for part, mask in masks.items()
       }
       for name, found in baselines.items()
+      if name != REMARKS
     },
-    'trials_not_finite': _not_finite(record),
+    'baseline_remarks': [str(remark) for remark in baselines.get(REMARKS, [])],
+    'trials_not_finite': len(diverged),
+    'diverged': diverged,
   }
   if len(numbers) > 1:
     result['settings'] = [
@@ -143,7 +150,8 @@ def write_predictions_csv(
   """Writes a row per rule, seed and example.
 
   Columns: seed, corpus, subject, clip, truth, prediction, p0.. (softmax),
-  selection, and setting if the record has several.
+  selection, and setting if the record has several. A name that a spreadsheet
+  would take for a formula gets an apostrophe; see `files.plain_cell`.
   """
   rules = selection.rules_of(record) if rules is None else rules
   settings = np.unique(record['setting'])
@@ -153,12 +161,14 @@ def write_predictions_csv(
   header += [*classes, 'selection'] + ['setting'] * several
   identity = list(
     zip(
-      *(record[key] for key in ('corpus', 'subject', 'clip', 'labels')),
+      *(
+        record[key].tolist() for key in ('corpus', 'subject', 'clip', 'labels')
+      ),
       strict=True,
     )
   )
   with files.writing(path) as file:
-    writer = csv.writer(file, lineterminator='\n')
+    writer = files.CsvWriter(file)
     writer.writerow(header)
     for setting in settings:
       for rule in rules:
@@ -224,11 +234,47 @@ def _numbers(record, prediction, mask):
   return entry
 
 
-def _not_finite(record):
-  """Counts the trials with a held-out logit that is nan or infinite."""
+def _diverged(record: selection.Record) -> list[dict[str, Any]]:
+  """Lists the trials with a held-out logit that is nan or infinite."""
   wrong = ~np.isfinite(record['logits']).all(-1)
-  real = record['index'][:, None, :] >= 0
-  return int((wrong & real).any((1, 2)).sum())
+  wrong &= record['index'][:, None, :] >= 0
+  by_epoch = wrong.any(2)
+  return [
+    {
+      'fold': str(record['fold_names'][record['fold'][trial]]),
+      **{
+        name: int(record[name][trial]) for name in ('inner', 'seed', 'setting')
+      },
+      'epoch': int(record['epochs'][by_epoch[trial].argmax()]),
+    }
+    for trial in np.flatnonzero(by_epoch.any(1)).tolist()
+  ]
+
+
+def describe_diverged(numbers: Mapping[str, Any]) -> list[str]:
+  """Returns sentences on trainings that diverged; [] if none did.
+
+  Args:
+    numbers: the result of `metrics_json`.
+  """
+  diverged = numbers['diverged']
+  if not diverged:
+    return []
+  lines = [
+    f'{len(diverged)} training{"s" * (len(diverged) > 1)} diverged: held-out'
+    ' logits are not finite. The scores contain them: what they predict without'
+    f' any finite logit counts as {numbers["class_names"][0]}.'
+  ]
+  for one in diverged[:_MOST_NAMED]:
+    inner = f', inner fold {one["inner"]}' if one['inner'] >= 0 else ''
+    lines.append(
+      f'fold {one["fold"]}{inner}, seed {one["seed"]}, setting'
+      f' {one["setting"]}: by epoch {one["epoch"]}'
+    )
+  if len(diverged) > _MOST_NAMED:
+    more = len(diverged) - _MOST_NAMED
+    lines.append(f'and {more} more; metrics.json lists all')
+  return lines
 
 
 def _softmax(logits):

@@ -41,11 +41,10 @@ def _notes(numbers) -> list[str]:
   rows = [entries['full'] for entries in numbers['selection'].values()]
   warnings = dict.fromkeys(row['warning'] for row in rows if 'warning' in row)
   lines += [f'* {warning}' for warning in warnings]
-  if numbers['trials_not_finite']:
-    lines.append(
-      'WARNING: number of trainings with logits that are not finite: '
-      f'{numbers["trials_not_finite"]}'
-    )
+  lines += numbers['baseline_remarks']
+  if found := summary.describe_diverged(numbers):
+    lines.append(f'WARNING: {found[0]}')
+    lines += [f'  {line}' for line in found[1:]]
   return lines
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import difflib
-import importlib
 import importlib.util
 import inspect
 import pathlib
@@ -20,6 +19,8 @@ import ml_collections
 from ml_collections import config_flags
 
 import mejax
+from mejax import own_code
+from mejax.experiment import bounds
 from mejax.experiment import schema
 from mejax.training import setting as setting_lib
 
@@ -78,6 +79,19 @@ def load_config(
   return override(config, overrides)
 
 
+def load_shipped(spec: str) -> ml_collections.ConfigDict:
+  """Loads a config that ships with mejax, named in a file that may be strange.
+
+  Raises:
+    ValueError: the name is that of no such config; a file is not run.
+  """
+  if spec.partition(':')[0] not in list_configs():
+    raise ValueError(
+      f'{spec!r} is no config that ships with mejax. Give a --config yourself.'
+    )
+  return load_config(spec)
+
+
 def _find(name: str) -> pathlib.Path:
   """Returns the file of a config; a shipped name comes first."""
   if name in list_configs():
@@ -103,6 +117,8 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
   if module_spec is None:
     raise ValueError(f'{path} is not a Python file, as a config must be.')
   module = importlib.util.module_from_spec(module_spec)
+  if path.parent != SHIPPED:
+    own_code.open_folders()  # A config of the user's may import code beside it.
   module_spec.loader.exec_module(module)
   if not hasattr(module, 'get_config'):
     raise ValueError(f'{path} is no config: it has no function get_config().')
@@ -124,19 +140,12 @@ def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
     return spec
   if spec in table:
     return table[spec]
-  module, colon, name = spec.partition(':')
-  if not colon:
+  if ':' not in spec:
     raise ValueError(
       f'Unknown {what} {spec!r}. Known: {", ".join(sorted(table))}; write your'
       ' own as package.module:name.'
     )
-  try:
-    return getattr(importlib.import_module(module), name)
-  except (ImportError, AttributeError) as error:
-    raise ValueError(
-      f'{what} {spec!r} cannot be imported: {error}. Run the command in the'
-      ' folder of that module, or add the folder to PYTHONPATH.'
-    ) from error
+  return own_code.load(spec, what)
 
 
 def change(
@@ -190,7 +199,7 @@ def override(
     raise ValueError(f'Bad value for the config: {error}') from None
   config = values.config
   # Bad numbers are reported here, before JAX is imported, which takes seconds.
-  setting_lib.in_use(setting_lib.combinations(config.setting, config.grid))
+  bounds.check(config)
   return config
 
 

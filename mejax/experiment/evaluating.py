@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import json
 import os
 import pathlib
 from typing import Any
@@ -15,16 +14,19 @@ from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
+from mejax import own_code
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import applying
 from mejax.experiment import configuration
+from mejax.experiment import finished
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
+from mejax.experiment import schema
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
@@ -46,6 +48,7 @@ def evaluate(
   task: Task | None = None,
   model: nn.Module | None = None,
   out: str | os.PathLike | None = None,
+  trust_code: bool = False,
 ) -> dict[str, Any]:
   """Evaluates saved models on the people each one held out; prints the table.
 
@@ -61,18 +64,32 @@ def evaluate(
     task: your data, in place of the config's.
     model: the module, for a run that was trained with your own.
     out: folder of the results; `evaluate/` in the source by default.
+    trust_code: whether code that only the files of the source name, as
+      `package.module:name`, may be imported and run. Names in `config` and
+      `overrides` are yours and need no trust.
 
   Returns:
     The content of `metrics.json`.
 
   Raises:
-    ValueError: models, data and config do not fit each other.
+    ValueError: models, data and config do not fit each other, the source names
+      code that is not trusted, a file of the run is damaged, or `out` is a run.
     FileNotFoundError: the dataset has not been prepared.
   """
   devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
   out = source / 'evaluate' if out is None else pathlib.Path(out)
-  saved = saved_lib.read_models(source, model)
+  if (out / 'run.json').exists():
+    raise ValueError(
+      f'{out} is the folder of a run, whose results would be lost. Choose'
+      ' another --out.'
+    )
+  given = own_code.names_in([config.to_dict() if config else {}, overrides])
+  saved = saved_lib.read_models(
+    source, model, given=given, trust_code=trust_code
+  )
+  if (source / 'metrics.json').exists():
+    finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
   if task is None:
     task = _load_task(config, data_dir)
@@ -102,7 +119,7 @@ def evaluate(
   _write(out, record, baselines, metrics)
   print(table.format_numbers(metrics))
   if same_data:
-    print(_compare(record, workdir_lib.load_npz(source / 'record.npz')))
+    print(_compare(record, record_lib.read_record(source)))
   elif not saved.caution:
     print('These are not the data of the run: its record has other clips.')
   print(f'Written: {out}')
@@ -189,10 +206,9 @@ def _add_warning(metrics: dict[str, Any], saved: Saved) -> None:
 
 
 def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:
-  path = source / 'run.json'
-  if not path.exists():
+  if not (source / 'run.json').exists():
     return False
-  return json.loads(path.read_text())['data_sha256'] == task.sha256
+  return schema.read_run(source)['data_sha256'] == task.sha256
 
 
 def _compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> str:

@@ -7,7 +7,6 @@ that declares what it shows in its `out`, as ARTNet, HTNet and MMNet do (see
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import pathlib
 from typing import Any
@@ -89,12 +88,12 @@ def write_levels(
 def _write_csv(path, seeds, clips, weights) -> None:
   """Writes a row for each seed and clip, with the weight of each level."""
   with files.writing(path) as file:
-    writer = csv.writer(file)
+    writer = files.CsvWriter(file)
     names = [f'alpha_{alpha:g}' for alpha in clips.levels]
     writer.writerow(['seed', 'corpus', 'subject', 'clip', *names])
     for seed, rows in zip(seeds, np.asarray(weights), strict=True):
       for i, row in enumerate(rows):
-        clip = [clips.corpus[i], clips.subject[i], clips.clip[i]]
+        clip = [str(x[i]) for x in (clips.corpus, clips.subject, clips.clip)]
         writer.writerow([seed, *clip, *(f'{weight:.6f}' for weight in row)])
 
 

@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import json
 import os
-import re
 from typing import Any
 
 from flax import linen as nn
@@ -23,7 +22,9 @@ from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
+from mejax import own_code
 from mejax.evaluation import selection
+from mejax.experiment import bounds
 from mejax.experiment import configuration
 from mejax.experiment import identity
 from mejax.experiment import resolve
@@ -100,6 +101,21 @@ class Plan:
     """The model, with the amplification levels of the data filled in."""
     return self.trainer.model
 
+  @property
+  def trial_names(self) -> list[str]:
+    """The fold, seed and setting of each trial, for messages."""
+    several = len(self.settings) > 1
+    return [
+      f'fold {self.folds.names[fold]}{f", inner fold {inner}" * (inner >= 0)},'
+      f' seed {seed}{f", setting {setting}" * several}'
+      for fold, inner, seed, setting in zip(
+        *(
+          self.numbers[k].tolist() for k in ('fold', 'inner', 'seed', 'setting')
+        ),
+        strict=True,
+      )
+    ]
+
   @functools.cached_property
   def data(self) -> trial_lib.Data:
     """All clips as arrays on the device."""
@@ -151,7 +167,8 @@ def plan(
   if (task is None) == (data_dir is None):
     raise ValueError('An experiment needs either data_dir or task.')
   config = schema.fill(config)
-  _check_counts(config)
+  bounds.check(config)
+  loop.count_windows(config.num_epochs, config.eval_every)
   devices_lib.use_every_core()
   devices_lib.keep_compiled_programs()
   if task is None:
@@ -192,18 +209,6 @@ def plan(
   )
 
 
-def _check_counts(config) -> None:
-  """Refuses counts of which nothing could be trained."""
-  for key in ('batch_size', 'num_epochs', 'eval_every', 'num_seeds'):
-    if config[key] < 1:
-      raise ValueError(f'{key} is {config[key]}; expected 1 or more.')
-  if 'inner' in config.selection and config.inner_folds < 2:
-    raise ValueError(
-      f'inner_folds is {config.inner_folds}; the rule inner needs 2 or more.'
-    )
-  loop.count_windows(config.num_epochs, config.eval_every)
-
-
 def _describe(config, own: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the config as JSON, with the user's own objects described."""
   objects = {
@@ -219,7 +224,7 @@ def _describe_named(config) -> dict[str, Any]:
   return {
     key: identity.describe(configuration.named(value, {}, key))
     for key, value in configuration.leaves(config)
-    if re.fullmatch(resolve.OWN_NAME, str(value))
+    if own_code.is_name(value)
   }
 
 

@@ -1,14 +1,17 @@
-"""Makes the record of a run, from which all of its metrics are computed."""
+"""Makes and reads the record of a run, from which its metrics are computed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+import pathlib
 
 from jaxtyping import Array
 from jaxtyping import Int
 import numpy as np
 
+from mejax import files
 from mejax.evaluation import selection
+from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.task import Task
 from mejax.training import loop
 
@@ -44,3 +47,17 @@ def make_record(
     'fold_names': np.asarray(fold_names),
     'class_names': np.asarray(task.class_names),
   }
+
+
+def read_record(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads the `record.npz` of a folder.
+
+  Raises:
+    FileNotFoundError: it is missing.
+    ValueError: it is damaged, or of another version.
+  """
+  path = workdir / 'record.npz'
+  record = workdir_lib.load_npz(path)
+  with files.reading(path, hint=workdir_lib.AGAIN):
+    selection.check(record)
+  return record

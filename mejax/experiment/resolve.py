@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import os
-import re
 from typing import Any
 
 from flax import linen as nn
@@ -18,6 +17,7 @@ import ml_collections
 import numpy as np
 
 from mejax import models
+from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import model_checks
 from mejax.experiment import task as task_lib
@@ -40,9 +40,6 @@ _TABLES = {
   'level_attention_fn': attention.ATTENTION,
   'gate': mmnet.GATES,
 }
-
-# An object of the user's own: `package.module:name`.
-OWN_NAME = r'[\w.]+:\w+'
 
 
 def load_task(
@@ -88,7 +85,7 @@ def make_model(config: ml_collections.ConfigDict, num_classes: int):
   name = options.pop('name')
   for field, value in options.items():
     table = _TABLES.get(field, {})
-    if table or re.fullmatch(OWN_NAME, str(value)):
+    if table or own_code.is_name(value):
       options[field] = configuration.named(value, table, field)
   return models.make(name, num_classes=num_classes, **options)
 

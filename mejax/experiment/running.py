@@ -30,6 +30,7 @@ from mejax.experiment import record as record_lib
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
+from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
@@ -131,6 +132,7 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
     eval_every=plan.options.eval_every,
     checkpoint_every_s=plan.options.checkpoint_every_s,
     keep_models=plan.options.keep_models,
+    names=plan.trial_names,
   )
 
 
@@ -146,7 +148,7 @@ def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
     return
   numbers = workdir_lib.read_levels(workdir)
   if not numbers:
-    saved = saved_lib.read_models(workdir, plan.model)
+    saved = _read_own_models(plan, workdir)
     numbers = introspection.write_levels(workdir, saved, plan.task)
   print(levels_lib.table(numbers))
 
@@ -163,8 +165,14 @@ def _show_attention(plan: Plan, workdir: pathlib.Path) -> None:
       ' train with --config.keep_models=True.'
     )
     return
-  saved = saved_lib.read_models(workdir, plan.model)
+  saved = _read_own_models(plan, workdir)
   introspection.write_attention(workdir, saved, plan.task)
+
+
+def _read_own_models(plan: Plan, workdir: pathlib.Path) -> Saved:
+  # The folder was claimed for the config of the plan, so all code that its
+  # files name was named by the user.
+  return saved_lib.read_models(workdir, plan.model, trust_code=True)
 
 
 def print_forecast(plan: Plan) -> None:
@@ -226,7 +234,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
 
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   """Writes baselines, metrics, predictions and report from the record."""
-  record = workdir_lib.load_npz(workdir / 'record.npz')
+  record = record_lib.read_record(workdir)
   baselines = workdir_lib.read_baselines(workdir)
   if not baselines:
     baselines = baselines_lib.baselines(

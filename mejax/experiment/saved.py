@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 
@@ -16,12 +16,14 @@ from jaxtyping import PyTree
 import ml_collections
 import numpy as np
 
+from mejax import files
 from mejax import models
+from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import conversion
+from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import schema
-from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
 from mejax.training import folds as folds_lib
 
@@ -58,7 +60,11 @@ class Saved:
 
 
 def read_models(
-  folder: str | os.PathLike, model: nn.Module | None = None
+  folder: str | os.PathLike,
+  model: nn.Module | None = None,
+  *,
+  given: Collection[str] = (),
+  trust_code: bool = False,
 ) -> Saved:
   """Reads the models of a finished run, or of a folder of converted ones.
 
@@ -68,16 +74,26 @@ def read_models(
   Args:
     folder: workdir of a run, or a folder that `conversion.convert` wrote.
     model: the module, for a run that was trained with your own.
+    given: names of code, `package.module:name`, that you have given yourself.
+    trust_code: whether all code that the files name may be imported and run.
 
   Raises:
-    ValueError: the folder holds neither, the run is not finished, or it was
-      trained with your own module and `model` is missing. `load` raises it for
-      a run that kept no models.
+    ValueError: the folder holds neither, the run is not finished, it names code
+      that is not trusted, or it was trained with your own module and `model` is
+      missing. `load` raises it for a run that kept no models.
   """
   folder = pathlib.Path(folder)
+  files.refuse_links(folder)
   if (folder / 'record.npz').exists():
-    return _read_run(folder, model)
+    config = schema.read_run_config(folder, given=given, trust_code=trust_code)
+    return _read_run(folder, config, model)
   if descriptions := conversion.read_descriptions(folder):
+    own_code.refuse_strange(
+      list(descriptions.values()),
+      where=folder / 'model.json',
+      given=given,
+      trust_code=trust_code,
+    )
     return _read_converted(folder, descriptions)
   raise ValueError(
     f'{folder} holds neither a finished run (record.npz) nor converted models'
@@ -110,15 +126,14 @@ def _read_converted(folder, descriptions) -> Saved:
     load=lambda seed, name: load('' if alone else name),
     seeds=(0,),
     names=None if alone else tuple(descriptions),
-    config=configuration.load_config(first['config']),
+    config=configuration.load_shipped(first['config']),
     classes=tuple(first['classes']),
     caution=first['caution'],
   )
 
 
-def _read_run(workdir, model) -> Saved:
-  config = schema.read_run_config(workdir)
-  record = workdir_lib.load_npz(workdir / 'record.npz')
+def _read_run(workdir, config, model) -> Saved:
+  record = record_lib.read_record(workdir)
   classes = tuple(record['class_names'].tolist())
   if model is None:
     if 'name' not in config.model:
@@ -135,7 +150,7 @@ def _read_run(workdir, model) -> Saved:
     (int(record['seed'][trial]), names[record['fold'][trial]]): trial
     for trial in np.flatnonzero(chosen).tolist()
   }
-  run = json.loads((workdir / 'run.json').read_text())
+  run = schema.read_run(workdir)
   size = run['placement']['round_size']
 
   # Trials lie on disk by seed and fold, and `apply_folds` asks for them in that

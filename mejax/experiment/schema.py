@@ -7,6 +7,7 @@ that were added since.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 import json
 import os
@@ -15,8 +16,14 @@ from typing import Any
 
 import ml_collections
 
+from mejax import files
+from mejax import own_code
 from mejax.configs import default
 
+_NOT_AGAIN = (
+  'It cannot be made again: restore it from a copy, or train anew in another'
+  ' --workdir.'
+)
 # The meaning of a missing value in the `config.json` of each schema version.
 # When a default changes, its old value is added here under the versions that
 # had it, because a new default must not change what an old run did.
@@ -72,12 +79,49 @@ def _add(config: Any, defaults: Any) -> None:
 
 def read_run_config(
   workdir: str | os.PathLike,
+  *,
+  given: Collection[str] = (),
+  trust_code: bool = False,
 ) -> ml_collections.ConfigDict:
-  """Returns the complete config of a run; see `complete`."""
-  workdir = pathlib.Path(workdir)
-  run = json.loads((workdir / 'run.json').read_text())
-  config = json.loads((workdir / 'config.json').read_text())
+  """Returns the complete config of a run; see `complete`.
+
+  Args:
+    workdir: folder of the run.
+    given: names of code that the user has given himself.
+    trust_code: whether all code that the config names may be run.
+
+  Raises:
+    ValueError: the config names other code; see `own_code.refuse_strange`.
+  """
+  config, run = read_config(workdir), read_run(workdir)
+  own_code.refuse_strange(
+    config,
+    where=pathlib.Path(workdir) / 'config.json',
+    given=given,
+    trust_code=trust_code,
+  )
   return ml_collections.ConfigDict(complete(config, run['schema_version']))
+
+
+def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
+  """Returns the content of `config.json`; errors are those of `read_run`."""
+  path = pathlib.Path(workdir) / 'config.json'
+  return files.read_json(path, hint=_NOT_AGAIN)
+
+
+def read_run(workdir: str | os.PathLike) -> dict[str, Any]:
+  """Returns the content of `run.json`.
+
+  Raises:
+    FileNotFoundError: the file is missing.
+    ValueError: the file is damaged.
+  """
+  path = pathlib.Path(workdir) / 'run.json'
+  run = files.read_json(path, hint=_NOT_AGAIN)
+  with files.reading(path, hint=_NOT_AGAIN):
+    if lacks := {'schema_version', 'data_sha256'} - run.keys():
+      raise ValueError(f'it lacks {", ".join(sorted(lacks))}')
+  return run
 
 
 def complete(config: Mapping[str, Any], schema_version: int) -> dict[str, Any]:

@@ -20,10 +20,8 @@ read files that older versions wrote under other names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import fcntl
 import json
 import pathlib
 from typing import Any
@@ -37,8 +35,12 @@ SCHEMA_VERSION = 1
 LOCK = '.lock'
 BASELINES = 'baselines.npz'
 ATTENTION = 'attention.npz'
-# A run with one of these has something to lose.
-_KEPT = ('checkpoints', 'record.npz', 'metrics.json')
+AGAIN = (
+  'It may be deleted: the `mejax train` or `evaluate` command that wrote it'
+  ' makes it again.'
+)
+# What a run writes before it has anything to lose.
+_FIRST = ('config.json', 'run.json', LOCK)
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -54,9 +56,12 @@ def save_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads every array of a file that `save_npz` wrote."""
-  with np.load(path, allow_pickle=False) as file:
-    return dict(file)
+  """Reads every array of a file that `save_npz` wrote.
+
+  Raises:
+    ValueError: the file is damaged; the message says so.
+  """
+  return files.read_npz(path, hint=AGAIN)
 
 
 def read_baselines(workdir: pathlib.Path) -> dict[str, np.ndarray]:
@@ -74,7 +79,7 @@ def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
   path = workdir / 'levels.json'
   if not path.exists():
     return {}
-  numbers = json.loads(path.read_text())
+  numbers = files.read_json(path, hint=AGAIN)
   if 'alphas' in numbers:  # An older name.
     numbers['levels'] = numbers.pop('alphas')
   return numbers
@@ -88,23 +93,19 @@ def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
   return {}
 
 
-@contextlib.contextmanager
-def locked(workdir: pathlib.Path) -> Iterator[None]:
+def locked(workdir: pathlib.Path) -> contextlib.AbstractContextManager[None]:
   """Locks a folder against a second process; makes it if it is missing.
 
   Raises:
-    ValueError: another process has locked it.
+    ValueError: another process has locked it, or a link leads out of it.
   """
   workdir.mkdir(parents=True, exist_ok=True)
-  with (workdir / LOCK).open('w') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise ValueError(
-        f'{workdir} is in use by another process. Wait for it, or choose'
-        ' another --workdir.'
-      ) from None
-    yield
+  files.refuse_links(workdir)
+  return files.locked(
+    workdir / LOCK,
+    refusal=f'{workdir} is in use by another process. Wait for it, or choose'
+    ' another --workdir.',
+  )
 
 
 def claim(
@@ -112,8 +113,9 @@ def claim(
 ) -> dict[str, Any]:
   """Claims a locked folder for a run, or refuses a folder of another run.
 
-  A run that failed before its first checkpoint has nothing to lose, so another
-  run may take its folder.
+  The folder belongs to the config and the data of its run as long as any file
+  is left that depends on them. A run that failed before it wrote one has
+  nothing to lose, so another run may take its folder.
 
   Args:
     workdir: folder of the run.
@@ -140,11 +142,11 @@ def claim(
       f'{workdir} is not empty and holds no run (no config.json, but'
       f' {", ".join(sorted(strangers)[:3])}). Choose a new folder as --workdir.'
     )
-  if not any((workdir / name).exists() for name in _KEPT):
+  if not set(strangers) - set(_FIRST):
     write_json(config_path, config)
     write_json(run_path, run)
     return run
-  old = json.loads(run_path.read_text())
+  old = schema.read_run(workdir)
   if old['schema_version'] != SCHEMA_VERSION:
     raise ValueError(
       f'{workdir} was written by a mejax with schema {old["schema_version"]};'
@@ -152,7 +154,7 @@ def claim(
     )
   files.refuse_other(
     workdir,
-    schema.complete(json.loads(config_path.read_text()), old['schema_version']),
+    schema.complete(schema.read_config(workdir), old['schema_version']),
     schema.complete(config, SCHEMA_VERSION),
     what='a run with another config',
     hint='Repeat that config to resume it, or choose a new --workdir.',

@@ -20,12 +20,12 @@ with Flax's meaning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import importlib
 from typing import Any
 from typing import NamedTuple
 
 import flax.linen as nn
 
+from mejax import own_code
 from mejax.models import artnet
 from mejax.models import base
 from mejax.models import htnet
@@ -128,17 +128,10 @@ def _check_names(known: Known, preset: str, fields: Mapping[str, Any]) -> None:
 
 def _import_own(name: str) -> Any:
   """Imports a model that is named as `package.module:name`."""
-  module, colon, attribute = name.partition(':')
-  if not colon:
+  if ':' not in name:
     raise ValueError(
       f'Unknown model {name!r}.'
       + base.closest(name, list(MODELS), 'models')
       + ' Your own is named as package.module:name.'
     )
-  try:
-    return getattr(importlib.import_module(module), attribute)
-  except (ImportError, AttributeError) as error:
-    raise ValueError(
-      f'model {name!r} cannot be imported: {error}. Run the command in the'
-      ' folder of that module, or add the folder to PYTHONPATH.'
-    ) from error
+  return own_code.load(name, 'model')

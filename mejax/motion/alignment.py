@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import math
 
 import cv2
+from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
@@ -118,6 +119,28 @@ def cut(
   # From pixel centres to edges, and back in the smaller pixels of the patch.
   inner[:, 2] = (matrix[:, 2] - corner + 0.5) / reduce - 0.5
   return np.stack(patches), inner.astype(np.float32)
+
+
+def covered(
+  matrix: Float[np.ndarray, '2 3'],
+  *,
+  size: int,
+  frame: tuple[int, int],
+) -> Bool[np.ndarray, '{size} {size}']:
+  """Returns which pixels of the aligned image come from inside the frame.
+
+  The repeated edge outside makes streaks, which must not count as motion.
+
+  Args:
+    matrix: from the aligned image to the frame, see `alignment`.
+    size: side of the aligned image.
+    frame: rows and columns of the frame.
+  """
+  y, x = np.mgrid[:size, :size]
+  places = np.stack([x, y], -1) @ matrix[:, :2].T + matrix[:, 2]
+  last = np.array(frame[::-1]) - 1
+  # Half a pixel more, because the centre of a pixel is its place.
+  return ((places >= -0.5) & (places <= last + 0.5)).all(-1)
 
 
 def straighten(

@@ -174,13 +174,13 @@ def _curve(
     _blurred(onset, blur), _blurred(frames, blur), face
   )
   if method == 'flow':
-    # TV-L1 takes a change of light for motion, so the fitted one is subtracted.
+    # The light is fitted already, together with the motion of the head.
     darker = jnp.tensordot(light, _lights(onset), 1, precision='highest')
     steady = _looked_up(frames, motion) - darker
     # XLA would otherwise recompute the warp inside the loops of the flow.
     steady = lax.optimization_barrier(steady)
     still = jnp.broadcast_to(onset, steady.shape)
-    flow = tvl1.tvl1(still, steady, blur=_FLOW_BLUR)
+    flow = tvl1.tvl1(still, steady, blur=_FLOW_BLUR, light=False)
     # Registration leaves a few tenths of a pixel, as far as a face moves.
     flow, _ = head.remove_rigid(
       flow, mask=jnp.broadcast_to(face, flow.shape[:-1])

@@ -22,6 +22,7 @@ from jaxtyping import PyTree
 import numpy as np
 
 from mejax import files
+from mejax import limits
 from mejax import torch_weights
 
 
@@ -219,7 +220,7 @@ def load_params(path: str | os.PathLike) -> dict[str, Any]:
   Raises:
     ValueError: the file does not hold all parameters of a MagNet.
   """
-  with np.load(path) as file:
+  with limits.arrays(path) as file:
     flat = {name: jnp.asarray(file[name]) for name in file.files}
   params = flax.traverse_util.unflatten_dict(flat, sep='/')
   found = {tuple(name.split('/')): leaf.shape for name, leaf in flat.items()}

@@ -165,6 +165,7 @@ def flow(
   *,
   alpha: Scalar,
   iterations: int = 10,
+  light: bool = True,
   pairs_at_once: int | None = None,
 ) -> Float[Array, '*b h w 3']:
   """Warps the apex alpha - 1 times further along the TV-L1 flow.
@@ -182,6 +183,7 @@ def flow(
     apex: RGB in [0, 1].
     alpha: factor of the motion.
     iterations: steps of the fixed point.
+    light: as for `tvl1`; the amplified apex keeps the light of the apex.
     pairs_at_once: as for `phase`.
 
   Raises:
@@ -191,20 +193,27 @@ def flow(
   alpha = _check_frames(onset, apex, alpha)
   _as_positive(iterations, 'iterations')
   return _flow(
-    onset, apex, alpha, iterations=iterations, pairs_at_once=pairs_at_once
+    onset,
+    apex,
+    alpha,
+    iterations=iterations,
+    light=light,
+    pairs_at_once=pairs_at_once,
   )
 
 
-@functools.partial(jax.jit, static_argnames=('iterations', 'pairs_at_once'))
-def _flow(onset, apex, alpha, *, iterations, pairs_at_once):
-  method = functools.partial(_move_on, alpha=alpha, iterations=iterations)
+@functools.partial(
+  jax.jit, static_argnames=('iterations', 'light', 'pairs_at_once')
+)
+def _flow(onset, apex, alpha, *, pairs_at_once, **options):
+  method = functools.partial(_move_on, alpha=alpha, **options)
   return _in_parts(method, onset, apex, pairs_at_once)
 
 
-def _move_on(onset, apex, *, alpha, iterations):
+def _move_on(onset, apex, *, alpha, iterations, light):
   # From apex to onset, although the motion goes the other way: this flow is
   # known at the pixels of the apex, whose colours are to be moved.
-  back = (alpha - 1) * tvl1.tvl1(apex, onset)
+  back = (alpha - 1) * tvl1.tvl1(apex, onset, light=light)
 
   def refine(_, offset):
     return warp.by_flow(back, offset)
@@ -326,3 +335,6 @@ class _Methods(dict[str, Callable[..., Array]]):
 
 
 MAGNIFY = _Methods(linear=linear, phase=phase, flow=flow, learned=learned)
+# Longest amplified motion, alpha times motion, in pixels: beyond it the PSNR
+# of smoothly moved faces falls below 30 dB (tests/benchmarks/magnify_truth.py).
+REACH = {'linear': 1.0, 'phase': 3.0, 'flow': 10.0, 'learned': 10.0}

@@ -1,7 +1,8 @@
 """TV-L1 optical flow with a fixed number of iterations, batched and compiled.
 
 The flow minimises the total variation of u and of v plus `attachment` times the
-absolute difference between the first frame and the second frame warped back.
+absolute difference between the first frame and the second frame warped back,
+from which a smooth change of light was removed (see `mejax.motion.light`).
 
   Zach, Pock, Bischof: "A duality based approach for realtime TV-L1 optical
   flow" (DAGM 2007): splitting, thresholding and dual step.
@@ -26,6 +27,7 @@ from jaxtyping import Float
 from jaxtyping import Num
 import numpy as np
 
+from mejax.motion import light as motion_light
 from mejax.motion import warp
 
 SMALLEST = 16  # Pixels of the shorter side at the coarsest level.
@@ -39,7 +41,7 @@ Scalar = float | int | Num[Array, '']
 
 @functools.partial(
   jax.jit,
-  static_argnames=('levels', 'warps', 'iterations', 'pairs_at_once'),
+  static_argnames=('levels', 'warps', 'iterations', 'light', 'pairs_at_once'),
 )
 def tvl1(
   first: Num[Array | np.ndarray, '...'],
@@ -52,11 +54,12 @@ def tvl1(
   levels: int = 4,
   warps: int = 2,
   iterations: int = 30,
+  light: bool = True,
   pairs_at_once: int | None = None,
 ) -> Float[Array, '... 2']:
   """Returns the flow (u, v) in pixels from the first frame to the second.
 
-  The method takes a change of light between the frames for motion.
+  A smooth change of light between the frames is told from motion, see `light`.
 
   Args:
     first: floats in [0, 1], grey [*b, h, w] or RGB [*b, h, w, 3]; a last axis
@@ -73,6 +76,9 @@ def tvl1(
       one below.
     warps: linearisations at each scale.
     iterations: steps after each linearisation.
+    light: whether a smooth change of light is fitted and removed after each
+      warp. Without it, which is TV-L1 as published and as in mejax 0.2, light
+      is taken for motion.
     pairs_at_once: number of pairs that are solved together; by default the
       whole batch, which fills an accelerator, but 1 on a CPU, where the fields
       of one pair stay in cache.
@@ -99,6 +105,7 @@ def tvl1(
     levels=levels,
     warps=warps,
     iterations=iterations,
+    light=light,
   )
   if pairs_at_once is None or pairs_at_once >= len(pairs[0]):
     flow = jnp.moveaxis(solve(*pairs), 0, -1)
@@ -157,6 +164,7 @@ def _one_level(
   *,
   warps: int,
   iterations: int,
+  light: bool,
 ) -> Field:
   """Improves the flow at one scale by repeated linearisation."""
   slope_of_first = _slope(first)
@@ -172,14 +180,18 @@ def _one_level(
     # Without the barriers XLA recomputes warps and borders for every tap of a
     # filter, and needs a minute to compile that.
     seen = lax.optimization_barrier(seen)
-    # The mean slope of both frames makes the linearisation exact to second
-    # order, as the trapezoidal rule is.
-    slope = (slope_of_first + _slope(seen)) / 2
     # A place outside the second frame tells nothing about the motion. There the
     # image term is off and the flow is filled in from its neighbours.
     at_x, at_y = x + flow[0], y + flow[1]
     known = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0)
     known &= at_y <= height - 1
+    # The mean slope of both frames makes the linearisation exact to second
+    # order, as the trapezoidal rule is.
+    slope = (slope_of_first + _slope(seen)) / 2
+    if light:
+      seen -= motion_light.change(first, seen, slope, known * 1.0)
+      seen = lax.optimization_barrier(seen)
+      slope = (slope_of_first + _slope(seen)) / 2
     slope = jnp.where(known, slope, 0)
     constant = jnp.where(known, seen - first, 0)
     # The frames were compared at the present flow, so its share is subtracted:

@@ -15,6 +15,7 @@ import numpy as np
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
+from mejax.evaluation import summary
 from mejax.pages import attention
 from mejax.pages import charts
 from mejax.pages import frame
@@ -119,6 +120,7 @@ def _describe(run: Run) -> dict[str, Any]:
     'warning': selection.WARNING,
     'entry': run.entry(),
     'headline': _headline(run),
+    'diverged': summary.describe_diverged(numbers),
     'best_baseline': _best_baseline(run) if numbers['baselines'] else None,
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),

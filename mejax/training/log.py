@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 
 from mejax import files
@@ -38,6 +39,8 @@ class Log:
     """Logs the numbers of one evaluation."""
     epoch = (window + 1) * self._eval_every
     entry = {'round': self._round, 'window': window, 'epoch': epoch, **scalars}
+    # JSON has no nan, which the loss of trainings that all diverged is.
+    entry = {k: v if math.isfinite(v) else None for k, v in entry.items()}
     self._file.write(json.dumps(entry) + '\n')
     self._file.flush()
     for name, value in scalars.items():

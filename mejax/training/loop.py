@@ -22,6 +22,7 @@ from jaxtyping import PyTree
 import numpy as np
 import tqdm
 
+from mejax import signals
 from mejax.training import checkpoint
 from mejax.training import log as log_lib
 from mejax.training import placement as placement_lib
@@ -29,6 +30,9 @@ from mejax.training import trial as trial_lib
 
 # Bounds the buffers of logits on the devices.
 _MAX_WINDOWS = 64
+# Trials that a message names one by one.
+_NAMED = 5
+_ADVICE = 'Lower the learning rate, or look for examples that are not finite.'
 
 
 class Outcome(NamedTuple):
@@ -57,6 +61,7 @@ def run(
   checkpoint_every_s: float = 30.0,
   call_seconds: float = 8.0,
   keep_models: bool = True,
+  names: Sequence[str] = (),
   progress: bool = True,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
@@ -77,11 +82,14 @@ def run(
       frequent progress, logs and checkpoints, and long enough that the overhead
       of a call does not matter.
     keep_models: whether to keep the parameters of finished trials.
+    names: name of each trial for messages, such as its fold, seed and setting.
     progress: whether to show a progress bar.
 
   Raises:
-    ValueError: `eval_every` does not divide the number of epochs, or no trial
-      of a round has a finite loss.
+    ValueError: `eval_every` does not divide the number of epochs, a file of a
+      finished round is damaged, or no trial has a finite loss. With several
+      settings, all rounds are trained before that is known.
+    OSError: a checkpoint cannot be written.
   """
   num_windows = count_windows(trainer.num_epochs, eval_every)
   max_windows = min(num_windows, _MAX_WINDOWS)
@@ -112,6 +120,9 @@ def run(
       checkpoint_every_s=checkpoint_every_s,
       call_seconds=call_seconds,
       keep_models=keep_models,
+      names=names or [f'trial {i}' for i in range(num_trials)],
+      round_size=size,
+      may_go_on=num_rounds > 1 and _has_several_settings(trials),
       bar=bar,
     )
     # Each round runs to its end before the next begins. So only one round has
@@ -127,10 +138,21 @@ def run(
       else:
         _skip(bar, trainer.num_epochs)
       results.append(result)
+  if not any(np.isfinite(each['losses'][:, -1]).any() for each in results):
+    raise ValueError(
+      f'In the end the training loss of every trial is not finite. {_ADVICE}'
+    )
   return Outcome(
     logits=np.concatenate([result['logits'] for result in results]),
     train_loss=np.concatenate([result['losses'] for result in results]),
     epochs=np.arange(1, num_windows + 1, dtype=np.int32) * eval_every,
+  )
+
+
+def _has_several_settings(trials: trial_lib.Trial) -> bool:
+  return any(
+    (np.asarray(values) != np.asarray(values)[0]).any()
+    for values in jax.tree.leaves(trials.setting)
   )
 
 
@@ -162,6 +184,9 @@ class _Rounds:
   checkpoint_every_s: float
   call_seconds: float
   keep_models: bool
+  names: Sequence[str]
+  round_size: int
+  may_go_on: bool
   bar: tqdm.tqdm
   compiled: bool = False
 
@@ -173,6 +198,12 @@ class _Rounds:
     Returns:
       Its `logits` [t, e, h, k] and `losses` [t, e].
     """
+    # A signal that comes in a call would find states that the call has taken
+    # over, so it waits until they can be saved.
+    with signals.held() as asked:
+      return self._train(number, trials, saved, asked)
+
+  def _train(self, number, trials, saved, asked):
     if not self.compiled:
       # The bar stands still for up to a minute; this says why.
       self.bar.set_postfix_str('compiling')
@@ -189,17 +220,22 @@ class _Rounds:
       seconds = time.monotonic() - start
       # Checked before anything is logged or saved: what has diverged must not
       # become the checkpoint to resume from.
-      _check_finite(result['losses'], window, count, self.eval_every)
+      self._check_finite(number, result['losses'], window, count)
       for i in range(window, window + count):
         log.write(i, _scalars(trials, self.data, result, i))
       window += count
       self.bar.update(count * self.eval_every)
-      loss = np.nanmean(result['losses'][:, window - 1])
+      loss = _mean_finite(result['losses'][:, window - 1])
       self.bar.set_postfix(train_loss=f'{loss:.3f}')
       since = time.monotonic() - last_save
-      if window < self.num_windows and since > self.checkpoint_every_s:
+      due = asked() or since > self.checkpoint_every_s
+      if window < self.num_windows and due:
         self._save(saved, window, states, result)
         last_save = time.monotonic()
+        if asked():
+          saved.close()
+          log.close()
+          return result  # `held` raises the exception of the signal.
       # The first call has one window. Its time includes compilation, so the
       # second call is short too; later calls have as many windows as the
       # measured time allows.
@@ -211,6 +247,26 @@ class _Rounds:
     saved.finish(result, model)
     log.close()
     return result
+
+  def _check_finite(self, number, losses, window, count) -> None:
+    """Names the trials that have diverged; raises if no others are left."""
+    diverged = ~np.isfinite(losses[:, window : window + count]).all(1)
+    epoch = (window + count) * self.eval_every
+    # A round may hold a single setting of several, and that one may be bad.
+    if diverged.all() and not self.may_go_on:
+      raise ValueError(
+        f'The training loss of every trial is not finite by epoch {epoch}.'
+        f' {_ADVICE}'
+      )
+    before = ~np.isfinite(losses[:, :window]).all(1)
+    if new := np.flatnonzero(diverged & ~before).tolist():
+      named = [self.names[number * self.round_size + i] for i in new[:_NAMED]]
+      more = [f'and {len(new) - _NAMED} more'] * (len(new) > _NAMED)
+      tqdm.tqdm.write(
+        f'By epoch {epoch} the training loss of {len(new)} of'
+        f' {len(diverged)} trials is not finite: {"; ".join(named + more)}. The'
+        ' others go on.'
+      )
 
   def _call(self, states, spread, result, window, count, *, size):
     """Trains `count` windows, adds them to `result`, returns new states."""
@@ -231,10 +287,11 @@ class _Rounds:
 
   def _start(self, trials, saved):
     """Returns the next window, the states before it, and the result so far."""
-    window = saved.open()
+    window = 0
+    if saved.open():
+      window, restored = saved.restore(self._shapes(trials))
     if not window:
       return 0, self.program.init(trials, self.data), {}
-    restored = saved.restore(window, self._shapes(trials))
     states = self.program.put_trials(restored.pop('states'))
     _skip(self.bar, window * self.eval_every)
     return window, states, {k: np.array(x) for k, x in restored.items()}
@@ -285,23 +342,10 @@ def _skip(bar: tqdm.tqdm, epochs: int) -> None:
     bar.refresh()
 
 
-def _check_finite(
-  losses: Float[np.ndarray, 't e'], window: int, count: int, eval_every: int
-) -> None:
-  """Prints how many trials have diverged; raises if all of them have."""
-  diverged = ~np.isfinite(losses[:, window : window + count]).all(1)
-  epoch = (window + count) * eval_every
-  if diverged.all():
-    raise ValueError(
-      f'The training loss of every trial is not finite by epoch {epoch}. Lower'
-      ' the learning rate, or look for examples that are not finite.'
-    )
-  before = ~np.isfinite(losses[:, :window]).all(1)
-  if (diverged & ~before).any():
-    tqdm.tqdm.write(
-      f'By epoch {epoch} the training loss of {diverged.sum()} of'
-      f' {len(diverged)} trials is not finite; the others go on.'
-    )
+def _mean_finite(values: Float[np.ndarray, ' t']) -> float:
+  """Returns the mean of the values that are numbers; nan if none is."""
+  values = values[~np.isnan(values)]
+  return float(values.mean()) if values.size else math.nan
 
 
 def _scalars(
@@ -315,6 +359,6 @@ def _scalars(
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
   right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]
   return {
-    'train_loss': float(np.nanmean(result['losses'][:, window])),
+    'train_loss': _mean_finite(result['losses'][:, window]),
     'held_out_accuracy': float(right.mean()),
   }

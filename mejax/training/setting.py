@@ -201,7 +201,9 @@ def in_use(settings: Sequence[Setting]) -> set[str]:
   used = set()
   for number in NUMBERS.values():
     values = [getattr(setting, number.name) for setting in settings]
-    if not all(0 <= value <= number.largest for value in values):
+    if not all(
+      0 <= value <= number.largest and math.isfinite(value) for value in values
+    ):
       raise ValueError(
         f'setting.{number.name} is {", ".join(map(str, values))}; expected'
         f' 0 to {number.largest}.'

@@ -41,7 +41,7 @@ def main() -> None:
   )
   parser.add_argument('--clips', type=int, default=12, help='of each face')
   parser.add_argument('--levels', default='1,2,4')
-  parser.add_argument('--magnify', default='phase')
+  parser.add_argument('--magnify', default='flow')
   args = parser.parse_args()
   levels = tuple(map(float, args.levels.split(',')))
   with tempfile.TemporaryDirectory() as folder:

@@ -14,6 +14,11 @@ skin. Both frames are sampled from a picture of twice the resolution. In the
 rows with noise each frame gets its own (standard deviation 1 grey level) and is
 rounded to bytes. The error is the mean end-point error in pixels.
 
+A second table changes the light of the second frame of faces (Grace Hopper's in
+matplotlib, Eileen Collins's in scikit-image), and adds noise and JPEG to both.
+Light multiplies grey values: gains, a gradient from left to right, a smooth
+shadow on a cheek, and halves of the face that flicker in opposite directions.
+
 Each method may use all cores of the process (`taskset` limits them). Time is
 wall time, the best of some rounds in which the methods alternate.
 """
@@ -28,14 +33,41 @@ import subprocess
 import tempfile
 import time
 
+import cv2
 import jax
 import numpy as np
 import scipy.ndimage
 
 from mejax.motion import flow
+from tests.benchmarks import magnify_truth
 
 AMPLITUDES = (0.2, 0.5, 1.0, 2.0)
 NOISES = (0, 1)
+MOTIONS = (0.0, 0.1, 0.3, 1.0, 3.0)
+# From places in [-1, 1] to gain and offset of the second frame, the offset in
+# grey levels.
+LIGHTS = {
+  'constant': lambda x, y: (1.0, 0),
+  '+ 2 %': lambda x, y: (1.02, 0),
+  '+ 5 %': lambda x, y: (1.05, 0),
+  '+ 10 %': lambda x, y: (1.1, 0),
+  '+ 5 grey levels': lambda x, y: (1.0, 5),
+  'gradient 5 %': lambda x, y: (1 + 0.05 * x, 0),
+  'gradient 10 %': lambda x, y: (1 + 0.1 * x, 0),
+  'shadow 10 %': lambda x, y: (
+    1 - 0.1 * np.exp(-((x - 0.3) ** 2 + (y - 0.2) ** 2) / (2 * 0.3**2)),
+    0,
+  ),
+  'halves 5 %': lambda x, y: (1 + 0.05 * np.tanh(x / 0.12), 0),
+}
+# Standard deviation of the noise in grey levels, and quality of the JPEG.
+CAMERAS = {
+  'none': (0, None),
+  'noise 2': (2, None),
+  'JPEG 75': (0, 75),
+  'JPEG 90': (0, 90),
+  'noise 1, JPEG 75': (1, 75),
+}
 OPENCV = """
 import json, sys, time
 import cv2, numpy
@@ -96,6 +128,15 @@ def make_pair(kind: str, size: int, amplitude: float, noise: int, seed: int):
   """
   source = np.random.default_rng(seed)
   picture = make_picture(kind, size, source)
+  frames, truth = warp_picture(picture, size, amplitude, source)
+  if noise:
+    frames = 255 * frames + noise * source.normal(size=frames.shape)
+    frames = np.rint(frames).clip(0, 255) / 255
+  return frames.astype(np.float32), truth
+
+
+def warp_picture(picture: np.ndarray, size: int, amplitude: float, source):
+  """Returns frames [2, size, size] of a picture, and the flow between them."""
   field = make_field(size, amplitude, source)
   fine = (np.arange(2 * size) + 0.5) / 2 - 0.5
   x, y = np.meshgrid(fine, fine)
@@ -104,11 +145,57 @@ def make_pair(kind: str, size: int, amplitude: float, noise: int, seed: int):
   first = scipy.ndimage.map_coordinates(picture, places, mode='mirror')
   frames = np.stack([first, picture])
   frames = frames.reshape(2, size, 2, size, 2).mean((2, 4))
-  if noise:
-    frames = 255 * frames + noise * source.normal(size=frames.shape)
-    frames = np.rint(frames).clip(0, 255) / 255
   x, y = np.meshgrid(np.arange(size), np.arange(size))
-  return frames.astype(np.float32), field(x, y)
+  return frames, field(x, y)
+
+
+def film(frame: np.ndarray, camera: str, source) -> np.ndarray:
+  """Returns a grey frame in [0, 1] with noise and JPEG of a name."""
+  noise, quality = CAMERAS[camera]
+  if not noise and quality is None:
+    return frame
+  frame = np.rint(255 * frame + noise * source.normal(size=frame.shape))
+  frame = frame.clip(0, 255).astype(np.uint8)
+  if quality is not None:
+    how = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    _, code = cv2.imencode('.jpg', frame, how)
+    frame = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+  return frame / 255
+
+
+def print_light(*, pairs: int) -> None:
+  """Prints a row for each light and camera, a column per longest motion."""
+  methods = METHODS | {
+    'light=False': lambda a, b: np.asarray(flow.tvl1(a, b, light=False))
+  }
+  size = magnify_truth.SIZE
+  faces = {
+    name: picture @ [0.299, 0.587, 0.114]
+    for name, picture in magnify_truth.read_faces().items()
+  }
+  print(f'\nFaces {", ".join(faces)}; error in px: ' + ' / '.join(methods))
+  print('| light | noise |', *(f'{motion:g} px |' for motion in MOTIONS))
+  print('|---' * (2 + len(MOTIONS)) + '|')
+  place = (np.arange(size) + 0.5) * 2 / size - 1
+  for camera in CAMERAS:
+    for name, light in LIGHTS.items():
+      gain, offset = light(*np.meshgrid(place, place))
+      first, second, truth = [], [], []
+      for motion in MOTIONS:
+        for face in faces.values():
+          for seed in range(pairs):
+            source = np.random.default_rng(seed)
+            (a, b), field = warp_picture(face, size, motion, source)
+            b = (gain * b + offset / 255).clip(0, 1)
+            first.append(film(a, camera, source))
+            second.append(film(b, camera, source))
+            truth.append(field)
+      first, second = np.float32(first), np.float32(second)
+      flows = [method(first, second) for method in methods.values()]
+      errors = np.linalg.norm(np.stack(flows) - truth, axis=-1).mean((-2, -1))
+      errors = errors.reshape(len(methods), len(MOTIONS), -1).mean(-1)
+      row = (' / '.join(f'{e:.3f}' for e in cell) for cell in errors.T)
+      print(f'| {name} | {camera} |', *(f'{c} |' for c in row), flush=True)
 
 
 def opencv_tvl1(python: str, first, second) -> tuple[np.ndarray, list, str]:
@@ -223,6 +310,8 @@ def main() -> None:
     kinds.remove('face')
   given = {'contrib': options.contrib}
   print_errors(options.sizes, kinds, pairs=options.pairs, **given)
+  if 'face' in kinds:
+    print_light(pairs=options.pairs)
   print_times(options.batches, rounds=options.rounds, **given)
 
 

@@ -15,14 +15,14 @@ SCENE = np.dstack([4 * _X, 6 * _Y, 2 * _X + 2 * _Y]).astype(np.uint8)
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
-@pytest.mark.parametrize('bits', [8, 16])
-@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif'])
+@pytest.mark.parametrize(
+  ('suffix', 'bits'),
+  [('.jpg', 8), ('.png', 8), ('.png', 16), ('.tif', 8), ('.tif', 16)],
+)
 def test_an_image_lies_as_its_file_says(tmp_path, suffix, bits, orientation):
   for image in (SCENE, SCENE[..., 0] // 2 + SCENE[..., 1] // 3):
     stored = image_files.turned_for(orientation, image)
     if bits == 16:
-      if suffix == '.jpg':
-        pytest.skip('JPEG has 8 bits')
       stored = stored.astype(np.uint16) * 257
     if suffix == '.tif':
       if stored.ndim == 3:

@@ -275,6 +275,7 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
   frames = generator.integers(0, 255, (8, 2, 32, 32, 3), dtype=np.uint8)
   points = np.tile(np.float32(faces.CANONICAL * 32 - 0.5), (8, 1, 1))
   recipe = Recipe(size=32, levels=(1.0, 2.0))
+  points = frames_to_flow.weights(points, np.ones((8, 32, 32), bool), recipe)
   among = frames_to_flow.measure_motion(frames, points, recipe)
   alone = frames_to_flow.measure_motion(
     np.where(np.arange(8)[:, None, None, None, None] == 5, frames, 0),
@@ -283,6 +284,19 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
   )
   for name in among:
     np.testing.assert_array_equal(among[name][5], alone[name][5])
+
+
+def test_a_dataset_says_whether_its_flow_saw_light_as_motion():
+  now, before = (
+    Recipe(flow=name).describe()['flow'] for name in ('tvl1', 'tvl1_plain')
+  )
+  assert now['light'] is True
+  assert before['light'] is False
+  # Datasets of 0.2 say `tvl1` without it, so they are another way.
+  assert {**before, 'method': 'tvl1'} != now
+  levels = (1.0, 2.0)
+  amplified = Recipe(levels=levels).describe()['magnify']
+  assert (amplified['method'], amplified['light']) == ('flow', True)
 
 
 def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
@@ -393,11 +407,14 @@ def test_few_clips_wait_in_memory(monkeypatch):
     ({'size': 30}, 'size is 30; expected a multiple of 4'),
     ({'levels': (1.0, 0.0)}, 'expected factors above 0'),
     ({'levels': (2.0, 2.0)}, 'one occurs twice'),
-    ({'flow': 'raft'}, "unknown flow 'raft'; known: tvl1, farneback, dis"),
+    (
+      {'flow': 'raft'},
+      "unknown flow 'raft'; known: tvl1, tvl1_plain, farneback",
+    ),
     ({'magnify': 'zoom'}, "unknown magnify 'zoom'; known: .*phase"),
     ({'neighbours': -1}, 'expected 0 or more'),
     ({'magnify': 'learned'}, 'learned needs --weights FILE'),
-    ({'weights': pathlib.Path('a.npz')}, "magnify is 'phase' and weights are"),
+    ({'weights': pathlib.Path('a.npz')}, "magnify is 'flow' and weights are"),
   ],
 )
 def test_a_recipe_that_cannot_be_is_refused(change, message):

@@ -38,16 +38,21 @@ def pull(picture, pixels):
   return part, cv2.remap(picture, x - part, y, cv2.INTER_CUBIC)
 
 
+def counts(landmarks, recipe):
+  """The weights of faces that lie inside of their frames."""
+  inside = np.ones((len(landmarks), recipe.size, recipe.size), bool)
+  return frames_to_flow.weights(landmarks, inside, recipe)
+
+
 def made(patches, **options):
   """Frames and flow of one clip that lies aligned already."""
   patches = np.rint(np.clip(patches, 0, 255)).astype(np.uint8)[None]
   landmarks = np.float32(faces.CANONICAL * SIZE - 0.5)[None]
   recipe = Recipe(size=SIZE, **options)
   identity = np.eye(2, 3, dtype=np.float32)[None]
-  found = frames_to_flow.align_frames(patches, identity, landmarks, recipe)
-  return found | frames_to_flow.measure_motion(
-    found['frames'], landmarks, recipe
-  )
+  weight = counts(landmarks, recipe)
+  found = frames_to_flow.align_frames(patches, identity, weight, recipe)
+  return found | frames_to_flow.measure_motion(found['frames'], weight, recipe)
 
 
 INSIDE = np.s_[8:-8, 8:-8]
@@ -109,7 +114,7 @@ def test_without_it_frames_are_what_opencv_makes_of_the_patches():
   frames = frames_to_flow.align_frames(
     np.stack([patch, patch])[None],
     matrix[None],
-    np.float32(faces.CANONICAL * SIZE - 0.5)[None],
+    counts(np.float32(faces.CANONICAL * SIZE - 0.5)[None], Recipe(size=SIZE)),
     Recipe(size=SIZE),
   )
   assert set(frames) == {'frames'}
@@ -117,3 +122,54 @@ def test_without_it_frames_are_what_opencv_makes_of_the_patches():
   theirs = cv2.warpAffine(patch, matrix, (SIZE, SIZE), flags=flags)
   # OpenCV's cubic has a = -3/4, ours -1/2, and its places are rounded to 1/32.
   assert np.abs(frames['frames'][0, 0] - theirs.astype(np.float32)).mean() < 1
+
+
+@pytest.mark.parametrize('method', ['tvl1', 'farneback'])
+def test_light_moves_no_head(method):
+  onset = texture()
+  y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+  apex = onset * (0.95 + 0.05 * x)[..., None]
+  found = made([onset, apex], flow=method, remove_head_motion=True)
+  corners = np.float32([[8, 8, 1], [55, 8, 1], [8, 55, 1], [55, 55, 1]])
+  far = 0.02 if method == 'tvl1' else 0.1
+  np.testing.assert_allclose(
+    corners @ found['head_motion'][0].T, corners[:, :2], atol=far
+  )
+
+
+def test_outside_of_the_frame_is_no_flow_and_it_is_said():
+  onset = texture()
+  _, smiling = pull(onset, 2.0)
+  frames = np.rint([[onset, smiling]]).clip(0, 255).astype(np.uint8)
+  recipe = Recipe(size=SIZE)
+  landmarks = np.float32(faces.CANONICAL * SIZE - 0.5)[None]
+  covered = np.ones((1, SIZE, SIZE), bool)
+  covered[:, :, 30:] = False
+  weight = frames_to_flow.weights(landmarks, covered, recipe)
+  flow = frames_to_flow.measure_motion(frames, weight, recipe)['flow'][0]
+  assert (flow[:, :, 28:] == 0).all()
+  assert flow[0, 32, 27, 0] > 0.5
+  (remark,) = frames_to_flow.remarks(flow, covered[0], recipe)
+  assert remark.startswith('53% of the aligned face lies outside')
+
+
+@pytest.mark.parametrize(
+  ('motion', 'options', 'words'),
+  [
+    (0.5, {'levels': (1.0, 4.0)}, []),
+    (6.0, {}, []),
+    (20.0, {}, ['no micro-expression']),
+    (2.0, {'levels': (1.0, 2.0), 'magnify': 'phase'}, ['phase cannot']),
+    (20.0, {'levels': (1.0, 2.0)}, ['no micro-expression', 'cannot amplify 2']),
+    (2.0, {'levels': (2.0, 8.0)}, ['8 times']),
+  ],
+)
+def test_motion_beyond_a_range_is_said(motion, options, words):
+  recipe = Recipe(size=SIZE * 2, **options)
+  flow = np.zeros((len(recipe.levels), SIZE * 2, SIZE * 2, 3), np.float32)
+  for i, level in enumerate(recipe.levels):
+    flow[i, 40:80, 40:80, 0] = level * motion
+  said = frames_to_flow.remarks(flow, np.ones(flow.shape[1:3], bool), recipe)
+  assert len(said) == len(words)
+  for remark, word in zip(said, words, strict=True):
+    assert word in remark

@@ -152,7 +152,13 @@ def test_diverged_trainings_are_counted_and_said(make_record):
   numbers = _numbers(record)
   assert numbers['trials_not_finite'] == 1
   json.dumps(numbers, allow_nan=False)
-  assert 'not finite: 1' in table.format_numbers(numbers)
+  fold = str(record['fold_names'][record['fold'][3]])
+  assert numbers['diverged'] == [
+    {'fold': fold, 'inner': -1, 'seed': 0, 'setting': 0, 'epoch': 5}
+  ]
+  text = table.format_numbers(numbers)
+  assert '1 training diverged' in text and 'counts as negative' in text
+  assert f'fold {fold}, seed 0, setting 0: by epoch 5' in text
 
 
 def test_every_setting_has_a_row_and_none_is_chosen(make_record):

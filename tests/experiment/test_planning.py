@@ -82,17 +82,24 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ('num_epochs=0', 'num_epochs is 0; expected 1 or more'),
+    ('num_epochs=0', 'num_epochs is 0; expected 1 to'),
     ('batch_size=-1', 'batch_size is -1'),
     ('eval_every=0', 'eval_every is 0'),
     ('num_seeds=0', 'num_seeds is 0'),
-    ('selection=inner', 'inner_folds is 1; the rule inner needs 2'),
+    ('checkpoint_every_s=nan', 'checkpoint_every_s is nan'),
+    ('checkpoint_every_s=-1', 'checkpoint_every_s is -1'),
+    ('setting.learning_rate=-1', 'setting.learning_rate is -1'),
+    ('setting.learning_rate=inf', 'setting.learning_rate is inf'),
+    ('setting.b1=2', 'setting.b1 is 2'),
+    ('setting.warmup_fraction=5', 'setting.warmup_fraction is 5'),
+    ('seed=2147483647', 'the last seed is'),
+    ('selection=inner', 'inner_folds is 1; expected 2 to'),
     ('eval_every=3', 'must divide num_epochs'),
   ],
 )
 def test_counts_that_train_nothing_are_refused(task, change, message):
-  config = load_config(change, 'inner_folds=1')
   with pytest.raises(ValueError, match=message):
+    config = load_config(change, 'inner_folds=1')
     experiment.plan(config, task=task, model=own_parts.Linear())
 
 

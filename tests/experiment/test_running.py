@@ -379,3 +379,58 @@ def test_subjects_of_arrays_that_may_be_one_person_are_refused(tmp_path):
       inputs, labels, np.full(len(labels), np.nan), workdir=tmp_path / 'run'
     )
   assert not (tmp_path / 'run').exists()
+
+
+def test_inputs_that_are_all_the_same_give_a_result_and_a_remark(
+  tmp_path, capsys
+):
+  subjects = np.repeat(list('abcd'), 3)
+  metrics = experiment.leave_one_subject_out(
+    np.zeros((12, 4, 4, 3), np.float32),
+    np.arange(12) % 3,
+    subjects,
+    workdir=tmp_path / 'run',
+    model=own_parts.Linear(),
+    num_seeds=1,
+    num_epochs=2,
+  )
+  assert set(metrics['baselines']) == {'majority', 'pca_logistic', 'rbf_svm'}
+  assert len(metrics['baseline_remarks']) == 2
+  assert 'inputs are all the same' in capsys.readouterr().out
+  # The remark is kept with the run.
+  experiment.report([tmp_path / 'run'])
+  assert 'all the same' in (tmp_path / 'run/report/index.html').read_text()
+
+
+def test_metrics_that_differ_from_the_record_are_refused(finished, tmp_path):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  experiment.report([workdir])
+  numbers = json.loads((workdir / 'metrics.json').read_text())
+  numbers['selection']['last']['full']['uf1'] += 0.01
+  workdir_lib.write_json(workdir / 'metrics.json', numbers)
+  with pytest.raises(ValueError, match='selection.last.full.uf1 is'):
+    experiment.report([workdir])
+
+
+@pytest.mark.parametrize(
+  'name', ['config.json', 'run.json', 'record.npz', 'metrics.json']
+)
+def test_a_damaged_file_of_a_run_is_named(finished, tmp_path, name):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  path = workdir / name
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+  with pytest.raises(ValueError, match=f'{name} is damaged'):
+    if name == 'run.json':
+      _run(workdir, selection=('last', 'inner', 'oracle'), inner_folds=3)
+    experiment.report([workdir])
+
+
+def test_a_bad_setting_that_fills_a_round_does_not_end_the_others(tmp_path):
+  config = experiment.load_config('synthetic')
+  with config.unlocked():
+    config.grid.learning_rate = (3e-2, 1e30)
+  metrics = _run(tmp_path / 'run', config=config, num_seeds=36)
+  assert {one['setting'] for one in metrics['diverged']} == {1}
+  assert len(metrics['diverged']) == 36 * 6

@@ -8,6 +8,7 @@ from hypothesis import strategies
 import numpy as np
 import pytest
 
+from mejax.motion import alignment
 from mejax.motion import faces
 from mejax.motion import mesh
 from mejax.motion import warp
@@ -249,3 +250,11 @@ def test_frames_of_several_sizes_are_an_error():
     faces.cut(frames, matrix, size=8)
   with pytest.raises(ValueError, match=r'sizes \[\]'):
     faces.cut([], matrix, size=8)
+
+
+def test_pixels_from_inside_the_frame_are_told_from_its_repeated_edge():
+  matrix = np.float32([[2, 0, -10], [0, 2, 0]])
+  found = alignment.covered(matrix, size=32, frame=(64, 40))
+  expected = np.zeros((32, 32), bool)
+  expected[:, 5:25] = True  # Columns 0 to 38 of 40; column 25 would be 40.
+  np.testing.assert_array_equal(found, expected)

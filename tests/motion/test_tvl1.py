@@ -68,12 +68,15 @@ def test_a_shift_is_found_u_to_the_right_and_v_down(u, v):
 @pytest.mark.parametrize('size', [128, 224])
 @pytest.mark.parametrize('noise', [0.0, 1 / 255])
 @pytest.mark.parametrize('amplitude', [0.2, 0.5, 1.0, 2.0])
-def test_small_motion_is_found_better_than_by_farneback(amplitude, noise, size):
+def test_small_motion_is_found_as_well_as_by_farneback(amplitude, noise, size):
   field = _bump(size, amplitude)
   first, second = _pair(field, noise=noise)
   error = _error(flow.tvl1(first, second), field)
   colours = [np.repeat(frame[..., None], 3, -1) for frame in (first, second)]
-  assert error < _error(flow.farneback(*colours), field)
+  theirs = _error(flow.farneback(*colours), field)
+  # A light that may vary takes a few thousandths where a picture is smooth.
+  assert error < theirs + 0.005
+  assert _error(flow.tvl1(first, second, light=False), field) < theirs
   # Noise alone costs about a hundredth of a pixel, whatever the motion.
   assert error < 0.2 * _error(0, field) + (0.0125 if noise else 0)
 

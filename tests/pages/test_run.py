@@ -249,7 +249,12 @@ def _with_markup(numbers, words):
       (name if name in selection.RULES else name + words): value
       for name, value in numbers[key].items()
     }
-  for entries in numbers['selection'].values():
+  for one in numbers['settings']:
+    one['values'] = {name + words: v for name, v in one['values'].items()}
+  for entries in [
+    *numbers['selection'].values(),
+    *numbers['baselines'].values(),
+  ]:
     for name in list(entries):
       if name != 'full':
         entries[name + words] = entries.pop(name)
@@ -264,12 +269,15 @@ def _with_markup(numbers, words):
 )
 def test_no_tag_of_the_data_survives(make_record, words):
   def page(words):
-    record = make_record(num_seeds=1, corpora=(('samm', 3, 3.0), ('b', 3, 3.0)))
+    record = make_record(
+      num_seeds=1, num_settings=2, corpora=(('samm', 3, 3.0), ('b', 3, 3.0))
+    )
     numbers = summary.metrics_json(
       record,
       {'majority': np.zeros(len(record['labels']), np.int32)},
       protocol_sentence='Made-up.',
       rules=['last'],
+      settings=[{'b1': 0.9}, {'b1': 0.8}],
     )
     for key in ('corpus', 'subject', 'clip'):
       record[key] = np.char.add(record[key], words)
@@ -280,16 +288,31 @@ def test_no_tag_of_the_data_survives(make_record, words):
       'kinds': np.array(['attention']),
       'map0': np.ones((1, 1, 2, 2), np.float32),
     }
+    score = {'uf1': 0.5, 'uf1_ci': [0, 1], 'uar': 0.5, 'difference': [0, 0, 0]}
+    levels = {
+      'levels': [1.0, 2.0],
+      'scores': [score | {'levels': [1.0, 2.0]}, score | {'levels': [1.0]}],
+      'subjects': [
+        {
+          'subject': f's{words}',
+          'clips': 2,
+          'amplification': 1.5,
+          'weights': [0.5, 0.5],
+        }
+      ],
+    }
+    numbers = _with_markup(numbers, words)
     return run_page.render(
       [
         run_page.Run(
-          name=f'one{words}',
-          numbers=_with_markup(numbers, words),
+          name=f'{name}{words}',
+          numbers=numbers,
           record=record,
-          config={f'key{words}': f'value{words}'},
-          levels={},
+          config={f'key{words}': [f'value{words}', {f'k{words}': words}]},
+          levels=levels,
           attention=maps,
         )
+        for name in ('one', 'other')
       ]
     )
 

@@ -1,0 +1,196 @@
+"""Refuses files that claim to be larger than anything mejax is made for.
+
+A few bytes can claim an array or an image that fills the memory. Only headers
+are read here, before anything is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import io
+import math
+import os
+import struct
+import zipfile
+
+import numpy as np
+
+# Of all arrays of a file together.
+LARGEST_ARRAYS = 16 * 2**30
+# Of an image; frames of the databases have up to 2.1 million pixels.
+LARGEST_IMAGE = 2**26
+
+
+@contextlib.contextmanager
+def arrays(path: str | os.PathLike) -> Iterator[np.lib.npyio.NpzFile]:
+  """Opens a `.npz` file of arrays whose headers `check_arrays` accepts."""
+  check_arrays(path)
+  with np.load(path, allow_pickle=False) as file:
+    yield file
+
+
+def check_arrays(path: str | os.PathLike) -> None:
+  """Compares what the headers of a `.npz` file claim with what is there.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the file is damaged, holds anything but arrays, or claims more
+      than the limit.
+  """
+  total = 0
+  try:
+    with zipfile.ZipFile(path) as file:
+      for member in file.infolist():
+        with file.open(member) as stream:
+          claimed = _claimed_bytes(stream)
+        total += claimed
+        if total > LARGEST_ARRAYS:
+          break
+        if claimed != member.file_size:
+          raise ValueError(
+            f'{member.filename} claims {claimed} bytes and has'
+            f' {member.file_size}'
+          )
+  except (
+    zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, KeyError,
+    NotImplementedError, OverflowError, RuntimeError, SyntaxError, TypeError,
+    struct.error, ValueError, zipfile.zlib.error,
+  ) as error:  # fmt: skip
+    raise ValueError(
+      f'{path} is damaged or holds no arrays ({error})'
+    ) from None
+  if total > LARGEST_ARRAYS:
+    raise ValueError(
+      f'{path} claims arrays of {total / 2**30:.0f} GiB or more; the limit is'
+      f' {LARGEST_ARRAYS / 2**30:.0f} GiB'
+    )
+
+
+def _claimed_bytes(stream: io.BufferedIOBase) -> int:
+  """Returns the size of a `.npy` file that its header claims, with itself."""
+  version = np.lib.format.read_magic(stream)
+  readers = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+  }
+  if version not in readers:
+    raise ValueError(f'a header of the unknown version {version}')
+  shape, _, dtype = readers[version](stream)
+  if dtype.hasobject:
+    raise ValueError('it holds Python objects, which could run code')
+  return stream.tell() + math.prod(shape) * dtype.itemsize
+
+
+def check_image(data: bytes, name: str) -> bool:
+  """Refuses a large image by its header, before it is decoded.
+
+  Args:
+    data: content of the file.
+    name: of the file, for messages; it may be empty.
+
+  Returns:
+    Whether it has the header of an image of a kind that `image_size` reads.
+
+  Raises:
+    ValueError: it has more pixels than the limit.
+  """
+  try:
+    width, height = image_size(data)
+  except (struct.error, IndexError, KeyError, OverflowError):
+    return False
+  check_pixels(width, height, name)
+  return True
+
+
+def check_pixels(width: int, height: int, name: str) -> None:
+  """Refuses an image or a video by the size of its frames.
+
+  Raises:
+    ValueError: it has more pixels than the limit.
+  """
+  if width * height > LARGEST_IMAGE:
+    raise ValueError(
+      f'{name} claims {width} x {height} pixels; the limit is'
+      f' {LARGEST_IMAGE / 1e6:.0f} million pixels'.lstrip()
+    )
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+  """Reads width and height of a JPEG, PNG, BMP, TIFF, WebP or GIF.
+
+  Raises:
+    KeyError, IndexError, OverflowError, struct.error: it has no such header.
+  """
+  if data.startswith(b'\x89PNG\r\n\x1a\n'):
+    return struct.unpack_from('>II', data, 16)
+  if data.startswith(b'\xff\xd8'):
+    return _jpeg_size(data)
+  if data.startswith(b'BM'):
+    if struct.unpack_from('<I', data, 14)[0] == 12:  # Of OS/2.
+      return struct.unpack_from('<HH', data, 18)
+    # A negative height says that the first row is the top.
+    width, height = struct.unpack_from('<ii', data, 18)
+    return abs(width), abs(height)
+  if data.startswith((b'GIF87a', b'GIF89a')):
+    return struct.unpack_from('<HH', data, 6)
+  if data.startswith(b'RIFF') and data[8:12] == b'WEBP':
+    return _webp_size(data)
+  return _tiff_size(data)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+  """Goes from segment to segment until the one that begins the frame."""
+  at = 2
+  while True:
+    while data[at] == 0xFF:  # Any number of them may come before a marker.
+      at += 1
+    marker = data[at]
+    # All but DHT, JPG and DAC of this range begin a frame.
+    if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+      height, width = struct.unpack_from('>HH', data, at + 4)
+      return width, height
+    at += 1
+    # 0 is no marker, and the others here stand alone.
+    if marker > 0x01 and not 0xD0 <= marker <= 0xD7:
+      at += struct.unpack_from('>H', data, at)[0]
+    at = data.find(b'\xff', at)
+    if at < 0:
+      raise KeyError('no frame')
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+  kind = data[12:16]
+  if kind == b'VP8 ':
+    width, height = struct.unpack_from('<HH', data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+  if kind == b'VP8L':
+    bits = struct.unpack_from('<I', data, 21)[0]
+    return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+  if kind == b'VP8X':
+    width, height = (data[i : i + 3] for i in (24, 27))
+    return tuple(int.from_bytes(x, 'little') + 1 for x in (width, height))
+  raise KeyError(kind)
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+  """Reads the tags 256 and 257 of the first directory of a TIFF or BigTIFF."""
+  order = {b'II': '<', b'MM': '>'}[data[:2]]
+  version = struct.unpack_from(f'{order}H', data, 2)[0]
+  # Types of the directory's place and of its length; bytes of an entry, and
+  # place of the value in it.
+  start, place, count, step, value = {
+    42: (4, 'I', 'H', 12, 8), 43: (8, 'Q', 'Q', 20, 12)
+  }[version]  # fmt: skip
+  at = struct.unpack_from(order + place, data, start)[0]
+  entries = struct.unpack_from(order + count, data, at)[0]
+  at += struct.calcsize(order + count)
+  found = {}
+  for entry in range(at, min(at + step * entries, len(data)), step):
+    tag, kind = struct.unpack_from(f'{order}HH', data, entry)
+    if tag in (256, 257):
+      form = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}[kind]
+      size = struct.unpack_from(order + form, data, entry + value)[0]
+      # Of two that differ, decoders take the first or the last.
+      found[tag] = max(size, found.get(tag, 0))
+  return found[256], found[257]

@@ -1,0 +1,98 @@
+"""Ends a command on a signal as Python ends one on Ctrl-C: by an exception.
+
+A scheduler, `timeout` and `kill` send SIGTERM, a closed terminal sends SIGHUP.
+Their default action ends a process at once. An exception lets it close files,
+end its children and say how to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import os
+import signal
+import threading
+
+_ENDING = tuple(
+  getattr(signal, name)
+  for name in ('SIGTERM', 'SIGHUP')
+  if hasattr(signal, name)
+)
+
+
+class Terminated(BaseException):
+  """A signal asked this process to end.
+
+  Attributes:
+    name: name of the signal.
+    code: exit code of a process that ends by it.
+  """
+
+  def __init__(self, number: int):
+    self.name = signal.Signals(number).name
+    self.code = 128 + number
+    super().__init__(self.name)
+
+
+def _raise(number, frame) -> None:
+  del frame
+  raise Terminated(number)
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+  """Raises `Terminated` on SIGTERM and SIGHUP, unless they are handled."""
+  # Only the main thread may set handlers. Under `nohup` SIGHUP is ignored.
+  changed = [
+    number
+    for number in _ENDING
+    if threading.current_thread() is threading.main_thread()
+    and signal.getsignal(number) is signal.SIG_DFL
+  ]
+  for number in changed:
+    signal.signal(number, _raise)
+  try:
+    yield
+  finally:
+    for number in changed:
+      signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[Callable[[], bool]]:
+  """Holds Ctrl-C and the other signals back until the end of the block.
+
+  A second signal is not held back.
+
+  Yields:
+    A function that says whether a signal has come, so that the block may save
+    what it has and end.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield lambda: False
+    return
+  came: list[int] = []
+
+  def note(number, frame):
+    if came:
+      handlers[number](number, frame)
+    came.append(number)
+    # Not by `print`, which the signal may have interrupted.
+    os.write(2, b'\nThe state is being saved; once more ends it at once.\n')
+
+  handlers = {
+    number: signal.getsignal(number)
+    for number in (signal.SIGINT, *_ENDING)
+    # The others are ignored, or end the process without a word.
+    if callable(signal.getsignal(number))
+  }
+  for number in handlers:
+    signal.signal(number, note)
+  try:
+    yield lambda: bool(came)
+  finally:
+    for number, handler in handlers.items():
+      signal.signal(number, handler)
+    if came:
+      signal.raise_signal(came[0])

@@ -1,0 +1,72 @@
+"""Signals end a block by an exception, at a moment that it chooses."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from mejax import cli
+from mejax import signals
+from mejax.cli import learning
+
+
+@pytest.mark.parametrize(('name', 'code'), [('SIGTERM', 143), ('SIGHUP', 129)])
+def test_a_signal_becomes_an_exception_with_its_code(name, code):
+  number = getattr(signal, name)
+  before = signal.getsignal(number)
+  with pytest.raises(signals.Terminated) as ended, signals.raising():
+    signal.raise_signal(number)
+  assert (ended.value.name, ended.value.code) == (name, code)
+  assert signal.getsignal(number) is before
+
+
+def test_an_ignored_signal_stays_ignored():
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    with signals.raising():
+      signal.raise_signal(signal.SIGHUP)
+  finally:
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_held_signal_waits_for_the_end_of_the_block(number):
+  done = []
+  with pytest.raises((KeyboardInterrupt, signals.Terminated)):
+    with signals.raising(), signals.held() as asked:
+      assert not asked()
+      signal.raise_signal(number)
+      assert asked()
+      done.append('saved')
+  assert done == ['saved']
+
+
+def test_a_second_signal_does_not_wait():
+  with pytest.raises(KeyboardInterrupt), signals.held():
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+      signal.raise_signal(signal.SIGINT)
+
+
+def test_other_threads_hold_nothing_and_fail_at_nothing():
+  found = []
+
+  def hold():
+    with signals.raising(), signals.held() as asked:
+      found.append(asked())
+
+  thread = threading.Thread(target=hold)
+  thread.start()
+  thread.join()
+  assert found == [False]
+
+
+def test_a_command_ended_by_sigterm_says_how_to_go_on(monkeypatch, capsys):
+  monkeypatch.setattr(
+    learning, '_report', lambda _: signal.raise_signal(signal.SIGTERM)
+  )
+  assert cli.main(['report', 'runs/a b']) == 143
+  shown = capsys.readouterr().err
+  assert 'Ended by SIGTERM' in shown and "mejax report 'runs/a b'" in shown
