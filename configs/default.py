@@ -90,7 +90,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # How trials share a device: 'vmap' together, 'map' in turn, 'auto' decides.
   config.mode = 'auto'
   # Precision of matrix products in JAX: 'highest' is full float32, also where
-  # TF32 is the default.
+  # TF32 is the default. To compute in bfloat16, set model.dtype.
   config.matmul_precision = 'default'
   # Seconds between two checkpoints, from which a killed run continues.
   config.checkpoint_every_s = 60.0

@@ -5,6 +5,7 @@
   attention.py       attention as a function; scores.py is its arithmetic
   base.py            what all models decide alike
   layers.py          shared layers; convolution.py and pooling.py for CPUs
+  dtypes.py          what a model computes in, and keeps its parameters in
   capabilities.py    what a model declares of itself
   convert.py         PyTorch weights -> ours, by the tables of originals.py
 
@@ -12,7 +13,8 @@ Every model is called alike: `model(inputs, train=...) -> (logits, out)`, where
 `out` is a dict of intermediate arrays, for example attention weights. The call
 that draws the weights needs no `train`, nor does a model without dropout and
 batch statistics. The classes are here by name, too:
-`from mejax.models import HTNet`.
+`from mejax.models import HTNet`. All have the fields `dtype` and `param_dtype`,
+with Flax's meaning.
 """
 
 from __future__ import annotations

@@ -182,6 +182,8 @@ def test_the_list_of_defaults_is_no_experiment():
     ('mmnet_synthetic', 'widths=(8, 8, 16, 16)', (8, 8, 16, 16)),
     ('artnet', 'levels=1,2.5', (1.0, 2.5)),
     ('ststnet', 'branches=2,2', (2, 2)),
+    ('ststnet', 'dtype=bfloat16', 'bfloat16'),
+    ('htnet_regions', 'param_dtype=float64', 'float64'),
     ('synthetic', 'conv=mejax.models.convolution:conv', convolution.conv),
     (
       'synthetic',

@@ -217,10 +217,8 @@ def test_bfloat16_keeps_a_motion_smaller_than_its_rounding_of_the_frames():
   inputs = moving(1e-3)
   rounded = inputs.astype(jnp.bfloat16)
   assert (rounded[:, 0] == rounded[:, 1]).mean() > 0.5
-  variables, options = initialised('mmnet'), {'train': False}
-  half, single = (
-    smallest.make('mmnet', dtype=dtype).apply(variables, inputs, **options)[1]
-    for dtype in ('bfloat16', None)
+  (_, half), (_, single) = (
+    evaluate('mmnet', inputs, dtype=dtype) for dtype in ('bfloat16', None)
   )
   assert_close(half['gates'][0], single['gates'][0], 0.02)
 
