@@ -224,25 +224,41 @@ def no_room(path: pathlib.Path, error: Exception) -> OSError:
 
 
 @contextlib.contextmanager
-def locked(lock: pathlib.Path, *, refusal: str) -> Iterator[None]:
+def locked(
+  lock: pathlib.Path, *, refusal: str, remove: bool = False
+) -> Iterator[None]:
   """Locks a file against every other process; makes it if it is missing.
 
-  The lock ends with the process, however it ends. The file stays.
+  The lock ends with the process, however it ends.
 
   Args:
     lock: the file; its folder is made if it is not there.
     refusal: the message if another process has locked it.
+    remove: whether the file is removed in the end. A killed process leaves it,
+      unlocked.
 
   Raises:
     ValueError: another process has locked it.
   """
   lock.parent.mkdir(parents=True, exist_ok=True)
-  with lock.open('w') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise ValueError(refusal) from None
-    yield
+  while True:
+    with lock.open('w') as file:
+      try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        raise ValueError(refusal) from None
+      # Its last owner may have removed the file after it was opened here. Then
+      # the lock is on a file that nobody else can find.
+      if not lock.exists() or not os.path.samestat(
+        lock.stat(), os.fstat(file.fileno())
+      ):
+        continue
+      try:
+        yield
+      finally:
+        if remove:
+          lock.unlink()
+      return
 
 
 @contextlib.contextmanager

@@ -128,6 +128,7 @@ def prepare(
     root / f'.{name}.lock',
     refusal=f'another process makes the dataset {name!r} in {data_dir}. Wait'
     ' for it, or choose another --name.',
+    remove=True,
   ):
     clips, arrays_of = data.make_examples(
       clips, digests, metadata['versions'], cache

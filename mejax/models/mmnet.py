@@ -83,7 +83,7 @@ class Conv(nn.Module):
   features: int
   stride: int
   conv: convolution.ConvFn
-  dtypes: DTypes
+  dtypes: DTypes = dtypes_lib.DEFAULT
   kernel_init: nn.initializers.Initializer | None = None
 
   @nn.compact
@@ -148,7 +148,7 @@ class Block(nn.Module):
   stride: int
   gate: Gate
   conv: convolution.ConvFn
-  dtypes: DTypes
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(
@@ -201,7 +201,7 @@ class TransformerBlock(nn.Module):
   mlp_mult: int
   drop_path: float
   attention_fn: attention.AttentionFn
-  dtypes: DTypes
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(
@@ -235,7 +235,7 @@ class Position(nn.Module):
   drop_path: float
   antialias: bool
   attention_fn: attention.AttentionFn
-  dtypes: DTypes
+  dtypes: DTypes = dtypes_lib.DEFAULT
 
   @nn.compact
   def __call__(

@@ -67,6 +67,18 @@ def _shown(image):
   return int(sum(1 << bit for bit in np.flatnonzero(bits)))
 
 
+def _told(metadata):
+  """The warnings, less those of the squares that show a frame's number.
+
+  The squares change at once, which is a motion that no face has.
+  """
+  told = {
+    clip: [sentence for sentence in said if not sentence.startswith('moves by')]
+    for clip, said in metadata['warnings'].items()
+  }
+  return {clip: said for clip, said in told.items() if said}
+
+
 def _check(example, onset, apex, offset, source):
   """The numbers are right, and the frames are those of the numbers."""
   numbers = [int(example[f'{k}_number']) for k in ('onset', 'apex', 'offset')]
@@ -174,9 +186,9 @@ def test_samm_repairs_the_sheet_and_reads_grey_frames_of_any_padding(
   _check(examples['006_1_2'], 98, 105, 110, 'annotated')
   _check(examples['011_6_1'], 9996, 10002, 10006, 'annotated')
   _check(examples['032_3_1'], 4926, 4930, 4936, 'repaired')
-  assert list(metadata['warnings']) == ['samm/032/032_3_1']
-  remark = metadata['warnings']['samm/032/032_3_1'][0]
-  assert 'apex 1930 repaired to 4930' in remark
+  told = _told(metadata)
+  assert list(told) == ['samm/032/032_3_1']
+  assert 'apex 1930 repaired to 4930' in told['samm/032/032_3_1'][0]
 
 
 @pytest.mark.parametrize(
@@ -288,10 +300,9 @@ def test_4dme_mends_rows_that_are_exchanged(write, prepare, tmp_path):
   for name in ('f1', 'f2', 'f3'):
     _check(examples[name], 5, 8, 12, 'annotated')
   assert examples['f1']['emotion'] == 'Surprise+Positive'
-  assert list(metadata['warnings']) == ['fourdme/sub1/f2', 'fourdme/sub1/f3']
-  assert (
-    'repaired, from the row of f3' in metadata['warnings']['fourdme/sub1/f2'][0]
-  )
+  told = _told(metadata)
+  assert list(told) == ['fourdme/sub1/f2', 'fourdme/sub1/f3']
+  assert 'repaired, from the row of f3' in told['fourdme/sub1/f2'][0]
 
 
 def test_three_databases_become_one_and_get_the_labels_of_megc2019(

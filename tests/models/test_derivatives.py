@@ -97,8 +97,7 @@ def test_derivatives_agree_in_both_modes_and_with_finite_differences(
   name, train
 ):
   # The programs are large and run three times: optimising them takes longest.
-  # MMNet needs it. Without, XLA computes a map twice with different rounding,
-  # and JAX's gradient of a maximum, which looks for the equal value, is NaN.
+  # MMNet needs it: unoptimised, its gradient of first order is NaN already.
   options = None if name == 'mmnet' else UNOPTIMISED
 
   @functools.partial(jax.jit, compiler_options=options)
