@@ -313,8 +313,8 @@ def attend(
   if not (isinstance(result, tuple) and len(result) == 2):
     raise ValueError(
       f'attention function {name} returned {type(result).__name__};'
-      ' expected (output, weights), where weights may be None; from_jax adapts a'
-      ' function that returns the output alone'
+      ' expected (output, weights), where weights may be None; from_jax adapts'
+      ' a function that returns the output alone'
     )
   output, weights = result
   *batch, queries, heads, _ = query.shape

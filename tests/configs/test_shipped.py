@@ -9,7 +9,6 @@ import pytest
 
 from mejax import experiment
 from mejax.configs import default
-from mejax.datasets import prepare
 from mejax.datasets import protocols
 from mejax.experiment import configuration
 from mejax.models import originals
@@ -130,10 +129,7 @@ def test_weights_of_the_originals_are_applied_to_their_own_classes():
   ],
 )
 def test_smoke_runs_on_a_tree_in_the_layout_of_the_release(name, tmp_path):
-  htnet_tree.write_tree(tmp_path / 'clone')
-  prepare.prepare(
-    'htnet_release', source=tmp_path / 'clone', data_dir=tmp_path / 'data'
-  )
+  htnet_tree.prepare_tree(tmp_path)
   config = configuration.load_config(f'{name}:smoke')
   metrics = experiment.train(
     config, data_dir=tmp_path / 'data', workdir=tmp_path / 'run'

@@ -8,6 +8,8 @@ import pathlib
 import cv2
 import numpy as np
 
+from mejax.datasets import prepare
+
 FLOW = 'datasets/STSNet_whole_norm_u_v_os'
 SHEET = 'combined_3_class2_for_optical_flow.csv'
 POINTS = ('leye', 'reye', 'nose', 'lmouth', 'rmouth')
@@ -34,6 +36,15 @@ def write_tree(root: pathlib.Path) -> dict[tuple[str, str, str], np.ndarray]:
     cv2.imwrite(str(flow_file(root, subject, clip)), image[..., ::-1])
     images[dataset, subject, clip] = image
   return images
+
+
+def prepare_tree(folder: pathlib.Path) -> pathlib.Path:
+  """Writes and prepares the tree below a folder; returns the data folder."""
+  write_tree(folder / 'clone')
+  prepare.prepare(
+    'htnet_release', source=folder / 'clone', data_dir=folder / 'data'
+  )
+  return folder / 'data'
 
 
 def flow_file(root: pathlib.Path, subject: str, clip: str) -> pathlib.Path:

@@ -15,7 +15,6 @@ import pytest
 from mejax import cli
 from mejax import experiment
 from mejax import torch_weights
-from mejax.datasets import prepare
 from mejax.evaluation import selection
 from mejax.experiment import applying
 from mejax.experiment import configuration
@@ -275,12 +274,7 @@ def test_a_run_that_kept_no_models_says_how_to_keep_them(tmp_path):
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-  folder = tmp_path_factory.mktemp('tree')
-  htnet_tree.write_tree(folder / 'clone')
-  prepare.prepare(
-    'htnet_release', source=folder / 'clone', data_dir=folder / 'data'
-  )
-  return folder / 'data'
+  return htnet_tree.prepare_tree(tmp_path_factory.mktemp('tree'))
 
 
 def test_evaluate_from_the_command_line_finds_all_in_the_run(

@@ -272,10 +272,7 @@ def test_bad_changes_get_a_clear_error(tmp_path, change, message):
 
 
 def test_own_view_protocol_and_attention_by_name(tmp_path):
-  htnet_tree.write_tree(tmp_path / 'clone')
-  prepare.prepare(
-    'htnet_release', source=tmp_path / 'clone', data_dir=tmp_path / 'data'
-  )
+  htnet_tree.prepare_tree(tmp_path)
   config = experiment.load_config('htnet_regions:smoke')
   with config.unlocked():
     config.view = {'name': 'tests.own_parts:view', 'scale': 0.01}
@@ -315,10 +312,7 @@ def test_another_attention_function_keeps_the_parameter_tree(tmp_path):
 
 
 def test_mirror_is_refused_for_the_transposed_face_of_the_release(tmp_path):
-  htnet_tree.write_tree(tmp_path / 'clone')
-  prepare.prepare(
-    'htnet_release', source=tmp_path / 'clone', data_dir=tmp_path / 'data'
-  )
+  htnet_tree.prepare_tree(tmp_path)
   config = experiment.load_config('htnet_regions:smoke')
   config.view.mode = 'released'
   with pytest.raises(ValueError, match="view.mode to 'landmarks'"):

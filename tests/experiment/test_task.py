@@ -22,12 +22,7 @@ METADATA = {'skipped': [], 'units': 'pixel', 'landmark_source': 'none'}
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-  folder = tmp_path_factory.mktemp('task')
-  htnet_tree.write_tree(folder / 'clone')
-  prepare.prepare(
-    'htnet_release', source=folder / 'clone', data_dir=folder / 'data'
-  )
-  return folder / 'data'
+  return htnet_tree.prepare_tree(tmp_path_factory.mktemp('task'))
 
 
 @pytest.mark.parametrize(

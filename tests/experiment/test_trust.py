@@ -15,7 +15,6 @@ from mejax import cli
 from mejax import experiment
 from mejax.datasets import builder
 from mejax.datasets import load
-from mejax.datasets import prepare
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
 from mejax.experiment import saved as saved_lib
@@ -33,12 +32,7 @@ OWN = (
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-  folder = tmp_path_factory.mktemp('tree')
-  htnet_tree.write_tree(folder / 'clone')
-  prepare.prepare(
-    'htnet_release', source=folder / 'clone', data_dir=folder / 'data'
-  )
-  return folder / 'data'
+  return htnet_tree.prepare_tree(tmp_path_factory.mktemp('tree'))
 
 
 @pytest.fixture(scope='module')
