@@ -9,8 +9,8 @@ Variants:
   synthetic:smoke  takes seconds; shows that all runs, learns nothing
 
 Time: 50 seconds of training on two CPU cores, 20 to make and prepare the faces.
-Expected result: UF1 .755 +- .019 at the last epoch, 2 seeds, 12 subjects, 108
-clips; baselines .693 (PCA and logistic regression) and .695 (RBF-SVM).
+Expected result: UF1 .805 +- .027 at the last epoch, 2 seeds, 12 subjects, 108
+clips; baselines .823 (PCA and logistic regression) and .737 (RBF-SVM).
 """
 
 from mejax.configs import default
