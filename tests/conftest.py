@@ -15,9 +15,13 @@ from tests import records
 
 ROOT = pathlib.Path(__file__).parent.parent
 
-# A busy machine is slow, not wrong.
-hypothesis.settings.register_profile('mejax', deadline=None)
-hypothesis.settings.load_profile('mejax')
+# A busy machine is slow, not wrong. The same examples each time: a change is
+# judged by itself. `HYPOTHESIS=search` looks for new ones.
+hypothesis.settings.register_profile(
+  'same', deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.register_profile('search', deadline=None)
+hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS', 'same'))
 
 
 # Files of few and long tests. They come first, or one worker would still be at

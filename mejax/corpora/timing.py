@@ -107,11 +107,17 @@ def _on_grid(
       'counted on',
     )
     steps = np.where(jumps, np.median(steps), steps)
-  base = np.median(steps)
-  # Times in whole milliseconds make the median coarse, the mean does not.
-  base = steps[np.rint(steps / base) <= 1].mean()
-  places = np.maximum(np.rint(steps / base), 1).astype(int)
-  off = abs(steps - places * base) > max(_ROUNDING, _SLACK * base)
+  # Half of the frames may be lost: the step between neighbours is then the
+  # shortest, not the median.
+  for usual in (np.median(steps), np.quantile(steps, 0.05)):
+    # Times in whole milliseconds make one step coarse. The mean over those of
+    # one frame is finer, and that over all finer still.
+    base = steps[np.rint(steps / usual) <= 1].mean()
+    base = steps.sum() / np.maximum(np.rint(steps / base), 1).sum()
+    places = np.maximum(np.rint(steps / base), 1).astype(int)
+    off = abs(steps - places * base) > max(_ROUNDING, _SLACK * base)
+    if off.mean() <= _STRAY:
+      break
   if off.mean() > _STRAY:
     mean = 1000 / steps.mean()
     low, high = 1000 / steps.max(), 1000 / steps.min()

@@ -47,6 +47,12 @@ def number(tmp_path):
   in_milliseconds=st.booleans(),
   start=st.sampled_from([0.0, 1400.0]),
 )
+@hypothesis.example(
+  fps=15.0,
+  kept={*range(1, 23), *range(24, 69, 2)},
+  in_milliseconds=True,
+  start=0.0,
+)
 @hypothesis.settings(
   max_examples=40,
   suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
