@@ -141,7 +141,8 @@ def test_a_finished_run_is_evaluated_again_to_the_same_numbers(
 
 
 def test_without_the_models_it_says_what_is_missing(task, tmp_path, capsys):
-  overrides = ['num_epochs=1', 'keep_models=False']
+  # The program of the run above, which is compiled already.
+  overrides = ['num_seeds=2', 'keep_models=False']
   config = configuration.load_config('artnet:smoke', overrides)
   experiment.train(config, workdir=tmp_path, task=task, model=Reader())
   assert 'levels is left out, because it needs' in capsys.readouterr().out
