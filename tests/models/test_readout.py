@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mejax import models
 from mejax.models import readout
 from tests import closeness
 from tests.models import smallest
@@ -19,8 +19,15 @@ WITH_READOUT = ('artnet', 'cnn', 'htnet', 'resnet')
 MAPS = {'artnet': (16, 4), 'cnn': (8, 16), 'htnet': (16, 49), 'resnet': (4, 49)}
 
 
+class Reader(nn.Module):
+  readout: str
+
+  def __call__(self, x):
+    return readout.read(self, x)
+
+
 def read(x, kind):
-  return readout.read(models.CNN(readout=kind), x)
+  return Reader(kind).apply({}, x)
 
 
 def averaged(x, count):
