@@ -1,14 +1,14 @@
 """What each change of a recipe gives, on grouped folds of people.
 
   python -m tests.benchmarks.ablations --data_dir data --groupings FILE.csv
-    --workdir RUN [CASE ...]
+    --workdir RUN [--seeds 3] [CASE ...]
 
 The file has the columns corpus, subject and one column for each grouping, which
 holds the part of each person; each part is held out once. A case is one change
 of its base, and its row gives the UF1, averaged over seeds, pooled over parts,
 the difference to the base, paired over people, and the UF1 of the mean
-probability of the seeds. Results stay in the workdir; a case that is there is
-not trained again. With no case, all that are there are listed.
+probability of the seeds. Results stay in the workdir; a seed of a case that is
+there is not trained again. With no case, all that are there are listed.
 """
 
 from __future__ import annotations
@@ -81,17 +81,16 @@ CASES = {
   'htnet overlap': Case('htnet_face:small', ('model.overlap=True',), 'htnet'),
   'htnet mosaic': Case('htnet_face:small', MOSAIC, 'htnet'),
   'htnet plain': Case('htnet_face:small', PLAIN, 'htnet'),
-  'resnet': Case('resnet', ('num_epochs=30', 'num_seeds=3')),
+  'resnet': Case('resnet', ('num_epochs=30',)),
   'resnet regions': Case(
     'resnet',
-    ('num_epochs=30', 'num_seeds=3', 'model.readout=regions'),
+    ('num_epochs=30', 'model.readout=regions'),
     'resnet',
   ),
   'resnet flat': Case(
     'resnet',
     (
       'num_epochs=30',
-      'num_seeds=3',
       'model.readout=flat',
       'model.dropout=0.5',
     ),
@@ -111,11 +110,15 @@ def read_groupings(path: pathlib.Path) -> dict[str, dict[str, str]]:
   }
 
 
-def train(case: Case, parts: dict[str, str], *, data_dir, workdir) -> None:
-  """Trains the case on every part and seed; writes `record.npz`."""
+def train(case: Case, seed: int, parts, *, data_dir, workdir) -> None:
+  """Trains a seed of the case on every part; writes `record.npz`."""
   config = configuration.load_config(case.config, case.changes)
   with config.unlocked():
-    config.update(eval_every=config.num_epochs, keep_models=False)
+    config.update(seed=seed, num_seeds=1, keep_models=False)
+    # Only the last epoch counts; between evaluations a kill costs everything.
+    config.eval_every = max(
+      n for n in range(1, 7) if config.num_epochs % n == 0
+    )
   task = resolve.load_task(config, data_dir)
   groups = np.array([parts[person] for person in task.people])
   plan = planning.plan(config, task=dataclasses.replace(task, groups=groups))
@@ -133,29 +136,29 @@ def train(case: Case, parts: dict[str, str], *, data_dir, workdir) -> None:
     keep_models=False,
     names=plan.trial_names,
   )
-  print(f'{workdir.name}: {time.monotonic() - start:.0f} s', flush=True)
+  print(f'{workdir}: {time.monotonic() - start:.0f} s', flush=True)
   record = record_lib.make_record(
     outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
   )
   workdir_lib.save_npz(workdir / 'record.npz', record)
 
 
-def logits_of(folder: pathlib.Path):
-  record = record_lib.read_record(folder)
-  return selection.select(record, 'last').logits, record
-
-
 def confusions(folder: pathlib.Path):
   """Returns the matrices of each seed and person, and of the seeds together."""
-  logits, record = logits_of(folder)
-  people = np.char.add(np.char.add(record['corpus'], '/'), record['subject'])
+  paths = sorted(folder.glob('*/record.npz'))
+  records = [record_lib.read_record(path.parent) for path in paths]
+  first = records[0]
+  logits = np.concatenate(
+    [selection.select(record, 'last').logits for record in records]
+  )
+  people = np.char.add(np.char.add(first['corpus'], '/'), first['subject'])
   mean = scipy.special.softmax(logits, -1).mean(0, keepdims=True)
   return [
     bootstrap.group_confusion(
-      record['labels'],
+      first['labels'],
       selection.predictions(x),
       people,
-      num_classes=len(record['class_names']),
+      num_classes=len(first['class_names']),
     )
     for x in (logits, mean)
   ]
@@ -166,11 +169,11 @@ def show(name: str, grouping: str, workdir: pathlib.Path) -> str:
   uf1 = metrics.uf1_of(seeds.sum(1))
   cells = [
     f'{name} {grouping}',
-    f'{uf1.mean():.3f} ± {uf1.std(ddof=1):.3f}',
+    f'{uf1.mean():.3f} ± {uf1.std(ddof=len(uf1) > 1):.3f} ({len(uf1)})',
     f'{metrics.uf1_of(together.sum(1))[0]:.3f}',
   ]
   base = CASES[name].base and workdir / f'{CASES[name].base} {grouping}'
-  if base and (base / 'record.npz').exists():
+  if base and list(base.glob('*/record.npz')):
     value, low, high = bootstrap.paired_difference(confusions(base)[0], seeds)
     cells.append(f'{value:+.3f} ({low:+.3f} to {high:+.3f})')
   return f'| {" | ".join(cells)} |'
@@ -181,17 +184,21 @@ def main() -> None:
   parser.add_argument('--data_dir', type=pathlib.Path, required=True)
   parser.add_argument('--groupings', type=pathlib.Path, required=True)
   parser.add_argument('--workdir', type=pathlib.Path, required=True)
+  parser.add_argument('--seeds', type=int, default=3)
   parser.add_argument('cases', nargs='*', metavar='CASE')
   options = parser.parse_args()
   groupings = read_groupings(options.groupings)
   for name in options.cases or CASES:
     for grouping, parts in groupings.items():
       folder = options.workdir / f'{name} {grouping}'
-      if not (folder / 'record.npz').exists():
-        if not options.cases:
-          continue
-        train(CASES[name], parts, data_dir=options.data_dir, workdir=folder)
-      print(show(name, grouping, options.workdir), flush=True)
+      for seed in range(options.seeds if options.cases else 0):
+        run = folder / str(seed)
+        if not (run / 'record.npz').exists():
+          train(
+            CASES[name], seed, parts, data_dir=options.data_dir, workdir=run
+          )
+      if list(folder.glob('*/record.npz')):
+        print(show(name, grouping, options.workdir), flush=True)
 
 
 if __name__ == '__main__':
