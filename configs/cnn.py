@@ -4,8 +4,8 @@ The data are those of htnet_regions. The recipe was chosen on grouped folds of
 these people: see docs/recognition.md.
 Command:  mejax train --config cnn --data_dir DIR --workdir RUN
 Variant:  cnn:smoke  takes seconds; shows that all runs, learns nothing
-Time: TODO
-Expected result: TODO
+Time: 19 ms a step and fold on one busy CPU core, so about 4 minutes a seed.
+Expected result: 3 seeds, people in five parts (grouping A): UF1 .726 +- .008.
 """
 
 from mejax.configs import default

@@ -6,8 +6,8 @@ Command:  mejax train --config htnet_face:small --data_dir DIR --workdir RUN
 Variants:
   htnet_face:small  84,741 parameters instead of 576,805
   htnet_face:smoke  takes seconds; shows that all runs, learns nothing
-Time: TODO
-Expected result: TODO
+Time: :small about 10 minutes a seed on two idle CPU cores, as htnet_regions.
+Expected result: not measured.
 """
 
 from mejax.configs import default

@@ -54,6 +54,7 @@ CASES = {
   'cnn': Case('cnn'),
   'cnn mean': Case('cnn', ('model.readout=mean',), 'cnn'),
   'cnn regions': Case('cnn', ('model.readout=regions',), 'cnn'),
+  'cnn each': Case('cnn', ('view.normalise=centre_std_each',), 'cnn'),
   'cnn mosaic': Case('cnn', MOSAIC, 'cnn'),
   'cnn raw': Case(
     'cnn',
