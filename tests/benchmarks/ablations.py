@@ -55,6 +55,7 @@ CASES = {
   'cnn mean': Case('cnn', ('model.readout=mean',), 'cnn'),
   'cnn regions': Case('cnn', ('model.readout=regions',), 'cnn'),
   'cnn each': Case('cnn', ('view.normalise=centre_std_each',), 'cnn'),
+  'cnn ema': Case('cnn', ('setting.ema=0.95',), 'cnn'),
   'cnn mosaic': Case('cnn', MOSAIC, 'cnn'),
   'cnn raw': Case(
     'cnn',
