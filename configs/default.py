@@ -50,8 +50,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Optimiser: 'adam', 'adamw' or 'sgd'; see mejax/training/optimizer.py.
   config.optimizer = 'adamw'
-  # Schedule of the learning rate: 'constant', 'warmup_cosine' or 'mmnet'; see
-  # mejax/training/schedule.py.
+  # Schedule of the learning rate: 'constant', 'warmup_cosine', 'one_cycle' or
+  # 'mmnet'; see mejax/training/schedule.py.
   config.schedule = 'warmup_cosine'
   # Numbers that may differ between trainings of one compiled program. Their
   # meaning, defaults and bounds are defined in mejax/training/setting.py.

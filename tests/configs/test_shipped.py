@@ -119,6 +119,8 @@ def test_weights_of_the_originals_are_applied_to_their_own_classes():
 
 # The configs that read the flow of the release.
 OF_THE_RELEASE = (
+  'cnn',
+  'htnet_face',
   'htnet_regions',
   'htnet_released',
   'linear',

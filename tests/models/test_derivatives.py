@@ -21,6 +21,7 @@ SMALLEST = {
     (2, 32, 32, 3),
     {'levels': (1.0, 4.0), 'level_dropout': 0.0},
   ),
+  'cnn': ('tiny', (9, 8, 3), {}),
   'htnet': ('tiny', (28, 28, 3), {}),
   'linear': ('linear', (4, 4, 3), {}),
   'mmnet': ('tiny', (2, 32, 32, 3), {}),

@@ -107,6 +107,15 @@ def test_max_pool_side_by_side_equals_reduce_window_and_cuts_the_end():
   assert ours.shape == (2, 2, 2, 3)
 
 
+def test_max_pool_with_ceil_keeps_what_is_left_at_the_end():
+  x = normal(2, 8, 7, 3) - 5
+  ours = pooling.max_pool(x, 3, ceil=True)
+  ends = ((0, 1), (0, 2))
+  expected = nn.max_pool(x, (3, 3), (3, 3), padding=ends)
+  np.testing.assert_array_equal(ours, expected)
+  assert ours.shape == (2, 3, 3, 3)
+
+
 def test_max_pool_gives_the_whole_gradient_to_the_first_of_equals():
   gradient = jax.grad(lambda x: pooling.max_pool3x3(x, 3).sum())
   expected = np.zeros((1, 2, 2, 1))
