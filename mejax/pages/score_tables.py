@@ -21,10 +21,20 @@ def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
   rows = []
   for rule, entries in numbers['selection'].items():
     mark = '' if selection.RULES[rule].honest else ' (test-selected)'
-    rows += _table_rows(rule + mark, entries, kind_of(rule))
+    rows += _table_rows(rule + mark, entries)
+    if together := numbers['together'].get(rule):
+      rows += _table_rows(summary.name_together(rule), together)
   for name, entries in numbers['baselines'].items():
-    rows += _table_rows(name_baseline(name), entries, '')
+    rows += _table_rows(name_baseline(name), entries)
   return rows
+
+
+def together_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Returns the rows of models alone and together, each with its parts."""
+  rows = []
+  for one in numbers['members']:
+    rows += _table_rows(name_baseline(one['name']), one['entries'])
+  return rows + _table_rows('together', numbers['together'])
 
 
 def name_baseline(name: str) -> str:
@@ -32,9 +42,10 @@ def name_baseline(name: str) -> str:
   return _BASELINE_NAMES.get(name, name)
 
 
-def _table_rows(label, entries, kind) -> list[dict[str, Any]]:
+def _table_rows(label, entries) -> list[dict[str, Any]]:
   rows = []
   for part, entry in entries.items():
+    kind = 'oracle' if 'warning' in entry else ''
     whole = part == 'full'
     cells = [label if whole else part, *_cells(entry)]
     place = 'first' if whole else 'part'
@@ -48,11 +59,14 @@ def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
   rows = []
   for one in numbers['settings']:
     values = [f'{one["values"][name]:g}' for name in names]
+    if together := one['together'].get(HEADLINE):
+      values.append(f'{together["full"]["uf1"]:.3f}')
     # Every setting has the same clips, and without precision the row fits the
     # page.
     cells = _cells(one['selection'][HEADLINE]['full'])[1:-1]
     rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
   names = [name.replace('_', ' ') for name in names]
+  names += ['seeds together'] * bool(numbers['together'])
   return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}
 
 

@@ -16,6 +16,7 @@ import pytest
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import finished
+from mejax.experiment import reporting
 from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import run as run_page
@@ -70,7 +71,7 @@ def workdir(make_record, tmp_path):
 
 
 def _read(folders, tmp_path):
-  path = finished.write_report(list(folders), tmp_path / 'report')
+  path = reporting.report(list(folders), tmp_path / 'report')
   assert path == tmp_path / 'report/index.html'
   text = path.read_text(encoding='utf-8')
   reader = _Reader()
@@ -178,7 +179,7 @@ def test_an_unfinished_workdir_is_a_clear_error(workdir, tmp_path):
   folder, _ = workdir('run')
   (folder / 'metrics.json').unlink()
   with pytest.raises(FileNotFoundError, match=r'no metrics\.json.*mejax train'):
-    finished.write_report([folder], tmp_path / 'report')
+    reporting.report([folder], tmp_path / 'report')
 
 
 def test_spare_outputs_have_their_own_columns():
@@ -192,7 +193,7 @@ def test_numbers_of_another_version_are_refused(workdir, tmp_path):
   old = json.dumps(numbers | {'schema_version': 1})
   (folder / 'metrics.json').write_text(old)
   with pytest.raises(ValueError, match='schema 1; this one reads 2 and 3'):
-    finished.write_report([folder], tmp_path / 'report')
+    reporting.report([folder], tmp_path / 'report')
 
 
 def test_numbers_of_schema_2_are_read(workdir, tmp_path):
