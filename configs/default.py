@@ -82,7 +82,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Number of parts in which people are left out; 0 leaves them out one by one.
   config.num_folds = 0
   # What the folds divide: 'people', or 'clips' for comparison only. In folds
-  # over clips the people of every held-out clip are trained on as well, so every
+  # over clips the people of each held-out clip are trained on as well, so every
   # number has a warning. There are `num_folds` of them, or as many as people.
   config.folds_over = 'people'
   # Rules that choose the epoch of a model. 'last' and 'inner' are honest; the

@@ -94,7 +94,11 @@ def _baselines(
   """Reads baselines from the run whose clips have the order of the result."""
   found: Mapping[str, Any] = {}
   if names:
-    found = workdir_lib.read_baseline_probabilities(workdir)
+    found = {
+      name.removesuffix('_probabilities'): array
+      for name, array in workdir_lib.read_baselines(workdir).items()
+      if name.endswith('_probabilities')
+    }
   for name in names:
     if name not in found:
       raise ValueError(

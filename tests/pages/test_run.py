@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import json
 import pathlib
@@ -15,10 +16,13 @@ import pytest
 
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.evaluation import together as together_lib
 from mejax.experiment import finished
 from mejax.experiment import reporting
+from mejax.pages import ceiling as ceiling_page
 from mejax.pages import charts
 from mejax.pages import frame
+from mejax.pages import pictures
 from mejax.pages import run as run_page
 from tests.pages import html_page
 
@@ -241,6 +245,14 @@ def test_every_setting_of_a_grid_has_a_row_with_what_differs(
     assert row in table
 
 
+def _says(record, prediction):
+  """Logits of a model that predicts just that at every evaluation."""
+  index = np.maximum(record['index'], 0)
+  classes = np.arange(record['logits'].shape[-1])
+  logits = (prediction[index][..., None] == classes).astype(np.float32)
+  return np.repeat(9 * logits[:, None], len(record['epochs']), 1)
+
+
 def _with_markup(numbers, words):
   """The numbers of a run that names everything so."""
   numbers['protocol'] += words
@@ -280,7 +292,7 @@ def test_no_tag_of_the_data_survives(make_record, words):
       rules=['last'],
       settings=[{'b1': 0.9}, {'b1': 0.8}],
     )
-    for key in ('corpus', 'subject', 'clip'):
+    for key in ('corpus', 'subject', 'clip', 'class_names'):
       record[key] = np.char.add(record[key], words)
     maps = {
       'classes': np.array([f'a{words}']),
@@ -303,18 +315,123 @@ def test_no_tag_of_the_data_survives(make_record, words):
       ],
     }
     numbers = _with_markup(numbers, words)
+    wrong = ((record['labels'] + 1) % 3).astype(np.int32)
+    runs = [
+      run_page.Run(
+        name=f'{name}{words}',
+        numbers=numbers,
+        record=record,
+        config={f'key{words}': [f'value{words}', {f'k{words}': words}]},
+        levels=levels,
+        attention=maps,
+        baselines={f'lda{words}': wrong},
+      )
+      for name in ('one', 'other')
+    ]
+    right = record | {'logits': _says(record, wrong)}
+    members = [
+      together_lib.member_of(f'{name}{words}', right) for name in ('one', 'two')
+    ]
+    runs = [dataclasses.replace(run, record=right) for run in runs]
+    entry = summary.numbers_of(right, wrong[None], wrong >= 0)
+    clip = ceiling_page.agree(runs)['clips'][0]
     return run_page.render(
-      [
-        run_page.Run(
-          name=f'{name}{words}',
-          numbers=numbers,
-          record=record,
-          config={f'key{words}': [f'value{words}', {f'k{words}': words}]},
-          levels=levels,
-          attention=maps,
+      runs,
+      together=together_lib.metrics_json(right, members, protocol=words),
+      measured={
+        'baseline': f'lda{words}',
+        'folds': 3,
+        'people': entry,
+        'clips': entry | {'warning': f'not{words}'},
+        'curve': [{'share': 1.0, 'people': 2.0, 'draws': 1, 'entry': entry}],
+      },
+      shown={
+        ceiling_page.identity_of(clip): pictures.Image.of_pixels(
+          np.zeros((4, 4, 3), np.uint8), f'motion{words}'
         )
-        for name in ('one', 'other')
-      ]
+      },
     )
 
   assert html_page.count_tags(page(words)) == html_page.count_tags(page(''))
+
+
+def test_clips_that_every_model_misses_are_listed_with_a_way_to_see_them(
+  workdir, tmp_path
+):
+  def fail(record):
+    wrong = np.where(np.arange(len(record['labels'])) == 7, 1, 0)
+    answer = (record['labels'] + wrong) % 3
+    record['logits'] = _says(record, answer)
+    missed.append(
+      '/'.join(record[key][7] for key in ('corpus', 'subject', 'clip'))
+    )
+    labels.append(record['class_names'][record['labels'][7]])
+    others.append(record['class_names'][answer[7]])
+
+  missed, labels, others = [], [], []
+  folder, _ = workdir('run', fail, num_seeds=2)
+  record = dict(np.load(folder / 'record.npz'))
+  answers = selection.predictions(selection.select(record, 'last').logits)[0]
+  baselines = {'majority': np.zeros_like(answers), 'rbf_svm': answers}
+  np.savez(folder / 'baselines.npz', **baselines)
+  config = {'model': {'name': 'htnet'}, 'dataset': 'mine'}
+  (folder / 'config.json').write_text(json.dumps(config))
+  numbers = summary.metrics_json(
+    record, baselines, protocol_sentence='Made-up.'
+  )
+  (folder / 'metrics.json').write_text(json.dumps(numbers))
+  text, words, _ = _read([folder], tmp_path)
+  words = ' '.join(words.split())
+  assert (
+    '1 are missed by every one of them, and on 1 all give the same' in words
+  )
+  assert f'{missed[0]} {labels[0]} {others[0]}' in words
+  assert f'mejax inspect mine --data_dir data --clip {missed[0]}' in words
+  # Licensed pictures stay where the data are.
+  assert '<img' not in text
+
+
+def test_what_was_measured_of_the_ceiling_is_shown_with_its_warning(
+  make_record,
+):
+  record = make_record(num_seeds=1)
+  numbers = summary.metrics_json(record, {}, protocol_sentence='Made-up.')
+  entry = numbers['selection']['last']['full']
+  run = run_page.Run('a', numbers, record, {}, {}, {})
+  page = html_page.Page(
+    run_page.render(
+      [run],
+      measured={
+        'baseline': 'rbf_svm',
+        'folds': 25,
+        'people': entry,
+        'clips': entry
+        | {'uf1': entry['uf1'] + 0.125, 'warning': selection.BOTH_SIDES},
+        'curve': [
+          {'share': share, 'people': 24 * share, 'draws': 3, 'entry': entry}
+          for share in (0.25, 1.0)
+        ],
+      },
+    )
+  )
+  assert 'RBF-SVM in 25 folds over people' in page.text
+  assert f'+0.125. The lower row is {selection.BOTH_SIDES}' in page.text
+  assert '25 %, 6 people' in page.text and '100 %, 24 people' in page.text
+
+
+def test_a_run_with_people_on_both_sides_is_not_called_honest(
+  workdir, tmp_path
+):
+  def mix(record):
+    held_by = selection.held_out_by(record)
+    one, two = np.flatnonzero(held_by == 0)[0], np.flatnonzero(held_by == 1)[0]
+    index = record['index'].copy()
+    record['index'][index == one] = two
+    record['index'][index == two] = one
+
+  plain, _ = workdir('plain')
+  mixed, _ = workdir('mixed', mix)
+  assert 'UF1, honest' in _read([plain], tmp_path)[1]
+  words = ' '.join(_read([mixed], tmp_path)[1].split())
+  assert f'UF1, {selection.BOTH_SIDES}' in words
+  assert 'UF1, honest' not in words
