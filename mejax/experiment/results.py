@@ -36,6 +36,7 @@ from mejax.experiment import workdir as workdir_lib
 
 SCHEMA_VERSION = 1
 FILES = ('command.txt', 'config.json', 'versions.json', 'probabilities.npz')
+_DIGESTED = ('config.json', 'probabilities.npz')
 _AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
 _TOLD = (
@@ -113,10 +114,7 @@ def export(
     dataset = run.get('dataset', {})
     versions = {
       'schema_version': SCHEMA_VERSION,
-      'sha256': {
-        name: _sha256(partial / name)
-        for name in ('config.json', 'probabilities.npz')
-      },
+      'sha256': {name: _sha256(partial / name) for name in _DIGESTED},
       'data_sha256': run['data_sha256'],
       'versions': run.get('versions', {}),
       'backend': run.get('backend', ''),
@@ -149,9 +147,9 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
       f'{folder} has schema {versions.get("schema_version")}; this mejax reads'
       f' {SCHEMA_VERSION}.'
     )
-  for name, told in dict(versions.get('sha256', {})).items():
+  for name in _DIGESTED:
     with files.reading(folder / name, hint=_AGAIN):
-      if _sha256(folder / pathlib.Path(name).name) != told:
+      if _sha256(folder / name) != versions['sha256'][name]:
         raise ValueError('its digest is not that in versions.json')
   config = files.read_json(folder / 'config.json', hint=_AGAIN)
   own_code.refuse_strange(

@@ -382,9 +382,7 @@ def test_clips_that_every_model_misses_are_listed_with_a_way_to_see_them(
   (folder / 'metrics.json').write_text(json.dumps(numbers))
   text, words, _ = _read([folder], tmp_path)
   words = ' '.join(words.split())
-  assert (
-    '1 are missed by every one of them, and on 1 all give the same' in words
-  )
+  assert 'every one of them misses 1; to 1 of these, all give the' in words
   assert f'{missed[0]} {labels[0]} {others[0]}' in words
   assert f'mejax inspect mine --data_dir data --clip {missed[0]}' in words
   # Licensed pictures stay where the data are.
