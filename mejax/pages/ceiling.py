@@ -113,7 +113,8 @@ def _people(measured) -> dict[str, Any]:
     'dots': charts.dot_plot(rows, label='UF1 of folds over people and clips'),
     'folds': measured['folds'],
     'difference': measured['clips']['uf1'] - measured['people']['uf1'],
-    'warning': measured['clips']['warning'],
+    # Where everybody has a single clip, no fold divides a person.
+    'warning': measured['clips'].get('warning', ''),
   }
 
 

@@ -413,7 +413,7 @@ def test_what_was_measured_of_the_ceiling_is_shown_with_its_warning(
     )
   )
   assert 'RBF-SVM in 25 folds over people' in page.text
-  assert f'+0.125. The lower row is {selection.BOTH_SIDES}' in page.text
+  assert f'+0.125. The lower row: {selection.BOTH_SIDES}.' in page.text
   assert '25 %, 6 people' in page.text and '100 %, 24 people' in page.text
 
 
