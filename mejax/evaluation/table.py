@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mejax.evaluation import best_baseline
 from mejax.evaluation import summary
 
 _HEAD = f'{"":<25} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
@@ -77,6 +78,12 @@ def _notes(numbers) -> list[str]:
   if seeds < 5:
     lines.append('Fewer than 5 seeds: too few to report.')
   lines += [f'* {warning}' for warning in summary.warnings(numbers)]
+  if best := best_baseline.describe(numbers):
+    lines += [
+      f'The last epoch is {best["verdict"].lower()} the best baseline,'
+      f' {best["name"]} ({best["uf1"]:.3f}): {best["difference"]}',
+      best_baseline.CHOSEN,
+    ]
   lines += numbers['baseline_remarks']
   if found := summary.describe_diverged(numbers):
     lines.append(f'WARNING: {found[0]}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 import os
 from typing import Any
 
@@ -79,22 +80,22 @@ def measure(
   count = len(np.unique(held_by))
   over_clips = folds_lib.over_clips(task.labels, count)
   every = np.ones(len(task.labels), bool)
+  # All baselines on all people are there already, since the run.
+  whole = baseline_cache.read_or_fit(task, left_out)[BASELINE][None]
+  draw = functools.partial(
+    baseline_cache.read_or_fit, task, left_out, names=(BASELINE,)
+  )
   found = {
     share: np.stack(
-      [
-        baseline_cache.read_or_fit(
-          task, left_out, share=share, draw=draw, names=(BASELINE,)
-        )[BASELINE]
-        for draw in range(ceiling.DRAWS if share < 1 else 1)
-      ]
+      [draw(share=share, draw=i)[BASELINE] for i in range(ceiling.DRAWS)]
     )
     for share in ceiling.SHARES
-  }
+  } | {1.0: whole}
   clips = baseline_cache.read_or_fit(task, over_clips, names=(BASELINE,))
   return {
     'baseline': BASELINE,
     'folds': count,
-    'people': summary.numbers_of(record, found[1.0], every),
+    'people': summary.numbers_of(record, whole, every),
     'clips': summary.numbers_of(
       _record_in(over_clips, task), clips[BASELINE][None], every
     ),

@@ -8,6 +8,7 @@ import os
 import pathlib
 from typing import Any
 
+from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import table
 from mejax.evaluation import together as together_lib
@@ -94,11 +95,7 @@ def _baselines(
   """Reads baselines from the run whose clips have the order of the result."""
   found: Mapping[str, Any] = {}
   if names:
-    found = {
-      name.removesuffix('_probabilities'): array
-      for name, array in workdir_lib.read_baselines(workdir).items()
-      if name.endswith('_probabilities')
-    }
+    found = baselines_lib.probabilities_of(workdir_lib.read_baselines(workdir))
   for name in names:
     if name not in found:
       raise ValueError(

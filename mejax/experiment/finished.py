@@ -10,6 +10,7 @@ import pathlib
 from typing import Any
 
 from mejax import files
+from mejax.evaluation import best_baseline
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
@@ -18,7 +19,7 @@ from mejax.experiment import workdir as workdir_lib
 from mejax.pages.run import Run
 
 # Runs that were evaluated before these numbers were there lack them.
-_ADDED = ('diverged', 'baseline_remarks', 'together')
+_ADDED = ('diverged', 'baseline_remarks', 'best_baseline', 'together')
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
@@ -97,6 +98,8 @@ def read_numbers(
       settings=[one['values'] for one in told if 'values' in one],
     )
     found['rules'] = {rule: numbers['rules'][rule] for rule in found['rules']}
+    # The baselines themselves may be missing beside their numbers.
+    found['best_baseline'] = best_baseline.find(numbers['baselines'])
     for name in _ADDED:
       if name not in numbers:
         numbers[name] = found[name]

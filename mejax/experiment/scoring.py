@@ -11,10 +11,10 @@ from jaxtyping import Int
 from jaxtyping import Shaped
 import numpy as np
 
-from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import together as together_lib
+from mejax.experiment import baseline_cache
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
@@ -54,9 +54,7 @@ def score(
   result = results_lib.read(folder, trust_code=trust_code)
   task = task or _load_task(result, folder, data_dir)
   record, left_out = match(result, task, folder)
-  baselines = baselines_lib.baselines(
-    task.seen_by_baselines, task.labels, groups=left_out
-  )
+  baselines = baseline_cache.read_or_fit(task, left_out)
   metrics = summary.metrics_json(
     record,
     baselines,

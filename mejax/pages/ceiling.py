@@ -8,8 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 from typing import Any
 
-import numpy as np
-
+from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import ceiling
 from mejax.evaluation import selection
 from mejax.evaluation import together as together_lib
@@ -61,9 +60,8 @@ def agree(runs: Sequence[Run]) -> dict[str, Any] | None:
       order = together_lib.order_like(run.record, first.record)
       member = together_lib.member_of(run.name, run.record, order)
       answers[run.name] = selection.predictions(member.probabilities)
-  for name, array in first.baselines.items():
-    is_answer = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
-    if is_answer and name != 'majority':
+  for name, array in baselines_lib.predictions_of(first.baselines).items():
+    if name != 'majority':
       answers[score_tables.name_baseline(name)] = array
   if len(answers) < 2:
     return None

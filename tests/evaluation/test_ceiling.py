@@ -41,7 +41,7 @@ def test_agreement_is_what_a_loop_over_clips_finds(make_record, draw, models):
   assert found['models'] == list(answers)
 
 
-@pytest.mark.parametrize('share', ceiling.SHARES)
+@pytest.mark.parametrize('share', [*ceiling.SHARES, 1.0])
 def test_fewer_people_never_bring_in_the_held_out(make_record, share):
   record = make_record(num_seeds=1)
   groups = record['groups']
