@@ -204,7 +204,9 @@ def _fit_fold(products: FoldProducts, labels, num_classes, names):
     'logistic': lambda: _logistic(*parts(), labels),
     'rbf_svm': lambda: _rbf_svm(*inner_products.rbf_kernels(products), labels),
   }
-  for name in (name for name in fits if name in names):
+  for name, fit in fits.items():
+    if name not in names:
+      continue
     try:
       if not products.has_spread:
         raise ValueError('its inputs are all the same')
