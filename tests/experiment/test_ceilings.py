@@ -10,29 +10,29 @@ from sklearn import metrics as reference
 
 from mejax import cli
 from mejax import experiment
-from mejax.corpora import synthetic
-from mejax.datasets import prepare
 from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.experiment import baseline_cache
 from mejax.experiment import resolve
 from mejax.training import folds as folds_lib
+from tests.datasets import frames_dataset
 from tests.pages import html_page
+
+OVERRIDES = ('dataset=synthetic', 'protocol=synthetic')
 
 
 @pytest.fixture(scope='module')
 def rendered(tmp_path_factory):
-  """A finished run on rendered faces, and its data folder."""
+  """A finished run on made-up rendered faces, and its data folder."""
   folder = tmp_path_factory.mktemp('rendered')
-  synthetic.write(
-    folder / 'faces', num_subjects=4, clips_per_subject=3, size=48
+  frames_dataset.write(
+    folder / 'data',
+    ('happiness', 'surprise', 'disgust'),
+    corpus='synthetic',
+    subjects=4,
+    neighbours=1,
   )
-  prepare.prepare(
-    'synthetic', source=folder / 'faces', data_dir=folder / 'data', workers=0
-  )
-  config = experiment.load_config(
-    'linear:smoke', ['dataset=synthetic', 'protocol=synthetic']
-  )
+  config = experiment.load_config('linear:smoke', OVERRIDES)
   experiment.train(config, data_dir=folder / 'data', workdir=folder / 'run')
   return folder
 
@@ -41,9 +41,7 @@ def test_the_ceiling_is_that_of_lda_on_fewer_people_and_over_clips(rendered):
   data = rendered / 'data'
   page = experiment.report([rendered / 'run'], data_dir=data)
   found = json.loads((page.parent / 'ceiling.json').read_text())
-  config = experiment.load_config(
-    'linear:smoke', ['dataset=synthetic', 'protocol=synthetic']
-  )
+  config = experiment.load_config('linear:smoke', OVERRIDES)
   task = resolve.load_task(config, data)
   over_clips = folds_lib.over_clips(task.labels, 4)
 
