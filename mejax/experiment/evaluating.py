@@ -13,6 +13,7 @@ import ml_collections
 import numpy as np
 
 from mejax import own_code
+from mejax.evaluation import predictions
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.evaluation import table
@@ -134,7 +135,7 @@ def _write(out: pathlib.Path, record, baselines, metrics) -> None:
   workdir_lib.save_npz(out / 'record.npz', record)
   workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines)
   workdir_lib.write_json(out / 'metrics.json', metrics)
-  summary.write_predictions_csv(out / 'predictions.csv', record, rules=['last'])
+  predictions.write_csv(out / 'predictions.csv', record, rules=['last'])
 
 
 def _load_task(config, data_dir) -> Task:

@@ -19,6 +19,7 @@ import ml_collections
 
 import mejax
 from mejax.evaluation import levels as levels_lib
+from mejax.evaluation import predictions
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
@@ -246,7 +247,7 @@ def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
     settings=[dataclasses.asdict(setting) for setting in plan.settings],
   )
   workdir_lib.write_json(workdir / 'metrics.json', metrics)
-  summary.write_predictions_csv(
+  predictions.write_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])
   )
   print(table.format_numbers(metrics))

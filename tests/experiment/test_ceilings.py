@@ -27,7 +27,7 @@ def rendered(tmp_path_factory):
   folder = tmp_path_factory.mktemp('rendered')
   frames_dataset.write(
     folder / 'data',
-    ('happiness', 'surprise', 'disgust'),
+    ('negative', 'positive', 'surprise'),
     corpus='synthetic',
     subjects=4,
     neighbours=1,
