@@ -120,6 +120,7 @@ def _score(args: argparse.Namespace) -> None:
     experiment.score_together(args.folders, **options)
     return
   for folder in args.folders:
+    print(f'{folder}:')
     experiment.score(folder, **options)
 
 
