@@ -55,15 +55,19 @@ def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
   rows = []
   for one in numbers['settings']:
     values = [f'{one["values"][name]:g}' for name in names]
-    if together := one['together'].get(HEADLINE):
-      values.append(f'{together["full"]["uf1"]:.3f}')
     # Every setting has the same clips, and without precision the row fits the
     # page.
     cells = _cells(one['selection'][HEADLINE]['full'])[1:-1]
+    if together := one['together'].get(HEADLINE):
+      cells.append(f'{together["full"]["uf1"]:.3f}')
     rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
   names = [name.replace('_', ' ') for name in names]
-  names += ['seeds together'] * bool(numbers['together'])
-  return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}
+  return {
+    'names': names,
+    'rows': rows,
+    'words': summary.NOT_CHOSEN,
+    'has_together': bool(numbers['together']),
+  }
 
 
 def _cells(entry) -> list[str]:

@@ -248,6 +248,9 @@ def test_every_setting_of_a_grid_has_a_row_with_what_differs(
     entry = one['selection']['last']['full']
     row = f'{number} {value["learning_rate"]:g} {entry["uf1"]:.3f}'
     assert row in table
+    together = one['together']['last']['full']['uf1']
+    accuracy = f'{entry["accuracy"]:.3f} ± {entry["accuracy_std"]:.3f}'
+    assert f'{accuracy} {together:.3f}' in table
 
 
 def _says(record, prediction):
