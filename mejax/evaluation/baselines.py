@@ -14,7 +14,7 @@ meaning are standardised by the training examples and not mirrored.
 The best of them, by UF1 on the same held-out people, is the line that models
 are compared with. It is chosen on the numbers that are reported, which favours
 the baselines. On HTNet's 442 flow images (28x28x3, leave one subject out)
-UF1 / UAR is .241 / .333 for majority, .738 / .740 for lda, .712 / .739 for
+UF1 / UAR is .241 / .333 for majority, .738 / .739 for lda, .712 / .739 for
 logistic and .734 / .728 for rbf_svm.
 """
 

@@ -139,23 +139,28 @@ def _squared_distances(products, first, second=None):
 
 def _standardised(rows, train, test) -> FoldProducts:
   """Returns products of rows standardised by the training rows."""
-  rows = rows[np.r_[train, test]].astype(np.float64)
-  seen = rows[: len(train)]
-  deviation = seen.std(0)
-  # A constant may differ from its own mean by rounding, as in scikit-learn.
-  varies = (seen != seen[0]).any(0)
-  rows = (rows - seen.mean(0)) / np.where(varies, deviation, 1)
-  products = _multiply(rows)
   size = len(train)
+
+  def standardise(columns):
+    seen = columns[:size]
+    # The deviation of a constant may be rounding in place of 0.
+    varies = (seen != seen[0]).any(0)
+    return (columns - seen.mean(0)) / np.where(varies, seen.std(0), 1)
+
+  products = _multiply(rows, np.r_[train, test], standardise)
   return FoldProducts(
     products[:size, :size], products[size:, :size], np.diag(products)[size:]
   )
 
 
-def _multiply(rows: Num[np.ndarray, 'r d']) -> Float[np.ndarray, 'r r']:
-  """Returns the products of all rows with each other, in float64."""
-  total = np.zeros((len(rows), len(rows)))
+def _multiply(rows, chosen=slice(None), prepare=lambda columns: columns):
+  """Returns the products f64[r, r] of chosen rows with each other.
+
+  Columns are taken in parts, so that no large array is copied as float64.
+  """
+  total = 0.0
   for start in range(0, rows.shape[1], _COLUMNS):
-    block = rows[:, start : start + _COLUMNS].astype(np.float64)
-    total += block @ block.T
+    columns = rows[chosen, start : start + _COLUMNS].astype(np.float64)
+    columns = prepare(columns)
+    total = total + columns @ columns.T
   return total
