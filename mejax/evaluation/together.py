@@ -172,17 +172,24 @@ def _differences(reference, record, first, second) -> Iterator[str]:
       f'the labels of {count} clips differ; {"/".join(ours[i])} is {shown[0]}'
       f' in {first} and {shown[1]} in {second}.'
     )
-  groups = reference['groups'], record['groups'][order]
-  if (groups[0] != groups[1]).any():
+  if not _is_same_partition(reference['groups'], record['groups'][order]):
     yield 'the people, over whom the intervals are taken, are not the same.'
   folds = selection.held_out_by(reference), selection.held_out_by(record)[order]
-  count = [len(np.unique(each)) for each in folds]
-  both = len(np.unique(np.stack(folds), axis=1).T)
-  if not count[0] == count[1] == both:
+  if not _is_same_partition(*folds):
+    count = [len(np.unique(each)) for each in folds]
     yield (
       f'the folds differ: {count[0]} in {first}, {count[1]} in {second}. A clip'
       ' must be held out together with the same clips by both.'
     )
+
+
+def _is_same_partition(first, second) -> bool:
+  """Returns whether two arrays divide the examples alike, by any names."""
+  ours, theirs = (
+    np.unique(each, return_inverse=True)[1] for each in (first, second)
+  )
+  both = np.unique(np.stack([ours, theirs]), axis=1).shape[1]
+  return bool(ours.max() == theirs.max() == both - 1)
 
 
 def _listed(names) -> str:

@@ -3,7 +3,8 @@
     command.txt        commands that make the data, the run and its table
     config.json        the whole config; `mejax train --config` takes it
     versions.json      schema, digests, libraries, and how the data were made
-    probabilities.npz  for each clip and seed the probability of each class
+    probabilities.npz  for each clip and seed the probability of each class; the
+                       logits, if rounding would change a prediction
 
 A clip is named by a digest of corpus, subject and clip, and clips are sorted by
 it, because names and orders of some databases tell the emotion. Only the last
@@ -58,7 +59,8 @@ class Result:
     fold: number of the fold that held each clip out.
     seeds: seed of each training.
     epoch: the last epoch.
-    probabilities: of each class; not a number after a diverged training.
+    logits: of each class; their softmax is the probability. They are not a
+      number where no logit of a diverged training was finite.
   """
 
   config: ml_collections.ConfigDict
@@ -68,12 +70,7 @@ class Result:
   fold: Int[np.ndarray, ' n']
   seeds: tuple[int, ...]
   epoch: int
-  probabilities: Float[np.ndarray, 's n k']
-
-  @property
-  def logits(self) -> Float[np.ndarray, 's n k']:
-    """Logits of these probabilities, in float64."""
-    return _logits(self.probabilities)
+  logits: Float[np.ndarray, 's n k']
 
 
 def export(
@@ -199,35 +196,37 @@ def _arrays(record: selection.Record) -> dict[str, np.ndarray]:
     'fold': fold.astype(np.int32),
     'seeds': found.seeds,
     'epoch': record['epochs'][-1],
-    'probabilities': _exact_enough(found.logits)[:, order],
+    **_exact_enough(found.logits[:, order]),
   }
 
 
-def _exact_enough(logits: Float[np.ndarray, 's n k']) -> np.ndarray:
+def _exact_enough(
+  logits: Float[np.ndarray, 's n k'],
+) -> dict[str, np.ndarray]:
   """Returns probabilities in the smallest type that keeps all predictions.
 
-  These are the predictions of every seed, and of all seeds together.
+  These are the predictions of every seed, and of all seeds together. If even
+  float32 does not keep them, as when seeds are equally sure of different
+  classes, the logits themselves are returned.
   """
   share = selection.probabilities(logits)
   share[~(logits > -np.inf).any(-1)] = np.nan
-  for dtype in (np.float16, np.float32, np.float64):
+  for dtype in (np.float16, np.float32):
     kept = share.astype(dtype)
     if all(
-      np.array_equal(selection.predictions(ours), selection.predictions(theirs))
-      for ours, theirs in (
-        (_logits(kept), logits),
-        (_mean(_logits(kept)), _mean(logits)),
+      np.array_equal(ours, theirs)
+      for ours, theirs in zip(
+        _predictions(_logits(kept)), _predictions(logits), strict=True
       )
     ):
-      return kept
-  raise ValueError(
-    'logits of this run are so close to each other that their probabilities'
-    ' do not tell which is larger'
-  )
+      return {'probabilities': kept}
+  return {'logits': logits}
 
 
-def _mean(logits):
-  return selection.probabilities(logits).mean(0)
+def _predictions(logits):
+  """Returns the predictions of every seed, and those of all together."""
+  mean = selection.probabilities(logits).mean(0)
+  return selection.predictions(logits), selection.predictions(mean)
 
 
 def _logits(probabilities) -> Float[np.ndarray, 's n k']:
@@ -241,18 +240,18 @@ def _checked(config, versions, arrays) -> Result:
   version = int(arrays['schema_version'])
   if version != SCHEMA_VERSION:
     raise ValueError(f'it has schema {version}')
-  share, clip = arrays['probabilities'], arrays['clip']
-  seeds, classes = arrays['seeds'], arrays['class_names']
-  expected = (len(seeds), len(clip), max(len(classes), share.shape[-1]))
-  if share.shape != expected or arrays['fold'].shape != clip.shape:
-    raise ValueError(f'{share.shape} probabilities, expected {expected}')
+  seeds, classes, clip = (arrays[k] for k in ('seeds', 'class_names', 'clip'))
+  is_exact = 'logits' in arrays
+  logits = arrays['logits'] if is_exact else _logits(arrays['probabilities'])
+  expected = (len(seeds), len(clip), max(len(classes), logits.shape[-1]))
+  if logits.shape != expected or arrays['fold'].shape != clip.shape:
+    raise ValueError(f'{logits.shape} probabilities, expected {expected}')
   if (np.sort(clip) != clip).any() or len(np.unique(clip)) < len(clip):
     raise ValueError('its clips are not sorted, or not different')
-  sums = share.astype(np.float64).sum(-1)
-  if (
-    not (np.isnan(sums) | (np.abs(sums - 1) < 0.01)).all() or (share < 0).any()
-  ):
-    raise ValueError('its probabilities do not add up to 1')
+  if not is_exact:
+    sums = arrays['probabilities'].astype(np.float64).sum(-1)
+    if (np.abs(sums - 1) > 0.01).any():
+      raise ValueError('its probabilities do not add up to 1')
   return Result(
     config=ml_collections.ConfigDict(config),
     versions=versions,
@@ -261,7 +260,7 @@ def _checked(config, versions, arrays) -> Result:
     fold=arrays['fold'],
     seeds=tuple(seeds.tolist()),
     epoch=int(arrays['epoch']),
-    probabilities=share,
+    logits=logits,
   )
 
 

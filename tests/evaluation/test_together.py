@@ -118,7 +118,7 @@ def test_models_together_are_the_class_of_their_mean_probability(make_record):
   text = table.format_together(numbers)
   assert f'together minus {numbers["best"]}, the best single one' in text
   assert f'{value:+.3f} [{low:+.3f}, {high:+.3f}]' in text
-  assert text.count('\ntogether ') == 4
+  assert text.count('\ntogether  ') == 4
 
 
 def test_the_order_of_clips_does_not_matter(make_record):

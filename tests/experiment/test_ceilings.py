@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import shutil
 
-import numpy as np
 import pytest
 from sklearn import metrics as reference
 
@@ -90,7 +91,7 @@ def test_rendered_faces_are_shown_and_licensed_ones_are_not(
   page = experiment.report([rendered / 'run'], data_dir=rendered / 'data')
   shown = html_page.Page(page.read_text())
   assert len(shown.images) == 1
-  assert shown.images[0][0].startswith('the motion of synthetic/')
+  assert shown.images[0][0].startswith('face, motion and strain of synth')
   assert html_page.decode(shown.images[0][1]).shape[0] > 20
 
 
@@ -112,16 +113,12 @@ def test_data_that_are_not_those_of_the_run_are_refused(
     ['report', str(rendered / 'run'), '--data_dir', str(tmp_path)]
   )
   assert 'is not prepared' in capsys.readouterr().err
-  own = tmp_path / 'own'
-  generator = np.random.default_rng(0)
-  experiment.leave_one_subject_out(
-    generator.normal(size=(12, 4, 4, 3)),
-    np.arange(12) % 3,
-    np.repeat(list('abcd'), 3),
-    workdir=own,
-    model='linear',
-    num_seeds=1,
-    num_epochs=1,
-  )
+  own = pathlib.Path(shutil.copytree(rendered / 'run', tmp_path / 'own'))
+  config = json.loads((own / 'config.json').read_text())
+  run = json.loads((own / 'run.json').read_text())
+  (own / 'run.json').write_text(json.dumps(run | {'data_sha256': 'other'}))
+  with pytest.raises(ValueError, match='is not the data that .* trained on'):
+    experiment.report([own], data_dir=rendered / 'data')
+  (own / 'config.json').write_text(json.dumps(config | {'dataset': ''}))
   with pytest.raises(ValueError, match='was trained on arrays'):
     experiment.report([own], data_dir=rendered / 'data')
