@@ -135,7 +135,11 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
   dots = [
-    _dot(one['name'], one['entries']['full'], f'run{i % 4}')
+    _dot(
+      score_tables.name_baseline(one['name']),
+      one['entries']['full'],
+      f'run{i % 4}',
+    )
     for i, one in enumerate(numbers['members'])
   ]
   entry = numbers['together']['full']
@@ -145,7 +149,7 @@ def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
       label='UF1 of the models alone and together',
     ),
     'entry': entry,
-    'best': numbers['best'],
+    'best': score_tables.name_baseline(numbers['best']),
     'difference': _difference(*numbers['minus_best']),
     'table': score_tables.together_rows(numbers),
   }
