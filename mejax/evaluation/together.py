@@ -38,17 +38,22 @@ class Member(NamedTuple):
   seeds: int = 1
 
 
-def member_of(name: str, record: selection.Record, order=None) -> Member:
+def member_of(
+  name: str, record: selection.Record, like: selection.Record | None = None
+) -> Member:
   """Makes a member of a run: its last epoch, the mean over its seeds.
 
   Args:
     name: name of the run.
     record: its record; of several settings, the first counts.
-    order: the examples in the order of the result; by default as they are.
+    like: a record of the same examples, which has them in the order of the
+      result; by default they stay as they are.
   """
   found = selection.select(record, 'last', setting=int(record['setting'].min()))
   mean = selection.probabilities(found.logits).mean(0)
-  return Member(name, mean if order is None else mean[order], len(found.seeds))
+  if like is not None:
+    mean = mean[_order_like(record, like)]
+  return Member(name, mean, len(found.seeds))
 
 
 def refuse_different(records: Mapping[str, selection.Record]) -> None:
@@ -67,15 +72,13 @@ def refuse_different(records: Mapping[str, selection.Record]) -> None:
       raise ValueError(f'{first} and {name} cannot be scored together: {line}')
 
 
-def order_like(
-  record: selection.Record, reference: selection.Record
-) -> Integer[np.ndarray, ' n']:
-  """Returns where a record has each example of another; see `_differences`."""
-  place = {name: i for i, name in enumerate(identities(record))}
-  return np.array([place[name] for name in identities(reference)], int)
+def _order_like(record, reference) -> Integer[np.ndarray, ' n']:
+  """Returns where a record has each example of another."""
+  place = {name: i for i, name in enumerate(_identities(record))}
+  return np.array([place[name] for name in _identities(reference)], int)
 
 
-def identities(record: selection.Record) -> list[tuple[str, str, str]]:
+def _identities(record) -> list[tuple[str, str, str]]:
   """Returns corpus, subject and clip of each example."""
   names = (record[key].tolist() for key in ('corpus', 'subject', 'clip'))
   return list(zip(*names, strict=True))
@@ -149,7 +152,7 @@ def metrics_json(
 
 def _differences(reference, record, first, second) -> Iterator[str]:
   """Yields a sentence for each way in which two records differ."""
-  ours, theirs = identities(reference), identities(record)
+  ours, theirs = _identities(reference), _identities(record)
   for own, other, holder, lacking in (
     (ours, theirs, first, second), (theirs, ours, second, first),
   ):  # fmt: skip
@@ -163,7 +166,7 @@ def _differences(reference, record, first, second) -> Iterator[str]:
   classes = [each['class_names'].tolist() for each in (reference, record)]
   if classes[0] != classes[1]:
     yield f'the classes are {classes[0]} and {classes[1]}.'
-  order = order_like(record, reference)
+  order = _order_like(record, reference)
   labels = reference['labels'], record['labels'][order]
   for i in np.flatnonzero(labels[0] != labels[1])[:1].tolist():
     count = int((labels[0] != labels[1]).sum())

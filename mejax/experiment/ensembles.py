@@ -78,9 +78,7 @@ def score(
   together_lib.refuse_different(records)
   reference = runs[0].record
   members = [
-    together_lib.member_of(
-      name, record, together_lib.order_like(record, reference)
-    )
+    together_lib.member_of(name, record, like=reference)
     for name, record in records.items()
   ]
   members += _baselines(workdirs[0], reference, baselines)

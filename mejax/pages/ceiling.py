@@ -57,8 +57,7 @@ def agree(runs: Sequence[Run]) -> dict[str, Any] | None:
   first, answers = runs[0], {}
   for run in runs:
     if run.examples() == first.examples():
-      order = together_lib.order_like(run.record, first.record)
-      member = together_lib.member_of(run.name, run.record, order)
+      member = together_lib.member_of(run.name, run.record, like=first.record)
       answers[run.name] = selection.predictions(member.probabilities)
   for name, array in baselines_lib.predictions_of(first.baselines).items():
     if name != 'majority':

@@ -45,7 +45,7 @@ def _other_logits(record, draw):
 
 def _members(*records):
   return [
-    together.member_of(name, record, together.order_like(record, records[0]))
+    together.member_of(name, record, like=records[0])
     for name, record in zip('abc', records, strict=False)
   ]
 
