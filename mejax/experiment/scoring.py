@@ -95,7 +95,7 @@ def score_together(
   together_lib.refuse_different(records)
   first = next(iter(records.values()))
   members = [
-    together_lib.member_of(name, record, together_lib.order_like(record, first))
+    together_lib.member_of(name, record, like=first)
     for name, record in records.items()
   ]
   numbers = together_lib.metrics_json(first, members, protocol=sentence)
