@@ -81,6 +81,10 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Number of parts in which people are left out; 0 leaves them out one by one.
   config.num_folds = 0
+  # What the folds divide: 'people', or 'clips' for comparison only. In folds
+  # over clips the people of each held-out clip are trained on as well, so every
+  # number has a warning. There are `num_folds` of them, or as many as people.
+  config.folds_over = 'people'
   # Rules that choose the epoch of a model. 'last' and 'inner' are honest; the
   # two oracles choose on the test subject and are only shown for comparison.
   config.selection = ('last', 'oracle', 'oracle_f1')

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent import futures
 import functools
 import os
@@ -63,9 +64,10 @@ def baselines(
   folds: Iterable[tuple[np.ndarray, np.ndarray]] | None = None,
   u_channel: int | None = None,
   num_classes: int | None = None,
+  names: Sequence[str] = BASELINES,
   progress: bool = True,
 ) -> dict[str, np.ndarray]:
-  """Returns the held-out predictions of each of `BASELINES`.
+  """Returns the held-out predictions of baselines.
 
   Everything that is fitted is fitted on the training examples of a fold.
 
@@ -78,6 +80,7 @@ def baselines(
     u_channel: channel of the horizontal flow, if the inputs are flow of a whole
       upright face; None for all other inputs.
     num_classes: k; by default one more than the largest label.
+    names: those of `BASELINES` to fit.
     progress: whether to show a progress bar.
 
   Returns:
@@ -105,11 +108,10 @@ def baselines(
 
   def fit_fold(fold):
     train, test = fold
-    return _fit_fold(products_of(train, test), labels[train], num_classes)
+    products = products_of(train, test)
+    return _fit_fold(products, labels[train], num_classes, names)
 
-  scores = {
-    name: np.full((len(labels), num_classes), np.nan) for name in BASELINES
-  }
+  scores = {name: np.full((len(labels), num_classes), np.nan) for name in names}
   failed = {}
   # Each fold gets one thread, because the threads of BLAS inside those of this
   # pool would wait for each other.
@@ -123,7 +125,7 @@ def baselines(
     for (_, test), (found, reasons) in zip(
       folds, pool.map(fit_fold, folds), strict=True
     ):
-      for name in BASELINES:
+      for name in names:
         scores[name][test] = found[name]
       for name, reason in reasons.items():
         failed.setdefault(name, []).append(reason)
@@ -156,8 +158,8 @@ def _as_arrays(scores, failed, num_folds) -> dict[str, np.ndarray]:
     held_out = ~np.isnan(values).any(1)
     best = np.where(held_out[:, None], values, 0).argmax(1)
     result[name] = np.where(held_out, best, -1).astype(np.int32)
-  for name in ('lda', 'logistic'):
-    result[name + _PROBABILITIES] = scores[name]
+    if name in ('lda', 'logistic'):
+      result[name + _PROBABILITIES] = values
   result[RECIPE_KEY] = np.array(RECIPE)
   if failed:
     result[REMARKS] = np.array(
@@ -179,8 +181,8 @@ def _leave_one_out(groups):
   ]
 
 
-def _fit_fold(products: FoldProducts, labels, num_classes):
-  """Fits all baselines on a fold.
+def _fit_fold(products: FoldProducts, labels, num_classes, names):
+  """Fits baselines on a fold.
 
   Returns:
     The scores f64[t, k] of the held-out examples by name, and why the scores of
@@ -189,7 +191,7 @@ def _fit_fold(products: FoldProducts, labels, num_classes):
   copies = len(products.train) // len(labels)
   shares = np.bincount(labels, minlength=num_classes) / len(labels)
   shares = np.tile(shares, (len(products.test) // copies, 1))
-  found, reasons = dict.fromkeys(BASELINES, shares), {}
+  found, reasons = dict.fromkeys(names, shares), {}
   if shares[0].max() == 1:
     return found, reasons
   labels = np.tile(labels, copies)
@@ -203,6 +205,8 @@ def _fit_fold(products: FoldProducts, labels, num_classes):
     'rbf_svm': lambda: _rbf_svm(*inner_products.rbf_kernels(products), labels),
   }
   for name, fit in fits.items():
+    if name not in names:
+      continue
     try:
       if not products.has_spread:
         raise ValueError('its inputs are all the same')

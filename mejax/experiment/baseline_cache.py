@@ -8,6 +8,7 @@ that the baselines depend on. The files may be deleted at any time.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import hashlib
 import json
 import pathlib
@@ -17,6 +18,7 @@ import numpy as np
 
 from mejax import files
 from mejax.evaluation import baselines as baselines_lib
+from mejax.evaluation import ceiling
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.task import Task
 
@@ -26,7 +28,12 @@ _AGAIN = 'The baselines are computed again.'
 
 
 def read_or_fit(
-  task: Task, left_out: Shaped[np.ndarray, ' n']
+  task: Task,
+  left_out: Shaped[np.ndarray, ' n'],
+  *,
+  names: Sequence[str] = baselines_lib.BASELINES,
+  share: float = 1.0,
+  draw: int = 0,
 ) -> dict[str, np.ndarray]:
   """Returns the baselines of data and folds; see `evaluation.baselines`.
 
@@ -37,17 +44,21 @@ def read_or_fit(
   Args:
     task: the clips, their labels and their data folder.
     left_out: the fold that holds each clip out.
+    names: the baselines.
+    share: of the training people of each fold, see `ceiling.folds_of`.
+    draw: which people these are.
   """
+  options = {'names': tuple(names), 'share': share, 'draw': draw}
   if task.home is None:
-    return _fit(task, left_out)
-  key = identify(task, left_out)
+    return _fit(task, left_out, **options)
+  key = identify(task, left_out, **options)
   path = pathlib.Path(task.home) / FOLDER / f'{key}.npz'
   try:
     if path.exists():
-      return _read(path, key, task)
+      return _read(path, key, task, names)
   except (OSError, ValueError) as error:
     print(error)
-  found = _fit(task, left_out)
+  found = _fit(task, left_out, **options)
   _keep(path, key, found)
   return found
 
@@ -66,12 +77,19 @@ def of_run(
   return read_or_fit(task, left_out)
 
 
-def identify(task: Task, left_out: Shaped[np.ndarray, ' n']) -> str:
+def identify(
+  task: Task,
+  left_out: Shaped[np.ndarray, ' n'],
+  *,
+  names: Sequence[str] = baselines_lib.BASELINES,
+  share: float = 1.0,
+  draw: int = 0,
+) -> str:
   """Returns a digest of all that baselines depend on.
 
   These are the recipe, the classes and labels that a protocol gives the clips,
-  the folds, and the arrays that baselines read, which are the same for every
-  view.
+  the folds, which people are trained on, and the arrays that baselines read,
+  which are the same for every view. Arguments are those of `read_or_fit`.
   """
   inputs = task.seen_by_baselines
   facts = {
@@ -79,6 +97,8 @@ def identify(task: Task, left_out: Shaped[np.ndarray, ' n']) -> str:
     'classes': task.class_names,
     'labels': task.labels.tolist(),
     'folds': left_out.tolist(),
+    'names': names,
+    'people': [share, draw, task.groups.tolist()] if share < 1 else [],
     'u_channel': task.baseline_u_channel,
     'shape': inputs.shape,
     'dtype': str(inputs.dtype),
@@ -88,17 +108,20 @@ def identify(task: Task, left_out: Shaped[np.ndarray, ' n']) -> str:
   return digest.hexdigest()[:32]
 
 
-def _fit(task: Task, left_out) -> dict[str, np.ndarray]:
+def _fit(task: Task, left_out, *, names, share, draw) -> dict[str, np.ndarray]:
   return baselines_lib.baselines(
     task.seen_by_baselines,
     task.labels,
-    groups=left_out,
+    folds=ceiling.folds_of(left_out, task.groups, share, draw=draw),
     u_channel=task.baseline_u_channel,
     num_classes=len(task.class_names),
+    names=names,
   )
 
 
-def _read(path: pathlib.Path, key: str, task: Task) -> dict[str, np.ndarray]:
+def _read(
+  path: pathlib.Path, key: str, task: Task, names: Sequence[str]
+) -> dict[str, np.ndarray]:
   """Reads a file of the data folder.
 
   Raises:
@@ -108,15 +131,17 @@ def _read(path: pathlib.Path, key: str, task: Task) -> dict[str, np.ndarray]:
   with files.reading(path, hint=_AGAIN):
     if found.pop(_KEY) != key:
       raise ValueError('it belongs to other data')
-    _check(found, task)
+    _check(found, task, names)
   return found
 
 
-def _check(found: Mapping[str, np.ndarray], task: Task) -> None:
+def _check(
+  found: Mapping[str, np.ndarray], task: Task, names: Sequence[str]
+) -> None:
   """Refuses arrays that are not those of baselines of a task."""
   size, classes = len(task.labels), len(task.class_names)
   predictions = baselines_lib.predictions_of(found)
-  if set(predictions) != set(baselines_lib.BASELINES):
+  if set(predictions) != set(names):
     raise ValueError(f'it holds {", ".join(predictions) or "no baselines"}')
   for name, array in predictions.items():
     if array.shape != (size,) or array.min() < 0 or array.max() >= classes:

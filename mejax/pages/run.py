@@ -18,9 +18,11 @@ from mejax.evaluation import metrics
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.pages import attention
+from mejax.pages import ceiling
 from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import levels
+from mejax.pages import pictures
 from mejax.pages import score_tables
 
 
@@ -36,6 +38,8 @@ class Run:
     levels: scores and weights of amplification levels; empty if the models read
       no levels.
     attention: the attention maps; empty if the models do not show any.
+    baselines: what the baselines on the same folds say, see
+      `evaluation.baselines`; empty if there are none.
   """
 
   name: str
@@ -44,6 +48,7 @@ class Run:
   config: Mapping[str, Any]
   levels: Mapping[str, Any]
   attention: Mapping[str, np.ndarray]
+  baselines: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
   @property
   def setting(self) -> int:
@@ -73,17 +78,29 @@ class Run:
     return sorted(zip(*(self.record[k].tolist() for k in keys), strict=True))
 
 
-def render(runs: Sequence[Run]) -> str:
+def render(
+  runs: Sequence[Run],
+  *,
+  together: Mapping[str, Any] | None = None,
+  measured: Mapping[str, Any] | None = None,
+  shown: Mapping[str, pictures.Image] | None = None,
+) -> str:
   """Returns the page of finished runs.
 
   Args:
     runs: if there are several, the others are compared with the first.
+    together: the result of `evaluation.together.metrics_json`, if models were
+      scored together.
+    measured: what was measured of the ceiling, see `ceiling.describe`.
+    shown: pictures of clips that may be shown, by `corpus/subject/clip`.
   """
   return frame.render(
     'run.html',
     title=', '.join(run.name for run in runs),
     protocols=list(dict.fromkeys(run.numbers['protocol'] for run in runs)),
     comparison=_compare(runs) if len(runs) > 1 else None,
+    together=_together(together) if together else None,
+    ceiling=ceiling.describe(runs, measured, shown or {}),
     runs=[_describe(run) for run in runs],
   )
 
@@ -116,6 +133,28 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
   }
 
 
+def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
+  dots = [
+    _dot(
+      score_tables.name_baseline(one['name']),
+      one['entries']['full'],
+      f'run{i % 4}',
+    )
+    for i, one in enumerate(numbers['members'])
+  ]
+  entry = numbers['together']['full']
+  return {
+    'dots': charts.dot_plot(
+      [*dots, _dot('together', entry, 'honest')],
+      label='UF1 of the models alone and together',
+    ),
+    'entry': entry,
+    'best': score_tables.name_baseline(numbers['best']),
+    'difference': _difference(*numbers['minus_best']),
+    'table': score_tables.together_rows(numbers),
+  }
+
+
 def _describe(run: Run) -> dict[str, Any]:
   """Makes all that `run_sections.html` shows of one run."""
   numbers = run.numbers
@@ -123,6 +162,7 @@ def _describe(run: Run) -> dict[str, Any]:
     'name': run.name,
     'numbers': numbers,
     'warning': selection.WARNING,
+    'warnings': summary.warnings(numbers),
     'chosen': best_baseline.CHOSEN,
     'entry': run.entry(),
     'headline': _headline(run),
@@ -156,6 +196,8 @@ def _headline(run: Run) -> dict[str, Any]:
   dots = [_dot(f'{score_tables.HEADLINE} epoch', entry, 'honest')]
   if 'inner' in numbers['selection']:
     dots.append(_dot('inner folds', run.entry('inner'), 'honest'))
+  if together := numbers['together'].get(score_tables.HEADLINE):
+    dots.append(_dot('seeds together', together['full'], 'honest'))
   dots += _baseline_dots(run)
   return {
     'dots': charts.dot_plot(dots, label='UF1 of this run and of the baselines'),

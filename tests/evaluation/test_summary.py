@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from mejax.evaluation import predictions
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.evaluation import table
@@ -127,7 +128,7 @@ def test_no_setting_is_chosen_by_its_score(make_record):
 def test_predictions_csv_tells_every_prediction(make_record, tmp_path):
   record = make_record(num_seeds=2)
   path = tmp_path / 'predictions.csv'
-  summary.write_predictions_csv(path, record, rules=['last', 'oracle'])
+  predictions.write_csv(path, record, rules=['last', 'oracle'])
   with open(path, newline='') as file:
     rows = list(csv.DictReader(file))
   names = 'seed corpus subject clip truth prediction p0 p1 p2 selection'
@@ -151,7 +152,7 @@ def test_predictions_of_several_settings_name_the_setting(
   make_record, tmp_path
 ):
   record = make_record(num_settings=2, num_seeds=1)
-  summary.write_predictions_csv(tmp_path / 'p.csv', record, rules=['last'])
+  predictions.write_csv(tmp_path / 'p.csv', record, rules=['last'])
   with open(tmp_path / 'p.csv', newline='') as file:
     settings = [row['setting'] for row in csv.DictReader(file)]
   assert settings == ['0'] * (len(settings) // 2) + ['1'] * (len(settings) // 2)

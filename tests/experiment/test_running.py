@@ -19,6 +19,7 @@ from mejax import experiment
 from mejax.corpora import synthetic
 from mejax.datasets import prepare
 from mejax.evaluation import baselines
+from mejax.evaluation import selection
 from mejax.experiment import resolve
 from mejax.experiment import running
 from mejax.experiment import workdir as workdir_lib
@@ -433,3 +434,26 @@ def test_a_bad_setting_that_fills_a_round_does_not_end_the_others(tmp_path):
   metrics = _run(tmp_path / 'run', config=config, num_seeds=36)
   assert {one['setting'] for one in metrics['diverged']} == {1}
   assert len(metrics['diverged']) == 36 * 6
+
+
+def test_folds_over_clips_are_trained_with_a_warning_on_every_number(
+  tmp_path, capsys
+):
+  metrics = _run(tmp_path / 'run', folds_over='clips', num_folds=5)
+  rows = [metrics['selection'], metrics['together'], metrics['baselines']]
+  for entries in (one for row in rows for one in row.values()):
+    assert all(
+      selection.BOTH_SIDES in entry['warning'] for entry in entries.values()
+    )
+  assert selection.BOTH_SIDES in metrics['protocol']
+  assert f'* {selection.BOTH_SIDES}' in capsys.readouterr().out
+  record = workdir_lib.load_npz(tmp_path / 'run' / 'record.npz')
+  assert len(record['fold_names']) == 5
+  assert selection.divides_people(record)
+  # Intervals are over people all the same.
+  assert metrics['selection']['last']['full']['subjects'] == 6
+  # No model may be asked about a person whose other clips it has seen.
+  with pytest.raises(ValueError, match='are over clips'):
+    experiment.evaluate(
+      tmp_path / 'run', data_dir=tmp_path, model=own_parts.Linear()
+    )
