@@ -143,15 +143,13 @@ def test_rounding_keeps_every_prediction_of_seeds_and_of_all_together(
   assert np.isnan(back[0, 0]).all()
   assert name == 'logits' or np.isfinite(back[1:]).all()
   # Where predictions are clear, few bits are enough.
-  if scale == 1:
-    assert kept.dtype in (np.float16, np.float32)
+  assert name == 'probabilities' or scale != 1
 
 
 def test_seeds_that_are_equally_sure_of_different_classes_stay_tied():
   logits = np.zeros((3, 1, 3), np.float32)
-  logits[[0, 1, 2], 0, [2, 1, 1]] = 80, 90, -90
+  logits[[0, 1, 2], 0, [2, 1, 0]] = 80, 90, 85
   ((name, kept),) = results._exact_enough(logits).items()
-  assert (name, kept is logits) in [('logits', True), ('probabilities', False)]
   back = results._logits(kept) if name == 'probabilities' else kept
   assert selection.predictions(selection.probabilities(back).mean(0)) == (
     selection.predictions(selection.probabilities(logits).mean(0))
