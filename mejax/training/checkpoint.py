@@ -21,6 +21,7 @@ from concurrent import futures
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import pathlib
 import shutil
@@ -33,6 +34,7 @@ import orbax.checkpoint as ocp
 import tqdm
 
 from mejax import files
+from mejax import limits
 
 # Where Orbax keeps the digest: in the metadata of a checkpoint.
 _DIGEST = 'sha256_of_arrays'
@@ -121,6 +123,10 @@ class Round:
     return 0, None
 
   def _load(self, step: int, empty: PyTree) -> PyTree:
+    # Where the manager puts what it is given without a name.
+    path = self._running / str(step) / 'default'
+    with ocp.StandardCheckpointer() as checkpointer:
+      _check_claims(path, checkpointer.metadata(path).item_metadata)
     tree = self._manager.restore(step, args=ocp.args.StandardRestore(empty))
     _check(self._running, tree, self._manager.metadata(step).custom_metadata)
     return tree
@@ -185,9 +191,10 @@ def load_tree(path: pathlib.Path, *, hint: str = '') -> PyTree:
   path = path.absolute()
   with files.reading(path, hint=hint):
     with ocp.StandardCheckpointer() as checkpointer:
+      metadata = checkpointer.metadata(path)
+      _check_claims(path, metadata.item_metadata)
       tree = checkpointer.restore(path)
-      metadata = checkpointer.metadata(path).custom_metadata
-    _check(path, tree, metadata)
+    _check(path, tree, metadata.custom_metadata)
   return tree
 
 
@@ -209,6 +216,21 @@ def _digest_leaf(leaf: tuple[Any, np.ndarray]) -> bytes:
   found = hashlib.sha256(head.encode())
   found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
   return found.digest()
+
+
+def _check_claims(path: pathlib.Path, arrays: PyTree) -> None:
+  """Refuses arrays that claim far more than the files of a folder hold.
+
+  If Orbax finds no memory for them, it ends the process.
+  """
+  claimed = sum(
+    # An array is read in whole chunks, however small it is itself.
+    max(math.prod(array.shape), math.prod(array.storage.chunk_shape))
+    * np.dtype(array.dtype).itemsize
+    for array in jax.tree.leaves(arrays)
+  )
+  held = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
+  limits.check_claim(claimed, held)
 
 
 def _check(path: pathlib.Path, tree: PyTree, metadata: Any) -> None:
