@@ -344,6 +344,10 @@ def _compute(
   face = frames_to_flow.weights(landmarks, covered, recipe)
   made = frames_to_flow.align_frames(patches, matrices, face, recipe)
   made |= frames_to_flow.measure_motion(made['frames'], face, recipe)
+  said = {
+    at: frames_to_flow.remarks(made['flow'][at], covered[at], recipe)
+    for at in places
+  }
   return {
     at: {
       'landmarks': landmarks[at],
@@ -351,14 +355,8 @@ def _compute(
       'apex_number': np.int32(kept.apex),
       'offset_number': np.int32(kept.clip.offset),
       'apex_source': np.str_(kept.apex_source),
-      'remarks': np.array(
-        [
-          *kept.remarks,
-          *frames_to_flow.remarks(made['flow'][at], covered[at], recipe),
-        ],
-        np.str_,
-      ),
-      'notes': np.array(kept.notes, np.str_),
+      'remarks': np.array([*kept.remarks, *said[at][0]], np.str_),
+      'notes': np.array([*kept.notes, *said[at][1]], np.str_),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
     }

@@ -27,8 +27,9 @@ from mejax.motion import warp
 
 # The neighbourhood of a place outside the frame whose flow does not count.
 _MARGIN = np.ones((5, 5), np.uint8)
-# Share of an aligned face that may lie outside of the frame without a remark.
-_OUTSIDE = 0.01
+# Shares of an aligned face that may lie outside of the frame without a word and
+# without a warning: at .05 it is the corners, where no muscle moves.
+_TOLD, _WARNED = 0.01, 0.05
 # In sides of the aligned face; no micro-expression moves by 10 px of 128.
 LONGEST = 0.08
 
@@ -169,18 +170,20 @@ def remarks(
   flow: Float[np.ndarray, 'a s s 3'],
   covered: Bool[np.ndarray, 's s'],
   recipe: Recipe,
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
   """Says where the motion of one clip is not what it seems.
+
+  Returns remarks, at which a person should look, and notes.
 
   Args:
     flow: (u, v, strain) of each level, as `measure_motion` returns it.
     covered: the pixels that come from inside the frame.
     recipe: how the flow was made.
   """
-  said = []
+  said, notes = [], []
   outside = 1 - covered.mean()
-  if outside > _OUTSIDE:
-    said.append(
+  if outside > _TOLD:
+    (said if outside > _WARNED else notes).append(
       f'{outside:.0%} of the aligned face lies outside of the frame; flow and '
       'strain are 0 there'
     )
@@ -199,7 +202,7 @@ def remarks(
       f'moves by {motion:.1f} px, which {recipe.magnify} cannot amplify '
       f'{highest:g} times: its range ends at {reach:g} px'
     )
-  return said
+  return said, notes
 
 
 @jax.jit

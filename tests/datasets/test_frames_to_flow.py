@@ -149,8 +149,14 @@ def test_outside_of_the_frame_is_no_flow_and_it_is_said():
   flow = frames_to_flow.measure_motion(frames, weight, recipe)['flow'][0]
   assert (flow[:, :, 28:] == 0).all()
   assert flow[0, 32, 27, 0] > 0.5
-  (remark,) = frames_to_flow.remarks(flow, covered[0], recipe)
+  (remark,), notes = frames_to_flow.remarks(flow, covered[0], recipe)
   assert remark.startswith('53% of the aligned face lies outside')
+  assert not notes
+  covered[0] = True
+  covered[0, :8, :8] = False
+  said, (note,) = frames_to_flow.remarks(flow, covered[0], recipe)
+  assert not said
+  assert note.startswith('2% of the aligned face lies outside')
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,8 @@ def test_motion_beyond_a_range_is_said(motion, options, words):
   flow = np.zeros((len(recipe.levels), SIZE * 2, SIZE * 2, 3), np.float32)
   for i, level in enumerate(recipe.levels):
     flow[i, 40:80, 40:80, 0] = level * motion
-  said = frames_to_flow.remarks(flow, np.ones(flow.shape[1:3], bool), recipe)
+  whole = np.ones(flow.shape[1:3], bool)
+  said, _ = frames_to_flow.remarks(flow, whole, recipe)
   assert len(said) == len(words)
   for remark, word in zip(said, words, strict=True):
     assert word in remark
