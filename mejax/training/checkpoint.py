@@ -223,12 +223,12 @@ def _check_claims(path: pathlib.Path, arrays: PyTree) -> None:
 
   If Orbax finds no memory for them, it ends the process.
   """
-  claimed = sum(
+  claimed = 0
+  for array in jax.tree.leaves(arrays):
     # An array is read in whole chunks, however small it is itself.
-    max(math.prod(array.shape), math.prod(array.storage.chunk_shape))
-    * np.dtype(array.dtype).itemsize
-    for array in jax.tree.leaves(arrays)
-  )
+    chunk = array.storage.chunk_shape if array.storage else ()
+    size = max(math.prod(array.shape), math.prod(chunk))
+    claimed += size * np.dtype(array.dtype).itemsize
   held = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
   limits.check_claim(claimed, held)
 
