@@ -19,6 +19,7 @@ import pathlib
 import shlex
 import sys
 import traceback
+from typing import NoReturn
 
 import mejax
 from mejax import own_code
@@ -26,7 +27,22 @@ from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
 
+# Codes above it say that a signal ended the process.
+_SIGNALLED = 128
 _HERE = pathlib.Path(mejax.__file__).parent
+
+
+def run() -> NoReturn:
+  """Runs the verb of the command line, and ends the process."""
+  code = main()
+  if code > _SIGNALLED:
+    # All is unwound and said. Python would now wait for threads that libraries
+    # were starting when the signal came, such as a timer of JAX of a minute.
+    for stream in (sys.stdout, sys.stderr):
+      with contextlib.suppress(OSError):
+        stream.flush()
+    os._exit(code)
+  sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -91,7 +91,12 @@ class Round:
     options = ocp.CheckpointManagerOptions(
       max_to_keep=2, cleanup_tmp_directories=True
     )
-    self._manager = ocp.CheckpointManager(self._running, options=options)
+    self._manager = ocp.CheckpointManager(
+      self._running,
+      options=options,
+      # By it the manager reads what arrays claim.
+      item_handlers=ocp.StandardCheckpointHandler(),
+    )
     return bool(self._manager.all_steps())
 
   def restore(self, like: PyTree) -> tuple[int, PyTree]:
@@ -123,10 +128,8 @@ class Round:
     return 0, None
 
   def _load(self, step: int, empty: PyTree) -> PyTree:
-    # Where the manager puts what it is given without a name.
-    path = self._running / str(step) / 'default'
-    with ocp.StandardCheckpointer() as checkpointer:
-      _check_claims(path, checkpointer.metadata(path).item_metadata)
+    arrays = self._manager.item_metadata(step)
+    _check_claims(self._running / str(step), arrays)
     tree = self._manager.restore(step, args=ocp.args.StandardRestore(empty))
     _check(self._running, tree, self._manager.metadata(step).custom_metadata)
     return tree
@@ -223,6 +226,8 @@ def _check_claims(path: pathlib.Path, arrays: PyTree) -> None:
 
   If Orbax finds no memory for them, it ends the process.
   """
+  if arrays is None:
+    raise ValueError('its metadata cannot be read')
   claimed = 0
   for array in jax.tree.leaves(arrays):
     # An array is read in whole chunks, however small it is itself.

@@ -105,7 +105,7 @@ def test_the_bar_says_when_it_compiles_and_then_the_loss(tmp_path, capsys):
   assert 'train_loss' in after and 'compiling' not in after.split('\r')[-1]
 
 
-def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch, caplog):
   """And not from its start, which would give the same bits."""
   original, begun = log.Log, []
 
@@ -122,8 +122,11 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
   monkeypatch.setattr(log, 'Log', Interrupted)
   with pytest.raises(KeyboardInterrupt):
     _run(tmp_path)
+  caplog.clear()
   _run(tmp_path)
   assert begun == [0, 1]
+  warnings = [each for each in caplog.records if each.levelname == 'WARNING']
+  assert not warnings
 
 
 def test_rounds_equal_one_round(tmp_path):
