@@ -171,7 +171,8 @@ def add_evaluate(verbs) -> None:
     '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
     'The default is the dataset of the run; for converted models, the dataset\n'
     'that the original was trained on. --config chooses another one, and\n'
-    '--config.KEY=VALUE changes one value. Only the folder --out is written.',
+    '--config.KEY=VALUE changes one value. Only the folder --out is written,\n'
+    'and the baselines of the data if they are not in --data_dir yet.',
   )
   verb.add_argument(
     'source',

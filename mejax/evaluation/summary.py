@@ -11,6 +11,8 @@ from jaxtyping import Bool
 import numpy as np
 
 from mejax import files
+from mejax.evaluation import baselines as baselines_lib
+from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
@@ -20,8 +22,6 @@ SCHEMA_VERSION = 3
 NOT_CHOSEN = (
   'not chosen: picking the best of these rows would be test selection'
 )
-# The key of remarks among the predictions of baselines.
-REMARKS = 'remarks'
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
 _STATISTICS = {
@@ -54,6 +54,7 @@ def metrics_json(
   of a baseline have `last_minus`: the UF1 of `last` minus that of the baseline,
   with its 95 % interval. Both are computed on the same resamples of subjects,
   because a difference may be clear even if the two intervals overlap.
+  `best_baseline` is the name of the one with the highest UF1, None without any.
 
   If the record has several settings, these are the numbers of the first, and
   `settings` lists the `selection` and the `values` of each, without choosing.
@@ -105,13 +106,15 @@ def metrics_json(
         part: _baseline(record, found[None], last, mask)
         for part, mask in masks.items()
       }
-      for name, found in baselines.items()
-      if name != REMARKS
+      for name, found in baselines_lib.predictions_of(baselines).items()
     },
-    'baseline_remarks': [str(remark) for remark in baselines.get(REMARKS, [])],
+    'baseline_remarks': [
+      str(remark) for remark in baselines.get(baselines_lib.REMARKS, [])
+    ],
     'trials_not_finite': len(diverged),
     'diverged': diverged,
   }
+  result['best_baseline'] = best_baseline.find(result['baselines'])
   if len(numbers) > 1:
     result['settings'] = [
       {'setting': number, 'selection': entry}

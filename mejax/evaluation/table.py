@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mejax.evaluation import best_baseline
 from mejax.evaluation import summary
 
 
@@ -41,6 +42,12 @@ def _notes(numbers) -> list[str]:
   rows = [entries['full'] for entries in numbers['selection'].values()]
   warnings = dict.fromkeys(row['warning'] for row in rows if 'warning' in row)
   lines += [f'* {warning}' for warning in warnings]
+  if best := best_baseline.describe(numbers):
+    lines += [
+      f'The last epoch is {best["verdict"].lower()} the best baseline,'
+      f' {best["name"]} ({best["uf1"]:.3f}): {best["difference"]}',
+      best_baseline.CHOSEN,
+    ]
   lines += numbers['baseline_remarks']
   if found := summary.describe_diverged(numbers):
     lines.append(f'WARNING: {found[0]}')

@@ -8,6 +8,7 @@
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan, evaluates it, writes its report
   own_arrays.py     leave-one-subject-out on a user's own arrays
+  baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
   saved.py          reads trained models, of a run or converted
   conversion.py     PyTorch checkpoints of an original -> a folder of models

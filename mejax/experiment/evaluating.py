@@ -15,11 +15,11 @@ import ml_collections
 import numpy as np
 
 from mejax import own_code
-from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import applying
+from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import planning
@@ -53,7 +53,8 @@ def evaluate(
   """Evaluates saved models on the people each one held out; prints the table.
 
   Only the folder `out` is written: `metrics.json`, `predictions.csv`,
-  `record.npz` and `baselines.npz`, so that `mejax report` can show it.
+  `record.npz` and `baselines.npz`, so that `mejax report` can show it. The
+  baselines of the data are also kept in the data folder.
 
   Args:
     source: workdir of a finished run, or a folder of converted models.
@@ -108,11 +109,10 @@ def evaluate(
   spare = range(len(outputs), logits.shape[-1])
   record = _make_record(saved, task, left_out, logits[..., [*outputs, *spare]])
   same_data = _is_data_of_run(source, task)
-  baselines = workdir_lib.read_baselines(source) if same_data else {}
-  if not baselines:
-    baselines = baselines_lib.baselines(
-      task.seen_by_baselines, task.labels, groups=left_out
-    )
+  if same_data:
+    baselines = baseline_cache.of_run(source, task, left_out)
+  else:
+    baselines = baseline_cache.read_or_fit(task, left_out)
   parts = planning.say_parts(len(set(saved.parts.values())))
   metrics = summary.metrics_json(
     record,

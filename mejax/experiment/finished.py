@@ -11,6 +11,7 @@ import reprlib
 from typing import Any
 
 from mejax import files
+from mejax.evaluation import best_baseline
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
@@ -20,7 +21,7 @@ from mejax.pages import run as run_page
 from mejax.pages.run import Run
 
 # Runs that were evaluated before these numbers were there lack them.
-_ADDED = ('diverged', 'baseline_remarks')
+_ADDED = ('diverged', 'baseline_remarks', 'best_baseline')
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
@@ -115,6 +116,8 @@ def read_numbers(
       settings=[one['values'] for one in told if 'values' in one],
     )
     found['rules'] = {rule: numbers['rules'][rule] for rule in found['rules']}
+    # The baselines themselves may be missing beside their numbers.
+    found['best_baseline'] = best_baseline.find(numbers['baselines'])
     for name in _ADDED:
       if name not in numbers:
         numbers[name] = found[name]

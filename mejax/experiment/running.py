@@ -19,10 +19,10 @@ import jax
 import ml_collections
 
 import mejax
-from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import summary
 from mejax.evaluation import table
+from mejax.experiment import baseline_cache
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
@@ -235,12 +235,8 @@ def _provenance(plan: Plan) -> dict[str, Any]:
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   """Writes baselines, metrics, predictions and report from the record."""
   record = record_lib.read_record(workdir)
-  baselines = workdir_lib.read_baselines(workdir)
-  if not baselines:
-    baselines = baselines_lib.baselines(
-      plan.task.seen_by_baselines, plan.task.labels, groups=plan.left_out
-    )
-    workdir_lib.save_npz(workdir / workdir_lib.BASELINES, baselines)
+  baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
+  workdir_lib.save_npz(workdir / workdir_lib.BASELINES, baselines)
   metrics = summary.metrics_json(
     record,
     baselines,

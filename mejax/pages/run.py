@@ -12,6 +12,7 @@ from typing import Any
 from jaxtyping import Integer
 import numpy as np
 
+from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
@@ -93,6 +94,10 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
     _dot(run.name, run.entry(), f'run{i % 4}') for i, run in enumerate(runs)
   ]
   rows = []
+  for run in runs:
+    if best := best_baseline.describe(run.numbers):
+      name = f'{run.name} minus its best baseline, {best["name"]}'
+      rows.append({'kind': '', 'cells': [name, best['difference']]})
   for run in others:
     words = 'not comparable: other clips or labels'
     if run.examples() == first.examples():
@@ -118,10 +123,11 @@ def _describe(run: Run) -> dict[str, Any]:
     'name': run.name,
     'numbers': numbers,
     'warning': selection.WARNING,
+    'chosen': best_baseline.CHOSEN,
     'entry': run.entry(),
     'headline': _headline(run),
     'diverged': summary.describe_diverged(numbers),
-    'best_baseline': _best_baseline(run) if numbers['baselines'] else None,
+    'best_baseline': best_baseline.describe(numbers),
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),
     'parts': _parts(run),
@@ -163,24 +169,6 @@ def _headline(run: Run) -> dict[str, Any]:
       (f'{entry["uar"]:.3f}', 'UAR'),
       (f'{entry["accuracy"]:.3f}', 'accuracy'),
     ],
-  }
-
-
-def _best_baseline(run: Run) -> dict[str, Any]:
-  """Finds the best baseline, and says whether this run differs from it."""
-  baselines = run.numbers['baselines']
-  best = max(baselines, key=lambda name: baselines[name]['full']['uf1'])
-  value, low, high = baselines[best]['full']['last_minus']
-  verdict = 'Not clearly different from'
-  if low > 0:
-    verdict = 'Above'
-  elif high < 0:
-    verdict = 'Below'
-  return {
-    'verdict': verdict,
-    'name': score_tables.name_baseline(best),
-    'uf1': baselines[best]['full']['uf1'],
-    'difference': _difference(value, low, high),
   }
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 
 HEADLINE = 'last'
-_BASELINE_NAMES = {
-  'majority': 'majority class',
-  'pca_logistic': 'PCA + logistic',
-  'rbf_svm': 'RBF-SVM',
-}
 
 
 def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -29,7 +25,7 @@ def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def name_baseline(name: str) -> str:
   """Returns the usual name of a baseline."""
-  return _BASELINE_NAMES.get(name, name)
+  return baselines.NAMES.get(name, name)
 
 
 def _table_rows(label, entries, kind) -> list[dict[str, Any]]:

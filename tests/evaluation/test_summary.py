@@ -74,7 +74,33 @@ def test_last_is_compared_with_a_baseline_on_the_same_subjects(make_record):
   assert value == pytest.approx(last - 1)
   assert low <= value <= high < 0
   row = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
-  assert row in table.format_numbers(numbers)
+  shown = table.format_numbers(numbers)
+  assert row in shown
+  assert numbers['best_baseline'] == 'right'
+  words = f'The last epoch is below the best baseline, right (1.000): {row}'
+  assert words in shown and 'favours the baselines' in shown
+
+
+def test_without_baselines_nothing_is_compared(make_record):
+  numbers = summary.metrics_json(
+    make_record(num_seeds=1), {}, protocol_sentence='Made-up clips.'
+  )
+  assert numbers['best_baseline'] is None and numbers['baselines'] == {}
+  assert 'baseline' not in table.format_numbers(numbers)
+
+
+def test_probabilities_and_recipe_are_no_baselines_of_their_own(make_record):
+  record = make_record(num_seeds=1)
+  size = len(record['labels'])
+  found = {
+    'lda': np.zeros(size, np.int32),
+    'lda_probabilities': np.full((size, 3), 1 / 3),
+    'recipe': np.array(1),
+    'remarks': np.array(['One.']),
+  }
+  numbers = summary.metrics_json(record, found, protocol_sentence='Made-up.')
+  assert list(numbers['baselines']) == ['lda']
+  assert numbers['baseline_remarks'] == ['One.']
 
 
 def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):

@@ -15,6 +15,7 @@ import pytest
 
 from mejax import models
 from mejax.models import base
+from tests.models import smallest
 
 # Preset, fields and the shape of one example.
 TINY = {
@@ -94,7 +95,7 @@ def test_the_default_of_train_is_false(name):
   rates = {'artnet': {'dropout': 0.0, 'level_dropout': 0.0}}
   model, shape = make(name, **rates.get(name, {}))
   x = jax.random.normal(jax.random.key(1), (2, *shape))
-  variables = jax.jit(model.init)(jax.random.key(0), x)
+  variables = smallest.variables(model, x)
   told, _ = jax.jit(model.apply, static_argnames='train')(
     variables, x, train=False
   )

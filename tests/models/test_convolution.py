@@ -39,8 +39,12 @@ def test_conv_and_its_gradients_equal_xla_convolution(
   x, kernel = normal(6, 7, 6, 3), normal(size, size, 3, 5, seed=1)
 
   def both(conv):
-    y, backward = jax.vjp(conv, x, kernel)
-    return y, *backward(jnp.cos(y))
+    @jax.jit
+    def both(x, kernel):
+      y, backward = jax.vjp(conv, x, kernel)
+      return y, *backward(jnp.cos(y))
+
+    return both(x, kernel)
 
   options = {'padding': padding, 'stride': stride}
   ours = both(lambda x, k: convolution.conv(x, k, **options))

@@ -35,8 +35,12 @@ def test_max_pool_and_its_gradient_equal_xla_reduce_window(stride, size):
   x = normal(2, *size, 3)
 
   def both(pool):
-    y, backward = jax.vjp(pool, x)
-    return y, *backward(jnp.cos(y))
+    @jax.jit
+    def both(x):
+      y, backward = jax.vjp(pool, x)
+      return y, *backward(jnp.cos(y))
+
+    return both(x)
 
   ours = both(lambda x: pooling.max_pool3x3(x, stride))
   for mine, true in zip(ours, both(lambda x: xla_pool(x, stride)), strict=True):
@@ -60,12 +64,16 @@ def test_derivatives_of_max_pool_to_second_order_equal_those_of_its_places(
     def loss(x):
       return jnp.sin(pool(x)).sum()
 
-    gradient = jax.grad(loss)
-    return (
-      jax.jvp(pool, (x,), (direction,))[1],
-      jax.jvp(gradient, (x,), (direction,))[1],
-      jax.grad(lambda x: jnp.vdot(gradient(x), direction))(x),
-    )
+    @jax.jit
+    def derive(x, direction):
+      gradient = jax.grad(loss)
+      return (
+        jax.jvp(pool, (x,), (direction,))[1],
+        jax.jvp(gradient, (x,), (direction,))[1],
+        jax.grad(lambda x: jnp.vdot(gradient(x), direction))(x),
+      )
+
+    return derive(x, direction)
 
   ours = derive(lambda x: pooling.max_pool3x3(x, stride))
   true = derive(lambda x: x.ravel()[where])

@@ -13,6 +13,7 @@ import jinja2
 import numpy as np
 import pytest
 
+from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import finished
@@ -53,12 +54,12 @@ def workdir(make_record, tmp_path):
     record = make_record(**options)
     if change:
       change(record)
-    baselines = {
+    predictions = {
       'majority': np.zeros(len(record['labels']), np.int32),
       'rbf_svm': np.roll(record['labels'], 1),
     }
     numbers = summary.metrics_json(
-      record, baselines, protocol_sentence='Made-up clips, <one> & all.'
+      record, predictions, protocol_sentence='Made-up clips, <one> & all.'
     )
     np.savez(folder / 'record.npz', **record)
     (folder / 'metrics.json').write_text(json.dumps(numbers))
@@ -170,6 +171,10 @@ def test_runs_on_the_same_clips_are_compared_in_pairs(workdir, tmp_path):
   assert numbers['selection']['last']['full']['uf1'] == 1
   other, _ = workdir('other', num_seeds=2, draw=1)
   _, words, _ = _read([first, second, other], tmp_path)
+  best = numbers['best_baseline']
+  difference = f'{numbers["baselines"][best]["full"]["last_minus"][0]:+.3f}'
+  row = f'two minus its best baseline, {baselines.NAMES[best]} {difference}'
+  assert row in ' '.join(words.split())
   assert re.search(r'two minus one\s+\+0\.\d+ \[\+0', words)
   assert re.search(r'other minus one\s+not comparable', words)
 
@@ -249,6 +254,7 @@ def _with_markup(numbers, words):
       (name if name in selection.RULES else name + words): value
       for name, value in numbers[key].items()
     }
+  numbers['best_baseline'] += words
   for one in numbers['settings']:
     one['values'] = {name + words: v for name, v in one['values'].items()}
   for entries in [
