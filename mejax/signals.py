@@ -9,6 +9,7 @@ if one comes while they set themselves up. Then the signal waits.
 
 from __future__ import annotations
 
+import _thread
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
@@ -16,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 
 _ENDING = tuple(
@@ -51,9 +53,8 @@ def raising() -> Iterator[None]:
 
   def answer(number, frame):
     if _is_importing(frame, caller):
-      again = threading.Timer(0.05, os.kill, (os.getpid(), number))
-      again.daemon = True
-      again.start()
+      # `threading` would take locks that the interrupted code may hold.
+      _thread.start_new_thread(_send_again, (number,))
     elif number == signal.SIGINT:
       raise KeyboardInterrupt
     else:
@@ -74,6 +75,11 @@ def raising() -> Iterator[None]:
   finally:
     for number, handler in before.items():
       signal.signal(number, handler)
+
+
+def _send_again(number: int) -> None:
+  time.sleep(0.05)
+  os.kill(os.getpid(), number)
 
 
 def _is_importing(
