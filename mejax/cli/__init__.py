@@ -18,6 +18,7 @@ import os
 import pathlib
 import shlex
 import sys
+import threading
 import traceback
 from typing import NoReturn
 
@@ -36,12 +37,11 @@ def run() -> NoReturn:
   """Runs the verb of the command line, and ends the process."""
   code = main()
   if code > _SIGNALLED:
-    # All is unwound and said. Python would now wait for threads that libraries
-    # were starting when the signal came, such as a timer of JAX of a minute.
-    for stream in (sys.stdout, sys.stderr):
-      with contextlib.suppress(OSError):
-        stream.flush()
-    os._exit(code)
+    # JAX sets a timer of a minute while it looks for a TPU. If the signal came
+    # before JAX could cancel it, Python would wait for it.
+    for thread in threading.enumerate():
+      if isinstance(thread, threading.Timer):
+        thread.cancel()
   sys.exit(code)
 
 

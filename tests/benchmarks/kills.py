@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+from collections.abc import Iterator
 import hashlib
 import itertools
 import os
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 
+from mejax import signals
 from tests import child
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -130,47 +132,77 @@ def end(process: subprocess.Popen, number: int, *, after: float) -> int:
   return code
 
 
+def end_often(
+  verb: str,
+  folder: pathlib.Path,
+  *,
+  life: float,
+  moments: random.Random,
+  numbers: Iterator[int],
+) -> collections.Counter:
+  """Ends a verb six times in one folder, lets it finish, compares the files.
+
+  So what resumes is ended as well.
+
+  Args:
+    verb: the verb.
+    folder: holds what the verbs wrote that were left alone, in `whole`.
+    life: seconds of a command that is left alone.
+    moments: decides when each life ends.
+    numbers: the signals.
+
+  Returns:
+    How often a command ended by verb, signal and code. Those that had finished
+    before the signal came are not counted.
+  """
+  home, broken = folder / 'whole', folder / 'out'
+  shutil.rmtree(broken, ignore_errors=True)
+  # The page of a run shows the name of its folder.
+  command, ends = arguments(verb, home, broken / verb), collections.Counter()
+  for _ in range(6):
+    number = next(numbers)
+    code = end(start(command), number, after=moments.uniform(0, life))
+    if code:
+      ends[verb, signal.Signals(number).name, code] += 1
+  left_alone(command)
+  expected, found = contents(home / verb), contents(broken / verb)
+  wrong = [
+    name
+    for name in expected.keys() | found.keys()
+    if expected.get(name) != found.get(name)
+  ]
+  same = f'DIFFERS in {", ".join(wrong)}' if wrong else 'the same bits'
+  print(f'{ends.total()} kills, {verb}: {same}', flush=True)
+  return ends
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--kills', type=int, default=200)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--verbs', nargs='+', choices=VERBS, default=VERBS)
   args = parser.parse_args()
-  moments, numbers = random.Random(args.seed), itertools.cycle(SIGNALS)
-  ends = collections.Counter()
-  with tempfile.TemporaryDirectory() as folder:
-    home, broken = pathlib.Path(folder) / 'whole', pathlib.Path(folder) / 'out'
+  how = {
+    'moments': random.Random(args.seed), 'numbers': itertools.cycle(SIGNALS)
+  }  # fmt: skip
+  ends, verbs = collections.Counter(), itertools.cycle(args.verbs)
+  # If it is ended itself, it still says what it has counted.
+  with signals.raising(), tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
     lives = {
-      verb: left_alone(arguments(verb, home, home / verb)) for verb in VERBS
+      verb: left_alone(
+        arguments(verb, folder / 'whole', folder / 'whole' / verb)
+      )
+      for verb in VERBS
     }
     print(f'seconds of a life: {lives}', flush=True)
-    for verb in itertools.cycle(args.verbs):
-      if ends.total() >= args.kills:
-        break
-      shutil.rmtree(broken, ignore_errors=True)
-      # The page of a run shows the name of its folder.
-      command = arguments(verb, home, broken / verb)
-      # Several kills of one folder, so that what resumes is killed as well.
-      for _ in range(6):
-        number = next(numbers)
-        after = moments.uniform(0, lives[verb])
-        # A command that had ended before is not counted.
-        if code := end(start(command), number, after=after):
-          ends[verb, signal.Signals(number).name, code] += 1
-      left_alone(command)
-      expected, found = contents(home / verb), contents(broken / verb)
-      wrong = [
-        name
-        for name in expected.keys() | found.keys()
-        if expected.get(name) != found.get(name)
-      ]
-      print(
-        f'{ends.total()} kills, {verb}:'
-        f' {"DIFFERS in " + ", ".join(wrong) if wrong else "the same bits"}',
-        flush=True,
-      )
-  for key, count in sorted(ends.items()):
-    print(*key, count)
+    try:
+      while ends.total() < args.kills:
+        verb = next(verbs)
+        ends += end_often(verb, folder, life=lives[verb], **how)
+    finally:
+      for key, count in sorted(ends.items()):
+        print(*key, count)
 
 
 if __name__ == '__main__':
