@@ -89,5 +89,5 @@ setuptools.setup(
       'setuptools>=77',
     ],
   },
-  entry_points={'console_scripts': ['mejax = mejax.cli:main']},
+  entry_points={'console_scripts': ['mejax = mejax.cli:run']},
 )

@@ -19,7 +19,9 @@ import os
 import pathlib
 import shlex
 import sys
+import threading
 import traceback
+from typing import NoReturn
 
 import mejax
 from mejax import own_code
@@ -28,7 +30,21 @@ from mejax.cli import data
 from mejax.cli import learning
 from mejax.cli import scores
 
+# Codes above it say that a signal ended the process.
+_SIGNALLED = 128
 _HERE = pathlib.Path(mejax.__file__).parent
+
+
+def run() -> NoReturn:
+  """Runs the verb of the command line, and ends the process."""
+  code = main()
+  if code > _SIGNALLED:
+    # JAX sets a timer of a minute while it looks for a TPU. If the signal came
+    # before JAX could cancel it, Python would wait for it.
+    for thread in threading.enumerate():
+      if isinstance(thread, threading.Timer):
+        thread.cancel()
+  sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -64,7 +64,8 @@ def evaluate(
     out: folder of the results; `evaluate/` in the source by default.
     trust_code: whether code that only the files of the source name, as
       `package.module:name`, may be imported and run. Names in `config` and
-      `overrides` are yours and need no trust.
+      `overrides` are yours and need no trust; what `task` and `model` replace
+      is not imported.
 
   Returns:
     The content of `metrics.json`.
@@ -77,14 +78,18 @@ def evaluate(
   devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
   out = source / 'evaluate' if out is None else pathlib.Path(out)
-  if (out / 'run.json').exists():
+  if workdir_lib.is_run(out):
     raise ValueError(
       f'{out} is the folder of a run, whose results would be lost. Choose'
       ' another --out.'
     )
   given = own_code.names_in([config.to_dict() if config else {}, overrides])
   saved = saved_lib.read_models(
-    source, model, given=given, trust_code=trust_code
+    source,
+    model,
+    given=given,
+    replaced=() if task is None else ('dataset', 'protocol', 'view'),
+    trust_code=trust_code,
   )
   if (source / 'metrics.json').exists():
     finished.read_numbers(source, record_lib.read_record(source))

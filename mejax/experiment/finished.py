@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import math
 import pathlib
+import reprlib
 from typing import Any
 
 from mejax import files
@@ -128,4 +129,4 @@ def _differences(there: Any, found: Any, name: str = '') -> Iterator[str]:
     if not math.isclose(there, found, rel_tol=1e-6, abs_tol=1e-9):
       yield f'{name} is {there:g}, not {found:g}'
   elif there != found:
-    yield f'{name} is {there!r}, not {found!r}'
+    yield f'{name} is {reprlib.repr(there)}, not {reprlib.repr(found)}'

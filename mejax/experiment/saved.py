@@ -64,6 +64,7 @@ def read_models(
   model: nn.Module | None = None,
   *,
   given: Collection[str] = (),
+  replaced: Collection[str] = (),
   trust_code: bool = False,
 ) -> Saved:
   """Reads the models of a finished run, or of a folder of converted ones.
@@ -75,6 +76,7 @@ def read_models(
     folder: workdir of a run, or a folder that `conversion.convert` wrote.
     model: the module, for a run that was trained with your own.
     given: names of code, `package.module:name`, that you have given yourself.
+    replaced: further keys of a run's config that you do not use.
     trust_code: whether all code that the files name may be imported and run.
 
   Raises:
@@ -85,7 +87,12 @@ def read_models(
   folder = pathlib.Path(folder)
   files.refuse_links(folder)
   if (folder / 'record.npz').exists():
-    config = schema.read_run_config(folder, given=given, trust_code=trust_code)
+    config = schema.read_run_config(
+      folder,
+      given=given,
+      replaced=[*replaced, *(['model'] if model is not None else [])],
+      trust_code=trust_code,
+    )
     return _read_run(folder, config, model)
   if descriptions := conversion.read_descriptions(folder):
     own_code.refuse_strange(

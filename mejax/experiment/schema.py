@@ -82,6 +82,7 @@ def read_run_config(
   workdir: str | os.PathLike,
   *,
   given: Collection[str] = (),
+  replaced: Collection[str] = (),
   trust_code: bool = False,
 ) -> ml_collections.ConfigDict:
   """Returns the complete config of a run; see `complete`.
@@ -89,6 +90,8 @@ def read_run_config(
   Args:
     workdir: folder of the run.
     given: names of code that the user has given himself.
+    replaced: keys whose values are not used, because the user has handed over
+      what they name.
     trust_code: whether all code that the config names may be run.
 
   Raises:
@@ -96,7 +99,7 @@ def read_run_config(
   """
   config, run = read_config(workdir), read_run(workdir)
   own_code.refuse_strange(
-    config,
+    {key: value for key, value in config.items() if key not in replaced},
     where=pathlib.Path(workdir) / 'config.json',
     given=given,
     trust_code=trust_code,

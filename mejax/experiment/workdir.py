@@ -39,6 +39,8 @@ AGAIN = (
   'It may be deleted: the `mejax train` or `evaluate` command that wrote it'
   ' makes it again.'
 )
+# What `evaluate` writes has other names.
+_ONLY_OF_RUNS = ('config.json', 'run.json', 'log.jsonl', 'checkpoints')
 # What a run writes before it has anything to lose.
 _FIRST = ('config.json', 'run.json', LOCK)
 
@@ -91,6 +93,11 @@ def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
     if (workdir / name).exists():
       return load_npz(workdir / name)
   return {}
+
+
+def is_run(folder: pathlib.Path) -> bool:
+  """Returns whether a folder holds a run, or what is left of one."""
+  return any((folder / name).exists() for name in _ONLY_OF_RUNS)
 
 
 def locked(workdir: pathlib.Path) -> contextlib.AbstractContextManager[None]:

@@ -229,6 +229,21 @@ def test_other_clips_are_told_and_not_compared(run, tmp_path, capsys):
   assert 'not the data of the run' in shown and 'The predictions' not in shown
 
 
+@pytest.mark.parametrize(
+  'left', ['run.json', 'config.json', 'log.jsonl', 'checkpoints']
+)
+def test_no_run_is_overwritten(run, tmp_path, left):
+  """Whatever is left of it."""
+  (tmp_path / left).touch()
+  for out in (tmp_path, run):
+    before = listing(out)
+    with pytest.raises(ValueError, match='is the folder of a run.*--out'):
+      evaluating.evaluate(
+        run, task=task(*arrays()), model=Statistics(), out=out
+      )
+    assert listing(out) == before
+
+
 def test_what_a_run_does_not_tell_by_name_must_be_handed_over(run):
   with pytest.raises(ValueError, match='with a model of your own'):
     evaluating.evaluate(run, task=task(*arrays()))
