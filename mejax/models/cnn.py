@@ -86,8 +86,12 @@ class CNN(base.Model):
     train: bool | None = None,
     mask: Bool[Array, 'b'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
-    """Computes logits, the last map as `features`, [b, h / 8, w / 8, d] (sides
-    rounded up), and the input of the last linear layer as `head`.
+    """Computes logits, and what the last layer reads.
+
+    Returns:
+      logits, and a dict of
+      features: the last map, `[b, h / 8, w / 8, d]`, sides rounded up;
+      head: the input of the last linear layer, d for each place of the readout.
 
     Raises:
       ValueError: the inputs do not fit, the readout is unknown, or `train` is
