@@ -1,4 +1,4 @@
-"""A small CNN on flow that keeps where a face moves: what we recommend.
+"""A small CNN on flow that keeps where a face moves.
 
 The data are those of htnet_regions. The recipe was chosen on grouped folds of
 these people: see docs/recognition.md.
