@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import io
 import math
 import os
+import stat
 import struct
+from typing import Any
+from typing import BinaryIO
 import zipfile
-
-import numpy as np
 
 # Of all arrays of a file together.
 LARGEST_ARRAYS = 16 * 2**30
@@ -23,8 +25,10 @@ LARGEST_IMAGE = 2**26
 
 
 @contextlib.contextmanager
-def arrays(path: str | os.PathLike) -> Iterator[np.lib.npyio.NpzFile]:
+def arrays(path: str | os.PathLike) -> Iterator[Any]:
   """Opens a `.npz` file of arrays whose headers `check_arrays` accepts."""
+  import numpy as np
+
   check_arrays(path)
   with np.load(path, allow_pickle=False) as file:
     yield file
@@ -39,6 +43,7 @@ def check_arrays(path: str | os.PathLike) -> None:
       than the limit.
   """
   total = 0
+  check_ordinary(path)
   try:
     with zipfile.ZipFile(path) as file:
       for member in file.infolist():
@@ -69,6 +74,9 @@ def check_arrays(path: str | os.PathLike) -> None:
 
 def _claimed_bytes(stream: io.BufferedIOBase) -> int:
   """Returns the size of a `.npy` file that its header claims, with itself."""
+  # The command line reads no arrays before it has to.
+  import numpy as np
+
   version = np.lib.format.read_magic(stream)
   readers = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -80,6 +88,51 @@ def _claimed_bytes(stream: io.BufferedIOBase) -> int:
   if dtype.hasobject:
     raise ValueError('it holds Python objects, which could run code')
   return stream.tell() + math.prod(shape) * dtype.itemsize
+
+
+def open_file(path: str | os.PathLike) -> BinaryIO:
+  """Opens an ordinary file to read its bytes.
+
+  A pipe would keep its reader waiting, and a device may never end.
+
+  Raises:
+    OSError: it cannot be opened, or is something else.
+  """
+  # Without this flag, to open a pipe would wait already.
+  number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+  try:
+    _check_kind(path, os.fstat(number), folder=False)
+  except BaseException:
+    os.close(number)
+    raise
+  return os.fdopen(number, 'rb')
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+  """Returns the bytes of an ordinary file; errors are those of `open_file`."""
+  with open_file(path) as file:
+    return file.read()
+
+
+def check_ordinary(path: str | os.PathLike) -> None:
+  """Refuses a path at which there is neither an ordinary file nor a folder.
+
+  It is for libraries that open files by name. Whether there is anything, they
+  say themselves.
+
+  Raises:
+    OSError: there is something else.
+  """
+  with contextlib.suppress(FileNotFoundError):
+    _check_kind(path, os.stat(path), folder=True)
+
+
+def _check_kind(path, there: os.stat_result, *, folder: bool) -> None:
+  if stat.S_ISDIR(there.st_mode):
+    if not folder:
+      raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+  elif not stat.S_ISREG(there.st_mode):
+    raise OSError(errno.EINVAL, 'it is a pipe or a device, no file', path)
 
 
 def check_image(data: bytes, name: str) -> bool:

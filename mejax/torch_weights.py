@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from mejax import limits
+
 # Errors that PyTorch raises for a file that it cannot, or will not, read.
 _DAMAGED = (
   pickle.UnpicklingError,
@@ -45,7 +47,7 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     raise ValueError(
       f"reading {path} needs PyTorch: pip install 'mejax[torch]'"
     ) from None
-  with open(path, 'rb') as file:
+  with limits.open_file(path) as file:
     try:
       content = torch.load(file, map_location='cpu', weights_only=True)
     except _DAMAGED as error:

@@ -12,8 +12,13 @@ import pathlib
 import struct
 from typing import BinaryIO
 
+from mejax import limits
+
 # Kinds of boxes with which an MP4 or MOV begins.
 _FIRST = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
+# Parts of a file, and bytes of its lists of frames. Real files stay far below;
+# a damaged or invented one may have a part for every eight bytes.
+_MOST_PARTS, _LARGEST_LIST = 2**17, 2**27
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Structure:
 def read(file: pathlib.Path) -> Structure:
   """Reads the structure of a video; of others than AVI and MP4 only little."""
   size = file.stat().st_size
-  with file.open('rb') as stream:
+  with limits.open_file(file) as stream:
     head = stream.read(12)
     try:
       if head.startswith(b'RIFF'):
@@ -55,13 +60,15 @@ def read(file: pathlib.Path) -> Structure:
 def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
   """Compares the list of an AVI's frames with the chunks themselves."""
   at, home, listed = 12, None, b''
-  while at + 8 <= size:
+  for _ in range(_MOST_PARTS):
+    if at + 8 > size:
+      break
     stream.seek(at)
     kind, length = struct.unpack('<4sI', stream.read(8))
     if kind == b'LIST' and stream.read(4) == b'movi':
       home = at + 8
     elif kind == b'idx1':
-      listed = stream.read(length)
+      listed = stream.read(min(length, _LARGEST_LIST))
     at += 8 + length + length % 2
   rows = [
     struct.unpack_from('<4sIII', listed, at)
@@ -83,7 +90,9 @@ def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
 
 def _of_mp4(stream: BinaryIO, size: int) -> Structure:
   at, shown = 0, None
-  while at + 8 <= size:
+  for _ in range(_MOST_PARTS):
+    if at + 8 > size:
+      break
     stream.seek(at)
     length, kind = struct.unpack('>I4s', stream.read(8))
     header = 8
@@ -94,7 +103,7 @@ def _of_mp4(stream: BinaryIO, size: int) -> Structure:
     if length < header or at + length > size:
       return Structure(is_exact=True, is_whole=False)
     if kind == b'moov':
-      shown = _shown(stream.read(length - header))
+      shown = _shown(stream.read(min(length - header, _LARGEST_LIST)))
     at += length
   return Structure(is_exact=True, is_whole=at == size, shown=shown)
 

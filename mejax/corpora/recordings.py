@@ -24,6 +24,7 @@ SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
+
 _DEPTH = 9
 
 
@@ -86,7 +87,7 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
   found, faults = {}, []
   for path in paths:
     if path.is_dir():
-      below = list(_below(path.absolute(), 0))
+      below = list(_below(path.absolute(), 0, set()))
       if not below:
         faults.append(
           f'{path} holds no video ({" ".join(SUFFIXES)}) and no frames '
@@ -158,14 +159,18 @@ def _bare(path: pathlib.Path) -> pathlib.Path:
   return path.with_suffix('') if is_video else path
 
 
-def _below(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
+def _below(
+  folder: pathlib.Path, depth: int, seen: set[tuple[int, int]]
+) -> Iterator[pathlib.Path]:
+  if not frame_files.is_new(folder, seen):
+    return
   images, inner = 0, []
   for path in sorted(folder.iterdir()):
     if path.name.startswith('.'):
       continue
     if path.is_dir():
       if depth < _DEPTH:
-        inner.extend(_below(path, depth + 1))
+        inner.extend(_below(path, depth + 1, seen))
     elif path.suffix.lower() in SUFFIXES:
       inner.append(path)
     else:

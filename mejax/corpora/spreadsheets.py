@@ -20,6 +20,7 @@ from openpyxl.utils import get_column_letter
 import xlrd
 
 from mejax import files
+from mejax import limits
 from mejax.corpora import text_files
 from mejax.corpora.cells import Cell
 
@@ -54,7 +55,7 @@ def read_pages(
     ValueError: the file is empty, or cannot be read for certain. The libraries
       raise nearly anything for a damaged workbook.
   """
-  data = path.read_bytes()
+  data = limits.read_bytes(path)
   if not data:
     raise ValueError('it is empty')
   if path.suffix.lower() in ('.csv', '.tsv'):

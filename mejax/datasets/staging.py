@@ -130,7 +130,7 @@ def digest(clip: Clip, plan: Plan) -> str:
   for piece in decode.raw(clip, sorted(read)):
     found.update(piece)
   if clip.truth is not None:
-    found.update(clip.truth.read_bytes())
+    found.update(limits.read_bytes(clip.truth))
   return found.hexdigest()
 
 

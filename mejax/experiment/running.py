@@ -19,6 +19,7 @@ import jax
 import ml_collections
 
 import mejax
+from mejax import files
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import summary
@@ -280,5 +281,6 @@ def report(
   if out is None:
     beside = workdirs[0].parent if len(workdirs) > 1 else workdirs[0]
     out = beside / 'report'
+    files.refuse_way_out(out, beside)
   out = pathlib.Path(out)
   return finished.write_report(workdirs, out)
