@@ -286,7 +286,7 @@ def no_room(path: pathlib.Path, error: Exception) -> OSError:
 
 @contextlib.contextmanager
 def locked(
-  lock: pathlib.Path, *, refusal: str, remove: bool = False
+  lock: pathlib.Path, *, refusal: str = '', remove: bool = False
 ) -> Iterator[None]:
   """Locks a file against every other process; makes it if it is missing.
 
@@ -294,18 +294,19 @@ def locked(
 
   Args:
     lock: the file; its folder is made if it is not there.
-    refusal: the message if another process has locked it.
+    refusal: the message if another process has locked it; without a message,
+      this one waits for it.
     remove: whether the file is removed in the end. A killed process leaves it,
       unlocked.
 
   Raises:
-    ValueError: another process has locked it.
+    ValueError: another process has locked it, and there is a refusal.
   """
   lock.parent.mkdir(parents=True, exist_ok=True)
   while True:
     with os.fdopen(_open_lock(lock), 'r+') as file:
       try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
       except BlockingIOError:
         raise ValueError(refusal) from None
       # Its last owner may have removed the file after it was opened here. Then

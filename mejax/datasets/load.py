@@ -13,8 +13,26 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mejax import files
+from mejax import forms
 from mejax.corpora import CORPORA
 from mejax.datasets import builder
+
+# What is read of metadata.json.
+_METADATA = {
+  'units': str,
+  'strain': str,
+  'flow': {'method': str},
+  'levels': [forms.NUMBER],
+  'size': int,
+  'landmark_source': str,
+  'clips': [str],
+  'skipped': [{'identity': str, 'reason': str, 'by_choice?': bool}],
+  'warnings?': {str: [str]},
+  'notes?': {str: [str]},
+  'magnify?': {'method': str},
+  'remove_head_motion?': bool,
+  'mask_eyelids?': bool,
+}
 
 
 def load_examples(
@@ -85,6 +103,8 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
+  with files.reading(folder / 'metadata.json', hint=_again(name)):
+    forms.check(values, _METADATA)
   if 'remarks' in values:  # Until 0.2.0 warnings and notes were one.
     values['warnings'] = values.pop('remarks')
   return values

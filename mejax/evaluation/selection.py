@@ -22,10 +22,28 @@ Record = Mapping[str, np.ndarray | np.generic]
 RECORD_VERSION = 1
 WARNING = 'test-selected, not an estimate'
 
-_KEYS = (
-  'schema_version logits index fold inner seed setting epochs train_loss '
-  'labels groups corpus subject clip fold_names class_names'
-).split()
+# Kind of type and axes of each array: t trials, e evaluations, h clips that a
+# trial holds out, k outputs, n clips, f folds, c classes.
+_ARRAYS = {
+  'schema_version': ('iu', ''),
+  'logits': ('f', 'tehk'),
+  'index': ('iu', 'th'),
+  'fold': ('iu', 't'),
+  'inner': ('i', 't'),
+  'seed': ('iu', 't'),
+  'setting': ('iu', 't'),
+  'epochs': ('iu', 'e'),
+  'train_loss': ('f', 'te'),
+  'labels': ('iu', 'n'),
+  'groups': ('U', 'n'),
+  'corpus': ('U', 'n'),
+  'subject': ('U', 'n'),
+  'clip': ('U', 'n'),
+  'fold_names': ('U', 'f'),
+  'class_names': ('U', 'c'),
+}
+# For each array of positions, the axis on which they lie, and the least.
+_POSITIONS = {'index': ('n', -1), 'fold': ('f', 0), 'labels': ('c', 0)}
 
 
 class Rule(NamedTuple):
@@ -131,8 +149,8 @@ def predictions(
 
 
 def check(record: Record) -> None:
-  """Raises a ValueError if this is not a record of a known version."""
-  missing = [key for key in _KEYS if key not in record]
+  """Raises a ValueError if this is not a sound record of a known version."""
+  missing = [key for key in _ARRAYS if key not in record]
   if missing:
     raise ValueError(f'the record lacks {missing}: it is damaged or not one')
   version = int(record['schema_version'])
@@ -141,6 +159,23 @@ def check(record: Record) -> None:
       f'record of version {version}, this mejax reads {RECORD_VERSION}: use '
       'the version of mejax that wrote it, or train again'
     )
+  sizes: dict[str, int] = {}
+  for name, (kinds, axes) in _ARRAYS.items():
+    array = np.asarray(record[name])
+    found = dict(zip(axes, array.shape, strict=False))
+    fits = array.ndim == len(axes) and array.dtype.kind in kinds
+    if not fits or any(sizes.setdefault(a, n) != n for a, n in found.items()):
+      raise ValueError(
+        f'{name} of the record is {array.dtype}{list(array.shape)}, which does'
+        ' not fit its other arrays'
+      )
+  for name, (axis, least) in _POSITIONS.items():
+    array = np.asarray(record[name])
+    if array.size and not least <= array.min() <= array.max() < sizes[axis]:
+      raise ValueError(
+        f'{name} of the record holds {array.min()} to {array.max()}; expected'
+        f' {least} to {sizes[axis] - 1}'
+      )
 
 
 def trial_confusion(record: Record, trial: int) -> Integer[np.ndarray, 'e k o']:

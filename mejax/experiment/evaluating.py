@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import json
 import os
 import pathlib
 from typing import Any
@@ -14,6 +15,7 @@ from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
+from mejax import files
 from mejax import own_code
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
@@ -101,21 +103,16 @@ def evaluate(
     )
   left_out = applying.find_left_out(saved, task.groups)
   spare = range(len(outputs), logits.shape[-1])
-  record = _make_record(saved, task, left_out, logits[..., [*outputs, *spare]])
   same_data = _is_data_of_run(source, task)
   baselines = workdir_lib.read_baselines(source) if same_data else {}
   if not baselines:
     baselines = baselines_lib.baselines(
       task.seen_by_baselines, task.labels, groups=left_out
     )
-  parts = planning.say_parts(len(set(saved.parts.values())))
-  metrics = summary.metrics_json(
-    record,
-    baselines,
-    rules=['last'],
-    protocol_sentence=' '.join(filter(None, [task.protocol, parts])),
+  record = _make_record(saved, task, left_out, logits[..., [*outputs, *spare]])
+  metrics = finished.describe(
+    record, baselines, record_lib.read_told(out, record)
   )
-  _add_warning(metrics, saved)
   _write(out, record, baselines, metrics)
   print(table.format_numbers(metrics))
   if same_data:
@@ -127,10 +124,15 @@ def evaluate(
 
 
 def _write(out: pathlib.Path, record, baselines, metrics) -> None:
-  """Writes the folder of an evaluation."""
-  out.mkdir(parents=True, exist_ok=True)
+  """Writes the folder of an evaluation, after another that is written."""
+  with files.locked(out / workdir_lib.LOCK, remove=True):
+    _write_files(out, record, baselines, metrics)
+
+
+def _write_files(out: pathlib.Path, record, baselines, metrics) -> None:
   workdir_lib.save_npz(out / 'record.npz', record)
-  workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines)
+  owner = {workdir_lib.OWNER: record[workdir_lib.OWNER]}
+  workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines | owner)
   workdir_lib.write_json(out / 'metrics.json', metrics)
   summary.write_predictions_csv(out / 'predictions.csv', record, rules=['last'])
 
@@ -187,28 +189,38 @@ def _make_record(
     'setting': np.zeros(num_seeds * num_folds, np.int32),
   }
   return record_lib.make_record(
-    outcome, np.tile(index, (num_seeds, 1)), numbers, task, folds.names
+    outcome,
+    np.tile(index, (num_seeds, 1)),
+    numbers,
+    task,
+    folds.names,
+    owner=workdir_lib.describe_owner(
+      json.loads(saved.config.to_json_best_effort()),
+      {'data_sha256': task.sha256, 'data': task.describe()},
+    ),
+    told=_tell(saved, task),
   )
 
 
-def _add_warning(metrics: dict[str, Any], saved: Saved) -> None:
-  """Adds a warning to numbers of models that may have seen these clips."""
+def _tell(saved: Saved, task: Task) -> dict[str, Any]:
+  """Returns what is told beside the numbers; see `record.TOLD`."""
+  parts = planning.say_parts(len(set(saved.parts.values())))
+  protocol, warning = ' '.join(filter(None, [task.protocol, parts])), ''
   if saved.names is None:
     warning = UNKNOWN
-    metrics['protocol'] = f'One model for all clips. {metrics["protocol"]}'
+    protocol = f'One model for all clips. {protocol}'
   elif saved.caution:
     warning = f'{CHOSEN}. {saved.caution}'
-  else:
-    return
-  metrics['rules'] = {'last': f'The converted weights: {warning}.'}
-  for entry in metrics['selection']['last'].values():
-    entry['warning'] = warning
+  return {'protocol': protocol, 'rules': ['last'], 'warning': warning}
 
 
 def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:
   if not (source / 'run.json').exists():
     return False
-  return schema.read_run(source)['data_sha256'] == task.sha256
+  run = schema.read_run(source)
+  # Runs of mejax 0.2 have no description of their data.
+  described = run.get('data', task.describe()) == task.describe()
+  return described and run['data_sha256'] == task.sha256
 
 
 def _compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> str:

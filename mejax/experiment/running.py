@@ -17,6 +17,7 @@ from clu import parameter_overview
 from flax import linen as nn
 import jax
 import ml_collections
+import numpy as np
 
 import mejax
 from mejax import files
@@ -105,7 +106,13 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     else:
       outcome = _run_trials(plan, workdir, run)
       record = record_lib.make_record(
-        outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
+        outcome,
+        plan.trials.held_out,
+        plan.numbers,
+        plan.task,
+        plan.folds.names,
+        owner=workdir_lib.owner(workdir),
+        told=_tell(plan),
       )
       workdir_lib.save_npz(workdir / 'record.npz', record)
     _show_levels(plan, workdir)
@@ -134,6 +141,7 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
     checkpoint_every_s=plan.options.checkpoint_every_s,
     keep_models=plan.options.keep_models,
     names=plan.trial_names,
+    owner=workdir_lib.owner(workdir),
   )
 
 
@@ -222,6 +230,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
   """Returns the data, own objects, backend and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
+    'data': plan.task.describe(),
     'dataset': dict(plan.task.dataset),
     'named_objects': dict(plan.named_objects),
     'backend': jax.default_backend(),
@@ -233,6 +242,14 @@ def _provenance(plan: Plan) -> dict[str, Any]:
   }
 
 
+def _tell(plan: Plan) -> dict[str, Any]:
+  return {
+    'protocol': plan.sentence,
+    'rules': list(plan.rules),
+    'settings': [dataclasses.asdict(setting) for setting in plan.settings],
+  }
+
+
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   """Writes baselines, metrics, predictions and report from the record."""
   record = record_lib.read_record(workdir)
@@ -241,14 +258,14 @@ def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
     baselines = baselines_lib.baselines(
       plan.task.seen_by_baselines, plan.task.labels, groups=plan.left_out
     )
-    workdir_lib.save_npz(workdir / workdir_lib.BASELINES, baselines)
-  metrics = summary.metrics_json(
-    record,
-    baselines,
-    rules=plan.rules,
-    protocol_sentence=plan.sentence,
-    settings=[dataclasses.asdict(setting) for setting in plan.settings],
-  )
+    owner = np.array(workdir_lib.owner(workdir))
+    workdir_lib.save_npz(
+      workdir / workdir_lib.BASELINES, baselines | {workdir_lib.OWNER: owner}
+    )
+  told = _tell(plan)
+  if 'told' in record:
+    told = record_lib.read_told(workdir, record)
+  metrics = finished.describe(record, baselines, told)
   workdir_lib.write_json(workdir / 'metrics.json', metrics)
   summary.write_predictions_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])
