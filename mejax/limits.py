@@ -18,8 +18,12 @@ from typing import Any
 from typing import BinaryIO
 import zipfile
 
-# Of all arrays of a file together.
-LARGEST_ARRAYS = 16 * 2**30
+# Of all arrays of a file together; and no more than the machine has memory.
+LARGEST_ARRAYS = min(
+  16 * 2**30, os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+)
+# Of the header of an array; NumPy reads it whole before it looks at it.
+_LARGEST_HEADER = 10_000
 # Of an image; frames of the databases have up to 2.1 million pixels.
 LARGEST_IMAGE = 2**26
 
@@ -77,6 +81,14 @@ def _claimed_bytes(stream: io.BufferedIOBase) -> int:
   # The command line reads no arrays before it has to.
   import numpy as np
 
+  start = stream.read(12)
+  # Of version 1 the length has two bytes, of the others four.
+  length = int.from_bytes(
+    start[8 : 10 if start[6:7] == b'\1' else 12], 'little'
+  )
+  if length > _LARGEST_HEADER:
+    raise ValueError(f'a header of {length} bytes')
+  stream.seek(0)
   version = np.lib.format.read_magic(stream)
   readers = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -87,6 +99,9 @@ def _claimed_bytes(stream: io.BufferedIOBase) -> int:
   shape, _, dtype = readers[version](stream)
   if dtype.hasobject:
     raise ValueError('it holds Python objects, which could run code')
+  if math.prod(shape) and not dtype.itemsize:
+    # Of these any number takes no room, until they are read.
+    raise ValueError('it holds values of no bytes')
   return stream.tell() + math.prod(shape) * dtype.itemsize
 
 
@@ -130,9 +145,11 @@ def check_ordinary(path: str | os.PathLike) -> None:
 def _check_kind(path, there: os.stat_result, *, folder: bool) -> None:
   if stat.S_ISDIR(there.st_mode):
     if not folder:
-      raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+      reason = os.strerror(errno.EISDIR)
+      raise IsADirectoryError(errno.EISDIR, reason, os.fspath(path))
   elif not stat.S_ISREG(there.st_mode):
-    raise OSError(errno.EINVAL, 'it is a pipe or a device, no file', path)
+    reason = 'it is a pipe or a device, no file'
+    raise OSError(errno.EINVAL, reason, os.fspath(path))
 
 
 def check_image(data: bytes, name: str) -> bool:

@@ -169,6 +169,11 @@ def check(record: Record) -> None:
         f'{name} of the record is {array.dtype}{list(array.shape)}, which does'
         ' not fit its other arrays'
       )
+  if sizes['c'] > sizes['k'] or sizes['f'] > sizes['t']:
+    raise ValueError(
+      f'class_names or fold_names of the record are {sizes["c"]} and'
+      f' {sizes["f"]}, which does not fit its other arrays'
+    )
   for name, (axis, least) in _POSITIONS.items():
     array = np.asarray(record[name])
     if array.size and not least <= array.min() <= array.max() < sizes[axis]:

@@ -29,6 +29,7 @@ from mejax.models import originals
 from mejax.training import checkpoint
 
 SCHEMA_VERSION = 1
+_AGAIN = 'Delete the folder and convert the models again.'
 
 
 def convert(
@@ -135,8 +136,8 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
 def read_descriptions(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
   """Reads the model.json of each model in a folder; a single one is ''."""
   if (folder / 'model.json').exists():
-    return {'': json.loads((folder / 'model.json').read_text())}
+    return {'': files_lib.read_json(folder / 'model.json', hint=_AGAIN)}
   return {
-    path.parent.name: json.loads(path.read_text())
+    path.parent.name: files_lib.read_json(path, hint=_AGAIN)
     for path in sorted(folder.glob('*/model.json'))
   }

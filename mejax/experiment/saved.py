@@ -33,7 +33,7 @@ from mejax.training import folds as folds_lib
 _DESCRIPTION = {
   'schema_version': int,
   'model': str,
-  'preset': str,
+  'preset': (str, type(None)),
   'fields': dict,
   'classes': [str],
   'config': str,

@@ -95,14 +95,19 @@ def owner(workdir: pathlib.Path) -> str:
   """Returns a digest of the config and the data that a folder belongs to.
 
   It is that of `config.json` and `run.json` as they lie there; '' for a folder
-  that holds no run, such as that of an evaluation.
+  that holds no run, such as that of an evaluation, and for the run of an older
+  mejax, of which the files do not say to whom they belong.
 
   Raises:
     ValueError: one of them is damaged.
   """
   if not (workdir / 'run.json').exists():
     return ''
-  return describe_owner(schema.read_config(workdir), schema.read_run(workdir))
+  run = schema.read_run(workdir)
+  if 'data' not in run:
+    _remark_unowned(workdir)
+    return ''
+  return describe_owner(schema.read_config(workdir), run)
 
 
 def describe_owner(config: Mapping[str, Any], run: Mapping[str, Any]) -> str:
@@ -113,7 +118,7 @@ def describe_owner(config: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 
 
 def check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
-  """Refuses a file of another run; tells of one that does not say whose it is.
+  """Refuses a file of another run, or one that does not say whose it is.
 
   Args:
     path: the file.
@@ -123,9 +128,7 @@ def check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
   Raises:
     ValueError: the file belongs to another config or other data.
   """
-  if expected and found is None:
-    _remark_unowned(path.parent)
-  elif expected and str(found) != expected:
+  if expected and str(found) != expected:
     raise ValueError(
       f'{path} belongs to another config or other data than config.json and'
       ' run.json beside it. Put the file back to its own run. If they were'

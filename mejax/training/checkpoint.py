@@ -255,9 +255,7 @@ def _check(path: pathlib.Path, tree: PyTree, metadata: Any) -> None:
 
 def _check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
   """Raises an error if a file is another run's; see `experiment.workdir`."""
-  if found is None or not expected:
-    return
-  if str(found) != expected:
+  if expected and str(found) != expected:
     raise ValueError(
       f'{path} belongs to another config or other data than this run. Put it'
       ' back to its own run; the `mejax train` command that began this run'

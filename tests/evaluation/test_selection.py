@@ -218,7 +218,7 @@ def test_examples_held_out_never_or_twice_are_an_error(make_record):
     ('labels', lambda x: x[:, None]),
     ('index', lambda x: x + 99),
     ('fold', lambda x: x - 1),
-    ('clip', lambda x: np.zeros(2**31, 'U0')),
+    ('clip', lambda x: np.broadcast_to(np.array(''), 2**31)),
     ('class_names', lambda x: np.zeros((1, 2), 'U1')),
   ],
 )

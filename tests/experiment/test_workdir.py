@@ -198,26 +198,28 @@ def test_the_owner_changes_with_config_data_and_code_alone(tmp_path):
 def test_a_file_of_another_run_is_refused_and_one_of_nobody_is_told(
   tmp_path, capsys
 ):
-  workdir.claim(tmp_path, CONFIG, RUN)
+  workdir.claim(tmp_path, CONFIG, RUN | {'data': {'a': 1}})
   own = workdir.owner(tmp_path)
   arrays = {'majority': np.arange(3)}
   path = tmp_path / workdir.BASELINES
   workdir.save_npz(path, arrays | {workdir.OWNER: np.array(own)})
   assert list(workdir.read_baselines(tmp_path)) == ['majority']
   assert capsys.readouterr().out == ''
-  workdir.save_npz(path, arrays)
-  for _ in range(2):
-    assert list(workdir.read_baselines(tmp_path)) == ['majority']
-  assert capsys.readouterr().out.count('it is not checked') == 1
-  workdir.save_npz(path, arrays | {workdir.OWNER: np.array('0' * 64)})
-  with pytest.raises(ValueError, match='baselines.npz belongs to another'):
-    workdir.read_baselines(tmp_path)
+  for other in ({}, {workdir.OWNER: np.array('0' * 64)}):
+    workdir.save_npz(path, arrays | other)
+    with pytest.raises(ValueError, match='baselines.npz belongs to another'):
+      workdir.read_baselines(tmp_path)
   levels = {'levels': [1], 'scores': [], 'subjects': []}
   workdir.write_json(tmp_path / 'levels.json', levels | {workdir.OWNER: own})
   assert workdir.read_levels(tmp_path) == levels
   workdir.write_json(tmp_path / 'levels.json', levels | {workdir.OWNER: '0'})
   with pytest.raises(ValueError, match='levels.json belongs to another'):
     workdir.read_levels(tmp_path)
+  assert capsys.readouterr().out == ''
+  workdir.write_json(tmp_path / 'run.json', {'schema_version': 1, **RUN})
+  for _ in range(2):
+    assert list(workdir.read_baselines(tmp_path)) == ['majority']
+  assert capsys.readouterr().out.count('it is not checked') == 1
 
 
 @pytest.mark.parametrize(
