@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import pytest
 from mejax.datasets import builder
 from mejax.datasets import load
 from mejax.datasets import prepare
+from tests.corpora import htnet_tree
 
 
 @pytest.fixture
@@ -112,6 +114,16 @@ def test_reading_and_writing_import_no_tensorflow(root):
   )
 
 
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+  return htnet_tree.prepare_tree(tmp_path_factory.mktemp('made'))
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+  return shutil.copytree(made, tmp_path / 'data')
+
+
 def _reversed(clips):
   return clips[::-1]
 
@@ -130,17 +142,17 @@ def _reversed(clips):
   ],
 )
 def test_files_that_do_not_fit_each_other_are_refused_by_name(
-  dataset, name, change, said
+  copied, name, change, said
 ):
-  path = load.dataset_folder('htnet_release', dataset) / name
+  path = load.dataset_folder('htnet_release', copied) / name
   content = json.loads(path.read_text())
   for key, function in change.items():
     content[key] = function(content[key])
   path.write_text(json.dumps(content))
   with pytest.raises(ValueError, match=said):
-    load.load_examples('htnet_release', dataset)
+    load.load_examples('htnet_release', copied)
   with pytest.raises(ValueError, match=said):
-    load.Examples('htnet_release', dataset)[0]
+    load.Examples('htnet_release', copied)[0]
 
 
 @pytest.mark.parametrize(
@@ -150,24 +162,24 @@ def test_files_that_do_not_fit_each_other_are_refused_by_name(
     ({'shardLengths': ['9999']}, 'it counts 9999 examples, metadata.json 5 cl'),
     ({'shardLengths': ['1'] * 10**4}, 'it counts 10000 examples'),
     ({'shardLengths': ['7', '-2']}, 'it counts 5 examples'),
-    ({'filepathTemplate': '../../{FILENAME}'}, 'files of another folder'),
+    ({'filepathTemplate': '../../{FILENAME}'}, 'it names files of another folder'),
   ],
 )
 def test_examples_are_as_many_as_clips_and_lie_in_the_folder(
-  dataset, change, said
+  copied, change, said
 ):
-  path = load.dataset_folder('htnet_release', dataset) / 'dataset_info.json'
+  path = load.dataset_folder('htnet_release', copied) / 'dataset_info.json'
   content = json.loads(path.read_text())
   content['splits'][0] |= change
   path.write_text(json.dumps(content))
   with pytest.raises(ValueError, match=f'dataset_info.json is damaged .{said}'):
-    load.load_examples('htnet_release', dataset)
+    load.load_examples('htnet_release', copied)
 
 
-def test_a_pipe_among_the_files_of_a_dataset_is_refused(dataset):
-  folder = load.dataset_folder('htnet_release', dataset)
+def test_a_pipe_among_the_files_of_a_dataset_is_refused(copied):
+  folder = load.dataset_folder('htnet_release', copied)
   (shard,) = folder.glob('*array_record*')
   shard.unlink()
   os.mkfifo(shard)
   with pytest.raises(ValueError, match='it is a pipe or a device'):
-    load.load_examples('htnet_release', dataset)
+    load.load_examples('htnet_release', copied)
