@@ -19,6 +19,7 @@ _FIRST = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
 # Parts of a file, and bytes of its lists of frames. Real files stay far below;
 # a damaged or invented one may have a part for every eight bytes.
 _MOST_PARTS, _LARGEST_LIST = 2**17, 2**27
+_LONG_TAIL = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,28 @@ def read(file: pathlib.Path) -> Structure:
     except struct.error:  # It ends in the middle of a number.
       return Structure(is_exact=True, is_whole=False)
   return Structure(is_exact=False, is_whole=False)
+
+
+def empty_tail(file: pathlib.Path) -> int:
+  """Returns the number of zero bytes behind the end of an AVI.
+
+  The decoder searches them for frames, which takes minutes for gigabytes, and
+  they may take no room on the disk. A short tail counts as none.
+  """
+  size, at = file.stat().st_size, 0
+  with limits.open_file(file) as stream:
+    # A long video has several parts.
+    for _ in range(_MOST_PARTS):
+      stream.seek(at)
+      head = stream.read(8)
+      if len(head) < 8 or not head.startswith(b'RIFF'):
+        break
+      at += 8 + int.from_bytes(head[4:], 'little')
+    # An AVI that was not finished has no length.
+    if at <= 8 or size - at < _LONG_TAIL:
+      return 0
+    stream.seek(at)
+    return 0 if any(stream.read(_LONG_TAIL)) else size - at
 
 
 def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:

@@ -15,6 +15,7 @@ import unicodedata
 import cv2
 
 from mejax.corpora import cells
+from mejax.corpora import containers
 from mejax.corpora import decode
 from mejax.corpora import frames as frame_files
 from mejax.corpora import isolated
@@ -236,8 +237,12 @@ def _in_video(file: pathlib.Path) -> Content:
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
   try:
+    if empty := containers.empty_tail(file):
+      raise ValueError(
+        f'{empty >> 20} MiB of zeros lie behind its end; cut them off'
+      )
     claimed, fps, times = isolated.call(_moments, str(file))
-  except ValueError as error:
+  except (OSError, ValueError) as error:
     return Content({}, problem=f'"{file.name}": {error}')
   if not times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'

@@ -138,5 +138,11 @@ def test_the_parts_of_a_container_have_an_end(tmp_path):
   writer.release()
   intact = containers.read(path).intact
   assert intact == (0, 1, 2, 3)
-  os.truncate(path, 1 << 32)  # Sparse: it takes no room.
+  size = path.stat().st_size
+  os.truncate(path, size + 9)
+  assert containers.empty_tail(path) == 0
+  os.truncate(path, size + (1 << 32))  # Sparse: it takes no room.
   assert containers.read(path).intact == intact
+  assert containers.empty_tail(path) == 1 << 32
+  (clip,) = video.read([path])
+  assert '4096 MiB of zeros lie behind its end' in clip.problem

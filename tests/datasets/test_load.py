@@ -162,7 +162,10 @@ def test_files_that_do_not_fit_each_other_are_refused_by_name(
     ({'shardLengths': ['9999']}, 'it counts 9999 examples, metadata.json 5 cl'),
     ({'shardLengths': ['1'] * 10**4}, 'it counts 10000 examples'),
     ({'shardLengths': ['7', '-2']}, 'it counts 5 examples'),
-    ({'filepathTemplate': '../../{FILENAME}'}, 'it names files of another folder'),
+    (
+      {'filepathTemplate': '../../{FILENAME}'},
+      'it names files of another folder',
+    ),
   ],
 )
 def test_examples_are_as_many_as_clips_and_lie_in_the_folder(
