@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -326,7 +327,7 @@ def reading(path: pathlib.Path, *, hint: str) -> Iterator[None]:
   """Says in one sentence which file is damaged if reading it fails.
 
   Args:
-    path: the file, or the folder of a checkpoint.
+    path: the file, or the folder of a checkpoint, as the message names it.
     hint: what to do; it says whether the file may be deleted because it is made
       again.
 
@@ -351,30 +352,44 @@ def reading(path: pathlib.Path, *, hint: str) -> Iterator[None]:
 def read_json(path: pathlib.Path, *, hint: str) -> dict[str, Any]:
   """Reads an object of JSON; errors are those of `reading`."""
   with reading(path, hint=hint):
+    limits.check_size(path, limits.LARGEST_TEXT)
     content = json.loads(path.read_text(encoding='utf-8'))
     if not isinstance(content, dict):
       raise ValueError('it holds no object')
     return content
 
 
-def read_npz(path: pathlib.Path, *, hint: str) -> dict[str, Any]:
-  """Reads every array of a `.npz` file; errors are those of `reading`.
+def read_npz(
+  path: pathlib.Path, *, hint: str, only: Collection[str] = ()
+) -> dict[str, Any]:
+  """Reads the arrays of a `.npz` file; errors are those of `reading`.
 
-  Each member is read to its end, where zip compares its digest. `np.load` stops
+  Args:
+    path: the file.
+    hint: as `reading` takes it.
+    only: names of the arrays to read; all of them if not given.
+  """
+  with reading(path, hint=hint):
+    return arrays(path, only)
+
+
+def arrays(path: pathlib.Path, only: Collection[str] = ()) -> dict[str, Any]:
+  """Reads arrays as `read_npz` does, but a damaged file may raise anything.
+
+  Each array is read to its end, where zip compares its digest. `np.load` stops
   where the header of an array says, so a damaged header goes unnoticed.
   """
   # The command line reads no arrays before it has to.
   import numpy as np
 
-  with reading(path, hint=hint):
-    limits.check_arrays(path)
-    with zipfile.ZipFile(path) as file:
-      return {
-        name.removesuffix('.npy'): np.load(
-          io.BytesIO(file.read(name)), allow_pickle=False
-        )
-        for name in file.namelist()
-      }
+  limits.check_arrays(path)
+  with zipfile.ZipFile(path) as file:
+    return {
+      name.removesuffix('.npy'): np.load(
+        io.BytesIO(file.read(name)), allow_pickle=False
+      )
+      for name in [f'{each}.npy' for each in only] or file.namelist()
+    }
 
 
 class CsvWriter:

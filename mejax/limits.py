@@ -6,7 +6,6 @@ are read here, before anything is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import errno
 import io
@@ -14,7 +13,6 @@ import math
 import os
 import stat
 import struct
-from typing import Any
 from typing import BinaryIO
 import zipfile
 
@@ -24,56 +22,93 @@ LARGEST_ARRAYS = min(
 )
 # Of the header of an array; NumPy reads it whole before it looks at it.
 _LARGEST_HEADER = 10_000
+# How many times smaller their files may be, if arrays are larger than that.
+MOST_SHRUNK = 100
+# Of a file of JSON. What is read of it may take thirty times as much memory.
+LARGEST_TEXT = 2**27
+# Of a label sheet, also unpacked. The largest of the databases has .2 MiB.
+LARGEST_SHEET = 2**28
+LARGEST_CELLS = 2**24
 # Of an image; frames of the databases have up to 2.1 million pixels.
 LARGEST_IMAGE = 2**26
-
-
-@contextlib.contextmanager
-def arrays(path: str | os.PathLike) -> Iterator[Any]:
-  """Opens a `.npz` file of arrays whose headers `check_arrays` accepts."""
-  import numpy as np
-
-  check_arrays(path)
-  with np.load(path, allow_pickle=False) as file:
-    yield file
 
 
 def check_arrays(path: str | os.PathLike) -> None:
   """Compares what the headers of a `.npz` file claim with what is there.
 
+  It is called within `files.reading`, which names the file.
+
   Raises:
-    FileNotFoundError: there is no such file.
-    ValueError: the file is damaged, holds anything but arrays, or claims more
-      than the limit.
+    ValueError: it holds Python objects, or claims more than the limit or than
+      is there. A damaged file may raise anything else.
   """
   total = 0
   check_ordinary(path)
-  try:
-    with zipfile.ZipFile(path) as file:
-      for member in file.infolist():
-        with file.open(member) as stream:
-          claimed = _claimed_bytes(stream)
-        total += claimed
-        if total > LARGEST_ARRAYS:
-          break
-        if claimed != member.file_size:
-          raise ValueError(
-            f'{member.filename} claims {claimed} bytes and has'
-            f' {member.file_size}'
-          )
-  except (
-    zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, KeyError,
-    NotImplementedError, OverflowError, RuntimeError, SyntaxError, TypeError,
-    struct.error, ValueError, zipfile.zlib.error,
-  ) as error:  # fmt: skip
+  with zipfile.ZipFile(path) as file:
+    for member in file.infolist():
+      with file.open(member) as stream:
+        claimed = _claimed_bytes(stream)
+      total += claimed
+      if total > LARGEST_ARRAYS:
+        raise ValueError(
+          f'it claims arrays of {_gib(total)} or more; the limit is'
+          f' {_gib(LARGEST_ARRAYS)}'
+        )
+      if claimed != member.file_size:
+        raise ValueError(
+          f'{member.filename} claims {claimed} bytes and has {member.file_size}'
+        )
+
+
+def check_claim(claimed: int, held: int) -> None:
+  """Refuses compressed arrays that claim far more bytes than their files hold.
+
+  Models of a large run may exceed `LARGEST_ARRAYS`. Weights hardly shrink, so
+  then their files are large, too.
+
+  Raises:
+    ValueError: they claim too much.
+  """
+  if claimed > LARGEST_ARRAYS and claimed > MOST_SHRUNK * held:
     raise ValueError(
-      f'{path} is damaged or holds no arrays ({error})'
-    ) from None
-  if total > LARGEST_ARRAYS:
-    raise ValueError(
-      f'{path} claims arrays of {total / 2**30:.0f} GiB or more; the limit is'
-      f' {LARGEST_ARRAYS / 2**30:.0f} GiB'
+      f'it claims arrays of {_gib(claimed)} in {held / 2**20:.1f} MiB of files'
     )
+
+
+def check_size(path: str | os.PathLike, largest: int) -> None:
+  """Refuses a file that is too large to be what it should be.
+
+  Raises:
+    OSError: it is not there.
+    ValueError: it has more bytes than the limit.
+  """
+  _check_bytes(os.path.getsize(path), largest)
+
+
+def check_unpacked(file: str | os.PathLike | io.IOBase, largest: int) -> None:
+  """Refuses a zip archive by the size that it claims to have unpacked.
+
+  Python's `zipfile` never unpacks more than that.
+
+  Raises:
+    zipfile.BadZipFile: it is damaged.
+    ValueError: it claims more bytes than the limit.
+  """
+  with zipfile.ZipFile(file) as archive:
+    total = sum(member.file_size for member in archive.infolist())
+  _check_bytes(total, largest, ' unpacked')
+
+
+def _check_bytes(size: int, largest: int, how: str = '') -> None:
+  if size > largest:
+    raise ValueError(
+      f'it has {size / 2**20:.0f} MiB{how}; the limit is'
+      f' {largest / 2**20:.0f} MiB'
+    )
+
+
+def _gib(size: int) -> str:
+  return f'{size / 2**30:.0f} GiB'
 
 
 def _claimed_bytes(stream: io.BufferedIOBase) -> int:

@@ -2,17 +2,23 @@
 
 A scheduler, `timeout` and `kill` send SIGTERM, a closed terminal sends SIGHUP.
 Their default action ends a process at once. An exception lets it close files,
-end its children and say how to go on.
+end its children and say how to go on. Only while a module is imported an
+exception would do harm: native libraries crash, or turn it into an ImportError,
+if one comes while they set themselves up. Then the signal waits.
 """
 
 from __future__ import annotations
 
+import _thread
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import os
 import signal
+import sys
 import threading
+import time
+import types
 
 _ENDING = tuple(
   getattr(signal, name)
@@ -35,28 +41,56 @@ class Terminated(BaseException):
     super().__init__(self.name)
 
 
-def _raise(number, frame) -> None:
-  del frame
-  raise Terminated(number)
-
-
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-  """Raises `Terminated` on SIGTERM and SIGHUP, unless they are handled."""
+  """Raises `Terminated` on SIGTERM and SIGHUP, unless they are handled.
+
+  Ctrl-C raises `KeyboardInterrupt`, as ever. All of them wait for the end of an
+  import.
+  """
+  # The caller itself may be imported; two frames are those of this function.
+  caller = sys._getframe(2)
+
+  def answer(number, frame):
+    if _is_importing(frame, caller):
+      # `threading` would take locks that the interrupted code may hold.
+      _thread.start_new_thread(_send_again, (number,))
+    elif number == signal.SIGINT:
+      raise KeyboardInterrupt
+    else:
+      raise Terminated(number)
+
   # Only the main thread may set handlers. Under `nohup` SIGHUP is ignored.
-  changed = [
-    number
-    for number in _ENDING
+  usual = (signal.SIG_DFL, signal.default_int_handler)
+  before = {
+    number: signal.getsignal(number)
+    for number in (signal.SIGINT, *_ENDING)
     if threading.current_thread() is threading.main_thread()
-    and signal.getsignal(number) is signal.SIG_DFL
-  ]
-  for number in changed:
-    signal.signal(number, _raise)
+    and signal.getsignal(number) in usual
+  }
+  for number in before:
+    signal.signal(number, answer)
   try:
     yield
   finally:
-    for number in changed:
-      signal.signal(number, signal.SIG_DFL)
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+def _send_again(number: int) -> None:
+  time.sleep(0.05)
+  os.kill(os.getpid(), number)
+
+
+def _is_importing(
+  frame: types.FrameType | None, caller: types.FrameType
+) -> bool:
+  """Returns whether a frame that a caller has led to imports a module."""
+  while frame not in (None, caller):
+    if frame.f_code.co_filename.startswith('<frozen importlib'):
+      return True
+    frame = frame.f_back
+  return False
 
 
 @contextlib.contextmanager

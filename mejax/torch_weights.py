@@ -10,14 +10,16 @@ from collections.abc import Sequence
 import os
 import pickle
 from typing import Any
+import zipfile
 
 import numpy as np
 
 from mejax import limits
 
-# Errors that PyTorch raises for a file that it cannot, or will not, read.
+# Errors for a file that PyTorch cannot, or will not, read.
 _DAMAGED = (
   pickle.UnpicklingError,
+  zipfile.BadZipFile,
   RuntimeError,
   OSError,
   EOFError,
@@ -49,6 +51,9 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     ) from None
   with limits.open_file(path) as file:
     try:
+      if zipfile.is_zipfile(file):
+        limits.check_unpacked(file, limits.LARGEST_ARRAYS)
+      file.seek(0)
       content = torch.load(file, map_location='cpu', weights_only=True)
     except _DAMAGED as error:
       reason = str(error).strip().partition('\n')[0]

@@ -22,13 +22,14 @@ VERBS = (
   'convert',
   'evaluate',
   'report',
+  'score',
 )
 TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
 
 
 def run(*args: str, cwd=None) -> subprocess.CompletedProcess:
   """`mejax args...` in a process of its own."""
-  program = 'import sys; from mejax import cli; sys.exit(cli.main())'
+  program = 'from mejax import cli; cli.run()'
   return subprocess.run(
     [sys.executable, '-c', program, *args],
     capture_output=True,

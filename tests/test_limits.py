@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
 
+from mejax import files
 from mejax import limits
 
 KINDS = ('.png', '.jpg', '.bmp', '.tiff', '.webp', '.gif')
@@ -50,17 +51,17 @@ def write(path, **members: bytes):
 def test_what_numpy_writes_is_read(tmp_path, array, is_compressed):
   save = np.savez_compressed if is_compressed else np.savez
   save(tmp_path / 'a.npz', a=array, b=np.asfortranarray(array))
-  with limits.arrays(tmp_path / 'a.npz') as file:
-    np.testing.assert_array_equal(file['a'], array)
-    np.testing.assert_array_equal(file['b'], array)
+  found = files.read_npz(tmp_path / 'a.npz', hint='')
+  np.testing.assert_array_equal(found['a'], array)
+  np.testing.assert_array_equal(found['b'], array)
+  assert files.read_npz(tmp_path / 'a.npz', hint='', only=['b']).keys() == {'b'}
 
 
 def test_an_array_that_claims_149_gib_is_refused_by_its_header(tmp_path):
   path = write(tmp_path / 'a.npz', a=header((40_000_000_000,)) + bytes(64))
   tracemalloc.start()
   with pytest.raises(ValueError, match=r'claims arrays of 149 GiB.*is \d+ GiB'):
-    with limits.arrays(path):
-      pass
+    files.read_npz(path, hint='')
   assert tracemalloc.get_traced_memory()[1] < 2**24
   tracemalloc.stop()
 
@@ -97,18 +98,34 @@ def test_several_arrays_count_together(tmp_path, monkeypatch):
 def test_a_member_that_is_no_whole_array_is_refused(tmp_path, data, why):
   path = write(tmp_path / 'a.npz', a=data)
   with pytest.raises(ValueError, match=why) as error:
-    limits.check_arrays(path)
-  assert 'a.npz' in str(error.value)
+    files.read_npz(path, hint='')
+  assert f'{path} is damaged' in str(error.value)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
   np.save(tmp_path / 'a.npy', np.zeros(3))
   (tmp_path / 'b.npz').write_bytes(pickle.dumps({}))
   for name in ('a.npy', 'b.npz'):
-    with pytest.raises(ValueError, match='damaged or holds no arrays'):
-      limits.check_arrays(tmp_path / name)
+    with pytest.raises(ValueError, match=f'{name} is damaged'):
+      files.read_npz(tmp_path / name, hint='')
   with pytest.raises(FileNotFoundError):
-    limits.check_arrays(tmp_path / 'c.npz')
+    files.read_npz(tmp_path / 'c.npz', hint='')
+
+
+def test_json_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):
+  path = tmp_path / 'a.json'
+  with path.open('wb') as file:
+    file.truncate(limits.LARGEST_TEXT + 1)  # It takes no room on the disk.
+  monkeypatch.setattr(path.__class__, 'read_text', None)
+  with pytest.raises(ValueError, match='has 128 MiB; the limit is 128 MiB'):
+    files.read_json(path, hint='')
+
+
+def test_json_of_a_thousand_levels_is_damaged(tmp_path):
+  path = tmp_path / 'a.json'
+  path.write_text('{"a":' * 100_000 + '1' + '}' * 100_000)
+  with pytest.raises(ValueError, match='a.json is damaged .*recursion'):
+    files.read_json(path, hint='')
 
 
 @hypothesis.given(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
 from mejax import cli
 from mejax import signals
 from mejax.cli import learning
+from tests import child
 
 
 @pytest.mark.parametrize(('name', 'code'), [('SIGTERM', 143), ('SIGHUP', 129)])
@@ -24,6 +29,46 @@ def test_a_signal_becomes_an_exception_with_its_code(name, code):
   finally:
     signal.signal(number, before)
   assert (ended.value.name, ended.value.code) == (name, code)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_an_import_waits_for_its_end(
+  number, tmp_path, monkeypatch
+):
+  """Native modules crash if it does not."""
+  name = f'imported_{number}'
+  (tmp_path / f'{name}.py').write_text(
+    f'import signal\nsignal.raise_signal({number})\nDONE = True\n'
+  )
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises((KeyboardInterrupt, signals.Terminated)):
+    with signals.raising():
+      assert importlib.import_module(name).DONE
+      time.sleep(10)
+  assert sys.modules.pop(name).DONE
+
+
+CALLER = """
+import signal
+from mejax import signals
+try:
+  with signals.raising():
+    signal.raise_signal(signal.SIGTERM)
+except signals.Terminated:
+  print('ended at once')
+"""
+
+
+def test_a_caller_that_is_imported_itself_is_ended_at_once(tmp_path):
+  (tmp_path / 'caller.py').write_text(CALLER)
+  done = subprocess.run(
+    [sys.executable, '-c', 'import caller'],
+    capture_output=True,
+    cwd=tmp_path,
+    env=child.environment(),
+    text=True,
+  )
+  assert done.stdout == 'ended at once\n', done.stderr
 
 
 def test_an_ignored_signal_stays_ignored():
@@ -74,3 +119,28 @@ def test_a_command_ended_by_sigterm_says_how_to_go_on(monkeypatch, capsys):
   assert cli.main(['report', 'runs/a b']) == 143
   shown = capsys.readouterr().err
   assert 'Ended by SIGTERM' in shown and "mejax report 'runs/a b'" in shown
+
+
+# As if the signal had come before a library could cancel its timer.
+TIMER = """
+import signal, threading
+from mejax import cli
+from mejax.cli import learning
+def report(args):
+  threading.Timer(60, print, ['later']).start()
+  signal.raise_signal(signal.SIGTERM)
+learning._report = report
+cli.run()
+"""
+
+
+def test_a_command_that_was_ended_waits_for_no_timer():
+  done = subprocess.run(
+    [sys.executable, '-c', TIMER, 'report', 'somewhere'],
+    capture_output=True,
+    env=child.environment(),
+    text=True,
+    timeout=50,
+  )
+  assert done.returncode == 143 and not done.stdout
+  assert done.stderr.endswith('here:\n  mejax report somewhere\n')

@@ -2,7 +2,8 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate, report
+  learning.py        demo, train, convert, evaluate
+  scores.py          report, score
   verb.py            parts that all verbs share
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
@@ -18,16 +19,33 @@ import os
 import pathlib
 import shlex
 import sys
+import threading
 import traceback
+from typing import NoReturn
 
 import mejax
 from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
+from mejax.cli import scores
 from mejax.cli import terminal
 
+# Codes above it say that a signal ended the process.
+_SIGNALLED = 128
 _HERE = pathlib.Path(mejax.__file__).parent
+
+
+def run() -> NoReturn:
+  """Runs the verb of the command line, and ends the process."""
+  code = main()
+  if code > _SIGNALLED:
+    # JAX sets a timer of a minute while it looks for a TPU. If the signal came
+    # before JAX could cancel it, Python would wait for it.
+    for thread in threading.enumerate():
+      if isinstance(thread, threading.Timer):
+        thread.cancel()
+  sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,5 +148,6 @@ def _parser() -> argparse.ArgumentParser:
   learning.add_train(verbs)
   learning.add_convert(verbs)
   learning.add_evaluate(verbs)
-  learning.add_report(verbs)
+  scores.add_report(verbs)
+  scores.add_score(verbs)
   return parser

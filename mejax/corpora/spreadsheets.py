@@ -14,9 +14,11 @@ import io
 import pathlib
 import re
 import warnings
+import zipfile
 
 import openpyxl
 from openpyxl.utils import get_column_letter
+from openpyxl.utils import range_boundaries
 import xlrd
 
 from mejax import files
@@ -25,6 +27,7 @@ from mejax.corpora import text_files
 from mejax.corpora.cells import Cell
 
 SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv', '.tsv')
+_MERGED = re.compile(rb'mergeCell\s[^>]*?\bref\s*=\s*["\']([^"\']*)')
 # Spreadsheets that write decimal commas separate cells by semicolons.
 _DELIMITERS = (',', ';', '\t')
 _FORMULA = (
@@ -55,6 +58,7 @@ def read_pages(
     ValueError: the file is empty, or cannot be read for certain. The libraries
       raise nearly anything for a damaged workbook.
   """
+  limits.check_size(path, limits.LARGEST_SHEET)
   data = limits.read_bytes(path)
   if not data:
     raise ValueError('it is empty')
@@ -68,6 +72,8 @@ def read_pages(
 
 
 def _rows_of_csv(text: str) -> Rows:
+  if not text.strip():
+    raise ValueError('it is empty')
   # With newline=None, line ends of all systems become \n.
   lines = io.StringIO(text, newline=None)
   reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
@@ -102,6 +108,7 @@ def _delimiter(text: str) -> str:
 
 
 def _pages_of_xlsx(data: bytes) -> Iterator[tuple[str, Rows]]:
+  _check_claims(data)
   with warnings.catch_warnings():
     warnings.simplefilter('ignore', UserWarning)  # About extensions.
     values, formulas = (
@@ -109,6 +116,7 @@ def _pages_of_xlsx(data: bytes) -> Iterator[tuple[str, Rows]]:
       for only in (True, False)
     )
   for page in values.worksheets:
+    _check_area(page.dimensions)
     rows = [
       [_of_xlsx(*pair) for pair in zip(*both, strict=True)]
       for both in zip(
@@ -127,6 +135,25 @@ def _pages_of_xlsx(data: bytes) -> Iterator[tuple[str, Rows]]:
             first, _place(number, merged.min_col - 1), first.fault
           )
     yield page.title, rows
+
+
+def _check_claims(data: bytes) -> None:
+  """Refuses a workbook that would take hours and all memory to read."""
+  limits.check_unpacked(io.BytesIO(data), limits.LARGEST_SHEET)
+  with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    for name in archive.namelist():
+      # openpyxl makes a cell for each that is merged.
+      for area in _MERGED.findall(archive.read(name)):
+        _check_area(area.decode(errors='replace'))
+
+
+def _check_area(area: str) -> None:
+  _, _, columns, rows = range_boundaries(area)
+  if columns * rows > limits.LARGEST_CELLS:
+    raise ValueError(
+      f'its cells reach down to {get_column_letter(columns)}{rows}: delete all'
+      ' rows and columns that are blank'
+    )
 
 
 def _of_xlsx(value, formula) -> Cell:

@@ -19,7 +19,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import zipfile
 
 import cv2
 import numpy as np
@@ -27,7 +26,6 @@ import pandas as pd
 import tqdm
 
 from mejax import files as files_lib
-from mejax import limits
 from mejax.corpora import action_units
 from mejax.corpora import cells
 from mejax.corpora.clip import Clip
@@ -37,6 +35,7 @@ from mejax.corpora.faces import camera
 from mejax.corpora.faces import movement
 
 FPS = 100.0
+_AGAIN = 'Delete the folder of the corpus and render it again.'
 _COLUMNS = (
   'subject', 'clip', 'emotion', 'onset', 'apex', 'offset', 'fps',
   'action_units', 'amplitude',
@@ -167,12 +166,7 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
   asked = dataclasses.asdict(parameters)
   if marker.is_file():
     files_lib.refuse_links(root)  # A link could replace another folder.
-    try:
-      found = dict(json.loads(marker.read_text()))
-    except (ValueError, TypeError) as error:
-      raise ValueError(
-        f'{marker} is damaged ({error}); delete the folder and render again.'
-      ) from error
+    found = files_lib.read_json(marker, hint=_AGAIN)
     files_lib.refuse_other(
       root,
       {name: found[name] for name in asked if name in found},
@@ -316,12 +310,10 @@ def _read_clip(
 def _read_landmarks(truth: pathlib.Path):
   """Returns the five points and '', or () and the reason."""
   try:
-    with limits.arrays(truth) as arrays:
-      points = arrays['landmarks'].tolist()
-  except FileNotFoundError:
-    return (), f'{truth.name} is missing'
-  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-    return (), f'{truth.name} is damaged ({error})'
+    with files_lib.reading(pathlib.Path(truth.name), hint=_AGAIN):
+      points = files_lib.arrays(truth, ['landmarks'])['landmarks'].tolist()
+  except (OSError, ValueError) as error:
+    return (), str(error)
   return tuple((x, y) for x, y in points), ''
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
+import hashlib
 import io
+import json
 import pathlib
 import shutil
 import tempfile
@@ -17,11 +19,16 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 from tensorflow_datasets.proto import tf_example_pb2
 
+from mejax import files
+
 # Raise it when older datasets can no longer be read like new ones.
 SCHEMA_VERSION = 2
 VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'
 SPLIT = 'examples'
+METADATA = 'metadata.json'
+# Names the SHA-256 of every file but the metadata, which is there for people.
+DIGESTS = 'digests.json'
 # Examples per file. All of a file's examples are in memory while it is written.
 SHARD = 64
 
@@ -58,6 +65,13 @@ class SortedWriter(writer.ExampleWriter):
     return super().write(path, ((key, _sorted(raw)) for key, raw in examples))
 
 
+class _Info(tfds.core.DatasetInfo):
+  """What TFDS tells of a dataset, from nowhere but its folder."""
+
+  def initialize_from_bucket(self) -> None:
+    """Overrides a search on the internet that leaves a temporary folder."""
+
+
 class Builder(tfds.core.ShardBasedBuilder):
   """Builds one dataset per config; the examples keep the order of the clips.
 
@@ -70,7 +84,7 @@ class Builder(tfds.core.ShardBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
-    return tfds.core.DatasetInfo(
+    return _Info(
       builder=self,
       features=tfds.features.FeaturesDict(
         {k: _feature(v) for k, v in config.features.items()}
@@ -119,6 +133,19 @@ def write(config: Config, folder: pathlib.Path) -> None:
         shutil.move(file, folder)
   finally:
     logging.set_verbosity(verbosity)
+  digests = {
+    path.name: digest(path)
+    for path in sorted(folder.iterdir())
+    if path.name != METADATA
+  }
+  with files.writing(folder / DIGESTS) as file:
+    file.write(json.dumps(digests, indent=2) + '\n')
+
+
+def digest(path: pathlib.Path) -> str:
+  """Returns the SHA-256 of a file."""
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _sorted(raw: bytes) -> bytes:

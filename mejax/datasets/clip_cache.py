@@ -14,15 +14,12 @@ from concurrent import futures
 import dataclasses
 import itertools
 import pathlib
-import zipfile
-import zlib
 
 import jax
 import numpy as np
 import tqdm
 
 from mejax import files as files_lib
-from mejax import limits
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_counts
 from mejax.datasets import face_search
@@ -45,6 +42,8 @@ _ALIKE = 0.02
 
 # Arrays in a clip's file that belong to the metadata, not to the example.
 ABOUT = ('apex_source', 'remarks', 'notes')
+
+_AGAIN = 'It may be deleted: the `mejax prepare` command makes it again.'
 
 Arrays = dict[str, np.ndarray]
 
@@ -232,8 +231,8 @@ def examine_clips(
 
 def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
   """Loads the arrays of a clip's example from its file."""
-  with limits.arrays(folder / f'{key}.npz') as file:
-    arrays = {n: file[n] for n in file.files if n not in ABOUT}
+  made = files_lib.read_npz(folder / f'{key}.npz', hint=_AGAIN)
+  arrays = {name: array for name, array in made.items() if name not in ABOUT}
   frames = arrays.pop('frames')
   arrays['onset'], arrays['apex'] = frames[0], frames[recipe.apex_slot]
   if recipe.neighbours:
@@ -245,14 +244,14 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
 
 def _finished(clip: Clip, file: pathlib.Path) -> Clip:
   """Returns the clip with the apex and the remarks that its file holds."""
-  with limits.arrays(file) as arrays:
-    return dataclasses.replace(
-      clip,
-      apex=int(arrays['apex_number']),
-      apex_source=str(arrays['apex_source']),
-      remarks=(*clip.remarks, *arrays['remarks'].tolist()),
-      notes=(*clip.notes, *arrays['notes'].tolist()),
-    )
+  about = files_lib.read_npz(file, hint=_AGAIN, only=('apex_number', *ABOUT))
+  return dataclasses.replace(
+    clip,
+    apex=int(about['apex_number']),
+    apex_source=str(about['apex_source']),
+    remarks=(*clip.remarks, *about['remarks'].tolist()),
+    notes=(*clip.notes, *about['notes'].tolist()),
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -397,16 +396,7 @@ def _is_whole(path: pathlib.Path) -> bool:
   # A power failure may cut a file off, and a disk may flip a bit. Then it is
   # made again.
   try:
-    with zipfile.ZipFile(path) as file:
-      return file.testzip() is None
-  except FileNotFoundError:
+    files_lib.read_npz(path, hint=_AGAIN)
+  except (OSError, ValueError):
     return False
-  except (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ):
-    return False
+  return True

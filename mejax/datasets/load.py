@@ -60,7 +60,7 @@ def load_examples(
     FileNotFoundError: the dataset is not prepared.
     ValueError: it was prepared in another schema version, or is damaged.
   """
-  source = _source(name, data_dir)
+  source = _source(name, data_dir, whole=True)
   with files.reading(dataset_folder(name, data_dir), hint=_again(name)):
     rows = source.__getitems__(range(len(source)))
   clips = read_metadata(name, data_dir)['clips']
@@ -79,7 +79,7 @@ class Examples(Sequence):
   """
 
   def __init__(self, name: str, data_dir: str | pathlib.Path):
-    self._source = _source(name, data_dir)
+    self._source = _source(name, data_dir, whole=False)
     self._folder, self._name = dataset_folder(name, data_dir), name
     self._clips = read_metadata(name, data_dir)['clips']
 
@@ -107,7 +107,7 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   Arguments and errors are those of `load_examples`.
   """
   folder = dataset_folder(name, data_dir)
-  values = files.read_json(folder / 'metadata.json', hint=_again(name))
+  values = files.read_json(folder / builder.METADATA, hint=_again(name))
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
@@ -118,11 +118,13 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   return values
 
 
-def _source(name: str, data_dir: str | pathlib.Path):
+def _source(name: str, data_dir: str | pathlib.Path, *, whole: bool):
+  """Opens a dataset; with `whole`, all its examples are checked before."""
   clips = read_metadata(name, data_dir)['clips']
   folder = dataset_folder(name, data_dir)
   _refuse_strange_features(folder, name)
   _refuse_other_length(folder, name, len(clips))
+  _refuse_damaged(folder, name, whole=whole)
   with files.reading(folder, hint=_again(name)):
     tfds_builder = tfds.builder_from_directory(folder)
     return tfds_builder.as_data_source(split=builder.SPLIT)
@@ -167,6 +169,19 @@ def _refuse_other_clip(
       f'{folder / "metadata.json"} is damaged (it lists {clip} in the place of'
       f' {found}). {_again(name)}'
     )
+
+
+def _refuse_damaged(folder: pathlib.Path, name: str, *, whole: bool) -> None:
+  """Compares the files with their digests."""
+  digests = folder / builder.DIGESTS
+  if not digests.exists():  # Datasets of mejax 0.2 and older have none.
+    return
+  for file, digest in files.read_json(digests, hint=_again(name)).items():
+    path = folder / pathlib.Path(file).name
+    if whole or path.suffix == '.json':
+      with files.reading(path, hint=_again(name)):
+        if builder.digest(path) != digest:
+          raise ValueError(f'it is not as {digests.name} says')
 
 
 def _refuse_strange_features(folder: pathlib.Path, name: str) -> None:

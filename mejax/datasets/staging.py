@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import hashlib
+import pathlib
 
 import cv2
 from jaxtyping import Bool
@@ -17,6 +18,7 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import files
 from mejax import limits
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
@@ -32,6 +34,7 @@ LONGEST = 512
 # that even the longest clip fits once it is cut.
 AT_ONCE = 64
 TRUTHS = ('true_flow', 'expression_flow')
+_AGAIN = 'Delete the folder of the corpus and render it again.'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,8 +245,9 @@ def _truth(clip: Clip, matrix: np.ndarray, size: int) -> dict[str, np.ndarray]:
   """
   if clip.truth is None:
     return {}
-  with limits.arrays(clip.truth) as file:
-    fields = {name: file[name].astype(np.float32) for name in TRUTHS}
+  with files.reading(pathlib.Path(clip.truth.name), hint=_AGAIN):
+    arrays = files.arrays(clip.truth, TRUTHS)
+    fields = {name: arrays[name].astype(np.float32) for name in TRUTHS}
   y, x = np.mgrid[:size, :size]
   places = np.stack([x, y], -1) @ matrix[:, :2].T + matrix[:, 2]
   places = places.astype(np.float32)

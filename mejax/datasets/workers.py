@@ -18,7 +18,6 @@ from multiprocessing import connection
 import os
 import signal
 import threading
-import zipfile
 
 import cv2
 
@@ -184,7 +183,7 @@ def _stage(job: Job) -> staging.Staged | str:
   """
   try:
     return staging.stage(*job)
-  except (OSError, ValueError, cv2.error, zipfile.BadZipFile) as error:
+  except (OSError, ValueError, cv2.error) as error:
     return str(error)
   except MemoryError:
     return 'there is not enough memory for its frames; take fewer --workers'

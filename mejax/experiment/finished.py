@@ -1,4 +1,4 @@
-"""Reads finished runs from their workdirs, and writes their report."""
+"""Reads finished runs from their workdirs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import math
 import pathlib
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,10 @@ from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
-from mejax.pages import run as run_page
 from mejax.pages.run import Run
 
 # Runs that were evaluated before these numbers were there lack them.
-_ADDED = ('diverged', 'baseline_remarks')
+_ADDED = ('diverged', 'baseline_remarks', 'best_baseline', 'together')
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
@@ -53,34 +53,18 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     config=schema.read_config(workdir) if has_config else {},
     levels=workdir_lib.read_levels(workdir),
     attention=workdir_lib.read_attention(workdir),
+    baselines=workdir_lib.read_baselines(workdir),
   )
 
 
-def write_report(
-  workdirs: Sequence[pathlib.Path], out: pathlib.Path
-) -> pathlib.Path:
-  """Writes the page of finished runs; returns its path.
-
-  Args:
-    workdirs: finished runs; if there are several, the others are compared with
-      the first.
-    out: folder of the page; made if it is not there.
-
-  Raises:
-    FileNotFoundError, ValueError: as in `read_run`.
-  """
-  workdirs = [pathlib.Path(workdir) for workdir in workdirs]
+def read_runs(workdirs: Sequence[pathlib.Path]) -> list[Run]:
+  """Reads several runs, each under a name of its own; see `read_run`."""
   short = [workdir.resolve().name for workdir in workdirs]
   names = short if len(set(short)) == len(short) else map(str, workdirs)
-  runs = [
+  return [
     read_run(workdir, name=name)
     for workdir, name in zip(workdirs, names, strict=True)
   ]
-  out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
-  with files.writing(out / 'index.html') as file:
-    file.write(run_page.render(runs))
-  return out / 'index.html'
 
 
 def read_numbers(
@@ -123,6 +107,10 @@ def read_numbers(
   with files.reading(path, hint=workdir_lib.AGAIN):
     found = describe(record, baselines if numbers['baselines'] else {}, told)
     added = {name: found[name] for name in _ADDED}
+    for old, new in zip(
+      numbers.get('settings', []), found.get('settings', []), strict=False
+    ):
+      old.setdefault('together', new['together'])
     # These sentences are ours, and may be said better than they were.
     rules = {'rules': found['rules']}
     if lines := list(_differences(added | numbers | rules, found)):
@@ -175,4 +163,4 @@ def _differences(there: Any, found: Any, name: str = '') -> Iterator[str]:
     if not math.isclose(there, found, rel_tol=1e-6, abs_tol=1e-9):
       yield f'{name} is {there:g}, not {found:g}'
   elif there != found:
-    yield f'{name} is {there!r}, not {found!r}'
+    yield f'{name} is {reprlib.repr(there)}, not {reprlib.repr(found)}'

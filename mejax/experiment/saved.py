@@ -77,6 +77,7 @@ def read_models(
   model: nn.Module | None = None,
   *,
   given: Collection[str] = (),
+  replaced: Collection[str] = (),
   trust_code: bool = False,
 ) -> Saved:
   """Reads the models of a finished run, or of a folder of converted ones.
@@ -88,6 +89,7 @@ def read_models(
     folder: workdir of a run, or a folder that `conversion.convert` wrote.
     model: the module, for a run that was trained with your own.
     given: names of code, `package.module:name`, that you have given yourself.
+    replaced: further keys of a run's config that you do not use.
     trust_code: whether all code that the files name may be imported and run.
 
   Raises:
@@ -98,7 +100,12 @@ def read_models(
   folder = pathlib.Path(folder)
   files.refuse_links(folder)
   if (folder / 'record.npz').exists():
-    config = schema.read_run_config(folder, given=given, trust_code=trust_code)
+    config = schema.read_run_config(
+      folder,
+      given=given,
+      replaced=[*replaced, *(['model'] if model is not None else [])],
+      trust_code=trust_code,
+    )
     return _read_run(folder, config, model)
   if descriptions := conversion.read_descriptions(folder):
     own_code.refuse_strange(
@@ -150,6 +157,11 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, config, model) -> Saved:
+  if config.folds_over == 'clips':
+    raise ValueError(
+      f'the folds of {workdir} are over clips: every model has seen other clips'
+      ' of the people that it held out, so it is not applied to them.'
+    )
   record = record_lib.read_record(workdir)
   classes = tuple(record['class_names'].tolist())
   if model is None:

@@ -39,6 +39,7 @@ _RUN = {
 _MEANT: dict[int, dict[str, Any]] = {
   1: {
     'num_folds': 0,
+    'folds_over': 'people',
     'setting': {
       'learning_rate': 1e-3,
       'weight_decay': 0.0,
@@ -90,6 +91,7 @@ def read_run_config(
   workdir: str | os.PathLike,
   *,
   given: Collection[str] = (),
+  replaced: Collection[str] = (),
   trust_code: bool = False,
 ) -> ml_collections.ConfigDict:
   """Returns the complete config of a run; see `complete`.
@@ -97,6 +99,8 @@ def read_run_config(
   Args:
     workdir: folder of the run.
     given: names of code that the user has given himself.
+    replaced: keys whose values are not used, because the user has handed over
+      what they name.
     trust_code: whether all code that the config names may be run.
 
   Raises:
@@ -104,7 +108,7 @@ def read_run_config(
   """
   config, run = read_config(workdir), read_run(workdir)
   own_code.refuse_strange(
-    config,
+    {key: value for key, value in config.items() if key not in replaced},
     where=pathlib.Path(workdir) / 'config.json',
     given=given,
     trust_code=trust_code,

@@ -66,6 +66,8 @@ _LEVELS = {
     }
   ],
 }
+# What `evaluate` writes has other names.
+_ONLY_OF_RUNS = ('config.json', 'run.json', 'log.jsonl', 'checkpoints')
 # What a run writes before it has anything to lose.
 _FIRST = ('config.json', 'run.json', LOCK)
 
@@ -190,6 +192,11 @@ def _read_first(
       check_owner(workdir / name, arrays.pop(OWNER, None), expected)
       return arrays
   return {}
+
+
+def is_run(folder: pathlib.Path) -> bool:
+  """Returns whether a folder holds a run, or what is left of one."""
+  return any((folder / name).exists() for name in _ONLY_OF_RUNS)
 
 
 def locked(workdir: pathlib.Path) -> contextlib.AbstractContextManager[None]:

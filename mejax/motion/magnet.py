@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import os
+import pathlib
 from typing import Any
 
 import flax.linen as nn
@@ -22,7 +23,6 @@ from jaxtyping import PyTree
 import numpy as np
 
 from mejax import files
-from mejax import limits
 from mejax import torch_weights
 
 
@@ -220,8 +220,8 @@ def load_params(path: str | os.PathLike) -> dict[str, Any]:
   Raises:
     ValueError: the file does not hold all parameters of a MagNet.
   """
-  with limits.arrays(path) as file:
-    flat = {name: jnp.asarray(file[name]) for name in file.files}
+  arrays = files.read_npz(pathlib.Path(path), hint='Restore it from a copy.')
+  flat = {name: jnp.asarray(array) for name, array in arrays.items()}
   params = flax.traverse_util.unflatten_dict(flat, sep='/')
   found = {tuple(name.split('/')): leaf.shape for name, leaf in flat.items()}
   if found != parameter_shapes(network(params)):

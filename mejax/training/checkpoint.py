@@ -21,6 +21,7 @@ from concurrent import futures
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import pathlib
 import shutil
@@ -33,6 +34,7 @@ import orbax.checkpoint as ocp
 import tqdm
 
 from mejax import files
+from mejax import limits
 
 # Where Orbax keeps the digest: in the metadata of a checkpoint.
 _DIGEST = 'sha256_of_arrays'
@@ -100,7 +102,12 @@ class Round:
     options = ocp.CheckpointManagerOptions(
       max_to_keep=2, cleanup_tmp_directories=True
     )
-    self._manager = ocp.CheckpointManager(self._running, options=options)
+    self._manager = ocp.CheckpointManager(
+      self._running,
+      options=options,
+      # By it the manager reads what arrays claim.
+      item_handlers=ocp.StandardCheckpointHandler(),
+    )
     return bool(self._manager.all_steps())
 
   def restore(self, like: PyTree) -> tuple[int, PyTree]:
@@ -142,6 +149,8 @@ class Round:
       _check_owner(path, metadata.get(_OWNER), self._owner)
 
   def _load(self, step: int, empty: PyTree) -> PyTree:
+    arrays = self._manager.item_metadata(step)
+    _check_claims(self._running / str(step), arrays)
     tree = self._manager.restore(step, args=ocp.args.StandardRestore(empty))
     _check(self._running, tree, self._manager.metadata(step).custom_metadata)
     return tree
@@ -216,10 +225,11 @@ def load_tree(path: pathlib.Path, *, hint: str = '', owner: str = '') -> PyTree:
   path = path.absolute()
   with files.reading(path, hint=hint):
     with ocp.StandardCheckpointer() as checkpointer:
+      metadata = checkpointer.metadata(path)
+      _check_claims(path, metadata.item_metadata)
       tree = checkpointer.restore(path)
-      metadata = checkpointer.metadata(path).custom_metadata
-    _check(path, tree, metadata)
-  _check_owner(path, metadata.get(_OWNER), owner)
+    _check(path, tree, metadata.custom_metadata)
+  _check_owner(path, metadata.custom_metadata.get(_OWNER), owner)
   return tree
 
 
@@ -241,6 +251,23 @@ def _digest_leaf(leaf: tuple[Any, np.ndarray]) -> bytes:
   found = hashlib.sha256(head.encode())
   found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
   return found.digest()
+
+
+def _check_claims(path: pathlib.Path, arrays: PyTree) -> None:
+  """Refuses arrays that claim far more than the files of a folder hold.
+
+  If Orbax finds no memory for them, it ends the process.
+  """
+  if arrays is None:
+    raise ValueError('its metadata cannot be read')
+  claimed = 0
+  for array in jax.tree.leaves(arrays):
+    # An array is read in whole chunks, however small it is itself.
+    chunk = array.storage.chunk_shape if array.storage else ()
+    size = max(math.prod(array.shape), math.prod(chunk))
+    claimed += size * np.dtype(array.dtype).itemsize
+  held = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
+  limits.check_claim(claimed, held)
 
 
 def _check(path: pathlib.Path, tree: PyTree, metadata: Any) -> None:

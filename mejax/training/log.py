@@ -23,10 +23,12 @@ class Log:
     import tensorboardX
 
     path = workdir / 'log.jsonl'
-    lines = path.read_text().splitlines() if path.exists() else []
+    text = path.read_text(errors='replace') if path.exists() else ''
     with files.writing(path) as file:
       file.writelines(
-        line + '\n' for line in lines if _comes_before(line, number, window)
+        line + '\n'
+        for line in text.splitlines()
+        if _comes_before(line, number, window)
       )
     self._file = path.open('a')
     self._round, self._eval_every = number, eval_every
@@ -54,6 +56,6 @@ class Log:
 def _comes_before(line: str, number: int, window: int) -> bool:
   try:
     entry = json.loads(line)
-  except json.JSONDecodeError:
-    return False  # The line that a kill cut short.
-  return (entry['round'], entry['window']) < (number, window)
+    return (entry['round'], entry['window']) < (number, window)
+  except (ValueError, TypeError, KeyError):
+    return False  # A kill cut the line short, or a disk damaged it.

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -65,17 +64,7 @@ def test_the_process_ends_when_the_caller_is_killed():
     env=child.environment(),
   )
   assert done.returncode == -signal.SIGKILL
-  other = int(done.stdout)
-  for _ in range(100):
-    try:
-      os.kill(other, 0)
-    except ProcessLookupError:
-      return
-    with open(f'/proc/{other}/stat') as file:
-      if file.read().rpartition(')')[2].split()[0] == 'Z':
-        return
-    time.sleep(0.1)
-  pytest.fail(f'process {other} is still there')
+  assert child.ends(int(done.stdout))
 
 
 def test_code_in_the_current_folder_is_not_run(tmp_path, monkeypatch):

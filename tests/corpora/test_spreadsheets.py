@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import openpyxl
 import pytest
 
+from mejax import limits
 from mejax.corpora import cells
 from mejax.corpora import spreadsheets
 
@@ -166,6 +167,70 @@ def test_a_format_down_to_the_last_row_makes_no_rows(tmp_path):
     tmp_path, ['who'], ['anna'], change=lambda p: p.merge_cells('A2:A900')
   )
   assert _rows_of(path) == [['who'], ['anna']]
+
+
+def _with_sheet(path, old, new):
+  """Replaces a text in the sheet of a workbook."""
+  data = io.BytesIO()
+  with (
+    zipfile.ZipFile(path) as whole,
+    zipfile.ZipFile(data, 'w', zipfile.ZIP_DEFLATED) as changed,
+  ):
+    for name in whole.namelist():
+      text = whole.read(name)
+      if name.endswith('sheet1.xml'):
+        assert old in text
+        text = text.replace(old, new)
+      changed.writestr(name, text)
+  path.write_bytes(data.getvalue())
+  return path
+
+
+def test_a_workbook_that_would_fill_the_memory_is_refused_at_once(
+  tmp_path, monkeypatch
+):
+  path = _workbook(tmp_path, ['who'], ['anna'])
+  monkeypatch.setattr(limits, 'LARGEST_SHEET', 2**20)
+  assert _rows_of(path) == [['who'], ['anna']]
+  blank = b' ' * 2**21
+  _with_sheet(path, b'</worksheet>', blank + b'</worksheet>')
+  assert path.stat().st_size < 2**14
+  with pytest.raises(ValueError, match='has 2 MiB unpacked; the limit is 1'):
+    _rows_of(path)
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.xls', '.xlsx'])
+def test_a_sheet_that_is_too_large_is_not_read(tmp_path, suffix):
+  path = tmp_path / f'a{suffix}'
+  with path.open('wb') as file:
+    file.truncate(limits.LARGEST_SHEET + 1)  # It takes no room on the disk.
+  with pytest.raises(ValueError, match='has 256 MiB; the limit is 256 MiB'):
+    next(spreadsheets.read_pages(path))
+
+
+def test_a_cell_in_the_farthest_corner_does_not_make_a_billion_cells(tmp_path):
+  path = _workbook(
+    tmp_path, ['who'], change=lambda p: p.cell(2**20, 2**14, 'far')
+  )
+  with pytest.raises(ValueError, match='down to XFD1048576: delete all rows'):
+    _rows_of(path)
+
+
+@pytest.mark.parametrize('sign', ['"', "'"])
+def test_a_merged_cell_of_a_whole_sheet_is_refused(tmp_path, sign):
+  path = _workbook(
+    tmp_path, ['who'], ['anna'], change=lambda p: p.merge_cells('A2:B3')
+  )
+  area = f'ref={sign}A1:XFD1048576{sign}'.encode()
+  _with_sheet(path, b'ref="A2:B3"', area)
+  with pytest.raises(ValueError, match='reach down to XFD1048576'):
+    _rows_of(path)
+
+
+@pytest.mark.parametrize('data', [b'\xef\xbb\xbf', b'\n\n', b' '])
+def test_a_file_without_a_cell_is_empty(tmp_path, data):
+  with pytest.raises(ValueError, match='it is empty'):
+    _read(tmp_path, data)
 
 
 def test_what_a_spreadsheet_made_of_a_name_or_a_number_is_told(tmp_path):

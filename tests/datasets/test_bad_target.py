@@ -2,7 +2,8 @@
 
 A disk that is full while a clip, and while the dataset is written; a target
 that is read-only, or a file; a rename that fails; a clip's file that was cut
-off; a process that is killed; processes that cannot start; Ctrl-C.
+off; a process that is killed; processes that cannot start; Ctrl-C; a parent
+that is killed; a second preparation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 
 from mejax import cli
+from mejax import files
 from mejax.datasets import clip_cache
 from mejax.datasets import load
 from mejax.datasets import workers
@@ -216,3 +219,46 @@ def test_ctrl_c_keeps_what_is_made(
   assert len(_made(tmp_path)) == 1
   assert cli.main(_arguments(source, tmp_path)) == 0
   assert _numbers_of_clips(tmp_path) == 3
+
+
+def test_a_second_preparation_is_refused_until_the_first_is_gone(
+  source, tmp_path, capsys
+):
+  lock = tmp_path / 'mejax/.casme2.lock'
+  with files.locked(lock, refusal=''):
+    assert cli.main(_arguments(source, tmp_path)) == 2
+    told = capsys.readouterr().err
+  assert f"another process makes the dataset 'casme2' in {tmp_path}" in told
+  assert 'Wait for it' in told and not _made(tmp_path)
+  # A process that was killed leaves its lock, which holds nobody up.
+  assert lock.exists()
+  assert cli.main(_arguments(source, tmp_path)) == 0
+  assert not lock.exists()
+
+
+# One of its decoders is idle when it dies, the other is not.
+KILLED = """
+import os, signal, time
+from mejax.datasets import workers
+with workers.Decoders(2) as decoders:
+  started = [decoders._pool.submit(time.sleep, 1) for _ in range(2)]
+  [each.result() for each in started]
+  decoders._pool.submit(time.sleep, 60)
+  print(*decoders._pool._processes, flush=True)
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_decoders_end_if_their_parent_is_killed():
+  done = subprocess.run(
+    [sys.executable, '-c', KILLED],
+    stdout=subprocess.PIPE,
+    text=True,
+    env=child.environment(),
+  )
+  assert done.returncode == -signal.SIGKILL
+  decoders = [int(word) for word in done.stdout.split()]
+  assert len(decoders) == 2
+  for each in decoders:
+    assert child.ends(each), f'decoder {each} is still there'

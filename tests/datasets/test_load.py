@@ -66,6 +66,66 @@ def test_metadata_of_another_schema_version_is_refused(dataset, tree, version):
   assert len(load.load_examples('htnet_release', dataset)['clip']) == 5
 
 
+FILES = (
+  'array_record', 'dataset_info.json', 'digests.json', 'features.json',
+  'metadata.json',
+)  # fmt: skip
+HOW = ('missing', 'empty', 'cut off', 'flipped')
+
+
+def _damage(folder, file, how):
+  """Damages the only file with such a name, and returns its path."""
+  (path,) = folder.glob(f'*{file}*')
+  content = path.read_bytes()
+  middle = len(content) // 2
+  if how == 'missing':
+    path.unlink()
+  elif how == 'empty':
+    path.write_bytes(b'')
+  elif how == 'cut off':
+    path.write_bytes(content[:middle])
+  else:
+    flipped = bytes([content[middle] ^ 1])
+    path.write_bytes(content[:middle] + flipped + content[middle + 1 :])
+  return path
+
+
+@pytest.mark.parametrize(
+  ('file', 'how'),
+  [
+    (file, how)
+    for file in FILES
+    for how in HOW
+    # The next test is about the former; people may write into the latter.
+    if (file, how)
+    not in (('digests.json', 'missing'), ('metadata.json', 'flipped'))
+  ],
+)
+def test_a_damaged_file_is_named_with_what_may_be_deleted(dataset, file, how):
+  folder = load.dataset_folder('htnet_release', dataset)
+  path = _damage(folder, file, how)
+  with pytest.raises((ValueError, FileNotFoundError)) as error:
+    load.load_examples('htnet_release', dataset)
+  words = str(error.value)
+  assert '\n' not in words
+  assert 'may be deleted: the `mejax prepare` command' in words
+  # A digest that is damaged looks like a damaged file.
+  named = folder if (how, file) == ('flipped', 'digests.json') else path
+  assert words.startswith(str(named))
+  assert 'is missing' in words if how == 'missing' else 'is damaged' in words
+
+
+@pytest.mark.parametrize('how', HOW)
+def test_damage_in_an_older_dataset_is_noticed(dataset, how):
+  folder = load.dataset_folder('htnet_release', dataset)
+  (folder / builder.DIGESTS).unlink()
+  assert len(load.load_examples('htnet_release', dataset)['clip']) == 5
+  _damage(folder, 'array_record', how)
+  for read in (load.load_examples, lambda *at: list(load.Examples(*at))):
+    with pytest.raises((ValueError, FileNotFoundError), match='be deleted'):
+      read('htnet_release', dataset)
+
+
 def test_strings_are_strings_and_all_columns_are_as_long(dataset):
   examples = load.load_examples('htnet_release', dataset)
   for key in ('emotion', 'corpus', 'subject', 'clip', 'apex_source'):

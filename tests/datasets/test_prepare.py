@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 
 import cv2
 import numpy as np
@@ -78,9 +79,17 @@ def test_prepared_again_gives_the_same_bytes_and_names_no_place(
     [sys.executable, '-c', program, str(tree), str(other)], cwd=root, check=True
   )
   contents = _contents(tmp_path / 'one')
-  assert len(contents) == 4
+  assert len(contents) == 5
   assert contents == _contents(other)
   assert not any(str(tmp_path).encode() in data for data in contents.values())
+
+
+def test_nothing_stays_among_the_temporary_files(tree, tmp_path, monkeypatch):
+  (tmp_path / 'temporary').mkdir()
+  monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'temporary'))
+  _prepare(tree, tmp_path)
+  load.load_examples('htnet_release', tmp_path)
+  assert not list((tmp_path / 'temporary').iterdir())
 
 
 def test_metadata_says_how_the_dataset_was_made(tree, tmp_path):

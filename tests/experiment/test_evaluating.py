@@ -15,6 +15,7 @@ import pytest
 from mejax import cli
 from mejax import experiment
 from mejax import torch_weights
+from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.experiment import applying
 from mejax.experiment import configuration
@@ -132,8 +133,8 @@ def test_parts_leave_several_subjects_out_and_intervals_are_over_subjects(
   assert metrics['selection']['last']['full']['subjects'] == 5
   told = 'Here they are left out in 2 parts, not one at a time.'
   assert told in metrics['protocol']
-  baselines = workdir_lib.load_npz(workdir / 'baselines.npz')
-  assert (baselines['majority'] >= 0).all()
+  found = workdir_lib.load_npz(workdir / 'baselines.npz')
+  assert (found['majority'] >= 0).all()
   again = evaluating.evaluate(workdir, task=task(*arrays()), model=Statistics())
   assert told in again['protocol']
   # Not by 0: two programs compute them, and another processor rounds otherwise.
@@ -228,6 +229,21 @@ def test_other_clips_are_told_and_not_compared(run, tmp_path, capsys):
   assert 'not the data of the run' in shown and 'The predictions' not in shown
 
 
+@pytest.mark.parametrize(
+  'left', ['run.json', 'config.json', 'log.jsonl', 'checkpoints']
+)
+def test_no_run_is_overwritten(run, tmp_path, left):
+  """Whatever is left of it."""
+  (tmp_path / left).touch()
+  for out in (tmp_path, run):
+    before = listing(out)
+    with pytest.raises(ValueError, match='is the folder of a run.*--out'):
+      evaluating.evaluate(
+        run, task=task(*arrays()), model=Statistics(), out=out
+      )
+    assert listing(out) == before
+
+
 def test_what_a_run_does_not_tell_by_name_must_be_handed_over(run):
   with pytest.raises(ValueError, match='with a model of your own'):
     evaluating.evaluate(run, task=task(*arrays()))
@@ -278,7 +294,7 @@ def data_dir(tmp_path_factory):
 
 
 def test_evaluate_from_the_command_line_finds_all_in_the_run(
-  data_dir, tmp_path, capsys
+  data_dir, tmp_path, capsys, monkeypatch
 ):
   # Predictions with averaged weights, and with the mirrored clip.
   numbers = ['setting.test_mirror=0.5', 'setting.ema=0.5']
@@ -286,6 +302,8 @@ def test_evaluate_from_the_command_line_finds_all_in_the_run(
   experiment.train(config, data_dir=data_dir, workdir=tmp_path / 'run')
   capsys.readouterr()
   arguments = ['evaluate', str(tmp_path / 'run'), '--data_dir', str(data_dir)]
+  # Neither needs another fit: baselines depend on data and folds alone.
+  monkeypatch.setattr(baselines, 'baselines', None)
   assert cli.main(arguments) == 0
   assert 'The predictions are those' in capsys.readouterr().out
   assert cli.main([*arguments, '--config.view.normalise=centre']) == 0

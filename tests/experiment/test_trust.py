@@ -17,7 +17,9 @@ from mejax.datasets import builder
 from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
+from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
+from tests import own_parts
 from tests.corpora import htnet_tree
 
 EVIL = 'def make(**fields):\n  raise RuntimeError("CODE OF A STRANGER RAN")\n'
@@ -85,6 +87,22 @@ def test_names_that_are_given_anew_need_no_trust(run, data_dir, capsys):
   with pytest.raises(ValueError, match='trust_code=True'):
     evaluating.evaluate(run, data_dir=data_dir)
   evaluating.evaluate(run, data_dir=data_dir, trust_code=True)
+
+
+def test_what_is_handed_over_needs_no_trust(run, data_dir, capsys):
+  config = configuration.load_config('htnet_regions:smoke', OWN)
+  model = own_parts.Linear()
+  task = resolve.load_task(config, data_dir)
+  with pytest.raises(ValueError, match='own_parts:view'):
+    evaluating.evaluate(run, data_dir=data_dir, model=model)
+  with pytest.raises(ValueError, match='own_parts:Linear'):
+    evaluating.evaluate(run, task=task)
+  evaluating.evaluate(run, task=task, model=model)
+  assert 'The predictions are those' in capsys.readouterr().out
+  # What nothing replaces is still refused.
+  change(run / 'config.json', 'selection', to='plug_evil:make')
+  with pytest.raises(ValueError, match='plug_evil:make'):
+    evaluating.evaluate(run, task=task, model=model)
 
 
 def test_the_config_that_began_a_run_resumes_it_without_a_question(

@@ -65,13 +65,27 @@ def test_a_run_that_failed_before_its_first_checkpoint_may_be_mended(tmp_path):
   assert json.loads((tmp_path / 'config.json').read_text())['num_epochs'] == 4
 
 
-@pytest.mark.parametrize('name', ['record.npz', 'metrics.json'])
+@pytest.mark.parametrize(
+  'name',
+  [
+    'record.npz', 'metrics.json', 'log.jsonl', 'baselines.npz',
+    'predictions.csv', 'levels.json', 'attention.npz', 'floors.npz', 'report',
+  ],
+)  # fmt: skip
 def test_a_result_without_checkpoints_belongs_to_its_config(tmp_path, name):
   workdir.claim(tmp_path, CONFIG, RUN)
   (tmp_path / name).write_text('{}')
   with pytest.raises(ValueError, match='num_epochs: there 3, asked for 4'):
     workdir.claim(tmp_path, CONFIG | {'num_epochs': 4}, RUN)
   assert workdir.claim(tmp_path, CONFIG, RUN)['data_sha256'] == 'abc'
+
+
+@pytest.mark.parametrize('name', ['log.jsonl', 'baselines.npz', 'run.json'])
+def test_what_is_left_of_a_run_without_its_config_is_left_alone(tmp_path, name):
+  (tmp_path / name).write_text('{}')
+  with pytest.raises(ValueError, match=f'holds no run .*{name}'):
+    workdir.claim(tmp_path, CONFIG, RUN)
+  assert not (tmp_path / 'config.json').exists()
 
 
 def test_a_kill_during_the_first_write_does_not_block_the_folder(tmp_path):

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mejax import limits
 from mejax import models
 from mejax import torch_weights
 from mejax.models import convert
@@ -246,6 +247,13 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(torch, tmp_path):
   with pytest.raises(ValueError, match='holds more than weights'):
     torch_weights.read_state_dict(tmp_path / 'bad.pth')
   assert not (tmp_path / 'done').exists()
+
+
+def test_a_file_that_claims_too_much_is_refused(torch, tmp_path, monkeypatch):
+  torch.save({'a': torch.zeros(2**20)}, tmp_path / 'large.pth')
+  monkeypatch.setattr(limits, 'LARGEST_ARRAYS', 2**20)
+  with pytest.raises(ValueError, match='large.pth is damaged.* the limit is 1'):
+    torch_weights.read_state_dict(tmp_path / 'large.pth')
 
 
 def test_a_whole_pickled_model_is_refused_with_what_to_save(torch, tmp_path):

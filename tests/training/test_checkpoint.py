@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
+import resource
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+import tensorstore
 
+from mejax import limits
 from mejax.training import checkpoint
 
 TREE = {
@@ -121,6 +126,78 @@ def test_instead_of_a_damaged_checkpoint_the_one_before_is_used(
   saved = checkpoint.Round(tmp_path, 0)
   saved.open()
   assert saved.restore(like) == (0, None)
+  saved.close()
+
+
+@contextlib.contextmanager
+def _no_larger_file_than(size):
+  """Whoever writes one, Python or not, sees an error, as on a full disk."""
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_one_sentence_and_costs_only_the_last_checkpoint(
+  tmp_path, capfd
+):
+  noise = np.random.default_rng(0).normal(size=100_000)
+  saved = checkpoint.Round(tmp_path, 0)
+  saved.open()
+  saved.save(1, {'x': noise})
+  saved._manager.wait_until_finished()
+  words = 'round_0 cannot be written to: .*\nMake room.* resumes'
+  with _no_larger_file_than(100_000), pytest.raises(OSError, match=words):
+    saved.save(2, {'x': noise + 1})
+    saved.close()
+  with _no_larger_file_than(100_000):
+    with pytest.raises(OSError, match='model cannot be written to.*\nMake'):
+      checkpoint.save_tree(tmp_path / 'model', {'x': noise})
+  assert 'Traceback' not in ''.join(capfd.readouterr())
+  saved = checkpoint.Round(tmp_path, 0)
+  assert saved.open()
+  step, tree = saved.restore({'x': jax.ShapeDtypeStruct(noise.shape, float)})
+  assert step == 1 and (tree['x'] == noise).all()
+  saved.close()
+
+
+def test_a_model_that_claims_far_more_than_it_holds_is_refused(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(limits, 'LARGEST_ARRAYS', 2**20)
+  checkpoint.save_tree(tmp_path / 'zeros', {'x': np.zeros(2**21)})
+  monkeypatch.setattr(
+    ocp.StandardCheckpointer, 'restore', lambda *_: pytest.fail('it was read')
+  )
+  words = 'zeros is damaged .it claims arrays of .* MiB of files'
+  with pytest.raises(ValueError, match=words):
+    checkpoint.load_tree(tmp_path / 'zeros')
+  monkeypatch.undo()
+  # Without the limit it is read, and so is a large one that holds its bytes.
+  assert checkpoint.load_tree(tmp_path / 'zeros')['x'].shape == (2**21,)
+  monkeypatch.setattr(limits, 'LARGEST_ARRAYS', 2**10)
+  noise = np.random.default_rng(0).normal(size=10_000)
+  checkpoint.save_tree(tmp_path / 'noise', {'x': noise})
+  assert (checkpoint.load_tree(tmp_path / 'noise')['x'] == noise).all()
+
+
+@pytest.mark.parametrize('key', ['shape', 'chunks'])
+def test_a_state_whose_header_claims_149_gib_is_not_read(tmp_path, capsys, key):
+  folder = _saved_round(tmp_path, steps=[1, 2])
+  place = folder / '2/default'
+  store = tensorstore.KvStore.open(
+    {'driver': 'ocdbt', 'base': f'file://{place}/'}
+  ).result()
+  header = json.loads(store.read('x/.zarray').result().value)
+  header[key] = [40_000_000_000]
+  store.write('x/.zarray', json.dumps(header).encode()).result()
+  saved = checkpoint.Round(tmp_path, 0)
+  saved.open()
+  step, _ = saved.restore({'x': jax.ShapeDtypeStruct((100,), np.float32)})
+  assert step == 1
+  assert 'claims arrays of 149 GiB' in capsys.readouterr().out
   saved.close()
 
 

@@ -8,6 +8,9 @@ import tensorboardX
 
 from mejax.training import log
 
+# The last line is one that a kill cut short.
+DAMAGED = ('[1]', '7', '{"round": 0}', 'null', '\0', '{"round": 0, "win')
+
 
 def _open(folder, *, number=0, window=0):
   return log.Log(folder, number=number, window=window, eval_every=5)
@@ -18,13 +21,14 @@ def _lines(folder):
   return [json.loads(line) for line in text.splitlines()]
 
 
-def test_evaluations_that_are_redone_and_a_torn_line_are_cut(tmp_path):
+def test_evaluations_that_are_redone_and_damaged_lines_are_cut(tmp_path):
   first = _open(tmp_path)
   for window in range(3):
     first.write(window, {'train_loss': float(window)})
   first.close()
   path = tmp_path / 'log.jsonl'
-  path.write_text(path.read_text() + '{"round": 0, "win')
+  path.write_text(path.read_text() + ''.join(f'{line}\n' for line in DAMAGED))
+  path.write_bytes(path.read_bytes() + b'\xff\xfe\n')
   second = _open(tmp_path, window=2)
   second.write(2, {'train_loss': 9.0})
   second.close()

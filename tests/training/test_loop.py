@@ -15,6 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from mejax.training import log
 from mejax.training import loop
 from mejax.training import placement
 from tests import child
@@ -102,6 +103,30 @@ def test_the_bar_says_when_it_compiles_and_then_the_loss(tmp_path, capsys):
   before, _, after = shown.partition('compiling')
   assert 'train_loss' not in before
   assert 'train_loss' in after and 'compiling' not in after.split('\r')[-1]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch, caplog):
+  """And not from its start, which would give the same bits."""
+  original, begun = log.Log, []
+
+  class Interrupted(original):
+    def __init__(self, *args, window, **options):
+      begun.append(window)
+      super().__init__(*args, window=window, **options)
+
+    def write(self, window, scalars):
+      super().write(window, scalars)
+      if len(begun) == 1 and window == 0:
+        signal.raise_signal(signal.SIGINT)
+
+  monkeypatch.setattr(log, 'Log', Interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    _run(tmp_path)
+  caplog.clear()
+  _run(tmp_path)
+  assert begun == [0, 1]
+  warnings = [each for each in caplog.records if each.levelname == 'WARNING']
+  assert not warnings
 
 
 def test_rounds_equal_one_round(tmp_path):
