@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 from typing import IO
 from typing import Any
 import zipfile
@@ -41,7 +42,8 @@ def writing(path: str | os.PathLike, mode: str = 'w') -> Iterator[IO]:
 
   It then replaces an older file of that name. If writing fails, the older file
   stays and nothing else is left behind. The content is on the disk before the
-  name is, so that a power failure leaves no empty file under it.
+  name is, so that a power failure leaves no empty file under it. Of two
+  processes that write one file, the second waits for the first.
 
   Args:
     path: path of the file.
@@ -52,21 +54,68 @@ def writing(path: str | os.PathLike, mode: str = 'w') -> Iterator[IO]:
   """
   path = pathlib.Path(path)
   partial = path.with_name(path.name + SUFFIX)
-  # What another process left there may be a link to any other file.
-  partial.unlink(missing_ok=True)
   text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': ''}
   try:
-    with partial.open(mode, **text) as file:
-      yield file
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(partial, path)
-  except BaseException as error:
-    partial.unlink(missing_ok=True)
+    with os.fdopen(_open_own(partial), mode, **text) as file:
+      try:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(partial, path)
+      except BaseException:
+        partial.unlink(missing_ok=True)  # As long as it is ours.
+        raise
+  except OSError as error:
     # Python names no file if it is a write that fails.
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if error.errno in _NO_ROOM:
       raise no_room(path, error) from error
     raise
+
+
+def _open_own(partial: pathlib.Path) -> int:
+  """Opens an empty file that no other process has open to write.
+
+  What lies there already may also be a link to any other file.
+  """
+  while True:
+    number = _open_lock(partial)
+    fcntl.flock(number, fcntl.LOCK_EX)
+    there = os.fstat(number)
+    # Its last owner renamed or removed it; or it has another name, too.
+    if there.st_nlink == 1 and _is_at(partial, there):
+      os.ftruncate(number, 0)
+      return number
+    if there.st_nlink > 1:
+      partial.unlink(missing_ok=True)
+    os.close(number)
+
+
+def _open_lock(path: pathlib.Path) -> int:
+  """Opens an ordinary file, without changing it; removes anything else.
+
+  Raises:
+    OSError: it cannot be opened, or is a folder.
+  """
+  how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+  while True:
+    try:
+      number = os.open(path, how, 0o666)
+    except OSError as error:
+      if error.errno not in (errno.ELOOP, errno.ENXIO):
+        raise
+    else:
+      if stat.S_ISREG(os.fstat(number).st_mode):
+        return number
+      os.close(number)
+    # A link, of which the target stays as it is, or a pipe.
+    path.unlink(missing_ok=True)
+
+
+def _is_at(path: pathlib.Path, there: os.stat_result) -> bool:
+  try:
+    return os.path.samestat(path.stat(follow_symlinks=False), there)
+  except FileNotFoundError:
+    return False
 
 
 @contextlib.contextmanager
@@ -153,24 +202,34 @@ def refuse_other(
 
 
 def refuse_links(folder: pathlib.Path) -> None:
-  """Refuses a folder in which links lead to places outside.
+  """Refuses a folder in which links lead to places outside, or lie pipes.
 
   What is written through such a link overwrites files of the user that somebody
   else has chosen. Only the folder `checkpoints` may lie on another disk.
 
   Raises:
     ValueError: there is such a link; the message names it.
+    OSError: there is a pipe or a device.
   """
-  home = os.path.realpath(folder)
   for path in [*folder.glob('*'), *folder.glob('*/*')]:
-    is_allowed = 'checkpoints' in path.relative_to(folder).parts
-    place = pathlib.Path(os.path.realpath(path))
-    if not is_allowed and not place.is_relative_to(home):
-      raise ValueError(
-        f'{path} is a link to {place}, outside of the folder, and'
-        ' what is written there could overwrite files of yours. Replace the'
-        ' link by what it stands for.'
-      )
+    limits.check_ordinary(path)
+    if 'checkpoints' not in path.relative_to(folder).parts:
+      refuse_way_out(path, folder)
+
+
+def refuse_way_out(path: pathlib.Path, home: pathlib.Path) -> None:
+  """Refuses a path in a folder if links on it lead out of the folder.
+
+  Raises:
+    ValueError: they do; the message names the place.
+  """
+  place = pathlib.Path(os.path.realpath(path))
+  if not place.is_relative_to(os.path.realpath(home)):
+    raise ValueError(
+      f'{path} is a link to {place}, outside of the folder, and'
+      ' what is written there could overwrite files of yours. Replace the'
+      ' link by what it stands for.'
+    )
 
 
 def check_writable(folder: pathlib.Path, *, flag: str) -> None:
@@ -228,7 +287,7 @@ def no_room(path: pathlib.Path, error: Exception) -> OSError:
 
 @contextlib.contextmanager
 def locked(
-  lock: pathlib.Path, *, refusal: str, remove: bool = False
+  lock: pathlib.Path, *, refusal: str = '', remove: bool = False
 ) -> Iterator[None]:
   """Locks a file against every other process; makes it if it is missing.
 
@@ -236,25 +295,24 @@ def locked(
 
   Args:
     lock: the file; its folder is made if it is not there.
-    refusal: the message if another process has locked it.
+    refusal: the message if another process has locked it; without a message,
+      this one waits for it.
     remove: whether the file is removed in the end. A killed process leaves it,
       unlocked.
 
   Raises:
-    ValueError: another process has locked it.
+    ValueError: another process has locked it, and there is a refusal.
   """
   lock.parent.mkdir(parents=True, exist_ok=True)
   while True:
-    with lock.open('w') as file:
+    with os.fdopen(_open_lock(lock), 'r+') as file:
       try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
       except BlockingIOError:
         raise ValueError(refusal) from None
       # Its last owner may have removed the file after it was opened here. Then
       # the lock is on a file that nobody else can find.
-      if not lock.exists() or not os.path.samestat(
-        lock.stat(), os.fstat(file.fileno())
-      ):
+      if not _is_at(lock, os.fstat(file.fileno())):
         continue
       try:
         yield
@@ -278,6 +336,7 @@ def reading(path: pathlib.Path, *, hint: str) -> Iterator[None]:
     ValueError: its content cannot be read.
   """
   try:
+    limits.check_ordinary(path)
     yield
   except FileNotFoundError as error:
     raise FileNotFoundError(f'{path} is missing. {hint}') from error

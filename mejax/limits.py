@@ -6,14 +6,22 @@ are read here, before anything is decoded.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import math
 import os
+import stat
 import struct
+from typing import BinaryIO
 import zipfile
 
-# Of all arrays of a file together.
-LARGEST_ARRAYS = 16 * 2**30
+# Of all arrays of a file together; and no more than the machine has memory.
+LARGEST_ARRAYS = min(
+  16 * 2**30, os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+)
+# Of the header of an array; NumPy reads it whole before it looks at it.
+_LARGEST_HEADER = 10_000
 # How many times smaller their files may be, if arrays are larger than that.
 MOST_SHRUNK = 100
 # Of a file of JSON. What is read of it may take thirty times as much memory.
@@ -35,6 +43,7 @@ def check_arrays(path: str | os.PathLike) -> None:
       is there. A damaged file may raise anything else.
   """
   total = 0
+  check_ordinary(path)
   with zipfile.ZipFile(path) as file:
     for member in file.infolist():
       with file.open(member) as stream:
@@ -107,6 +116,14 @@ def _claimed_bytes(stream: io.BufferedIOBase) -> int:
   # The command line reads no arrays before it has to.
   import numpy as np
 
+  start = stream.read(12)
+  # Of version 1 the length has two bytes, of the others four.
+  length = int.from_bytes(
+    start[8 : 10 if start[6:7] == b'\1' else 12], 'little'
+  )
+  if length > _LARGEST_HEADER:
+    raise ValueError(f'a header of {length} bytes')
+  stream.seek(0)
   version = np.lib.format.read_magic(stream)
   readers = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -117,7 +134,57 @@ def _claimed_bytes(stream: io.BufferedIOBase) -> int:
   shape, _, dtype = readers[version](stream)
   if dtype.hasobject:
     raise ValueError('it holds Python objects, which could run code')
+  if math.prod(shape) and not dtype.itemsize:
+    # Of these any number takes no room, until they are read.
+    raise ValueError('it holds values of no bytes')
   return stream.tell() + math.prod(shape) * dtype.itemsize
+
+
+def open_file(path: str | os.PathLike) -> BinaryIO:
+  """Opens an ordinary file to read its bytes.
+
+  A pipe would keep its reader waiting, and a device may never end.
+
+  Raises:
+    OSError: it cannot be opened, or is something else.
+  """
+  # Without this flag, to open a pipe would wait already.
+  number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+  try:
+    _check_kind(path, os.fstat(number), folder=False)
+  except BaseException:
+    os.close(number)
+    raise
+  return os.fdopen(number, 'rb')
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+  """Returns the bytes of an ordinary file; errors are those of `open_file`."""
+  with open_file(path) as file:
+    return file.read()
+
+
+def check_ordinary(path: str | os.PathLike) -> None:
+  """Refuses a path at which there is neither an ordinary file nor a folder.
+
+  It is for libraries that open files by name. Whether there is anything, they
+  say themselves.
+
+  Raises:
+    OSError: there is something else.
+  """
+  with contextlib.suppress(FileNotFoundError):
+    _check_kind(path, os.stat(path), folder=True)
+
+
+def _check_kind(path, there: os.stat_result, *, folder: bool) -> None:
+  if stat.S_ISDIR(there.st_mode):
+    if not folder:
+      reason = os.strerror(errno.EISDIR)
+      raise IsADirectoryError(errno.EISDIR, reason, os.fspath(path))
+  elif not stat.S_ISREG(there.st_mode):
+    reason = 'it is a pipe or a device, no file'
+    raise OSError(errno.EINVAL, reason, os.fspath(path))
 
 
 def check_image(data: bytes, name: str) -> bool:

@@ -49,7 +49,7 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     raise ValueError(
       f"reading {path} needs PyTorch: pip install 'mejax[torch]'"
     ) from None
-  with open(path, 'rb') as file:
+  with limits.open_file(path) as file:
     try:
       if zipfile.is_zipfile(file):
         limits.check_unpacked(file, limits.LARGEST_ARRAYS)

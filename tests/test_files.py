@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 import csv
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -93,6 +96,83 @@ def test_a_kill_keeps_the_old_file_and_the_next_writing_clears_up(tmp_path):
     file.write('new')
   assert path.read_text() == 'new'
   assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_file_take_turns(tmp_path):
+  path, began = tmp_path / 'file', threading.Event()
+
+  def write_second():
+    began.set()
+    with files.writing(path) as file:
+      assert path.read_text() == 'first'
+      file.write('2nd')
+
+  with futures.ThreadPoolExecutor() as pool:
+    with files.writing(path) as file:
+      file.write('fi')
+      second = pool.submit(write_second)
+      began.wait()
+      time.sleep(0.1)
+      file.write('rst')
+    second.result()
+  assert path.read_text() == '2nd'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_second_writer_goes_on_when_the_first_fails(tmp_path):
+  path, began = tmp_path / 'file', threading.Event()
+
+  def write_second():
+    began.set()
+    with files.writing(path) as file:
+      file.write('second')
+
+  with futures.ThreadPoolExecutor() as pool:
+    with pytest.raises(RuntimeError), files.writing(path) as file:
+      second = pool.submit(write_second)
+      began.wait()
+      time.sleep(0.1)
+      file.write('first, which is longer')
+      raise RuntimeError
+    second.result()
+  assert path.read_text() == 'second'
+
+
+@pytest.mark.parametrize('kind', ['symlink', 'hardlink', 'pipe'])
+def test_what_lies_in_the_way_changes_no_other_file(tmp_path, kind):
+  (tmp_path / 'thesis').write_text('years of work')
+  for name in ('file.partial', '.lock'):
+    if kind == 'pipe':
+      os.mkfifo(tmp_path / name)
+    else:
+      make = os.symlink if kind == 'symlink' else os.link
+      make(tmp_path / 'thesis', tmp_path / name)
+  with files.writing(tmp_path / 'file') as file:
+    file.write('new')
+  with files.locked(tmp_path / '.lock', refusal='in use', remove=True):
+    pass
+  assert (tmp_path / 'file').read_text() == 'new'
+  assert (tmp_path / 'thesis').read_text() == 'years of work'
+  assert not (tmp_path / '.lock').exists()
+
+
+def test_links_and_pipes_in_a_folder_are_refused(tmp_path):
+  folder = tmp_path / 'run'
+  (folder / 'report').mkdir(parents=True)
+  files.refuse_links(folder)
+  (folder / 'good').symlink_to('report')
+  files.refuse_links(folder)
+  (folder / 'report' / 'index.html').symlink_to(tmp_path / 'thesis')
+  with pytest.raises(ValueError, match='index.html is a link to .*thesis'):
+    files.refuse_links(folder)
+  (folder / 'report' / 'index.html').unlink()
+  os.mkfifo(folder / 'config.json')
+  with pytest.raises(OSError, match='a pipe or a device'):
+    files.refuse_links(folder)
+  with pytest.raises(ValueError, match='config.json is damaged .*a pipe or a'):
+    files.read_json(folder / 'config.json', hint='')
+  with pytest.raises(ValueError, match='config.json is damaged .*a pipe or a'):
+    files.read_npz(folder / 'config.json', hint='')
 
 
 def _contents(folder):

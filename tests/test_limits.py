@@ -60,7 +60,7 @@ def test_what_numpy_writes_is_read(tmp_path, array, is_compressed):
 def test_an_array_that_claims_149_gib_is_refused_by_its_header(tmp_path):
   path = write(tmp_path / 'a.npz', a=header((40_000_000_000,)) + bytes(64))
   tracemalloc.start()
-  with pytest.raises(ValueError, match='claims arrays of 149 GiB.*is 16 GiB'):
+  with pytest.raises(ValueError, match=r'claims arrays of 149 GiB.*is \d+ GiB'):
     files.read_npz(path, hint='')
   assert tracemalloc.get_traced_memory()[1] < 2**24
   tracemalloc.stop()
@@ -88,6 +88,11 @@ def test_several_arrays_count_together(tmp_path, monkeypatch):
     (b'\x93NUMPY\x09\x00', 'damaged'),
     (header((), '|O') + pickle.dumps(print), 'could run code'),
     (pickle.dumps(print), 'damaged'),
+    (header((2**31,), '<U0'), 'values of no bytes'),
+    (
+      b'\x93NUMPY\x02\x00' + b'\0\0\0\x40' + bytes(99),
+      'a header of 1073741824 bytes',
+    ),
   ],
 )
 def test_a_member_that_is_no_whole_array_is_refused(tmp_path, data, why):

@@ -29,6 +29,7 @@ from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
 from mejax.cli import scores
+from mejax.cli import terminal
 
 # Codes above it say that a signal ended the process.
 _SIGNALLED = 128
@@ -68,9 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  # `package.module:name` may be a file in the current folder.
-  own_code.look_in(os.getcwd())
+  with terminal.guarded():
+    return _run(args, argv)
+
+
+def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
+  """Calls the function of a verb and returns the exit code."""
   try:
+    # `package.module:name` may be a file in the current folder.
+    own_code.look_in(_current_folder())
     with signals.raising():
       return args.call(args) or 0
   except KeyboardInterrupt:
@@ -82,8 +89,18 @@ def main(argv: Sequence[str] | None = None) -> int:
   except Exception as error:
     if args.debug or not _is_expected(error):
       raise
-    print(f'mejax {args.verb}: {error}', file=sys.stderr)
+    # A name in the message may hold what only a bar of progress may print.
+    print(terminal.plain(f'mejax {args.verb}: {error}'), file=sys.stderr)
     return 2
+
+
+def _current_folder() -> str:
+  try:
+    return os.getcwd()
+  except FileNotFoundError:
+    raise FileNotFoundError(
+      'the current folder was deleted; go to another one, by `cd`.'
+    ) from None
 
 
 def _say_how_to_go_on(what: str, argv: Sequence[str]) -> None:

@@ -73,3 +73,8 @@ def printable(text: str) -> str:
     return f'\\x{code - 0xDC00:02x}' if 0xDC80 <= code < 0xDD00 else '\ufffd'
 
   return _SURROGATE.sub(escaped, text)
+
+
+def is_file_name(text: str) -> bool:
+  """Returns whether a text names a file or folder, and no way to another."""
+  return text not in ('', '.', '..') and not re.search(r'[/\\\0]', text)

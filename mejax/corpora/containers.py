@@ -12,8 +12,14 @@ import pathlib
 import struct
 from typing import BinaryIO
 
+from mejax import limits
+
 # Kinds of boxes with which an MP4 or MOV begins.
 _FIRST = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
+# Parts of a file, and bytes of its lists of frames. Real files stay far below;
+# a damaged or invented one may have a part for every eight bytes.
+_MOST_PARTS, _LARGEST_LIST = 2**17, 2**27
+_LONG_TAIL = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Structure:
 def read(file: pathlib.Path) -> Structure:
   """Reads the structure of a video; of others than AVI and MP4 only little."""
   size = file.stat().st_size
-  with file.open('rb') as stream:
+  with limits.open_file(file) as stream:
     head = stream.read(12)
     try:
       if head.startswith(b'RIFF'):
@@ -52,16 +58,40 @@ def read(file: pathlib.Path) -> Structure:
   return Structure(is_exact=False, is_whole=False)
 
 
+def empty_tail(file: pathlib.Path) -> int:
+  """Returns the number of zero bytes behind the end of an AVI.
+
+  The decoder searches them for frames, which takes minutes for gigabytes, and
+  they may take no room on the disk. A short tail counts as none.
+  """
+  size, at = file.stat().st_size, 0
+  with limits.open_file(file) as stream:
+    # A long video has several parts.
+    for _ in range(_MOST_PARTS):
+      stream.seek(at)
+      head = stream.read(8)
+      if len(head) < 8 or not head.startswith(b'RIFF'):
+        break
+      at += 8 + int.from_bytes(head[4:], 'little')
+    # An AVI that was not finished has no length.
+    if at <= 8 or size - at < _LONG_TAIL:
+      return 0
+    stream.seek(at)
+    return 0 if any(stream.read(_LONG_TAIL)) else size - at
+
+
 def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
   """Compares the list of an AVI's frames with the chunks themselves."""
   at, home, listed = 12, None, b''
-  while at + 8 <= size:
+  for _ in range(_MOST_PARTS):
+    if at + 8 > size:
+      break
     stream.seek(at)
     kind, length = struct.unpack('<4sI', stream.read(8))
     if kind == b'LIST' and stream.read(4) == b'movi':
       home = at + 8
     elif kind == b'idx1':
-      listed = stream.read(length)
+      listed = stream.read(min(length, _LARGEST_LIST))
     at += 8 + length + length % 2
   rows = [
     struct.unpack_from('<4sIII', listed, at)
@@ -83,7 +113,9 @@ def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
 
 def _of_mp4(stream: BinaryIO, size: int) -> Structure:
   at, shown = 0, None
-  while at + 8 <= size:
+  for _ in range(_MOST_PARTS):
+    if at + 8 > size:
+      break
     stream.seek(at)
     length, kind = struct.unpack('>I4s', stream.read(8))
     header = 8
@@ -94,7 +126,7 @@ def _of_mp4(stream: BinaryIO, size: int) -> Structure:
     if length < header or at + length > size:
       return Structure(is_exact=True, is_whole=False)
     if kind == b'moov':
-      shown = _shown(stream.read(length - header))
+      shown = _shown(stream.read(min(length - header, _LARGEST_LIST)))
     at += length
   return Structure(is_exact=True, is_whole=at == size, shown=shown)
 

@@ -101,7 +101,7 @@ def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
     files = clip.frames
   for file in files:
     try:
-      with file.open('rb') as stream:
+      with limits.open_file(file) as stream:
         while piece := stream.read(_PIECE):
           yield piece
     except OSError as error:
@@ -129,7 +129,7 @@ def _is_deep(files: Sequence[pathlib.Path]) -> bool:
   """Returns whether one of the files may have 16 bits per channel."""
   for file in files:
     try:
-      with file.open('rb') as stream:
+      with limits.open_file(file) as stream:
         if depth_lib.is_deep(stream.read(depth_lib.HEAD)):
           return True
     except OSError:
@@ -145,7 +145,7 @@ def _unreadable(file: pathlib.Path, error: OSError) -> ValueError:
 def _from_file(file: pathlib.Path) -> Num[np.ndarray, '...']:
   # OpenCV does not open every path on every system, but takes bytes anywhere.
   try:
-    data = file.read_bytes()
+    data = limits.read_bytes(file)
   except OSError as error:
     raise _unreadable(file, error) from error
   if not data:

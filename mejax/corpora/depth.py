@@ -17,6 +17,8 @@ from jaxtyping import Num
 from jaxtyping import UInt8
 import numpy as np
 
+from mejax import limits
+
 # Bits that cameras and files have.
 _PLAUSIBLE = (8, 10, 12, 14, 16)
 _MAX_SAMPLE_VALUE = 281
@@ -60,7 +62,7 @@ def find(
   largest, count, given = 0, 0, None
   for file in files:
     try:
-      data = file.read_bytes()
+      data = limits.read_bytes(file)
     except OSError:
       continue  # The caller tells about files that it needs.
     image = read(data) if is_deep(data[:HEAD]) else None

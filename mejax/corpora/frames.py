@@ -13,7 +13,7 @@ import re
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff')
 # Datasets store numbers of frames in 32 bits.
 LARGEST = 2**31 - 1
-# No published tree is deeper; the limit also ends a circle of links.
+# No published tree is deeper.
 _DEPTH = 9
 
 
@@ -91,7 +91,9 @@ def scan(
 ) -> tuple[list[Tree], list[pathlib.Path]]:
   """Finds the trees of clips below a root, and the files outside of them.
 
-  Folders of clips are not opened, so that long clips take no more time.
+  Folders of clips are not opened, so that long clips take no more time. A
+  folder to which links lead is read once, under its own name if it has one
+  below the root.
 
   Args:
     root: where a database lies.
@@ -101,9 +103,11 @@ def scan(
   Returns:
     Trees, and the files that are no images, both in the order of their paths.
   """
-  trees, files = {}, []
+  trees, files, links, seen = {}, [], [], set()
 
   def visit(folder: pathlib.Path, parts: tuple[str, ...]) -> None:
+    if not is_new(folder, seen):
+      return
     place = place_of(parts)
     if place is not None:
       home = folder.parents[place.depth - 1]
@@ -117,13 +121,31 @@ def scan(
         continue
       path = folder / entry.name
       if entry.is_dir():
-        if len(parts) < _DEPTH:
-          visit(path, (*parts, entry.name.lower()))
+        below = (path, (*parts, entry.name.lower()))
+        if entry.is_symlink():
+          links.append(below)
+        elif len(parts) < _DEPTH:
+          visit(*below)
       elif path.suffix.lower() not in SUFFIXES:
         files.append(path)
 
   visit(root, (root.absolute().name.lower(),))
-  return list(trees.values()), files
+  for below in links:  # Which grow while they are visited.
+    if len(below[1]) <= _DEPTH:
+      visit(*below)
+  return list(trees.values()), sorted(files)
+
+
+def is_new(folder: pathlib.Path, seen: set[tuple[int, int]]) -> bool:
+  """Returns whether a folder is not among those seen yet; adds it to them.
+
+  Links can make circles and any number of paths to one folder.
+  """
+  there = folder.stat()
+  key = there.st_dev, there.st_ino
+  is_new = key not in seen
+  seen.add(key)
+  return is_new
 
 
 def choose(trees: Sequence[Tree], kinds: Sequence[str]) -> Tree | None:

@@ -30,6 +30,7 @@ import numpy as np
 
 from mejax import files
 from mejax import limits
+from mejax.corpora import cells
 from mejax.corpora import text_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -238,7 +239,7 @@ def _read_apex(path: pathlib.Path) -> UInt8[np.ndarray, 'h w 3']:
 
 def _decode(path: pathlib.Path, how: int) -> np.ndarray | None:
   """Decodes an image; None if it is damaged, ValueError if it is too large."""
-  data = path.read_bytes()
+  data = limits.read_bytes(path)
   if not limits.check_image(data, ''):
     return None
   try:
@@ -280,6 +281,10 @@ def _check_rows(sheet: pathlib.Path, rows: list[dict[str, str]]):
       )
     if not row['sub'] or not row['filename_o']:
       faults.append(f'{where}: sub or filename_o is empty')
+    for column in ('sub', 'filename_o', 'imagename'):
+      # It is part of the name of a file, which must not lie elsewhere.
+      if (name := row.get(column)) and not cells.is_file_name(name):
+        faults.append(f'{where}: {column} is {name!r}, which names no file')
     if _identity(row) in seen:
       faults.append(f'{where}: this clip has a row already')
     seen.add(_identity(row))
@@ -323,7 +328,7 @@ def _read_csv(
   path: pathlib.Path, columns: Sequence[str], encoding: str
 ) -> list[dict[str, str]]:
   try:
-    text = text_files.decoded(path.read_bytes(), encoding)
+    text = text_files.decoded(limits.read_bytes(path), encoding)
     # With newline=None, line ends of all systems are read.
     lines = io.StringIO(text, newline=None)
     reader = csv.DictReader(lines, restval='', strict=True)

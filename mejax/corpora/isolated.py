@@ -53,7 +53,9 @@ class _Server:
     # hides Python's.
     paths = [str(_HOME), os.environ.get('PYTHONPATH', '')]
     self._process = subprocess.Popen(
-      [sys.executable, '-c', _SERVE],
+      # -P: otherwise code in the current folder, which may be a stranger's,
+      # would be imported in place of Python's and ours.
+      [sys.executable, '-P', '-c', _SERVE],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       env=os.environ | {'PYTHONPATH': os.pathsep.join(filter(None, paths))},

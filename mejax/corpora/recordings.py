@@ -15,6 +15,7 @@ import unicodedata
 import cv2
 
 from mejax.corpora import cells
+from mejax.corpora import containers
 from mejax.corpora import decode
 from mejax.corpora import frames as frame_files
 from mejax.corpora import isolated
@@ -24,6 +25,7 @@ SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
+
 _DEPTH = 9
 
 
@@ -86,7 +88,7 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
   found, faults = {}, []
   for path in paths:
     if path.is_dir():
-      below = list(_below(path.absolute(), 0))
+      below = list(_below(path.absolute(), 0, set()))
       if not below:
         faults.append(
           f'{path} holds no video ({" ".join(SUFFIXES)}) and no frames '
@@ -158,14 +160,18 @@ def _bare(path: pathlib.Path) -> pathlib.Path:
   return path.with_suffix('') if is_video else path
 
 
-def _below(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
+def _below(
+  folder: pathlib.Path, depth: int, seen: set[tuple[int, int]]
+) -> Iterator[pathlib.Path]:
+  if not frame_files.is_new(folder, seen):
+    return
   images, inner = 0, []
   for path in sorted(folder.iterdir()):
     if path.name.startswith('.'):
       continue
     if path.is_dir():
       if depth < _DEPTH:
-        inner.extend(_below(path, depth + 1))
+        inner.extend(_below(path, depth + 1, seen))
     elif path.suffix.lower() in SUFFIXES:
       inner.append(path)
     else:
@@ -231,8 +237,12 @@ def _in_video(file: pathlib.Path) -> Content:
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
   try:
+    if empty := containers.empty_tail(file):
+      raise ValueError(
+        f'{empty >> 20} MiB of zeros lie behind its end; cut them off'
+      )
     claimed, fps, times = isolated.call(_moments, str(file))
-  except ValueError as error:
+  except (OSError, ValueError) as error:
     return Content({}, problem=f'"{file.name}": {error}')
   if not times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'

@@ -59,7 +59,7 @@ def read_pages(
       raise nearly anything for a damaged workbook.
   """
   limits.check_size(path, limits.LARGEST_SHEET)
-  data = path.read_bytes()
+  data = limits.read_bytes(path)
   if not data:
     raise ValueError('it is empty')
   if path.suffix.lower() in ('.csv', '.tsv'):

@@ -27,6 +27,7 @@ import tqdm
 
 from mejax import files as files_lib
 from mejax.corpora import action_units
+from mejax.corpora import cells
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 from mejax.corpora.faces import acting
@@ -164,6 +165,7 @@ def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
   marker = root / 'corpus.json'
   asked = dataclasses.asdict(parameters)
   if marker.is_file():
+    files_lib.refuse_links(root)  # A link could replace another folder.
     found = files_lib.read_json(marker, hint=_AGAIN)
     files_lib.refuse_other(
       root,
@@ -259,6 +261,11 @@ def _read_clip(
 ) -> Clip:
   """Returns the clip of a row of the sheet."""
   name = f'{row["subject"]}/{row["clip"]}'
+  if not all(cells.is_file_name(row[k]) for k in ('subject', 'clip')):
+    raise ValueError(
+      f'{sheet}: subject {row["subject"]!r}, clip {row["clip"]!r}; expected the'
+      ' names of folders, which lie in one another.'
+    )
   if row['emotion'] not in movement.EMOTIONS:
     raise ValueError(
       f'{sheet}: emotion {row["emotion"]!r} of {name}; expected one of '

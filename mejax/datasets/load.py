@@ -13,8 +13,28 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mejax import files
+from mejax import forms
 from mejax.corpora import CORPORA
 from mejax.datasets import builder
+
+# What is read of dataset_info.json.
+_INFO = {'splits': [{'filepathTemplate': str, 'shardLengths': [str]}]}
+# What is read of metadata.json.
+_METADATA = {
+  'units': str,
+  'strain': str,
+  'flow': {'method': str},
+  'levels': [forms.NUMBER],
+  'size': int,
+  'landmark_source': str,
+  'clips': [str],
+  'skipped': [{'identity': str, 'reason': str, 'by_choice?': bool}],
+  'warnings?': {str: [str]},
+  'notes?': {str: [str]},
+  'magnify?': {'method': str},
+  'remove_head_motion?': bool,
+  'mask_eyelids?': bool,
+}
 
 
 def load_examples(
@@ -43,6 +63,11 @@ def load_examples(
   source = _source(name, data_dir, whole=True)
   with files.reading(dataset_folder(name, data_dir), hint=_again(name)):
     rows = source.__getitems__(range(len(source)))
+  clips = read_metadata(name, data_dir)['clips']
+  folder = dataset_folder(name, data_dir)
+  for row, clip in zip(rows, clips, strict=True):
+    _refuse_other_clip(row, clip, folder, name)
+  with files.reading(folder, hint=_again(name)):
     return {key: _column([row[key] for row in rows]) for key in rows[0]}
 
 
@@ -55,7 +80,7 @@ class Examples(Sequence):
 
   def __init__(self, name: str, data_dir: str | pathlib.Path):
     self._source = _source(name, data_dir, whole=False)
-    self._folder, self._hint = dataset_folder(name, data_dir), _again(name)
+    self._folder, self._name = dataset_folder(name, data_dir), name
     self._clips = read_metadata(name, data_dir)['clips']
 
   def __len__(self) -> int:
@@ -63,8 +88,9 @@ class Examples(Sequence):
 
   def __getitem__(self, index: int) -> builder.Example:
     place = range(len(self))[index]
-    with files.reading(self._folder, hint=self._hint):
+    with files.reading(self._folder, hint=_again(self._name)):
       row = self._source[place]
+    _refuse_other_clip(row, self._clips[place], self._folder, self._name)
     return {
       key: value.decode() if isinstance(value, bytes) else value
       for key, value in row.items()
@@ -85,6 +111,8 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
+  with files.reading(folder / 'metadata.json', hint=_again(name)):
+    forms.check(values, _METADATA)
   if 'remarks' in values:  # Until 0.2.0 warnings and notes were one.
     values['warnings'] = values.pop('remarks')
   return values
@@ -92,9 +120,10 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
 
 def _source(name: str, data_dir: str | pathlib.Path, *, whole: bool):
   """Opens a dataset; with `whole`, all its examples are checked before."""
-  read_metadata(name, data_dir)  # Refuses another schema version.
+  clips = read_metadata(name, data_dir)['clips']
   folder = dataset_folder(name, data_dir)
   _refuse_strange_features(folder, name)
+  _refuse_other_length(folder, name, len(clips))
   _refuse_damaged(folder, name, whole=whole)
   with files.reading(folder, hint=_again(name)):
     tfds_builder = tfds.builder_from_directory(folder)
@@ -106,6 +135,40 @@ def _again(name: str) -> str:
     'The folder may be deleted: the `mejax prepare` command that made the'
     f' dataset {name!r} makes it again.'
   )
+
+
+def _refuse_other_length(folder: pathlib.Path, name: str, number: int) -> None:
+  """Refuses files that do not hold as many examples as there are clips.
+
+  TFDS reads as many as `dataset_info.json` says, from where it says.
+  """
+  path = folder / 'dataset_info.json'
+  content = files.read_json(path, hint=_again(name))
+  with files.reading(path, hint=_again(name)):
+    forms.check(content, _INFO)
+    shards = [int(n) for s in content['splits'] for n in s['shardLengths']]
+    if sum(shards) != number or min(shards, default=1) < 1:
+      raise ValueError(
+        f'it counts {sum(shards)} examples, metadata.json {number} clips'
+      )
+    if any('/' in s['filepathTemplate'] for s in content['splits']):
+      raise ValueError('it names files of another folder')
+  for file in folder.iterdir():
+    with files.reading(file, hint=_again(name)):
+      pass  # Which refuses a pipe; TFDS opens files by their names.
+
+
+def _refuse_other_clip(
+  row: dict[str, Any], clip: str, folder: pathlib.Path, name: str
+) -> None:
+  """Refuses an example of another clip than metadata.json has in its place."""
+  parts = (row[key] for key in ('corpus', 'subject', 'clip'))
+  found = b'/'.join(parts).decode()
+  if found != clip:
+    raise ValueError(
+      f'{folder / "metadata.json"} is damaged (it lists {clip} in the place of'
+      f' {found}). {_again(name)}'
+    )
 
 
 def _refuse_damaged(folder: pathlib.Path, name: str, *, whole: bool) -> None:

@@ -105,6 +105,9 @@ def prepare(
     )
   root = pathlib.Path(data_dir) / builder.NAME
   folder = root / name / builder.VERSION
+  cache = root / f'.{name}.made'
+  for path in (folder, cache):
+    files.refuse_way_out(path, root)
   is_there = folder.is_dir() and not overwrite
   if not is_there:
     files.check_writable(root, flag='--data_dir')
@@ -123,7 +126,6 @@ def prepare(
     _refuse_other(folder, load.read_metadata(name, data_dir), metadata)
     print(f'{name} is prepared already in {folder}')
     return folder
-  cache = root / f'.{name}.made'
   with files.locked(
     root / f'.{name}.lock',
     refusal=f'another process makes the dataset {name!r} in {data_dir}. Wait'

@@ -11,6 +11,7 @@ import math
 import pathlib
 from typing import Any
 
+from mejax import limits
 from mejax.motion import flow as motion_flow
 from mejax.motion import magnet
 from mejax.motion import magnify as motion_magnify
@@ -149,7 +150,7 @@ class Recipe:
   def _weights_sha256(self) -> dict[str, str]:
     if self.weights is None:
       return {}
-    digest = hashlib.sha256(self.weights.read_bytes())
+    digest = hashlib.sha256(limits.read_bytes(self.weights))
     return {'weights_sha256': digest.hexdigest()}
 
 

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 import numpy as np
 
 from mejax import files
+from mejax import limits
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
 from mejax.datasets import face_search
@@ -132,7 +133,7 @@ def digest(clip: Clip, plan: Plan) -> str:
   for piece in decode.raw(clip, sorted(read)):
     found.update(piece)
   if clip.truth is not None:
-    found.update(clip.truth.read_bytes())
+    found.update(limits.read_bytes(clip.truth))
   return found.hexdigest()
 
 

@@ -7,6 +7,7 @@ keeps no more than one core busy with them, so each core gets a process.
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent import futures
@@ -26,6 +27,8 @@ from mejax.datasets import staging
 # Clips that are staged before they are needed. Staged frames are large: without
 # a limit, fast workers would fill memory while the accelerator computes.
 AHEAD = 16
+# Python reads it when it starts.
+_SAFE_PATH = 'PYTHONSAFEPATH'
 
 Job = tuple[Clip, staging.Plan]
 
@@ -82,8 +85,7 @@ class Decoders:
 
   def _submit(self, job: Job) -> futures.Future:
     try:
-      with _without_ctrl_c():
-        return self._pool.submit(_stage, job)
+      return self._send(_stage, job)
     except process.BrokenProcessPool as error:
       # The pool broke since the last result was taken; `_first` meets the same
       # error when it comes to this job, and handles it there.
@@ -91,9 +93,14 @@ class Decoders:
       future.set_exception(error)
       return future
 
+  def _send(self, function: Callable, *args: Job) -> futures.Future:
+    # The pool starts its processes when it is given work.
+    with _starting():
+      return self._pool.submit(function, *args)
+
   def _alone(self, job: Job) -> staging.Staged | str:
     try:
-      return self._pool.submit(_stage, job).result()
+      return self._send(_stage, job).result()
     except process.BrokenProcessPool:
       self._restart()
       return (
@@ -104,12 +111,13 @@ class Decoders:
   def _start(self) -> futures.Executor:
     if not self._workers:
       return futures.ThreadPoolExecutor(1)
-    return futures.ProcessPoolExecutor(
-      self._workers,
-      # Forking a process that runs JAX may hang it.
-      mp_context=multiprocessing.get_context('spawn'),
-      initializer=_start_worker,
-    )
+    with _starting():
+      return futures.ProcessPoolExecutor(
+        self._workers,
+        # Forking a process that runs JAX may hang it.
+        mp_context=multiprocessing.get_context('spawn'),
+        initializer=_start_worker,
+      )
 
   def _restart(self) -> None:
     self._pool.shutdown()
@@ -117,7 +125,7 @@ class Decoders:
     # A pool that breaks at its start would otherwise blame one clip after the
     # other.
     try:
-      self._pool.submit(os.getpid).result()
+      self._send(os.getpid).result()
     except process.BrokenProcessPool:
       raise OSError(
         'processes that decode frames die when they start; a script that calls '
@@ -134,15 +142,22 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-  """Blocks SIGINT, so that a process that is started here never gets it.
+def _starting() -> Iterator[None]:
+  """Lets processes that are started here begin safely.
 
-  Until `_start_worker` runs it would answer Ctrl-C by a traceback.
+  They never get SIGINT, because until `_start_worker` runs they would answer
+  Ctrl-C by a traceback. They import nothing from the current folder, in which
+  a stranger's recordings may lie, with files that are named like modules.
   """
   before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+  safe = os.environ.get(_SAFE_PATH)
+  os.environ[_SAFE_PATH] = '1'
   try:
     yield
   finally:
+    os.environ.pop(_SAFE_PATH)
+    if safe is not None:
+      os.environ[_SAFE_PATH] = safe
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -23,10 +23,28 @@ RECORD_VERSION = 1
 WARNING = 'test-selected, not an estimate'
 BOTH_SIDES = 'the same people in training and test, not an estimate'
 
-_KEYS = (
-  'schema_version logits index fold inner seed setting epochs train_loss '
-  'labels groups corpus subject clip fold_names class_names'
-).split()
+# Kind of type and axes of each array: t trials, e evaluations, h clips that a
+# trial holds out, k outputs, n clips, f folds, c classes.
+_ARRAYS = {
+  'schema_version': ('iu', ''),
+  'logits': ('f', 'tehk'),
+  'index': ('iu', 'th'),
+  'fold': ('iu', 't'),
+  'inner': ('i', 't'),
+  'seed': ('iu', 't'),
+  'setting': ('iu', 't'),
+  'epochs': ('iu', 'e'),
+  'train_loss': ('f', 'te'),
+  'labels': ('iu', 'n'),
+  'groups': ('U', 'n'),
+  'corpus': ('U', 'n'),
+  'subject': ('U', 'n'),
+  'clip': ('U', 'n'),
+  'fold_names': ('U', 'f'),
+  'class_names': ('U', 'c'),
+}
+# For each array of positions, the axis on which they lie, and the least.
+_POSITIONS = {'index': ('n', -1), 'fold': ('f', 0), 'labels': ('c', 0)}
 
 
 class Rule(NamedTuple):
@@ -147,8 +165,8 @@ def probabilities(
 
 
 def check(record: Record) -> None:
-  """Raises a ValueError if this is not a record of a known version."""
-  missing = [key for key in _KEYS if key not in record]
+  """Raises a ValueError if this is not a sound record of a known version."""
+  missing = [key for key in _ARRAYS if key not in record]
   if missing:
     raise ValueError(f'the record lacks {missing}: it is damaged or not one')
   version = int(record['schema_version'])
@@ -157,6 +175,28 @@ def check(record: Record) -> None:
       f'record of version {version}, this mejax reads {RECORD_VERSION}: use '
       'the version of mejax that wrote it, or train again'
     )
+  sizes: dict[str, int] = {}
+  for name, (kinds, axes) in _ARRAYS.items():
+    array = np.asarray(record[name])
+    found = dict(zip(axes, array.shape, strict=False))
+    fits = array.ndim == len(axes) and array.dtype.kind in kinds
+    if not fits or any(sizes.setdefault(a, n) != n for a, n in found.items()):
+      raise ValueError(
+        f'{name} of the record is {array.dtype}{list(array.shape)}, which does'
+        ' not fit its other arrays'
+      )
+  if sizes['c'] > sizes['k'] or sizes['f'] > sizes['t']:
+    raise ValueError(
+      f'class_names or fold_names of the record are {sizes["c"]} and'
+      f' {sizes["f"]}, which does not fit its other arrays'
+    )
+  for name, (axis, least) in _POSITIONS.items():
+    array = np.asarray(record[name])
+    if array.size and not least <= array.min() <= array.max() < sizes[axis]:
+      raise ValueError(
+        f'{name} of the record holds {array.min()} to {array.max()}; expected'
+        f' {least} to {sizes[axis] - 1}'
+      )
 
 
 def held_out_by(record: Record) -> Integer[np.ndarray, ' n']:

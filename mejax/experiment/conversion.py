@@ -21,6 +21,7 @@ import pathlib
 from typing import Any
 
 from mejax import files as files_lib
+from mejax import limits
 from mejax import models
 from mejax.experiment import workdir as workdir_lib
 from mejax.models import convert as convert_lib
@@ -116,7 +117,7 @@ def _describe(name, file, preset, fields) -> dict[str, Any]:
     ),
     (next(iter(original.published)), numbers),
   )
-  with file.open('rb') as content:
+  with limits.open_file(file) as content:
     digest = hashlib.file_digest(content, 'sha256').hexdigest()
   description = {
     'schema_version': SCHEMA_VERSION,

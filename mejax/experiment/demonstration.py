@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+from mejax import files
 from mejax.experiment import configuration
 from mejax.experiment import running
 from mejax.training import devices
@@ -27,6 +28,7 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   devices.use_every_core()  # Preparation starts JAX; later is too late.
   devices.keep_compiled_programs()
   workdir = pathlib.Path(workdir)
+  files.refuse_links(workdir)
   size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
   source = synthetic.write(workdir / 'corpus', **size)
   config = configuration.load_config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import json
 import os
 import pathlib
 from typing import Any
@@ -12,10 +13,10 @@ import jax
 import ml_collections
 import numpy as np
 
+from mejax import files
 from mejax import own_code
 from mejax.evaluation import predictions
 from mejax.evaluation import selection
-from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import applying
 from mejax.experiment import baseline_cache
@@ -111,19 +112,19 @@ def evaluate(
     seeds=saved.seeds,
     epoch=saved.epoch,
   )
+  owner = workdir_lib.describe_owner(
+    json.loads(saved.config.to_json_best_effort()),
+    {'data_sha256': task.sha256, 'data': task.describe()},
+  )
+  record |= record_lib.about(owner, _tell(saved, task))
   same_data = _is_data_of_run(source, task)
   if same_data:
     baselines = baseline_cache.of_run(source, task, left_out)
   else:
     baselines = baseline_cache.read_or_fit(task, left_out)
-  parts = planning.say_folds(len(set(saved.parts.values())))
-  metrics = summary.metrics_json(
-    record,
-    baselines,
-    rules=['last'],
-    protocol_sentence=' '.join(filter(None, [task.protocol, parts])),
+  metrics = finished.describe(
+    record, baselines, record_lib.read_told(out, record)
   )
-  _add_warning(metrics, saved)
   _write(out, record, baselines, metrics)
   print(table.format_numbers(metrics))
   if same_data:
@@ -135,10 +136,15 @@ def evaluate(
 
 
 def _write(out: pathlib.Path, record, baselines, metrics) -> None:
-  """Writes the folder of an evaluation."""
-  out.mkdir(parents=True, exist_ok=True)
+  """Writes the folder of an evaluation, after another that is written."""
+  with files.locked(out / workdir_lib.LOCK, remove=True):
+    _write_files(out, record, baselines, metrics)
+
+
+def _write_files(out: pathlib.Path, record, baselines, metrics) -> None:
   workdir_lib.save_npz(out / 'record.npz', record)
-  workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines)
+  owner = {workdir_lib.OWNER: record[workdir_lib.OWNER]}
+  workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines | owner)
   workdir_lib.write_json(out / 'metrics.json', metrics)
   predictions.write_csv(out / 'predictions.csv', record, rules=['last'])
 
@@ -172,24 +178,25 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
   return [classes.index(name) for name in task.class_names]
 
 
-def _add_warning(metrics: dict[str, Any], saved: Saved) -> None:
-  """Adds a warning to numbers of models that may have seen these clips."""
+def _tell(saved: Saved, task: Task) -> dict[str, Any]:
+  """Returns what is told beside the numbers; see `record.TOLD`."""
+  parts = planning.say_folds(len(set(saved.parts.values())))
+  protocol, warning = ' '.join(filter(None, [task.protocol, parts])), ''
   if saved.names is None:
     warning = UNKNOWN
-    metrics['protocol'] = f'One model for all clips. {metrics["protocol"]}'
+    protocol = f'One model for all clips. {protocol}'
   elif saved.caution:
     warning = f'{CHOSEN}. {saved.caution}'
-  else:
-    return
-  metrics['rules'] = {'last': f'The converted weights: {warning}.'}
-  for entry in metrics['selection']['last'].values():
-    entry['warning'] = warning
+  return {'protocol': protocol, 'rules': ['last'], 'warning': warning}
 
 
 def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:
   if not (source / 'run.json').exists():
     return False
-  return schema.read_run(source)['data_sha256'] == task.sha256
+  run = schema.read_run(source)
+  # Runs of mejax 0.2 have no description of their data.
+  described = run.get('data', task.describe()) == task.describe()
+  return described and run['data_sha256'] == task.sha256
 
 
 def _compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> str:

@@ -10,8 +10,10 @@ import pathlib
 import reprlib
 from typing import Any
 
+import numpy as np
+
 from mejax import files
-from mejax.evaluation import best_baseline
+from mejax import forms
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
@@ -68,7 +70,10 @@ def read_runs(workdirs: Sequence[pathlib.Path]) -> list[Run]:
 def read_numbers(
   workdir: pathlib.Path, record: selection.Record
 ) -> dict[str, Any]:
-  """Reads metrics.json, brings it to the present schema, and checks it.
+  """Checks metrics.json, and computes its numbers again from the record.
+
+  Returns:
+    The content of metrics.json in the present schema.
 
   Raises:
     ValueError: it has an unknown schema, is damaged, or differs from what the
@@ -88,36 +93,65 @@ def read_numbers(
       f' reads 2 and {summary.SCHEMA_VERSION}. Repeat the `mejax train` or'
       ' `evaluate` command that made it.'
     )
-  baselines = workdir_lib.read_baselines(workdir)
+  owner = record_lib.owner_of(record)
+  baselines = workdir_lib.read_baselines(workdir, owner)
+  told = record_lib.read_told(workdir, record)
   with files.reading(path, hint=workdir_lib.AGAIN):
-    told = numbers.get('settings', [])
-    found = summary.metrics_json(
-      record,
-      baselines if numbers['baselines'] else {},
-      protocol_sentence=numbers['protocol'],
-      rules=list(numbers['selection']),
-      settings=[one['values'] for one in told if 'values' in one],
+    forms.check(numbers, {'baselines': dict})
+  if numbers['baselines'] and not baselines:
+    raise FileNotFoundError(
+      f'{workdir / workdir_lib.BASELINES} is missing, from which the numbers of'
+      ' the baselines come. The `mejax train` or `evaluate` command that wrote'
+      ' it makes it again.'
     )
-    found['rules'] = {rule: numbers['rules'][rule] for rule in found['rules']}
-    # The baselines themselves may be missing beside their numbers.
-    found['best_baseline'] = best_baseline.find(numbers['baselines'])
-    for name in _ADDED:
-      if name not in numbers:
-        numbers[name] = found[name]
-    for old, new in zip(told, found.get('settings', []), strict=True):
+  with files.reading(path, hint=workdir_lib.AGAIN):
+    found = describe(record, baselines if numbers['baselines'] else {}, told)
+    added = {name: found[name] for name in _ADDED}
+    for old, new in zip(
+      numbers.get('settings', []), found.get('settings', []), strict=False
+    ):
       old.setdefault('together', new['together'])
-    if lines := list(_differences(numbers, found)):
+    # These sentences are ours, and may be said better than they were.
+    rules = {'rules': found['rules']}
+    if lines := list(_differences(added | numbers | rules, found)):
       raise ValueError(f'it does not say what record.npz says: {lines[0]}')
+  return found
+
+
+def describe(
+  record: selection.Record,
+  baselines: Mapping[str, np.ndarray],
+  told: Mapping[str, Any],
+) -> dict[str, Any]:
+  """Returns the content of metrics.json.
+
+  Args:
+    record: see `selection`.
+    baselines: the result of `baselines.baselines`; may be empty.
+    told: see `record.TOLD`.
+  """
+  numbers = summary.metrics_json(
+    record,
+    baselines,
+    rules=told['rules'],
+    protocol_sentence=told['protocol'],
+    settings=told.get('settings', ()),
+  )
+  if warning := told.get('warning'):
+    numbers['rules'] = {'last': f'The converted weights: {warning}.'}
+    for entry in numbers['selection']['last'].values():
+      entry['warning'] = warning
+  if owner := record_lib.owner_of(record):
+    numbers[workdir_lib.OWNER] = owner
   return numbers
 
 
 def _differences(there: Any, found: Any, name: str = '') -> Iterator[str]:
-  """Yields a line for each value found that is not there."""
+  """Yields a line for each value that is not the same."""
   if isinstance(found, Mapping) and isinstance(there, Mapping):
-    for key, value in found.items():
-      yield from _differences(
-        there.get(key, 'nothing'), value, f'{name}.{key}'.lstrip('.')
-      )
+    for key in [*found, *(key for key in there if key not in found)]:
+      old, new = (each.get(key, 'nothing') for each in (there, found))
+      yield from _differences(old, new, f'{name}.{key}'.lstrip('.'))
   elif isinstance(found, list) and isinstance(there, list):
     pairs = enumerate(zip(there, found, strict=False))
     if len(there) != len(found):

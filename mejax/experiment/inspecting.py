@@ -54,12 +54,15 @@ def inspect(
 
   Raises:
     FileNotFoundError: the dataset has not been prepared.
-    ValueError: no clip, or more than one, fits one of `clips`.
+    ValueError: no clip, or more than one, fits one of `clips`; or a link leads
+      the pages out of `data_dir`, and `out` is not given.
     OSError: the folder cannot be written to.
   """
   metadata = load.read_metadata(name, data_dir)
   examples = load.Examples(name, data_dir)
   folder = pathlib.Path(out or pathlib.Path(data_dir) / 'inspect' / name)
+  if not out:
+    files.refuse_way_out(folder, pathlib.Path(data_dir))
   if not clips:
     return _overview(name, data_dir, metadata, examples, folder, progress)
   identities = examples.identities()

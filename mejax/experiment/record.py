@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import json
 import pathlib
+from typing import Any
 
 from jaxtyping import Array
 from jaxtyping import Float
@@ -13,11 +15,27 @@ from jaxtyping import Shaped
 import numpy as np
 
 from mejax import files
+from mejax import forms
 from mejax.evaluation import selection
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.task import Task
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+
+# The words and values beside the numbers: how the protocol and the rules are
+# named, the values of each setting, and a warning of all numbers.
+TOLD = {
+  'protocol': str,
+  'rules': [str],
+  'settings?': [{str: forms.NUMBER}],
+  'warning?': str,
+}
+# What is read of the metrics.json of older versions.
+_OLD = {
+  'protocol': str,
+  'selection': {'last': {'full': {'warning?': str}}},
+  'settings?': [{'values?': {str: forms.NUMBER}}],
+}
 
 
 def make_record(
@@ -90,15 +108,68 @@ def of_one_evaluation(
   )
 
 
+def about(owner: str, told: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """Returns the arrays of a record that say whose it is.
+
+  Args:
+    owner: what it belongs to; see `workdir.owner`.
+    told: see `TOLD`.
+  """
+  return {
+    workdir_lib.OWNER: np.array(owner),
+    'told': np.array(json.dumps(told)),
+  }
+
+
 def read_record(workdir: pathlib.Path) -> dict[str, np.ndarray]:
   """Reads the `record.npz` of a folder.
 
   Raises:
     FileNotFoundError: it is missing.
-    ValueError: it is damaged, or of another version.
+    ValueError: it is damaged, of another version, or another run's.
   """
   path = workdir / 'record.npz'
   record = workdir_lib.load_npz(path)
   with files.reading(path, hint=workdir_lib.AGAIN):
     selection.check(record)
+  found = record.get(workdir_lib.OWNER)
+  workdir_lib.check_owner(path, found, workdir_lib.owner(workdir))
   return record
+
+
+def owner_of(record: selection.Record) -> str:
+  """Returns what a record belongs to; '' for one of an older mejax."""
+  return str(record.get(workdir_lib.OWNER, ''))
+
+
+def read_told(
+  workdir: pathlib.Path, record: selection.Record
+) -> dict[str, Any]:
+  """Returns what stands beside the numbers of a record; see `TOLD`.
+
+  A record of an older mejax does not hold it; then metrics.json does.
+
+  Raises:
+    ValueError: a file is damaged.
+  """
+  if 'told' in record:
+    path = workdir / 'record.npz'
+    with files.reading(path, hint=workdir_lib.AGAIN):
+      told = json.loads(str(record['told']))
+      forms.check(told, TOLD)
+    return told
+  path = workdir / 'metrics.json'
+  numbers = files.read_json(path, hint=workdir_lib.AGAIN)
+  with files.reading(path, hint=workdir_lib.AGAIN):
+    forms.check(numbers, _OLD)
+    full = numbers['selection']['last']['full']
+    told = {
+      'protocol': numbers['protocol'],
+      'rules': list(numbers['selection']),
+      'settings': [
+        one['values'] for one in numbers.get('settings', []) if 'values' in one
+      ],
+      'warning': full.get('warning', ''),
+    }
+    forms.check(told, TOLD)
+  return told

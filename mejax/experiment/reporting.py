@@ -59,6 +59,7 @@ def report(
   if out is None:
     beside = workdirs[0].parent if len(workdirs) > 1 else workdirs[0]
     out = beside / 'report'
+    files.refuse_way_out(out, beside)
   runs = finished.read_runs(workdirs)
   numbers, shown = {}, {}
   if together:

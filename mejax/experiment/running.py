@@ -16,13 +16,14 @@ from clu import parameter_overview
 from flax import linen as nn
 import jax
 import ml_collections
+import numpy as np
 
 import mejax
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
-from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
+from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
@@ -106,6 +107,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
+      record |= record_lib.about(workdir_lib.owner(workdir), _tell(plan))
       workdir_lib.save_npz(workdir / 'record.npz', record)
     # No model may be shown a person whose other clips it was trained on.
     if not plan.divides_people:
@@ -135,6 +137,7 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
     checkpoint_every_s=plan.options.checkpoint_every_s,
     keep_models=plan.options.keep_models,
     names=plan.trial_names,
+    owner=workdir_lib.owner(workdir),
   )
 
 
@@ -223,6 +226,7 @@ def _provenance(plan: Plan) -> dict[str, Any]:
   """Returns the data, own objects, backend and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
+    'data': plan.task.describe(),
     'dataset': dict(plan.task.dataset),
     'named_objects': dict(plan.named_objects),
     'backend': jax.default_backend(),
@@ -234,18 +238,26 @@ def _provenance(plan: Plan) -> dict[str, Any]:
   }
 
 
+def _tell(plan: Plan) -> dict[str, Any]:
+  return {
+    'protocol': plan.sentence,
+    'rules': list(plan.rules),
+    'settings': [dataclasses.asdict(setting) for setting in plan.settings],
+  }
+
+
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   """Writes baselines, metrics, predictions and report from the record."""
   record = record_lib.read_record(workdir)
   baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
-  workdir_lib.save_npz(workdir / workdir_lib.BASELINES, baselines)
-  metrics = summary.metrics_json(
-    record,
-    baselines,
-    rules=plan.rules,
-    protocol_sentence=plan.sentence,
-    settings=[dataclasses.asdict(setting) for setting in plan.settings],
+  owner = np.array(workdir_lib.owner(workdir))
+  workdir_lib.save_npz(
+    workdir / workdir_lib.BASELINES, baselines | {workdir_lib.OWNER: owner}
   )
+  told = _tell(plan)
+  if 'told' in record:
+    told = record_lib.read_told(workdir, record)
+  metrics = finished.describe(record, baselines, told)
   workdir_lib.write_json(workdir / 'metrics.json', metrics)
   predictions.write_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])

@@ -17,6 +17,7 @@ import ml_collections
 import numpy as np
 
 from mejax import files
+from mejax import forms
 from mejax import models
 from mejax import own_code
 from mejax.experiment import configuration
@@ -24,8 +25,20 @@ from mejax.experiment import conversion
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import schema
+from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
 from mejax.training import folds as folds_lib
+
+# The content of model.json.
+_DESCRIPTION = {
+  'schema_version': int,
+  'model': str,
+  'preset': (str, type(None)),
+  'fields': dict,
+  'classes': [str],
+  'config': str,
+  'caution': str,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +122,10 @@ def read_models(
 
 
 def _read_converted(folder, descriptions) -> Saved:
+  for name, each in descriptions.items():
+    path = folder / name / 'model.json'
+    with files.reading(path, hint='Convert the models again.'):
+      forms.check(each, _DESCRIPTION)
   first, *others = (
     {key: value for key, value in each.items() if key != 'source'}
     for each in descriptions.values()
@@ -169,7 +186,8 @@ def _read_run(workdir, config, model) -> Saved:
   # order, so with one round in memory each is read about once.
   @functools.lru_cache(maxsize=1)
   def variables(number: int) -> dict[str, PyTree]:
-    tree = checkpoint.Round(workdir, number).model()
+    owner = workdir_lib.owner(workdir)
+    tree = checkpoint.Round(workdir, number, owner).model()
     if tree is None:
       raise ValueError(
         f'{workdir} kept no models; train again with --config.keep_models=True.'

@@ -17,6 +17,7 @@ from typing import Any
 import ml_collections
 
 from mejax import files
+from mejax import forms
 from mejax import own_code
 from mejax.configs import default
 
@@ -24,6 +25,14 @@ _NOT_AGAIN = (
   'It cannot be made again: restore it from a copy, or train anew in another'
   ' --workdir.'
 )
+_RUN = {
+  'schema_version': int,
+  'data_sha256': str,
+  'data?': dict,
+  'dataset?': dict,
+  'named_objects?': dict,
+  'placement?': {'round_size': int, 'mode': str},
+}
 # The meaning of a missing value in the `config.json` of each schema version.
 # When a default changes, its old value is added here under the versions that
 # had it, because a new default must not change what an old run did.
@@ -123,8 +132,7 @@ def read_run(workdir: str | os.PathLike) -> dict[str, Any]:
   path = pathlib.Path(workdir) / 'run.json'
   run = files.read_json(path, hint=_NOT_AGAIN)
   with files.reading(path, hint=_NOT_AGAIN):
-    if lacks := {'schema_version', 'data_sha256'} - run.keys():
-      raise ValueError(f'it lacks {", ".join(sorted(lacks))}')
+    forms.check(run, _RUN)
   return run
 
 

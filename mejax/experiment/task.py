@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import hashlib
+import json
 import os
 import pathlib
 from typing import TYPE_CHECKING
@@ -84,6 +85,19 @@ class Task(Clips):
     own = self.baseline_inputs
     return self.inputs if own is None else own
 
+  def describe(self) -> dict[str, Any]:
+    """Describes by JSON values what `sha256` does not tell apart."""
+    names = [array.tolist() for array in (self.corpus, self.subject, self.clip)]
+    form = {'inputs': self.inputs, **self.extra}
+    return {
+      'arrays': {
+        name: f'{array.dtype}{list(array.shape)}'
+        for name, array in form.items()
+      },
+      'class_names': [str(name) for name in self.class_names],
+      'clips_sha256': hashlib.sha256(json.dumps(names).encode()).hexdigest(),
+    }
+
   @property
   def baseline_u_channel(self) -> int | None:
     """Their horizontal flow; None if they are no flow of a whole face."""
@@ -94,7 +108,7 @@ class Task(Clips):
 
   @functools.cached_property
   def sha256(self) -> str:
-    """Identifies the data, so that a run is not resumed on other data."""
+    """Identifies the values, so that a run is not resumed on other data."""
     digest = hashlib.sha256()
     extra = [self.extra[name] for name in sorted(self.extra)]
     groups = np.char.encode(self.groups)

@@ -14,14 +14,18 @@
     attention.npz    for models that show it: the mean attention of each class
     report/          index.html
 
-A file appears under its name only when it is whole. The functions below also
-read files that older versions wrote under other names.
+A file appears under its name only when it is whole. What is read again carries
+a digest of the config and the data that it belongs to, so that no run shows
+what is another's. The functions below also read files that older versions wrote
+without it, or under other names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 import contextlib
+import functools
+import hashlib
 import json
 import pathlib
 from typing import Any
@@ -29,16 +33,39 @@ from typing import Any
 import numpy as np
 
 from mejax import files
+from mejax import forms
 from mejax.experiment import schema
 
 SCHEMA_VERSION = 1
 LOCK = '.lock'
 BASELINES = 'baselines.npz'
 ATTENTION = 'attention.npz'
+# The name, in each file, of the digest that `owner` returns.
+OWNER = 'belongs_to'
 AGAIN = (
   'It may be deleted: the `mejax train` or `evaluate` command that wrote it'
   ' makes it again.'
 )
+_LEVELS = {
+  'levels': [forms.NUMBER],
+  'scores': [
+    {
+      'levels': [forms.NUMBER],
+      'uf1': forms.NUMBER,
+      'uf1_ci': [forms.NUMBER],
+      'uar': forms.NUMBER,
+      'difference': [forms.NUMBER],
+    }
+  ],
+  'subjects': [
+    {
+      'subject': str,
+      'clips': int,
+      'weights': [forms.NUMBER],
+      'amplification': forms.NUMBER,
+    }
+  ],
+}
 # What `evaluate` writes has other names.
 _ONLY_OF_RUNS = ('config.json', 'run.json', 'log.jsonl', 'checkpoints')
 # What a run writes before it has anything to lose.
@@ -66,9 +93,73 @@ def load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   return files.read_npz(path, hint=AGAIN)
 
 
-def read_baselines(workdir: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads the predictions of the baselines; {} if there are none yet."""
-  return _read_first(workdir, BASELINES, 'floors.npz')
+def owner(workdir: pathlib.Path) -> str:
+  """Returns a digest of the config and the data that a folder belongs to.
+
+  It is that of `config.json` and `run.json` as they lie there; '' for a folder
+  that holds no run, such as that of an evaluation, and for the run of an older
+  mejax, of which the files do not say to whom they belong.
+
+  Raises:
+    ValueError: one of them is damaged.
+  """
+  if not (workdir / 'run.json').exists():
+    return ''
+  run = schema.read_run(workdir)
+  if 'data' not in run:
+    _remark_unowned(workdir)
+    return ''
+  return describe_owner(schema.read_config(workdir), run)
+
+
+def describe_owner(config: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+  """Returns the digest of a config and the data of a run."""
+  about = [run.get(key) for key in ('data_sha256', 'data', 'named_objects')]
+  content = json.dumps([config, about], sort_keys=True)
+  return hashlib.sha256(content.encode()).hexdigest()
+
+
+def check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
+  """Refuses a file of another run, or one that does not say whose it is.
+
+  Args:
+    path: the file.
+    found: the digest in it; None if there is none.
+    expected: what `owner` returns; nothing is compared if it is ''.
+
+  Raises:
+    ValueError: the file belongs to another config or other data.
+  """
+  if expected and str(found) != expected:
+    raise ValueError(
+      f'{path} belongs to another config or other data than config.json and'
+      ' run.json beside it. Put the file back to its own run. If they were'
+      ' changed by hand, undo that, or train anew in another --workdir.'
+    )
+
+
+@functools.cache
+def _remark_unowned(workdir: pathlib.Path) -> None:
+  """Says once of a folder that its files do not say whose they are."""
+  print(
+    f'{workdir} was written by an older mejax, which did not note in the'
+    ' results which config and data they belong to: it is not checked.'
+  )
+
+
+def read_baselines(
+  workdir: pathlib.Path, expected: str | None = None
+) -> dict[str, np.ndarray]:
+  """Reads the predictions of the baselines; {} if there are none yet.
+
+  Args:
+    workdir: the folder.
+    expected: the owner that they must have; by default that of the folder.
+
+  Raises:
+    ValueError: they are damaged, or another's.
+  """
+  return _read_first(workdir, BASELINES, 'floors.npz', expected=expected)
 
 
 def read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
@@ -84,14 +175,22 @@ def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
   numbers = files.read_json(path, hint=AGAIN)
   if 'alphas' in numbers:  # An older name.
     numbers['levels'] = numbers.pop('alphas')
+  check_owner(path, numbers.pop(OWNER, None), owner(workdir))
+  with files.reading(path, hint=AGAIN):
+    forms.check(numbers, _LEVELS)
   return numbers
 
 
-def _read_first(workdir: pathlib.Path, *names: str) -> dict[str, np.ndarray]:
+def _read_first(
+  workdir: pathlib.Path, *names: str, expected: str | None = None
+) -> dict[str, np.ndarray]:
   """Reads the first of these files that exists."""
   for name in names:
     if (workdir / name).exists():
-      return load_npz(workdir / name)
+      arrays = load_npz(workdir / name)
+      expected = owner(workdir) if expected is None else expected
+      check_owner(workdir / name, arrays.pop(OWNER, None), expected)
+      return arrays
   return {}
 
 
@@ -127,7 +226,8 @@ def claim(
   Args:
     workdir: folder of the run.
     config: the config of the run, see `Plan.description`.
-    run: data, backend and library versions; `data_sha256` identifies the data.
+    run: data, backend and library versions; `data_sha256` and `data` identify
+      the data.
 
   Returns:
     The content of `run.json`: `run` for a new run, with its schema version.
@@ -174,6 +274,15 @@ def claim(
       json.loads(json.dumps(run.get('named_objects', {}))),
       what='a run with another version of your own code',
       hint='Restore that version, or name a new --workdir.',
+    )
+  # Runs of mejax 0.2 did not record it.
+  if 'data' in old:
+    files.refuse_other(
+      workdir,
+      old['data'],
+      json.loads(json.dumps(run.get('data', {}))),
+      what='a run on other data',
+      hint='Choose a new --workdir, or give the data as they were.',
     )
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(

@@ -139,4 +139,9 @@ def _import_own(name: str) -> Any:
       + base.closest(name, list(MODELS), 'models')
       + ' Your own is named as package.module:name.'
     )
-  return own_code.load(name, 'model')
+  found = own_code.load(name, 'model')
+  if not callable(found):
+    raise ValueError(
+      f'model {name!r} is {type(found).__name__}; expected a class or function.'
+    )
+  return found

@@ -32,6 +32,7 @@ import optax
 import tqdm
 
 from mejax import files
+from mejax import limits
 from mejax.motion import magnet
 from mejax.motion import warp
 
@@ -261,7 +262,7 @@ def _save(path: pathlib.Path, settings: dict, state: PyTree) -> None:
 
 
 def _restore(file: pathlib.Path, settings: dict, state: PyTree) -> PyTree:
-  saved = flax.serialization.msgpack_restore(file.read_bytes())
+  saved = flax.serialization.msgpack_restore(limits.read_bytes(file))
   if saved['settings'] != settings:
     raise ValueError(
       f'{file} was made with other settings: {saved["settings"]}, not '

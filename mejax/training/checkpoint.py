@@ -38,12 +38,24 @@ from mejax import limits
 
 # Where Orbax keeps the digest: in the metadata of a checkpoint.
 _DIGEST = 'sha256_of_arrays'
+_OWNER = 'belongs_to'
+_AGAIN = (
+  'It may be deleted: the `mejax train` command that began the run trains this'
+  ' round again, with the same numbers.'
+)
 
 
 class Round:
-  """The files of one round of trials."""
+  """The files of one round of trials.
 
-  def __init__(self, workdir: pathlib.Path, number: int):
+  Args:
+    workdir: folder of the run.
+    number: of the round.
+    owner: digest of what the files belong to; '' if that is not known.
+  """
+
+  def __init__(self, workdir: pathlib.Path, number: int, owner: str = ''):
+    self._owner = owner
     folder = workdir.absolute() / 'checkpoints'
     folder.mkdir(parents=True, exist_ok=True)
     self._running = folder / f'round_{number}'
@@ -60,11 +72,9 @@ class Round:
     if not self._result.exists():
       return None
     shutil.rmtree(self._running, ignore_errors=True)
-    return files.read_npz(
-      self._result,
-      hint='It may be deleted: the `mejax train` command that began the run'
-      ' trains this round again, with the same numbers.',
-    )
+    arrays = files.read_npz(self._result, hint=_AGAIN)
+    _check_owner(self._result, arrays.pop(_OWNER, None), self._owner)
+    return arrays
 
   def model(self) -> dict[str, Any] | None:
     """Returns the variables of the round's trials; None if not kept.
@@ -82,6 +92,7 @@ class Round:
       hint='The models are made again, with the same numbers, if you delete it,'
       f' {self._result} and record.npz of the run, and repeat the `mejax train`'
       ' command that began the run.',
+      owner=self._owner,
     )
 
   def open(self) -> bool:
@@ -114,6 +125,7 @@ class Round:
     empty = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
     for step in sorted(self._manager.all_steps(), reverse=True):
       path = self._running / str(step)
+      self._refuse_other(step)
       hint = (
         'It is removed; training goes on from the checkpoint before it, or from'
         ' the start of the round.'
@@ -126,6 +138,15 @@ class Round:
         shutil.rmtree(path)
         self._manager.reload()
     return 0, None
+
+  def _refuse_other(self, step: int) -> None:
+    try:
+      metadata = self._manager.metadata(step).custom_metadata
+    except Exception:
+      return  # It is damaged, which `restore` will tell.
+    if metadata is not None:
+      path = self._running / str(step)
+      _check_owner(path, metadata.get(_OWNER), self._owner)
 
   def _load(self, step: int, empty: PyTree) -> PyTree:
     arrays = self._manager.item_metadata(step)
@@ -144,8 +165,11 @@ class Round:
       self._manager.save(
         step,
         args=ocp.args.StandardSave(tree),
-        custom_metadata={_DIGEST: digest(tree)},
+        custom_metadata={_DIGEST: digest(tree), **self._own()},
       )
+
+  def _own(self) -> dict[str, str]:
+    return {_OWNER: self._owner} if self._owner else {}
 
   def close(self) -> None:
     """Waits until the checkpoint is written; errors are those of `save`."""
@@ -159,15 +183,20 @@ class Round:
     """Writes the result, and the model if given; removes the checkpoints."""
     self.close()
     if model is not None:
-      save_tree(self._model, model)
+      save_tree(self._model, model, owner=self._owner)
     # The result comes last, because its file marks the round as finished.
     with files.writing(self._result, 'wb') as file:
-      np.savez(file, **arrays)
+      np.savez(file, **arrays, **self._own())
     shutil.rmtree(self._running, ignore_errors=True)
 
 
-def save_tree(path: pathlib.Path, tree: PyTree) -> None:
+def save_tree(path: pathlib.Path, tree: PyTree, *, owner: str = '') -> None:
   """Writes nested dicts of NumPy arrays to a folder; replaces an old one.
+
+  Args:
+    path: the folder.
+    tree: the arrays.
+    owner: as in `Round`.
 
   Raises:
     OSError: they cannot be written.
@@ -177,19 +206,21 @@ def save_tree(path: pathlib.Path, tree: PyTree) -> None:
       path.absolute(),
       tree,
       force=True,
-      custom_metadata={_DIGEST: digest(tree)},
+      custom_metadata={_DIGEST: digest(tree)}
+      | ({_OWNER: owner} if owner else {}),
     )
 
 
-def load_tree(path: pathlib.Path, *, hint: str = '') -> PyTree:
+def load_tree(path: pathlib.Path, *, hint: str = '', owner: str = '') -> PyTree:
   """Returns the NumPy arrays of a folder that `save_tree` wrote.
 
   Args:
     path: the folder.
     hint: what to do if it is damaged.
+    owner: as in `Round`.
 
   Raises:
-    ValueError: it is damaged.
+    ValueError: it is damaged, or another's.
   """
   path = path.absolute()
   with files.reading(path, hint=hint):
@@ -198,6 +229,7 @@ def load_tree(path: pathlib.Path, *, hint: str = '') -> PyTree:
       _check_claims(path, metadata.item_metadata)
       tree = checkpointer.restore(path)
     _check(path, tree, metadata.custom_metadata)
+  _check_owner(path, metadata.custom_metadata.get(_OWNER), owner)
   return tree
 
 
@@ -246,6 +278,16 @@ def _check(path: pathlib.Path, tree: PyTree, metadata: Any) -> None:
     _remark_unchecked(path.parent)
   elif metadata[_DIGEST] != digest(tree):
     raise ValueError('its arrays are not those that were saved')
+
+
+def _check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
+  """Raises an error if a file is another run's; see `experiment.workdir`."""
+  if expected and str(found) != expected:
+    raise ValueError(
+      f'{path} belongs to another config or other data than this run. Put it'
+      ' back to its own run; the `mejax train` command that began this run'
+      ' trains the round again, with the same numbers, once it is away.'
+    )
 
 
 @functools.cache

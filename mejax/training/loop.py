@@ -62,6 +62,7 @@ def run(
   call_seconds: float = 8.0,
   keep_models: bool = True,
   names: Sequence[str] = (),
+  owner: str = '',
   progress: bool = True,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
@@ -83,6 +84,8 @@ def run(
       of a call does not matter.
     keep_models: whether to keep the parameters of finished trials.
     names: name of each trial for messages, such as its fold, seed and setting.
+    owner: digest of what the checkpoints belong to; those of another are
+      refused.
     progress: whether to show a progress bar.
 
   Raises:
@@ -128,7 +131,7 @@ def run(
     # Each round runs to its end before the next begins. So only one round has
     # states at a time, and a finished one is never computed again.
     for number in range(num_rounds):
-      saved = checkpoint.Round(workdir, number)
+      saved = checkpoint.Round(workdir, number, owner)
       result = saved.result()
       if result is None:
         members = jax.tree.map(

@@ -65,3 +65,17 @@ def test_the_process_ends_when_the_caller_is_killed():
   )
   assert done.returncode == -signal.SIGKILL
   assert child.ends(int(done.stdout))
+
+
+def test_code_in_the_current_folder_is_not_run(tmp_path, monkeypatch):
+  for name in ('mejax', 'signal', 'pickle'):
+    (tmp_path / name).mkdir()
+    code = "open('ran', 'w'); raise SystemExit(3)"
+    (tmp_path / name / '__init__.py').write_text(code)
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(isolated, '_server', isolated._Server())
+  try:
+    assert isolated.call(os.getcwd) == str(tmp_path)
+  finally:
+    isolated._server.stop()
+  assert not (tmp_path / 'ran').exists()

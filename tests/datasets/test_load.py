@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ import pytest
 from mejax.datasets import builder
 from mejax.datasets import load
 from mejax.datasets import prepare
+from tests.corpora import htnet_tree
 
 
 @pytest.fixture
@@ -169,3 +172,77 @@ def test_reading_and_writing_import_no_tensorflow(root):
   assert (
     subprocess.run([sys.executable, '-c', program], cwd=root).returncode == 0
   )
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+  return htnet_tree.prepare_tree(tmp_path_factory.mktemp('made'))
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+  return shutil.copytree(made, tmp_path / 'data')
+
+
+def _reversed(clips):
+  return clips[::-1]
+
+
+@pytest.mark.parametrize(
+  ('name', 'change', 'said'),
+  [
+    ('metadata.json', {'clips': _reversed}, 'it lists .* in the place of'),
+    ('metadata.json', {'clips': lambda clips: clips[1:]}, 'metadata.json 4 cl'),
+    ('metadata.json', {'clips': lambda _: {}}, 'clips is {}; expected a list'),
+    ('metadata.json', {'units': lambda _: None}, 'units is None; expected a t'),
+    ('metadata.json', {'levels': lambda _: ['x']}, "is 'x'; expected an integ"),
+    ('metadata.json', {'skipped': lambda _: ['a']}, "is 'a'; expected an obje"),
+    ('metadata.json', {'warnings': lambda _: {'a': 5}}, 'a is 5; expected a l'),
+    ('dataset_info.json', {'splits': lambda _: 5}, 'splits is 5; expected a l'),
+  ],
+)
+def test_files_that_do_not_fit_each_other_are_refused_by_name(
+  copied, name, change, said
+):
+  path = load.dataset_folder('htnet_release', copied) / name
+  content = json.loads(path.read_text())
+  for key, function in change.items():
+    content[key] = function(content[key])
+  path.write_text(json.dumps(content))
+  with pytest.raises(ValueError, match=said):
+    load.load_examples('htnet_release', copied)
+  with pytest.raises(ValueError, match=said):
+    load.Examples('htnet_release', copied)[0]
+
+
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    ({'shardLengths': ['3']}, 'it counts 3 examples, metadata.json 5 clips'),
+    ({'shardLengths': ['9999']}, 'it counts 9999 examples, metadata.json 5 cl'),
+    ({'shardLengths': ['1'] * 10**4}, 'it counts 10000 examples'),
+    ({'shardLengths': ['7', '-2']}, 'it counts 5 examples'),
+    (
+      {'filepathTemplate': '../../{FILENAME}'},
+      'it names files of another folder',
+    ),
+  ],
+)
+def test_examples_are_as_many_as_clips_and_lie_in_the_folder(
+  copied, change, said
+):
+  path = load.dataset_folder('htnet_release', copied) / 'dataset_info.json'
+  content = json.loads(path.read_text())
+  content['splits'][0] |= change
+  path.write_text(json.dumps(content))
+  with pytest.raises(ValueError, match=f'dataset_info.json is damaged .{said}'):
+    load.load_examples('htnet_release', copied)
+
+
+def test_a_pipe_among_the_files_of_a_dataset_is_refused(copied):
+  folder = load.dataset_folder('htnet_release', copied)
+  (shard,) = folder.glob('*array_record*')
+  shard.unlink()
+  os.mkfifo(shard)
+  with pytest.raises(ValueError, match='it is a pipe or a device'):
+    load.load_examples('htnet_release', copied)

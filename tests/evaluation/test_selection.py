@@ -63,6 +63,7 @@ def test_oracles_equal_the_authors_loop_with_a_guessing_network(
       for name, value in (('inner', -1), ('seed', 0), ('setting', 0))
     },
     'epochs': np.arange(1, num_epochs + 1, dtype=np.int32),
+    'train_loss': np.zeros((len(counts), num_epochs), np.float32),
     'labels': np.asarray(labels, np.int32),
     **dict.fromkeys(
       ('groups', 'corpus', 'subject', 'clip'), np.asarray(subjects)
@@ -203,3 +204,29 @@ def test_examples_held_out_never_or_twice_are_an_error(make_record):
   twice['index'][-1, -1] = 3
   with pytest.raises(ValueError, match='several trials'):
     selection.select(twice, 'last')
+
+
+@pytest.mark.parametrize(
+  ('name', 'change'),
+  [
+    ('train_loss', lambda x: x[:, :1]),
+    ('train_loss', lambda x: x.astype(str)),
+    ('logits', lambda x: x[..., 0]),
+    ('logits', lambda x: x + 1j),
+    ('labels', lambda x: x[:5]),
+    ('labels', lambda x: x + 5),
+    ('labels', lambda x: x[:, None]),
+    ('index', lambda x: x + 99),
+    ('fold', lambda x: x - 1),
+    ('clip', lambda x: np.broadcast_to(np.array(''), 2**31)),
+    ('class_names', lambda x: np.zeros((1, 2), 'U1')),
+  ],
+)
+def test_a_record_of_arrays_that_do_not_fit_is_refused(
+  make_record, name, change
+):
+  record = make_record(num_seeds=1)
+  selection.check(record)
+  record[name] = change(record[name])
+  with pytest.raises(ValueError, match=f'({name}|groups) of the record'):
+    selection.check(record)

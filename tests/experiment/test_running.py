@@ -23,6 +23,7 @@ from mejax.evaluation import selection
 from mejax.experiment import resolve
 from mejax.experiment import running
 from mejax.experiment import workdir as workdir_lib
+from mejax.training import checkpoint
 from mejax.training import sample
 from tests import own_parts
 from tests.corpora import htnet_tree
@@ -400,6 +401,82 @@ def test_inputs_that_are_all_the_same_give_a_result_and_a_remark(
   # The remark is kept with the run.
   experiment.report([tmp_path / 'run'])
   assert 'all the same' in (tmp_path / 'run/report/index.html').read_text()
+
+
+@pytest.fixture(scope='module')
+def other(tmp_path_factory):
+  """A run of another config on the same data."""
+  workdir = tmp_path_factory.mktemp('other') / 'run'
+  _run(workdir, num_seeds=1, setting__learning_rate=1e-3)
+  return workdir
+
+
+@pytest.fixture
+def small(tmp_path):
+  workdir = tmp_path / 'small'
+  _run(workdir, num_seeds=1)
+  return workdir
+
+
+def test_the_files_of_another_run_are_refused(other, small):
+  # Each belongs to its own config, whether the others were exchanged or not.
+  for name in (
+    'record.npz',
+    'baselines.npz',
+    'metrics.json',
+    'predictions.csv',
+  ):
+    shutil.copy(other / name, small / name)
+  with pytest.raises(ValueError, match='record.npz belongs to another config'):
+    _run(small, num_seeds=1)
+  with pytest.raises(ValueError, match='record.npz belongs to another config'):
+    experiment.report([small])
+  (small / 'record.npz').unlink()
+  with pytest.raises(ValueError, match='baselines.npz belongs to another'):
+    _run(small, num_seeds=1)
+  shutil.rmtree(small / 'checkpoints')
+  shutil.copytree(other / 'checkpoints', small / 'checkpoints')
+  (small / 'record.npz').unlink()
+  with pytest.raises(ValueError, match='round_0.npz belongs to another config'):
+    _run(small, num_seeds=1)
+  with pytest.raises(ValueError, match='round_0_model belongs to another'):
+    own = workdir_lib.owner(small)
+    checkpoint.Round(small, 0, own).model()
+
+
+def test_a_config_that_was_changed_by_hand_is_not_shown(small):
+  config = json.loads((small / 'config.json').read_text())
+  workdir_lib.write_json(small / 'config.json', config)
+  experiment.report([small])
+  config['setting']['learning_rate'] = 0.5
+  workdir_lib.write_json(small / 'config.json', config)
+  with pytest.raises(ValueError, match='belongs to another config or other'):
+    experiment.report([small])
+
+
+def test_words_and_settings_are_those_of_the_record(small):
+  numbers = json.loads((small / 'metrics.json').read_text())
+  numbers['protocol'] = 'Invented.'
+  workdir_lib.write_json(small / 'metrics.json', numbers)
+  with pytest.raises(ValueError, match="protocol is 'Invented.', not"):
+    experiment.report([small])
+
+
+def test_a_run_of_an_older_mejax_is_read_with_a_word(small, capsys):
+  for name in ('record.npz', 'baselines.npz'):
+    arrays = workdir_lib.load_npz(small / name)
+    for key in ('belongs_to', 'told'):
+      arrays.pop(key, None)
+    workdir_lib.save_npz(small / name, arrays)
+  numbers = json.loads((small / 'metrics.json').read_text())
+  del numbers['belongs_to']
+  workdir_lib.write_json(small / 'metrics.json', numbers)
+  run = json.loads((small / 'run.json').read_text())
+  del run['data']
+  workdir_lib.write_json(small / 'run.json', run)
+  capsys.readouterr()
+  assert _run(small, num_seeds=1) == numbers
+  assert 'was written by an older mejax' in capsys.readouterr().out
 
 
 def test_metrics_that_differ_from_the_record_are_refused(finished, tmp_path):

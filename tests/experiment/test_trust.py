@@ -139,6 +139,12 @@ def test_no_value_of_a_run_runs_code(run, data_dir, keys):
 def test_a_report_imports_nothing(run):
   for keys in (('model', 'name'), ('view', 'name'), ('protocol',)):
     change(run / 'config.json', *keys, to='plug_evil:make')
+  with pytest.raises(ValueError, match='belongs to another config'):
+    experiment.report([run])
+  # Runs of an older mejax do not say whose config it is.
+  values = json.loads((run / 'run.json').read_text())
+  del values['data']
+  (run / 'run.json').write_text(json.dumps(values))
   assert 'plug_evil:make' in experiment.report([run]).read_text()
 
 

@@ -148,8 +148,9 @@ def test_files_of_older_names_are_read(tmp_path):
   for read in (workdir.read_baselines, workdir.read_attention):
     np.testing.assert_array_equal(read(tmp_path)['majority'], np.arange(3))
   assert workdir.read_levels(tmp_path) == {}
-  workdir.write_json(tmp_path / 'levels.json', {'alphas': [1, 4], 'scores': []})
-  assert workdir.read_levels(tmp_path) == {'levels': [1, 4], 'scores': []}
+  levels = {'scores': [], 'subjects': []}
+  workdir.write_json(tmp_path / 'levels.json', {'alphas': [1, 4], **levels})
+  assert workdir.read_levels(tmp_path) == {'levels': [1, 4], **levels}
 
 
 def test_arrays_come_back_as_they_went(tmp_path):
@@ -169,3 +170,81 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
   with pytest.raises(TypeError):
     workdir.write_json(path, {'uf1': object()})
   assert json.loads(path.read_text()) == {'uf1': 0.5}
+
+
+@pytest.mark.parametrize(
+  'data',
+  [
+    {'arrays': {'inputs': 'float32[9, 4, 16, 3]'}, 'class_names': ['a', 'b']},
+    {'arrays': {'inputs': 'float64[9, 8, 8, 3]'}, 'class_names': ['a', 'b']},
+    {'arrays': {'inputs': 'float32[9, 8, 8, 3]'}, 'class_names': ['b', 'a']},
+  ],
+)
+def test_the_same_bytes_in_another_form_are_other_data(tmp_path, data):
+  of = {'arrays': {'inputs': 'float32[9, 8, 8, 3]'}, 'class_names': ['a', 'b']}
+  workdir.claim(tmp_path, CONFIG, RUN | {'data': of})
+  (tmp_path / 'record.npz').touch()
+  workdir.claim(tmp_path, CONFIG, RUN | {'data': of})
+  with pytest.raises(ValueError, match='a run on other data'):
+    workdir.claim(tmp_path, CONFIG, RUN | {'data': data})
+
+
+def test_the_owner_changes_with_config_data_and_code_alone(tmp_path):
+  run = RUN | {'data': {'a': 1}, 'named_objects': {}, 'backend': 'cpu'}
+
+  def owner(config=CONFIG, **changes):
+    return workdir.describe_owner(config, run | changes)
+
+  assert owner() == owner(backend='gpu', placement={'round_size': 4})
+  changed = [
+    owner(CONFIG | {'num_epochs': 4}),
+    owner(data_sha256='abd'),
+    owner(data={'a': 2}),
+    owner(named_objects={'model.name': 'a:b 1'}),
+  ]
+  assert len({owner(), *changed}) == 5
+  assert workdir.owner(tmp_path) == ''
+  workdir.claim(tmp_path, CONFIG, run)
+  config = json.loads(json.dumps(CONFIG))
+  assert workdir.owner(tmp_path) == owner(config)
+
+
+def test_a_file_of_another_run_is_refused_and_one_of_nobody_is_told(
+  tmp_path, capsys
+):
+  workdir.claim(tmp_path, CONFIG, RUN | {'data': {'a': 1}})
+  own = workdir.owner(tmp_path)
+  arrays = {'majority': np.arange(3)}
+  path = tmp_path / workdir.BASELINES
+  workdir.save_npz(path, arrays | {workdir.OWNER: np.array(own)})
+  assert list(workdir.read_baselines(tmp_path)) == ['majority']
+  assert capsys.readouterr().out == ''
+  for other in ({}, {workdir.OWNER: np.array('0' * 64)}):
+    workdir.save_npz(path, arrays | other)
+    with pytest.raises(ValueError, match='baselines.npz belongs to another'):
+      workdir.read_baselines(tmp_path)
+  levels = {'levels': [1], 'scores': [], 'subjects': []}
+  workdir.write_json(tmp_path / 'levels.json', levels | {workdir.OWNER: own})
+  assert workdir.read_levels(tmp_path) == levels
+  workdir.write_json(tmp_path / 'levels.json', levels | {workdir.OWNER: '0'})
+  with pytest.raises(ValueError, match='levels.json belongs to another'):
+    workdir.read_levels(tmp_path)
+  assert capsys.readouterr().out == ''
+  workdir.write_json(tmp_path / 'run.json', {'schema_version': 1, **RUN})
+  for _ in range(2):
+    assert list(workdir.read_baselines(tmp_path)) == ['majority']
+  assert capsys.readouterr().out.count('it is not checked') == 1
+
+
+@pytest.mark.parametrize(
+  ('content', 'said'),
+  [
+    ({'levels': 5}, 'levels is 5; expected a list'),
+    ({'levels': ['x']}, r"levels\[0\] is 'x'; expected .* a number"),
+    ({'levels': [1], 'scores': [{}]}, r'scores\[0\].levels is missing'),
+  ],
+)
+def test_odd_levels_are_refused_by_name(tmp_path, content, said):
+  workdir.write_json(tmp_path / 'levels.json', content)
+  with pytest.raises(ValueError, match=f'levels.json is damaged .{said}'):
+    workdir.read_levels(tmp_path)

@@ -69,6 +69,7 @@ def workdir(make_record, tmp_path):
       record, predictions, protocol_sentence='Made-up clips, <one> & all.'
     )
     np.savez(folder / 'record.npz', **record)
+    np.savez(folder / 'baselines.npz', **predictions)
     (folder / 'metrics.json').write_text(json.dumps(numbers))
     config = {'model': {'name': 'htnet'}, 'num_epochs': 60}
     (folder / 'config.json').write_text(json.dumps(config))
@@ -207,15 +208,53 @@ def test_numbers_of_another_version_are_refused(workdir, tmp_path):
     reporting.report([folder], tmp_path / 'report')
 
 
+@pytest.mark.parametrize(
+  'change',
+  [
+    lambda numbers: numbers['selection']['last'].update(
+      casme9=numbers['selection']['last']['full'] | {'uf1': 0.987}
+    ),
+    lambda numbers: numbers['selection']['last']['full'].update(best=0.987),
+    lambda numbers: numbers['baselines'].update(
+      invented=numbers['baselines']['majority']
+    ),
+    lambda numbers: numbers['baselines'].update(invented={}),
+    lambda numbers: numbers.update(settings='text'),
+    lambda numbers: numbers.update(settings=[{'setting': 0, 'values': {}}]),
+    lambda numbers: numbers.update(protocol=5),
+    lambda numbers: numbers['selection'].update(last=5),
+    lambda numbers: numbers.update(unknown='text'),
+    lambda numbers: numbers.update(baselines=[1]),
+  ],
+)
+def test_numbers_that_the_record_does_not_give_are_refused(
+  workdir, tmp_path, change
+):
+  folder, numbers = workdir('run', num_seeds=1, corpora=(('samm', 4, 3.0),))
+  change(numbers)
+  (folder / 'metrics.json').write_text(json.dumps(numbers))
+  with pytest.raises(ValueError, match='metrics.json is damaged'):
+    finished.read_run(folder, name='run')
+
+
+def test_baselines_without_their_predictions_are_refused(workdir):
+  folder, _ = workdir('run', num_seeds=1, corpora=(('samm', 4, 3.0),))
+  (folder / 'baselines.npz').unlink()
+  with pytest.raises(FileNotFoundError, match='baselines.npz is missing'):
+    finished.read_run(folder, name='run')
+
+
 def test_numbers_of_schema_2_are_read(workdir, tmp_path):
   """Written by mejax 0.1 from the record that is made here."""
   folder, numbers = workdir('run', num_seeds=2, corpora=(('samm', 5, 3.0),))
   old = pathlib.Path(__file__).with_name('metrics_schema_2.json').read_text()
   assert '"schema_version": 2' in old and '"floors"' in old
   (folder / 'metrics.json').write_text(old)
-  (folder / 'levels.json').write_text('{"alphas": [1.0, 4.0]}')
+  (folder / 'levels.json').write_text(
+    '{"alphas": [1.0, 4.0], "scores": [], "subjects": []}'
+  )
   read = finished.read_run(folder, name='old')
-  assert read.levels == {'levels': [1.0, 4.0]}
+  assert read.levels['levels'] == [1.0, 4.0]
   (folder / 'levels.json').unlink()
   # What the numbers say has not changed since.
   assert read.numbers == json.loads(json.dumps(numbers))
