@@ -48,27 +48,24 @@ def settled(clips: Iterable[Clip]) -> Iterator[Clip]:
       for i in group:
         others = [k for k in group if _person(clips[k]) != _person(clips[i])]
         problems[i] = f'its recording is also that of {_names(clips, others)}'
-  for group in _groups(
-    clips, lambda clip: (place(clip), clip.onset, clip.offset)
-  ):
+  # Two movements of a recording begin at two frames.
+  for group in _groups(clips, lambda clip: (place(clip), clip.onset)):
     first, *later = group
-    if len({cells.visible(clips[i].emotion).casefold() for i in group}) > 1:
+    words = {cells.visible(clips[i].emotion).casefold() for i in group}
+    if len(words) > 1:
       for i in group:
         others = _names(clips, [k for k in group if k != i], emotion=True)
         problems.setdefault(
-          i,
-          f'the same frames have another label: {others}; delete the wrong row',
+          i, f'its movement has another label: {others}; delete the wrong row'
         )
     for i in later:
       problems.setdefault(
-        i, f'has the frames of {clips[first].identity}: the first counts'
+        i, f'is the movement of {clips[first].identity}: the first counts'
       )
   for i, clip in enumerate(clips):
-    yield (
-      dataclasses.replace(clip, problem=problems[i])
-      if i in problems
-      else (clip)
-    )
+    if i in problems:
+      clip = dataclasses.replace(clip, problem=problems[i])
+    yield clip
 
 
 def remark_copies(clips: Iterable[Clip]) -> list[Clip]:
@@ -166,8 +163,7 @@ def _resolved(path: pathlib.Path) -> pathlib.Path:
 
 
 def _size(file: pathlib.Path) -> int:
-  status = file.stat()
-  return status.st_size
+  return file.stat().st_size
 
 
 def _digest(file: pathlib.Path) -> bytes:

@@ -96,14 +96,16 @@ def test_a_movement_with_two_labels_has_none_and_one_twice_counts_once(clip):
     clip('a', 'anna', 'a_02', 'fear'),
     clip('b', 'anna', 'b_2'),
     clip('b', 'anna', 'b_02', 'Joy '),
-    clip('b', 'anna', 'b_3', offset=3, emotion='fear'),
+    clip('b', 'anna', 'b_03', offset=3),
+    clip('b', 'anna', 'b_4', 'fear', onset=2),
   ]
-  words = 'the same frames have another label: x/anna/'
+  words = 'its movement has another label: x/anna/'
   assert _problems(clips) == [
     f'{words}a_02 (fear); delete the wrong row',
     f'{words}a_2 (joy); delete the wrong row',
     '',
-    'has the frames of x/anna/b_2: the first counts',
+    'is the movement of x/anna/b_2: the first counts',
+    'is the movement of x/anna/b_2: the first counts',
     '',
   ]
 
