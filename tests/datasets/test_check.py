@@ -95,6 +95,14 @@ def test_a_check_looks_at_the_frames_that_matter(tree):
   assert 'missing ("img49.jpg" is an empty file' in report.text
 
 
+def test_copies_of_two_people_are_named(tree):
+  """All clips of the tree have the same frames."""
+  text = _check(tree).text
+  for one, other in (('sub01/EP03_02', 'sub02'), ('sub02/EP08_04', 'sub01')):
+    (line,) = [x for x in text.splitlines() if one in x.partition(':')[0]]
+    assert f'byte for byte, those of casme2/{other}/EP' in line
+
+
 def test_a_size_that_changes_within_a_clip_is_a_problem(tree):
   other = np.zeros((9, 9, 3), np.uint8)
   file = tree / RAW / 'sub01/EP02_01f/img49.jpg'
