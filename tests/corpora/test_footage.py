@@ -138,10 +138,10 @@ def test_a_subject_that_contradicts_its_clips_name_is_refused_by_row(tmp_path):
 
 
 def test_copies_of_two_people_are_remarked_with_both_names(clip, tmp_path):
-  for place in ('a', 'b', 'c'):
-    trees.write_frames(tmp_path / place, ['f1.png', 'f2.png'])
+  trees.write_frames(tmp_path / 'a', ['f1.png', 'f2.png'])
+  for place in ('b', 'c', 'd'):
+    shutil.copytree(tmp_path / 'a', tmp_path / place)
   (tmp_path / 'c/f2.png').write_bytes((tmp_path / 'c/f2.png').read_bytes()[:-1])
-  shutil.copytree(tmp_path / 'a', tmp_path / 'd')
   clips = [clip(*names) for names in ('aA', 'bB', 'cC', 'dA')]
   first, second, third, again = footage.remark_copies(clips)
   assert first.remarks == (
