@@ -76,14 +76,31 @@ def read_pages(
 
 def _rows_of_csv(text: str) -> Rows:
   # With newline=None, line ends of all systems become \n.
-  text = io.StringIO(text, newline=None).read()
+  rows = list(_split(io.StringIO(text, newline=None).read()))
+  width = max(map(len, rows), default=0)
+  # Blank cells at the end of a row may be left out.
+  return [
+    [
+      Cell(row[i] if i < len(row) else '', place, is_there=i < len(row))
+      for i, place in enumerate(_places(number, width))
+    ]
+    for number, row in enumerate(rows, 1)
+  ]
+
+
+def _split(text: str) -> Iterator[list[str]]:
+  """Yields the rows of a CSV file.
+
+  Raises:
+    ValueError: a quotation mark is misplaced, or the table is too large.
+  """
   delimiter, lines = _delimiter(text), text.split('\n')
   counts = collections.Counter(line.count(delimiter) for line in lines if line)
   usual = max(2, max(counts, key=counts.get, default=0))
   reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-  rows, end, width = [], 0, 0
+  number, end, width = 0, 0, 0
   try:
-    for row in reader:
+    for number, row in enumerate(reader, 1):
       start, end = end, reader.line_num
       whole = [line.count(delimiter) >= usual for line in lines[start:end]]
       # Line breaks within a cell are usual, rows within a cell are not.
@@ -93,20 +110,12 @@ def _rows_of_csv(text: str) -> Rows:
           'rows become one: delete it, or end it in its cell'
         )
       width = max(width, len(row))
-      _check_size(len(rows) + 1, width)
-      rows.append([_text(files.plain_cell(x)) for x in row])
+      _check_size(number, width)
+      yield [_text(files.plain_cell(x)) for x in row]
   except csv.Error as error:
     raise ValueError(
-      f'row {len(rows) + 1} has a fault in its quotation marks ({error})'
+      f'row {number + 1} has a fault in its quotation marks ({error})'
     ) from error
-  # Blank cells at the end of a row may be left out.
-  return [
-    [
-      Cell(row[i] if i < len(row) else '', place, is_there=i < len(row))
-      for i, place in enumerate(_places(number, width))
-    ]
-    for number, row in enumerate(rows, 1)
-  ]
 
 
 def _check_size(rows: int, columns: int) -> None:
