@@ -213,7 +213,7 @@ def refusal(lines: Iterable[str]) -> str:
 
 def _checked(clip: Clip) -> Clip:
   """Returns the clip with names that can be written, or with a problem."""
-  changes = {}
+  changes = _without_wrong_numbers(clip)
   for field in ('corpus', 'subject', 'name', 'emotion'):
     text = getattr(clip, field)
     if not isinstance(text, str):
@@ -233,7 +233,6 @@ def _checked(clip: Clip) -> Clip:
   # Without a label, the name is that of a file.
   if not problem and changes['emotion'] != UNKNOWN:
     problem = _of_two_scripts(changes)
-  problem = problem or _not_a_number(clip)
   changes |= {'problem': cells.printable(problem)}
   changes |= {
     level: tuple(map(cells.printable, getattr(clip, level)))
@@ -253,16 +252,18 @@ def _of_two_scripts(names: Mapping[str, str]) -> str:
   return ''
 
 
-def _not_a_number(clip: Clip) -> str:
-  """Names a frame number that no dataset can hold; '' if there is none."""
+def _without_wrong_numbers(clip: Clip) -> dict[str, str | None]:
+  """Removes frame numbers that no dataset can hold, with a problem if any."""
+  changes = {}
   for field in ('onset', 'apex', 'offset'):
     number = getattr(clip, field)
     if number is None:
       continue
     # NumPy's integers are numbers, too.
     if not isinstance(number, numbers.Integral) or abs(number) > frames.LARGEST:
-      return (
+      problem = (
         f'its {field} is {number!r}; expected a whole number up to '
         f'{frames.LARGEST}'
       )
-  return ''
+      changes |= {field: None, 'problem': clip.problem or problem}
+  return changes

@@ -19,8 +19,14 @@ SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
     ({'labels': LABELS * 2}, 'labels are 0 to 4, and no example has 1, 3;'),
     ({'labels': LABELS - 1}, 'labels are -1 to 1, and no example has a class'),
     ({'labels': LABELS + 0.5}, 'labels are float64, as 0.5; expected whole'),
-    ({'labels': list('xyz' * 3)}, "labels are <U1, as 'x'; expected whole"),
-    ({'labels': [None] + [1] * 8}, 'labels are object, as None; expected'),
+    (
+      {'labels': np.array(list('xyz' * 3))},
+      "labels are <U1, as 'x'; expected whole",
+    ),
+    (
+      {'labels': np.array([None] + [1] * 8, object)},
+      'labels are object, as None; expected',
+    ),
     ({'labels': LABELS[:, None]}, r'labels have shape \(9, 1\); expected'),
     ({'labels': np.eye(3, dtype=int)[LABELS]}, 'no one-hot rows'),
     ({'labels': LABELS[:8]}, r'labels have shape \(8,\); expected \(9,\)'),
@@ -62,7 +68,7 @@ SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
       {'subjects': np.array([b'a', 'A', 'a', *'bbbccc'], object)},
       "'a', 'A' may be one person",
     ),
-    ({'subjects': [b'\xff'] * 9}, 'a subject is no UTF-8'),
+    ({'subjects': np.array([b'\xff'] * 9)}, 'a subject is no UTF-8'),
   ],
 )
 def test_misuse_is_refused_before_anything_is_written(tmp_path, changes, words):
