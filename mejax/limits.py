@@ -27,8 +27,7 @@ MOST_SHRUNK = 100
 # Of a file of JSON. What is read of it may take thirty times as much memory.
 LARGEST_TEXT = 2**27
 # Of a label sheet, also unpacked. The largest of the databases has .2 MiB.
-LARGEST_SHEET = 2**28
-LARGEST_CELLS = 2**24
+LARGEST_SHEET = 2**26
 # Of an image; frames of the databases have up to 2.1 million pixels.
 LARGEST_IMAGE = 2**26
 

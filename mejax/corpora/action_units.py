@@ -16,10 +16,12 @@ import re
 import unicodedata
 
 _UNIT = re.compile(
-  r'(?:AU)?\s*(?P<side>[LRA](?:/[LRA])*)?(?:AU)?\s*(?P<number>\d+)'
+  r'(?:AU)?\s*(?P<side>[LRA](?:/[LRA])*)?(?:AU)?\s*(?P<number>\d{1,3})(?!\d)'
   # In `10A/L12` the slash begins another unit.
   r'(?P<intensity>[A-E](?:/[A-E](?![A-Z]*\d))*)?\s*(?P<static>\(K\))?'
 )
+# No cell of a database is longer than 60.
+_LONGEST, _DEEPEST, _SHOWN = 400, 20, 60
 _SIGN = re.compile(r'(?P<plus>[+,;])|(?P<either>OR|/)|(?P<bracket>[()])')
 
 
@@ -53,9 +55,13 @@ def parse(text: str) -> tuple[ActionUnit, ...]:
   Raises:
     ValueError: the text does not follow the grammar at the top of the module.
   """
+  if len(text) > _LONGEST:
+    raise _fault(text, f'has {len(text)} characters')
   # Full-width signs become plain ones.
   plain = unicodedata.normalize('NFKC', text).upper().replace('?', ' ')
   tokens = _tokens(plain.strip(), text)
+  if tokens.count('(') > _DEEPEST:
+    raise _fault(text, 'has too many brackets')
   units, rest = _joined(tokens, text)
   if rest:
     raise _fault(text, 'has a bracket too many')
@@ -128,6 +134,7 @@ def _single(tokens: list, text: str) -> tuple[list[ActionUnit], list]:
 
 
 def _fault(text: str, what: str) -> ValueError:
+  shown = text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
   return ValueError(
-    f'action units {text!r}: {what}; expected for example 4+R12+(L6 or L7)'
+    f'action units {shown!r}: {what}; expected for example 4+R12+(L6 or L7)'
   )

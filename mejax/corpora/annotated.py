@@ -146,6 +146,27 @@ def from_files(
   )
 
 
+def contradiction(row: Mapping[str, str], number: int | None) -> str:
+  """Says that a row names another subject than the name of its clip.
+
+  Args:
+    row: text by field; a row without a subject contradicts nothing.
+    number: of the subject in the clip's name; None if it has none.
+  """
+  subject = row['subject']
+  if cells.says_nothing(subject) or people.number(subject) == number:
+    return ''
+  # A clip without a number is not found, which tells more.
+  return (
+    ''
+    if number is None
+    else (
+      f'its subject is {cells.described(subject)}, but its name '
+      f'{row["name"]!r} is of subject {number}'
+    )
+  )
+
+
 def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
   """Yields the clips; a second clip of the same name gets a problem."""
   seen = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,8 +16,11 @@ from typing import Any
 
 from mejax import own_code
 from mejax.corpora import CORPORA
+from mejax.corpora import footage
 from mejax.corpora import people
 from mejax.corpora.clip import Clip
+
+Watch = Callable[[Iterator[Clip]], Iterable[Clip]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,19 +55,22 @@ class Corpus:
         )
     people.check_way(options.get(people.OPTION, ''))
 
-  def clips(self, root: Any, options: Mapping[str, Any]) -> Iterator[Clip]:
+  def clips(
+    self, root: Any, options: Mapping[str, Any], *, watch: Watch = iter
+  ) -> Iterator[Clip]:
     """Reads the clips, with names that can be relied on.
 
     Args:
       root: as `read` takes it.
       options: those of `read`, and `people`.
+      watch: passes on the clips while they are read, as a bar of progress does.
 
     Raises:
       ValueError: see `people.settled`; further errors are those of `read`.
     """
     options = dict(options)
     way = options.pop(people.OPTION, '')
-    return people.settled(self.read(root, **options), way)
+    return people.settled(watch(self.read(root, **options)), way)
 
 
 def find_corpus(spec: str) -> Corpus:
@@ -98,6 +105,8 @@ def read_corpora(
   corpora: Sequence[Corpus],
   places: Sequence[str | pathlib.Path],
   options: Mapping[str, Any],
+  *,
+  watch: Watch = iter,
 ) -> Iterator[Clip]:
   """Reads the clips of several corpora, one corpus after the other.
 
@@ -106,6 +115,7 @@ def read_corpora(
     places: where each corpus lies; for recordings alone, all of their paths.
     options: for one corpus `{option: value}`, for several
       `{'corpus.option': value}`.
+    watch: as `Corpus.clips` takes it.
 
   Returns:
     The clips with names that can be relied on, see `people.settled`.
@@ -123,7 +133,8 @@ def read_corpora(
   for corpus in corpora:
     corpus.check_options(own[corpus.name])
   if len(corpora) == 1 and corpora[0].takes_recordings:
-    return corpora[0].clips([pathlib.Path(p) for p in places], own[names[0]])
+    root = [pathlib.Path(p) for p in places]
+    return corpora[0].clips(root, own[names[0]], watch=watch)
   if len(places) != len(corpora):
     raise ValueError(
       f'corpora: {", ".join(names)}; sources: {", ".join(map(str, places))}; '
@@ -136,8 +147,9 @@ def read_corpora(
         f'{place} is not there; expected {corpus.name} in it'
       )
     root = [place] if corpus.takes_recordings else place
-    readings.append(corpus.clips(root, own[corpus.name]))
-  return itertools.chain.from_iterable(readings)
+    readings.append(corpus.clips(root, own[corpus.name], watch=watch))
+  # A recording of two corpora has two people, too.
+  return footage.settled(itertools.chain.from_iterable(readings))
 
 
 def _options_of(

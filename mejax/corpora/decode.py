@@ -17,6 +17,7 @@ import numpy as np
 
 from mejax import limits
 from mejax.corpora import cells
+from mejax.corpora import complaints
 from mejax.corpora import depth as depth_lib
 from mejax.corpora.clip import Clip
 from mejax.corpora.depth import Depth
@@ -150,13 +151,15 @@ def _from_file(file: pathlib.Path) -> Num[np.ndarray, '...']:
     raise _unreadable(file, error) from error
   if not data:
     raise ValueError(f'"{file.name}" is an empty file; expected an image')
-  image = None
+  image, complaint = None, ''
   if limits.check_image(data, f'"{file.name}"'):
-    image = _decoded(data)
+    image, complaint = complaints.heard(_decoded, data)
   if image is None:
     raise ValueError(
       f'"{file.name}" ({len(data)} bytes) is damaged or no image'
     )
+  if complaint:
+    raise ValueError(f'"{file.name}" is damaged: {complaint}')
   return image
 
 

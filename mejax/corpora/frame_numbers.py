@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import dataclasses
 import itertools
 import re
-import unicodedata
 
 from mejax.corpora import cells
+from mejax.corpora import frames
 
 # A missing frame is replaced by another that is at most this many frames away.
 NEAR = 2
@@ -34,10 +34,16 @@ def read_numbers(
 
 
 def read_number(text: str) -> int | None:
-  """Returns the whole number that a cell holds; None if it holds none."""
-  plain = unicodedata.normalize('NFKC', text).strip()
-  number = re.fullmatch(r'([+-]?[0-9]{1,18})(\.0*)?', plain)
-  return int(number[1]) if number else None
+  """Returns the whole number that a cell holds; None if it holds none.
+
+  One that is too large for the number of a frame counts as none.
+  """
+  if getattr(text, 'fault', ''):
+    return None
+  number = re.fullmatch(r'([+-]?[0-9]{1,18})(\.0*)?', cells.visible(text))
+  if number and abs(int(number[1])) <= frames.LARGEST:
+    return int(number[1])
+  return None
 
 
 def misread(field: str, text: str) -> str:

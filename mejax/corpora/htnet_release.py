@@ -31,6 +31,7 @@ import numpy as np
 from mejax import files
 from mejax import limits
 from mejax.corpora import cells
+from mejax.corpora import complaints
 from mejax.corpora import text_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -242,10 +243,15 @@ def _decode(path: pathlib.Path, how: int) -> np.ndarray | None:
   data = limits.read_bytes(path)
   if not limits.check_image(data, ''):
     return None
-  try:
+
+  def decode(data: bytes) -> np.ndarray | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), how)
+
+  try:
+    image, complaint = complaints.heard(decode, data)
   except cv2.error:
     return None
+  return None if complaint else image
 
 
 def _read_sheet(root: pathlib.Path, encoding: str) -> list[dict[str, str]]:

@@ -38,14 +38,16 @@ def _key(name: str) -> tuple[int, ...]:
 
 
 def _label(row: dict[str, str]) -> database.Labelled:
+  key = _key(row['name'])
   annotation = annotated.Annotation.of_row(
     row,
     corpus='mmew',
     subject=row['name'].partition('-')[0].upper(),
     fps=FPS,
     remarks=(f'the sheet remarks: {row["remarks"]}',) if row['remarks'] else (),
+    problem=annotated.contradiction(row, key[0] if key else None),
   )
-  return annotation, _key(row['name'])
+  return annotation, key
 
 
 DATABASE = database.Database(

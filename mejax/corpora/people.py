@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
+import decimal
+import numbers
 import re
-import unicodedata
 
 from jaxtyping import Shaped
 import numpy as np
 
 from mejax.corpora import cells
+from mejax.corpora import footage
+from mejax.corpora import frames
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 
@@ -27,24 +31,37 @@ WAYS = ('join', 'apart')
 
 # `S` and `p` count as prefixes only of numbers: Shan and Han are two people.
 _PREFIX = re.compile(
-  r'(subject|participant|person|sub|sp[\s_.-]*no|sp|s|p)[\s_.-]*(?=\d)|'
-  r'(subject|participant|person|sub)[\s_.-]+(?=.)'
+  r'((subject|subj|participant|person|sub)[\s_.:#-]*)?'
+  r'((sp[\s_.-]*no|id|no|nr|sp|s|p)[\s_.:#-]*|#\s*)?(?=\d)|'
+  r'(subject|subj|participant|person|sub)[\s_.:#-]+(?=.)'
 )
+# Spreadsheets and pandas write a whole number in these ways.
+_WHOLE = re.compile(r'(\d+)(\.0*|,0{1,2})')
+_EXPONENT = re.compile(r'([1-9]\d*(?:\.\d+)?)e(\+\d{1,2}|0+)')
+# Letters of other scripts that Unicode's table of confusables takes for Latin
+# ones, in lower case; of Greek capitals, which look more alike, those.
+_LATIN = str.maketrans(
+  'авекмнорстухіїѕјһԁԛԝӏαβεζηικμνορτυχ',
+  'abekmhopctyxiisjhdqwlabezhikmnoptyx',
+)
+
+
+def folded(name: str) -> str:
+  """Returns a word without case, signs nobody sees and look-alike letters."""
+  text = cells.visible(cells.visible(name).casefold())
+  return text.translate(_LATIN)
 
 
 def plain(name: str) -> str:
   """Returns what all usual spellings of a person's name have in common."""
-  text = unicodedata.normalize('NFKC', name).casefold()
-  text = unicodedata.normalize('NFKC', text)
-  # Dashes of all kinds, and letters without width.
-  text = ''.join(
-    '-' if unicodedata.category(c) == 'Pd' else c
-    for c in text
-    if unicodedata.category(c) != 'Cf'
-  )
-  text = text.strip(' _-\t\n')
+  text = folded(name).strip(' _-.,;\'"')
+  if exact := _EXPONENT.fullmatch(text):
+    whole = decimal.Decimal(f'{exact[1]}e{exact[2]}')
+    text = str(int(whole)) if whole == whole.to_integral_value() else text
   prefix = _PREFIX.match(text)
   text = text[prefix.end() :] if prefix else text
+  if exact := _WHOLE.fullmatch(text):
+    text = exact[1]
   text = re.sub(r'(?<!\d)0+(?=\d)', '', text)
   return re.sub(r'[\s_-]', '', text) or name
 
@@ -57,7 +74,8 @@ def number(name: str) -> int | None:
 
 def is_person(name: str) -> bool:
   """Returns whether a text can be a name: not blank, `nan` or `unknown`."""
-  return cells.is_word(name) and name.strip().casefold() != UNKNOWN
+  plain = cells.visible(name).casefold().strip(' <>()[]{}')
+  return cells.is_word(name) and plain != UNKNOWN
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
@@ -81,11 +99,12 @@ def check_way(way: str) -> None:
 def settled(clips: Iterable[Clip], way: str = '') -> Iterator[Clip]:
   """Yields the clips of some corpora with names that can be relied on.
 
-  A clip without a person, with a name that is no UTF-8, or with the name of an
-  earlier clip gets a problem.
+  A clip gets a problem if it has no person, a name that is no UTF-8, the name
+  of an earlier clip, or the frames of a clip of another person.
 
   Args:
-    clips: as the readers yield them.
+    clips: as the readers yield them. All are read before the first is yielded:
+      the last may tell that the first is somebody else's too.
     way: what happens to names that may be one person: '' refuses them after the
       last clip, `join` gives all of them the first spelling, `apart` keeps
       them.
@@ -93,12 +112,17 @@ def settled(clips: Iterable[Clip], way: str = '') -> Iterator[Clip]:
   Raises:
     ValueError: there are such names, and `way` is ''.
   """
+  clips = list(map(_checked, clips))
+  yield from footage.settled(_named(clips, way))
+  if not way and (lines := doubts(clips)):
+    raise ValueError(refusal(lines))
+
+
+def _named(clips: Iterable[Clip], way: str) -> Iterator[Clip]:
+  """Yields the clips, each with a name of its own."""
   first, seen = {}, set()
-  names = []
   for clip in clips:
-    clip = _checked(clip)
     if is_known(clip):
-      names.append(clip)
       subject = first.setdefault(
         (clip.corpus, plain(clip.subject)), clip.subject
       )
@@ -113,8 +137,6 @@ def settled(clips: Iterable[Clip], way: str = '') -> Iterator[Clip]:
       )
     seen.add(clip.identity)
     yield clip
-  if not way and (lines := doubts(names)):
-    raise ValueError(refusal(lines))
 
 
 def settled_names(
@@ -132,6 +154,12 @@ def settled_names(
       f'subject {str(names[nobody[0]])!r}, at position {nobody[0]}, names '
       f'nobody; there are {len(nobody)} like it: name each person'
     )
+  for i, name in enumerate(names.tolist()):
+    if letter := cells.mixed_scripts(name):
+      raise ValueError(
+        f'subject {name!r}, at position {i}, has {letter} among Latin letters: '
+        'write it in one script'
+      )
   groups = alike(names.tolist())
   if groups and not way:
     lines = ', '.join(map(repr, groups[0]))
@@ -185,7 +213,7 @@ def refusal(lines: Iterable[str]) -> str:
 
 def _checked(clip: Clip) -> Clip:
   """Returns the clip with names that can be written, or with a problem."""
-  changes = {}
+  changes = _without_wrong_numbers(clip)
   for field in ('corpus', 'subject', 'name', 'emotion'):
     text = getattr(clip, field)
     if not isinstance(text, str):
@@ -202,9 +230,40 @@ def _checked(clip: Clip) -> Clip:
   problem = changes.get('problem', clip.problem)
   if not problem and not is_person(changes['subject']):
     problem = f'its subject is {changes["subject"]!r}, which names nobody'
+  # Without a label, the name is that of a file.
+  if not problem and changes['emotion'] != UNKNOWN:
+    problem = _of_two_scripts(changes)
   changes |= {'problem': cells.printable(problem)}
   changes |= {
     level: tuple(map(cells.printable, getattr(clip, level)))
     for level in ('remarks', 'notes')
   }
   return dataclasses.replace(clip, **changes)
+
+
+def _of_two_scripts(names: Mapping[str, str]) -> str:
+  """Names a word of letters of two scripts; '' if there is none."""
+  for field in ('subject', 'emotion'):
+    if letter := cells.mixed_scripts(names[field]):
+      return (
+        f'its {field} {names[field]!r} has {letter} among Latin letters: write '
+        'it in one script'
+      )
+  return ''
+
+
+def _without_wrong_numbers(clip: Clip) -> dict[str, str | None]:
+  """Removes frame numbers that no dataset can hold, with a problem if any."""
+  changes = {}
+  for field in ('onset', 'apex', 'offset'):
+    number = getattr(clip, field)
+    if number is None:
+      continue
+    # NumPy's integers are numbers, too.
+    if not isinstance(number, numbers.Integral) or abs(number) > frames.LARGEST:
+      problem = (
+        f'its {field} is {number!r}; expected a whole number up to '
+        f'{frames.LARGEST}'
+      )
+      changes |= {field: None, 'problem': clip.problem or problem}
+  return changes

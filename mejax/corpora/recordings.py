@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import functools
 import pathlib
+import re
 import unicodedata
 
 import cv2
@@ -27,6 +28,11 @@ SUFFIXES = (
 )  # fmt: skip
 
 _DEPTH = 9
+# What FFmpeg takes for a list of other files; it looks at this many bytes.
+_HEAD = 2048
+_LISTS = (
+  b'ffconcat', b'#extm3u', b'<mpd', b'<compositionplaylist', b'[playlist]',
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,6 +234,17 @@ def _moments(file: str) -> tuple[float, float, list[float | None]]:
   return claimed, fps, times
 
 
+def _text_fault(file: pathlib.Path) -> str:
+  """Says that a file is a text or a list of files; '' if it is neither."""
+  with file.open('rb') as stream:
+    head = stream.read(_HEAD).lstrip(b'\xef\xbb\xbf \t\r\n')
+  if any(word in head.lower() for word in _LISTS):
+    return ': it is a list of other files'
+  return (
+    '' if re.search(rb'[\x00-\x08\x0e-\x1f\x7f-\xff]', head) else ': a text'
+  )
+
+
 def _in_video(file: pathlib.Path) -> Content:
   """Finds the frames by decoding them, since containers only estimate."""
   if not file.is_file():
@@ -236,7 +253,11 @@ def _in_video(file: pathlib.Path) -> Content:
   size = file.stat().st_size
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
+  damaged = f'"{file.name}" ({size} bytes) is damaged or no video'
   try:
+    # FFmpeg would play what a list names, which may be anybody's.
+    if fault := _text_fault(file):
+      return Content({}, problem=damaged + fault)
     if empty := containers.empty_tail(file):
       raise ValueError(
         f'{empty >> 20} MiB of zeros lie behind its end; cut them off'
@@ -245,8 +266,7 @@ def _in_video(file: pathlib.Path) -> Content:
   except (OSError, ValueError) as error:
     return Content({}, problem=f'"{file.name}": {error}')
   if not times:
-    problem = f'"{file.name}" ({size} bytes) is damaged or no video'
-    return Content({}, problem=problem)
+    return Content({}, problem=damaged)
   found = timing.number(times, fps=fps, claimed=round(claimed), file=file)
   return Content(
     dict.fromkeys(found.numbers, file),

@@ -38,14 +38,16 @@ def _key(name: str) -> tuple[int, ...]:
 
 
 def _label(row: dict[str, str]) -> database.Labelled:
+  key = _key(row['name'])
   annotation = annotated.Annotation.of_row(
     row,
     corpus='samm',
     subject=row['subject'].zfill(3),
     fps=FPS,
     remarks=_duration_remark(row),
+    problem=annotated.contradiction(row, key[0] if key else None),
   )
-  return annotation, _key(row['name'])
+  return annotation, key
 
 
 def _duration_remark(row: dict[str, str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from mejax.corpora.spreadsheets import Rows
 
 # Notes stand above the header: 13 lines in SAMM.
 _HEADER_LINES = 40
+_LONGER = 'its row has more cells than the header: is a comma too many?'
 # From this ratio of difflib on, a heading is a field's name misspelt.
 _MISSPELT = 0.8
 
@@ -121,7 +122,7 @@ def _below_header(
     columns = _columns(header, fields)
     if not all(field in columns for field in needed):
       continue
-    below = rows[at + length :]
+    below = _faulty_if_longer(rows[at], rows[at + length :])
     chosen = {
       field: _choose(file, field, numbers, rows[at], below)
       for field, numbers in columns.items()
@@ -140,6 +141,20 @@ def _below_header(
     ]
     yield Table(file, title, table, tuple(unread))
     return
+
+
+def _faulty_if_longer(header: Sequence[Cell], rows: Rows) -> Rows:
+  """Returns rows; a fault is in each cell of one with more cells than headings.
+
+  A comma too many shifts a CSV file's row, so that an offset becomes an apex.
+  """
+  surplus = [i for i, cell in enumerate(header) if not cell.is_there]
+  return [
+    [Cell(cell, cell.place, _LONGER) for cell in row]
+    if any(row[i] for i in surplus)
+    else row
+    for row in rows
+  ]
 
 
 # A column's heading as it is shown, and the plain names it may have.

@@ -7,6 +7,7 @@ error that a spreadsheet shows in the place of a value.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
 import csv
 import datetime
@@ -14,22 +15,22 @@ import io
 import pathlib
 import re
 import warnings
-import zipfile
 
 import openpyxl
 from openpyxl.utils import get_column_letter
-from openpyxl.utils import range_boundaries
 import xlrd
 
 from mejax import files
 from mejax import limits
 from mejax.corpora import text_files
+from mejax.corpora import workbooks
 from mejax.corpora.cells import Cell
 
 SUFFIXES = ('.xlsx', '.xlsm', '.xls', '.csv', '.tsv')
-_MERGED = re.compile(rb'mergeCell\s[^>]*?\bref\s*=\s*["\']([^"\']*)')
 # Spreadsheets that write decimal commas separate cells by semicolons.
 _DELIMITERS = (',', ';', '\t')
+# The largest sheet of a database has 860 rows of 20 columns.
+_MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 10**5, 1000, 10**6
 _FORMULA = (
   'a formula without a value: open the sheet in a spreadsheet program and save '
   'it'
@@ -75,27 +76,62 @@ def _rows_of_csv(text: str) -> Rows:
   if not text.strip():
     raise ValueError('it is empty')
   # With newline=None, line ends of all systems become \n.
-  lines = io.StringIO(text, newline=None)
-  reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
-  rows = []
-  try:
-    for number, row in enumerate(reader, 1):
-      rows.append(
-        [
-          Cell(_text(files.plain_cell(x)), _place(number, i))
-          for i, x in enumerate(row)
-        ]
-      )
-  except csv.Error as error:
-    raise ValueError(
-      f'row {len(rows) + 1} has a fault in its quotation marks ({error})'
-    ) from error
-  # Blank cells at the end of a row may be left out.
+  rows = list(_split(io.StringIO(text, newline=None).read()))
   width = max(map(len, rows), default=0)
+  # Blank cells at the end of a row may be left out.
   return [
-    row + [Cell('', _place(number, i)) for i in range(len(row), width)]
+    [
+      Cell(row[i] if i < len(row) else '', place, is_there=i < len(row))
+      for i, place in enumerate(_places(number, width))
+    ]
     for number, row in enumerate(rows, 1)
   ]
+
+
+def _split(text: str) -> Iterator[list[str]]:
+  """Yields the rows of a CSV file.
+
+  Raises:
+    ValueError: a quotation mark is misplaced, or the table is too large.
+  """
+  delimiter, lines = _delimiter(text), text.split('\n')
+  counts = collections.Counter(line.count(delimiter) for line in lines if line)
+  usual = max(2, max(counts, key=counts.get, default=0))
+  reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+  number, end, width = 0, 0, 0
+  try:
+    for number, row in enumerate(reader, 1):
+      start, end = end, reader.line_num
+      whole = [line.count(delimiter) >= usual for line in lines[start:end]]
+      # Line breaks within a cell are usual, rows within a cell are not.
+      if sum(whole) > 1:
+        raise ValueError(
+          f'a quotation mark in line {start + 1} ends in line {end}, so that '
+          'rows become one: delete it, or end it in its cell'
+        )
+      width = max(width, len(row))
+      _check_size(number, width)
+      yield [_text(files.plain_cell(x)) for x in row]
+  except csv.Error as error:
+    raise ValueError(
+      f'row {number + 1} has a fault in its quotation marks ({error})'
+    ) from error
+
+
+def _check_size(rows: int, columns: int) -> None:
+  """Refuses a table of which a blank part alone would fill the memory."""
+  if (
+    rows > _MOST_ROWS or columns > _MOST_COLUMNS or rows * columns > _MOST_CELLS
+  ):
+    raise ValueError(
+      f'it reaches to row {rows} and column {columns}; expected at most '
+      f'{_MOST_ROWS} rows, {_MOST_COLUMNS} columns and {_MOST_CELLS} cells: '
+      'delete what lies far from the table'
+    )
+
+
+def _places(row: int, width: int) -> list[str]:
+  return [_place(row, i) for i in range(width)]
 
 
 def _delimiter(text: str) -> str:
@@ -108,26 +144,35 @@ def _delimiter(text: str) -> str:
 
 
 def _pages_of_xlsx(data: bytes) -> Iterator[tuple[str, Rows]]:
-  _check_claims(data)
+  height, width = workbooks.used(data)
+  _check_size(height, width)
   with warnings.catch_warnings():
     warnings.simplefilter('ignore', UserWarning)  # About extensions.
     values, formulas = (
       openpyxl.load_workbook(io.BytesIO(data), data_only=only)
       for only in (True, False)
     )
-  for page in values.worksheets:
-    _check_area(page.dimensions)
+  # What is hidden is read last: somebody has put it away.
+  pages = sorted(values.worksheets, key=lambda p: p.sheet_state != 'visible')
+  for page in pages:
+    # Formats may reach down to the last of a million rows.
+    ends = {
+      'max_row': max(1, min(page.max_row, height)),
+      'max_col': max(1, min(page.max_column, width)),
+    }
     rows = [
       [_of_xlsx(*pair) for pair in zip(*both, strict=True)]
       for both in zip(
-        page.iter_rows(), formulas[page.title].iter_rows(), strict=True
+        page.iter_rows(**ends),
+        formulas[page.title].iter_rows(**ends),
+        strict=True,
       )
     ]
-    # Formats may reach down to the last of a million rows.
     while rows and not any(rows[-1]):
       rows.pop()
     for merged in page.merged_cells.ranges:
-      if merged.min_col == merged.max_col:
+      is_used = merged.min_row <= len(rows) and merged.min_col <= width
+      if is_used and merged.min_col == merged.max_col:
         first = rows[merged.min_row - 1][merged.min_col - 1]
         last = min(merged.max_row, len(rows))
         for number in range(merged.min_row + 1, last + 1):
@@ -135,25 +180,6 @@ def _pages_of_xlsx(data: bytes) -> Iterator[tuple[str, Rows]]:
             first, _place(number, merged.min_col - 1), first.fault
           )
     yield page.title, rows
-
-
-def _check_claims(data: bytes) -> None:
-  """Refuses a workbook that would take hours and all memory to read."""
-  limits.check_unpacked(io.BytesIO(data), limits.LARGEST_SHEET)
-  with zipfile.ZipFile(io.BytesIO(data)) as archive:
-    for name in archive.namelist():
-      # openpyxl makes a cell for each that is merged.
-      for area in _MERGED.findall(archive.read(name)):
-        _check_area(area.decode(errors='replace'))
-
-
-def _check_area(area: str) -> None:
-  _, _, columns, rows = range_boundaries(area)
-  if columns * rows > limits.LARGEST_CELLS:
-    raise ValueError(
-      f'its cells reach down to {get_column_letter(columns)}{rows}: delete all'
-      ' rows and columns that are blank'
-    )
 
 
 def _of_xlsx(value, formula) -> Cell:
@@ -168,7 +194,10 @@ def _of_xlsx(value, formula) -> Cell:
 
 def _pages_of_xls(data: bytes) -> Iterator[tuple[str, Rows]]:
   # It prints what it finds odd.
-  book = xlrd.open_workbook(file_contents=data, logfile=io.StringIO())
+  # With ragged rows, one cell far away makes no million of blank ones.
+  book = xlrd.open_workbook(
+    file_contents=data, logfile=io.StringIO(), ragged_rows=True
+  )
 
   def value(cell: xlrd.sheet.Cell) -> object:
     if cell.ctype == xlrd.XL_CELL_ERROR:
@@ -177,12 +206,18 @@ def _pages_of_xls(data: bytes) -> Iterator[tuple[str, Rows]]:
       return xlrd.xldate_as_datetime(cell.value, book.datemode)
     return cell.value
 
-  for page in book.sheets():
+  for page in sorted(book.sheets(), key=lambda page: page.visibility):
+    rows = [list(map(value, page.row(i))) for i in range(page.nrows)]
+    width = max(map(len, rows), default=0)
+    _check_size(len(rows), width)
     yield (
       page.name,
       [
-        [_cell(value(c), _place(i + 1, j)) for j, c in enumerate(page.row(i))]
-        for i in range(page.nrows)
+        [
+          _cell(row[i] if i < len(row) else '', place)
+          for i, place in enumerate(_places(number, width))
+        ]
+        for number, row in enumerate(rows, 1)
       ],
     )
 

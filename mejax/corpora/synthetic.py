@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -28,6 +29,9 @@ import tqdm
 from mejax import files as files_lib
 from mejax.corpora import action_units
 from mejax.corpora import cells
+from mejax.corpora import frame_numbers
+from mejax.corpora import frames as frames_lib
+from mejax.corpora import spreadsheets
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 from mejax.corpora.faces import acting
@@ -150,14 +154,29 @@ def read(root: str | os.PathLike[str]) -> Iterator[Clip]:
     else:
       state = 'the folder is empty'
     raise FileNotFoundError(f'No labels.csv in {root}: {state}.')
-  table = pd.read_csv(sheet, dtype=str, keep_default_na=False)
-  missing = [name for name in _COLUMNS if name not in table.columns]
+  return (_read_clip(root, sheet, row) for row in _read_rows(sheet))
+
+
+def _read_rows(sheet: pathlib.Path) -> list[dict[str, str]]:
+  """Reads the rows of the sheet, each with its columns by name."""
+  try:
+    ((_, (header, *rows)),) = spreadsheets.read_pages(sheet)
+  except (OSError, ValueError) as error:
+    raise ValueError(f'{sheet} cannot be read: {error}') from error
+  header = [str(cell) for cell in header]
+  missing = [name for name in _COLUMNS if name not in header]
   if missing:
     raise ValueError(
       f'{sheet} lacks the columns {missing}; expected {list(_COLUMNS)}, found '
-      f'{list(table.columns)}. Is this the folder of another corpus?'
+      f'{header}. Is this the folder of another corpus?'
     )
-  return (_read_clip(root, sheet, row) for row in table.to_dict('records'))
+  places = {name: header.index(name) for name in _COLUMNS}
+  # Plain texts, since nobody shows the place of a cell.
+  return [
+    {name: str(row[i]) for name, i in places.items()}
+    for row in rows
+    if any(row)
+  ]
 
 
 def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
@@ -271,8 +290,15 @@ def _read_clip(
       f'{sheet}: emotion {row["emotion"]!r} of {name}; expected one of '
       f'{sorted(movement.EMOTIONS)}.'
     )
+  values, unread = frame_numbers.read_numbers(row)
+  if None in values.values():
+    faults = [f'{field} is {text!r}' for field, text in unread.items()]
+    raise ValueError(
+      f'{sheet}: {name}: {", ".join(faults) or "a number is missing"}; '
+      'expected the number of a frame.'
+    )
+  onset, apex, offset = values.values()
   try:
-    onset, apex, offset = (int(row[k]) for k in ('onset', 'apex', 'offset'))
     fps = float(row['fps'])
   except ValueError as error:
     raise ValueError(f'{sheet}: {name}: {error}.') from error
@@ -282,11 +308,11 @@ def _read_clip(
       'them in this order.'
     )
   folder = root / row['subject'] / row['clip']
-  numbers = tuple(range(onset, offset + 1))
+  numbers, missing = _numbers(folder, onset, offset)
   frames = tuple(folder / f'img{n}.png' for n in numbers)
   truth = folder / 'truth.npz'
   landmarks, problem = _read_landmarks(truth)
-  problem = problem or _missing(frames)
+  problem = problem or missing
   return Clip(
     corpus='synthetic',
     subject=row['subject'],
@@ -317,13 +343,29 @@ def _read_landmarks(truth: pathlib.Path):
   return tuple((x, y) for x, y in points), ''
 
 
-def _missing(frames: tuple[pathlib.Path, ...]) -> str:
-  """Names the frames that do not exist; '' if all do."""
-  missing = [path.name for path in frames if not path.is_file()]
-  if not missing:
-    return ''
-  return f'{len(missing)} of {len(frames)} frames missing: ' + ', '.join(
-    missing[:5]
+def _numbers(
+  folder: pathlib.Path, onset: int, offset: int
+) -> tuple[tuple[int, ...], str]:
+  """Returns the numbers of a clip's frames, and names those that are missing.
+
+  The sheet may claim more frames than fit into memory, so the folder is listed.
+  """
+  names = set()
+  if folder.is_dir():
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+  wanted = range(onset, offset + 1)
+  there = {
+    n
+    for n in map(frames_lib.frame_number, map(pathlib.Path, names))
+    if f'img{n}.png' in names
+  }
+  numbers = tuple(sorted(n for n in there if n in wanted))
+  lost = len(wanted) - len(numbers)
+  if not lost:
+    return numbers, ''
+  some = itertools.islice((n for n in wanted if n not in there), 5)
+  return numbers, f'{lost} of {len(wanted)} frames missing: ' + ', '.join(
+    f'img{n}.png' for n in some
   )
 
 

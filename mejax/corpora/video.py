@@ -25,10 +25,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import math
 import pathlib
 import re
-import unicodedata
 
 from mejax.corpora import annotated
 from mejax.corpora import cells
@@ -52,6 +50,10 @@ _FIELDS = {
   'fps': ('fps', 'frame rate', 'frames per second'),
   'facs': ('action units', 'au', 'aus', 'facs', 'action unit'),
 }
+# To search the names of all recordings takes long.
+_HINTS = 20
+# Frames per second that a camera can have.
+_RATES = 1, 10_000
 _NEEDED = ('clip', 'subject', 'emotion')
 
 Row = Mapping[str, str]
@@ -160,6 +162,7 @@ def _labelled(
   # them has no row.
   seen = {recording.path for _, named in pairs for recording in named}
   subjects = _subjects(pairs)
+  near = _nearest([row['clip'] for row, named in pairs if not named], found)
   for row, named in pairs:
     if len(named) == 1:
       several = rows_of[named[0].path] > 1
@@ -176,8 +179,8 @@ def _labelled(
       problem += f': {cells.described(row["clip"])}'
     elif not row['clip']:
       problem = f'{sheet} has a row without the name of a recording'
-    elif near := recordings.nearest(found, row['clip']):
-      problem += f'; the nearest is {near}'
+    elif row['clip'] in near:
+      problem += f'; the nearest is {near[row["clip"]]}'
     if named:
       which = ' or '.join(str(recording.path) for recording in named)
       problem = f'may be {which}: write more of its path in {sheet}'
@@ -189,6 +192,15 @@ def _labelled(
       yield dataclasses.replace(
         unlabelled, name=recording.name, problem=f'has no row in {sheet}'
       )
+
+
+def _nearest(
+  names: Sequence[str], found: Sequence[recordings.Recording]
+) -> Mapping[str, str]:
+  """Returns the recording that each of the first few names may mean."""
+  names = list(dict.fromkeys(names))[:_HINTS]
+  near = {name: recordings.nearest(found, name) for name in names if name}
+  return {name: meant for name, meant in near.items() if meant}
 
 
 def _subjects(
@@ -280,11 +292,18 @@ def _rate(text: str, own: float | None) -> tuple[float | None, str]:
   """Returns the frames per second, and a fault of the text or ''."""
   if cells.says_nothing(text):
     return own, ''
-  plain = unicodedata.normalize('NFKC', text).strip()
-  number = re.fullmatch(r'[0-9]*[.,]?[0-9]+', plain)
+  plain = cells.visible(text)
+  number = re.fullmatch(r'[0-9]{0,6}[.,]?[0-9]{1,12}', plain)
   fps = float(plain.replace(',', '.')) if number else 0.0
-  if not 0 < fps < math.inf:
-    return None, f'fps is {cells.described(text)}; expected frames per second'
+  # In some countries, 1.000 and 1,000 are a thousand.
+  group = re.fullmatch(r'([0-9]{1,3})[.,]([0-9]{3})', plain)
+  doubtful = group and int(group[1] + group[2]) <= _RATES[1]
+  if doubtful or not _RATES[0] <= fps <= _RATES[1]:
+    low, high = _RATES
+    return None, (
+      f'fps is {cells.described(text)}; expected frames per second, {low} to '
+      f'{high}, and no sign between thousands'
+    )
   return fps, ''
 
 
@@ -298,6 +317,11 @@ def _fault(
   if first == last:
     return 'has one frame; expected two or more'
   faults = []
+  onset, offset = numbers['onset'], numbers['offset']
+  # Published sheets write 0 for an offset that they do not give.
+  if offset == 0:
+    onset = first if onset is None else onset
+    faults.append(f'offset {offset} is not after onset {onset}')
   for field, number in numbers.items():
     if field in unread:
       faults += filter(None, [frame_numbers.misread(field, unread[field])])

@@ -13,6 +13,7 @@ import numpy as np
 import tqdm
 
 from mejax.corpora import cells
+from mejax.corpora import footage
 from mejax.corpora import people
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
@@ -84,16 +85,10 @@ def check_corpus(
   try:
     root = [source] if corpus.takes_recordings else source
     reading = corpus.read(root, **options)
-    clips = [
-      _with_empty_files(clip)
-      for clip in tqdm.tqdm(
-        # Names that may be one person are told below, with all the rest.
-        people.settled(reading, way or 'apart'),
-        desc='read',
-        unit='clip',
-        disable=not progress,
-      )
-    ]
+    watched = tqdm.tqdm(reading, desc='read', unit='clip', disable=not progress)
+    # Names that may be one person are told below, with all the rest.
+    settled = people.settled(watched, way or 'apart')
+    clips = footage.remark_copies(map(_with_empty_files, settled))
   except (OSError, ValueError) as error:
     text = f'{head}\n\nIt cannot be used: {error}'
     return Report(cells.printable(text), usable=False)

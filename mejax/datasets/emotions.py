@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import unicodedata
+
+from mejax.corpora import cells
 
 THREE = ('negative', 'positive', 'surprise')
 
@@ -54,12 +55,9 @@ CROSS_CORPUS = (
 def plain(emotion: str) -> str:
   """Returns a word as it is compared.
 
-  Letters may be composed in several ways; a blank may be of any kind, or have
-  no width.
+  Case, blanks, and what nobody sees are left out, see `cells.visible`.
   """
-  text = unicodedata.normalize('NFKC', emotion).lower()
-  text = ''.join(c for c in text if unicodedata.category(c) != 'Cf')
-  return ' '.join(text.split())
+  return cells.visible(cells.visible(emotion).lower())
 
 
 def megc2019(corpus: str, emotion: str) -> str | None:

@@ -111,10 +111,7 @@ def prepare(
   is_there = folder.is_dir() and not overwrite
   if not is_there:
     files.check_writable(root, flag='--data_dir')
-  reading = tqdm.tqdm(
-    data.read_clips(), desc='read', unit='clip', disable=not progress
-  )
-  clips, digests = data.look_at(list(reading))
+  clips, digests = data.look_at(list(data.read_clips()))
   metadata = {
     'schema_version': builder.SCHEMA_VERSION,
     'corpora': corpora,

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import pathlib
 
+from mejax.corpora import cells
 from mejax.corpora.release_counts import Count
 from mejax.datasets import emotions
 
@@ -234,6 +235,9 @@ def from_csv(path: str | pathlib.Path) -> Protocol:
   except ValueError as error:
     raise ValueError(f'{path} cannot be read: {error}') from error
   header = [cell.lower() for cell in rows[0]]
+  twice = [name for name in _COLUMNS if header.count(name) > 1]
+  if twice:
+    raise ValueError(f'{path} has two columns {twice[0]}: delete one of them')
   lacks = [name for name in _COLUMNS if name not in header]
   if lacks:
     raise ValueError(
@@ -265,13 +269,26 @@ def _class_table(
 
   The first row is the header.
   """
-  table, faults = {}, []
+  from mejax.corpora import people
+
+  table, spelt, faults = {}, {}, []
   for line, (corpus, emotion, name) in enumerate(rows[1:], 2):
     if not (corpus or emotion or name):
       continue
     key = (corpus.lower(), emotions.plain(emotion))
+    first = spelt.setdefault(people.folded(name), str(name))
     if not all(key):
       faults.append(f'row {line} has no corpus or no emotion')
+    elif name and not cells.is_word(name):
+      faults.append(
+        f'row {line} has class {cells.described(name)}, which is no name; '
+        'leave it blank if the word has no class'
+      )
+    elif first != name:
+      faults.append(
+        f'row {line} has class {ascii(name)}, a row above has {ascii(first)}: '
+        'write a class in one way, and two in ways that differ'
+      )
     elif table.setdefault(key, name or None) != (name or None):
       faults.append(
         f'row {line} has class {name!r} for {corpus} {emotion}, a row above '

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from mejax.corpora import footage
 from mejax.corpora import htnet_release
 from mejax.corpora import people
 from mejax.corpora.clip import Clip
@@ -56,10 +58,13 @@ class Frames:
 
   def read_clips(self) -> Iterator[Clip]:
     """Reads every clip; one that cannot be used has a problem."""
-    return read_corpora(self.corpora, self.places, self.options)
+    return read_corpora(
+      self.corpora, self.places, self.options, watch=_bar(self.progress)
+    )
 
   def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
     """Returns the clips, and a digest of the files of each usable one."""
+    clips = footage.remark_copies(clips)
     usable = clip_counts.usable(clips)
     digests = clip_cache.digest_clips(
       usable, self.recipe, progress=self.progress
@@ -136,7 +141,7 @@ class ReadyMadeFlow:
     options = dict(self.options)
     way = options.pop(people.OPTION, '')
     clips = htnet_release.read(self.place, **options, locate=locate)
-    return people.settled(clips, way)
+    return people.settled(_bar(self.progress)(clips), way)
 
   def look_at(self, clips: list[Clip]) -> tuple[list[Clip], list[str]]:
     """Reads every image; returns what `Frames.look_at` returns.
@@ -157,7 +162,7 @@ class ReadyMadeFlow:
         digests.append(hashlib.sha256(repr(about).encode() + flow).hexdigest())
       looked_at.append(clip)
     clip_counts.refuse_unusable(looked_at, allow_missing=self.allow_missing)
-    return looked_at, digests
+    return footage.remark_copies(looked_at), digests
 
   def describe(self) -> dict[str, Any]:
     """Returns JSON values that say how the examples were made."""
@@ -177,6 +182,13 @@ class ReadyMadeFlow:
   def make_examples(self, clips: list[Clip], *_) -> tuple[list[Clip], ArraysOf]:
     """Returns the clips as they are: nothing is left to make."""
     return clips, load_flow
+
+
+def _bar(progress: bool) -> Callable[[Iterator[Clip]], Iterator[Clip]]:
+  """Returns a function that shows a bar while clips are read."""
+  return functools.partial(
+    tqdm.tqdm, desc='read', unit='clip', disable=not progress
+  )
 
 
 def load_flow(clip: Clip) -> dict[str, np.ndarray]:

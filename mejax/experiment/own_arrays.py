@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from flax import linen as nn
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
@@ -15,6 +16,9 @@ from mejax.experiment import configuration
 from mejax.experiment import running
 from mejax.experiment import schema
 from mejax.experiment.task import Task
+
+# No database has more emotions, and each class costs memory in every trial.
+_MOST_CLASSES = 1000
 
 
 def leave_one_subject_out(
@@ -49,12 +53,13 @@ def leave_one_subject_out(
     The content of `metrics.json`.
 
   Raises:
-    ValueError: a subject is blank or `nan`, or may be another subject.
+    ValueError: a subject is blank or `nan`, or may be another subject; or the
+      arrays cannot be the inputs, labels and subjects of examples.
   """
-  labels, subjects = np.asarray(labels), np.asarray(subjects, dtype=str)
-  subjects = people_lib.settled_names(subjects, people)
-  if class_names is None:
-    class_names = np.arange(labels.max() + 1)
+  inputs = _numbers(inputs)
+  labels = _labels(labels, len(inputs))
+  class_names = _class_names(class_names, labels)
+  subjects = people_lib.settled_names(_names(subjects, len(inputs)), people)
   config = configuration.load_config('synthetic') if config is None else config
   config = schema.fill(config)
   with config.unlocked():
@@ -67,15 +72,109 @@ def leave_one_subject_out(
     config, {key.replace('__', '.'): value for key, value in changes.items()}
   )
   task = Task(
-    inputs=np.asarray(inputs, np.float32),
+    inputs=inputs,
     labels=labels,
     corpus=np.full(len(labels), 'own'),
     subject=subjects,
     clip=np.array([str(i) for i in range(len(labels))]),
-    class_names=tuple(str(name) for name in class_names),
+    class_names=class_names,
     protocol=f'Leave one subject out over {len(labels)} own examples of'
     f' {len(np.unique(subjects))} subjects.',
     groups=subjects,
   )
   module = None if isinstance(model, str) else model
   return running.train(config, workdir=workdir, task=task, model=module)
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+  """Returns an array of at least one row, of which nothing is masked.
+
+  Raises:
+    ValueError: it has no rows, masked values, or rows of several lengths.
+  """
+  if np.ma.isMaskedArray(values):
+    # NumPy would take the values behind the mask.
+    raise ValueError(
+      f'{name} are a masked array; leave out the masked examples, or fill them'
+    )
+  try:
+    array = np.asarray(values)
+  except ValueError as error:
+    raise ValueError(f'{name} are no array: {error}') from error
+  if array.ndim == 0 or array.size == 0:
+    raise ValueError(
+      f'{name} have shape {array.shape}; expected one for each example'
+    )
+  return array
+
+
+def _numbers(inputs: Any) -> np.ndarray:
+  """Returns inputs as f32[n ...]."""
+  inputs = _array('inputs', inputs)
+  # NumPy does not count bfloat16 among the numbers.
+  if inputs.dtype.kind not in 'biuf' and inputs.dtype != jnp.bfloat16:
+    raise ValueError(f'inputs are {inputs.dtype}; expected real numbers')
+  return inputs.astype(np.float32)
+
+
+def _labels(labels: Any, number: int) -> np.ndarray:
+  """Returns labels as whole numbers [n]."""
+  labels = _array('labels', labels)
+  if labels.dtype.kind not in 'iu':
+    raise ValueError(
+      f'labels are {labels.dtype}, as {labels.ravel().tolist()[0]!r}; expected '
+      'whole numbers: the class of each example, counted from 0'
+    )
+  if labels.shape != (number,):
+    raise ValueError(
+      f'labels have shape {labels.shape}; expected ({number},): one whole '
+      'number for each input, and no one-hot rows'
+    )
+  return labels
+
+
+def _class_names(names: Sequence[str] | None, labels: np.ndarray) -> tuple:
+  """Returns the name of each class."""
+  low, high = int(labels.min()), int(labels.max())
+  if names is not None:
+    if isinstance(names, str):
+      raise ValueError(f'class_names is {names!r}; expected a list of names')
+    names = tuple(str(name) for name in names)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+      raise ValueError(f'class_names has {twice[0]!r} twice')
+    high = len(names) - 1
+  if high >= _MOST_CLASSES:
+    raise ValueError(
+      f'there are {high + 1} classes; expected at most {_MOST_CLASSES}: number '
+      'them 0, 1, 2, ...'
+    )
+  if names is not None:
+    return names
+  empty = sorted(set(range(high + 1)) - set(labels.tolist()))
+  if empty or low < 0:
+    raise ValueError(
+      f'labels are {low} to {high}, and no example has '
+      f'{", ".join(map(str, empty[:5])) or "a class below 0"}; number the '
+      'classes from 0 without a gap, or give class_names'
+    )
+  return tuple(map(str, range(high + 1)))
+
+
+def _names(subjects: Any, number: int) -> np.ndarray:
+  """Returns the subject of each example as a text [n]."""
+  subjects = _array('subjects', subjects)
+  if subjects.shape != (number,):
+    raise ValueError(
+      f'subjects have shape {subjects.shape}; expected ({number},): one for '
+      'each input'
+    )
+  if subjects.dtype.kind not in 'OSUiuf':
+    raise ValueError(
+      f'subjects are {subjects.dtype}; expected names or numbers'
+    )
+  try:
+    names = [x.decode() if isinstance(x, bytes) else str(x) for x in subjects]
+  except UnicodeDecodeError as error:
+    raise ValueError(f'a subject is no UTF-8: {error}') from error
+  return np.array(names)

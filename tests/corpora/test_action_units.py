@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -120,3 +122,20 @@ def test_any_text_is_read_or_refused(text):
   except ValueError:
     return
   assert list(units) == sorted(set(units))
+
+
+@pytest.mark.parametrize(
+  ('text', 'words'),
+  [
+    ('(' * 3000, 'has 3000 characters'),
+    ('(' * 100 + '4' + ')' * 100, 'has too many brackets'),
+    ('9' * 300, "has '999"),
+    ('1 or ' * 20_000, 'has 100000 characters'),
+  ],
+)
+def test_a_cell_beyond_all_measure_is_an_error_that_shows_its_beginning(
+  text, words
+):
+  with pytest.raises(ValueError, match=re.escape(words)) as error:
+    parse(text)
+  assert len(str(error.value)) < 600

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import cv2
 import numpy as np
 import pytest
 
+from mejax.corpora import complaints
 from mejax.corpora import frames as frame_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.decode import decode
@@ -152,6 +154,64 @@ def test_an_image_that_was_cut_off_is_named(tmp_path, suffix, kept):
   decode(clip_of([whole]), [0])
   with pytest.raises(ValueError, match=f'"img12{suffix}".*damaged'):
     decode(clip_of([whole, broken]), [0, 1])
+
+
+def _damaged(suffix, *options):
+  """An image of which a piece inside is lost, or is zero."""
+  generator = np.random.default_rng(0)
+  image = generator.integers(0, 256, (96, 128, 3), np.uint8)
+  data = bytearray(cv2.imencode(suffix, image, options)[1].tobytes())
+  middle = len(data) // 2
+  if suffix == '.jpg':
+    del data[middle : middle + 500]
+  else:
+    data[middle : middle + 4096] = bytes(4096)
+  return bytes(data)
+
+
+@pytest.mark.parametrize(
+  ('suffix', 'options', 'words'),
+  [
+    ('.jpg', (), 'Corrupt JPEG data: premature end of data segment'),
+    ('.jpg', (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), 'Corrupt JPEG data'),
+    ('.tif', (cv2.IMWRITE_TIFF_COMPRESSION, 5), 'LZWDecode'),
+    ('.tif', (cv2.IMWRITE_TIFF_COMPRESSION, 8), 'ZIPDecode'),
+  ],
+)
+def test_an_image_with_a_damage_inside_is_refused_in_the_librarys_words(
+  tmp_path, capfd, suffix, options, words
+):
+  file = tmp_path / f'0{suffix}'
+  file.write_bytes(_damaged(suffix, *options))
+  with pytest.raises(ValueError, match=f'"0{suffix}" is damaged: .*{words}'):
+    decode(clip_of([file]), [0])
+  assert words not in capfd.readouterr().err
+
+
+def test_an_image_cut_off_and_closed_again_is_refused(tmp_path):
+  data = cv2.imencode('.jpg', picture(0, size=(96, 128)))[1].tobytes()
+  file = tmp_path / '0.jpg'
+  file.write_bytes(data[: len(data) // 2] + b'\xff\xd9')
+  with pytest.raises(ValueError, match='premature end of data segment'):
+    decode(clip_of([file]), [0])
+
+
+def test_the_padding_of_a_camera_is_no_damage(tmp_path):
+  data = cv2.imencode('.jpg', picture(0))[1].tobytes()
+  file = tmp_path / '0.jpg'
+  file.write_bytes(data[:-2] + bytes(4) + data[-2:])
+  assert decode(clip_of([file]), [0])[0].shape == (*SIZE, 3)
+
+
+def test_what_others_print_during_decoding_is_passed_on(capfd):
+  def decoder(data):
+    os.write(2, b'Corrupt JPEG data: bad Huffman code\nhello\n')
+    return data
+
+  image, complaint = complaints.heard(decoder, b'\xff\xd8')
+  assert image == b'\xff\xd8'
+  assert complaint == 'Corrupt JPEG data: bad Huffman code'
+  assert capfd.readouterr().err == 'hello\n'
 
 
 def test_empty_missing_and_other_files_are_named(tmp_path):

@@ -41,6 +41,38 @@ def test_a_number_is_one_person_with_any_prefix_padding_and_blank(
     ('1-2', '1_2', '01_02', 's1-2', '1\u20132'),
     ('王', ' 王 '),
     ('STRASSE', 'straße'),
+    (
+      'anna',
+      'а\u0578na'.replace('\u0578', 'n'),
+      'anna\ufe0f',
+      'anna\u034f',
+      'anna\u3164',
+      'anna\u2800',
+      'anna\x7f',
+      'anna\x07',
+      '\u202eanna',
+    ),
+    ('s01', 'ѕ01', 's\u0661', 'S१'),
+    ('а', 'a', 'Α'),
+    ('a-1', 'a\u22121', 'A1'),
+    ("O'Neil", 'O\u2019Neil', 'O\u00b4Neil'),
+    (
+      '1',
+      '1.0',
+      '1.00',
+      '1,0',
+      '1e0',
+      'sub1.0',
+      'subj1',
+      'subject#1',
+      'No.1',
+      'ID1',
+      'subject no. 1',
+      '#1',
+      'Nr 01',
+    ),
+    ('10000000000000000', '1e+16'),
+    ('Anna', 'anna.', '"anna"'),
   ],
 )
 def test_spellings_of_a_person_are_alike(names):
@@ -59,6 +91,11 @@ def test_spellings_of_a_person_are_alike(names):
     ('s1', 't1'),
     ('王', '李'),
     ('0', '1'),
+    ('s1e1', 's1e2', '10'),
+    ('0e1', '0e2'),
+    ('1.5', '1', '15'),
+    ('No', 'o', 'Id', 'd'),
+    ('Muller', 'Müller'),
   ],
 )
 def test_people_of_different_names_stay_apart(names):
@@ -68,7 +105,10 @@ def test_people_of_different_names_stay_apart(names):
 @pytest.mark.parametrize(
   'text',
   ['', '  ', 'nan', 'NaN', 'None', 'NULL', 'n/a', 'NA', '#N/A', '#REF!',
-   '#DIV/0!', '#NAME?', '-', '/', '?', '\u200b', 'unknown', '...'],
+   '#DIV/0!', '#NAME?', '-', '/', '?', '\u200b', 'unknown', '...', '\u2800',
+   '\u3164', 'unknown\u200b', 'ｕｎｋｎｏｗｎ', '<unknown>', 'n.a.', 'N. A.',
+   'NaN.', 'missing', '(missing)', 'TBD', '〃', '"', ',', 'ditto', '\x07',
+   '\ufffd'],
 )  # fmt: skip
 def test_a_text_for_no_value_is_no_person(text):
   assert not people.is_person(text)
@@ -128,6 +168,24 @@ def test_joined_clips_of_one_name_do_not_replace_each_other():
     ('subject', 7, 'its subject is 7; expected a text'),
     ('name', '\udcb8\udcdf', 'its name is not UTF-8: rename it'),
     ('emotion', None, 'its emotion is None; expected a text'),
+    (
+      'subject',
+      'аnna',
+      "its subject 'аnna' has 'а' (CYRILLIC SMALL LETTER A, U+0430) among "
+      'Latin letters: write it in one script',
+    ),
+    (
+      'emotion',
+      'jοy',
+      "its emotion 'jοy' has 'ο' (GREEK SMALL LETTER OMICRON, U+03BF) among "
+      'Latin letters: write it in one script',
+    ),
+    (
+      'offset',
+      3_000_000_000,
+      'its offset is 3000000000; expected a whole number up to 2147483647',
+    ),
+    ('apex', 2.5, 'its apex is 2.5; expected a whole number up to 2147483647'),
   ],
 )
 def test_a_clip_of_ones_own_reader_without_a_name_is_left_out(
@@ -162,3 +220,11 @@ def test_subjects_of_arrays_are_settled_in_the_same_way():
   nobody = np.array(['a', str(np.nan)])
   with pytest.raises(ValueError, match="'nan', at position 1, names nobody"):
     people.settled_names(nobody, 'apart')
+  mixed = np.array(['a', 'Аnna'])
+  with pytest.raises(ValueError, match='at position 1, has .А. .CYRILLIC'):
+    people.settled_names(mixed, 'apart')
+
+
+def test_a_name_in_another_script_is_a_name():
+  clips = _clips('Анна', 'Ωμέγα', '王', '安娜 2')
+  assert list(people.settled(clips)) == clips

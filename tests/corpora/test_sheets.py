@@ -263,3 +263,31 @@ def test_a_database_refuses_a_misread_number_by_its_cell(
   bad, good = casme2.CORPUS.read(tmp_path, with_frames=False)
   assert words in bad.problem
   assert not good.problem
+
+
+@pytest.mark.parametrize(
+  ('row', 'words'),
+  [
+    ('smile,A,joy,,2,5,9,30\n', "'A' in cell B2, its row has more"),
+    ('smile,A,joy,2,5,9,29,97\n', "'A' in cell B2, its row has more"),
+    ('smile,A,joy,2,5,0,30\n', 'offset 0 is not after onset 2'),
+    ('smile,A,joy,2,5,3000000000,\n', "offset is '3000000000' in"),
+    ('smile,A,joy,2,5,9,"1,000"\n', "fps is '1,000' in cell G2;"),
+    ('smile,A,joy,2,5,9,1.000\n', "fps is '1.000' in cell G2;"),
+    ('smile,A,joy,2,5,9,0.0000001\n', 'expected frames per second'),
+    ('smile,A,joy,2,5,9,99999999999\n', 'expected frames per second'),
+  ],
+)
+def test_a_row_that_would_be_misread_is_refused(read, row, words):
+  header = 'clip,subject,emotion,onset,apex,offset,fps\n'
+  (clip, *_) = read(header + row).values()
+  assert words in clip.problem
+
+
+@pytest.mark.parametrize(
+  ('fps', 'number'), [('"29,97"', 29.97), ('25.000', 25.0), ('1000', 1000.0)]
+)
+def test_a_decimal_comma_is_no_sign_between_thousands(read, fps, number):
+  header = 'clip,subject,emotion,onset,apex,offset,fps\n'
+  (clip, *_) = read(f'{header}smile,A,joy,2,5,9,{fps}\n').values()
+  assert (clip.fps, clip.problem) == (number, '')

@@ -407,3 +407,33 @@ def test_a_damaged_marker_is_told(tmp_path, text):
   (tmp_path / 'corpus.json').write_text(text)
   with pytest.raises(ValueError, match='corpus.json is damaged'):
     synthetic.write(tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+  ('change', 'words'),
+  [
+    (lambda text: '', 'cannot be read: it is empty'),
+    (lambda text: text.replace('s01', '王').encode('gbk'), 'it is not utf-8'),
+    (lambda text: text + '"s01,clip', 'a fault in its quotation marks'),
+    (lambda text: text.replace(',negative,', ',negative,9' + '9' * 30, 1),
+     "onset is '9999.*expected the number of a frame"),
+  ],
+)  # fmt: skip
+def test_a_sheet_that_cannot_be_read_is_told(small, change, words):
+  sheet = small / 'labels.csv'
+  text = change(sheet.read_text())
+  sheet.write_bytes(text if isinstance(text, bytes) else text.encode())
+  with pytest.raises(ValueError, match=words):
+    list(synthetic.read(small))
+
+
+def test_a_sheet_may_claim_more_frames_than_fit_into_memory(small):
+  table = pd.read_csv(small / 'labels.csv', dtype=str)
+  length = int(table.offset[0]) - int(table.onset[0]) + 1
+  table.loc[0, 'offset'] = '2000000000'
+  table.to_csv(small / 'labels.csv', index=False, encoding='utf-16')
+  first, *others = synthetic.read(small)
+  claimed = 2_000_000_000 - int(table.onset[0]) + 1
+  lost = f'{claimed - length} of {claimed} frames missing: img'
+  assert first.problem.startswith(lost)
+  assert not any(clip.problem for clip in others)

@@ -236,7 +236,7 @@ def test_bad_recordings_are_problems_of_their_own(tmp_path):
   assert any('is cut off' in remark for remark in found['cut'].remarks)
   assert problems == {
     'empty': '"empty.mp4" is an empty file',
-    'other': '"other.mp4" (600 bytes) is damaged or no video',
+    'other': '"other.mp4" (600 bytes) is damaged or no video: a text',
     'twice': 'twice: frame 1 is there twice: a1.png, b1.png',
     'unnumbered': 'the images of unnumbered have no numbers in their names',
     'single': 'has one frame; expected two or more',
@@ -258,3 +258,33 @@ def test_the_check_reads_them_with_their_sheet(clips, tmp_path, capsys):
   (clips / 'frown/f_0008.png').write_bytes(b'')
   cli.main(['check', 'video', str(clips), *option])
   assert '"f_0008.png" is an empty file' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'ffconcat version 1.0\nfile ben.avi\n',
+    '\ufeffffconcat version 1.0\nfile ben.avi\n',
+    '#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nben.avi\n',
+    '<?xml version="1.0"?>\n<MPD>ben.avi</MPD>\n',
+    'ffconcat version 1.0\nfile ben.avi\n#\0\x01\xff',
+  ],
+)
+def test_a_list_of_other_files_is_no_video(tmp_path, text):
+  """FFmpeg would show the frames of Ben under the name of Anna."""
+  write_video(tmp_path / 'ben.avi')
+  (tmp_path / 'anna.mp4').write_text(text)
+  anna, ben = video.read([tmp_path])
+  assert anna.problem.endswith('or no video: it is a list of other files')
+  assert ben.problem == ''
+
+
+def test_of_many_rows_for_no_recording_the_first_get_a_hint(clips, tmp_path):
+  rows = [f'frown{n},A,joy\n' for n in range(3000)]
+  sheet = tmp_path / 'my.csv'
+  sheet.write_text('clip,subject,emotion\nfrown,A,joy\n' + ''.join(rows))
+  told = [clip.problem for clip in video.read([clips], labels=sheet)]
+  assert 0 < sum('the nearest is' in problem for problem in told) <= 20
+  assert sum('there is no such recording' in problem for problem in told) == (
+    len(rows)
+  )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence
 import itertools
+import os
 import pathlib
 
 import cv2
@@ -58,7 +59,10 @@ def write_frames(
   grey: bool = False,
   images: Iterable[np.ndarray] | None = None,
 ) -> None:
-  """Writes an image for each name: noise of 6 x 5 pixels, or RGB `images`."""
+  """Writes an image for each name: noise of 6 x 5 pixels, or RGB `images`.
+
+  Behind an image stands its folder, so that no two clips have the same files.
+  """
   folder.mkdir(parents=True, exist_ok=True)
   if images is None:
     generator = np.random.default_rng(0)
@@ -68,6 +72,8 @@ def write_frames(
   for name, image in zip(names, images, strict=False):
     code = cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_RGB2BGR
     assert cv2.imwrite(str(folder / name), cv2.cvtColor(image, code))
+    with (folder / name).open('ab') as file:
+      file.write(os.fsencode('/'.join(folder.parts[-2:])))
 
 
 def write_sheet(

@@ -95,6 +95,16 @@ def test_a_check_looks_at_the_frames_that_matter(tree):
   assert 'missing ("img49.jpg" is an empty file' in report.text
 
 
+def test_copies_of_two_people_are_named(tree):
+  names = 'sub01/EP03_02', 'sub02/EP08_04'
+  one, other = (tree / RAW / name for name in names)
+  shutil.copytree(one, other, dirs_exist_ok=True)
+  text = _check(tree).text
+  words = 'its files are, byte for byte, those of'
+  for name, twin in (names, names[::-1]):
+    assert f'casme2/{name}: {words} casme2/{twin}: is this one' in text
+
+
 def test_a_size_that_changes_within_a_clip_is_a_problem(tree):
   other = np.zeros((9, 9, 3), np.uint8)
   file = tree / RAW / 'sub01/EP02_01f/img49.jpg'

@@ -350,6 +350,15 @@ def test_a_protocol_may_be_a_file(own_csv, sign):
     ('corpus,emotion\ncasme2,joy\n', 'lacks the columns class'),
     ('corpus,emotion,class\n', 'it has 0 classes'),
     ('corpus,emotion,class\nx,joy,a\nx,fear,a\n', 'it has 1 classes'),
+    ('corpus,emotion,class,class\nx,joy,a,b\n', 'has two columns class'),
+    ('corpus,emotion,class\nx,joy,a\nx,fear,nan\n', "class 'nan' in cell C3"),
+    *(
+      (
+        f'corpus,emotion,class\nx,joy,x\nx,fear,{other}\n',
+        "row 3 has class '.*', a row above has 'x': write a class in one way",
+      )
+      for other in ('x\u200b', 'X', 'х')
+    ),
     (
       'corpus,emotion,class\nx,joy,a\nx,,b\nx,joy,b\n',
       "row 3 has no .*; row 4 has class 'b' for x joy, a row above has 'a'",
