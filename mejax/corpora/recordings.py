@@ -10,12 +10,15 @@ import dataclasses
 import difflib
 import functools
 import pathlib
+from typing import NamedTuple
 import unicodedata
 
 import cv2
 
 from mejax.corpora import cells
 from mejax.corpora import decode
+from mejax.corpora import decoder_log
+from mejax.corpora import fields
 from mejax.corpora import frames as frame_files
 from mejax.corpora import isolated
 from mejax.corpora import timing
@@ -24,7 +27,9 @@ SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
-_DEPTH = 9
+DEPTH = 9
+# Each of so many frames of a video is looked at, up to this number.
+_EVERY, _SAMPLES = 8, 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,20 +91,20 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
   found, faults = {}, []
   for path in paths:
     if path.is_dir():
-      below = list(_below(path.absolute(), 0))
-      if not below:
+      places = list(below(path))
+      if not places:
         faults.append(
           f'{path} holds no video ({" ".join(SUFFIXES)}) and no frames '
           f'({" ".join(frame_files.SUFFIXES)})'
         )
     elif path.suffix.lower() in SUFFIXES:
-      below = [path.absolute()]
+      places = [path.absolute()]
     else:
-      below = []
+      places = []
       faults.append(
         f'{path} is no video ({" ".join(SUFFIXES)}); of images name the folder'
       )
-    for place in below:
+    for place in places:
       found.setdefault(place.resolve(), place)
   if faults:
     raise ValueError('; '.join(faults))
@@ -158,14 +163,16 @@ def _bare(path: pathlib.Path) -> pathlib.Path:
   return path.with_suffix('') if is_video else path
 
 
-def _below(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
+def below(folder: pathlib.Path, *, depth: int = 0) -> Iterator[pathlib.Path]:
+  """Yields the videos and folders of frames at a folder or below it."""
+  folder = folder.absolute()
   images, inner = 0, []
   for path in sorted(folder.iterdir()):
     if path.name.startswith('.'):
       continue
     if path.is_dir():
-      if depth < _DEPTH:
-        inner.extend(_below(path, depth + 1))
+      if depth < DEPTH:
+        inner.extend(below(path, depth=depth + 1))
     elif path.suffix.lower() in SUFFIXES:
       inner.append(path)
     else:
@@ -202,24 +209,48 @@ def _in_folder(folder: pathlib.Path) -> Content:
   return Content(files)
 
 
-def _moments(file: str) -> tuple[float, float, list[float | None]]:
-  """Returns claimed number and rate of frames, and the time of each.
+class _Seen(NamedTuple):
+  """What a decoder gives of a video.
 
-  Times are in milliseconds; None is the time of a frame that is damaged.
+  Attributes:
+    claimed, fps: number and rate of frames by the container.
+    times: milliseconds of each frame; None for one that is damaged.
+    problem: why it cannot be used; '' if it can.
+    remarks: what is odd, and the complaints of the decoder.
   """
-  capture = cv2.VideoCapture(file)
-  times = []
-  try:
-    claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    for is_there in decode.grab_all(capture):
-      moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
-      times.append(moment)
-  finally:
-    capture.release()
+
+  claimed: float
+  fps: float
+  times: list[float | None]
+  problem: str
+  remarks: list[str]
+
+
+def _see(file: str) -> _Seen:
+  """Decodes a video from its first to its last frame."""
+  times, combs, claimed, fps = [], [], 0.0, 0.0
+  with decoder_log.listening() as said:
+    capture = cv2.VideoCapture(file)
+    try:
+      claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+      fps = capture.get(cv2.CAP_PROP_FPS)
+      for is_there in decode.grab_all(capture):
+        moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
+        if is_there and not len(times) % _EVERY and len(combs) < _SAMPLES:
+          has_picture, image = capture.retrieve()
+          combs += [fields.comb(image)] if has_picture else []
+        times.append(moment)
+    finally:
+      capture.release()
   while times and times[-1] is None:  # Behind the end of the video.
     del times[-1]
-  return claimed, fps, times
+  name = pathlib.Path(file).name
+  remarks = filter(None, [decoder_log.complaint(said)])
+  remarks = [f'"{name}": {words}' for words in remarks]
+  problem = decoder_log.problem(said, name)
+  if fields.are_woven(combs):
+    remarks.append(f'"{name}" {fields.WOVEN.format(name=name)}')
+  return _Seen(claimed, fps, times, problem, remarks)
 
 
 def _in_video(file: pathlib.Path) -> Content:
@@ -231,16 +262,21 @@ def _in_video(file: pathlib.Path) -> Content:
   if not size:
     return Content({}, problem=f'"{file.name}" is an empty file')
   try:
-    claimed, fps, times = isolated.call(_moments, str(file))
+    seen = isolated.call(_see, str(file))
   except ValueError as error:
     return Content({}, problem=f'"{file.name}": {error}')
-  if not times:
+  if not seen.times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
-    return Content({}, problem=problem)
-  found = timing.number(times, fps=fps, claimed=round(claimed), file=file)
+    told = '; '.join(seen.remarks)
+    return Content({}, problem=problem + f' ({told})' * bool(told))
+  if seen.problem:
+    return Content({}, problem=seen.problem)
+  found = timing.number(
+    seen.times, fps=seen.fps, claimed=round(seen.claimed), file=file
+  )
   return Content(
     dict.fromkeys(found.numbers, file),
     fps=found.fps,
-    remarks=found.remarks,
+    remarks=(*found.remarks, *seen.remarks),
     notes=found.notes,
   )

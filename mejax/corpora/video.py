@@ -25,17 +25,16 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import math
 import pathlib
-import re
-import unicodedata
 
 from mejax.corpora import annotated
 from mejax.corpora import cells
 from mejax.corpora import frame_numbers
+from mejax.corpora import frame_rate
 from mejax.corpora import people
 from mejax.corpora import recordings
 from mejax.corpora import sheets
+from mejax.corpora import unread as unread_files
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -178,6 +177,9 @@ def _labelled(
       problem = f'{sheet} has a row without the name of a recording'
     elif near := recordings.nearest(found, row['clip']):
       problem += f'; the nearest is {near}'
+    suffix = pathlib.PurePath(row['clip']).suffix.lower()
+    if suffix in unread_files.OTHER_VIDEOS:
+      problem += f': {suffix} is {unread_files.why_not(suffix)}'
     if named:
       which = ' or '.join(str(recording.path) for recording in named)
       problem = f'may be {which}: write more of its path in {sheet}'
@@ -233,13 +235,13 @@ def _make(
   """Makes a clip from a recording; fills in numbers that are not given."""
   content = recording.content
   problem = content.problem
-  fps, fault = _rate(row['fps'], content.fps)
+  fps, fault, doubts = frame_rate.choose(row['fps'], content.fps)
   numbers, unread = frame_numbers.read_numbers(row)
   if not problem:
     problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
       problem += f' ({"; ".join(content.remarks)})'
-  remarks, notes = content.remarks, (*notes, *content.notes)
+  remarks, notes = (*content.remarks, *doubts), (*notes, *content.notes)
   if not problem:
     first, last = min(content.files), max(content.files)
     for field, number in (('onset', first), ('offset', last)):
@@ -264,6 +266,9 @@ def _make(
     problem=problem,
   )
   clip = annotated.from_files(annotation, content.files)
+  clip = frame_rate.with_length(
+    clip, is_labelled=bool(row['onset'] and row['offset'])
+  )
   if recording.is_video:
     place = {n: i for i, n in enumerate(content.files)}
     positions = tuple(place[n] for n in clip.frame_numbers)
@@ -274,18 +279,6 @@ def _make(
       positions=() if positions == clip.frame_numbers else positions,
     )
   return clip
-
-
-def _rate(text: str, own: float | None) -> tuple[float | None, str]:
-  """Returns the frames per second, and a fault of the text or ''."""
-  if cells.says_nothing(text):
-    return own, ''
-  plain = unicodedata.normalize('NFKC', text).strip()
-  number = re.fullmatch(r'[0-9]*[.,]?[0-9]+', plain)
-  fps = float(plain.replace(',', '.')) if number else 0.0
-  if not 0 < fps < math.inf:
-    return None, f'fps is {cells.described(text)}; expected frames per second'
-  return fps, ''
 
 
 def _fault(
@@ -312,6 +305,29 @@ def _fault(
   return '; '.join(faults)
 
 
+def unread(
+  paths: str | pathlib.Path | Sequence[str | pathlib.Path],
+  *,
+  labels: str | pathlib.Path | None = None,
+  encoding: str = '',
+) -> list[str]:
+  """Returns a line for each kind of file that is passed over.
+
+  Arguments are those of `read`.
+  """
+  del encoding
+  if isinstance(paths, str | pathlib.Path):
+    paths = [paths]
+  sheet = None if labels is None else pathlib.Path(labels)
+  return unread_files.by_kind(
+    [pathlib.Path(path) for path in paths], sheet=sheet
+  )
+
+
 CORPUS = Corpus(
-  name=NAME, read=read, options=('labels', 'encoding'), takes_recordings=True
+  name=NAME,
+  read=read,
+  options=('labels', 'encoding'),
+  takes_recordings=True,
+  unread=unread,
 )

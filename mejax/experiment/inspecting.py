@@ -54,7 +54,8 @@ def inspect(
 
   Raises:
     FileNotFoundError: the dataset has not been prepared.
-    ValueError: no clip, or more than one, fits one of `clips`.
+    ValueError: no clip, or more than one, fits one of `clips`; the pages of the
+      others are written.
     OSError: the folder cannot be written to.
   """
   metadata = load.read_metadata(name, data_dir)
@@ -63,7 +64,14 @@ def inspect(
   if not clips:
     return _overview(name, data_dir, metadata, examples, folder, progress)
   identities = examples.identities()
-  found = [find(clip, identities, metadata) for clip in clips]
+  found, faults = [], []
+  for clip in clips:
+    try:
+      found.append(find(clip, identities, metadata))
+    except ValueError as error:
+      faults.append(str(error))
+  if not found:
+    raise ValueError('\n'.join(faults))
   paths = []
   for index in dict.fromkeys(found):
     identity = identities[index]
@@ -76,6 +84,9 @@ def inspect(
     )
     paths.append(folder / _file_of(identity))
     _write(paths[-1], page)
+  if faults:
+    faults.append(f'written are {", ".join(map(str, paths))}')
+    raise ValueError('\n'.join(faults))
   return paths
 
 
