@@ -104,6 +104,8 @@ def stretching(clip: Clip) -> str:
     ValueError: its first frame cannot be decoded, or its video not be opened.
   """
   if clip.video is None:
+    if pixel_shape.is_square(_bytes_of(clip.frames[0])):
+      return ''
     shape, frame = _from_file(clip.frames[0])
     return pixel_shape.note(*frame.shape[1::-1], shape)
   with decoder_log.listening(), _opened(clip.video) as capture:
@@ -165,15 +167,19 @@ def _unreadable(file: pathlib.Path, error: OSError) -> ValueError:
   return ValueError(f'"{file.name}" cannot be read ({reason})')
 
 
+def _bytes_of(file: pathlib.Path) -> bytes:
+  try:
+    return file.read_bytes()
+  except OSError as error:
+    raise _unreadable(file, error) from error
+
+
 def _from_file(
   file: pathlib.Path,
 ) -> tuple[Fraction, Num[np.ndarray, '...']]:
   """Returns the shape of its pixels, and the image."""
   # OpenCV does not open every path on every system, but takes bytes anywhere.
-  try:
-    data = file.read_bytes()
-  except OSError as error:
-    raise _unreadable(file, error) from error
+  data = _bytes_of(file)
   if not data:
     raise ValueError(f'"{file.name}" is an empty file; expected an image')
   image = None

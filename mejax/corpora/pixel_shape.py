@@ -41,12 +41,20 @@ def of_image(data: bytes, image: Num[np.ndarray, 'h w ...']) -> Fraction:
     data: its file, a JPEG, PNG, TIFF or BMP; of others the pixels are square.
     image: what it was decoded to, which may be turned.
   """
-  try:
-    shape = _of_header(data)
-    turned = limits.image_size(data) != image.shape[1::-1]
-  except (struct.error, IndexError, KeyError, OverflowError):
+  if is_square(data):
     return _SQUARE
+  shape = _of_header(data)
+  turned = limits.image_size(data) != image.shape[1::-1]
   return 1 / shape if turned else shape
+
+
+def is_square(data: bytes) -> bool:
+  """Returns whether an image file has square pixels, or says nothing."""
+  try:
+    limits.image_size(data)
+    return _of_header(data) == 1
+  except (struct.error, IndexError, KeyError, OverflowError):
+    return True
 
 
 def squared(

@@ -216,14 +216,16 @@ class _Seen(NamedTuple):
     claimed, fps: number and rate of frames by the container.
     times: milliseconds of each frame; None for one that is damaged.
     problem: why it cannot be used; '' if it can.
-    remarks: what is odd, and the complaints of the decoder.
+    complaint: what its decoder says; '' if nothing.
+    is_woven: whether two fields are woven into its frames.
   """
 
   claimed: float
   fps: float
   times: list[float | None]
   problem: str
-  remarks: list[str]
+  complaint: str
+  is_woven: bool
 
 
 def _see(file: str) -> _Seen:
@@ -244,13 +246,14 @@ def _see(file: str) -> _Seen:
       capture.release()
   while times and times[-1] is None:  # Behind the end of the video.
     del times[-1]
-  name = pathlib.Path(file).name
-  remarks = filter(None, [decoder_log.complaint(said)])
-  remarks = [f'"{name}": {words}' for words in remarks]
-  problem = decoder_log.problem(said, name)
-  if fields.are_woven(combs):
-    remarks.append(f'"{name}" {fields.WOVEN.format(name=name)}')
-  return _Seen(claimed, fps, times, problem, remarks)
+  return _Seen(
+    claimed,
+    fps,
+    times,
+    problem=decoder_log.problem(said, pathlib.Path(file).name),
+    complaint=decoder_log.complaint(said),
+    is_woven=fields.are_woven(combs),
+  )
 
 
 def _in_video(file: pathlib.Path) -> Content:
@@ -267,16 +270,24 @@ def _in_video(file: pathlib.Path) -> Content:
     return Content({}, problem=f'"{file.name}": {error}')
   if not seen.times:
     problem = f'"{file.name}" ({size} bytes) is damaged or no video'
-    told = '; '.join(seen.remarks)
-    return Content({}, problem=problem + f' ({told})' * bool(told))
+    told = f' ({seen.complaint})' if seen.complaint else ''
+    return Content({}, problem=problem + told)
   if seen.problem:
     return Content({}, problem=seen.problem)
   found = timing.number(
     seen.times, fps=seen.fps, claimed=round(seen.claimed), file=file
   )
+  remarks, notes = found.remarks, found.notes
+  if seen.is_woven:
+    remarks += (f'"{file.name}" {fields.WOVEN.format(name=file.name)}',)
+  if seen.complaint and remarks:
+    # The remarks say what it comes to.
+    notes += (f'"{file.name}": {seen.complaint}',)
+  elif seen.complaint:
+    remarks = (f'"{file.name}": {seen.complaint}',)
   return Content(
     dict.fromkeys(found.numbers, file),
     fps=found.fps,
-    remarks=(*found.remarks, *seen.remarks),
-    notes=found.notes,
+    remarks=remarks,
+    notes=notes,
   )

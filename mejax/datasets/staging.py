@@ -173,11 +173,13 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   # Frames that repeat at the ends of a clip are decoded once.
   beside = _beside(clip, plan)
   if not plan.whole:
+    # It decides a remark only, so that a damaged one costs no clip.
+    wanted = dict.fromkeys([*shown, *beside])
     try:
-      wanted = dict.fromkeys([*shown, *beside])
       images |= read([n for n in wanted if n not in images])
-    except ValueError:  # It decides a remark, and may cost no clip.
+    except ValueError:
       beside = []
+    beside = [n for n in beside if images[n].shape[:2] == frame]
   unique = list(dict.fromkeys([*shown, *beside]))
   for start in range(0, len(unique), AT_ONCE):
     part = unique[start : start + AT_ONCE]

@@ -119,7 +119,7 @@ def test_what_a_decoder_says_of_a_damaged_video_is_told(tmp_path, capfd):
   file.write_bytes(data[:at] + b'\xff' * 40 + data[at + 40 :])
   (recording,) = recordings.find([file])
   content = recording.content
-  told = ' '.join((*content.remarks, content.problem))
+  told = ' '.join((*content.remarks, *content.notes, content.problem))
   assert 'its decoder says: ' in told
   assert '@ 0x' not in told
   file.write_bytes(data[: data.index(b'moov')])
