@@ -57,6 +57,7 @@ setuptools.setup(
     'orbax-checkpoint>=0.12,<1',
     'pandas>=2.2',
     'scikit-learn>=1.5',
+    'scipy>=1.11',
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.10',
     'threadpoolctl>=3.5',

@@ -4,7 +4,6 @@ The model is a reconstruction from the abstract (Sensors 2026, 26(1), 247); the
 authors' code is not released: see `mejax/models/artnet.py`. Levels are left out
 at random in training, so that a second table can score single levels. Settings
 were chosen on another rendered corpus (seed 1) than the one reported.
-
 Command:
   mejax render faces --subjects 48 --clips 12 --seed 2
   mejax prepare synthetic --source faces --data_dir DIR --levels 1,2,4
@@ -12,19 +11,16 @@ Command:
   mejax train --config artnet:small --config.num_folds=4 --data_dir DIR
     --workdir RUN
 Any dataset with several levels works (--config.dataset=NAME and its protocol).
-
 Variants:
   artnet:small   a narrow model, 62,307 parameters, which was measured
   artnet:alpha1  small, trained on motion without amplification only
   artnet:smoke   takes seconds; shows that all runs, learns nothing
-
 Time: :small trains two seeds in 6 minutes on two busy CPU cores.
 Expected result: :small, 2 seeds, 576 clips of 48 people: UF1 .873 +- .002 (95 %
-over people .845 to .901) at the last epoch. On the same input the RBF-SVM has
-.805, .068 less (.040 to .097), PCA and logistic regression .815. The same
-models reach, from a single level, .852 (alpha 1), .872 (2) and .866 (4), so all
-levels beat unamplified motion by .021 (.007 to .035), but one amplified level
-is enough. :alpha1, 2 seeds: .845 +- .006 (.817 to .873). Base: not measured.
+over people .845 to .901). On the same input the RBF-SVM has .805, PCA and
+logistic regression .815. From a single level the models have .852 (alpha 1),
+.872 (2) and .866 (4): one amplified level is enough. :alpha1, 2 seeds: .845 +-
+.006 (.817 to .873). Base: not measured.
 """
 
 from mejax.configs import default

@@ -50,8 +50,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Optimiser: 'adam', 'adamw' or 'sgd'; see mejax/training/optimizer.py.
   config.optimizer = 'adamw'
-  # Schedule of the learning rate: 'constant', 'warmup_cosine' or 'mmnet'; see
-  # mejax/training/schedule.py.
+  # Schedule of the learning rate: 'constant', 'warmup_cosine', 'one_cycle' or
+  # 'mmnet'; see mejax/training/schedule.py.
   config.schedule = 'warmup_cosine'
   # Numbers that may differ between trainings of one compiled program. Their
   # meaning, defaults and bounds are defined in mejax/training/setting.py.
@@ -81,6 +81,10 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Number of parts in which people are left out; 0 leaves them out one by one.
   config.num_folds = 0
+  # What the folds divide: 'people', or 'clips' for comparison only. In folds
+  # over clips the people of each held-out clip are trained on as well, so every
+  # number has a warning. There are `num_folds` of them, or as many as people.
+  config.folds_over = 'people'
   # Rules that choose the epoch of a model. 'last' and 'inner' are honest; the
   # two oracles choose on the test subject and are only shown for comparison.
   config.selection = ('last', 'oracle', 'oracle_f1')

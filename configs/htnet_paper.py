@@ -3,7 +3,6 @@
 The blocks are quarters of each facial area, then the four areas, then the whole
 face. In each block 16 tokens attend to each other, where the released sizes
 have one; see `mejax/models/htnet.py`. Augmentation is as in artnet.
-
 Command:
   mejax render faces --subjects 48 --clips 12 --seed 2
   mejax prepare synthetic --source faces --data_dir DIR --size 128
@@ -11,12 +10,10 @@ Command:
   mejax train --config htnet_paper:small --config.num_folds=4 --data_dir DIR
     --workdir RUN
 Any dataset of 128 pixels works (--config.dataset=NAME and its protocol).
-
 Variants:
   htnet_paper:small  1.4 million parameters instead of 140, 40 epochs, one seed
   htnet_paper:smoke  takes two minutes, because the baselines are not smaller;
                      shows that all runs, learns nothing
-
 Time: :small takes 4 minutes a seed on two CPU cores. The full size has not been
 trained; a seed is about 2 PFLOP, so it needs an accelerator.
 Expected result: :small, 1 seed, 576 clips of 48 people, twelve left out at a

@@ -3,15 +3,12 @@
 With patches of 2 pixels and two hierarchies, each of the four facial areas is a
 block of 49 tokens that attend to each other. Settings were fixed before any
 test score was seen.
-
 Command:
   mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
   mejax train --config htnet_regions --data_dir DIR --workdir RUN
-
 Variants:
   htnet_regions:small  a narrower model, 40 epochs, one seed
   htnet_regions:smoke  takes seconds; shows that all runs, learns nothing
-
 Time: :small takes 13 minutes a seed on two busy CPU cores (68 folds, 40
 epochs). The full size needs an accelerator and was not trained to its end.
 Expected result: :small with 2 seeds and true face points (--landmarks): UF1

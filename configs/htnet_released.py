@@ -4,14 +4,10 @@ No two tokens attend to each other, see `mejax/models/htnet.py`. The published
 UF1, .8603, picks the best of 800 test evaluations for every subject: compare it
 with the row `oracle`, not `last`. The crops are as released only with a file of
 crop points, see docs/released_crops.md; else they differ in 276 of 442 clips.
-
 Command (an accelerator is needed: 68 trainings of 140 million parameters):
   mejax prepare htnet_release --source CLONE --landmarks CROPS --data_dir DIR
   mejax train --config htnet_released --data_dir DIR --workdir RUN
-
-Variants:
-  htnet_released:smoke  takes seconds; shows that all runs, learns nothing
-
+Variant:  htnet_released:smoke  takes seconds; shows that all runs
 Time: 23 PFLOP a seed, never run to the end. --dry_run estimates the time.
 Expected result: not measured. Logits, gradients and steps equal the original's.
 """

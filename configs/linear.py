@@ -1,17 +1,10 @@
 """A linear classifier on flow, 7,059 parameters: the simplest model.
 
-The settings are those of htnet_regions, fixed before any test score was seen.
-
-Command:
-  mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
-  mejax train --config linear --data_dir DIR --workdir RUN
-
-Variants:
-  linear:smoke  takes seconds; shows that all runs, learns nothing
-
+Data and settings are those of htnet_regions, fixed before any test score.
+Command:  mejax train --config linear --data_dir DIR --workdir RUN
+Variant:  linear:smoke  takes seconds; shows that all runs, learns nothing
 Time: half a minute a seed on two busy CPU cores.
-Expected result: 1 seed, UF1 .650 (95 % over subjects .585 to .712), UAR .656 at
-the last epoch. The oracle row has .822, which is no estimate.
+Expected result: 1 seed, UF1 .650 (95 % over subjects .585 to .712), UAR .656.
 """
 
 from mejax.configs import default

@@ -7,21 +7,15 @@ scores with the rows `oracle` and `oracle_f1`, not with `last`. The scores in
 brackets are those of a network that only guesses, chosen in the same way.
   five classes   88.35 % (51 %)  F1 .8676 (.46)
   three classes  95.51 % (67 %)  F1 .9494 (.67)
-Frames are aligned and cut by mejax, not by the database's authors; weights and
-edited frame lists were not published.
-
+Frames are aligned and cut by mejax; weights and frame lists are unpublished.
 Command (an accelerator is needed):
   mejax prepare casme2 --source CASME2 --data_dir DIR --size 224 --neighbours 4
   mejax train --config mmnet_casme2 --data_dir DIR --workdir RUN
-
 Variants:
   mmnet_casme2:3        three classes: happiness, surprise, negative
   mmnet_casme2:smoke    takes seconds; shows that all runs, learns nothing
   mmnet_casme2:3_smoke  the same, three classes
-
-Time: not run to its end. 26 trainings of 74 epochs are 15,318 steps of 1.4
-TFLOP, 22 PFLOP a seed; with three classes, 25 trainings of 99 epochs are 17,028
-steps of 1.1 TFLOP, 18 PFLOP. --dry_run estimates the time on your device.
+Time: 22 PFLOP a seed, 18 with three classes, never run to the end.
 Expected result: not measured. Logits, gradients and steps equal the original's.
 """
 

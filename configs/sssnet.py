@@ -1,18 +1,11 @@
 """SSSNet: two convolutions and two linear layers, 169,603 parameters.
 
-The paper gives the layers, but not all of the training. The settings are those
-of htnet_regions, fixed before any test score was seen.
-
-Command:
-  mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
-  mejax train --config sssnet --data_dir DIR --workdir RUN
-
-Variants:
-  sssnet:smoke  takes seconds; shows that all runs, learns nothing
-
+The paper gives the layers, but not all of the training. Data and settings are
+those of htnet_regions, fixed before any test score.
+Command:  mejax train --config sssnet --data_dir DIR --workdir RUN
+Variant:  sssnet:smoke  takes seconds; shows that all runs, learns nothing
 Time: 4 ms a step and fold: about 7 minutes of one CPU core a seed in total.
-Expected result: 1 seed: UF1 .726 (95 % over subjects .655 to .800), UAR .737 at
-the last epoch. The oracle row has .826, which is no estimate.
+Expected result: 1 seed, UF1 .726 (95 % over subjects .655 to .800), UAR .737.
 """
 
 from mejax.configs import default

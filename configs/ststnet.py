@@ -1,14 +1,8 @@
 """STSTNet with its published settings: 1,683 parameters, the last epoch.
 
-The log that its authors published has UF1 .7209, UAR .7250 at the last epoch.
-
-Command:
-  mejax prepare htnet_release --source HTNET_CLONE --data_dir DIR
-  mejax train --config ststnet --data_dir DIR --workdir RUN
-
-Variants:
-  ststnet:smoke  takes seconds; shows that all runs, learns nothing
-
+Its authors' log ends with UF1 .7209, UAR .7250. Data as in htnet_regions.
+Command:  mejax train --config ststnet --data_dir DIR --workdir RUN
+Variant:  ststnet:smoke  takes seconds; shows that all runs, learns nothing
 Time: 5 ms a step and fold: about 12 minutes a seed on two idle CPU cores.
 Expected result: 5 seeds: UF1 .701 +- .010 (95 % over subjects .641 to .760),
 UAR .690 +- .011 at the last epoch; the oracle row (no estimate) has .769.

@@ -28,13 +28,20 @@ hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS', 'same'))
 # them when the others have nothing left.
 LONG = (
   'test_readme.py',
+  'test_derivatives.py',
+  'test_mmnet.py',
+  'test_notebooks.py',
+  'test_tvl1.py',
+  'test_dtypes.py',
   'test_loop.py',
   'test_running.py',
-  'test_mmnet.py',
+  'test_sample.py',
   'test_placement.py',
-  'test_notebooks.py',
   'test_mmnet_golden.py',
   'test_htnet_golden.py',
+  'test_clip_cache.py',
+  'test_known_truth.py',
+  'test_magnify.py',
 )
 
 

@@ -22,6 +22,7 @@ VERBS = (
   'convert',
   'evaluate',
   'report',
+  'score',
 )
 TRAIN = ['train', '--config', 'ststnet', '--workdir', 'run']
 

@@ -1,9 +1,10 @@
 """The README does what it says: its commands and programs, in its order.
 
-They run in a clean copy with a virtual environment of its own, which borrows
-the libraries of the one that runs the tests, so that nothing is downloaded.
-Changed are only length (the small demo, `:smoke` configs) and the clone of
-HTNet, for which a small one of the same layout stands in.
+The command line reads every command. The slow tests run them one after another,
+in a clean copy with a virtual environment of its own, which borrows the
+libraries of the one that runs the tests, so that nothing is downloaded. Changed
+are only length (the small demo, `:smoke` configs) and the clone of HTNet, for
+which a small one of the same layout stands in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import site
 import subprocess
@@ -18,11 +20,19 @@ import sys
 
 import pytest
 
+from mejax import cli
+from mejax.experiment import configuration
 from tests.corpora import htnet_tree
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text()
 BLOCKS = re.findall(r'^```(bash|python)\n(.*?)^```$', README, re.M | re.S)
+COMMANDS = [
+  line
+  for block in re.findall(r'^```\w+\n(.*?)^```$', README, re.M | re.S)
+  for line in block.splitlines()
+  if line.startswith('mejax ')
+]
 STEPS = [
   (language, step.strip())
   for language, text in BLOCKS
@@ -65,6 +75,16 @@ def test_every_shipped_config_is_in_the_table():
   )
 
 
+@pytest.mark.parametrize('command', COMMANDS)
+def test_the_command_line_takes_every_command_of_the_readme(command):
+  args, rest = cli._parser().parse_known_args(shlex.split(command)[1:])
+  assert all(word.startswith('--config.') for word in rest)
+  if args.verb == 'train':
+    configuration.load_config(args.config, rest)
+  else:
+    assert rest == []
+
+
 @pytest.fixture(scope='module')
 def copy(tmp_path_factory) -> pathlib.Path:
   """A copy without anything that was made in the tree."""
@@ -76,6 +96,7 @@ def copy(tmp_path_factory) -> pathlib.Path:
   return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('language', 'step'),
   [

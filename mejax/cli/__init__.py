@@ -2,7 +2,8 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate, report
+  learning.py        demo, train, convert, evaluate
+  scores.py          report, score
   verb.py            parts that all verbs share
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
@@ -25,6 +26,7 @@ from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
+from mejax.cli import scores
 
 _HERE = pathlib.Path(mejax.__file__).parent
 
@@ -113,5 +115,6 @@ def _parser() -> argparse.ArgumentParser:
   learning.add_train(verbs)
   learning.add_convert(verbs)
   learning.add_evaluate(verbs)
-  learning.add_report(verbs)
+  scores.add_report(verbs)
+  scores.add_score(verbs)
   return parser

@@ -1,4 +1,4 @@
-"""The verbs that train, evaluate and report models."""
+"""The verbs that train, convert and evaluate models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def add_train(verbs) -> None:
     '--config',
     required=True,
     metavar='NAME[:VARIANT]',
-    help='a config that ships with mejax, see below, or the path of your own',
+    help='a config that ships with mejax, see below, the path of your own, or'
+    ' the config.json of a run or of results',
   )
   add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   add_folder(verb, '--workdir', 'folder of this run')
@@ -171,7 +172,8 @@ def add_evaluate(verbs) -> None:
     '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
     'The default is the dataset of the run; for converted models, the dataset\n'
     'that the original was trained on. --config chooses another one, and\n'
-    '--config.KEY=VALUE changes one value. Only the folder --out is written.',
+    '--config.KEY=VALUE changes one value. Only the folder --out is written,\n'
+    'and the baselines of the data if they are not in --data_dir yet.',
   )
   verb.add_argument(
     'source',
@@ -213,33 +215,3 @@ def _evaluate(args: argparse.Namespace) -> None:
     out=args.out,
     trust_code=args.trust_code,
   )
-
-
-def add_report(verbs) -> None:
-  verb = add_verb(
-    verbs,
-    'report',
-    _report,
-    text='Render one or more runs as one HTML page, side by side.',
-    example='  mejax report runs/small runs/ststnet',
-  )
-  verb.add_argument(
-    'workdirs',
-    nargs='+',
-    type=pathlib.Path,
-    metavar='RUN',
-    help='finished runs',
-  )
-  verb.add_argument(
-    '--out',
-    type=pathlib.Path,
-    metavar='DIR',
-    help='folder of the page (default: report/ in the run; for several runs,'
-    ' beside the first)',
-  )
-
-
-def _report(args: argparse.Namespace) -> None:
-  from mejax import experiment
-
-  print(experiment.report(args.workdirs, out=args.out))

@@ -180,6 +180,13 @@ def _std(image: Image) -> Float[np.ndarray, '*a h w 3']:
   return image / deviation if deviation > 0 else image
 
 
+def _std_each(image: Image) -> Float[np.ndarray, '*a h w 3']:
+  """Divides each channel by its own standard deviation; 0 stays 0."""
+  axes = tuple(range(image.ndim - 1))
+  deviation = np.sqrt(np.mean(_centre(image) ** 2, axes))
+  return image / np.where(deviation > 0, deviation, 1)
+
+
 # Each function normalises an image, or the levels of a stack together. It sees
 # nothing else, so no number comes from the dataset.
 NORMALISE: dict[str, Callable] = {
@@ -188,6 +195,8 @@ NORMALISE: dict[str, Callable] = {
   'std': _std,
   'centre': _centre,  # motion relative to that of the whole image
   'centre_std': lambda image: _std(_centre(image)),
+  # Loses the proportions of the channels.
+  'centre_std_each': lambda image: _std_each(_centre(image)),
   'minmax': _minmax,  # loses zero and scale; for comparison with originals
 }
 

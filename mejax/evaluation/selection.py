@@ -21,6 +21,7 @@ Record = Mapping[str, np.ndarray | np.generic]
 
 RECORD_VERSION = 1
 WARNING = 'test-selected, not an estimate'
+BOTH_SIDES = 'the same people in training and test, not an estimate'
 
 _KEYS = (
   'schema_version logits index fold inner seed setting epochs train_loss '
@@ -100,7 +101,8 @@ def select(record: Record, rule: str, *, setting: int = 0) -> Selected:
   seeds = np.unique(record['seed'][record['setting'] == setting])
   outer = (record['inner'] < 0) & (record['setting'] == setting)
   num_examples, num_outputs = len(record['labels']), record['logits'].shape[-1]
-  logits = np.zeros((len(seeds), num_examples, num_outputs), np.float32)
+  dtype = np.result_type(record['logits'], np.float32)
+  logits = np.zeros((len(seeds), num_examples, num_outputs), dtype)
   epochs = np.full((len(seeds), len(record['fold_names'])), -1, np.int32)
   times = np.zeros((len(seeds), num_examples), int)
   for trial in np.flatnonzero(outer).tolist():
@@ -130,6 +132,20 @@ def predictions(
   return np.where(np.isnan(logits), -np.inf, logits).argmax(-1)
 
 
+def probabilities(
+  logits: Float[np.ndarray, '*b k'],
+) -> Float[np.ndarray, '*b k']:
+  """Returns the softmax in float64; a logit that is nan gets 0.
+
+  Without any logit above minus infinity, all classes are equally probable.
+  """
+  # A softmax of clipped logits is that of infinite ones in the limit.
+  logits = np.where(np.isnan(logits), -np.inf, logits).astype(np.float64)
+  logits = np.clip(logits, -1e300, 1e300)
+  share = np.exp(logits - logits.max(-1, keepdims=True))
+  return share / share.sum(-1, keepdims=True)
+
+
 def check(record: Record) -> None:
   """Raises a ValueError if this is not a record of a known version."""
   missing = [key for key in _KEYS if key not in record]
@@ -141,6 +157,29 @@ def check(record: Record) -> None:
       f'record of version {version}, this mejax reads {RECORD_VERSION}: use '
       'the version of mejax that wrote it, or train again'
     )
+
+
+def held_out_by(record: Record) -> Integer[np.ndarray, ' n']:
+  """Returns the outer fold that holds each example out; -1 if none does."""
+  outer = record['inner'] < 0
+  index, fold = record['index'][outer], record['fold'][outer]
+  found = np.full(len(record['labels']), -1)
+  found[index[index >= 0]] = np.broadcast_to(fold[:, None], index.shape)[
+    index >= 0
+  ]
+  return found
+
+
+def divides_people(record: Record) -> bool:
+  """Returns whether a model was trained on people that it holds out.
+
+  That is so if several folds share the examples of a group, as in folds over
+  clips.
+  """
+  pairs = np.stack(
+    [np.unique(record['groups'], return_inverse=True)[1], held_out_by(record)]
+  )
+  return bool(np.unique(pairs, axis=1).shape[1] > pairs[0].max() + 1)
 
 
 def trial_confusion(record: Record, trial: int) -> Integer[np.ndarray, 'e k o']:

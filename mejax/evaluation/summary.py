@@ -1,16 +1,17 @@
-"""Computes the numbers of a run for metrics.json and predictions.csv."""
+"""Computes the numbers of a run for metrics.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import os
 from typing import Any
 
 from jaxtyping import Bool
+from jaxtyping import Integer
 import numpy as np
 
-from mejax import files
+from mejax.evaluation import baselines as baselines_lib
+from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
@@ -20,8 +21,6 @@ SCHEMA_VERSION = 3
 NOT_CHOSEN = (
   'not chosen: picking the best of these rows would be test selection'
 )
-# The key of remarks among the predictions of baselines.
-REMARKS = 'remarks'
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
 _STATISTICS = {
@@ -50,10 +49,15 @@ def metrics_json(
   and `mean_precision`; `confusion` (counts summed over seeds, truth in rows);
   and the numbers `n` of examples and of `subjects`.
 
-  Entries of a rule that chooses on the test subject have a `warning`. Entries
-  of a baseline have `last_minus`: the UF1 of `last` minus that of the baseline,
-  with its 95 % interval. Both are computed on the same resamples of subjects,
-  because a difference may be clear even if the two intervals overlap.
+  Entries of a rule that chooses on the test subject have a `warning`, and all
+  entries have one if the folds divide a person. Entries of a baseline have
+  `last_minus`: the UF1 of `last` minus that of the baseline, with its 95 %
+  interval. Both are computed on the same resamples of subjects, because a
+  difference may be clear even if the two intervals overlap. `best_baseline` is
+  the name of the one with the highest UF1, None without any.
+
+  If there are several seeds, `together` maps each honest rule to entries of the
+  class with the largest mean probability over the seeds.
 
   If the record has several settings, these are the numbers of the first, and
   `settings` lists the `selection` and the `values` of each, without choosing.
@@ -75,9 +79,7 @@ def metrics_json(
   rules = selection.rules_of(record) if rules is None else list(rules)
   rules = list(dict.fromkeys(['last', *rules]))
   numbers = np.unique(record['setting']).tolist()
-  masks = {'full': np.ones(len(record['labels']), bool)}
-  masks.update(corpora(record) if parts is None else parts)
-  masks = {name: mask for name, mask in masks.items() if mask.any()}
+  masks = masks_of(record, parts)
   selected = {
     number: {rule: _entries(record, number, rule, masks) for rule in rules}
     for number in numbers
@@ -100,25 +102,44 @@ def metrics_json(
     },
     'rules': {rule: selection.RULES[rule].sentence for rule in rules},
     'selection': selected[first],
+    'together': _together(record, first, rules, masks),
     'baselines': {
       name: {
         part: _baseline(record, found[None], last, mask)
         for part, mask in masks.items()
       }
-      for name, found in baselines.items()
-      if name != REMARKS
+      for name, found in baselines_lib.predictions_of(baselines).items()
     },
-    'baseline_remarks': [str(remark) for remark in baselines.get(REMARKS, [])],
+    'baseline_remarks': [
+      str(remark) for remark in baselines.get(baselines_lib.REMARKS, [])
+    ],
     'trials_not_finite': len(diverged),
     'diverged': diverged,
   }
+  result['best_baseline'] = best_baseline.find(result['baselines'])
   if len(numbers) > 1:
     result['settings'] = [
-      {'setting': number, 'selection': entry}
+      {
+        'setting': number,
+        'selection': entry,
+        'together': _together(record, number, rules, masks),
+      }
       | ({'values': dict(settings[number])} if settings else {})
       for number, entry in selected.items()
     ]
   return result
+
+
+def warnings(numbers: Mapping[str, Any]) -> list[str]:
+  """Returns the warnings of all rows of `metrics_json`, each once."""
+  rows = [entries['full'] for entries in numbers['selection'].values()]
+  found = [row['warning'] for row in rows if 'warning' in row]
+  return list(dict.fromkeys(found))
+
+
+def name_together(rule: str) -> str:
+  """Returns the name of the row of all seeds together."""
+  return 'seeds together' if rule == 'last' else f'{rule} together'
 
 
 def differing_values(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -131,6 +152,19 @@ def differing_values(settings: Sequence[Mapping[str, Any]]) -> list[str]:
   ]
 
 
+def masks_of(
+  record: selection.Record,
+  parts: Mapping[str, Bool[np.ndarray, ' n']] | None = None,
+) -> dict[str, Bool[np.ndarray, ' n']]:
+  """Returns all examples as `full`, and those of each part; see `metrics_json`.
+
+  Empty parts are left out.
+  """
+  masks = {'full': np.ones(len(record['labels']), bool)}
+  masks.update(corpora(record) if parts is None else parts)
+  return {name: mask for name, mask in masks.items() if mask.any()}
+
+
 def corpora(
   record: selection.Record,
 ) -> dict[str, Bool[np.ndarray, ' n']]:
@@ -141,71 +175,49 @@ def corpora(
   return {str(name): record['corpus'] == name for name in names}
 
 
-def write_predictions_csv(
-  path: str | os.PathLike,
-  record: selection.Record,
-  *,
-  rules: Sequence[str] | None = None,
-) -> None:
-  """Writes a row per rule, seed and example.
-
-  Columns: seed, corpus, subject, clip, truth, prediction, p0.. (softmax),
-  selection, and setting if the record has several. A name that a spreadsheet
-  would take for a formula gets an apostrophe; see `files.plain_cell`.
-  """
-  rules = selection.rules_of(record) if rules is None else rules
-  settings = np.unique(record['setting'])
-  several = len(settings) > 1
-  classes = [f'p{k}' for k in range(record['logits'].shape[-1])]
-  header = ['seed', 'corpus', 'subject', 'clip', 'truth', 'prediction']
-  header += [*classes, 'selection'] + ['setting'] * several
-  identity = list(
-    zip(
-      *(
-        record[key].tolist() for key in ('corpus', 'subject', 'clip', 'labels')
-      ),
-      strict=True,
-    )
-  )
-  with files.writing(path) as file:
-    writer = files.CsvWriter(file)
-    writer.writerow(header)
-    for setting in settings:
-      for rule in rules:
-        found = selection.select(record, rule, setting=int(setting))
-        prediction = selection.predictions(found.logits)
-        share = _softmax(found.logits)
-        for row, seed in enumerate(found.seeds):
-          for i, name in enumerate(identity):
-            writer.writerow(
-              [seed, *name, prediction[row, i]]
-              + [f'{p:.6g}' for p in share[row, i]]
-              + [rule]
-              + [setting] * several
-            )
-
-
 def _entries(record, setting, rule, masks):
   """Returns all numbers of a rule, for each part."""
   found = selection.select(record, rule, setting=setting)
   prediction = selection.predictions(found.logits)
   entries = {}
   for part, mask in masks.items():
-    entries[part] = _numbers(record, prediction, mask)
+    entries[part] = numbers_of(record, prediction, mask)
     if not selection.RULES[rule].honest:
-      entries[part]['warning'] = selection.WARNING
+      every = [selection.WARNING, entries[part].get('warning')]
+      entries[part]['warning'] = '; '.join(filter(None, every))
+  return entries
+
+
+def _together(record, setting, rules, masks):
+  """Returns the numbers of all seeds together, for each honest rule."""
+  entries = {}
+  for rule in rules:
+    if not selection.RULES[rule].honest:
+      continue
+    found = selection.select(record, rule, setting=setting)
+    if len(found.seeds) == 1:
+      continue
+    mean = selection.probabilities(found.logits).mean(0)
+    prediction = selection.predictions(mean)[None]
+    entries[rule] = {
+      part: numbers_of(record, prediction, mask) for part, mask in masks.items()
+    }
   return entries
 
 
 def _baseline(record, prediction, last, mask):
   """Returns all numbers of a baseline, and the UF1 of `last` minus its own."""
   above = bootstrap.paired_difference(
-    _matrices(record, prediction, mask), _matrices(record, last, mask)
+    matrices(record, prediction, mask), matrices(record, last, mask)
   )
-  return _numbers(record, prediction, mask) | {'last_minus': list(above)}
+  return numbers_of(record, prediction, mask) | {'last_minus': list(above)}
 
 
-def _matrices(record, prediction, mask):
+def matrices(
+  record: selection.Record,
+  prediction: Integer[np.ndarray, 's n'],
+  mask: Bool[np.ndarray, ' n'],
+) -> Integer[np.ndarray, 's g k o']:
   """Returns a confusion matrix for each seed and group in `mask`."""
   return bootstrap.group_confusion(
     record['labels'][mask],
@@ -216,21 +228,27 @@ def _matrices(record, prediction, mask):
   )
 
 
-def _numbers(record, prediction, mask):
-  """Returns all numbers of predictions [s, n] on the examples in `mask`."""
-  matrices = _matrices(record, prediction, mask)
-  pooled = matrices.sum(1)
+def numbers_of(
+  record: selection.Record,
+  prediction: Integer[np.ndarray, 's n'],
+  mask: Bool[np.ndarray, ' n'],
+) -> dict[str, Any]:
+  """Returns the entry of `metrics_json` for predictions, on `mask` alone."""
+  counts = matrices(record, prediction, mask)
+  pooled = counts.sum(1)
   entry = {}
   for name, statistic in _STATISTICS.items():
     seeds = statistic(pooled)
     spread = seeds.std(ddof=1) if len(seeds) > 1 else 0.0
     entry[name] = float(seeds.mean())
     entry[f'{name}_std'] = float(spread)
-    entry[f'{name}_ci'] = list(bootstrap.interval(matrices, statistic))
+    entry[f'{name}_ci'] = list(bootstrap.interval(counts, statistic))
     entry[f'{name}_seeds'] = seeds.tolist()
   entry['confusion'] = pooled.sum(0).tolist()
   entry['n'] = int(mask.sum())
-  entry['subjects'] = matrices.shape[1]
+  entry['subjects'] = counts.shape[1]
+  if selection.divides_people(record):
+    entry['warning'] = selection.BOTH_SIDES
   return entry
 
 
@@ -275,10 +293,3 @@ def describe_diverged(numbers: Mapping[str, Any]) -> list[str]:
     more = len(diverged) - _MOST_NAMED
     lines.append(f'and {more} more; metrics.json lists all')
   return lines
-
-
-def _softmax(logits):
-  logits = np.nan_to_num(logits.astype(np.float64), nan=-np.inf, neginf=-1e300)
-  logits = np.clip(logits, -1e300, 1e300)
-  share = np.exp(logits - logits.max(-1, keepdims=True))
-  return share / share.sum(-1, keepdims=True)

@@ -5,27 +5,62 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mejax.evaluation import best_baseline
 from mejax.evaluation import summary
+
+_HEAD = f'{"":<25} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
 
 
 def format_numbers(numbers: Mapping[str, Any]) -> str:
   """Returns the table of `summary.metrics_json` as text."""
   parts = list(numbers['class_counts'])
   lines = [numbers['protocol'], _counts_line(numbers), '']
-  head = f'{"":<23} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
   lines.append(
-    f'{head} {"last minus it" * bool(numbers["baselines"])}'.rstrip()
+    f'{_HEAD} {"last minus it" * bool(numbers["baselines"])}'.rstrip()
   )
   for rule, entries in numbers['selection'].items():
     for part in parts:
-      mark = ' *' if 'warning' in entries[part] else ''
-      lines.append(_row(rule + mark, part, entries[part]))
+      lines.append(_row(rule, part, entries[part]))
+    for part, entry in numbers['together'].get(rule, {}).items():
+      lines.append(_row(summary.name_together(rule), part, entry))
   for baseline, entries in numbers['baselines'].items():
     for part in parts:
       lines.append(_row(baseline, part, entries[part]))
   if 'settings' in numbers:
     lines += _setting_lines(numbers['settings'])
   return '\n'.join(lines + _notes(numbers))
+
+
+def format_together(numbers: Mapping[str, Any]) -> str:
+  """Returns the table of `together.metrics_json` as text."""
+  width = max(14, *(len(one['name']) for one in numbers['members']))
+  lines = [numbers['protocol'], '', _HEAD.rjust(len(_HEAD) + width - 14)]
+  for one in numbers['members']:
+    for part, entry in one['entries'].items():
+      lines.append(_row(one['name'], part, entry, width=width))
+  for part, entry in numbers['together'].items():
+    lines.append(_row('together', part, entry, width=width))
+  return '\n'.join([*lines, '', *together_notes(numbers)])
+
+
+def together_notes(numbers: Mapping[str, Any]) -> list[str]:
+  """Returns sentences on how to read the numbers of models together."""
+  several = [one for one in numbers['members'] if one['seeds'] > 1]
+  lines = [
+    'together: the class with the largest mean probability; all models have'
+    ' equal weight'
+  ]
+  if several:
+    named = ', '.join(f'{one["name"]} ({one["seeds"]})' for one in several)
+    lines.append(f'of several seeds, their mean probability: {named}')
+  lines += [
+    '[95 % interval, from resampling the subjects]',
+    f'together minus {numbers["best"]}, the best single one by these very'
+    ' predictions: {:+.3f} [{:+.3f}, {:+.3f}]'.format(*numbers['minus_best']),
+  ]
+  if warning := numbers['together']['full'].get('warning'):
+    lines.append(f'* {warning}')
+  return lines
 
 
 def _notes(numbers) -> list[str]:
@@ -36,11 +71,19 @@ def _notes(numbers) -> list[str]:
     f'mean +- standard deviation over {seeds} seed{"s" * (seeds > 1)}',
     '[95 % interval, from resampling the subjects]',
   ]
+  if numbers['together']:
+    lines.append(
+      'seeds together: the class with their largest mean probability'
+    )
   if seeds < 5:
     lines.append('Fewer than 5 seeds: too few to report.')
-  rows = [entries['full'] for entries in numbers['selection'].values()]
-  warnings = dict.fromkeys(row['warning'] for row in rows if 'warning' in row)
-  lines += [f'* {warning}' for warning in warnings]
+  lines += [f'* {warning}' for warning in summary.warnings(numbers)]
+  if best := best_baseline.describe(numbers):
+    lines += [
+      f'The last epoch is {best["verdict"].lower()} the best baseline,'
+      f' {best["name"]} ({best["uf1"]:.3f}): {best["difference"]}',
+      best_baseline.CHOSEN,
+    ]
   lines += numbers['baseline_remarks']
   if found := summary.describe_diverged(numbers):
     lines.append(f'WARNING: {found[0]}')
@@ -61,6 +104,8 @@ def _setting_lines(settings) -> list[str]:
       f'setting {one["setting"]}', '', one['selection']['last']['full']
     )
     values = [f'{name} {one["values"][name]:g}' for name in names]
+    if together := one['together'].get('last'):
+      values.insert(0, f'seeds together {together["full"]["uf1"]:.3f}')
     lines.append('  '.join([row, ', '.join(values)]).rstrip())
   return lines
 
@@ -73,14 +118,15 @@ def _counts_line(numbers):
   )
 
 
-def _row(name, part, entry):
+def _row(name, part, entry, *, width=14):
   low, high = entry['uf1_ci']
   uf1 = f'{_spread(entry, "uf1")} [{low:.3f}, {high:.3f}]'
   above = ''
   if 'last_minus' in entry:
     above = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus'])
+  name += ' *' if 'warning' in entry else ''
   return (
-    f'{name:<12} {part:<10} {entry["n"]:>5}  {uf1:<32} '
+    f'{name:<{width}} {part:<10} {entry["n"]:>5}  {uf1:<32} '
     f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16} {above}'
   ).rstrip()
 

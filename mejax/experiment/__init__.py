@@ -6,8 +6,9 @@
   resolve.py        names of a config -> objects, one kind at a time
   task.py           clips as a model reads them, with their labels and groups
   model_checks.py   checks that model and data fit each other
-  running.py        trains a plan, evaluates it, writes its report
+  running.py        trains a plan and evaluates it
   own_arrays.py     leave-one-subject-out on a user's own arrays
+  baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
   saved.py          reads trained models, of a run or converted
   conversion.py     PyTorch checkpoints of an original -> a folder of models
@@ -15,7 +16,12 @@
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
-  finished.py       reads finished runs and writes their report
+  finished.py       reads finished runs
+  reporting.py      writes the page of finished runs
+  ensembles.py      scores finished runs together
+  ceilings.py       what holds scores back: people, folds, single clips
+  results.py        folders of held-out probabilities without labels
+  scoring.py        scores such folders on the data at hand
   record.py         the held-out logits of a run, with labels and subjects
   workdir.py        the files of a run
   identity.py       describes a user's own objects, so that runs can compare
@@ -36,7 +42,11 @@ _HOMES = {
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
   'plan': 'mejax.experiment.planning',
-  'report': 'mejax.experiment.running',
+  'report': 'mejax.experiment.reporting',
+  'export': 'mejax.experiment.results',
+  'score': 'mejax.experiment.scoring',
+  'score_together': 'mejax.experiment.scoring',
+  'together': 'mejax.experiment.ensembles',
   'train': 'mejax.experiment.running',
   'train_plan': 'mejax.experiment.running',
   'keep_compiled_programs': 'mejax.training.devices',

@@ -26,6 +26,7 @@ _BOUNDS = {
   'inner_folds': (2, _LARGEST, True),
   'checkpoint_every_s': (0, math.inf, False),
 }
+_FOLDS_OVER = ('people', 'clips')
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -50,6 +51,11 @@ def check(config: ml_collections.ConfigDict) -> None:
     # nan is within no bounds.
     if not smallest <= value <= largest:
       raise ValueError(f'{key} is {value}; expected {smallest} to {largest}.')
+  if config.folds_over not in _FOLDS_OVER:
+    raise ValueError(
+      f'folds_over is {config.folds_over!r}; expected one of'
+      f' {", ".join(_FOLDS_OVER)}.'
+    )
   last = config.seed + config.num_seeds - 1
   if last > _LARGEST:
     raise ValueError(f'the last seed is {last}; expected up to {_LARGEST}.')

@@ -19,6 +19,7 @@ import ml_collections
 from ml_collections import config_flags
 
 import mejax
+from mejax import files
 from mejax import own_code
 from mejax.experiment import bounds
 from mejax.experiment import schema
@@ -46,7 +47,7 @@ def load_config(
   Args:
     spec: name of a shipped config or path of a Python file that has
       `get_config(arg='')`, each with an optional `:arg`: `htnet_regions:small`,
-      `my/config.py:wide`.
+      `my/config.py:wide`; or the `config.json` of a run or of results.
     overrides: `key=value` with the dotted key of a single value, e.g.
       `num_seeds=5`, `setting.learning_rate=3e-4`, `selection=last,inner` or
       `grid.mirror=0,0.5`; a leading `--config.` is allowed. Any field of the
@@ -63,6 +64,8 @@ def load_config(
       type or is out of its bounds; the message lists the valid names.
   """
   name, _, arg = spec.partition(':')
+  if name.lower().endswith('.json'):
+    return override(_read_json(_find(name), overrides), overrides)
   module = _import_file(_find(name))
   variants = getattr(module, 'VARIANTS', (arg,))
   if arg and arg not in variants:
@@ -123,6 +126,25 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
   if not hasattr(module, 'get_config'):
     raise ValueError(f'{path} is no config: it has no function get_config().')
   return module
+
+
+def _read_json(
+  path: pathlib.Path, overrides: Sequence[str]
+) -> ml_collections.ConfigDict:
+  """Reads the config of a run. It may be a stranger's, so it runs no code."""
+  content = files.read_json(path, hint='Give another --config.')
+  given = own_code.names_in(list(overrides))
+  own_code.refuse_strange(content, where=path, given=given)
+  return schema.fill(ml_collections.ConfigDict(_with_tuples(content)))
+
+
+def _with_tuples(content: Any) -> Any:
+  """Returns JSON values with tuples for lists, as configs have them."""
+  if isinstance(content, Mapping):
+    return {key: _with_tuples(value) for key, value in content.items()}
+  if isinstance(content, list):
+    return tuple(_with_tuples(value) for value in content)
+  return content
 
 
 def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:

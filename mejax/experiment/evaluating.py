@@ -9,17 +9,16 @@ from typing import Any
 
 from flax import linen as nn
 import jax
-from jaxtyping import Float
-from jaxtyping import Shaped
 import ml_collections
 import numpy as np
 
 from mejax import own_code
-from mejax.evaluation import baselines as baselines_lib
+from mejax.evaluation import predictions
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import applying
+from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import planning
@@ -32,8 +31,6 @@ from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
-from mejax.training import folds as folds_lib
-from mejax.training import loop
 
 UNKNOWN = 'no held-out result: these clips may have been trained on'
 CHOSEN = 'the epoch of these weights may have been chosen on these clips'
@@ -53,7 +50,8 @@ def evaluate(
   """Evaluates saved models on the people each one held out; prints the table.
 
   Only the folder `out` is written: `metrics.json`, `predictions.csv`,
-  `record.npz` and `baselines.npz`, so that `mejax report` can show it.
+  `record.npz` and `baselines.npz`, so that `mejax report` can show it. The
+  baselines of the data are also kept in the data folder.
 
   Args:
     source: workdir of a finished run, or a folder of converted models.
@@ -101,14 +99,19 @@ def evaluate(
     )
   left_out = applying.find_left_out(saved, task.groups)
   spare = range(len(outputs), logits.shape[-1])
-  record = _make_record(saved, task, left_out, logits[..., [*outputs, *spare]])
+  record = record_lib.of_one_evaluation(
+    task,
+    left_out,
+    logits[..., [*outputs, *spare]],
+    seeds=saved.seeds,
+    epoch=saved.epoch,
+  )
   same_data = _is_data_of_run(source, task)
-  baselines = workdir_lib.read_baselines(source) if same_data else {}
-  if not baselines:
-    baselines = baselines_lib.baselines(
-      task.seen_by_baselines, task.labels, groups=left_out
-    )
-  parts = planning.say_parts(len(set(saved.parts.values())))
+  if same_data:
+    baselines = baseline_cache.of_run(source, task, left_out)
+  else:
+    baselines = baseline_cache.read_or_fit(task, left_out)
+  parts = planning.say_folds(len(set(saved.parts.values())))
   metrics = summary.metrics_json(
     record,
     baselines,
@@ -132,7 +135,7 @@ def _write(out: pathlib.Path, record, baselines, metrics) -> None:
   workdir_lib.save_npz(out / 'record.npz', record)
   workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines)
   workdir_lib.write_json(out / 'metrics.json', metrics)
-  summary.write_predictions_csv(out / 'predictions.csv', record, rules=['last'])
+  predictions.write_csv(out / 'predictions.csv', record, rules=['last'])
 
 
 def _load_task(config, data_dir) -> Task:
@@ -162,33 +165,6 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
       ' the same classes.'
     )
   return [classes.index(name) for name in task.class_names]
-
-
-def _make_record(
-  saved: Saved,
-  task: Task,
-  left_out: Shaped[np.ndarray, ' n'],
-  logits: Float[np.ndarray, 's n k'],
-) -> dict[str, np.ndarray]:
-  """Returns a record with a single evaluation, that of the saved weights."""
-  folds = folds_lib.leave_one_group_out(left_out)
-  index = folds_lib.held_out_index(folds.test)
-  num_seeds, num_folds = len(saved.seeds), len(folds.outer)
-  each = logits[:, np.maximum(index, 0)]  # [s, f, h, k]
-  outcome = loop.Outcome(
-    logits=each.reshape(-1, 1, *each.shape[2:]),
-    train_loss=np.full((num_seeds * num_folds, 1), np.nan, np.float32),
-    epochs=np.array([saved.epoch], np.int32),
-  )
-  numbers = {
-    'fold': np.tile(folds.outer, num_seeds),
-    'inner': np.tile(folds.inner, num_seeds),
-    'seed': np.repeat(np.array(saved.seeds, np.int32), num_folds),
-    'setting': np.zeros(num_seeds * num_folds, np.int32),
-  }
-  return record_lib.make_record(
-    outcome, np.tile(index, (num_seeds, 1)), numbers, task, folds.names
-  )
 
 
 def _add_warning(metrics: dict[str, Any], saved: Saved) -> None:

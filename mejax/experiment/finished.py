@@ -1,4 +1,4 @@
-"""Reads finished runs from their workdirs, and writes their report."""
+"""Reads finished runs from their workdirs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pathlib
 from typing import Any
 
 from mejax import files
+from mejax.evaluation import best_baseline
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
-from mejax.pages import run as run_page
 from mejax.pages.run import Run
 
 # Runs that were evaluated before these numbers were there lack them.
-_ADDED = ('diverged', 'baseline_remarks')
+_ADDED = ('diverged', 'baseline_remarks', 'best_baseline', 'together')
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
@@ -50,34 +50,18 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     config=schema.read_config(workdir) if has_config else {},
     levels=workdir_lib.read_levels(workdir),
     attention=workdir_lib.read_attention(workdir),
+    baselines=workdir_lib.read_baselines(workdir),
   )
 
 
-def write_report(
-  workdirs: Sequence[pathlib.Path], out: pathlib.Path
-) -> pathlib.Path:
-  """Writes the page of finished runs; returns its path.
-
-  Args:
-    workdirs: finished runs; if there are several, the others are compared with
-      the first.
-    out: folder of the page; made if it is not there.
-
-  Raises:
-    FileNotFoundError, ValueError: as in `read_run`.
-  """
-  workdirs = [pathlib.Path(workdir) for workdir in workdirs]
+def read_runs(workdirs: Sequence[pathlib.Path]) -> list[Run]:
+  """Reads several runs, each under a name of its own; see `read_run`."""
   short = [workdir.resolve().name for workdir in workdirs]
   names = short if len(set(short)) == len(short) else map(str, workdirs)
-  runs = [
+  return [
     read_run(workdir, name=name)
     for workdir, name in zip(workdirs, names, strict=True)
   ]
-  out = pathlib.Path(out)
-  out.mkdir(parents=True, exist_ok=True)
-  with files.writing(out / 'index.html') as file:
-    file.write(run_page.render(runs))
-  return out / 'index.html'
 
 
 def read_numbers(
@@ -114,9 +98,13 @@ def read_numbers(
       settings=[one['values'] for one in told if 'values' in one],
     )
     found['rules'] = {rule: numbers['rules'][rule] for rule in found['rules']}
+    # The baselines themselves may be missing beside their numbers.
+    found['best_baseline'] = best_baseline.find(numbers['baselines'])
     for name in _ADDED:
       if name not in numbers:
         numbers[name] = found[name]
+    for old, new in zip(told, found.get('settings', []), strict=True):
+      old.setdefault('together', new['together'])
     if lines := list(_differences(numbers, found)):
       raise ValueError(f'it does not say what record.npz says: {lines[0]}')
   return numbers

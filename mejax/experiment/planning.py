@@ -102,6 +102,14 @@ class Plan:
     return self.trainer.model
 
   @property
+  def divides_people(self) -> bool:
+    """Whether folds share the clips of a person, as folds over clips do."""
+    pairs = set(
+      zip(self.task.groups.tolist(), self.left_out.tolist(), strict=True)
+    )
+    return len(pairs) > len(set(self.task.groups.tolist()))
+
+  @property
   def trial_names(self) -> list[str]:
     """The fold, seed and setting of each trial, for messages."""
     several = len(self.settings) > 1
@@ -176,7 +184,7 @@ def plan(
   task_lib.check_task(task)
   for rule in config.selection:
     configuration.named(rule, selection.RULES, 'selection rule')
-  left_out = folds_lib.left_out_together(task.groups, config.num_folds)
+  left_out = _left_out(config, task)
   folds = folds_lib.leave_one_group_out(left_out)
   if 'inner' in config.selection:
     folds = folds_lib.with_inner(
@@ -185,7 +193,8 @@ def plan(
   trainer = resolve.make_trainer(config, task, folds, model)
   trials, numbers = resolve.make_trials(config, folds)
   caution = capabilities.declared_by(trainer.model).caution
-  sentences = [task.protocol, say_parts(config.num_folds), caution]
+  folds_said = say_folds(config.num_folds, over=config.folds_over)
+  sentences = [task.protocol, folds_said, caution]
   own = {'model': model, 'protocol': protocol, 'view': view}
   return Plan(
     task=task,
@@ -228,8 +237,23 @@ def _describe_named(config) -> dict[str, Any]:
   }
 
 
-def say_parts(count: int) -> str:
-  """Returns the sentence on parts to add to a protocol's; '' without parts."""
+def _left_out(config, task: Task) -> Shaped[np.ndarray, ' n']:
+  """Returns the fold that holds each clip out."""
+  if config.folds_over == 'people':
+    return folds_lib.left_out_together(task.groups, config.num_folds)
+  count = config.num_folds or len(np.unique(task.groups))
+  return folds_lib.over_clips(task.labels, count)
+
+
+def say_folds(count: int, *, over: str = 'people') -> str:
+  """Returns the sentence on folds to add to a protocol's; '' if it needs none.
+
+  Args:
+    count: number of parts in which people are left out; 0 for one by one.
+    over: `people` or `clips`.
+  """
+  if over == 'clips':
+    return f'Here the folds are over clips: {selection.BOTH_SIDES}.'
   if not count:
     return ''
   return f'Here they are left out in {count} parts, not one at a time.'

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import pathlib
 
 from jaxtyping import Array
+from jaxtyping import Float
 from jaxtyping import Int
+from jaxtyping import Shaped
 import numpy as np
 
 from mejax import files
 from mejax.evaluation import selection
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.task import Task
+from mejax.training import folds as folds_lib
 from mejax.training import loop
 
 
@@ -47,6 +51,43 @@ def make_record(
     'fold_names': np.asarray(fold_names),
     'class_names': np.asarray(task.class_names),
   }
+
+
+def of_one_evaluation(
+  task: Task,
+  left_out: Shaped[np.ndarray, ' n'],
+  logits: Float[np.ndarray, 's n k'],
+  *,
+  seeds: Sequence[int],
+  epoch: int,
+) -> dict[str, np.ndarray]:
+  """Returns a record with a single evaluation of every fold and seed.
+
+  Args:
+    task: the clips.
+    left_out: the fold that held each clip out.
+    logits: held-out logits of each seed.
+    seeds: the seeds.
+    epoch: number of epochs that were trained.
+  """
+  folds = folds_lib.leave_one_group_out(left_out)
+  index = folds_lib.held_out_index(folds.test)
+  num_seeds, num_folds = len(seeds), len(folds.outer)
+  each = logits[:, np.maximum(index, 0)]  # [s, f, h, k]
+  outcome = loop.Outcome(
+    logits=each.reshape(-1, 1, *each.shape[2:]),
+    train_loss=np.full((num_seeds * num_folds, 1), np.nan, np.float32),
+    epochs=np.array([epoch], np.int32),
+  )
+  numbers = {
+    'fold': np.tile(folds.outer, num_seeds),
+    'inner': np.tile(folds.inner, num_seeds),
+    'seed': np.repeat(np.array(seeds, np.int32), num_folds),
+    'setting': np.zeros(num_seeds * num_folds, np.int32),
+  }
+  return make_record(
+    outcome, np.tile(index, (num_seeds, 1)), numbers, task, folds.names
+  )
 
 
 def read_record(workdir: pathlib.Path) -> dict[str, np.ndarray]:

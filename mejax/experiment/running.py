@@ -1,4 +1,4 @@
-"""Carries a plan out: trains it, evaluates it, writes its files and its report.
+"""Carries a plan out: trains it, evaluates it, writes its files.
 
 The command line and the notebook call these functions.
 """
@@ -6,7 +6,6 @@ The command line and the notebook call these functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence
 import dataclasses
 import importlib.metadata
 import os
@@ -19,14 +18,15 @@ import jax
 import ml_collections
 
 import mejax
-from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import levels as levels_lib
+from mejax.evaluation import predictions
 from mejax.evaluation import summary
 from mejax.evaluation import table
-from mejax.experiment import finished
+from mejax.experiment import baseline_cache
 from mejax.experiment import introspection
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
+from mejax.experiment import reporting
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
@@ -107,8 +107,10 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
       workdir_lib.save_npz(workdir / 'record.npz', record)
-    _show_levels(plan, workdir)
-    _show_attention(plan, workdir)
+    # No model may be shown a person whose other clips it was trained on.
+    if not plan.divides_people:
+      _show_levels(plan, workdir)
+      _show_attention(plan, workdir)
     return _evaluate(plan, workdir)
 
 
@@ -235,12 +237,8 @@ def _provenance(plan: Plan) -> dict[str, Any]:
 def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   """Writes baselines, metrics, predictions and report from the record."""
   record = record_lib.read_record(workdir)
-  baselines = workdir_lib.read_baselines(workdir)
-  if not baselines:
-    baselines = baselines_lib.baselines(
-      plan.task.seen_by_baselines, plan.task.labels, groups=plan.left_out
-    )
-    workdir_lib.save_npz(workdir / workdir_lib.BASELINES, baselines)
+  baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
+  workdir_lib.save_npz(workdir / workdir_lib.BASELINES, baselines)
   metrics = summary.metrics_json(
     record,
     baselines,
@@ -249,36 +247,9 @@ def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
     settings=[dataclasses.asdict(setting) for setting in plan.settings],
   )
   workdir_lib.write_json(workdir / 'metrics.json', metrics)
-  summary.write_predictions_csv(
+  predictions.write_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])
   )
   print(table.format_numbers(metrics))
-  print(f'Report: {report([workdir])}')
+  print(f'Report: {reporting.report([workdir])}')
   return metrics
-
-
-def report(
-  workdirs: Sequence[str | os.PathLike], out: str | os.PathLike | None = None
-) -> pathlib.Path:
-  """Writes the HTML report of one or several finished runs.
-
-  Args:
-    workdirs: folders of finished runs.
-    out: folder of the report; by default `report/` in the workdir, or beside
-      the first workdir if there are several.
-
-  Returns:
-    Path of `index.html`.
-  """
-  workdirs = [pathlib.Path(workdir) for workdir in workdirs]
-  for workdir in workdirs:
-    if not (workdir / 'metrics.json').exists():
-      raise FileNotFoundError(
-        f'{workdir} holds no finished run (no metrics.json). Finish it with the'
-        ' `mejax train` command that began it.'
-      )
-  if out is None:
-    beside = workdirs[0].parent if len(workdirs) > 1 else workdirs[0]
-    out = beside / 'report'
-  out = pathlib.Path(out)
-  return finished.write_report(workdirs, out)

@@ -133,6 +133,11 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, config, model) -> Saved:
+  if config.folds_over == 'clips':
+    raise ValueError(
+      f'the folds of {workdir} are over clips: every model has seen other clips'
+      ' of the people that it held out, so it is not applied to them.'
+    )
   record = record_lib.read_record(workdir)
   classes = tuple(record['class_names'].tolist())
   if model is None:

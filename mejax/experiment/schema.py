@@ -30,6 +30,7 @@ _NOT_AGAIN = (
 _MEANT: dict[int, dict[str, Any]] = {
   1: {
     'num_folds': 0,
+    'folds_over': 'people',
     'setting': {
       'learning_rate': 1e-3,
       'weight_decay': 0.0,

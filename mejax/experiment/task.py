@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import pathlib
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -64,9 +65,10 @@ class Task(Clips):
     protocol: sentences that say which clips count, how they are split, and how
       these data differ from the protocol.
     groups: str[n]; all clips of a group are left out together.
-    baseline_inputs: inputs of the baselines; None if they are `inputs`. For
-      frames they are the flow, because a baseline on bare pixels is too low to
-      mean anything.
+    baseline_inputs: f32[n, h, w, 3], flow of the whole face as (u, v, strain),
+      which the baselines read whatever the view is; None if they read `inputs`.
+    home: the data folder, in which the baselines are kept; None for arrays of
+      the user's own.
   """
 
   labels: np.ndarray
@@ -74,12 +76,21 @@ class Task(Clips):
   protocol: str
   groups: np.ndarray
   baseline_inputs: np.ndarray | None = None
+  home: pathlib.Path | None = None
 
   @property
   def seen_by_baselines(self) -> np.ndarray:
     """The inputs of the baselines."""
     own = self.baseline_inputs
     return self.inputs if own is None else own
+
+  @property
+  def baseline_u_channel(self) -> int | None:
+    """Their horizontal flow; None if they are no flow of a whole face."""
+    if self.baseline_inputs is not None:
+      return 0
+    is_face = self.layout.kind == 'image' and self.inputs.ndim == 4
+    return self.layout.u_channel if is_face else None
 
   @functools.cached_property
   def sha256(self) -> str:
@@ -118,7 +129,6 @@ def load_task(
   from mejax.datasets import backdrop
   from mejax.datasets import labelling
   from mejax.datasets import load
-  from mejax.datasets import views
 
   examples = load.load_examples(dataset, data_dir)
   metadata = load.read_metadata(dataset, data_dir)
@@ -133,10 +143,6 @@ def load_task(
   sentences = [protocol.sentence, *_deviations(selection, metadata)]
   if _mosaic_mode(view, options) == 'released':
     sentences += _say_crops(examples['crop_points'])
-  baseline_inputs = None
-  if view.kind == 'frames':
-    level = options.get('level') or 0
-    baseline_inputs = views.full_flow(examples, level=level)
   if view.kind:
     behind = backdrop.mean_face_and_motion(
       examples,
@@ -152,7 +158,8 @@ def load_task(
     class_names=selection.classes,
     protocol=' '.join(sentences),
     groups=groups,
-    baseline_inputs=baseline_inputs,
+    baseline_inputs=_baseline_inputs(examples, metadata, view, options),
+    home=pathlib.Path(data_dir),
   )
 
 
@@ -189,6 +196,19 @@ def make_clips(
     levels=tuple(float(alpha) for alpha in levels),
     dataset=metadata,
   )
+
+
+def _baseline_inputs(examples, metadata, view, options) -> np.ndarray:
+  """Returns the flow that the baselines read.
+
+  It is the original motion, alpha 1, or the least amplified if that was not
+  prepared. Beside frames it is the flow between the two frames that are shown.
+  """
+  level = options.get('level') if view.kind == 'frames' else None
+  if level is None:
+    alphas = [float(alpha) for alpha in metadata['levels']]
+    level = alphas.index(1.0 if 1.0 in alphas else min(alphas))
+  return examples['flow'][:, level]
 
 
 def _positions(labels: np.ndarray, order: str) -> np.ndarray:

@@ -1,9 +1,10 @@
 """The models, by name: `make(name, preset, **fields)` builds one.
 
   htnet.py, mmnet.py, artnet.py   the three systems
-  ststnet.py, sssnet.py, ...      small networks
+  cnn.py, ststnet.py, ...         small networks
   attention.py       attention as a function; scores.py is its arithmetic
   base.py            what all models decide alike
+  readout.py         what the last layer reads of the last map
   layers.py          shared layers; convolution.py and pooling.py for CPUs
   dtypes.py          what a model computes in, and keeps its parameters in
   capabilities.py    what a model declares of itself
@@ -28,6 +29,7 @@ import flax.linen as nn
 from mejax import own_code
 from mejax.models import artnet
 from mejax.models import base
+from mejax.models import cnn
 from mejax.models import htnet
 from mejax.models import linear
 from mejax.models import mmnet
@@ -36,6 +38,7 @@ from mejax.models import resnet
 from mejax.models import sssnet
 from mejax.models import ststnet
 from mejax.models.artnet import ARTNet
+from mejax.models.cnn import CNN
 from mejax.models.htnet import HTNet
 from mejax.models.linear import Linear
 from mejax.models.mmnet import MMNet
@@ -46,6 +49,7 @@ from mejax.models.ststnet import STSTNet
 
 __all__ = [
   'ARTNet',
+  'CNN',
   'HTNet',
   'Linear',
   'MMNet',
@@ -74,6 +78,7 @@ class Known(NamedTuple):
 
 MODELS: dict[str, Known] = {
   'artnet': Known(ARTNet, artnet.PRESETS, 'base'),
+  'cnn': Known(CNN, cnn.PRESETS, 'cnn'),
   'htnet': Known(HTNet, htnet.PRESETS, 'released'),
   'linear': Known(Linear, linear.PRESETS, 'linear'),
   'mmnet': Known(MMNet, mmnet.PRESETS, 'released-5'),

@@ -54,6 +54,7 @@ from mejax.models import base
 from mejax.models import dtypes as dtypes_lib
 from mejax.models import htnet
 from mejax.models import layers
+from mejax.models import readout as readout_lib
 from mejax.models import scores as scores_lib
 from mejax.models.capabilities import Capabilities
 from mejax.models.dtypes import DTypes
@@ -75,6 +76,10 @@ class ARTNet(base.Model):
     region_depth: transformer blocks across regions.
     mlp_mult: width of the inner MLP layer over d.
     dropout: rate behind the attention's and the MLP's linear layers.
+    readout: `mean` pools regions by attention as well as levels; with `regions`
+      or `flat` each region is read by itself, see `readout.py`.
+    readout_dropout: rate before the last linear layer, if each region is read
+      by itself.
     level_dropout: probability that a training step leaves out a level of an
       example; one level always stays.
     attention_fn: attention among patches and among regions; see
@@ -93,6 +98,8 @@ class ARTNet(base.Model):
   region_depth: int = 2
   mlp_mult: int = 4
   dropout: float = 0.1
+  readout: str = 'mean'
+  readout_dropout: float = 0.5
   level_dropout: float = 0.25
   attention_fn: attention.AttentionFn = attention.softmax
   level_attention_fn: attention.AttentionFn = attention.softmax
@@ -130,13 +137,14 @@ class ARTNet(base.Model):
     Returns:
       logits, and a dict of
       level_weights: the share of each level in the pooled token, `[b, a]`;
-      region_weights: the same for each level and region, `[b, a, r]`;
+      region_weights: the same for each level and region, `[b, a, r]`; if each
+        region is read by itself, all regions have the same share;
       place_weights: the share of each place in its region's token, by the size
         of its contribution, `[b, a, r, n]`;
       encoder_attention, level_attention, region_attention: for each block the
         weights `[b, a, r, h, n, n]`, `[b, r, h, a, a]`, `[b, a, h, r, r]`
         (None if the function forms none);
-      head: the input of the last linear layer, `[b, d]`.
+      head: the input of the last linear layer, `[b, d]`, or d for each region.
 
     Raises:
       ValueError: the levels or the image size do not fit, a factor of a level
@@ -148,11 +156,13 @@ class ARTNet(base.Model):
     """
     self._check_inputs(inputs)
     out: dict[str, Any] = {}
+    apart = readout_lib.keeps_places(self.readout)
     train = base.settle_train(
       self,
       train,
       'dropout',
       'level_dropout',
+      *['readout_dropout'] * apart,
       'attention_fn',
       'level_attention_fn',
     )
@@ -206,13 +216,21 @@ class ARTNet(base.Model):
     pool = layers.linear(1, self.dim, name='pool', **options)
     scores = pool(x)[..., 0].astype(dtypes.wide.dtype)
     counts = None if present is None else present[..., None]
-    weights = scores_lib.masked_softmax(scores, counts, axis=(1, 2))
+    axis = 1 if apart else (1, 2)
+    weights = scores_lib.masked_softmax(scores, counts, axis=axis)
+    if apart:
+      x = jnp.einsum('bar,bard->brd', weights.astype(x.dtype), x)
+      x = readout_lib.read(self, x.reshape(x.shape[0], 2, 2, -1))
+      weights /= REGIONS
+    else:
+      x = jnp.einsum('bar,bard->bd', weights.astype(x.dtype), x)
     out['region_weights'] = weights
     out['level_weights'] = weights.sum(-1)
-    x = jnp.einsum('bar,bard->bd', weights.astype(x.dtype), x)
     out['head'] = x
+    if apart:
+      x = layers.Dropout(self.readout_dropout)(x, train=train)
     head = layers.linear(
-      self.num_classes, self.dim, dtypes=dtypes.wide, name='head'
+      self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )
     logits = head(x)
     if sound is not None:

@@ -65,20 +65,16 @@ def conv(
     x: the map.
     kernel: weights of s x s neighbours.
     padding: zeros on every side, fewer than s.
-    stride: 1, or 2 for a 3x3 kernel with padding 1.
+    stride: places between two outputs, 1 or more.
 
   Raises:
-    ValueError: another combination of kernel, stride and padding.
+    ValueError: the padding or the stride is another number.
   """
   size = kernel.shape[0]
-  if not 0 <= padding < size or (stride, size, padding) not in (
-    (1, size, padding),
-    (2, 3, 1),
-  ):
+  if not 0 <= padding < size or stride < 1:
     raise ValueError(
-      f'kernel {size}x{size}, stride {stride}, padding {padding}; expected'
-      ' stride 1 and a padding less than the kernel, or kernel 3x3, stride 2'
-      ' and padding 1'
+      f'kernel {size}x{size}, stride {stride}, padding {padding}; expected a'
+      ' stride of 1 or more and a padding less than the kernel'
     )
 
   def native(x, kernel):
@@ -146,8 +142,13 @@ def _im2col_jvp(padding, stride, primals, tangents):
       terms.append(seen @ d_kernel.reshape(-1, d_kernel.shape[-1]))
     if dx is not None and stride == 1:
       terms.append(_spread(dx, kernel, padding))
-    elif dx is not None:
+    elif dx is not None and (len(kernel), padding, stride) == (3, 1, 2):
       terms.append(_spread_by_two(dx, kernel))
+    elif dx is not None:
+      # Only first layers are of another kind, and training does not ask for the
+      # gradient by its images.
+      seen = patches(dx, len(kernel), padding=padding, stride=stride)
+      terms.append(seen @ kernel.reshape(-1, kernel.shape[-1]))
     return sum(terms)
 
   count = _count_groups(x, len(kernel), stride)

@@ -2,10 +2,10 @@
 
 Wang et al., "HTNet for micro-expression recognition", arXiv 2307.14637, as
 the authors released it. The input is the mosaic of four 14x14 facial regions
-(strain, v, u in 0..255). The first of H hierarchies splits the patches into
-2^(H - 1) blocks a side and attends only inside each block. Between hierarchies
-a 3x3 convolution and a max-pool halve the sides and double the width, until one
-block is left.
+(strain, v, u in 0..255), or any other image. The first of H hierarchies splits
+the patches into 2^(H - 1) blocks a side and attends only inside each block.
+Between hierarchies a 3x3 convolution and a max-pool halve the sides and double
+the width, until one block is left.
 
 At the released sizes (28 pixels, patch 7, three hierarchies) EVERY BLOCK HOLDS
 ONE TOKEN: attention is the identity on its values, query and key weights get a
@@ -17,10 +17,16 @@ presets fulfil it in three hierarchies, as the paper draws them, on larger flow:
 quarters of each region, then the four regions, then the whole. Widths and
 depths of `paper` are the released ones.
 
+The `face` presets are `regions` on flow of the whole face, which has no
+seams: each quarter of the face is one block. Their last map is not averaged,
+because it knows where the face moved.
+
 preset         pixels  patch  tokens per block  parameters   GFLOP per sample
 released           28      7  1, 1, 1           139,582,982  0.372
 regions            28      2  49, 49                571,045  0.117
 regions_small      28      2  49, 49                 81,861  0.020
+face               28      2  49, 49                576,805  0.117
+face_small         28      2  49, 49                 84,741  0.020
 tiny               28      2  49, 49                  5,565  0.002
 paper             128      8  16, 16, 16        139,768,627  6.916
 paper_small       128      8  16, 16, 16          1,386,435  0.138
@@ -48,6 +54,7 @@ from mejax.models import convolution
 from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
 from mejax.models import pooling
+from mejax.models import readout as readout_lib
 from mejax.models.capabilities import Capabilities
 from mejax.models.dtypes import DTypes
 
@@ -169,6 +176,9 @@ class HTNet(base.Model):
     num_classes: k.
     image_size: side of the square input in pixels.
     patch_size: side of a patch in pixels; a patch is one token.
+    overlap: whether a token also reads half a patch on every side of its own.
+    channel_positions: whether the embedding of a position has a number for each
+      channel, not one scalar for all of them as in the original.
     dim: width d in the first hierarchy; each further one doubles it.
     heads: attention heads in the first hierarchy; each further one doubles it.
     depths: transformer blocks of each hierarchy, finest first.
@@ -176,6 +186,9 @@ class HTNet(base.Model):
     dropout: rate behind the attention's and the MLP's linear layers.
     drop_path: rate of stochastic depth in the last block; it rises evenly from
       0 in the first.
+    readout: which places of the last map are read; see `readout.py`.
+    readout_dropout: rate before the last linear layer, if the readout keeps
+      more than one place.
     attention_fn: see `mejax.models.attention`.
     conv: computes the 3x3 convolutions, called as `convolution.conv3x3` is.
   """
@@ -183,12 +196,16 @@ class HTNet(base.Model):
   num_classes: int = 3
   image_size: int = 28
   patch_size: int = 7
+  overlap: bool = False
+  channel_positions: bool = False
   dim: int = 256
   heads: int = 3
   depths: tuple[int, ...] = (2, 2, 10)
   mlp_mult: int = 4
   dropout: float = 0.0
   drop_path: float = 0.0
+  readout: str = 'mean'
+  readout_dropout: float = 0.5
   attention_fn: attention.AttentionFn = attention.softmax
   conv: convolution.ConvFn = convolution.conv3x3
 
@@ -201,7 +218,7 @@ class HTNet(base.Model):
     """Computes logits, and arrays that show what the model read.
 
     Args:
-      inputs: the mosaic.
+      inputs: the mosaic, or the whole face.
       train: whether dropout and stochastic depth act; it may be left out if
         their rates are 0 and the attention does not take it.
 
@@ -210,21 +227,28 @@ class HTNet(base.Model):
       attention: for each hierarchy, for each of its transformer blocks, the
         weights `[b, r, h, n, n]` (None if the function forms none);
       regions: for each hierarchy, the tokens `[b, r, n, d]` that leave it;
-      head: the input of the last linear layer, `[b, d]`.
+      head: the input of the last linear layer, `[b, d]`, or d for each place
+        of the readout.
 
     Raises:
       ValueError: the sizes do not fit each other, the input or the parameters,
-        or `train` is needed.
+        the readout is unknown, or `train` is needed.
     """
     self._check_sizes(inputs)
+    places = readout_lib.keeps_places(self.readout)
     train = base.settle_train(
-      self, train, 'dropout', 'drop_path', 'attention_fn'
+      self,
+      train,
+      'dropout',
+      'drop_path',
+      *['readout_dropout'] * places,
+      'attention_fn',
     )
     inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     out = {'attention': [], 'regions': []}
     # One series over all hierarchies: the rate rises with the depth.
     rates = iter(np.linspace(0, self.drop_path, sum(self.depths)).tolist())
-    x = patchify(inputs, self.patch_size)
+    x = self._patches(inputs)
     x = layers.linear(self.dim, x.shape[-1], dtypes=dtypes, name='embed')(x)
     # Names of parameters call a hierarchy a level, as in saved weights.
     for hierarchy, depth in enumerate(self.depths):
@@ -239,14 +263,9 @@ class HTNet(base.Model):
       side = 2 ** (len(self.depths) - 1 - hierarchy)
       # The transformer treats each block as an example of its own.
       tokens = split(x, side)
-      # One scalar a position, shared by all channels, as in the original.
-      position = self.param(
-        f'pos_emb{hierarchy}',
-        nn.initializers.normal(1.0),
-        tokens.shape[2:3],
-        dtypes.param_dtype,
+      tokens += self._positions(
+        f'pos_emb{hierarchy}', *tokens.shape[2:], dtypes
       )
-      tokens += position[:, None].astype(tokens.dtype)
       weights = []
       for i in range(depth):
         block = Block(
@@ -263,12 +282,42 @@ class HTNet(base.Model):
       out['attention'].append(tuple(weights))
       out['regions'].append(tokens)
       x = merge(tokens, side)
-    x = layers.LayerNorm(dtypes=dtypes, name='head_norm')(x).mean((1, 2))
-    out['head'] = x
+    x = layers.LayerNorm(dtypes=dtypes, name='head_norm')(x)
+    out['head'] = x = readout_lib.read(self, x)
+    if places:
+      x = layers.Dropout(self.readout_dropout)(x, train=train)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )
     return head(x), out
+
+  def _patches(self, inputs) -> Float[Array, 'b h2 w2 p']:
+    if not self.overlap:
+      return patchify(inputs, self.patch_size)
+    return convolution.patches(
+      inputs,
+      self._reach,
+      padding=self.patch_size // 2,
+      stride=self.patch_size,
+    )
+
+  @property
+  def _reach(self) -> int:
+    """Side of the square of pixels that a token reads."""
+    more = 2 * (self.patch_size // 2) if self.overlap else 0
+    return self.patch_size + more
+
+  def _positions(
+    self, name: str, count: int, dim: int, dtypes: DTypes
+  ) -> Float[Array, 'n #d']:
+    """Returns the embeddings of the positions in a block, for all blocks."""
+    shape, scale = (count,), 1.0
+    if self.channel_positions:
+      # As large as the tokens.
+      shape, scale = (count, dim), 0.5
+    init = nn.initializers.normal(scale)
+    position = self.param(name, init, shape, dtypes.param_dtype)
+    return position.reshape(count, -1).astype(dtypes.dtype)
 
   def _check_sizes(self, inputs):
     size, hierarchies = self.image_size, len(self.depths)
@@ -287,9 +336,7 @@ class HTNet(base.Model):
       raise ValueError(
         f'dim {self.dim} is less than {self.heads} heads; expected dim >= heads'
       )
-    base.check_channels(
-      self, inputs, 'embed', 'kernel', places=self.patch_size**2
-    )
+    base.check_channels(self, inputs, 'embed', 'kernel', places=self._reach**2)
 
 
 def patchify(
@@ -320,6 +367,10 @@ PRESETS: dict[str, dict[str, Any]] = {
   'released': dict(patch_size=7, dim=256, heads=3, depths=(2, 2, 10)),
   'regions': dict(patch_size=2, dim=64, heads=4, depths=(2, 2)),
   'regions_small': dict(patch_size=2, dim=32, heads=2, depths=(1, 1)),
+  'face': dict(patch_size=2, dim=64, heads=4, depths=(2, 2), readout='flat'),
+  'face_small': dict(
+    patch_size=2, dim=32, heads=2, depths=(1, 1), readout='flat'
+  ),
   'tiny': dict(patch_size=2, dim=8, heads=2, depths=(1, 1)),
   'paper': dict(
     image_size=128, patch_size=8, dim=256, heads=4, depths=(2, 2, 10)

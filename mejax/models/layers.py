@@ -56,16 +56,19 @@ def linear(
 
 
 class Weights(nn.Module):
-  """Kernel and bias alone, for a model that applies them itself."""
+  """Kernel and bias (or None) alone, for a model that applies them itself."""
 
   shape: tuple[int, ...]
   dtypes: DTypes = dtypes_lib.DEFAULT
+  use_bias: bool = True
 
   @nn.compact
-  def __call__(self) -> tuple[Array, Array]:
+  def __call__(self) -> tuple[Array, Array | None]:
     dtype, param_dtype = self.dtypes
     init = uniform_init(int(np.prod(self.shape[:-1])))
     kernel = self.param('kernel', init, self.shape, param_dtype)
+    if not self.use_bias:
+      return nn.dtypes.promote_dtype(kernel, dtype=dtype)[0], None
     bias = self.param('bias', init, self.shape[-1:], param_dtype)
     return tuple(nn.dtypes.promote_dtype(kernel, bias, dtype=dtype))
 

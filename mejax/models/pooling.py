@@ -15,15 +15,18 @@ from jaxtyping import Float
 
 
 def max_pool(
-  x: Float[Array, 'b h w c'], size: int
+  x: Float[Array, 'b h w c'], size: int, *, ceil: bool = False
 ) -> Float[Array, 'b h2 w2 c']:
   """Returns the largest value of each `size` x `size` square.
 
   The squares lie side by side; rows and columns that are left over at the end
-  are cut off.
+  are cut off, or with `ceil` make smaller squares of their own.
   """
   b, h, w, c = x.shape
-  rows, columns = h // size, w // size
+  if ceil:
+    ends = ((0, -h % size), (0, -w % size))
+    x = jnp.pad(x, ((0, 0), *ends, (0, 0)), constant_values=-jnp.inf)
+  rows, columns = x.shape[1] // size, x.shape[2] // size
   x = x[:, : rows * size, : columns * size]
   return x.reshape(b, rows, size, columns, size, c).max((2, 4))
 

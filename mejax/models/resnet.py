@@ -2,8 +2,9 @@
 
 He et al., "Deep residual learning for image recognition", CVPR 2016, reduced to
 inputs of 28 pixels: a stem of stride 2, then one residual block for each width,
-all but the first of stride 2, and the mean over the last map. It takes the
-place of the ResNet18 that others train on flow; nobody published this one.
+all but the first of stride 2, and the mean over the last map, or another
+readout. It takes the place of the ResNet18 that others train on flow; nobody
+published this one.
 
 preset  blocks  parameters  GFLOP per sample, forward
 small   3       77,587      0.0058
@@ -24,6 +25,7 @@ from mejax.models import base
 from mejax.models import convolution
 from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
+from mejax.models import readout as readout_lib
 from mejax.models.capabilities import Capabilities
 from mejax.models.dtypes import DTypes
 
@@ -78,11 +80,13 @@ class ResNet(base.Model):
   Attributes:
     num_classes: k.
     widths: widths of the blocks; the stem has the first.
+    readout: which places of the last map are read; see `readout.py`.
     dropout: rate before the linear layer.
   """
 
   num_classes: int = 3
   widths: tuple[int, ...] = (16, 32, 64)
+  readout: str = 'mean'
   dropout: float = 0.2
 
   capabilities = Capabilities(takes_mask=True)
@@ -98,7 +102,8 @@ class ResNet(base.Model):
     """Computes logits, and the last map as `features`, [b, h / 8, w / 8, d].
 
     Raises:
-      ValueError: the inputs do not fit, or `train` is needed.
+      ValueError: the inputs do not fit, the readout is unknown, or `train` is
+        needed.
     """
     if inputs.ndim != 4:
       raise ValueError(
@@ -116,7 +121,8 @@ class ResNet(base.Model):
       block = Block(width, 2 if i else 1, dtypes, name=f'block{i}')
       x = block(x, train=train, mask=mask)
     out = {'features': x}
-    x = layers.Dropout(self.dropout)(x.mean((1, 2)), train=train)
+    x = readout_lib.read(self, x)
+    x = layers.Dropout(self.dropout)(x, train=train)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )

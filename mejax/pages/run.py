@@ -12,14 +12,17 @@ from typing import Any
 from jaxtyping import Integer
 import numpy as np
 
+from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.pages import attention
+from mejax.pages import ceiling
 from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import levels
+from mejax.pages import pictures
 from mejax.pages import score_tables
 
 
@@ -35,6 +38,8 @@ class Run:
     levels: scores and weights of amplification levels; empty if the models read
       no levels.
     attention: the attention maps; empty if the models do not show any.
+    baselines: what the baselines on the same folds say, see
+      `evaluation.baselines`; empty if there are none.
   """
 
   name: str
@@ -43,6 +48,7 @@ class Run:
   config: Mapping[str, Any]
   levels: Mapping[str, Any]
   attention: Mapping[str, np.ndarray]
+  baselines: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
   @property
   def setting(self) -> int:
@@ -72,17 +78,29 @@ class Run:
     return sorted(zip(*(self.record[k].tolist() for k in keys), strict=True))
 
 
-def render(runs: Sequence[Run]) -> str:
+def render(
+  runs: Sequence[Run],
+  *,
+  together: Mapping[str, Any] | None = None,
+  measured: Mapping[str, Any] | None = None,
+  shown: Mapping[str, pictures.Image] | None = None,
+) -> str:
   """Returns the page of finished runs.
 
   Args:
     runs: if there are several, the others are compared with the first.
+    together: the result of `evaluation.together.metrics_json`, if models were
+      scored together.
+    measured: what was measured of the ceiling, see `ceiling.describe`.
+    shown: pictures of clips that may be shown, by `corpus/subject/clip`.
   """
   return frame.render(
     'run.html',
     title=', '.join(run.name for run in runs),
     protocols=list(dict.fromkeys(run.numbers['protocol'] for run in runs)),
     comparison=_compare(runs) if len(runs) > 1 else None,
+    together=_together(together) if together else None,
+    ceiling=ceiling.describe(runs, measured, shown or {}),
     runs=[_describe(run) for run in runs],
   )
 
@@ -93,6 +111,10 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
     _dot(run.name, run.entry(), f'run{i % 4}') for i, run in enumerate(runs)
   ]
   rows = []
+  for run in runs:
+    if best := best_baseline.describe(run.numbers):
+      name = f'{run.name} minus its best baseline, {best["name"]}'
+      rows.append({'kind': '', 'cells': [name, best['difference']]})
   for run in others:
     words = 'not comparable: other clips or labels'
     if run.examples() == first.examples():
@@ -111,6 +133,28 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
   }
 
 
+def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
+  dots = [
+    _dot(
+      score_tables.name_baseline(one['name']),
+      one['entries']['full'],
+      f'run{i % 4}',
+    )
+    for i, one in enumerate(numbers['members'])
+  ]
+  entry = numbers['together']['full']
+  return {
+    'dots': charts.dot_plot(
+      [*dots, _dot('together', entry, 'honest')],
+      label='UF1 of the models alone and together',
+    ),
+    'entry': entry,
+    'best': score_tables.name_baseline(numbers['best']),
+    'difference': _difference(*numbers['minus_best']),
+    'table': score_tables.together_rows(numbers),
+  }
+
+
 def _describe(run: Run) -> dict[str, Any]:
   """Makes all that `run_sections.html` shows of one run."""
   numbers = run.numbers
@@ -118,10 +162,12 @@ def _describe(run: Run) -> dict[str, Any]:
     'name': run.name,
     'numbers': numbers,
     'warning': selection.WARNING,
+    'warnings': summary.warnings(numbers),
+    'chosen': best_baseline.CHOSEN,
     'entry': run.entry(),
     'headline': _headline(run),
     'diverged': summary.describe_diverged(numbers),
-    'best_baseline': _best_baseline(run) if numbers['baselines'] else None,
+    'best_baseline': best_baseline.describe(numbers),
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),
     'parts': _parts(run),
@@ -150,6 +196,8 @@ def _headline(run: Run) -> dict[str, Any]:
   dots = [_dot(f'{score_tables.HEADLINE} epoch', entry, 'honest')]
   if 'inner' in numbers['selection']:
     dots.append(_dot('inner folds', run.entry('inner'), 'honest'))
+  if together := numbers['together'].get(score_tables.HEADLINE):
+    dots.append(_dot('seeds together', together['full'], 'honest'))
   dots += _baseline_dots(run)
   return {
     'dots': charts.dot_plot(dots, label='UF1 of this run and of the baselines'),
@@ -163,24 +211,6 @@ def _headline(run: Run) -> dict[str, Any]:
       (f'{entry["uar"]:.3f}', 'UAR'),
       (f'{entry["accuracy"]:.3f}', 'accuracy'),
     ],
-  }
-
-
-def _best_baseline(run: Run) -> dict[str, Any]:
-  """Finds the best baseline, and says whether this run differs from it."""
-  baselines = run.numbers['baselines']
-  best = max(baselines, key=lambda name: baselines[name]['full']['uf1'])
-  value, low, high = baselines[best]['full']['last_minus']
-  verdict = 'Not clearly different from'
-  if low > 0:
-    verdict = 'Above'
-  elif high < 0:
-    verdict = 'Below'
-  return {
-    'verdict': verdict,
-    'name': score_tables.name_baseline(best),
-    'uf1': baselines[best]['full']['uf1'],
-    'difference': _difference(value, low, high),
   }
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 
 HEADLINE = 'last'
-_BASELINE_NAMES = {
-  'majority': 'majority class',
-  'pca_logistic': 'PCA + logistic',
-  'rbf_svm': 'RBF-SVM',
-}
 
 
 def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -21,20 +17,31 @@ def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
   rows = []
   for rule, entries in numbers['selection'].items():
     mark = '' if selection.RULES[rule].honest else ' (test-selected)'
-    rows += _table_rows(rule + mark, entries, kind_of(rule))
+    rows += _table_rows(rule + mark, entries)
+    if together := numbers['together'].get(rule):
+      rows += _table_rows(summary.name_together(rule), together)
   for name, entries in numbers['baselines'].items():
-    rows += _table_rows(name_baseline(name), entries, '')
+    rows += _table_rows(name_baseline(name), entries)
   return rows
+
+
+def together_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Returns the rows of models alone and together, each with its parts."""
+  rows = []
+  for one in numbers['members']:
+    rows += _table_rows(name_baseline(one['name']), one['entries'])
+  return rows + _table_rows('together', numbers['together'])
 
 
 def name_baseline(name: str) -> str:
   """Returns the usual name of a baseline."""
-  return _BASELINE_NAMES.get(name, name)
+  return baselines.NAMES.get(name, name)
 
 
-def _table_rows(label, entries, kind) -> list[dict[str, Any]]:
+def _table_rows(label, entries) -> list[dict[str, Any]]:
   rows = []
   for part, entry in entries.items():
+    kind = 'oracle' if 'warning' in entry else ''
     whole = part == 'full'
     cells = [label if whole else part, *_cells(entry)]
     place = 'first' if whole else 'part'
@@ -51,9 +58,16 @@ def describe_settings(numbers: Mapping[str, Any]) -> dict[str, Any]:
     # Every setting has the same clips, and without precision the row fits the
     # page.
     cells = _cells(one['selection'][HEADLINE]['full'])[1:-1]
+    if together := one['together'].get(HEADLINE):
+      cells.append(f'{together["full"]["uf1"]:.3f}')
     rows.append({'kind': 'first', 'cells': [one['setting'], *values, *cells]})
   names = [name.replace('_', ' ') for name in names]
-  return {'names': names, 'rows': rows, 'words': summary.NOT_CHOSEN}
+  return {
+    'names': names,
+    'rows': rows,
+    'words': summary.NOT_CHOSEN,
+    'has_together': bool(numbers['together']),
+  }
 
 
 def _cells(entry) -> list[str]:

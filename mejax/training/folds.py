@@ -81,6 +81,35 @@ def left_out_together(
   )
 
 
+def over_clips(
+  labels: Int[np.ndarray, ' n'], num_folds: int
+) -> Shaped[np.ndarray, ' n']:
+  """Returns the fold that holds each example out, whoever is on it.
+
+  The people of a fold are in training too, so a score in these folds is no
+  estimate for new people. It shows how much of an honest score's gap to it is
+  due to the person.
+
+  Args:
+    labels: class of each example; each class is dealt to the folds evenly.
+    num_folds: number of folds.
+
+  Raises:
+    ValueError: there are more folds than examples, or only one fold.
+  """
+  if not 2 <= num_folds <= len(labels):
+    raise ValueError(
+      f'{num_folds} folds over clips; expected 2 to {len(labels)}, the number'
+      ' of clips.'
+    )
+  # Random within each class, and always the same.
+  tie = np.random.default_rng(0).permutation(len(labels))
+  number = np.empty(len(labels), int)
+  number[np.lexsort((tie, labels))] = np.arange(len(labels)) % num_folds
+  digits = len(str(num_folds))
+  return np.array([f'clips {i + 1:0{digits}d} of {num_folds}' for i in number])
+
+
 def with_inner(
   folds: Folds, groups: Sequence[str] | np.ndarray, *, num_inner: int = 5
 ) -> Folds:

@@ -30,6 +30,23 @@ def _warmup_cosine(progress: Array, epoch: Array, setting: Setting) -> Array:
   return jnp.where(progress < warmup, rise, fall)
 
 
+def _one_cycle(progress: Array, epoch: Array, setting: Setting) -> Array:
+  """Rises from 1/25 along half a cosine, then falls to 4e-6 along another.
+
+  Smith and Topin, "Super-convergence", arXiv 1708.07120, with the factors that
+  are the defaults of PyTorch and Optax.
+  """
+  del epoch
+  warmup = setting.warmup_fraction
+  rise = progress / jnp.maximum(warmup, 1e-9)
+  fall = (progress - warmup) / jnp.maximum(1.0 - warmup, 1e-9)
+  start, end, rising = 1 / 25, 1 / 25e4, progress < warmup
+  low = jnp.where(rising, start, end)
+  # The share of the way down from the peak to the low end of this half.
+  down = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.where(rising, 1 - rise, fall))
+  return 1 - (1 - low) * down
+
+
 def _mmnet(progress: Array, epoch: Array, setting: Setting) -> Array:
   """Falls by 1.3 % after each of the first 50 epochs, as in MMNet's code."""
   del progress, setting
@@ -39,5 +56,6 @@ def _mmnet(progress: Array, epoch: Array, setting: Setting) -> Array:
 SCHEDULES: dict[str, Schedule] = {
   'constant': _constant,
   'warmup_cosine': _warmup_cosine,
+  'one_cycle': _one_cycle,
   'mmnet': _mmnet,
 }

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mejax import experiment
 from mejax.experiment import configuration
 from mejax.experiment import resolve
+from tests.configs import programs
 from tests.datasets import frames_dataset
 
 EMOTIONS = ('negative', 'positive', 'surprise')
 
 
+def test_smoke_is_a_program_for_any_dataset_of_128_pixels(tmp_path):
+  frames_dataset.write(
+    tmp_path, EMOTIONS, corpus='synthetic', size=128, neighbours=0
+  )
+  config = configuration.load_config('htnet_paper:smoke')
+  assert programs.trace(config, tmp_path).shape == (3, 2, 3, 3)
+
+
+@pytest.mark.slow
 def test_smoke_runs_on_any_dataset_of_128_pixels(tmp_path):
   frames_dataset.write(
     tmp_path / 'data', EMOTIONS, corpus='synthetic', size=128, neighbours=0

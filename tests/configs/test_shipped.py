@@ -12,6 +12,7 @@ from mejax.configs import default
 from mejax.datasets import protocols
 from mejax.experiment import configuration
 from mejax.models import originals
+from tests.configs import programs
 from tests.corpora import htnet_tree
 
 CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
@@ -116,16 +117,36 @@ def test_weights_of_the_originals_are_applied_to_their_own_classes():
       assert sorted(known) == sorted(names)
 
 
+# The configs that read the flow of the release.
+OF_THE_RELEASE = (
+  'cnn',
+  'htnet_face',
+  'htnet_regions',
+  'htnet_released',
+  'linear',
+  'offapexnet',
+  'resnet',
+  'sssnet',
+  'ststnet',
+)
+
+
+@pytest.mark.parametrize('name', OF_THE_RELEASE)
+def test_smoke_is_a_program_for_a_tree_in_the_layout_of_the_release(
+  name, tmp_path
+):
+  data_dir = htnet_tree.prepare_tree(tmp_path)
+  config = configuration.load_config(f'{name}:smoke')
+  # Four people, of whom one has two clips, and three classes.
+  shape = (4, config.num_epochs // config.eval_every, 2, 3)
+  assert programs.trace(config, data_dir).shape == shape
+
+
 @pytest.mark.parametrize(
   'name',
   [
-    'htnet_regions',
-    'htnet_released',
-    'linear',
-    'offapexnet',
-    'resnet',
-    'sssnet',
-    'ststnet',
+    pytest.param(name, marks=[pytest.mark.slow] * (name != 'linear'))
+    for name in OF_THE_RELEASE
   ],
 )
 def test_smoke_runs_on_a_tree_in_the_layout_of_the_release(name, tmp_path):

@@ -65,6 +65,10 @@ def write(
     'size': size,
     'landmark_source': 'made up',
     'skipped': [],
+    'clips': [
+      '/'.join(each[key] for key in ('corpus', 'subject', 'clip'))
+      for each in examples
+    ],
   }
   builder.write(
     builder.Config(

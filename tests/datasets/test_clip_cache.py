@@ -370,11 +370,11 @@ def test_learned_amplification_reads_its_weights(corpus, tmp_path):
     width=4, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
   )
   frames = jax.numpy.zeros((1, 32, 32, 3))
-  params = module.init(jax.random.key(0), frames, frames, jax.numpy.ones(()))[
-    'params'
-  ]
+  start = jax.jit(module.init)(
+    jax.random.key(0), frames, frames, jax.numpy.ones(())
+  )
   file = tmp_path / 'magnet.npz'
-  magnet.save_params(file, params)
+  magnet.save_params(file, start['params'])
   recipe = Recipe(
     size=32, magnify='learned', weights=file, levels=(2.0,), flow='farneback'
   )

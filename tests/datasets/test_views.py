@@ -160,6 +160,15 @@ def test_centre_std_has_mean_0_in_each_channel_and_deviation_1_in_the_image():
   np.testing.assert_allclose(spread[:, 0] / spread[:, 2], 100, rtol=0.1)
 
 
+def test_centre_std_each_has_mean_0_and_deviation_1_in_each_channel():
+  examples = _random()
+  examples['flow'] *= np.float32([1, 10, 100])
+  made = views.full_flow(examples, normalise='centre_std_each')
+  made = made.astype(np.float64)
+  np.testing.assert_allclose(made.mean((1, 2)), 0, atol=1e-5)
+  np.testing.assert_allclose(made.std((1, 2)), 1, rtol=1e-5)
+
+
 def test_minmax_spans_0_to_1_in_each_channel():
   made = views.full_flow(_random(), normalise='minmax')
   np.testing.assert_array_equal(made.min((1, 2)), 0)
@@ -255,7 +264,9 @@ def test_the_stack_is_fixed_unless_asked_otherwise():
   )
 
 
-@pytest.mark.parametrize('normalise', ['minmax', 'centre', 'centre_std'])
+@pytest.mark.parametrize(
+  'normalise', ['minmax', 'centre', 'centre_std', 'centre_std_each']
+)
 @pytest.mark.parametrize('value', [0.0, 0.1, 1e-30, 1e30])
 @pytest.mark.filterwarnings('error')
 def test_a_constant_channel_becomes_zeros(normalise, value):

@@ -160,6 +160,7 @@ def shapes(model, shape):
   [
     ('ststnet', (2, 28, 28, 3), {}, []),
     ('resnet', (2, 28, 28, 3), {}, []),
+    ('cnn', (2, 28, 28, 3), {}, []),
     # Every block holds one token: there is nothing to choose from.
     ('htnet', (2, 28, 28, 3), {'preset': 'released'}, []),
     (

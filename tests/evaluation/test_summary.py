@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from mejax.evaluation import predictions
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.evaluation import table
@@ -74,7 +75,33 @@ def test_last_is_compared_with_a_baseline_on_the_same_subjects(make_record):
   assert value == pytest.approx(last - 1)
   assert low <= value <= high < 0
   row = f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
-  assert row in table.format_numbers(numbers)
+  shown = table.format_numbers(numbers)
+  assert row in shown
+  assert numbers['best_baseline'] == 'right'
+  words = f'The last epoch is below the best baseline, right (1.000): {row}'
+  assert words in shown and 'favours the baselines' in shown
+
+
+def test_without_baselines_nothing_is_compared(make_record):
+  numbers = summary.metrics_json(
+    make_record(num_seeds=1), {}, protocol_sentence='Made-up clips.'
+  )
+  assert numbers['best_baseline'] is None and numbers['baselines'] == {}
+  assert 'baseline' not in table.format_numbers(numbers)
+
+
+def test_probabilities_and_recipe_are_no_baselines_of_their_own(make_record):
+  record = make_record(num_seeds=1)
+  size = len(record['labels'])
+  found = {
+    'lda': np.zeros(size, np.int32),
+    'lda_probabilities': np.full((size, 3), 1 / 3),
+    'recipe': np.array(1),
+    'remarks': np.array(['One.']),
+  }
+  numbers = summary.metrics_json(record, found, protocol_sentence='Made-up.')
+  assert list(numbers['baselines']) == ['lda']
+  assert numbers['baseline_remarks'] == ['One.']
 
 
 def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
@@ -101,7 +128,7 @@ def test_no_setting_is_chosen_by_its_score(make_record):
 def test_predictions_csv_tells_every_prediction(make_record, tmp_path):
   record = make_record(num_seeds=2)
   path = tmp_path / 'predictions.csv'
-  summary.write_predictions_csv(path, record, rules=['last', 'oracle'])
+  predictions.write_csv(path, record, rules=['last', 'oracle'])
   with open(path, newline='') as file:
     rows = list(csv.DictReader(file))
   names = 'seed corpus subject clip truth prediction p0 p1 p2 selection'
@@ -125,7 +152,7 @@ def test_predictions_of_several_settings_name_the_setting(
   make_record, tmp_path
 ):
   record = make_record(num_settings=2, num_seeds=1)
-  summary.write_predictions_csv(tmp_path / 'p.csv', record, rules=['last'])
+  predictions.write_csv(tmp_path / 'p.csv', record, rules=['last'])
   with open(tmp_path / 'p.csv', newline='') as file:
     settings = [row['setting'] for row in csv.DictReader(file)]
   assert settings == ['0'] * (len(settings) // 2) + ['1'] * (len(settings) // 2)

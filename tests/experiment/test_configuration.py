@@ -336,3 +336,26 @@ def test_a_file_that_is_no_config_says_so(tmp_path, name, text, words):
   (tmp_path / name).write_text(text)
   with pytest.raises(ValueError, match=words):
     configuration.load_config(str(tmp_path / name))
+
+
+def test_the_json_of_a_run_is_its_config_and_may_be_changed(tmp_path):
+  config = configuration.load_config('htnet_regions:smoke')
+  path = tmp_path / 'config.json'
+  path.write_text(config.to_json())
+  assert configuration.load_config(str(path)).to_dict() == config.to_dict()
+  changed = configuration.load_config(
+    str(path), ['--config.selection=last', 'num_seeds=7']
+  )
+  assert (changed.selection, changed.num_seeds) == (('last',), 7)
+
+
+def test_code_that_only_the_json_of_a_run_names_is_refused(tmp_path):
+  config = configuration.load_config('htnet_regions:smoke')
+  config.model.attention_fn = 'tests.own_parts:double_softmax'
+  path = tmp_path / 'config.json'
+  path.write_text(config.to_json())
+  with pytest.raises(ValueError, match='names code.*double_softmax'):
+    configuration.load_config(str(path))
+  given = '--config.model.attention_fn=tests.own_parts:double_softmax'
+  again = configuration.load_config(str(path), [given])
+  assert again.to_dict() == config.to_dict()

@@ -95,6 +95,7 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
     ('seed=2147483648', 'seed is 2147483648'),
     ('selection=inner', 'inner_folds is 1; expected 2 to'),
     ('eval_every=3', 'must divide num_epochs'),
+    ('folds_over=clip', "folds_over is 'clip'; expected one of people, clips"),
   ],
 )
 def test_counts_that_train_nothing_are_refused(task, change, message):

@@ -18,6 +18,8 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax.corpora import synthetic
 from mejax.datasets import prepare
+from mejax.evaluation import baselines
+from mejax.evaluation import selection
 from mejax.experiment import resolve
 from mejax.experiment import running
 from mejax.experiment import workdir as workdir_lib
@@ -76,7 +78,11 @@ def test_metrics_json_follows_its_schema(finished):
   workdir, metrics = finished
   assert json.loads((workdir / 'metrics.json').read_text()) == metrics
   assert set(metrics['selection']) == {'last', 'inner', 'oracle'}
-  assert set(metrics['baselines']) == {'majority', 'rbf_svm', 'pca_logistic'}
+  assert tuple(metrics['baselines']) == baselines.BASELINES
+  uf1 = {
+    name: entry['full']['uf1'] for name, entry in metrics['baselines'].items()
+  }
+  assert uf1[metrics['best_baseline']] == max(uf1.values())
   full = metrics['selection']['last']['full']
   assert full['n'] == 60 and metrics['num_seeds'] == 2
   for name in ('uf1', 'uar', 'accuracy'):
@@ -388,8 +394,8 @@ def test_inputs_that_are_all_the_same_give_a_result_and_a_remark(
     num_seeds=1,
     num_epochs=2,
   )
-  assert set(metrics['baselines']) == {'majority', 'pca_logistic', 'rbf_svm'}
-  assert len(metrics['baseline_remarks']) == 2
+  assert tuple(metrics['baselines']) == baselines.BASELINES
+  assert len(metrics['baseline_remarks']) == 3
   assert 'inputs are all the same' in capsys.readouterr().out
   # The remark is kept with the run.
   experiment.report([tmp_path / 'run'])
@@ -428,3 +434,26 @@ def test_a_bad_setting_that_fills_a_round_does_not_end_the_others(tmp_path):
   metrics = _run(tmp_path / 'run', config=config, num_seeds=36)
   assert {one['setting'] for one in metrics['diverged']} == {1}
   assert len(metrics['diverged']) == 36 * 6
+
+
+def test_folds_over_clips_are_trained_with_a_warning_on_every_number(
+  tmp_path, capsys
+):
+  metrics = _run(tmp_path / 'run', folds_over='clips', num_folds=5)
+  rows = [metrics['selection'], metrics['together'], metrics['baselines']]
+  for entries in (one for row in rows for one in row.values()):
+    assert all(
+      selection.BOTH_SIDES in entry['warning'] for entry in entries.values()
+    )
+  assert selection.BOTH_SIDES in metrics['protocol']
+  assert f'* {selection.BOTH_SIDES}' in capsys.readouterr().out
+  record = workdir_lib.load_npz(tmp_path / 'run' / 'record.npz')
+  assert len(record['fold_names']) == 5
+  assert selection.divides_people(record)
+  # Intervals are over people all the same.
+  assert metrics['selection']['last']['full']['subjects'] == 6
+  # No model may be asked about a person whose other clips it has seen.
+  with pytest.raises(ValueError, match='are over clips'):
+    experiment.evaluate(
+      tmp_path / 'run', data_dir=tmp_path, model=own_parts.Linear()
+    )

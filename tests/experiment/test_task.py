@@ -17,7 +17,12 @@ from mejax.training import sample
 from tests import own_parts
 from tests.corpora import htnet_tree
 
-METADATA = {'skipped': [], 'units': 'pixel', 'landmark_source': 'none'}
+METADATA = {
+  'skipped': [],
+  'units': 'pixel',
+  'landmark_source': 'none',
+  'levels': [1.0],
+}
 
 
 @pytest.fixture(scope='module')
@@ -83,6 +88,7 @@ def load_task(monkeypatch):
     'emotion': ['joy', 'fear', 'joy', 'awe'],
   }
   columns = {key: np.array(value, np.str_) for key, value in examples.items()}
+  columns['flow'] = np.zeros((4, 1, 2, 2, 3), np.float32)
   monkeypatch.setattr(load, 'load_examples', lambda name, data_dir: columns)
   monkeypatch.setattr(load, 'read_metadata', lambda name, data_dir: METADATA)
 

@@ -24,6 +24,7 @@ class Small(NamedTuple):
 
 MODELS = {
   'artnet': Small('tiny', {'levels': (1.0, 2.0)}, (2, 32, 32, 3)),
+  'cnn': Small('tiny', {}, (28, 28, 3)),
   'htnet': Small('tiny', {}, (28, 28, 3)),
   'linear': Small('linear', {}, (28, 28, 3)),
   'mmnet': Small('tiny', {}, (2, 32, 32, 3)),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mejax import models
+from mejax.models import cnn
 from mejax.models import linear
 from mejax.models import offapexnet
 from mejax.models import resnet
@@ -18,16 +19,17 @@ from mejax.models import sssnet
 from tests import closeness
 
 MODULES = {
+  'cnn': cnn,
   'linear': linear,
   'offapexnet': offapexnet,
   'resnet': resnet,
   'sssnet': sssnet,
 }
-WITH_STATISTICS = ('resnet', 'sssnet')
+WITH_STATISTICS = ('cnn', 'resnet', 'sssnet')
 
 
-def images(count=6):
-  x = np.random.default_rng(0).normal(size=(count, 28, 28, 3))
+def images(count=6, side=28):
+  x = np.random.default_rng(0).normal(size=(count, side, side, 3))
   return jnp.array(x, jnp.float32)
 
 
@@ -56,6 +58,7 @@ def shaken(variables):
 @pytest.mark.parametrize(
   ('name', 'counts'),
   [
+    ('cnn', {'cnn': 24_099, 'tiny': 999}),
     ('linear', {'linear': 28 * 28 * 3 * 3 + 3}),
     # Two streams of 2,572, then 1568 x 1024, 1024 x 1024 and 1024 x 3.
     ('offapexnet', {'offapexnet': 2_664_475, 'tiny': 1_983}),
@@ -106,7 +109,7 @@ def test_padding_rows_change_neither_logits_nor_statistics(name):
   closeness.assert_trees_close(padded_state, state, 1e-5)
 
 
-@pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
+@pytest.mark.parametrize('name', ['cnn', 'offapexnet', 'resnet', 'sssnet'])
 def test_dropout_acts_in_training_alone(name):
   model = models.make(name, 'tiny', dropout=0.5)
   variables = init(model)
@@ -184,6 +187,16 @@ class Torch:
   def flatten(self, x):
     return x.permute(0, 2, 3, 1).flatten(1)
 
+  def cnn(self, x):
+    for name, size, stride in (('first', 5, 2), ('second', 3, 1)):
+      x = self.conv(
+        x, name, 'conv', bias=False, stride=stride, padding=size // 2
+      )
+      x = self.norm(x, name, 'norm').relu()
+      x = self.nn.max_pool2d(x, 2, ceil_mode=True)
+    x = self.nn.adaptive_avg_pool2d(x, 4)
+    return self.linear(self.flatten(x), 'head')
+
   def sssnet(self, x):
     for name, pool in (('first', 3), ('second', 2)):
       x = self.nn.max_pool2d(self.conv(x, name, 'conv').relu(), pool)
@@ -221,15 +234,26 @@ class Torch:
     return self.linear(x.mean((2, 3)), 'head')
 
 
-@pytest.mark.parametrize('name', ['offapexnet', 'resnet', 'sssnet'])
-def test_logits_equal_the_same_network_in_pytorch(name):
+@pytest.mark.parametrize(
+  'name, side',
+  [
+    ('cnn', 28),
+    ('cnn', 60),  # Ends in 8 x 8 places, which become 4 x 4.
+    ('cnn', 128),
+    ('offapexnet', 28),
+    ('resnet', 28),
+    ('sssnet', 28),
+  ],
+)
+def test_logits_equal_the_same_network_in_pytorch(name, side):
   torch = pytest.importorskip('torch', reason='compares with PyTorch')
+  x = images(side=side)
   model = models.make(name)
   variables = shaken(init(model))
   ours, _ = jax.jit(model.apply, static_argnames='train')(
-    variables, images(), train=False
+    variables, x, train=False
   )
-  x = torch.tensor(np.asarray(images()).transpose(0, 3, 1, 2))
+  x = torch.tensor(np.asarray(x).transpose(0, 3, 1, 2))
   theirs = getattr(Torch(torch, variables), name)(x).numpy()
   closeness.assert_close(ours, theirs, 1e-5)
 

@@ -20,6 +20,7 @@ def test_a_model_that_declares_nothing_has_the_defaults():
   [
     ('linear', {}, Capabilities()),
     ('offapexnet', {}, Capabilities()),
+    ('cnn', {}, Capabilities(takes_mask=True)),
     ('resnet', {}, Capabilities(takes_mask=True)),
     ('sssnet', {}, Capabilities(takes_mask=True)),
     ('ststnet', {}, Capabilities(takes_mask=True)),

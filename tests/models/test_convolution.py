@@ -30,7 +30,16 @@ def xla_conv(x, kernel, padding, stride):
 @pytest.mark.parametrize('patch_bytes', [2**26, 3000])
 @pytest.mark.parametrize(
   'size, padding, stride',
-  [(3, 0, 1), (3, 1, 1), (3, 2, 1), (3, 1, 2), (5, 0, 1), (5, 2, 1)],
+  [
+    (3, 0, 1),
+    (3, 1, 1),
+    (3, 2, 1),
+    (3, 1, 2),
+    (5, 0, 1),
+    (5, 2, 1),
+    (5, 2, 2),
+    (4, 1, 3),
+  ],
 )
 def test_conv_and_its_gradients_equal_xla_convolution(
   size, padding, stride, patch_bytes, monkeypatch
@@ -39,8 +48,12 @@ def test_conv_and_its_gradients_equal_xla_convolution(
   x, kernel = normal(6, 7, 6, 3), normal(size, size, 3, 5, seed=1)
 
   def both(conv):
-    y, backward = jax.vjp(conv, x, kernel)
-    return y, *backward(jnp.cos(y))
+    @jax.jit
+    def both(x, kernel):
+      y, backward = jax.vjp(conv, x, kernel)
+      return y, *backward(jnp.cos(y))
+
+    return both(x, kernel)
 
   options = {'padding': padding, 'stride': stride}
   ours = both(lambda x, k: convolution.conv(x, k, **options))
@@ -51,7 +64,8 @@ def test_conv_and_its_gradients_equal_xla_convolution(
 
 @pytest.mark.parametrize('patch_bytes', [2**26, 3000])
 @pytest.mark.parametrize(
-  'size, padding, stride', [(3, 0, 1), (3, 2, 1), (3, 1, 2), (5, 2, 1)]
+  'size, padding, stride',
+  [(3, 0, 1), (3, 2, 1), (3, 1, 2), (5, 2, 1), (5, 2, 2)],
 )
 def test_derivatives_of_conv_to_second_order_equal_those_of_xla_convolution(
   size, padding, stride, patch_bytes, monkeypatch
@@ -138,9 +152,9 @@ def test_patches_of_a_few_examples_at_a_time_take_less_memory(monkeypatch):
   assert bytes_needed(patches) > patches > 3 * bytes_needed(patches // 8)
 
 
-@pytest.mark.parametrize('padding, stride', [(0, 2), (1, 3)])
-def test_conv_refuses_strides_that_it_does_not_know(padding, stride):
-  with pytest.raises(ValueError, match='expected stride 1 and a padding'):
+@pytest.mark.parametrize('padding, stride', [(3, 1), (-1, 2), (1, 0)])
+def test_conv_refuses_other_paddings_and_strides(padding, stride):
+  with pytest.raises(ValueError, match='expected a stride of 1 or more'):
     convolution.conv3x3(
       normal(1, 8, 8, 1), normal(3, 3, 1, 1), padding=padding, stride=stride
     )

@@ -11,6 +11,7 @@ import pytest
 
 from mejax import models
 from tests import closeness
+from tests.models import smallest
 
 # The smallest preset of each model, and the smallest input that it takes.
 SMALLEST = {
@@ -20,6 +21,7 @@ SMALLEST = {
     (2, 32, 32, 3),
     {'levels': (1.0, 4.0), 'level_dropout': 0.0},
   ),
+  'cnn': ('tiny', (9, 8, 3), {}),
   'htnet': ('tiny', (28, 28, 3), {}),
   'linear': ('linear', (4, 4, 3), {}),
   'mmnet': ('tiny', (2, 32, 32, 3), {}),
@@ -48,16 +50,9 @@ def make_loss(name, train):
   model = models.make(name, preset, **fields)
   inputs = jnp.array(np.random.default_rng(0).normal(size=(2, *shape)))
   key = jax.random.key(0)
-  # Drawn in float32, as ever: some initialisers would follow the wider type.
-  with jax.enable_x64(False):
-    small = jnp.zeros(inputs.shape)
-    variables = jax.jit(lambda: model.init(key, small, train=False))()
   # Away from where training starts, whose zeros and ones hide terms.
-  variables = jax.tree.map(
-    lambda x, shift: x + 0.1 * jnp.abs(shift),
-    dict(variables),
-    normal_like(variables, 1),
-  )
+  variables = smallest.variables(model, inputs.astype(jnp.float32))
+  variables = jax.tree.map(lambda x: x.astype(jnp.float64), variables)
   params = variables.pop('params')
 
   def loss(point):
@@ -82,22 +77,12 @@ def test_all_models_are_here():
   assert SMALLEST.keys() == models.MODELS.keys()
 
 
-# Training has all that evaluation has, and batch statistics and dropout.
-@pytest.mark.parametrize(
-  'train', [True, pytest.param(False, marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize(
-  'name',
-  [
-    pytest.param(name, marks=[pytest.mark.slow] * (name == 'mmnet'))
-    for name in SMALLEST
-  ],
-)
-def test_derivatives_agree_in_both_modes_and_with_finite_differences(
-  name, train
-):
-  # The programs are large and run three times: optimising them takes longest.
-  # MMNet needs it: unoptimised, its gradient of first order is NaN already.
+def assert_derivatives_agree(name, train, *, in_both_modes):
+  """Compares second derivatives with differences, and in both modes.
+
+  The programs are large and run three times: optimising them takes longest.
+  MMNet needs it: unoptimised, its gradient of first order is NaN already.
+  """
   options = None if name == 'mmnet' else UNOPTIMISED
 
   @functools.partial(jax.jit, compiler_options=options)
@@ -105,13 +90,16 @@ def test_derivatives_agree_in_both_modes_and_with_finite_differences(
     (_, gradient), (along, over_reverse) = jax.jvp(
       jax.value_and_grad(loss), (point,), (direction,)
     )
-    twice_reverse = jax.grad(lambda p: dot(jax.grad(loss)(p), direction))
-    return gradient, along, over_reverse, twice_reverse(point)
+    twice = twice_reverse(point, direction) if in_both_modes else None
+    return gradient, along, over_reverse, twice
+
+  def twice_reverse(point, direction):
+    return jax.grad(lambda p: dot(jax.grad(loss)(p), direction))(point)
 
   with jax.enable_x64(True):
     loss, point = make_loss(name, train)
     direction = normal_like(point, 2)
-    gradient, along, over_reverse, twice_reverse = derive(point, direction)
+    gradient, along, over_reverse, twice = derive(point, direction)
     ends = [
       jax.tree.map(lambda x, d, s=s: x + s * d, point, direction)
       for s in (STEP, -STEP)
@@ -119,20 +107,38 @@ def test_derivatives_agree_in_both_modes_and_with_finite_differences(
     gradients = [derive(end, direction) for end in ends]
     # Traced is enough: the same rules as in the gradient's own derivative.
     jax.eval_shape(lambda: jax.jvp(loss, (point,), (direction,)))
+    jax.eval_shape(twice_reverse, point, direction)
     np.testing.assert_allclose(along, dot(gradient, direction), rtol=1e-9)
     difference = jax.tree.map(
       lambda one, other: (one - other) / (2 * STEP), *(g[0] for g in gradients)
     )
   assert max(np.abs(x).max() for x in jax.tree.leaves(over_reverse)) > 1e-3
-  closeness.assert_trees_close(over_reverse, twice_reverse, 1e-9)
   closeness.assert_trees_close(over_reverse, difference, 1e-5)
+  if in_both_modes:
+    closeness.assert_trees_close(over_reverse, twice, 1e-9)
+
+
+# Attention and norms, and cells of a pool with a rule of their own. The rules
+# of convolution and max-pool are tested in both modes where they are defined.
+@pytest.mark.parametrize('name', ['htnet', 'linear', 'ststnet'])
+def test_second_derivatives_agree_with_finite_differences(name):
+  assert_derivatives_agree(name, train=True, in_both_modes=False)
+
+
+# Training has all that evaluation has, and batch statistics and dropout.
+@pytest.mark.slow
+@pytest.mark.parametrize('train', [True, False])
+@pytest.mark.parametrize('name', SMALLEST)
+def test_derivatives_agree_in_both_modes_and_with_finite_differences(
+  name, train
+):
+  assert_derivatives_agree(name, train, in_both_modes=True)
 
 
 def test_shares_of_places_that_add_nothing_have_finite_derivatives():
   model = models.make('artnet', 'tiny', levels=(1.0,))
   x = jax.random.normal(jax.random.key(0), (1, 1, 32, 32, 3))
-  params = jax.jit(lambda: model.init(jax.random.key(1), x, train=False))()
-  params = params['params']
+  params = smallest.variables(model, x)['params']
   kernel = params['gather']['kernel']
 
   def share(kernel):

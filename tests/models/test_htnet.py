@@ -11,6 +11,8 @@ import pytest
 
 from mejax import models
 from mejax.models import htnet
+from tests import closeness
+from tests.models import smallest
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,8 @@ TABLE = {
   'released': ('1, 1, 1', 139_582_982),
   'regions': ('49, 49', 571_045),
   'regions_small': ('49, 49', 81_861),
+  'face': ('49, 49', 576_805),
+  'face_small': ('49, 49', 84_741),
   'tiny': ('49, 49', 5_565),
   'paper': ('16, 16, 16', 139_768_627),
   'paper_small': ('16, 16, 16', 1_386_435),
@@ -151,3 +155,51 @@ def test_stochastic_depth_changes_training_alone_and_no_parameter():
 
   np.testing.assert_array_equal(logits(deep, 0, False), logits(plain, 0, False))
   assert (logits(deep, 0, True) != logits(deep, 1, True)).any()
+
+
+def with_kernel(variables, kernel):
+  embed = {**variables['params']['embed'], 'kernel': kernel}
+  return {'params': {**variables['params'], 'embed': embed}}
+
+
+@pytest.mark.parametrize('patch_size, edge', [(2, 1), (7, 3)])
+def test_an_overlapping_stem_also_reads_half_a_patch_around_its_own(
+  patch_size, edge
+):
+  x = smallest.inputs('htnet', 2)
+  plain = smallest.make('htnet', patch_size=patch_size)
+  over = plain.clone(overlap=True)
+  variables = smallest.variables(plain, x)
+  kernel = variables['params']['embed']['kernel']
+  kernel = kernel.reshape(patch_size, patch_size, 3, -1)
+  pads = ((edge, edge), (edge, edge), (0, 0), (0, 0))
+  wide = jnp.pad(kernel, pads)
+  run = jax.jit(lambda variables: over.apply(variables, x)[0])
+  flat = wide.reshape(-1, wide.shape[-1])
+  expected = jax.jit(lambda: plain.apply(variables, x)[0])()
+  closeness.assert_close(run(with_kernel(variables, flat)), expected, 1e-5)
+  corner = wide.at[0, 0].set(1.0).reshape(flat.shape)
+  assert np.any(run(with_kernel(variables, corner)) != expected)
+
+
+def test_positions_of_each_channel_hold_the_original_scalar_as_a_special_case():
+  x = smallest.inputs('htnet', 2)
+  plain = smallest.make('htnet')
+  variables = smallest.variables(plain, x)
+  own = {
+    name: jnp.tile(leaf[:, None], plain.dim * 2 ** int(name[-1]))
+    for name, leaf in variables['params'].items()
+    if name.startswith('pos_emb')
+  }
+  model = plain.clone(channel_positions=True)
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x))['params']
+  assert {name: shapes[name].shape for name in own} == {
+    name: leaf.shape for name, leaf in own.items()
+  }
+  logits = jax.jit(
+    lambda: (
+      plain.apply(variables, x)[0],
+      model.apply({'params': {**variables['params'], **own}}, x)[0],
+    )
+  )()
+  closeness.assert_close(*logits, 1e-6)

@@ -15,6 +15,7 @@ from mejax import models
 from mejax.models import attention
 from mejax.models import mmnet
 from tests import closeness
+from tests.models import smallest
 
 
 def noise(size, count=2, seed=0):
@@ -189,10 +190,10 @@ def test_another_attention_changes_the_result_and_no_parameter():
   for name in ('softmax', 'linear', 'windowed'):
     branch = position(attention_fn=attention.ATTENTION[name])
     if not variables:
-      variables = branch.init(jax.random.key(0), onset, train=False)
-      # At the start all tokens attend alike: make them differ.
-      variables = jax.tree.map(lambda x: 9 * x, variables)
-    results[name] = branch.apply(variables, onset, train=False)
+      # At the start all tokens attend alike: here they differ.
+      variables = smallest.variables(branch, onset)
+    apply = jax.jit(functools.partial(branch.apply, train=False))
+    results[name] = apply(variables, onset)
   softmax, weights = results.pop('softmax')
   np.testing.assert_allclose(weights[0].sum(-1), 1, rtol=1e-5)
   for other, _ in results.values():
@@ -226,12 +227,14 @@ def test_masked_rows_do_not_touch_the_statistics_or_other_rows(tiny):
 def test_drop_path_grows_over_the_blocks_and_spares_the_first(depth):
   branch = position(depth=depth, drop_path=0.5)
   onset = noise(32, 8)[:, 0]
-  variables = branch.init(jax.random.key(0), onset, train=False)
-  variables = jax.tree.map(lambda x: 3 * x, variables)
-  one, other = (
-    branch.apply(variables, onset, train=True, rngs={'dropout': key})[0]
-    for key in jax.random.split(jax.random.key(0))
-  )
+  variables = smallest.variables(branch, onset)
+
+  @jax.jit
+  def train(key):
+    rngs = {'dropout': key}
+    return branch.apply(variables, onset, train=True, rngs=rngs)[0]
+
+  one, other = map(train, jax.random.split(jax.random.key(0)))
   assert np.any(one != other) == (depth == 2)
 
 

@@ -51,7 +51,15 @@ def in_linen(module, variables, x):
   return logits, gradient, moved.get('batch_stats', {})
 
 
-@pytest.mark.parametrize('name', smallest.MODELS)
+# A program of MMNet or ARTNet takes longest to compile; what NNX must carry, as
+# statistics, dropout and attention, the other models have too.
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=[pytest.mark.slow] * (name in ('artnet', 'mmnet')))
+    for name in smallest.MODELS
+  ],
+)
 def test_nnx_and_linen_agree_on_all_that_a_training_needs(name):
   module, x = smallest.make(name), smallest.inputs(name)
   variables = smallest.variables(module, x)

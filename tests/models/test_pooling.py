@@ -35,8 +35,12 @@ def test_max_pool_and_its_gradient_equal_xla_reduce_window(stride, size):
   x = normal(2, *size, 3)
 
   def both(pool):
-    y, backward = jax.vjp(pool, x)
-    return y, *backward(jnp.cos(y))
+    @jax.jit
+    def both(x):
+      y, backward = jax.vjp(pool, x)
+      return y, *backward(jnp.cos(y))
+
+    return both(x)
 
   ours = both(lambda x: pooling.max_pool3x3(x, stride))
   for mine, true in zip(ours, both(lambda x: xla_pool(x, stride)), strict=True):
@@ -60,12 +64,16 @@ def test_derivatives_of_max_pool_to_second_order_equal_those_of_its_places(
     def loss(x):
       return jnp.sin(pool(x)).sum()
 
-    gradient = jax.grad(loss)
-    return (
-      jax.jvp(pool, (x,), (direction,))[1],
-      jax.jvp(gradient, (x,), (direction,))[1],
-      jax.grad(lambda x: jnp.vdot(gradient(x), direction))(x),
-    )
+    @jax.jit
+    def derive(x, direction):
+      gradient = jax.grad(loss)
+      return (
+        jax.jvp(pool, (x,), (direction,))[1],
+        jax.jvp(gradient, (x,), (direction,))[1],
+        jax.grad(lambda x: jnp.vdot(gradient(x), direction))(x),
+      )
+
+    return derive(x, direction)
 
   ours = derive(lambda x: pooling.max_pool3x3(x, stride))
   true = derive(lambda x: x.ravel()[where])
@@ -97,6 +105,15 @@ def test_max_pool_side_by_side_equals_reduce_window_and_cuts_the_end():
   ours = pooling.max_pool(x, 3)
   np.testing.assert_array_equal(ours, nn.max_pool(x, (3, 3), (3, 3)))
   assert ours.shape == (2, 2, 2, 3)
+
+
+def test_max_pool_with_ceil_keeps_what_is_left_at_the_end():
+  x = normal(2, 8, 7, 3) - 5
+  ours = pooling.max_pool(x, 3, ceil=True)
+  ends = ((0, 1), (0, 2))
+  expected = nn.max_pool(x, (3, 3), (3, 3), padding=ends)
+  np.testing.assert_array_equal(ours, expected)
+  assert ours.shape == (2, 3, 3, 3)
 
 
 def test_max_pool_gives_the_whole_gradient_to_the_first_of_equals():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import html.parser
 import json
 import pathlib
@@ -13,12 +15,18 @@ import jinja2
 import numpy as np
 import pytest
 
+from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.evaluation import together as together_lib
 from mejax.experiment import finished
+from mejax.experiment import reporting
+from mejax.pages import ceiling as ceiling_page
 from mejax.pages import charts
 from mejax.pages import frame
+from mejax.pages import pictures
 from mejax.pages import run as run_page
+from tests import records
 from tests.pages import html_page
 
 VOID = {'meta', 'br'}
@@ -53,12 +61,12 @@ def workdir(make_record, tmp_path):
     record = make_record(**options)
     if change:
       change(record)
-    baselines = {
+    predictions = {
       'majority': np.zeros(len(record['labels']), np.int32),
       'rbf_svm': np.roll(record['labels'], 1),
     }
     numbers = summary.metrics_json(
-      record, baselines, protocol_sentence='Made-up clips, <one> & all.'
+      record, predictions, protocol_sentence='Made-up clips, <one> & all.'
     )
     np.savez(folder / 'record.npz', **record)
     (folder / 'metrics.json').write_text(json.dumps(numbers))
@@ -70,7 +78,7 @@ def workdir(make_record, tmp_path):
 
 
 def _read(folders, tmp_path):
-  path = finished.write_report(list(folders), tmp_path / 'report')
+  path = reporting.report(list(folders), tmp_path / 'report')
   assert path == tmp_path / 'report/index.html'
   text = path.read_text(encoding='utf-8')
   reader = _Reader()
@@ -170,6 +178,10 @@ def test_runs_on_the_same_clips_are_compared_in_pairs(workdir, tmp_path):
   assert numbers['selection']['last']['full']['uf1'] == 1
   other, _ = workdir('other', num_seeds=2, draw=1)
   _, words, _ = _read([first, second, other], tmp_path)
+  best = numbers['best_baseline']
+  difference = f'{numbers["baselines"][best]["full"]["last_minus"][0]:+.3f}'
+  row = f'two minus its best baseline, {baselines.NAMES[best]} {difference}'
+  assert row in ' '.join(words.split())
   assert re.search(r'two minus one\s+\+0\.\d+ \[\+0', words)
   assert re.search(r'other minus one\s+not comparable', words)
 
@@ -178,7 +190,7 @@ def test_an_unfinished_workdir_is_a_clear_error(workdir, tmp_path):
   folder, _ = workdir('run')
   (folder / 'metrics.json').unlink()
   with pytest.raises(FileNotFoundError, match=r'no metrics\.json.*mejax train'):
-    finished.write_report([folder], tmp_path / 'report')
+    reporting.report([folder], tmp_path / 'report')
 
 
 def test_spare_outputs_have_their_own_columns():
@@ -192,7 +204,7 @@ def test_numbers_of_another_version_are_refused(workdir, tmp_path):
   old = json.dumps(numbers | {'schema_version': 1})
   (folder / 'metrics.json').write_text(old)
   with pytest.raises(ValueError, match='schema 1; this one reads 2 and 3'):
-    finished.write_report([folder], tmp_path / 'report')
+    reporting.report([folder], tmp_path / 'report')
 
 
 def test_numbers_of_schema_2_are_read(workdir, tmp_path):
@@ -238,6 +250,17 @@ def test_every_setting_of_a_grid_has_a_row_with_what_differs(
     entry = one['selection']['last']['full']
     row = f'{number} {value["learning_rate"]:g} {entry["uf1"]:.3f}'
     assert row in table
+    together = one['together']['last']['full']['uf1']
+    accuracy = f'{entry["accuracy"]:.3f} ± {entry["accuracy_std"]:.3f}'
+    assert f'{accuracy} {together:.3f}' in table
+
+
+def _says(record, prediction):
+  """Logits of a model that predicts just that at every evaluation."""
+  index = np.maximum(record['index'], 0)
+  classes = np.arange(record['logits'].shape[-1])
+  logits = (prediction[index][..., None] == classes).astype(np.float32)
+  return np.repeat(9 * logits[:, None], len(record['epochs']), 1)
 
 
 def _with_markup(numbers, words):
@@ -249,6 +272,7 @@ def _with_markup(numbers, words):
       (name if name in selection.RULES else name + words): value
       for name, value in numbers[key].items()
     }
+  numbers['best_baseline'] += words
   for one in numbers['settings']:
     one['values'] = {name + words: v for name, v in one['values'].items()}
   for entries in [
@@ -261,59 +285,163 @@ def _with_markup(numbers, words):
   return numbers
 
 
+@functools.cache
+def _count_tags(words):
+  """How often each tag is in the page of runs that name everything so."""
+  record = records.make(
+    num_seeds=1, num_settings=2, corpora=(('samm', 3, 3.0), ('b', 3, 3.0))
+  )
+  numbers = summary.metrics_json(
+    record,
+    {'majority': np.zeros(len(record['labels']), np.int32)},
+    protocol_sentence='Made-up.',
+    rules=['last'],
+    settings=[{'b1': 0.9}, {'b1': 0.8}],
+  )
+  for key in ('corpus', 'subject', 'clip', 'class_names'):
+    record[key] = np.char.add(record[key], words)
+  maps = {
+    'classes': np.array([f'a{words}']),
+    'clips': np.array([2]),
+    'titles': np.array([f'b{words}']),
+    'kinds': np.array(['attention']),
+    'map0': np.ones((1, 1, 2, 2), np.float32),
+  }
+  score = {'uf1': 0.5, 'uf1_ci': [0, 1], 'uar': 0.5, 'difference': [0, 0, 0]}
+  levels = {
+    'levels': [1.0, 2.0],
+    'scores': [score | {'levels': [1.0, 2.0]}, score | {'levels': [1.0]}],
+    'subjects': [
+      {
+        'subject': f's{words}',
+        'clips': 2,
+        'amplification': 1.5,
+        'weights': [0.5, 0.5],
+      }
+    ],
+  }
+  numbers = _with_markup(numbers, words)
+  wrong = ((record['labels'] + 1) % 3).astype(np.int32)
+  runs = [
+    run_page.Run(
+      name=f'{name}{words}',
+      numbers=numbers,
+      record=record,
+      config={f'key{words}': [f'value{words}', {f'k{words}': words}]},
+      levels=levels,
+      attention=maps,
+      baselines={f'lda{words}': wrong},
+    )
+    for name in ('one', 'other')
+  ]
+  right = record | {'logits': _says(record, wrong)}
+  members = [
+    together_lib.member_of(f'{name}{words}', right) for name in ('one', 'two')
+  ]
+  runs = [dataclasses.replace(run, record=right) for run in runs]
+  entry = summary.numbers_of(right, wrong[None], wrong >= 0)
+  clip = ceiling_page.agree(runs)['clips'][0]
+  page = run_page.render(
+    runs,
+    together=together_lib.metrics_json(right, members, protocol=words),
+    measured={
+      'baseline': f'lda{words}',
+      'folds': 3,
+      'people': entry,
+      'clips': entry | {'warning': f'not{words}'},
+      'curve': [{'share': 1.0, 'people': 2.0, 'draws': 1, 'entry': entry}],
+    },
+    shown={
+      ceiling_page.identity_of(clip): pictures.Image.of_pixels(
+        np.zeros((4, 4, 3), np.uint8), f'motion{words}'
+      )
+    },
+  )
+  return html_page.count_tags(page)
+
+
 @hypothesis.given(html_page.MARKUP)
 @hypothesis.example(html_page.SCRIPT)
-@hypothesis.settings(
-  max_examples=15,
-  suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
-)
-def test_no_tag_of_the_data_survives(make_record, words):
-  def page(words):
-    record = make_record(
-      num_seeds=1, num_settings=2, corpora=(('samm', 3, 3.0), ('b', 3, 3.0))
-    )
-    numbers = summary.metrics_json(
-      record,
-      {'majority': np.zeros(len(record['labels']), np.int32)},
-      protocol_sentence='Made-up.',
-      rules=['last'],
-      settings=[{'b1': 0.9}, {'b1': 0.8}],
-    )
-    for key in ('corpus', 'subject', 'clip'):
-      record[key] = np.char.add(record[key], words)
-    maps = {
-      'classes': np.array([f'a{words}']),
-      'clips': np.array([2]),
-      'titles': np.array([f'b{words}']),
-      'kinds': np.array(['attention']),
-      'map0': np.ones((1, 1, 2, 2), np.float32),
-    }
-    score = {'uf1': 0.5, 'uf1_ci': [0, 1], 'uar': 0.5, 'difference': [0, 0, 0]}
-    levels = {
-      'levels': [1.0, 2.0],
-      'scores': [score | {'levels': [1.0, 2.0]}, score | {'levels': [1.0]}],
-      'subjects': [
-        {
-          'subject': f's{words}',
-          'clips': 2,
-          'amplification': 1.5,
-          'weights': [0.5, 0.5],
-        }
-      ],
-    }
-    numbers = _with_markup(numbers, words)
-    return run_page.render(
-      [
-        run_page.Run(
-          name=f'{name}{words}',
-          numbers=numbers,
-          record=record,
-          config={f'key{words}': [f'value{words}', {f'k{words}': words}]},
-          levels=levels,
-          attention=maps,
-        )
-        for name in ('one', 'other')
-      ]
-    )
+@hypothesis.settings(max_examples=15)
+def test_no_tag_of_the_data_survives(words):
+  assert _count_tags(words) == _count_tags('')
 
-  assert html_page.count_tags(page(words)) == html_page.count_tags(page(''))
+
+def test_clips_that_every_model_misses_are_listed_with_a_way_to_see_them(
+  workdir, tmp_path
+):
+  def fail(record):
+    wrong = np.where(np.arange(len(record['labels'])) == 7, 1, 0)
+    answer = (record['labels'] + wrong) % 3
+    record['logits'] = _says(record, answer)
+    missed.append(
+      '/'.join(record[key][7] for key in ('corpus', 'subject', 'clip'))
+    )
+    labels.append(record['class_names'][record['labels'][7]])
+    others.append(record['class_names'][answer[7]])
+
+  missed, labels, others = [], [], []
+  folder, _ = workdir('run', fail, num_seeds=2)
+  record = dict(np.load(folder / 'record.npz'))
+  answers = selection.predictions(selection.select(record, 'last').logits)[0]
+  baselines = {'majority': np.zeros_like(answers), 'rbf_svm': answers}
+  np.savez(folder / 'baselines.npz', **baselines)
+  config = {'model': {'name': 'htnet'}, 'dataset': 'mine'}
+  (folder / 'config.json').write_text(json.dumps(config))
+  numbers = summary.metrics_json(
+    record, baselines, protocol_sentence='Made-up.'
+  )
+  (folder / 'metrics.json').write_text(json.dumps(numbers))
+  text, words, _ = _read([folder], tmp_path)
+  words = ' '.join(words.split())
+  assert 'every one of them misses 1; to 1 of these, all give the' in words
+  assert f'{missed[0]} {labels[0]} {others[0]}' in words
+  assert f'mejax inspect mine --data_dir data --clip {missed[0]}' in words
+  # Licensed pictures stay where the data are.
+  assert '<img' not in text
+
+
+def test_what_was_measured_of_the_ceiling_is_shown_with_its_warning(
+  make_record,
+):
+  record = make_record(num_seeds=1)
+  numbers = summary.metrics_json(record, {}, protocol_sentence='Made-up.')
+  entry = numbers['selection']['last']['full']
+  run = run_page.Run('a', numbers, record, {}, {}, {})
+  page = html_page.Page(
+    run_page.render(
+      [run],
+      measured={
+        'baseline': 'rbf_svm',
+        'folds': 25,
+        'people': entry,
+        'clips': entry
+        | {'uf1': entry['uf1'] + 0.125, 'warning': selection.BOTH_SIDES},
+        'curve': [
+          {'share': share, 'people': 24 * share, 'draws': 3, 'entry': entry}
+          for share in (0.25, 1.0)
+        ],
+      },
+    )
+  )
+  assert 'RBF-SVM in 25 folds over people' in page.text
+  assert f'+0.125. The lower row: {selection.BOTH_SIDES}' in page.text
+  assert '25 %, 6 people' in page.text and '100 %, 24 people' in page.text
+
+
+def test_a_run_with_people_on_both_sides_is_not_called_honest(
+  workdir, tmp_path
+):
+  def mix(record):
+    held_by = selection.held_out_by(record)
+    one, two = np.flatnonzero(held_by == 0)[0], np.flatnonzero(held_by == 1)[0]
+    index = record['index'].copy()
+    record['index'][index == one] = two
+    record['index'][index == two] = one
+
+  plain, _ = workdir('plain')
+  mixed, _ = workdir('mixed', mix)
+  assert 'UF1, honest' in _read([plain], tmp_path)[1]
+  words = ' '.join(_read([mixed], tmp_path)[1].split())
+  assert f'UF1, {selection.BOTH_SIDES}' in words
+  assert 'UF1, honest' not in words

@@ -84,3 +84,24 @@ def test_parts_hold_each_group_out_once_and_are_alike_in_groups(groups, parts):
 def test_without_parts_each_group_is_left_out_alone():
   groups = np.array(['b', 'a', 'b'])
   assert folds_lib.left_out_together(groups, 0).tolist() == ['b', 'a', 'b']
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=40), st.data())
+def test_folds_over_clips_deal_every_class_evenly(labels, data):
+  labels = np.array(labels)
+  count = data.draw(st.integers(2, len(labels)))
+  fold = folds_lib.over_clips(labels, count)
+  sizes = np.unique(fold, return_counts=True)[1]
+  assert len(sizes) == count and sizes.max() - sizes.min() <= 1
+  for label in np.unique(labels):
+    own = [
+      ((fold == name) & (labels == label)).sum() for name in np.unique(fold)
+    ]
+    assert max(own) - min(own) <= 1
+  np.testing.assert_array_equal(fold, folds_lib.over_clips(labels, count))
+
+
+@pytest.mark.parametrize('count', [0, 1, 7])
+def test_too_few_or_too_many_folds_over_clips_are_refused(count):
+  with pytest.raises(ValueError, match='expected 2 to 6, the number of clips'):
+    folds_lib.over_clips(np.zeros(6, int), count)

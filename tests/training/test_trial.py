@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -96,9 +98,9 @@ def test_steps_equal_optax_with_its_own_schedule(name):
     (batches,) = trainer.batches(trial, jnp.int32(epoch))
     for i in range(2):
       batch = jax.tree.map(lambda x, i=i: x[i], batches)
-      gradients = jax.grad(trainer.loss, has_aux=True)(
-        params, state.replace(params=params), trial, data, batch
-      )[0]
+      gradients, _ = _gradients(
+        trainer, params, state.replace(params=params), trial, data, batch
+      )
       updates, new_opt_state = optimizer.update(gradients, opt_state, params)
       state = _step(trainer, state, trial, data, batch)
       params = optax.apply_updates(params, updates)
@@ -216,8 +218,15 @@ def _trial(train):
   )
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _gradients(trainer, params, state, trial, data, batch):
+  gradient = jax.grad(trainer.loss, has_aux=True)
+  return gradient(params, state, trial, data, batch)
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _step(trainer, state, trial, data, batch):
-  gradients, collections = jax.grad(trainer.loss, has_aux=True)(
-    state.params, state, trial, data, batch
+  gradients, collections = _gradients(
+    trainer, state.params, state, trial, data, batch
   )
   return trainer.apply_gradients(state, trial, gradients, collections, batch)

@@ -1,0 +1,28 @@
+"""A small CNN on flow that keeps where a face moves: what we recommend.
+
+The data are those of htnet_regions. The recipe was chosen on grouped folds of
+these people: see docs/recognition.md.
+Command:  mejax train --config cnn --data_dir DIR --workdir RUN
+Variant:  cnn:smoke  takes seconds; shows that all runs, learns nothing
+Time: 19 ms a step and fold on one busy CPU core, so about 4 minutes a seed.
+Expected result: 3 seeds, people in five parts (grouping A): UF1 .726 +- .008.
+"""
+
+from mejax.configs import default
+
+VARIANTS = ('smoke',)
+
+
+def get_config(arg: str = ''):
+  config = default.get_config()
+  config.view.update(channels='strain_v_u', normalise='centre_std')
+  config.model = {'name': 'cnn', 'preset': 'cnn', 'readout': 'flat'}
+  config.schedule = 'one_cycle'
+  config.setting.update(learning_rate=2e-3, weight_decay=0.05)
+  config.setting.update(label_smoothing=0.1, warmup_fraction=0.3, mirror=0.5)
+  config.setting.update(shift=2.0, mixup=0.4, test_mirror=0.5)
+  config.update(num_epochs=12, num_seeds=3)
+  if arg == 'smoke':
+    config.model.preset = 'tiny'
+    config.update(num_epochs=2, num_seeds=1)
+  return config

@@ -1,0 +1,133 @@
+"""The verbs that show the scores of finished runs, and of their results."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_verb
+
+
+def add_report(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'report',
+    _report,
+    text='Render one or more runs as one HTML page, side by side or together.',
+    example='  mejax report runs/small runs/ststnet\n'
+    '  mejax report --together runs/small runs/ststnet lda\n'
+    '  mejax report runs/small --data_dir data\n'
+    '  mejax report runs/small --export results/small\n\n'
+    '--together averages what the runs say of each clip that they held out,\n'
+    'with equal weights, and compares the result with the best single run. Of\n'
+    'several seeds, the mean counts. Clips, labels and folds of all runs must\n'
+    'be the same. A name such as lda adds that baseline.\n\n'
+    'The page lists the clips that every model misses. With --data_dir it\n'
+    'also says if more people would help and if unknown people are the limit:\n'
+    'a baseline is fitted on fewer people and in folds over clips. To compare\n'
+    'a model in the same way, train it with --config.folds_over=clips, too.\n\n'
+    '--export writes a folder of results: config, versions, and for each clip\n'
+    'and seed the probability of each class, but no labels. Who has the data\n'
+    'gets its table by `mejax score`.',
+  )
+  verb.add_argument(
+    'sources',
+    nargs='+',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='finished runs',
+  )
+  verb.add_argument(
+    '--together',
+    action='store_true',
+    help='score the mean of their held-out probabilities as well; names of'
+    ' baselines may be among the runs',
+  )
+  verb.add_argument(
+    '--data_dir',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='folder of all datasets: measure the ceiling on the data of the first'
+    ' run, which takes a minute',
+  )
+  verb.add_argument(
+    '--export',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='write the results of the run into this folder, and no page',
+  )
+  verb.add_argument(
+    '--out',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='folder of the page (default: report/ in the run; for several runs,'
+    ' beside the first)',
+  )
+  _add_trust(verb)
+
+
+def _report(args: argparse.Namespace) -> None:
+  from mejax import experiment
+
+  if args.export is None:
+    page = experiment.report(
+      args.sources,
+      out=args.out,
+      together=args.together,
+      data_dir=args.data_dir,
+      trust_code=args.trust_code,
+    )
+    print(page)
+    return
+  if len(args.sources) > 1 or args.together or args.out or args.data_dir:
+    raise ValueError('--export takes one run and no other option.')
+  print(experiment.export(args.sources[0], args.export))
+
+
+def add_score(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'score',
+    _score,
+    text='Print the table of a run from its published results and your data.',
+    example='  mejax score results/ststnet --data_dir data\n'
+    '  mejax score --together results/ststnet results/sssnet\n\n'
+    'Results hold no labels. These come from the dataset; command.txt in the\n'
+    'folder says how to prepare it. Nothing is trained but the baselines.',
+  )
+  verb.add_argument(
+    'folders',
+    nargs='+',
+    type=pathlib.Path,
+    metavar='RESULTS',
+    help='folders that `mejax report RUN --export RESULTS` wrote',
+  )
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
+  verb.add_argument(
+    '--together',
+    action='store_true',
+    help='score the mean of their probabilities',
+  )
+  _add_trust(verb)
+
+
+def _score(args: argparse.Namespace) -> None:
+  from mejax import experiment
+
+  options = {'data_dir': args.data_dir, 'trust_code': args.trust_code}
+  if args.together:
+    experiment.score_together(args.folders, **options)
+    return
+  for folder in args.folders:
+    print(f'{folder}:')
+    experiment.score(folder, **options)
+
+
+def _add_trust(verb) -> None:
+  verb.add_argument(
+    '--trust_code',
+    action='store_true',
+    help='run code that only the files of a run or results name, as'
+    ' package.module:name; unwise for files of strangers',
+  )

@@ -1,0 +1,111 @@
+"""Finished runs, and baselines on their folds, scored together."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import special
+
+from mejax import cli
+from mejax import experiment
+from mejax.evaluation import selection
+from mejax.evaluation import summary
+from mejax.experiment import ensembles
+
+
+@pytest.fixture
+def write(make_record, tmp_path):
+  """Writes the workdir of a made-up run; later draws have other logits."""
+
+  def write(name, draw=0, change=None):
+    record = make_record(num_seeds=2, corpora=(('casme2', 6, 4.0),))
+    noise = np.random.default_rng(draw).normal(size=record['logits'].shape)
+    record['logits'] = (record['logits'] + draw * noise).astype(np.float32)
+    if change:
+      change(record)
+    generator = np.random.default_rng(9)
+    share = generator.dirichlet([1, 1, 1], len(record['labels']))
+    baselines = {
+      'majority': np.zeros(len(record['labels']), np.int32),
+      'lda': share.argmax(1).astype(np.int32),
+      'lda_probabilities': share,
+    }
+    folder = tmp_path / 'runs' / name
+    folder.mkdir(parents=True)
+    np.savez(folder / 'record.npz', **record)
+    np.savez(folder / 'baselines.npz', **baselines)
+    numbers = summary.metrics_json(
+      record, baselines, protocol_sentence='Made-up.'
+    )
+    (folder / 'metrics.json').write_text(json.dumps(numbers))
+    return folder, record, share
+
+  return write
+
+
+def _share(record):
+  logits = selection.select(record, 'last').logits
+  return special.softmax(logits.astype(np.float64), -1).mean(0)
+
+
+def test_runs_and_a_baseline_have_equal_weight(write, capsys):
+  first, one, lda = write('one')
+  second, two, _ = write('two', draw=1)
+  numbers = experiment.together([first, second, 'lda'])
+  assert [each['name'] for each in numbers['members']] == ['one', 'two', 'lda']
+  assert [each['seeds'] for each in numbers['members']] == [2, 2, 1]
+  mean = (_share(one) + _share(two) + lda) / 3
+  right = mean.argmax(-1) == one['labels']
+  assert numbers['together']['full']['accuracy'] == pytest.approx(right.mean())
+  assert 'of several seeds, their mean probability: one (2), two (2)' in (
+    capsys.readouterr().out
+  )
+
+
+def test_the_report_shows_them_together_and_keeps_the_numbers(write, capsys):
+  first, *_ = write('one')
+  write('two', draw=1)
+  runs = str(first.parent)
+  assert not cli.main(
+    ['report', '--together', f'{runs}/one', f'{runs}/two', 'lda']
+  )
+  shown = capsys.readouterr().out
+  report = first.parent / 'report'
+  numbers = json.loads((report / 'together.json').read_text())
+  difference = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*numbers['minus_best'])
+  page = (report / 'index.html').read_text()
+  assert 'The models together' in page and difference in page
+  assert difference in shown and str(report / 'index.html') in shown
+
+
+def test_runs_with_other_folds_are_refused(write):
+  def merge(record):
+    record['fold'] = np.where(record['fold'] == 1, 0, record['fold'])
+
+  first, *_ = write('one')
+  second, *_ = write('two', change=merge)
+  with pytest.raises(ValueError, match='one and two cannot .* folds differ'):
+    experiment.together([first, second])
+
+
+@pytest.mark.parametrize(
+  ('names', 'words'),
+  [
+    (['knn'], "'knn' is neither the folder of a run nor .* It has: lda"),
+    (['majority'], "'majority' is neither"),
+    ([], 'two or more different models'),
+  ],
+)
+def test_an_unknown_baseline_and_a_model_alone_are_refused(write, names, words):
+  folder, *_ = write('one')
+  with pytest.raises(ValueError, match=words):
+    experiment.together([folder, *names])
+
+
+def test_baselines_need_a_run_whose_folds_they_are_on(tmp_path):
+  with pytest.raises(ValueError, match='lda, knn: no such folder'):
+    ensembles.split(['lda', 'knn'])
+  with pytest.raises(FileNotFoundError, match='not the workdir of a finished'):
+    experiment.together([tmp_path, 'lda'])

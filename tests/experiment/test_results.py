@@ -1,0 +1,295 @@
+"""Results hold what a run said and no label, and give its table again."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import hypothesis
+from hypothesis import strategies
+import numpy as np
+import pytest
+from scipy import special
+
+from mejax import cli
+from mejax import experiment
+from mejax.evaluation import selection
+from mejax.evaluation import summary
+from mejax.experiment import results
+from mejax.experiment import schema
+from mejax.experiment import scoring
+from tests.corpora import htnet_tree
+
+CONFIG = {'dataset': '', 'protocol': '', 'view': {'name': ''}, 'model': {}}
+RUN = {
+  'schema_version': 1,
+  'data_sha256': 'of the data',
+  'dataset': {
+    'corpora': ['smic'],
+    'clips': ['smic/s01/s01_ne_01'],
+    'counts': {'negative': 1},
+    'levels': [1.0],
+  },
+  'versions': {'jax': '0'},
+}
+
+
+def write_run(folder: pathlib.Path, record) -> pathlib.Path:
+  folder.mkdir()
+  np.savez(folder / 'record.npz', **record)
+  (folder / 'config.json').write_text(json.dumps(CONFIG))
+  (folder / 'run.json').write_text(json.dumps(RUN))
+  return folder
+
+
+def task_of(record, order=None) -> experiment.Task:
+  """The data of a made-up run, in another order."""
+  order = np.arange(len(record['labels'])) if order is None else order
+  inputs = np.random.default_rng(3).normal(size=(len(order), 2, 2, 3))
+  return experiment.Task(
+    inputs=inputs.astype(np.float32),
+    labels=record['labels'][order],
+    corpus=record['corpus'][order],
+    subject=record['subject'][order],
+    clip=record['clip'][order],
+    class_names=tuple(record['class_names'].tolist()),
+    protocol='Made-up.',
+    groups=record['groups'][order],
+  )
+
+
+@pytest.fixture
+def run(make_record, tmp_path):
+  record = make_record(num_seeds=2, corpora=(('casme2', 5, 4.0), ('b', 3, 3.0)))
+  return write_run(tmp_path / 'run', record), record
+
+
+def test_results_give_the_numbers_of_the_run_exactly(run, tmp_path, capsys):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  assert sorted(path.name for path in folder.iterdir()) == sorted(results.FILES)
+  order = np.random.default_rng(0).permutation(len(record['labels']))
+  found = scoring.score(folder, task=task_of(record, order))
+  numbers = summary.metrics_json(
+    record, {}, rules=['last'], protocol_sentence='Made-up.'
+  )
+  for key in ('selection', 'together', 'class_counts', 'num_seeds', 'protocol'):
+    assert found[key] == numbers[key], key
+  assert set(found['baselines']) >= {'majority', 'rbf_svm'}
+  shown = capsys.readouterr().out
+  assert 'seeds together' in shown and 'NOTE: the motion, labels' in shown
+
+
+def test_other_labels_or_names_of_people_leave_no_trace_in_results(
+  run, tmp_path
+):
+  """What is written depends on what the run said and whom it held out."""
+  workdir, record = run
+  # Every clip gets another label, and what the oracle would choose changes.
+  other = record | {'labels': (record['labels'] + 1) % 3}
+  second = write_run(tmp_path / 'other', other)
+  first = results.export(workdir, tmp_path / 'a' / 'results')
+  second = results.export(second, tmp_path / 'b' / 'results')
+  for name in results.FILES:
+    assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_no_name_of_a_clip_and_no_epoch_chosen_on_people_is_in_results(
+  run, tmp_path
+):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  arrays = dict(np.load(folder / 'probabilities.npz'))
+  assert set(arrays) == {
+    'schema_version', 'class_names', 'clip', 'fold', 'seeds', 'epoch',
+    'probabilities',
+  }  # fmt: skip
+  texts = [path.read_text() for path in folder.glob('*.[jt][sx]*')]
+  assert len(texts) == 3
+  for word in ('s01_ne_01', 'counts', *record['clip'], *record['groups']):
+    assert not any(word in text for text in texts), word
+    assert word not in arrays['clip']
+  # Sorted by digest: the order in a dataset may be that of the classes.
+  assert (np.sort(arrays['clip']) == arrays['clip']).all()
+  first = np.unique(arrays['fold'], return_index=True)[1]
+  assert (np.diff(first) > 0).all()
+  last = special.softmax(selection.select(record, 'last').logits, -1)
+  mine = results.digests(record['corpus'], record['subject'], record['clip'])
+  place = np.searchsorted(arrays['clip'], mine)
+  np.testing.assert_allclose(arrays['probabilities'][:, place], last, atol=1e-3)
+
+
+@hypothesis.given(
+  strategies.integers(0, 2**16), strategies.sampled_from([1e-7, 1e-3, 1, 30])
+)
+@hypothesis.settings(max_examples=20)
+def test_rounding_keeps_every_prediction_of_seeds_and_of_all_together(
+  draw, scale
+):
+  generator = np.random.default_rng(draw)
+  logits = (scale * generator.normal(size=(3, 40, 5))).astype(np.float32)
+  logits[0, 0], logits[:, 1, 2] = np.nan, -np.inf
+  ((name, kept),) = results._exact_enough(logits).items()
+  back = results._logits(kept) if name == 'probabilities' else kept
+  np.testing.assert_array_equal(
+    selection.predictions(back), selection.predictions(logits)
+  )
+  np.testing.assert_array_equal(
+    selection.predictions(selection.probabilities(back).mean(0)),
+    selection.predictions(selection.probabilities(logits).mean(0)),
+  )
+  # Only a diverged training is told as one.
+  assert np.isnan(back[0, 0]).all()
+  assert name == 'logits' or np.isfinite(back[1:]).all()
+  # Where predictions are clear, few bits are enough.
+  if scale == 1:
+    assert kept.dtype in (np.float16, np.float32)
+
+
+def test_seeds_that_are_equally_sure_of_different_classes_stay_tied():
+  logits = np.zeros((3, 1, 3), np.float32)
+  logits[[0, 1, 2], 0, [2, 1, 1]] = 80, 90, -90
+  ((name, kept),) = results._exact_enough(logits).items()
+  assert (name, kept is logits) in [('logits', True), ('probabilities', False)]
+  back = results._logits(kept) if name == 'probabilities' else kept
+  assert selection.predictions(selection.probabilities(back).mean(0)) == (
+    selection.predictions(selection.probabilities(logits).mean(0))
+  )
+
+
+@pytest.mark.parametrize(
+  ('change', 'words'),
+  [
+    (lambda task: task_less(task, 2), '2 of its .* clips are not in the data'),
+    (lambda task: renamed(task), 'clips of the data are not in it: .*/new'),
+    (lambda task: classes(task), 'the classes of .* are negative, positive'),
+  ],
+)
+def test_data_with_other_clips_or_classes_are_refused_by_name(
+  run, tmp_path, change, words
+):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  with pytest.raises(ValueError, match=words):
+    scoring.score(folder, task=change(task_of(record)))
+
+
+def task_less(task, count):
+  fields = {
+    key: value[count:] if isinstance(value, np.ndarray) else value
+    for key, value in vars(task).items()
+    if key != 'sha256'
+  }
+  return experiment.Task(**fields)
+
+
+def renamed(task):
+  clip = task.clip.copy()
+  clip[0] = 'new'
+  return experiment.Task(**(vars(task) | {'clip': clip}))
+
+
+def classes(task):
+  return experiment.Task(**(vars(task) | {'class_names': ('a', 'b', 'c')}))
+
+
+@pytest.mark.parametrize('name', ['config.json', 'probabilities.npz'])
+def test_a_changed_file_of_results_is_noticed(run, tmp_path, name):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  path = folder / name
+  path.write_bytes(path.read_bytes() + b' ')
+  with pytest.raises(ValueError, match=f'{name} is damaged .*digest'):
+    scoring.score(folder, task=task_of(record))
+  path.unlink()
+  with pytest.raises(FileNotFoundError, match=f'{name} is missing'):
+    scoring.score(folder, task=task_of(record))
+
+
+def test_results_of_another_schema_or_with_strange_code_are_refused(
+  run, tmp_path
+):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  versions = json.loads((folder / 'versions.json').read_text())
+  (folder / 'versions.json').write_text(
+    json.dumps(versions | {'schema_version': 9})
+  )
+  with pytest.raises(ValueError, match='schema 9; this mejax reads 1'):
+    scoring.score(folder, task=task_of(record))
+  config = json.loads((workdir / 'config.json').read_text())
+  config['view']['name'] = 'tests.nowhere:view'
+  (workdir / 'config.json').write_text(json.dumps(config))
+  folder = results.export(workdir, folder)
+  with pytest.raises(ValueError, match='names code.*tests.nowhere:view'):
+    scoring.score(folder, task=task_of(record))
+
+
+def test_export_replaces_results_and_nothing_else(run, tmp_path):
+  workdir, _ = run
+  folder = results.export(workdir, tmp_path / 'results')
+  assert results.export(workdir, folder) == folder
+  with pytest.raises(ValueError, match='holds no results'):
+    results.export(workdir, workdir)
+  (workdir / 'run.json').unlink()
+  with pytest.raises(FileNotFoundError, match='not the workdir of a finished'):
+    results.export(workdir, tmp_path / 'new')
+
+
+def test_several_results_are_scored_together(run, tmp_path, capsys):
+  workdir, record = run
+  noise = np.random.default_rng(1).normal(size=record['logits'].shape)
+  other = record | {'logits': (record['logits'] + noise).astype(np.float32)}
+  folders = [
+    results.export(path, tmp_path / f'r{i}')
+    for i, path in enumerate([workdir, write_run(tmp_path / 'other', other)])
+  ]
+  numbers = scoring.score_together(folders, task=task_of(record))
+  shares = [
+    special.softmax(selection.select(each, 'last').logits, -1).mean(0)
+    for each in (record, other)
+  ]
+  right = np.mean(shares, 0).argmax(-1) == record['labels']
+  assert numbers['together']['full']['accuracy'] == pytest.approx(right.mean())
+  assert f'together minus {numbers["best"]}' in capsys.readouterr().out
+
+
+def test_the_command_line_goes_from_a_run_to_results_and_back(
+  tmp_path, monkeypatch, capsys
+):
+  monkeypatch.chdir(tmp_path)
+  htnet_tree.prepare_tree(tmp_path)
+  assert not cli.main(
+    [
+      'train',
+      '--config',
+      'linear:smoke',
+      '--workdir',
+      'runs/linear',
+      '--data_dir',
+      'data',
+      '--config.num_seeds=2',
+    ]  # fmt: skip
+  )
+  shown = capsys.readouterr().out
+  assert not cli.main(['report', 'runs/linear', '--export', 'results/linear'])
+  capsys.readouterr()
+  text = (tmp_path / 'results/linear/command.txt').read_text()
+  prepare, train, score = (line.split()[1:] for line in text.splitlines())
+  assert prepare[:2] == ['prepare', 'htnet_release']
+  assert not cli.main(score)
+  again = capsys.readouterr().out
+  for line in shown.splitlines():
+    if line.startswith(('last ', 'seeds together ', 'majority ', 'rbf_svm ')):
+      assert line in again.splitlines()
+  assert 'NOTE' not in again
+  # The config of the results is that of the run, which is finished.
+  assert not cli.main(train)
+  assert 'nothing is left to train' in capsys.readouterr().out
+  config = schema.read_run_config('runs/linear').to_dict()
+  assert experiment.load_config('results/linear/config.json').num_seeds == 2
+  assert config['num_seeds'] == 2
+  shutil.rmtree(tmp_path / 'results')
+  assert cli.main(score) == 2
+  assert 'is no folder of results' in capsys.readouterr().err
