@@ -24,9 +24,11 @@ _FROM = re.compile(
   r'^(\[[\w,.:/ ]+ @ 0x[0-9a-f]+\] ?|\[ *[A-Z]+:\d+@[\d.]+\] ?|'
   r'\[OPENCV:FFMPEG:\d+\] ?| \([A-Z][\w ]+\): fmt:)'
 )
-_CONVERTER = 'swscaler'
-# Errors, which FFmpeg prints unless the user's environment forbids it.
-os.environ['OPENCV_FFMPEG_LOGLEVEL'] = '16'
+_CONVERTER = re.compile('swscaler|Cannot convert')
+# With one of these OpenCV prints FFmpeg's errors on the standard output, or
+# none at all. It reads them before its first video.
+for _name in ('OPENCV_FFMPEG_LOGLEVEL', 'OPENCV_FFMPEG_DEBUG'):
+  os.environ.pop(_name, None)
 
 _one_at_a_time = threading.RLock()
 
@@ -67,7 +69,7 @@ def problem(said: Sequence[str], name: str) -> str:
     said: lines of its decoder.
     name: of its file.
   """
-  lost = [line for line in said if _CONVERTER in line]
+  lost = [line for line in said if _CONVERTER.search(line)]
   if any('interlaced' in line for line in lost):
     return f'"{name}" {fields.INTERLACED.format(name=name)}'
   if lost:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from mejax.corpora import decode
 from mejax.corpora import decoder_log
 from mejax.corpora import recordings
 from mejax.corpora import video
+from tests import child
 from tests.corpora import odd_videos
 from tests.corpora import test_decode
 
@@ -38,6 +41,28 @@ def test_interlaced_frames_never_become_a_picture(tmp_path, capfd, name):
   other = test_decode.write_video(tmp_path / 'v.avi', images)
   found = decode.decode(test_decode.video_clip(other, 3), range(3))
   np.testing.assert_array_equal(found, images)
+
+
+QUIET = """
+import sys
+from mejax.corpora import video
+from tests import child
+(clip,) = video.read(sys.argv[1])
+print(clip.problem)
+"""
+
+
+@pytest.mark.parametrize('level', ['-8', '16', '48'])
+def test_no_setting_of_the_user_makes_a_decoder_silent(tmp_path, level):
+  file = odd_videos.write(tmp_path, odd_videos.INTERLACED[0])
+  done = subprocess.run(
+    [sys.executable, '-c', QUIET, str(file)],
+    capture_output=True,
+    text=True,
+    env=child.environment() | {'OPENCV_FFMPEG_LOGLEVEL': level},
+  )
+  assert ' is interlaced: ' in done.stdout
+  assert done.stderr == ''
 
 
 class _Capture:
