@@ -91,7 +91,7 @@ def note(width: int, height: int, shape: Fraction) -> str:
   )
 
 
-def _plausible(across: float, down: float) -> Fraction:
+def _plausible(across: float | int, down: float | int) -> Fraction:
   """Returns the shape, or 1 if these numbers cannot be one."""
   if not (across > 0 and down > 0):
     return _SQUARE

@@ -194,7 +194,7 @@ def remarks(
   lowest, highest = min(recipe.levels), max(recipe.levels)
   uv = flow[recipe.levels.index(lowest), ..., :2]
   if not recipe.remove_head_motion:
-    said += _of_the_whole(uv / lowest, recipe.size)
+    said += _of_the_whole(uv / lowest, covered, recipe.size)
   # The longest motion, without the few pixels where any flow goes astray.
   motion = np.quantile(_length(uv), _LONG) / lowest
   if motion > LONGEST * recipe.size:
@@ -211,9 +211,11 @@ def remarks(
   return said, notes
 
 
-def _of_the_whole(uv: Float[np.ndarray, 's s 2'], size: int) -> list[str]:
+def _of_the_whole(
+  uv: Float[np.ndarray, 's s 2'], covered: Bool[np.ndarray, 's s'], size: int
+) -> list[str]:
   """Returns a remark if the face moves as a whole more than its parts do."""
-  counts = (uv != 0).any(-1)
+  counts = cv2.erode(covered.astype(np.uint8), _MARGIN, borderValue=1) > 0
   if not counts.any():
     return []
   rest, _ = head.remove_rigid(uv, mask=counts)

@@ -65,11 +65,15 @@ def test_no_setting_of_the_user_makes_a_decoder_silent(tmp_path, level):
   assert done.stderr == ''
 
 
-class _Capture:
+class _Capture(cv2.VideoCapture):
   """A video of three frames; what `retrieve` does is given."""
 
   def __init__(self, retrieve):
-    self._left, self.retrieve = 3, retrieve
+    super().__init__()
+    self._left, self._retrieve = 3, retrieve
+
+  def retrieve(self):
+    return self._retrieve()
 
   def isOpened(self):  # noqa: N802
     return True
@@ -86,7 +90,11 @@ class _Capture:
 
 
 def _open(monkeypatch, retrieve):
-  monkeypatch.setattr(cv2, 'VideoCapture', lambda _: _Capture(retrieve))
+  class Given(_Capture):
+    def __init__(self, _):
+      super().__init__(retrieve)
+
+  monkeypatch.setattr(cv2, 'VideoCapture', Given)
 
 
 def test_one_lost_picture_among_others_is_enough(tmp_path, monkeypatch):

@@ -58,8 +58,8 @@ def test_other_pictures_are_none(image):
 
 
 def test_a_few_frames_do_not_make_a_video_woven():
-  assert fields.are_woven([2.0, 0, 0, 0])
-  assert not fields.are_woven([2.0, 0, 0, 0, 0])
+  assert fields.are_woven([2.0, 0.0, 0.0, 0.0])
+  assert not fields.are_woven([2.0, 0.0, 0.0, 0.0, 0.0])
   assert not fields.are_woven([])
 
 

@@ -221,7 +221,7 @@ def test_files_that_are_not_read_are_told_by_kind(clips, tmp_path, capsys):
   sheet = clips / 'my.csv'
   sheet.write_text(HEADER + 'frown,ben,anger,6,8,9,\na.gif,ben,joy,,,,\n')
   lines = video.unread(clips, labels=sheet)
-  kinds = {line.split()[3].rstrip(','): line for line in lines}
+  kinds = {line.split()[4].rstrip(','): line for line in lines}
   assert sorted(kinds) == ['.gif', '.png', '.txt', '.webp']
   assert kinds['.gif'].startswith('not read: 2 files .gif, such as ')
   assert '`ffmpeg -i name.gif name.mp4`' in kinds['.gif']
@@ -304,9 +304,10 @@ def test_bad_recordings_are_problems_of_their_own(tmp_path):
   assert problems.pop('whole') == ''
   assert problems.pop('cut') == ''
   assert any('is cut off' in remark for remark in found['cut'].remarks)
+  words = '"other.mp4" (600 bytes) is damaged or no video (its decoder says: '
+  assert problems.pop('other').startswith(words)
   assert problems == {
     'empty': '"empty.mp4" is an empty file',
-    'other': '"other.mp4" (600 bytes) is damaged or no video',
     'twice': 'twice: frame 1 is there twice: a1.png, b1.png',
     'unnumbered': 'the images of unnumbered have no numbers in their names',
     'single': 'has one frame; expected two or more',
