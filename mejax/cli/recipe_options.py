@@ -52,8 +52,9 @@ def add_recipe(group) -> None:
   group.add_argument(
     '--faces',
     metavar='SOURCE',
-    help='source of face points: mesh (default), yunet, given (by the corpus),'
-    ' none (frames are cut and aligned already)',
+    help='source of face points: mesh (default), yunet, given (by a database'
+    ' that has them, as `mejax render` makes), none (frames show aligned faces'
+    ' already)',
   )
   group.add_argument(
     '--apex',

@@ -3,7 +3,8 @@
   corpus.py          a database to read: its name, options and `read`
   database.py        reads a label sheet and folders of frames into clips
   casme.py, ...      one database each
-  recordings.py      the user's own recordings and label sheet
+  video.py           the user's own recordings (recordings.py, and unread.py
+                     for other files) and label sheet
   annotated.py       a row of a sheet and its frames -> a clip
   clip.py            the clip
   people.py          who is who, however the names are written
@@ -12,9 +13,11 @@
   cells.py           the text of a cell; text_files.py encodings
   repairs.py         known errors of published sheets, in repairs.csv
   frames.py          frame files and folders; frame_numbers.py their numbers
-  decode.py          frames as arrays, with depth.py (bits of a pixel) and
-                     isolated.py, where files may crash it
-  timing.py          numbers of a video's frames, with containers.py
+  decode.py          frames as arrays, with depth.py (bits of a pixel),
+                     pixel_shape.py (square pixels), decoder_log.py (what
+                     decoders print) and isolated.py, where files may crash it
+  timing.py          numbers of a video's frames, with containers.py;
+                     frame_rate.py their rate
   action_units.py    FACS codes
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces

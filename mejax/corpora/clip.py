@@ -43,8 +43,8 @@ class Clip:
     action_units: the action units of `facs`, each once, sorted.
     apex_source: one of `APEX_SOURCES`, or '' if it is not known.
     flow_file: ready-made flow image, for corpora that ship no frames.
-    landmarks: (x, y) in pixels of left eye, right eye, nose, left and right
-      mouth corner ("left" is left in the image).
+    landmarks: (x, y) in pixels, as `decode` returns frames, of left eye, right
+      eye, nose, left and right mouth corner ("left" is left in the image).
     crop_points: the same five points as the released HTNet pipeline cut them.
     truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.

@@ -13,21 +13,18 @@ checksums, and OpenCV refuses it.
 from __future__ import annotations
 
 from collections.abc import Callable
-import os
 import re
-import tempfile
-import threading
 from typing import TypeVar
 
-_JPEG = re.compile(rb'^(?:Corrupt JPEG data|Premature end of JPEG).*\n?', re.M)
-_TIFF = re.compile(rb'^.*TIFF_Error.*\n?', re.M)
+from mejax.corpora import decoder_log
+
+_TOLD = re.compile(
+  r'(?P<jpeg>(?:Corrupt JPEG data|Premature end of JPEG).*)|.*TIFF_Error(.*)'
+)
 # Some cameras fill up the end of a file.
 _PADDING = re.compile(
-  rb'Corrupt JPEG data: (?:\d|1[0-6]) extraneous bytes before marker 0xd9\s*'
+  r'Corrupt JPEG data: (?:\d|1[0-6]) extraneous bytes before marker 0xd9\s*'
 )
-_STDERR = 2
-_lock = threading.Lock()
-
 Result = TypeVar('Result')
 
 
@@ -38,27 +35,10 @@ def heard(decode: Callable[[bytes], Result], data: bytes) -> tuple[Result, str]:
   """
   if not data.startswith((b'\xff\xd8', b'II', b'MM')):
     return decode(data), ''
-  # Standard error belongs to the process: one thread at a time.
-  with _lock:
-    try:
-      kept = os.dup(_STDERR)
-    except OSError:  # Nothing can be printed.
-      return decode(data), ''
-    with tempfile.TemporaryFile() as file:
-      os.dup2(file.fileno(), _STDERR)
-      try:
-        result = decode(data)
-      finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
-        file.seek(0)
-        said = file.read()
-        others = _JPEG.sub(b'', _TIFF.sub(b'', said))
-        if others:
-          os.write(_STDERR, others)
-  words = [match.group() for match in _JPEG.finditer(said)]
-  words = [line for line in words if not _PADDING.fullmatch(line)]
-  words += [
-    match.group().partition(b'TIFF_Error')[2] for match in _TIFF.finditer(said)
-  ]
-  return result, words[0].decode(errors='replace').strip() if words else ''
+  with decoder_log.listening(_TOLD.match) as said:
+    result = decode(data)
+  for line in said:
+    if not _PADDING.fullmatch(line):
+      told = _TOLD.match(line)
+      return result, (told['jpeg'] or told[2]).strip()
+  return result, ''

@@ -34,12 +34,15 @@ class Corpus:
     options: keywords of `read` that a user may set, each a word or a path;
       every corpus also takes `people`, see `people.settled`.
     takes_recordings: whether `read` takes a list of files and folders as root.
+    unread: function of root and the options of `read` that returns a line for
+      each kind of file that is passed over.
   """
 
   name: str
   read: Callable[..., Iterator[Clip]]
   options: tuple[str, ...] = ()
   takes_recordings: bool = False
+  unread: Callable[..., list[str]] = lambda root, **options: []
 
   def check_options(self, options: Mapping[str, Any]) -> None:
     """Refuses options that the reader does not have.
@@ -150,6 +153,25 @@ def read_corpora(
     readings.append(corpus.clips(root, own[corpus.name], watch=watch))
   # A recording of two corpora has two people, too.
   return footage.settled(itertools.chain.from_iterable(readings))
+
+
+def unread(
+  corpora: Sequence[Corpus],
+  places: Sequence[str | pathlib.Path],
+  options: Mapping[str, Any],
+) -> list[str]:
+  """Returns a line for each kind of file that `read_corpora` passes over."""
+  names = [corpus.name for corpus in corpora]
+  lines = []
+  for corpus, place in zip(corpora, map(pathlib.Path, places), strict=False):
+    own = _options_of(corpus.name, names, options)
+    own.pop(people.OPTION, '')
+    root = place
+    if corpus.takes_recordings:
+      alone = len(corpora) == 1
+      root = list(map(pathlib.Path, places)) if alone else [place]
+    lines += corpus.unread(root, **own)
+  return lines
 
 
 def _options_of(

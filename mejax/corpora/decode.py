@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
+from fractions import Fraction
 import pathlib
 
 import cv2
@@ -18,7 +20,9 @@ import numpy as np
 from mejax import limits
 from mejax.corpora import cells
 from mejax.corpora import complaints
+from mejax.corpora import decoder_log
 from mejax.corpora import depth as depth_lib
+from mejax.corpora import pixel_shape
 from mejax.corpora.clip import Clip
 from mejax.corpora.depth import Depth
 
@@ -37,9 +41,11 @@ def decode(
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes the frames with these numbers to RGB, in the given order.
 
-  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped, and a turned
-  image or video is turned as its file says. A video is decoded from its first
-  frame on, since seeking misses the frame in many videos.
+  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped, a turned
+  image or video is turned as its file says, and pixels that are not square are
+  stretched (see `pixel_shape`); all places in frames are those of the result. A
+  video is decoded from its first frame on, since seeking misses the frame in
+  many videos.
 
   Args:
     clip: the clip.
@@ -49,7 +55,7 @@ def decode(
 
   Raises:
     ValueError: a frame is missing, empty, cut off or no image, a video ends
-      early, or the frames differ in size.
+      early or gives no picture, or the frames differ in size.
   """
   _check_known(clip, numbers)
   if clip.video is not None:
@@ -58,12 +64,16 @@ def decode(
     names = [f'frame {number} of "{clip.video.name}"' for number in numbers]
   else:
     files = _files(clip, numbers)
-    frames = [_from_file(file) for file in files]
+    shapes, frames = [], []
+    for file in files:
+      shape, frame = _from_file(file)
+      shapes.append(shape)
+      frames.append(frame)
     if any(frame.dtype == np.uint16 for frame in frames):
       depth = depth or depth_lib.find(clip.frames, _decoded)
     frames = [
-      _rgb(frame, f'"{file.name}"', depth)
-      for file, frame in zip(files, frames, strict=True)
+      pixel_shape.squared(_rgb(frame, f'"{file.name}"', depth), shape)
+      for file, frame, shape in zip(files, frames, shapes, strict=True)
     ]
     names = [f'"{file.name}"' for file in files]
   for name, frame in zip(names, frames, strict=True):
@@ -83,9 +93,24 @@ def find_depth(clip: Clip) -> Depth | None:
     ValueError: its first frame cannot be decoded.
   """
   first = clip.frames[:1]
-  if not _is_deep(first) or _from_file(*first).dtype != np.uint16:
+  if not _is_deep(first) or _from_file(*first)[1].dtype != np.uint16:
     return None
   return depth_lib.find(clip.frames, _decoded)
+
+
+def stretching(clip: Clip) -> str:
+  """Returns a note on pixels that are not square; '' if they are.
+
+  Raises:
+    ValueError: its first frame cannot be decoded, or its video not be opened.
+  """
+  if clip.video is None:
+    if pixel_shape.is_square(_bytes_of(clip.frames[0])):
+      return ''
+    shape, frame = _from_file(clip.frames[0])
+    return pixel_shape.note(*frame.shape[1::-1], shape)
+  with decoder_log.listening(), _opened(clip.video) as capture:
+    return pixel_shape.note(*_sides(capture), pixel_shape.of_video(capture))
 
 
 def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
@@ -143,12 +168,19 @@ def _unreadable(file: pathlib.Path, error: OSError) -> ValueError:
   return ValueError(f'"{file.name}" cannot be read ({reason})')
 
 
-def _from_file(file: pathlib.Path) -> Num[np.ndarray, '...']:
-  # OpenCV does not open every path on every system, but takes bytes anywhere.
+def _bytes_of(file: pathlib.Path) -> bytes:
   try:
-    data = limits.read_bytes(file)
+    return limits.read_bytes(file)
   except OSError as error:
     raise _unreadable(file, error) from error
+
+
+def _from_file(
+  file: pathlib.Path,
+) -> tuple[Fraction, Num[np.ndarray, '...']]:
+  """Returns the shape of its pixels, and the image."""
+  # OpenCV does not open every path on every system, but takes bytes anywhere.
+  data = _bytes_of(file)
   if not data:
     raise ValueError(f'"{file.name}" is an empty file; expected an image')
   image, complaint = None, ''
@@ -160,7 +192,7 @@ def _from_file(file: pathlib.Path) -> Num[np.ndarray, '...']:
     )
   if complaint:
     raise ValueError(f'"{file.name}" is damaged: {complaint}')
-  return image
+  return pixel_shape.of_image(data, image), image
 
 
 def _decoded(data: bytes) -> Num[np.ndarray, '...'] | None:
@@ -206,6 +238,37 @@ def _from_video(
   file: pathlib.Path, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes frames of a video by their positions, counted from 0."""
+  with decoder_log.listening() as said, _opened(file) as capture:
+    limits.check_pixels(*_sides(capture), f'"{file.name}"')
+    shape = pixel_shape.of_video(capture)
+    wanted, last = set(numbers), max(numbers, default=-1)
+    found, number = {}, 0
+    for is_there in grab_all(capture):
+      if number > last:
+        break
+      if is_there and number in wanted:
+        # To count on after a failure would give the next frame its number.
+        has_picture, image = capture.retrieve()
+        if not has_picture:
+          raise ValueError(
+            f'"{file.name}" gives no picture of frame {number}, counted from 0'
+          )
+        image = _rgb(image, f'"{file.name}"')
+        found[number] = pixel_shape.squared(image, shape)
+      number += is_there
+    if number <= last:
+      raise ValueError(
+        f'"{file.name}" ends after {number} frames; expected frame {last}, '
+        'counted from 0'
+      )
+  if problem := decoder_log.problem(said, file.name):
+    raise ValueError(problem)
+  return [found[number] for number in numbers]
+
+
+@contextlib.contextmanager
+def _opened(file: pathlib.Path) -> Iterator[cv2.VideoCapture]:
+  """Opens a video, and closes it in the end."""
   if not cells.is_utf8(str(file)):
     raise ValueError(NOT_UTF8)  # OpenCV would end the process.
   if not file.is_file():
@@ -215,29 +278,14 @@ def _from_video(
     if not capture.isOpened():
       size = file.stat().st_size
       raise ValueError(f'"{file.name}" ({size} bytes) is damaged or no video')
-    limits.check_pixels(
-      int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-      int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-      f'"{file.name}"',
-    )
-    wanted, last = set(numbers), max(numbers, default=-1)
-    found, number = {}, 0
-    for is_there in grab_all(capture):
-      if number > last:
-        break
-      if is_there and number in wanted:
-        is_there, image = capture.retrieve()
-        if is_there:
-          found[number] = _rgb(image, f'"{file.name}"')
-      number += is_there
-    if number <= last:
-      raise ValueError(
-        f'"{file.name}" ends after {number} frames; expected frame {last}, '
-        'counted from 0'
-      )
+    yield capture
   finally:
     capture.release()
-  return [found[number] for number in numbers]
+
+
+def _sides(capture: cv2.VideoCapture) -> tuple[int, int]:
+  width = capture.get(cv2.CAP_PROP_FRAME_WIDTH)
+  return int(width), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
 
 def grab_all(capture: cv2.VideoCapture) -> Iterator[bool]:

@@ -112,7 +112,7 @@ def put_in_order(draft: Draft, numbers: list[int]) -> None:
     draft.apex_source = 'midpoint'
     # Many sheets lack an apex, but one at the onset is a slip.
     level = draft.remarks if is_onset else draft.notes
-    level.append(f'apex {why}: the middle frame {draft.apex} is taken')
+    level.append(f'apex {why}: the middle frame {draft.apex} stands for it')
   elif not onset < draft.apex <= draft.offset:
     draft.problem = (
       f'onset {onset}, apex {draft.apex} and offset {draft.offset} are not in '

@@ -11,6 +11,7 @@ import difflib
 import functools
 import pathlib
 import re
+from typing import NamedTuple
 import unicodedata
 
 import cv2
@@ -18,6 +19,8 @@ import cv2
 from mejax.corpora import cells
 from mejax.corpora import containers
 from mejax.corpora import decode
+from mejax.corpora import decoder_log
+from mejax.corpora import fields
 from mejax.corpora import frames as frame_files
 from mejax.corpora import isolated
 from mejax.corpora import timing
@@ -26,8 +29,9 @@ SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
   '.flv', '.3gp', '.mts',
 )  # fmt: skip
-
-_DEPTH = 9
+DEPTH = 9
+# Each of so many frames of a video is looked at, up to this number.
+_EVERY, _SAMPLES = 8, 24
 # What FFmpeg takes for a list of other files; it looks at this many bytes.
 _HEAD = 2048
 _LISTS = (
@@ -94,20 +98,20 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
   found, faults = {}, []
   for path in paths:
     if path.is_dir():
-      below = list(_below(path.absolute(), 0, set()))
-      if not below:
+      places = list(below(path))
+      if not places:
         faults.append(
           f'{path} holds no video ({" ".join(SUFFIXES)}) and no frames '
           f'({" ".join(frame_files.SUFFIXES)})'
         )
     elif path.suffix.lower() in SUFFIXES:
-      below = [path.absolute()]
+      places = [path.absolute()]
     else:
-      below = []
+      places = []
       faults.append(
         f'{path} is no video ({" ".join(SUFFIXES)}); of images name the folder'
       )
-    for place in below:
+    for place in places:
       found.setdefault(place.resolve(), place)
   if faults:
     raise ValueError('; '.join(faults))
@@ -166,6 +170,11 @@ def _bare(path: pathlib.Path) -> pathlib.Path:
   return path.with_suffix('') if is_video else path
 
 
+def below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields the videos and folders of frames at a folder or below it."""
+  return _below(folder.absolute(), 0, set())
+
+
 def _below(
   folder: pathlib.Path, depth: int, seen: set[tuple[int, int]]
 ) -> Iterator[pathlib.Path]:
@@ -176,7 +185,7 @@ def _below(
     if path.name.startswith('.'):
       continue
     if path.is_dir():
-      if depth < _DEPTH:
+      if depth < DEPTH:
         inner.extend(_below(path, depth + 1, seen))
     elif path.suffix.lower() in SUFFIXES:
       inner.append(path)
@@ -214,24 +223,51 @@ def _in_folder(folder: pathlib.Path) -> Content:
   return Content(files)
 
 
-def _moments(file: str) -> tuple[float, float, list[float | None]]:
-  """Returns claimed number and rate of frames, and the time of each.
+class _Seen(NamedTuple):
+  """What a decoder gives of a video.
 
-  Times are in milliseconds; None is the time of a frame that is damaged.
+  Attributes:
+    claimed, fps: number and rate of frames by the container.
+    times: milliseconds of each frame; None for one that is damaged.
+    problem: why it cannot be used; '' if it can.
+    complaint: what its decoder says; '' if nothing.
+    is_woven: whether two fields are woven into its frames.
   """
-  capture = cv2.VideoCapture(file)
-  times = []
-  try:
-    claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    for is_there in decode.grab_all(capture):
-      moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
-      times.append(moment)
-  finally:
-    capture.release()
+
+  claimed: float
+  fps: float
+  times: list[float | None]
+  problem: str
+  complaint: str
+  is_woven: bool
+
+
+def _see(file: str) -> _Seen:
+  """Decodes a video from its first to its last frame."""
+  times, combs, claimed, fps = [], [], 0.0, 0.0
+  with decoder_log.listening() as said:
+    capture = cv2.VideoCapture(file)
+    try:
+      claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+      fps = capture.get(cv2.CAP_PROP_FPS)
+      for is_there in decode.grab_all(capture):
+        moment = capture.get(cv2.CAP_PROP_POS_MSEC) if is_there else None
+        if is_there and not len(times) % _EVERY and len(combs) < _SAMPLES:
+          has_picture, image = capture.retrieve()
+          combs += [fields.comb(image)] if has_picture else []
+        times.append(moment)
+    finally:
+      capture.release()
   while times and times[-1] is None:  # Behind the end of the video.
     del times[-1]
-  return claimed, fps, times
+  return _Seen(
+    claimed,
+    fps,
+    times,
+    problem=decoder_log.problem(said, pathlib.Path(file).name),
+    complaint=decoder_log.complaint(said),
+    is_woven=fields.are_woven(combs),
+  )
 
 
 def _text_fault(file: pathlib.Path) -> str:
@@ -262,15 +298,28 @@ def _in_video(file: pathlib.Path) -> Content:
       raise ValueError(
         f'{empty >> 20} MiB of zeros lie behind its end; cut them off'
       )
-    claimed, fps, times = isolated.call(_moments, str(file))
+    seen = isolated.call(_see, str(file))
   except (OSError, ValueError) as error:
     return Content({}, problem=f'"{file.name}": {error}')
-  if not times:
-    return Content({}, problem=damaged)
-  found = timing.number(times, fps=fps, claimed=round(claimed), file=file)
+  if not seen.times:
+    told = f' ({seen.complaint})' if seen.complaint else ''
+    return Content({}, problem=damaged + told)
+  if seen.problem:
+    return Content({}, problem=seen.problem)
+  found = timing.number(
+    seen.times, fps=seen.fps, claimed=round(seen.claimed), file=file
+  )
+  remarks, notes = found.remarks, found.notes
+  if seen.is_woven:
+    remarks += (f'"{file.name}" {fields.WOVEN.format(name=file.name)}',)
+  if seen.complaint and remarks:
+    # The remarks say what it comes to.
+    notes += (f'"{file.name}": {seen.complaint}',)
+  elif seen.complaint:
+    remarks = (f'"{file.name}": {seen.complaint}',)
   return Content(
     dict.fromkeys(found.numbers, file),
     fps=found.fps,
-    remarks=found.remarks,
-    notes=found.notes,
+    remarks=remarks,
+    notes=notes,
   )

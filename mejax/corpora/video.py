@@ -26,14 +26,15 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import pathlib
-import re
 
 from mejax.corpora import annotated
 from mejax.corpora import cells
 from mejax.corpora import frame_numbers
+from mejax.corpora import frame_rate
 from mejax.corpora import people
 from mejax.corpora import recordings
 from mejax.corpora import sheets
+from mejax.corpora import unread as unread_files
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -52,8 +53,6 @@ _FIELDS = {
 }
 # To search the names of all recordings takes long.
 _HINTS = 20
-# Frames per second that a camera can have.
-_RATES = 1, 10_000
 _NEEDED = ('clip', 'subject', 'emotion')
 
 Row = Mapping[str, str]
@@ -181,6 +180,9 @@ def _labelled(
       problem = f'{sheet} has a row without the name of a recording'
     elif row['clip'] in near:
       problem += f'; the nearest is {near[row["clip"]]}'
+    suffix = pathlib.PurePath(row['clip']).suffix.lower()
+    if suffix in unread_files.OTHER_VIDEOS:
+      problem += f': {suffix} is {unread_files.why_not(suffix)}'
     if named:
       which = ' or '.join(str(recording.path) for recording in named)
       problem = f'may be {which}: write more of its path in {sheet}'
@@ -245,13 +247,13 @@ def _make(
   """Makes a clip from a recording; fills in numbers that are not given."""
   content = recording.content
   problem = content.problem
-  fps, fault = _rate(row['fps'], content.fps)
+  fps, fault, doubts = frame_rate.choose(row['fps'], content.fps)
   numbers, unread = frame_numbers.read_numbers(row)
   if not problem:
     problem = fault or _fault(numbers, unread, content.files)
     if problem and content.remarks:
       problem += f' ({"; ".join(content.remarks)})'
-  remarks, notes = content.remarks, (*notes, *content.notes)
+  remarks, notes = (*content.remarks, *doubts), (*notes, *content.notes)
   if not problem:
     first, last = min(content.files), max(content.files)
     for field, number in (('onset', first), ('offset', last)):
@@ -276,6 +278,9 @@ def _make(
     problem=problem,
   )
   clip = annotated.from_files(annotation, content.files)
+  clip = frame_rate.with_length(
+    clip, is_labelled=bool(row['onset'] and row['offset'])
+  )
   if recording.is_video:
     place = {n: i for i, n in enumerate(content.files)}
     positions = tuple(place[n] for n in clip.frame_numbers)
@@ -286,25 +291,6 @@ def _make(
       positions=() if positions == clip.frame_numbers else positions,
     )
   return clip
-
-
-def _rate(text: str, own: float | None) -> tuple[float | None, str]:
-  """Returns the frames per second, and a fault of the text or ''."""
-  if cells.says_nothing(text):
-    return own, ''
-  plain = cells.visible(text)
-  number = re.fullmatch(r'[0-9]{0,6}[.,]?[0-9]{1,12}', plain)
-  fps = float(plain.replace(',', '.')) if number else 0.0
-  # In some countries, 1.000 and 1,000 are a thousand.
-  group = re.fullmatch(r'([0-9]{1,3})[.,]([0-9]{3})', plain)
-  doubtful = group and int(group[1] + group[2]) <= _RATES[1]
-  if doubtful or not _RATES[0] <= fps <= _RATES[1]:
-    low, high = _RATES
-    return None, (
-      f'fps is {cells.described(text)}; expected frames per second, {low} to '
-      f'{high}, and no sign between thousands'
-    )
-  return fps, ''
 
 
 def _fault(
@@ -336,6 +322,29 @@ def _fault(
   return '; '.join(faults)
 
 
+def unread(
+  paths: str | pathlib.Path | Sequence[str | pathlib.Path],
+  *,
+  labels: str | pathlib.Path | None = None,
+  encoding: str = '',
+) -> list[str]:
+  """Returns a line for each kind of file that is passed over.
+
+  Arguments are those of `read`.
+  """
+  del encoding
+  if isinstance(paths, str | pathlib.Path):
+    paths = [paths]
+  sheet = None if labels is None else pathlib.Path(labels)
+  return unread_files.by_kind(
+    [pathlib.Path(path) for path in paths], sheet=sheet
+  )
+
+
 CORPUS = Corpus(
-  name=NAME, read=read, options=('labels', 'encoding'), takes_recordings=True
+  name=NAME,
+  read=read,
+  options=('labels', 'encoding'),
+  takes_recordings=True,
+  unread=unread,
 )

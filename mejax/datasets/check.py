@@ -30,6 +30,8 @@ from mejax.datasets.recipe import Recipe
 # If more clips than this share a remark, one line stands for all of them.
 _MANY = 5
 _LINES = 40
+# Words for sources of the apex that do not explain themselves.
+_APEXES = {'repaired': 'repaired, as a warning below says'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +86,7 @@ def check_corpus(
   head = f'{corpus.name} in {source}'
   try:
     root = [source] if corpus.takes_recordings else source
+    unread = corpus.unread(root, **options)
     reading = corpus.read(root, **options)
     watched = tqdm.tqdm(reading, desc='read', unit='clip', disable=not progress)
     # Names that may be one person are told below, with all the rest.
@@ -101,7 +104,7 @@ def check_corpus(
   if clips and clips[0].corpus.startswith(corpus.name):
     published = RELEASE_COUNTS.get(clips[0].corpus)
   parts = [
-    [head, *_places(source, found)],
+    [head, *_places(source, found), *(f'  {line}' for line in unread)],
     _table(clips, published),
     [_apexes(clips)],
     _differences(clips, published, found and found.tree and found.tree.kind),
@@ -163,12 +166,12 @@ def _places(root: pathlib.Path, found) -> list[str]:
 def _table(clips: Sequence[Clip], published: ReleaseCounts | None) -> list[str]:
   """Returns a table of subjects, clips and emotions."""
   usable = [clip for clip in clips if not clip.problem]
-  rows = [('', 'found', 'usable', 'published')]
+  rows = [('', 'found', 'usable', 'published' if published else '')]
   for name, expected, here, good in _counts(clips, usable, published):
     rows.append((name, str(here), str(good), ' or '.join(expected)))
   width = max(len(row[0]) for row in rows) + 2
   return [
-    f'  {first:<{width}}' + ''.join(f'{cell:>12}' for cell in others)
+    f'  {first:<{width}}' + ''.join(f'{cell:>12}' for cell in others).rstrip()
     for first, *others in rows
   ]
 
@@ -204,7 +207,7 @@ def _apexes(clips: Sequence[Clip]) -> str:
     clip.apex_source or 'unknown' for clip in clips if not clip.problem
   )
   return 'apex: ' + (
-    ', '.join(f'{n} {source}' for source, n in sources.items()) or 'none'
+    ', '.join(f'{n} {_APEXES.get(k, k)}' for k, n in sources.items()) or 'none'
   )
 
 

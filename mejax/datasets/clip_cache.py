@@ -30,6 +30,7 @@ from mejax.datasets.recipe import Recipe
 from mejax.motion import apex as motion_apex
 from mejax.motion import faces
 from mejax.motion import scenes
+from mejax.motion import stillness
 
 # Clips computed together. On a CPU, more would only fill memory.
 BATCH = {'cpu': 8}
@@ -283,9 +284,15 @@ class _Kept:
         apex, source = spotted, 'spotted'
         if clip.apex_source == 'midpoint':
           # The reader's own note says already that it took the middle frame.
-          notes = (f'apex {apex} was spotted in the place of that frame',)
+          notes = (f'apex {apex} was spotted and replaces that frame',)
       if not _shows_face(staged, apex):
         return face_search.faceless(clip, apex, staged.seen)
+    if not remarks and _is_still(clip, staged, apex, recipe.size):
+      remarks = (
+        f'nothing moves from onset {clip.onset} to apex {apex}: they differ no '
+        'more than two frames do in which nothing moves',
+      )
+    if plan_of(clip, recipe).whole:
       shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
       numbers = staging.kept_numbers(shown, apex, neighbours=recipe.neighbours)
       at = [staged.numbers.index(n) for n in numbers]
@@ -300,6 +307,17 @@ class _Kept:
       (*staged.remarks, *remarks),
       (*staged.notes, *notes),
     )
+
+
+def _is_still(clip: Clip, staged: staging.Staged, apex: int, size: int) -> bool:
+  onset, top = (
+    staged.patches[staged.numbers.index(number)]
+    for number in (clip.onset, apex)
+  )
+  # Two frames after each other may be all there is of a movement.
+  after = [n for n in clip.frame_numbers if n > clip.onset]
+  beside = None if apex in after[:1] else staged.beside
+  return stillness.is_still(onset, top, beside, staged.matrix, size=size)
 
 
 def _shows_face(staged: staging.Staged, number: int) -> bool:

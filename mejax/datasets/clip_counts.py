@@ -57,6 +57,7 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     counts[clip.corpus][clip.emotion] += 1
   return {
     'clips': [clip.identity for clip in taken],
+    'fps': {clip.identity: clip.fps for clip in taken if clip.fps},
     'counts': {k: dict(v) for k, v in counts.items()},
     'skipped': [
       {

@@ -94,8 +94,8 @@ def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
     others = _spread([n for n in clip.frame_numbers if n not in images], _MANY)
     located, at = _search_everywhere(others, read, detector)
     if located is None:
-      also = f' ({len(others)} others show none either)' if others else ''
-      raise faces.NoFace(f'{error}{also}') from None
+      also = f' {len(others)} further frames show none either.'
+      raise faces.NoFace(f'{error}{also if others else ""}') from None
   seen = {at[i]: points for i, points in located.seen.items()}
   words = ()
   if located.turn:

@@ -32,6 +32,10 @@ _MARGIN = np.ones((5, 5), np.uint8)
 _TOLD, _WARNED = 0.01, 0.05
 # In sides of the aligned face; no micro-expression moves by 10 px of 128.
 LONGEST = 0.08
+# A motion of the whole face below this, in the same unit, is told by nobody.
+_MOVED = 0.004
+# The quantile of motion that counts as the longest.
+_LONG = 0.99
 
 
 @functools.partial(jax.jit, static_argnames='size')
@@ -189,8 +193,10 @@ def remarks(
     )
   lowest, highest = min(recipe.levels), max(recipe.levels)
   uv = flow[recipe.levels.index(lowest), ..., :2]
+  if not recipe.remove_head_motion:
+    said += _of_the_whole(uv / lowest, covered, recipe.size)
   # The longest motion, without the few pixels where any flow goes astray.
-  motion = np.quantile(np.hypot(uv[..., 0], uv[..., 1]), 0.99) / lowest
+  motion = np.quantile(_length(uv), _LONG) / lowest
   if motion > LONGEST * recipe.size:
     said.append(
       f'moves by {motion:.1f} px of {recipe.size}; no micro-expression does: '
@@ -203,6 +209,29 @@ def remarks(
       f'{highest:g} times: its range ends at {reach:g} px'
     )
   return said, notes
+
+
+def _of_the_whole(
+  uv: Float[np.ndarray, 's s 2'], covered: Bool[np.ndarray, 's s'], size: int
+) -> list[str]:
+  """Returns a remark if the face moves as a whole more than its parts do."""
+  counts = cv2.erode(covered.astype(np.uint8), _MARGIN, borderValue=1) > 0
+  if not counts.any():
+    return []
+  rest, _ = head.remove_rigid(uv, mask=counts)
+  rest = np.asarray(rest)
+  whole = float(np.median(_length(uv - rest)[counts]))
+  parts = float(np.quantile(_length(rest)[counts], _LONG))
+  if whole < max(_MOVED * size, parts):
+    return []
+  return [
+    f'the whole face moves by {whole:.1f} px of {size}, more than its parts do '
+    f'({parts:.1f} px): --remove_head_motion takes that out'
+  ]
+
+
+def _length(uv: Float[np.ndarray, '*b 2']) -> Float[np.ndarray, '*b']:
+  return np.hypot(uv[..., 0], uv[..., 1])
 
 
 @jax.jit

@@ -20,6 +20,7 @@ import tqdm
 
 import mejax
 from mejax import files
+from mejax.corpora import cells
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import find_corpus
 from mejax.datasets import builder
@@ -31,7 +32,7 @@ from mejax.datasets.recipe import Recipe
 # Metadata that may differ between two datasets that were made in the same way.
 _RESULTS = (
   'schema_version', 'versions', 'clips', 'counts', 'skipped', 'warnings',
-  'notes',
+  'notes', 'fps',
 )  # fmt: skip
 # The metadata's key for the digest of labels and frames.
 _SOURCE = 'source_sha256'
@@ -123,6 +124,8 @@ def prepare(
     _refuse_other(folder, load.read_metadata(name, data_dir), metadata)
     print(f'{name} is prepared already in {folder}')
     return folder
+  for line in data.unread():
+    print(cells.printable(line))
   with files.locked(
     root / f'.{name}.lock',
     refusal=f'another process makes the dataset {name!r} in {data_dir}. Wait'
@@ -231,6 +234,6 @@ def _clear(cache: pathlib.Path, clips: Sequence[Clip]) -> None:
     shutil.rmtree(cache, ignore_errors=True)
   elif cache.is_dir():
     print(
-      f'The finished clips are kept in {cache}: once the skipped clips are\n'
-      'mended, the same command with --overwrite takes little time.'
+      f'The finished clips are kept in {cache}: if you mend skipped clips,\n'
+      'the same command with --overwrite makes only those.'
     )

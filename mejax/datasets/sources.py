@@ -28,6 +28,7 @@ from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 from mejax.corpora.corpus import find_corpus
 from mejax.corpora.corpus import read_corpora
+from mejax.corpora.corpus import unread
 from mejax.datasets import clip_cache
 from mejax.datasets import clip_counts
 from mejax.datasets.recipe import Recipe
@@ -70,6 +71,10 @@ class Frames:
       usable, self.recipe, progress=self.progress
     )
     return clips, digests
+
+  def unread(self) -> list[str]:
+    """Returns a line for each kind of file that was passed over."""
+    return unread(self.corpora, self.places, self.options)
 
   def describe(self) -> dict[str, Any]:
     """Returns JSON values that say how the examples are made."""
@@ -163,6 +168,10 @@ class ReadyMadeFlow:
       looked_at.append(clip)
     clip_counts.refuse_unusable(looked_at, allow_missing=self.allow_missing)
     return footage.remark_copies(looked_at), digests
+
+  def unread(self) -> list[str]:
+    """Returns nothing: the release is no folder of recordings."""
+    return []
 
   def describe(self) -> dict[str, Any]:
     """Returns JSON values that say how the examples were made."""

@@ -62,6 +62,8 @@ class Staged:
     landmarks: five points in the aligned face.
     covered: which pixels of the aligned face come from inside the frame.
     numbers: frame number of each patch.
+    beside: the patch of the frame after the onset, which shows how much frames
+      differ in which hardly anything moves; None if that is the apex.
     seen: numbers of the frames in which the face was found; None if the recipe
       does not ask whether it is there.
     remarks, notes: oddities of the face and usual choices, as in `Clip`.
@@ -73,6 +75,7 @@ class Staged:
   landmarks: Float[np.ndarray, '5 2']
   covered: Bool[np.ndarray, 's s']
   numbers: tuple[int, ...]
+  beside: UInt8[np.ndarray, 'p p 3'] | None
   seen: tuple[int, ...] | None
   remarks: tuple[str, ...]
   notes: tuple[str, ...]
@@ -117,7 +120,8 @@ def digest(clip: Clip, plan: Plan) -> str:
   """Returns a digest of everything in a clip that decides its example.
 
   It covers the labels and every byte of the files that are read, but not the
-  frames in which a face is searched that none of these shows. The plan enters
+  frames in which a face is searched that none of these shows, nor the one that
+  decides only a remark. The plan enters
   only by its choice of files. The caller adds the recipe to the key of
   the clip, so that a change of either makes the clip again.
 
@@ -167,9 +171,19 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   else:
     matrix = faces.alignment(points, size=plan.size)
   frame = images[clip.onset].shape[:2]
+  notes = filter(None, [depth and depth.note, decode.stretching(clip)])
   patches, inside = {}, matrix
   # Frames that repeat at the ends of a clip are decoded once.
-  unique = list(dict.fromkeys(shown))
+  beside = _beside(clip, plan)
+  if not plan.whole:
+    # It decides a remark only, so that a damaged one costs no clip.
+    wanted = dict.fromkeys([*shown, *beside])
+    try:
+      images |= read([n for n in wanted if n not in images])
+    except ValueError:
+      beside = []
+    beside = [n for n in beside if images[n].shape[:2] == frame]
+  unique = list(dict.fromkeys([*shown, *beside]))
   for start in range(0, len(unique), AT_ONCE):
     part = unique[start : start + AT_ONCE]
     unread = [n for n in part if n not in images]
@@ -188,11 +202,18 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     landmarks=_undo(matrix, points).astype(np.float32),
     covered=alignment.covered(matrix, size=plan.size, frame=frame),
     numbers=tuple(shown),
+    beside=patches[beside[0]] if beside else None,
     seen=None if face.seen is None else tuple(face.seen),
     remarks=face.remarks,
-    notes=face.notes + ((depth.note,) if depth and depth.note else ()),
+    notes=(*face.notes, *notes),
     truth=_truth(clip, np.asarray(matrix, np.float64), plan.size),
   )
+
+
+def _beside(clip: Clip, plan: Plan) -> list[int]:
+  """Returns the number of the frame after the onset, unless it is the apex."""
+  after = [n for n in clip.frame_numbers if n > clip.onset][:1]
+  return after if plan.whole or clip.apex not in after else []
 
 
 def _check_sizes(images: dict[int, np.ndarray]) -> None:

@@ -54,8 +54,9 @@ def inspect(
 
   Raises:
     FileNotFoundError: the dataset has not been prepared.
-    ValueError: no clip, or more than one, fits one of `clips`; or a link leads
-      the pages out of `data_dir`, and `out` is not given.
+    ValueError: no clip, or more than one, fits one of `clips`: the pages of the
+      others are written; or a link leads the pages out of `data_dir`, and `out`
+      is not given.
     OSError: the folder cannot be written to.
   """
   metadata = load.read_metadata(name, data_dir)
@@ -66,7 +67,14 @@ def inspect(
   if not clips:
     return _overview(name, data_dir, metadata, examples, folder, progress)
   identities = examples.identities()
-  found = [find(clip, identities, metadata) for clip in clips]
+  found, faults = [], []
+  for clip in clips:
+    try:
+      found.append(find(clip, identities, metadata))
+    except ValueError as error:
+      faults.append(str(error))
+  if not found:
+    raise ValueError('\n'.join(faults))
   paths = []
   for index in dict.fromkeys(found):
     identity = identities[index]
@@ -79,6 +87,9 @@ def inspect(
     )
     paths.append(folder / _file_of(identity))
     _write(paths[-1], page)
+  if faults:
+    faults.append(f'written are {", ".join(map(str, paths))}')
+    raise ValueError('\n'.join(faults))
   return paths
 
 

@@ -3,8 +3,8 @@
 A 5x5 convolution of stride 2 to 32 maps and a 3x3 convolution to 64 maps, each
 with batch norm, ReLU and max-pool by 2; the maps are averaged to at most 4x4,
 flattened, and read by one linear layer behind dropout. It is ours: it keeps
-where a face moves, and it is as small as that allows. Images of 28 pixels end in
-4x4; larger ones are averaged to it, so that the parameters fit every size.
+where a face moves, and it is as small as that allows. Images of 28 pixels end
+in 4x4; larger ones are averaged to it, so that the parameters fit every size.
 
 preset  parameters  GFLOP per sample, forward
 cnn     24,099      0.0028

@@ -22,7 +22,6 @@ from mejax.motion.alignment import alignment as alignment
 from mejax.motion.alignment import cut as cut
 from mejax.motion.alignment import patch_side as patch_side
 from mejax.motion.detection import SCALES
-from mejax.motion.detection import THRESHOLD
 from mejax.motion.detection import DetectedFace as DetectedFace
 from mejax.motion.detection import detect as detect
 from mejax.motion.detection import detect_dense as detect_dense
@@ -105,7 +104,7 @@ def locate(
     found, turn = [detector(image) for image in images], 0
   if not any(found):
     raise NoFace(
-      f'no face in any of {len(images)} frames of {width}x{height} pixels; '
+      f'no face in any of {len(images)} frames of {width}x{height} pixels'
       f'{_tried(detector)}'
     )
   person = _follow(found, width, height)
@@ -120,14 +119,12 @@ def locate(
 
 
 def _tried(detector: Detector) -> str:
-  """Returns how faces were searched, and what a user can do."""
+  """Returns how faces were searched, and what a user can look at."""
   if detector not in (detect, detect_dense):
-    return 'the given detector found none'
-  sizes = ', '.join(f'{round(side * share)}' for side, share in SCALES)
+    return '; the given detector found none'
   return (
-    f'YuNet searched each scaled to {sizes} pixels, upright and turned, for '
-    f'scores from {THRESHOLD}, and FaceMesh for eyes and mouth: is the face '
-    'uncovered? Leave the clip out, or give its landmarks'
+    f', searched in {len(SCALES)} sizes, upright and turned: are both eyes and '
+    'the mouth in the frame, uncovered and lit?'
   )
 
 
@@ -181,9 +178,7 @@ def _remarks(
   remarks = []
   most = max(map(len, found))
   if most > 1:
-    remarks.append(
-      f'{most} faces in a frame; the largest and most central one was taken'
-    )
+    remarks.append(_of_several(found, person, width, height))
   missing = [n for n in range(len(found)) if n not in person]
   if missing:
     remarks.append(f'no such face in {_frames(missing, len(found))}')
@@ -208,6 +203,38 @@ def _remarks(
       'is lost'
     )
   return remarks
+
+
+def _of_several(
+  found: Sequence[Sequence[DetectedFace]],
+  person: dict[int, DetectedFace],
+  width: int,
+  height: int,
+) -> str:
+  """Says which of several faces was taken, and how to take another."""
+  frame = max(range(len(found)), key=lambda n: len(found[n]))
+  taken = person.get(frame) or next(iter(person.values()))
+  others = [face for face in found[frame] if face is not taken]
+  other = max(others, key=lambda face: face.box[2] * face.box[3])
+  # The cut shows the other face with some of what is around it.
+  left, top, across, down = other.box
+  x, y = (
+    max(round(start - extent / 2), 0)
+    for start, extent in ((left, across), (top, down))
+  )
+  w = min(round(left + 1.5 * across), width) - x
+  h = min(round(top + 1.5 * down), height) - y
+  return (
+    f'{len(found[frame])} faces in a frame; the largest and most central one '
+    f'was taken, {_place(taken)}. Another is {_place(other)}: to take it, cut '
+    f'the frames, as in `ffmpeg -i IN -vf crop={w}:{h}:{x}:{y} OUT`'
+  )
+
+
+def _place(face: DetectedFace) -> str:
+  x, y = face.points.mean(0)
+  _, _, across, down = face.box
+  return f'{across:.0f}x{down:.0f} pixels around ({x:.0f}, {y:.0f})'
 
 
 def _inside(face: DetectedFace, width: int, height: int) -> bool:

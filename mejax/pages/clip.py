@@ -59,6 +59,9 @@ def _facts(example, metadata) -> list[tuple[object, str]]:
     onset, apex, offset = map(int, numbers)
     where = f'apex ({source})' if source else 'apex'
     facts += [(onset, 'onset'), (apex, where), (offset, 'offset')]
+  identity = '/'.join(example[k] for k in ('corpus', 'subject', 'clip'))
+  if fps := metadata.get('fps', {}).get(identity):
+    facts.append((f'{fps:g}', 'frames per second'))
   side = example['flow'].shape[1]
   facts.append((f'{side} × {side}', 'pixels'))
   facts.append((metadata['flow']['method'], 'flow'))

@@ -25,7 +25,17 @@ SIDE = 84  # Side of a thumbnail in pixels.
 EXTREMES = 4  # Number of clips shown with the most and the least motion.
 LONG = 20  # A table with more rows is folded.
 # The page shows these entries of the metadata elsewhere, or not at all.
-_ELSEWHERE = ('counts', 'skipped', 'warnings', 'notes', 'schema_version')
+_ELSEWHERE = (
+  'clips', 'counts', 'skipped', 'warnings', 'notes', 'schema_version', 'fps',
+)  # fmt: skip
+# Words for keys of the metadata that are not plain.
+_KEYS = {
+  'source_sha256': 'digest of labels and frames',
+  'units': 'unit of motion',
+  'levels': 'levels of amplification',
+}
+# Clips whose motion is more than this many times the median do not set scales.
+_FAR = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,14 +156,14 @@ class Overview:
 
   @functools.cached_property
   def scales(self) -> pictures.Legend | None:
-    """The 90th percentiles of motion and strain over clips, rounded.
+    """What nine of ten clips do not exceed in motion and strain, rounded.
 
-    None if the flow is not in pixels.
+    A few bad clips do not set it. None if the flow is not in pixels.
     """
     if not self.has_pixels:
       return None
     both = ([t.motion for t in self.tiles], [t.strain for t in self.tiles])
-    motion, strain = (float(np.percentile(sizes, 90)) for sizes in both)
+    motion, strain = map(_usual, both)
     return pictures.Legend(
       flow=pictures.scale_of([motion]), strain=pictures.scale_of([strain])
     )
@@ -162,6 +172,14 @@ class Overview:
     """Returns the link to a tile from any page."""
     number = self.page_of[tile.identity]
     return f'{self.files[number] if number else ""}#{tile.anchor}'
+
+
+def _usual(sizes: Sequence[float], percent: float = 90) -> float:
+  """Returns a percentile without the clips that move far too much."""
+  usual = [size for size in sizes if size <= _FAR * np.median(sizes)]
+  # At half of them it would lie between a clip and one that moves ten times as
+  # far; of two values the lower one is taken.
+  return float(np.percentile(usual, percent, method='lower'))
 
 
 def render(overview: Overview, number: int) -> str:
@@ -211,7 +229,10 @@ def _head(overview: Overview) -> dict[str, Any]:
     ],
     'is_folded': len(skipped) > LONG,
     'made': [
-      {'kind': '', 'cells': [key.replace('_', ' '), _words(value)]}
+      {
+        'kind': '',
+        'cells': [_KEYS.get(key, key.replace('_', ' ')), _words(value)],
+      }
       for key, value in overview.metadata.items()
       if key not in _ELSEWHERE
     ],
@@ -228,9 +249,21 @@ def _facts(overview: Overview) -> list[tuple[object, str]]:
     *facts,
     (len(metadata.get('skipped', ())), 'skipped'),
     (len(metadata.get('warnings', ())), 'with a warning'),
-    (', '.join(f'×{level:g}' for level in metadata['levels']), 'levels'),
+    (
+      ', '.join(f'×{level:g}' for level in metadata['levels']),
+      'levels of amplification (×1: as it is)',
+    ),
     (metadata['size'], 'pixels a side'),
+    *_rates(metadata.get('fps', {})),
   ]
+
+
+def _rates(fps: Mapping[str, float]) -> list[tuple[str, str]]:
+  """Returns the lowest and the highest frame rate."""
+  if not fps:
+    return []
+  ends = dict.fromkeys((min(fps.values()), max(fps.values())))
+  return [(' to '.join(f'{fps:g}' for fps in ends), 'frames per second')]
 
 
 def _motion(overview: Overview) -> dict[str, Any]:
@@ -248,13 +281,15 @@ def motion_dots(overview: Overview) -> Markup:
   """Draws a point for each clip on an axis of motion, a row for an emotion."""
   width, tall, bins = 1060, 44, 150
   left, right = 150, width - 30
-  top = pictures.scale_of([t.motion for t in overview.tiles], above=True)
+  sizes = [t.motion for t in overview.tiles]
+  top = pictures.scale_of([_usual(sizes, 100)], above=True)
+  more = ' or more' * (max(sizes) > top)
   step = (right - left) / bins
   emotions = list(dict.fromkeys(t.emotion for t in overview.tiles))
   parts, low = [], tall * len(emotions) + 6
   for share in np.linspace(0, 1, 6).tolist():
     x = left + share * (right - left)
-    words = f'{share * top:g}{" px" if share == 1 else ""}'
+    words = f'{share * top:g}{f" px{more}" if share == 1 else ""}'
     parts += [
       svg.line('grid', x, 4, x, low),
       svg.text(x, low + 17, words, 'small', 'middle'),
@@ -285,7 +320,11 @@ def _motion_dot(tile: Tile, link: str, x: Real, y: Real) -> Markup:
 
 def _words(value: Any) -> str:
   if isinstance(value, Mapping):
-    return ', '.join(f'{k} {_words(v)}' for k, v in value.items())
+    return ', '.join(
+      f'{k.replace("_", " ")} {_words(v)}'
+      for k, v in value.items()
+      if v is not None
+    )
   if isinstance(value, list):
     return ', '.join(map(_words, value))
   if value is None or isinstance(value, bool):

@@ -55,3 +55,14 @@ def edited(file: pathlib.Path, *, start: int, length: int) -> None:
     return (edits if kind == b'mdia' else b'') + box(kind, content)
 
   file.write_bytes(_changed(file.read_bytes(), change))
+
+
+def with_matrix(data: bytes, matrix: bytes) -> bytes:
+  """Returns an MP4 whose pictures a player turns by this matrix."""
+
+  def change(kind, content):
+    if kind == b'tkhd':
+      content = content[:40] + matrix + content[76:]
+    return box(kind, content)
+
+  return _changed(data, change)

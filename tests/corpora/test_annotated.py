@@ -94,7 +94,7 @@ def test_an_apex_that_is_not_given_is_the_middle_frame_and_said(tmp_path):
   assert clip.remarks == ()
   assert clip.notes == (
     "the sheet gives no apex ('/')",
-    'apex is not known: the middle frame 18 is taken',
+    'apex is not known: the middle frame 18 stands for it',
   )
 
 

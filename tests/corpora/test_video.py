@@ -157,6 +157,8 @@ def test_several_expressions_of_a_recording_are_told_apart(read):
       "fps is 'fast' in cell G2; expected frames per",
     ),
     ('frown,ben,anger,6,8,15,0', "fps is '0' in cell G2"),
+    ('frown,ben,anger,6,8,15,2500000', "fps is '2500000' in cell G2; expected"),
+    ('frown,ben,anger,6,8,15,1', "fps is '1' in cell G2; expected frames"),
     ('frown,,,6,8,15,', 'gives no subject and no emotion'),
   ],
 )
@@ -171,10 +173,78 @@ def test_a_bad_row_costs_its_own_clip_only(read, row, words):
 def test_what_can_be_mended_is_mended_and_told(read):
   same = read(HEADER + 'frown,ben,anger,6,6,15,\n')['frown']
   assert (same.problem, same.apex, same.apex_source) == ('', 10, 'midpoint')
-  assert 'apex is the onset: the middle frame 10 is taken' in same.remarks
+  assert 'apex is the onset: the middle frame 10 stands for it' in same.remarks
   counted_from_1 = read(HEADER + 'anna/smile,anna,joy,1,12,12,\n')['anna_smile']
   assert (counted_from_1.problem, counted_from_1.offset) == ('', 11)
   assert 'offset 12 is missing: 11 is taken' in counted_from_1.remarks
+
+
+def test_a_frame_rate_that_the_video_does_not_have_is_told(read):
+  rows = HEADER + 'anna/smile,anna,joy,1,3,9,1000\n'
+  fast = read(rows)['anna_smile']
+  assert (fast.problem, fast.fps) == ('', 1000)
+  (remark,) = fast.remarks
+  assert (
+    '1000 frames per second in the sheet, 30 in its file: 1000 is' in remark
+  )
+  near = read(rows.replace('1000', '29.97'))['anna_smile']
+  assert (near.remarks, near.fps) == ((), 29.97)
+
+
+def test_a_video_of_a_frame_in_a_second_needs_its_rate(tmp_path):
+  file = write_video(tmp_path / 'slides.avi', fps=1.0)
+  (clip,) = video.read(file)
+  assert clip.problem.startswith('fps of the recording is 1.0; expected frames')
+  assert 'in the sheet if' in clip.problem
+
+
+@pytest.mark.parametrize('labelled', [True, False])
+def test_what_lasts_too_long_for_a_micro_expression_is_told(tmp_path, labelled):
+  file = write_video(tmp_path / 'slow.avi', length=70, fps=30.0)
+  sheet = tmp_path / 'my.csv'
+  ends = ('3', '69') if labelled else ('', '')
+  sheet.write_text(HEADER + f'slow,anna,joy,{ends[0]},9,{ends[1]},\n')
+  (clip,) = video.read(file, labels=sheet)
+  seconds = '2.2' if labelled else '2.3'
+  said, silent = clip.remarks, clip.notes
+  if not labelled:
+    said, silent = silent, said
+  words = f'lasts {seconds} s from onset to offset, at 30 frames per second'
+  assert any(line.startswith(words) for line in said)
+  assert not any('lasts' in line for line in silent)
+
+
+def test_files_that_are_not_read_are_told_by_kind(clips, tmp_path, capsys):
+  for name in ('a.gif', 'anna/b.GIF', 'c.webp', '.hidden.gif', 'Thumbs.db'):
+    (clips / name).write_bytes(b'GIF89a')
+  trees.write_frames(clips / 'anna', ['poster1.png'])
+  sheet = clips / 'my.csv'
+  sheet.write_text(HEADER + 'frown,ben,anger,6,8,9,\na.gif,ben,joy,,,,\n')
+  lines = video.unread(clips, labels=sheet)
+  kinds = {line.split()[4].rstrip(','): line for line in lines}
+  assert sorted(kinds) == ['.gif', '.png', '.txt', '.webp']
+  assert kinds['.gif'].startswith('not read: 2 files .gif, such as ')
+  assert '`ffmpeg -i name.gif name.mp4`' in kinds['.gif']
+  assert 'poster1.png: a single image beside' in kinds['.png']
+  assert kinds['.txt'].startswith('not read: 1 file .txt, /')
+  found = {clip.name: clip for clip in video.read(clips, labels=sheet)}
+  assert 'no such recording: .gif is no kind of video' in found['a.gif'].problem
+  # What is found and what is not read is all there is.
+  assert 'poster1' not in str([clip.frames for clip in found.values()])
+  option = ['--option', f'labels={sheet}', '--faces', 'none']
+  option += ['--apex', 'midpoint']
+  cli.main(['check', 'video', str(clips), *option])
+  out = capsys.readouterr().out
+  assert all(line in out for line in lines)
+
+
+def test_a_deep_folder_is_told(tmp_path):
+  folder = tmp_path.joinpath(*'abcdefghijkl')
+  write_video(folder / 'deep.avi')
+  write_video(tmp_path / 'a/near.avi')
+  (line,) = video.unread(tmp_path)
+  assert 'deep.avi: it lies more than 9 folders deep' in line
+  assert [clip.name for clip in video.read(tmp_path)] == ['near']
 
 
 def test_rows_and_recordings_that_do_not_meet_are_told(read, clips):

@@ -315,7 +315,7 @@ def test_a_middle_frame_that_was_replaced_by_spotting_is_said(corpus):
   assert kept.apex_source == 'spotted'
   assert kept.remarks == ()
   assert kept.notes == (
-    f'apex {kept.apex} was spotted in the place of that frame',
+    f'apex {kept.apex} was spotted and replaces that frame',
   )
 
 

@@ -19,7 +19,7 @@ def _clip(corpus, subject, name, emotion, **about):
 SAID = 'no face in 1 of 3 frames'
 CLIPS = [
   _clip('casme2', 'sub01', 'EP02', 'happiness', remarks=(SAID,)),
-  _clip('casme2', 'sub01', 'EP03', 'disgust'),
+  _clip('casme2', 'sub01', 'EP03', 'disgust', fps=200.0),
   _clip('samm', '006', '006_1', 'happiness', notes=('apex 9 was spotted',)),
   _clip('samm', '007', '007_1', 'anger', problem='the apex is missing'),
 ]
@@ -29,6 +29,7 @@ WHOLE = CLIPS[:3]
 def test_metadata_counts_what_is_taken_and_names_what_is_not():
   assert clip_counts.describe_clips(CLIPS) == {
     'clips': ['casme2/sub01/EP02', 'casme2/sub01/EP03', 'samm/006/006_1'],
+    'fps': {'casme2/sub01/EP03': 200.0},
     'counts': {
       'casme2': {'happiness': 1, 'disgust': 1},
       'samm': {'happiness': 1},

@@ -199,6 +199,22 @@ def test_a_face_covered_between_onset_and_apex_is_a_warning(made, face):
   assert 'no such face in 1 of 3 frames (2)' in _warned(metadata)
 
 
+def test_a_labelled_apex_without_motion_is_told(made, face):
+  source = np.random.default_rng(0)
+
+  def noisy(image):
+    noise = source.normal(0, 1, image.shape)
+    return np.clip(image + noise, 0, 255).round().astype(np.uint8)
+
+  still = [noisy(face[0]) for _ in range(14)]
+  example, reason, metadata = made(still, 'clip,me,joy,0,7,13\n')
+  assert reason == '' and example is not None
+  assert _warned(metadata).startswith('nothing moves from onset 0 to apex 7')
+  moving = [noisy(image) for image in face]
+  _, reason, metadata = made(moving, 'clip,me,joy,0,7,13\n')
+  assert (reason, metadata['warnings']) == ('', {})
+
+
 def test_a_cut_between_a_labelled_onset_and_apex_is_told(made, face):
   other = acted(portrait('hopper'), MOVES)
   example, reason, _ = made(face[:5] + other[5:], 'clip,me,joy,1,7,13\n')
@@ -217,7 +233,7 @@ def test_no_face_in_the_whole_clip_is_told(made):
   example, reason, _ = made(title(6))
   assert example is None
   assert 'no face in any of 3 frames of 200x200 pixels' in reason
-  assert '3 others show none either' in reason
+  assert '3 further frames show none either' in reason
 
 
 def test_a_clip_too_long_to_spot_is_told(made, face, monkeypatch):
@@ -291,4 +307,6 @@ def test_the_whole_clip_is_read_for_its_face_only_in_need(face, tmp_path):
   plan = staging.Plan(size=32, neighbours=0, faces='mesh', whole=False)
   for n in (1, 2, 4, 5, 8, 9):
     (tmp_path / f'clip/{n}.png').write_bytes(b'')
-  assert staging.stage(clip, plan).seen == (0, 3, 6)
+  staged = staging.stage(clip, plan)
+  assert staged.seen == (0, 3, 6)
+  assert staged.beside is None  # It is one of the damaged frames.

@@ -159,6 +159,30 @@ def test_outside_of_the_frame_is_no_flow_and_it_is_said():
   assert note.startswith('2% of the aligned face lies outside')
 
 
+@pytest.mark.parametrize('size', [SIZE, 2 * SIZE])
+def test_a_face_that_moves_as_a_whole_is_told(size):
+  whole, parts, turn = np.float32([1.8, -1.3]), 1.6, 0.002
+  y, x = np.mgrid[:size, :size].astype(np.float32)
+  bump = np.exp(-((x - size / 2) ** 2 + (y - size / 2) ** 2) / (size / 8) ** 2)
+  flow = np.zeros((1, size, size, 3), np.float32)
+  flow[0, ..., 1] = parts * bump
+  covered = np.ones((size, size), bool)
+  said, _ = frames_to_flow.remarks(flow, covered, Recipe(size=size))
+  assert said == []
+  flow[0, ..., 0] += whole[0] - turn * y
+  flow[0, ..., 1] += whole[1] + turn * x
+  (said,), _ = frames_to_flow.remarks(flow, covered, Recipe(size=size))
+  assert said.startswith('the whole face moves by 2.')
+  assert f'px of {size}, more than its parts do (1.' in said
+  assert '--remove_head_motion' in said
+  recipe = Recipe(size=size, remove_head_motion=True)
+  assert frames_to_flow.remarks(flow, covered, recipe) == ([], [])
+  # The part outside of the frame does not count.
+  flow[0, :, size // 2 - 2 :], covered[:, size // 2 :] = 0, False
+  (_, said), _ = frames_to_flow.remarks(flow, covered, Recipe(size=size))
+  assert said.startswith('the whole face moves by 2.')
+
+
 @pytest.mark.parametrize(
   ('motion', 'options', 'words'),
   [

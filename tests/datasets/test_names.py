@@ -144,7 +144,7 @@ def test_a_decoder_that_crashes_costs_its_clip_only(tmp_path, monkeypatch):
   call = isolated.call
 
   def crashing(function, *args):
-    is_bad = function is recordings._moments and 'bad' in str(args[0])
+    is_bad = function is recordings._see and 'bad' in str(args[0])
     return call(_crash if is_bad else function, *args)
 
   monkeypatch.setattr(isolated, 'call', crashing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,7 @@ def test_no_face_is_an_error_that_says_what_was_tried():
   for detector in (faces.detect, faces.detect_dense):
     with pytest.raises(
       ValueError,
-      match='240, 640, 128, 1280 pixels, upright and turned, .* from 0.6',
+      match='searched in 4 sizes, upright and turned: are both eyes',
     ):
       faces.locate([grey], detector=detector)
 
@@ -63,9 +65,21 @@ def test_of_several_people_the_large_central_one_is_taken(other, first):
   pair = [_face(150), other] if first else [other, _face(150)]
   located = _locate(pair, pair[::-1], pair)
   np.testing.assert_allclose(located.points, _face(150).points)
-  assert located.remarks == (
-    '2 faces in a frame; the largest and most central one was taken',
-  )
+  (remark,) = located.remarks
+  taken, _, rest = remark.partition('. Another is ')
+  words = '2 faces in a frame; the largest and most central one was taken, '
+  x, y = _face(150).points.mean(0)
+  assert taken.startswith(words)
+  assert taken.endswith(f'around ({x:.0f}, {y:.0f})')
+  x, y = other.points.mean(0)
+  assert f'around ({x:.0f}, {y:.0f}): to take it' in rest
+  # The cut lies in the frame and holds the other face.
+  numbers = re.search(r'crop=(\d+):(\d+):(\d+):(\d+) ', rest).groups()
+  w, h, left, top = map(int, numbers)
+  assert left + w <= 320
+  assert top + h <= 240
+  assert (other.points >= (left, top)).all()
+  assert (other.points <= (left + w, top + h)).all()
 
 
 def test_the_person_stays_the_same_when_the_other_comes_forward():

@@ -22,6 +22,7 @@ SKIPPED = [
 ]
 WARNINGS = {'synthetic/s02/c01': ['2 faces in a frame']}
 NOTES = {'synthetic/s02/c01': ['apex 9 was spotted']}
+FPS = {'synthetic/s01/c01': 25.0, 'synthetic/s02/c02': 200.0}
 
 
 def examples(count: int = 5):
@@ -38,7 +39,9 @@ def examples(count: int = 5):
 
 @pytest.fixture
 def data(write):
-  return write(examples(), skipped=SKIPPED, warnings=WARNINGS, notes=NOTES)
+  return write(
+    examples(), skipped=SKIPPED, warnings=WARNINGS, notes=NOTES, fps=FPS
+  )
 
 
 def inspect(data, *clips, **options) -> list[html_page.Page]:
@@ -62,7 +65,9 @@ def test_the_overview_says_what_was_skipped_and_what_is_odd_and_how(data):
   assert 'synthetic/s09/c01 surprise no face <found>' in page.text
   assert 'apex 9 was spotted' in page.text
   assert '1 skipped' in page.text
-  assert 'method tvl1, blur 0.7, pairs_at_once none' in page.text
+  assert 'method tvl1, blur 0.7' in page.text
+  assert 'pairs' not in page.text  # It has no value.
+  assert '25 to 200 frames per second' in page.text
 
 
 def test_the_overview_begins_with_most_and_least_motion(data):
@@ -148,6 +153,7 @@ def test_a_clip_is_read_without_the_others(data, monkeypatch):
   (page,) = inspect(data, 'synthetic/s02/c02')
   assert read == [3]
   assert 's02 / c02' in page.text
+  assert '200 frames per second' in page.text
   # Between 1 and 2 levels of 3.5 px.
   assert '7.00 px' in page.text
 
@@ -198,6 +204,24 @@ def test_several_and_unknown_and_skipped_clips_are_told_apart(data):
   with pytest.raises(ValueError, match='skipped because no face <found>'):
     inspect(data, 's09/c01')
   assert not (data / 'inspect').exists()
+  with pytest.raises(ValueError, match="'s01/c07'") as error:
+    inspect(data, 's01/c07', 's02/c02')
+  (path,) = (data / 'inspect/made').iterdir()
+  assert str(path) in str(error.value)
+  assert 's02 / c02' in html_page.Page(path.read_text()).text
+
+
+def test_one_bad_clip_does_not_blank_the_others(write):
+  motions = (0.5, 1.0, 1.0, 60.0)
+  rows = [
+    conftest.example(subject=f's{i}', motion=motion)
+    for i, motion in enumerate(motions)
+  ]
+  (page,) = inspect(write(rows))
+  ((flow, _),) = page.legends
+  assert float(flow) == 1.0
+  # Its point lies at the end of the axis, which says so.
+  assert re.search(r'\b1 px or more', page.text)
 
 
 def test_ready_made_flow_has_an_overview_without_faces_and_pixels(write):
