@@ -28,7 +28,7 @@ _METADATA = {
   'size': int,
   'landmark_source': str,
   'clips': [str],
-  'skipped': [{'identity': str, 'reason': str, 'by_choice?': bool}],
+  'skipped?': [{'identity': str, 'reason': str, 'by_choice?': bool}],
   'warnings?': {str: [str]},
   'notes?': {str: [str]},
   'magnify?': {'method': str},

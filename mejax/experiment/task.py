@@ -146,7 +146,9 @@ def load_task(
 
   examples = load.load_examples(dataset, data_dir)
   metadata = load.read_metadata(dataset, data_dir)
-  selection = labelling.apply(protocol, examples, skipped=metadata['skipped'])
+  selection = labelling.apply(
+    protocol, examples, skipped=metadata.get('skipped', ())
+  )
   for note in selection.notes:
     print(note)
   positions = _positions(selection.labels, order)
@@ -269,7 +271,9 @@ def _deviations(selection, metadata) -> list[str]:
   """Returns sentences on how the data differ from the protocol's."""
   found = list(selection.notes[1:])
   # Clips that were left out by choice have a note already.
-  unusable = sum(not clip.get('by_choice') for clip in metadata['skipped'])
+  unusable = sum(
+    not clip.get('by_choice') for clip in metadata.get('skipped', ())
+  )
   if unusable:
     found.append(f'{unusable} clips could not be used')
   sentences = (
