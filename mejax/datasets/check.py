@@ -90,7 +90,7 @@ def check_corpus(
     reading = corpus.read(root, **options)
     watched = tqdm.tqdm(reading, desc='read', unit='clip', disable=not progress)
     # Names that may be one person are told below, with all the rest.
-    settled = people.settled(watched, way or 'apart')
+    settled = people.settled(iter(watched), way or 'apart')
     clips = footage.remark_copies(map(_with_empty_files, settled))
   except (OSError, ValueError) as error:
     text = f'{head}\n\nIt cannot be used: {error}'

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import functools
 import hashlib
 import json
 import pathlib
@@ -195,9 +194,13 @@ class ReadyMadeFlow:
 
 def _bar(progress: bool) -> Callable[[Iterator[Clip]], Iterator[Clip]]:
   """Returns a function that shows a bar while clips are read."""
-  return functools.partial(
-    tqdm.tqdm, desc='read', unit='clip', disable=not progress
-  )
+
+  def watch(clips: Iterator[Clip]) -> Iterator[Clip]:
+    return iter(
+      tqdm.tqdm(clips, desc='read', unit='clip', disable=not progress)
+    )
+
+  return watch
 
 
 def load_flow(clip: Clip) -> dict[str, np.ndarray]:
