@@ -61,6 +61,8 @@ def write(
     'schema_version': builder.SCHEMA_VERSION,
     'corpus': corpus,
     'units': 'pixel',
+    'strain': 'made up',
+    'flow': {'method': 'made up'},
     'levels': list(levels),
     'size': size,
     'landmark_source': 'made up',
