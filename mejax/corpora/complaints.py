@@ -19,7 +19,7 @@ from typing import TypeVar
 from mejax.corpora import decoder_log
 
 _TOLD = re.compile(
-  r'(?P<jpeg>(?:Corrupt JPEG data|Premature end of JPEG).*)|.*TIFF_Error(.*)'
+  r'(?P<jpeg>(?:Corrupt JPEG data|Premature end of JPEG).*)|.*?TIFF_Error(.*)'
 )
 # Some cameras fill up the end of a file.
 _PADDING = re.compile(

@@ -172,10 +172,14 @@ def _damaged(suffix, *options):
 @pytest.mark.parametrize(
   ('suffix', 'options', 'words'),
   [
-    ('.jpg', (), 'Corrupt JPEG data: premature end of data segment'),
-    ('.jpg', (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), 'Corrupt JPEG data'),
-    ('.tif', (cv2.IMWRITE_TIFF_COMPRESSION, 5), 'LZWDecode'),
-    ('.tif', (cv2.IMWRITE_TIFF_COMPRESSION, 8), 'ZIPDecode'),
+    ('.jpg', (), 'Corrupt JPEG data: [0-9a-z ]+'),
+    (
+      '.jpg',
+      (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+      'Corrupt JPEG data: [0-9a-z ]+',
+    ),
+    ('.tif', (cv2.IMWRITE_TIFF_COMPRESSION, 5), '[A-Z][0-9A-Za-z ]+'),
+    ('.tif', (cv2.IMWRITE_TIFF_COMPRESSION, 8), '[A-Z][0-9A-Za-z ]+'),
   ],
 )
 def test_an_image_with_a_damage_inside_is_refused_in_the_librarys_words(
@@ -185,7 +189,7 @@ def test_an_image_with_a_damage_inside_is_refused_in_the_librarys_words(
   file.write_bytes(_damaged(suffix, *options))
   with pytest.raises(ValueError, match=f'"0{suffix}" is damaged: .*{words}'):
     decode(clip_of([file]), [0])
-  assert words not in capfd.readouterr().err
+  assert capfd.readouterr().err == ''
 
 
 def test_an_image_cut_off_and_closed_again_is_refused(tmp_path):

@@ -199,19 +199,22 @@ def test_a_face_covered_between_onset_and_apex_is_a_warning(made, face):
   assert 'no such face in 1 of 3 frames (2)' in _warned(metadata)
 
 
-def test_a_labelled_apex_without_motion_is_told(made, face):
+def _noisy(images):
   source = np.random.default_rng(0)
+  noisy = [image + source.normal(0, 1, image.shape) for image in images]
+  return [np.clip(image, 0, 255).round().astype(np.uint8) for image in noisy]
 
-  def noisy(image):
-    noise = source.normal(0, 1, image.shape)
-    return np.clip(image + noise, 0, 255).round().astype(np.uint8)
 
-  still = [noisy(face[0]) for _ in range(14)]
-  example, reason, metadata = made(still, 'clip,me,joy,0,7,13\n')
+def test_a_labelled_apex_without_motion_is_told(made, face):
+  example, reason, metadata = made(
+    _noisy(14 * [face[0]]), 'clip,me,joy,0,7,13\n'
+  )
   assert reason == '' and example is not None
   assert _warned(metadata).startswith('nothing moves from onset 0 to apex 7')
-  moving = [noisy(image) for image in face]
-  _, reason, metadata = made(moving, 'clip,me,joy,0,7,13\n')
+
+
+def test_motion_above_the_noise_is_no_reason_to_warn(made, face):
+  _, reason, metadata = made(_noisy(face), 'clip,me,joy,0,7,13\n')
   assert (reason, metadata['warnings']) == ('', {})
 
 

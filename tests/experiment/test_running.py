@@ -233,7 +233,10 @@ def test_dry_run_shows_the_plan_and_makes_nothing(tmp_path, capsys):
   ('spoil', 'message'),
   [
     (lambda x, y, s: (x[:-1], y, s), 'shape .60,.; expected .59,'),
-    (lambda x, y, s: (x, y.astype(float), s), 'float64, as 1.0; expected whole'),
+    (
+      lambda x, y, s: (x, y.astype(float), s),
+      'float64, as 1.0; expected whole',
+    ),
     (lambda x, y, s: (x, y - 1, s), 'integers from 0 to 2'),
     (lambda x, y, s: (np.where(x > 2, np.nan, x), y, s), 'not finite'),
     (lambda x, y, s: (x, y, ['one'] * 60), 'at least two groups'),
