@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import pathlib
+import signal
 import tempfile
 
 import hypothesis
@@ -14,6 +15,9 @@ import pytest
 from tests import records
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+# A shell starts what runs in its background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow, not wrong. The same examples each time: a change is
 # judged by itself. `HYPOTHESIS=search` looks for new ones.

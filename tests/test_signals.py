@@ -13,7 +13,7 @@ import pytest
 
 from mejax import cli
 from mejax import signals
-from mejax.cli import learning
+from mejax.cli import scores
 from tests import child
 
 
@@ -114,7 +114,7 @@ def test_other_threads_hold_nothing_and_fail_at_nothing():
 
 def test_a_command_ended_by_sigterm_says_how_to_go_on(monkeypatch, capsys):
   monkeypatch.setattr(
-    learning, '_report', lambda _: signal.raise_signal(signal.SIGTERM)
+    scores, '_report', lambda _: signal.raise_signal(signal.SIGTERM)
   )
   assert cli.main(['report', 'runs/a b']) == 143
   shown = capsys.readouterr().err
@@ -125,11 +125,11 @@ def test_a_command_ended_by_sigterm_says_how_to_go_on(monkeypatch, capsys):
 TIMER = """
 import signal, threading
 from mejax import cli
-from mejax.cli import learning
+from mejax.cli import scores
 def report(args):
   threading.Timer(60, print, ['later']).start()
   signal.raise_signal(signal.SIGTERM)
-learning._report = report
+scores._report = report
 cli.run()
 """
 

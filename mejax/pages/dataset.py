@@ -174,7 +174,7 @@ class Overview:
     return f'{self.files[number] if number else ""}#{tile.anchor}'
 
 
-def _usual(sizes: Sequence[float], percent: float = 90) -> float:
+def _usual(sizes: Sequence[float], percent: float = 90.0) -> float:
   """Returns a percentile without the clips that move far too much."""
   usual = [size for size in sizes if size <= _FAR * np.median(sizes)]
   # At half of them it would lie between a clip and one that moves ten times as
@@ -282,7 +282,7 @@ def motion_dots(overview: Overview) -> Markup:
   width, tall, bins = 1060, 44, 150
   left, right = 150, width - 30
   sizes = [t.motion for t in overview.tiles]
-  top = pictures.scale_of([_usual(sizes, 100)], above=True)
+  top = pictures.scale_of([_usual(sizes, 100.0)], above=True)
   more = ' or more' * (max(sizes) > top)
   step = (right - left) / bins
   emotions = list(dict.fromkeys(t.emotion for t in overview.tiles))
