@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import pathlib
-import shutil
 
+import numpy as np
 import pytest
 from sklearn import metrics as reference
 
@@ -107,18 +107,32 @@ def test_what_was_measured_is_kept_in_the_data_folder(rendered, monkeypatch):
 
 
 def test_data_that_are_not_those_of_the_run_are_refused(
-  rendered, tmp_path, capsys
+  rendered, tmp_path, monkeypatch, capsys
 ):
   assert cli.main(
     ['report', str(rendered / 'run'), '--data_dir', str(tmp_path)]
   )
   assert 'is not prepared' in capsys.readouterr().err
-  own = pathlib.Path(shutil.copytree(rendered / 'run', tmp_path / 'own'))
-  config = json.loads((own / 'config.json').read_text())
-  run = json.loads((own / 'run.json').read_text())
-  (own / 'run.json').write_text(json.dumps(run | {'data_sha256': 'other'}))
+  load_task = resolve.load_task
+
+  def brighter(*args, **options):
+    task = load_task(*args, **options)
+    return dataclasses.replace(task, inputs=task.inputs + 1)
+
+  monkeypatch.setattr(resolve, 'load_task', brighter)
   with pytest.raises(ValueError, match='is not the data that .* trained on'):
-    experiment.report([own], data_dir=rendered / 'data')
-  (own / 'config.json').write_text(json.dumps(config | {'dataset': ''}))
+    experiment.report([rendered / 'run'], data_dir=rendered / 'data')
+
+
+def test_arrays_are_in_no_data_folder(tmp_path):
+  generator = np.random.default_rng(0)
+  experiment.leave_one_subject_out(
+    generator.normal(size=(12, 4)).astype(np.float32),
+    np.tile([0, 1], 6),
+    np.repeat(['a', 'b', 'c'], 4),
+    workdir=tmp_path / 'run',
+    model='linear',
+    num_epochs=1,
+  )
   with pytest.raises(ValueError, match='was trained on arrays'):
-    experiment.report([own], data_dir=rendered / 'data')
+    experiment.report([tmp_path / 'run'], data_dir=tmp_path)
