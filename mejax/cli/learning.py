@@ -8,6 +8,7 @@ import pathlib
 import textwrap
 
 from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_trust
 from mejax.cli.verb import add_verb
 from mejax.cli.verb import pair
 
@@ -193,12 +194,7 @@ def add_evaluate(verbs) -> None:
     metavar='DIR',
     help='folder of the results (default: RUN/evaluate)',
   )
-  verb.add_argument(
-    '--trust_code',
-    action='store_true',
-    help='run code that only RUN names, as package.module:name; needed for runs'
-    ' with a model or view of your own, and unwise for runs of strangers',
-  )
+  add_trust(verb, 'RUN')
 
 
 def _evaluate(args: argparse.Namespace) -> None:

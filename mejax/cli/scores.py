@@ -6,6 +6,7 @@ import argparse
 import pathlib
 
 from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_trust
 from mejax.cli.verb import add_verb
 
 
@@ -64,7 +65,7 @@ def add_report(verbs) -> None:
     help='folder of the page (default: report/ in the run; for several runs,'
     ' beside the first)',
   )
-  _add_trust(verb)
+  add_trust(verb, 'RUN')
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -109,7 +110,7 @@ def add_score(verbs) -> None:
     action='store_true',
     help='score the mean of their probabilities',
   )
-  _add_trust(verb)
+  add_trust(verb, 'RESULTS')
 
 
 def _score(args: argparse.Namespace) -> None:
@@ -122,12 +123,3 @@ def _score(args: argparse.Namespace) -> None:
   for folder in args.folders:
     print(f'{folder}:')
     experiment.score(folder, **options)
-
-
-def _add_trust(verb) -> None:
-  verb.add_argument(
-    '--trust_code',
-    action='store_true',
-    help='run code that only the files of a run or results name, as'
-    ' package.module:name; unwise for files of strangers',
-  )

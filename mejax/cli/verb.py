@@ -73,6 +73,15 @@ def add_folder(verb, flag: str, text: str, default: str | None = None) -> None:
   )
 
 
+def add_trust(verb, whose: str) -> None:
+  verb.add_argument(
+    '--trust_code',
+    action='store_true',
+    help=f'run code that only {whose} names, as package.module:name; needed for'
+    ' runs with a model or view of your own, and unwise for runs of strangers',
+  )
+
+
 def pair(text: str) -> tuple[str, str]:
   key, equals, value = text.partition('=')
   if not (key and equals):

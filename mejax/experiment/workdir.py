@@ -266,24 +266,22 @@ def claim(
     what='a run with another config',
     hint='Repeat that config to resume it, or choose a new --workdir.',
   )
-  # Runs of mejax 0.1 did not record them.
-  if 'named_objects' in old:
-    files.refuse_other(
-      workdir,
-      old['named_objects'],
-      json.loads(json.dumps(run.get('named_objects', {}))),
-      what='a run with another version of your own code',
-      hint='Restore that version, or name a new --workdir.',
-    )
-  # Runs of mejax 0.2 did not record it.
-  if 'data' in old:
-    files.refuse_other(
-      workdir,
-      old['data'],
-      json.loads(json.dumps(run.get('data', {}))),
-      what='a run on other data',
-      hint='Choose a new --workdir, or give the data as they were.',
-    )
+  for key, what, hint in (
+    (
+      'named_objects',
+      'a run with another version of your own code',
+      'Restore that version, or name a new --workdir.',
+    ),
+    (
+      'data',
+      'a run on other data',
+      'Choose a new --workdir, or give the data as they were.',
+    ),
+  ):
+    # Runs of mejax 0.1 recorded neither, those of 0.2 not the data.
+    if key in old:
+      new = json.loads(json.dumps(run.get(key, {})))
+      files.refuse_other(workdir, old[key], new, what=what, hint=hint)
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
       f'{workdir} was trained on other data than there is now. Choose a new'

@@ -30,17 +30,6 @@ HEADER = 'clip,subject,emotion,onset,apex,offset\n'
 OTHER = 'other,ann,joy,0,7,13\n'
 
 
-def portrait(name: str) -> np.ndarray:
-  """A face of 100 pixels, in a picture of 200 x 200."""
-  x, y = np.mean(sample_faces.EYES[name], axis=0).astype(int)
-  picture = sample_faces.image(name)
-  rows, columns = (
-    np.arange(middle - 90, middle + 110).clip(0, length - 1)
-    for middle, length in zip((y, x), picture.shape, strict=False)
-  )
-  return picture[rows][:, columns]
-
-
 def acted(picture: np.ndarray, moves) -> list[np.ndarray]:
   """The mouth moves down by these pixels."""
   height, width = picture.shape[:2]
@@ -63,7 +52,7 @@ MOVES = np.r_[np.linspace(0, 3, 8), np.linspace(3, 1, 6)]
 
 @pytest.fixture(scope='module')
 def face() -> list[np.ndarray]:
-  return acted(portrait('astronaut'), MOVES)
+  return acted(sample_faces.portrait('astronaut'), MOVES)
 
 
 def title(length: int) -> list[np.ndarray]:
@@ -93,7 +82,7 @@ def made(tmp_path):
     trees.write_frames(
       tmp_path / 'clips/other',
       names,
-      images=acted(portrait('hopper'), MOVES),
+      images=acted(sample_faces.portrait('hopper'), MOVES),
     )
     source = tmp_path / 'clips'
     prepare.prepare(
@@ -219,14 +208,14 @@ def test_motion_above_the_noise_is_no_reason_to_warn(made, face):
 
 
 def test_a_cut_between_a_labelled_onset_and_apex_is_told(made, face):
-  other = acted(portrait('hopper'), MOVES)
+  other = acted(sample_faces.portrait('hopper'), MOVES)
   example, reason, _ = made(face[:5] + other[5:], 'clip,me,joy,1,7,13\n')
   assert example is None
   assert 'onset 1 and apex 7 do not show the same face' in reason
 
 
 def test_a_cut_to_another_face_is_told_without_labels(made, face):
-  other = acted(portrait('hopper'), MOVES)
+  other = acted(sample_faces.portrait('hopper'), MOVES)
   example, reason, _ = made(face[:6] + other[6:])
   assert example is None
   assert 'the scene changes at frame 6' in reason

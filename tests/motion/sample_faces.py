@@ -36,6 +36,17 @@ def image(name: str, *, scale: float = 1.0) -> np.ndarray:
   )  # fmt: skip
 
 
+def portrait(name: str) -> np.ndarray:
+  """Returns a face of 100 pixels, in a picture of 200 x 200."""
+  x, y = np.mean(EYES[name], axis=0).astype(int)
+  picture = image(name)
+  rows, columns = (
+    np.arange(middle - 90, middle + 110).clip(0, length - 1)
+    for middle, length in zip((y, x), picture.shape, strict=False)
+  )
+  return picture[rows][:, columns]
+
+
 def similarity(
   scale: float, degrees: float, shift: tuple[float, float], about=(150, 130)
 ) -> np.ndarray:

@@ -14,14 +14,8 @@ SIDE = 128
 
 def portrait(name: str) -> np.ndarray:
   """A face that fills a square, as an aligned one does."""
-  x, y = np.mean(sample_faces.EYES[name], axis=0).astype(int)
-  picture = sample_faces.image(name)
-  rows, columns = (
-    np.arange(middle - 90, middle + 110).clip(0, length - 1)
-    for middle, length in zip((y, x), picture.shape, strict=False)
-  )
-  how = cv2.INTER_AREA
-  return cv2.resize(picture[rows][:, columns], (SIDE, SIDE), interpolation=how)
+  picture = sample_faces.portrait(name)
+  return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def moved(picture: np.ndarray, pixels: float) -> np.ndarray:
