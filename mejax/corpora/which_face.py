@@ -11,7 +11,7 @@ LARGEST, LEFT, RIGHT = WORDS = ('largest', 'left', 'right')
 _PLACE = re.compile(r'\(?(\d+(?:\.\d+)?)\s*[,; x]\s*(\d+(?:\.\d+)?)\)?')
 
 # One of `WORDS`, or a place (x, y) in the face, in pixels as decoded.
-WhichFace = str | tuple[float, float]
+WhichFace = str | tuple[float | int, float | int]
 
 
 def parse(text: str) -> WhichFace:

@@ -67,7 +67,7 @@ class Located:
 
 Detector = Callable[[UInt8[np.ndarray, 'h w 3']], list[DetectedFace]]
 # `largest`, `left`, `right`, or a place (x, y) in pixels.
-Which = str | tuple[float, float]
+Which = str | tuple[float | int, float | int]
 
 
 def locate(

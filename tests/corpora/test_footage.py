@@ -114,10 +114,12 @@ def test_two_faces_of_a_recording_have_two_people(clip):
   clips = [
     clip('a', 'anna', which_face='left'),
     clip('a', 'ben', which_face='right'),
-    clip('b', 'anna', which_face='left'),
-    clip('b', 'ben'),
-    clip('c', 'anna', which_face=(10.0, 20.0)),
-    clip('c', 'ben', which_face=(10.0, 20.0)),
+    clip('b', 'anna', 'b', which_face='left'),
+    clip('b', 'ben', 'b'),
+    clip('c', 'anna', 'c2', which_face=(10.0, 20.0)),
+    clip('c', 'ben', 'c2', which_face=(10.0, 20.0)),
+    clip('d', 'anna', 'd', which_face='left'),
+    clip('d', 'ben', 'd', which_face='largest'),
   ]
   problems = _problems(clips)
   assert problems[:2] == ['', '']

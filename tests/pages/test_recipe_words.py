@@ -30,7 +30,7 @@ def _methods():
   yield {'which_face': 'left', 'neighbours': 2, 'mask_eyelids': True}
 
 
-@pytest.mark.parametrize('options', _methods())
+@pytest.mark.parametrize('options', list(_methods()))
 def test_every_choice_of_a_recipe_has_words(options):
   metadata = recipe_lib.Recipe(**options).describe()
   rows = recipe_words.rows({'corpora': ['video'], **metadata})
