@@ -57,8 +57,9 @@ class _Plain:
 def guarded() -> Iterator[None]:
   """Makes whatever is printed safe, until the end of the block."""
   before = sys.stdout, sys.stderr
-  sys.stdout = _Plain(sys.stdout, bars=False)
-  sys.stderr = _Plain(sys.stderr, bars=True)
+  # Of a process that was started without them, they are None.
+  sys.stdout = sys.stdout and _Plain(sys.stdout, bars=False)
+  sys.stderr = sys.stderr and _Plain(sys.stderr, bars=True)
   try:
     yield
   finally:

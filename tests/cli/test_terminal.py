@@ -38,6 +38,13 @@ def test_a_bar_of_progress_still_moves(monkeypatch):
   assert shown == '\r\\x1b[31mRED\x1b[A\\x07'
 
 
+def test_without_streams_nothing_is_printed(monkeypatch):
+  monkeypatch.setattr(sys, 'stdout', None)
+  with terminal.guarded():
+    print('x')
+    assert sys.stdout is None
+
+
 @hypothesis.given(strategies.text())
 @hypothesis.settings(max_examples=100)
 def test_nothing_but_tabs_and_lines_is_left(text):
