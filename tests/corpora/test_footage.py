@@ -124,6 +124,30 @@ def test_a_clip_whose_rows_have_two_labels_has_none(clip):
   assert problems[2:] == ['', footage.REPEATED]
 
 
+def test_two_faces_of_a_recording_have_two_people(clip):
+  clips = [
+    clip('a', 'anna', which_face='left'),
+    clip('a', 'ben', which_face='right'),
+    clip('b', 'anna', 'b', which_face='left'),
+    clip('b', 'ben', 'b'),
+    clip('c', 'anna', 'c2', which_face=(10.0, 20.0)),
+    clip('c', 'ben', 'c2', which_face=(10.0, 20.0)),
+    clip('d', 'anna', 'd', which_face='left'),
+    clip('d', 'ben', 'd', which_face='largest'),
+  ]
+  problems = _problems(clips)
+  assert problems[:2] == ['', '']
+  assert all('its recording is also that' in text for text in problems[2:])
+
+
+def test_a_video_of_two_faces_is_no_copy_of_itself(clip, tmp_path):
+  (tmp_path / 'a').write_bytes(b'same')
+  left, right = (
+    clip('a', name, video=True, which_face=name) for name in ('left', 'right')
+  )
+  assert [c.remarks for c in footage.remark_copies([left, right])] == [(), ()]
+
+
 def test_a_recording_of_two_corpora_has_two_people(clip, tmp_path):
   corpora = [
     Corpus(name=name, read=lambda root, name=name: iter([clip('a', name)]))
