@@ -31,6 +31,7 @@ from mejax.motion import light as motion_light
 from mejax.motion import warp
 
 SMALLEST = 16  # Pixels of the shorter side at the coarsest level.
+WHITE = 250  # Grey value from which a camera may have cut off the light.
 GREY = (0.299, 0.587, 0.114)  # Weights of R, G, B in Rec. 601, as in OpenCV.
 
 Images = Float[Array, 'n h w']
@@ -189,9 +190,12 @@ def _one_level(
     # order, as the trapezoidal rule is.
     slope = (slope_of_first + _slope(seen)) / 2
     if light:
-      seen -= motion_light.change(first, seen, slope, known * 1.0)
-      seen = lax.optimization_barrier(seen)
-      slope = (slope_of_first + _slope(seen)) / 2
+      slope = lax.optimization_barrier(slope)
+      known &= jnp.maximum(first, seen) < WHITE
+      gain, offset = motion_light.change(first, seen, slope, known * 1.0)
+      seen -= gain * (first + seen) / 2 + offset
+      # A gain as smooth as this one scales the slopes of what it is applied to.
+      slope *= 1 - gain / 2
     slope = jnp.where(known, slope, 0)
     constant = jnp.where(known, seen - first, 0)
     # The frames were compared at the present flow, so its share is subtracted:
