@@ -68,6 +68,9 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
 
   # Largest number of examples in a training step.
   config.batch_size = 32
+  # Whether the examples of an epoch are spread evenly over its steps. Otherwise
+  # each step is filled before the next, and the last may follow one example.
+  config.even_batches = False
   # Passes over the training examples.
   config.num_epochs = 60
   # Epochs between two evaluations on the held-out clips, whose logits go into

@@ -7,7 +7,7 @@ Variants:
   htnet_face:small  84,741 parameters instead of 576,805
   htnet_face:smoke  takes seconds; shows that all runs, learns nothing
 Time: :small about 10 minutes a seed on two idle CPU cores, as htnet_regions.
-Expected result: not measured.
+Expected result: :small, 1 seed, people in five parts (grouping A): UF1 .756.
 """
 
 from mejax.configs import default
@@ -17,14 +17,14 @@ VARIANTS = ('small', 'smoke')
 
 def get_config(arg: str = ''):
   config = default.get_config()
-  config.view.update(channels='strain_v_u', normalise='centre_std')
+  config.view.update(channels='strain_v_u', normalise='centre_std_each')
   config.model.update(name='htnet', preset='face', attention_fn='softmax')
   config.model.update(dropout=0.2, readout='flat')
   config.schedule = 'one_cycle'
   config.setting.update(learning_rate=1e-3, weight_decay=0.05)
   config.setting.update(label_smoothing=0.1, warmup_fraction=0.3, mirror=0.5)
   config.setting.update(shift=2.0, mixup=0.4, test_mirror=0.5)
-  config.update(num_epochs=30, num_seeds=3)
+  config.update(num_epochs=30, num_seeds=3, even_batches=True)
   if arg == 'small':
     config.model.preset = 'face_small'
   if arg == 'smoke':

@@ -105,7 +105,9 @@ class _Bars(_Plain):
 def guarded() -> Iterator[None]:
   """Makes whatever is printed safe, until the end of the block."""
   before = sys.stdout, sys.stderr
-  sys.stdout, sys.stderr = _Plain(sys.stdout), _Bars(sys.stderr)
+  # Of a process that was started without them, they are None.
+  sys.stdout = sys.stdout and _Plain(sys.stdout)
+  sys.stderr = sys.stderr and _Bars(sys.stderr)
   try:
     yield
   finally:

@@ -25,6 +25,9 @@ from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.which_face import LARGEST
 
+# Why a second row of a clip is left out; readers yield the first before they
+# know of it.
+REPEATED = 'has a row already in the label sheet: the first counts'
 _PIECE = 1 << 20
 # More names do not help.
 _NAMED = 3
@@ -42,7 +45,7 @@ def settled(clips: Iterable[Clip]) -> Iterator[Clip]:
   def place(clip: Clip) -> Hashable:
     return _place(clip, resolved)
 
-  problems = {}
+  problems = _of_repeated(clips)
   for group in _by_face(clips, _groups(clips, place)):
     people = dict.fromkeys(_person(clips[i]) for i in group)
     if len(people) > 1:
@@ -53,8 +56,7 @@ def settled(clips: Iterable[Clip]) -> Iterator[Clip]:
   begins = _groups(clips, lambda clip: (place(clip), clip.onset))
   for group in _by_face(clips, begins):
     first, *later = group
-    words = {cells.visible(clips[i].emotion).casefold() for i in group}
-    if len(words) > 1:
+    if _differ(clips, group):
       for i in group:
         others = _names(clips, [k for k in group if k != i], emotion=True)
         problems.setdefault(
@@ -68,6 +70,28 @@ def settled(clips: Iterable[Clip]) -> Iterator[Clip]:
     if i in problems:
       clip = dataclasses.replace(clip, problem=problems[i])
     yield clip
+
+
+def _of_repeated(clips: Sequence[Clip]) -> dict[int, str]:
+  """Returns the problems of clips that stand in two rows with two labels."""
+  rows = collections.defaultdict(list)
+  for i, clip in enumerate(clips):
+    if clip.problem in ('', REPEATED):
+      rows[clip.identity].append(i)
+  return {
+    i: 'its rows in the label sheet have several labels:'
+    f' {", ".join(dict.fromkeys(clips[k].emotion for k in own))}; delete the'
+    ' wrong row'
+    for own in rows.values()
+    if _differ(clips, own)
+    for i in own
+  }
+
+
+def _differ(clips: Sequence[Clip], places: Sequence[int]) -> bool:
+  """Returns whether clips have several labels."""
+  words = {cells.visible(clips[i].emotion).casefold() for i in places}
+  return len(words) > 1
 
 
 def remark_copies(clips: Iterable[Clip]) -> list[Clip]:

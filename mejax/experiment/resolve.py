@@ -124,7 +124,10 @@ def make_trainer(
     model=model,
     num_classes=num_classes,
     num_epochs=config.num_epochs,
-    batch_sizes=batches.epoch_batch_sizes(folds.train, config.batch_size),
+    batch_sizes=batches.epoch_batch_sizes(
+      folds.train, config.batch_size, even=config.even_batches
+    ),
+    even_batches=config.even_batches,
     shuffle=config.shuffle,
     optimizer=configuration.named(
       config.optimizer, optimizer_lib.OPTIMIZERS, 'optimizer'

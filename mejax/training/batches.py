@@ -1,9 +1,12 @@
 """Draws the batches of a trial from its own training examples.
 
 All folds take the same number of steps of the same sizes, because they are one
-program. The batches of a fold with fewer examples are filled up with repeats of
-weight 0. These are never held-out examples, which would leak into batch
-statistics.
+program. Batches with fewer examples are filled up with repeats of weight 0.
+These are never held-out examples, which would leak into batch statistics.
+
+By default all batches are full but those at the end of an epoch, so that its
+last step may follow a single example, with its gradient and batch statistics.
+Even batches have the same number of examples, give or take one.
 """
 
 from __future__ import annotations
@@ -34,16 +37,18 @@ class Batch(struct.PyTreeNode):
 
 
 def epoch_batch_sizes(
-  train: Float[np.ndarray, 'f n'], batch_size: int
+  train: Float[np.ndarray, 'f n'], batch_size: int, *, even: bool = False
 ) -> tuple[int, ...]:
   """Returns the batch size of each step of an epoch, padding included.
 
   The fold with the most training examples decides the number of steps. Each has
   `batch_size` examples, but if there are only one or two steps, the last has as
-  few as possible.
+  few as possible. Even batches are as small as this number of steps allows.
   """
   most = int((train > 0).sum(1).max())
   steps = -(-most // batch_size)
+  if even:
+    return (-(-most // steps),) * steps
   # A step of another size is compiled separately. That is worth it among one or
   # two steps, where it saves much padding, but not among many.
   last = most - (steps - 1) * batch_size if steps <= 2 else batch_size
@@ -55,6 +60,7 @@ def draw(
   train: Float[Array, ' n'],
   *,
   sizes: tuple[int, ...],
+  even: bool = False,
 ) -> tuple[Batch, ...]:
   """Draws the batches of an epoch, which hold each training example once.
 
@@ -62,6 +68,9 @@ def draw(
     key: draws the order; None keeps the order of the data.
     train: weight of every example in training; 0 = never seen.
     sizes: batch size of each step, padding included.
+    even: whether the numbers of examples, without padding, differ by at most
+      one; otherwise each step is filled before the next. Then all `sizes` are
+      the same.
 
   Returns:
     Batches stacked [step, b]: one stack, and a second one if the last step has
@@ -76,10 +85,16 @@ def draw(
   unseen = train[order] <= 0
   order = order[jnp.argsort(unseen, stable=True)]
   count = size - unseen.sum()
-  slot = jnp.arange(sum(sizes))
+  slot, end = jnp.arange(sum(sizes)), count
+  if even:
+    # Every step has `share` examples, and each of the first `spare` one more.
+    step, place = slot // sizes[0], slot % sizes[0]
+    share, spare = count // len(sizes), count % len(sizes)
+    slot = step * share + jnp.minimum(step, spare) + place
+    end = (step + 1) * share + jnp.minimum(step + 1, spare)
   # Slots behind the last training example start again at the first.
   index = order[slot % count]
-  weight = jnp.where(slot < count, train[index], 0.0)
+  weight = jnp.where(slot < end, train[index], 0.0)
   stacks, start = [], 0
   for size, group in itertools.groupby(sizes):
     shape = (len(list(group)), size)

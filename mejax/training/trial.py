@@ -102,6 +102,8 @@ class Trainer:
     num_epochs: epochs of the whole training.
     batch_sizes: number of examples in each step of an epoch, padding included;
       the same for every fold; see `batches.epoch_batch_sizes`.
+    even_batches: whether the examples of an epoch are spread evenly over its
+      steps; see `batches.draw`.
     shuffle: whether every epoch draws a new order of the examples.
     optimizer: makes the optimiser of a setting; see `optimizer.py`.
     schedule: gives the share of the learning rate at a step; see `schedule.py`.
@@ -120,6 +122,7 @@ class Trainer:
   num_classes: int
   num_epochs: int
   batch_sizes: tuple[int, ...]
+  even_batches: bool = False
   shuffle: bool = True
   optimizer: optimizer_lib.Optimizer = optimizer_lib.OPTIMIZERS['adam']
   schedule: schedule_lib.Schedule = schedule_lib.SCHEDULES['constant']
@@ -156,7 +159,10 @@ class Trainer:
     """Draws the steps of an epoch; see `batches.draw`."""
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 1), epoch)
     return batches_lib.draw(
-      key if self.shuffle else None, trial.train, sizes=self.batch_sizes
+      key if self.shuffle else None,
+      trial.train,
+      sizes=self.batch_sizes,
+      even=self.even_batches,
     )
 
   def loss(

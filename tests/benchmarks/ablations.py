@@ -37,8 +37,10 @@ from mejax.training import loop
 MOSAIC = (
   'view.name=region_mosaic',
   'view.mode=landmarks',
-  'view.normalise=centre_std',
+  'view.normalise=centre_std_each',
 )
+FULL = ('even_batches=False',)
+ONE = ('view.normalise=centre_std',)
 PLAIN = ('setting.shift=0', 'setting.mixup=0')
 
 
@@ -54,7 +56,8 @@ CASES = {
   'cnn': Case('cnn'),
   'cnn mean': Case('cnn', ('model.readout=mean',), 'cnn'),
   'cnn regions': Case('cnn', ('model.readout=regions',), 'cnn'),
-  'cnn each': Case('cnn', ('view.normalise=centre_std_each',), 'cnn'),
+  'cnn full batches': Case('cnn', FULL, 'cnn'),
+  'cnn one deviation': Case('cnn', ONE, 'cnn'),
   'cnn ema': Case('cnn', ('setting.ema=0.95',), 'cnn'),
   'cnn mosaic': Case('cnn', MOSAIC, 'cnn'),
   'cnn raw': Case(
@@ -82,6 +85,8 @@ CASES = {
   ),
   'htnet overlap': Case('htnet_face:small', ('model.overlap=True',), 'htnet'),
   'htnet mosaic': Case('htnet_face:small', MOSAIC, 'htnet'),
+  'htnet full batches': Case('htnet_face:small', FULL, 'htnet'),
+  'htnet one deviation': Case('htnet_face:small', ONE, 'htnet'),
   'htnet plain': Case('htnet_face:small', PLAIN, 'htnet'),
   'resnet': Case('resnet', ('num_epochs=30',)),
   'resnet regions': Case(

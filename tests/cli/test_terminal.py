@@ -42,6 +42,13 @@ def test_a_bar_of_progress_still_moves(monkeypatch):
   assert shown == '\r\\x1b[31mRED\x1b[A\\x07'
 
 
+def test_without_streams_nothing_is_printed(monkeypatch):
+  monkeypatch.setattr(sys, 'stdout', None)
+  with terminal.guarded():
+    print('x')
+    assert sys.stdout is None
+
+
 @pytest.fixture
 def clock(monkeypatch):
   """Replaces the clock of the module; each bar moves it on by a second."""

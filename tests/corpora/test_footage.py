@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from mejax.corpora import annotated
 from mejax.corpora import footage
 from mejax.corpora import mmew
 from mejax.corpora import people
@@ -108,6 +109,19 @@ def test_a_movement_with_two_labels_has_none_and_one_twice_counts_once(clip):
     'is the movement of x/anna/b_2: the first counts',
     '',
   ]
+
+
+def test_a_clip_whose_rows_have_two_labels_has_none(clip):
+  rows = [
+    clip('a', 'anna'),
+    clip('a', 'anna', emotion='fear', onset=2),
+    clip('b', 'ben', emotion='Joy '),
+    clip('b', 'ben'),
+  ]
+  words = 'its rows in the label sheet have several labels: joy, fear; delete'
+  problems = _problems(annotated.unique(rows))
+  assert [text[: len(words)] for text in problems[:2]] == [words, words]
+  assert problems[2:] == ['', footage.REPEATED]
 
 
 def test_two_faces_of_a_recording_have_two_people(clip):

@@ -62,6 +62,16 @@ def test_a_plan_holds_what_a_config_names(task):
   assert 'Linear' in str(plan.description['model'])
 
 
+@pytest.mark.parametrize('even', [False, True])
+def test_a_config_says_whether_steps_have_equally_many_examples(task, even):
+  config = load_config(f'even_batches={even}', 'batch_size=10', 'num_folds=3')
+  plan = experiment.plan(config, task=task, model=own_parts.Linear())
+  draw = jax.vmap(lambda trial: plan.trainer.batches(trial, 0)[0].weight > 0)
+  counts = np.asarray(draw(plan.trials).sum(-1))
+  np.testing.assert_array_equal(counts.sum(1), (plan.trials.train > 0).sum(1))
+  assert (np.ptp(counts, 1).max() <= 1) == even
+
+
 def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
   config = load_config('model.attention_fn=tests.own_parts:double_softmax')
   key = 'model.attention_fn'

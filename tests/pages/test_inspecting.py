@@ -276,6 +276,17 @@ def test_the_command_prints_the_paths_of_the_pages(data, capsys, tmp_path):
   assert second.endswith('synthetic.s03.c01.html')
 
 
+def test_pages_are_not_written_through_a_link(data, tmp_path, capsys):
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine/index.html').write_text('precious')
+  (data / 'inspect').mkdir()
+  (data / 'inspect/made').symlink_to(tmp_path / 'mine')
+  assert cli.main(['inspect', 'made', '--data_dir', str(data)]) == 2
+  assert 'is a link to' in capsys.readouterr().err
+  assert (tmp_path / 'mine/index.html').read_text() == 'precious'
+  (data / 'inspect/made').unlink()
+
+
 def test_bad_input_is_one_message(data, capsys):
   assert cli.main(['inspect', 'mad', '--data_dir', str(data)]) == 2
   assert 'not prepared' in capsys.readouterr().err
