@@ -27,6 +27,8 @@ from mejax import limits
 # that was killed leaves one behind, and the next one that writes the same name
 # replaces it.
 SUFFIX = '.partial'
+# The name, in a file of a run, of the digest of what it belongs to.
+OWNER = 'belongs_to'
 # A disk that is full, over its quota or its largest file, read-only, or broken.
 _NO_ROOM = (
   errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO,
@@ -140,8 +142,10 @@ def replacing(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
   if replaced.exists() and not folder.exists():
     replaced.rename(folder)
   for leftover in (partial, replaced):
-    if leftover.exists():
+    if leftover.is_dir() and not leftover.is_symlink():
       shutil.rmtree(leftover)
+    else:  # A link, of which the target stays as it is, or a file.
+      leftover.unlink(missing_ok=True)
   partial.mkdir()
   try:
     yield partial
@@ -198,6 +202,26 @@ def refuse_other(
   if lines := list(differences(there, asked)):
     raise ValueError(
       '\n  '.join([f'{folder} belongs to {what}:', *lines]) + f'\n{hint}'
+    )
+
+
+def check_owner(
+  path: pathlib.Path, found: Any, expected: str, *, hint: str
+) -> None:
+  """Refuses a file of another run, or one that does not say whose it is.
+
+  Args:
+    path: the file.
+    found: the digest in it; None if there is none.
+    expected: the digest of its run; nothing is compared if it is ''.
+    hint: a sentence on what to do.
+
+  Raises:
+    ValueError: the file belongs to another config or other data.
+  """
+  if expected and str(found) != expected:
+    raise ValueError(
+      f'{path} belongs to another config or other data than this run. {hint}'
     )
 
 

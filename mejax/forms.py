@@ -1,4 +1,4 @@
-"""Compares JSON values, which may come from anywhere, with what is expected."""
+"""Compares JSON values and arrays from anywhere with what is expected."""
 
 from __future__ import annotations
 
@@ -46,6 +46,42 @@ def check(content: Any, form: Form, name: str = '') -> None:
         raise ValueError(f'{below} is missing')
   else:
     _check_type(content, form, name)
+
+
+def check_arrays(
+  arrays: Mapping[str, Any], form: Mapping[str, tuple[str, str]]
+) -> dict[str, int]:
+  """Raises an error if arrays do not have a form, or do not fit each other.
+
+  Args:
+    arrays: NumPy arrays by name; others may be there, too.
+    form: for each name the kinds of types (`numpy.dtype.kind`) and a letter for
+      each axis; axes of one letter have one size. A `name?` may be absent.
+
+  Returns:
+    The size of each letter.
+
+  Raises:
+    ValueError: an array is missing, or has another type or shape.
+  """
+  sizes: dict[str, int] = {}
+  for key, (kinds, axes) in form.items():
+    name = key.removesuffix('?')
+    array = arrays.get(name)
+    if array is None:
+      if key == name:
+        raise ValueError(f'{name} is missing')
+      continue
+    fits = array.ndim == len(axes) and array.dtype.kind in kinds
+    if not fits or any(
+      sizes.setdefault(axis, size) != size
+      for axis, size in zip(axes, array.shape, strict=True)
+    ):
+      raise ValueError(
+        f'{name} is {array.dtype}{list(array.shape)}, which does not fit the'
+        ' other arrays'
+      )
+  return sizes
 
 
 def _check_type(content: Any, kinds: Any, name: str) -> None:

@@ -128,6 +128,50 @@ def test_a_missing_file_is_bad_input_wherever_it_is_noticed(
   assert 'no such file' in capsys.readouterr().err
 
 
+def test_a_line_break_in_an_error_begins_no_line_of_its_own(
+  monkeypatch, capsys
+):
+  def odd(*_):
+    raise OSError('no file x\nmejax train: all is well')
+
+  monkeypatch.setattr(configuration, 'load_config', odd)
+  assert cli.main(TRAIN) == 2
+  text = capsys.readouterr().err
+  assert text == 'mejax train: no file x\n  mejax train: all is well\n'
+
+
+def test_a_closed_output_takes_nothing_and_breaks_nothing(tmp_path):
+  program = (
+    'import os, sys\n'
+    'for number in (0, 1, 2): os.close(number)\n'
+    'from mejax import cli\n'
+    'cli._fill_up_streams()\n'
+    'with open(sys.argv[1], "wb") as file:\n'
+    '  for number in (1, 2): os.write(number, b"noise")\n'
+    '  file.write(str(file.fileno()).encode())\n'
+  )
+  path = tmp_path / 'result'
+  subprocess.run([sys.executable, '-c', program, str(path)], check=True)
+  assert int(path.read_text()) > 2
+  done = subprocess.run(
+    f'"{sys.executable}" -m mejax check casme2 nowhere 2>&1 >&-',
+    shell=True,
+    capture_output=True,
+    text=True,
+  )
+  assert (done.returncode, done.stdout[:12]) == (2, 'mejax check:')
+
+
+def test_a_current_folder_that_was_deleted_is_told(
+  tmp_path, monkeypatch, capsys
+):
+  (tmp_path / 'gone').mkdir()
+  monkeypatch.chdir(tmp_path / 'gone')
+  (tmp_path / 'gone').rmdir()
+  assert cli.main(['report', str(tmp_path)]) == 2
+  assert 'the current folder was deleted' in capsys.readouterr().err
+
+
 def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
   def interrupted(*_):
     raise KeyboardInterrupt

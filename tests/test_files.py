@@ -184,6 +184,25 @@ def _write_model(folder, text):
     (partial / 'model').write_text(text)
 
 
+@pytest.mark.parametrize('target', ['mine', 'nowhere', None])
+def test_links_and_files_in_the_place_of_a_leftover_are_replaced(
+  tmp_path, target
+):
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine/thesis.tex').write_text('precious')
+  for name in ('.models.partial', '.models.replaced'):
+    if target:
+      (tmp_path / name).symlink_to(target)
+    else:
+      (tmp_path / name).write_text('x')
+  (tmp_path / 'models').mkdir()
+  with files.replacing(tmp_path / 'models') as partial:
+    (partial / 'a').write_text('new')
+  assert (tmp_path / 'models/a').read_text() == 'new'
+  assert (tmp_path / 'mine/thesis.tex').read_text() == 'precious'
+  assert sorted(x.name for x in tmp_path.iterdir()) == ['mine', 'models']
+
+
 def test_a_folder_appears_and_is_replaced_whole(tmp_path):
   folder = tmp_path / 'above' / 'models'
   with files.replacing(folder) as partial:

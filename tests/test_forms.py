@@ -6,6 +6,7 @@ import json
 
 import hypothesis
 from hypothesis import strategies
+import numpy as np
 import pytest
 
 from mejax import forms
@@ -80,3 +81,26 @@ def test_nothing_but_a_value_error_comes_of_any_json(content):
     return
   assert isinstance(content['name'], str)
   assert all(isinstance(clip['identity'], str) for clip in content['clips'])
+
+
+ARRAYS = {'a': np.zeros((2, 3)), 'b': np.zeros(3, int), 'odd': np.array('x')}
+
+
+def test_arrays_of_a_form_pass_with_their_sizes():
+  form = {'a': ('f', 'xy'), 'b': ('iu', 'y'), 'c?': ('U', 'x')}
+  assert forms.check_arrays(ARRAYS, form) == {'x': 2, 'y': 3}
+
+
+@pytest.mark.parametrize(
+  ('form', 'said'),
+  [
+    ({'c': ('f', 'x')}, '^c is missing$'),
+    ({'a': ('iu', 'xy')}, r'^a is float64\[2, 3\], which does not fit'),
+    ({'a': ('f', 'x')}, '^a is float64'),
+    ({'a': ('f', 'xx')}, '^a is float64'),
+    ({'a': ('f', 'xy'), 'b': ('i', 'x')}, '^b is int64.3., which does not'),
+  ],
+)
+def test_arrays_of_another_form_are_named(form, said):
+  with pytest.raises(ValueError, match=said):
+    forms.check_arrays(ARRAYS, form)

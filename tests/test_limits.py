@@ -77,6 +77,19 @@ def test_several_arrays_count_together(tmp_path, monkeypatch):
     limits.check_arrays(tmp_path / 'a.npz')
 
 
+def test_arrays_that_shrank_a_hundredfold_may_only_be_small(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / 'a.npz'
+  np.savez_compressed(path, a=np.zeros(2**20))
+  assert files.read_npz(path, hint='')['a'].size == 2**20
+  monkeypatch.setattr(limits, '_FREELY', 2**22)
+  with pytest.raises(ValueError, match='a.npz is damaged .*claims arrays of'):
+    files.read_npz(path, hint='')
+  np.savez(path, a=np.zeros(2**20))
+  assert files.read_npz(path, hint='')['a'].size == 2**20
+
+
 @pytest.mark.parametrize(
   ('data', 'why'),
   [
@@ -199,9 +212,19 @@ HUGE = {
 
 @pytest.mark.parametrize('kind', HUGE)
 def test_an_image_of_60000_by_60000_is_refused_by_its_header(kind):
-  message = 'a.x claims 60000 x 60000 pixels; the limit is 67 million pixels'
+  message = 'a.x claims 60000 x 60000 pixels; the limit is 35 million pixels'
   with pytest.raises(ValueError, match=message):
     limits.check_image(HUGE[kind], 'a.x')
+
+
+@pytest.mark.parametrize('size', [(7680, 4320), (8192, 4320)])
+def test_a_frame_of_8k_is_taken(size):
+  limits.check_pixels(*size, 'a')
+
+
+def test_a_frame_of_twice_8k_is_refused():
+  with pytest.raises(ValueError, match='a claims 8192 x 8192 pixels'):
+    limits.check_pixels(8192, 8192, 'a')
 
 
 @hypothesis.given(

@@ -38,6 +38,7 @@ _HERE = pathlib.Path(mejax.__file__).parent
 
 def run() -> NoReturn:
   """Runs the verb of the command line, and ends the process."""
+  _fill_up_streams()
   code = main()
   if code > _SIGNALLED:
     # JAX sets a timer of a minute while it looks for a TPU. If the signal came
@@ -46,6 +47,19 @@ def run() -> NoReturn:
       if isinstance(thread, threading.Timer):
         thread.cancel()
   sys.exit(code)
+
+
+def _fill_up_streams() -> None:
+  """Opens the input and outputs that this process was started without.
+
+  Otherwise the next file that is opened, such as a result, takes the number of
+  one of them, and what libraries print is written into it.
+  """
+  for number in (0, 1, 2):
+    try:
+      os.fstat(number)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,8 +103,10 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
   except Exception as error:
     if args.debug or not _is_expected(error):
       raise
-    # A name in the message may hold what only a bar of progress may print.
-    print(terminal.plain(f'mejax {args.verb}: {error}'), file=sys.stderr)
+    # A name in the message may hold what only a bar of progress may print, or
+    # a line break, after which it would look like a message of its own.
+    message = f'mejax {args.verb}: {error}'.replace('\n', '\n  ')
+    print(terminal.plain(message), file=sys.stderr)
     return 2
 
 

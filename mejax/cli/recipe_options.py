@@ -57,6 +57,13 @@ def add_recipe(group) -> None:
     ' already)',
   )
   group.add_argument(
+    '--which_face',
+    metavar='FACE',
+    help='of several faces in the picture: largest (default; also the most'
+    ' central), left, right, or a place in it in pixels, as 412,230; a column'
+    ' which_face of your label sheet says it for one clip',
+  )
+  group.add_argument(
     '--apex',
     metavar='SOURCE',
     help='apex frame: annotated (default; spotted where the sheet has none),'

@@ -1,4 +1,4 @@
-"""Makes names of files and texts of sheets safe to print.
+"""Makes what is printed safe, and bars of progress readable in a file.
 
 A terminal obeys control characters: they can hide what was printed, or print
 something else over it. No name in a message needs them.
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import contextlib
 import re
 import sys
+import time
 from typing import Any
 
 # All control characters but the tab and the end of a line, and those that turn
@@ -19,6 +20,8 @@ _UNSAFE = re.compile(
 )
 # A bar of progress returns to the start of its line, or to the line above it.
 _BAR = re.compile('\r|\x1b\\[A')
+# Seconds between two lines of a bar where there is no terminal.
+EVERY = 30.0
 
 
 def plain(text: str) -> str:
@@ -31,19 +34,11 @@ def plain(text: str) -> str:
 class _Plain:
   """A stream that writes only what is safe; see `plain`."""
 
-  def __init__(self, stream: Any, *, bars: bool):
-    self._stream, self._bars = stream, bars
+  def __init__(self, stream: Any):
+    self._stream = stream
 
   def write(self, text: str) -> int:
-    if self._bars:
-      parts = _BAR.split(text)
-      marks = [*_BAR.findall(text), '']
-      text = ''.join(
-        plain(part) + mark for part, mark in zip(parts, marks, strict=True)
-      )
-    else:
-      text = plain(text)
-    return self._stream.write(text)
+    return self._stream.write(plain(text))
 
   def writelines(self, lines) -> None:
     for line in lines:
@@ -53,12 +48,66 @@ class _Plain:
     return getattr(self._stream, name)
 
 
+class _Bars(_Plain):
+  """The stream that bars of progress go to.
+
+  In a terminal a bar moves. A file or a pipe would keep every state of it, so
+  there it is a line every half a minute, and one when it ends.
+  """
+
+  def __init__(self, stream: Any):
+    super().__init__(stream)
+    self._moves = stream.isatty()
+    # What a bar shows and no line says yet, when the last line of a bar was
+    # written, and whether nothing has followed it.
+    self._shown, self._written, self._is_last = '', time.monotonic(), False
+
+  def write(self, text: str) -> int:
+    parts = _BAR.split(text)
+    marks = _BAR.findall(text)
+    if self._moves:
+      safe = [plain(parts[0])]
+      for mark, part in zip(marks, parts[1:], strict=True):
+        safe += [mark, plain(part)]
+      return self._stream.write(''.join(safe))
+    first, *states = map(plain, parts)
+    self._put(first)
+    for state in states:
+      self._put_state(state)
+    return len(text)
+
+  def _put(self, text: str) -> None:
+    """Writes what is no state of a bar, below the bar if one is shown."""
+    if not text:
+      return
+    if self._shown:
+      self._put_line(self._shown)
+    if self._is_last:  # The end of the bar's line.
+      text = text.removeprefix('\n')
+    self._shown, self._is_last = '', False
+    self._stream.write(text)
+
+  def _put_state(self, text: str) -> None:
+    """Keeps a state of a bar, or writes it if it is time."""
+    state, end, rest = text.partition('\n')
+    self._shown, self._is_last = state.rstrip(), False
+    if self._shown and time.monotonic() - self._written >= EVERY:
+      self._put_line(self._shown)
+      self._shown = ''
+    self._put(end + rest)
+
+  def _put_line(self, state: str) -> None:
+    self._stream.write(f'{state}\n')
+    self._written, self._is_last = time.monotonic(), True
+
+
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
   """Makes whatever is printed safe, until the end of the block."""
   before = sys.stdout, sys.stderr
-  sys.stdout = _Plain(sys.stdout, bars=False)
-  sys.stderr = _Plain(sys.stderr, bars=True)
+  # Of a process that was started without them, they are None.
+  sys.stdout = sys.stdout and _Plain(sys.stdout)
+  sys.stderr = sys.stderr and _Bars(sys.stderr)
   try:
     yield
   finally:

@@ -10,6 +10,7 @@ import pathlib
 
 from mejax.corpora import action_units
 from mejax.corpora import cells
+from mejax.corpora import footage
 from mejax.corpora import frame_numbers
 from mejax.corpora import frames as frame_files
 from mejax.corpora import people
@@ -172,9 +173,7 @@ def unique(clips: Iterable[Clip]) -> Iterator[Clip]:
   seen = set()
   for clip in clips:
     if clip.identity in seen:
-      clip = dataclasses.replace(
-        clip, problem='has a row already in the label sheet: the first counts'
-      )
+      clip = dataclasses.replace(clip, problem=footage.REPEATED)
     seen.add(clip.identity)
     yield clip
 

@@ -32,6 +32,8 @@ _SIGN = str.maketrans(
   | {'\u2212': '-', '\u2043': '-', '\u02d7': '-'}
 )
 _SURROGATE = re.compile('[\ud800-\udfff]')
+# What ends a line, or moves the place where a terminal writes.
+_CONTROL = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029]')
 
 
 class Cell(str):
@@ -133,6 +135,18 @@ def printable(text: str) -> str:
     return f'\\x{code - 0xDC00:02x}' if 0xDC80 <= code < 0xDD00 else '\ufffd'
 
   return _SURROGATE.sub(escaped, text)
+
+
+def has_control(text: str) -> bool:
+  """Returns whether a text holds a line break or another control character."""
+  return bool(_CONTROL.search(text))
+
+
+def in_line(text: str) -> str:
+  r"""Returns a printable text of one line, with `\n` for a line break."""
+  return _CONTROL.sub(
+    lambda match: match[0].encode('unicode_escape').decode(), printable(text)
+  )
 
 
 def is_file_name(text: str) -> bool:

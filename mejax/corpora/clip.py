@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 
 from mejax.corpora.action_units import ActionUnit
+from mejax.corpora.which_face import WhichFace
 
 # Stands for a subject or emotion that is not known.
 UNKNOWN = 'unknown'
@@ -45,6 +46,8 @@ class Clip:
     flow_file: ready-made flow image, for corpora that ship no frames.
     landmarks: (x, y) in pixels, as `decode` returns frames, of left eye, right
       eye, nose, left and right mouth corner ("left" is left in the image).
+    which_face: which of several faces is that of the subject, as
+      `which_face.parse` returns it; '' if the clip does not say.
     crop_points: the same five points as the released HTNet pipeline cut them.
     truth: npz file with the true motion of a rendered clip.
     problem: why the clip cannot be used; '' if it can.
@@ -71,6 +74,7 @@ class Clip:
   apex_source: str = ''
   flow_file: pathlib.Path | None = None
   landmarks: tuple[tuple[float, float], ...] = ()
+  which_face: WhichFace = ''
   crop_points: tuple[tuple[int, int], ...] = ()
   truth: pathlib.Path | None = None
   problem: str = ''

@@ -4,10 +4,11 @@ libjpeg and libtiff fill what they cannot decode with grey and go on; OpenCV
 then returns an image as if nothing had happened. The libraries only print it.
 So the process's standard error is read while they decode.
 
-What cannot be seen: a JPEG has no checksum, so that damage after which its
-codes happen to fit again goes unnoticed (about a quarter of losses within a
-file), and so does any damage of an uncompressed TIFF or BMP. A PNG has
-checksums, and OpenCV refuses it.
+What cannot be seen: a JPEG has no checksum. If its codes fit again after the
+damage, give the right number of blocks and end where the scan ends, the file is
+as valid as any other. Of losses within a file that is up to a sixth, of single
+flipped bits more than half, mostly with little effect. Nor can damage of an
+uncompressed TIFF or BMP be seen. A PNG has checksums, and OpenCV refuses it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import TypeVar
 from mejax.corpora import decoder_log
 
 _TOLD = re.compile(
-  r'(?P<jpeg>(?:Corrupt JPEG data|Premature end of JPEG).*)|.*?TIFF_Error(.*)'
+  r'(?P<jpeg>(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progress'
+  r'ion sequence).*)|.*?TIFF_Error(.*)'
 )
 # Some cameras fill up the end of a file.
 _PADDING = re.compile(

@@ -23,7 +23,11 @@ import re
 from mejax.corpora import cells
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
+from mejax.corpora.which_face import LARGEST
 
+# Why a second row of a clip is left out; readers yield the first before they
+# know of it.
+REPEATED = 'has a row already in the label sheet: the first counts'
 _PIECE = 1 << 20
 # More names do not help.
 _NAMED = 3
@@ -41,18 +45,18 @@ def settled(clips: Iterable[Clip]) -> Iterator[Clip]:
   def place(clip: Clip) -> Hashable:
     return _place(clip, resolved)
 
-  problems = {}
-  for group in _groups(clips, place):
+  problems = _of_repeated(clips)
+  for group in _by_face(clips, _groups(clips, place)):
     people = dict.fromkeys(_person(clips[i]) for i in group)
     if len(people) > 1:
       for i in group:
         others = [k for k in group if _person(clips[k]) != _person(clips[i])]
         problems[i] = f'its recording is also that of {_names(clips, others)}'
   # Two movements of a recording begin at two frames.
-  for group in _groups(clips, lambda clip: (place(clip), clip.onset)):
+  begins = _groups(clips, lambda clip: (place(clip), clip.onset))
+  for group in _by_face(clips, begins):
     first, *later = group
-    words = {cells.visible(clips[i].emotion).casefold() for i in group}
-    if len(words) > 1:
+    if _differ(clips, group):
       for i in group:
         others = _names(clips, [k for k in group if k != i], emotion=True)
         problems.setdefault(
@@ -68,6 +72,28 @@ def settled(clips: Iterable[Clip]) -> Iterator[Clip]:
     yield clip
 
 
+def _of_repeated(clips: Sequence[Clip]) -> dict[int, str]:
+  """Returns the problems of clips that stand in two rows with two labels."""
+  rows = collections.defaultdict(list)
+  for i, clip in enumerate(clips):
+    if clip.problem in ('', REPEATED):
+      rows[clip.identity].append(i)
+  return {
+    i: 'its rows in the label sheet have several labels:'
+    f' {", ".join(dict.fromkeys(clips[k].emotion for k in own))}; delete the'
+    ' wrong row'
+    for own in rows.values()
+    if _differ(clips, own)
+    for i in own
+  }
+
+
+def _differ(clips: Sequence[Clip], places: Sequence[int]) -> bool:
+  """Returns whether clips have several labels."""
+  words = {cells.visible(clips[i].emotion).casefold() for i in places}
+  return len(words) > 1
+
+
 def remark_copies(clips: Iterable[Clip]) -> list[Clip]:
   """Returns the clips; a warning names each whose files are another person's.
 
@@ -80,7 +106,7 @@ def remark_copies(clips: Iterable[Clip]) -> list[Clip]:
     return tuple(map(digest, _files(clip)))
 
   keys = (
-    lambda clip: tuple(map(_size, _files(clip))),
+    lambda clip: (clip.which_face, *map(_size, _files(clip))),
     lambda clip: digest(_files(clip)[0]),
     whole,
   )
@@ -119,6 +145,18 @@ def _groups(
     except OSError:
       pass  # Who decodes it will tell.
   return [group for group in groups.values() if len(group) > 1]
+
+
+def _by_face(
+  clips: Sequence[Clip], groups: list[list[int]]
+) -> Iterator[list[int]]:
+  """Splits groups whose clips all say which face in the picture is theirs."""
+  for group in groups:
+    parts = collections.defaultdict(list)
+    for i in group:
+      parts[clips[i].which_face].append(i)
+    # The largest face may be the left one.
+    yield from [group] if parts.keys() & {'', LARGEST} else parts.values()
 
 
 def _person(clip: Clip) -> tuple[str, str]:

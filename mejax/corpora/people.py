@@ -31,7 +31,7 @@ WAYS = ('join', 'apart')
 
 # `S` and `p` count as prefixes only of numbers: Shan and Han are two people.
 _PREFIX = re.compile(
-  r'((subject|subj|participant|person|sub)[\s_.:#-]*)?'
+  r'((subject|subj|participant|patient|person|sub|vp)[\s_.:#-]*)?'
   r'((sp[\s_.-]*no|id|no|nr|sp|s|p)[\s_.:#-]*|#\s*)?(?=\d)|'
   r'(subject|subj|participant|person|sub)[\s_.:#-]+(?=.)'
 )
@@ -220,8 +220,14 @@ def _checked(clip: Clip) -> Clip:
       changes |= {field: str(text)}
       problem = f'its {field} is {text!r}; expected a text'
     elif not cells.is_utf8(text):
-      changes |= {field: cells.printable(text)}
+      changes |= {field: cells.in_line(text)}
       problem = f'its {field} is not UTF-8: rename it'
+    elif cells.has_control(text):
+      # It could look like a line, or like a row, of its own.
+      changes |= {field: cells.in_line(text)}
+      problem = (
+        f'its {field} has a line break or another control character: rename it'
+      )
     else:
       # A cell of a sheet becomes a plain text.
       changes |= {field: str(text)}
@@ -233,9 +239,9 @@ def _checked(clip: Clip) -> Clip:
   # Without a label, the name is that of a file.
   if not problem and changes['emotion'] != UNKNOWN:
     problem = _of_two_scripts(changes)
-  changes |= {'problem': cells.printable(problem)}
+  changes |= {'problem': cells.in_line(problem)}
   changes |= {
-    level: tuple(map(cells.printable, getattr(clip, level)))
+    level: tuple(map(cells.in_line, getattr(clip, level)))
     for level in ('remarks', 'notes')
   }
   return dataclasses.replace(clip, **changes)

@@ -38,6 +38,8 @@ def decoded(data: bytes, encoding: str = '') -> str:
     ) from None
   except UnicodeError as error:
     raise ValueError(_other_encodings(data, name)) from error
+  except ValueError:  # A name with a NUL.
+    raise ValueError(f'encoding is {encoding!r}, which is no name') from None
   if '\0' in text:
     raise ValueError(_other_encodings(data, name))
   return text.removeprefix('\ufeff')

@@ -15,7 +15,9 @@ with commas, semicolons or tabs; XLSX) has a row for each expression:
 it from the others, with or without suffix. Onset, apex, offset, fps and action
 units may be empty or absent: then the first frame is the onset, the last the
 offset and the middle one the apex, and the frame rate is that of the video. A
-recording may have several rows.
+column `which_face` may say which of several faces is the subject's: `left`,
+`right`, or a place in it, as `412 230`. A recording may have several rows; they
+name several people only if `which_face` tells these apart.
 """
 
 from __future__ import annotations
@@ -33,8 +35,10 @@ from mejax.corpora import frame_numbers
 from mejax.corpora import frame_rate
 from mejax.corpora import people
 from mejax.corpora import recordings
+from mejax.corpora import row_people
 from mejax.corpora import sheets
 from mejax.corpora import unread as unread_files
+from mejax.corpora import which_face
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
@@ -49,6 +53,7 @@ _FIELDS = {
   'apex': ('apex', 'apex frame', 'apex number', 'apex F', 'apex F1'),
   'offset': ('offset', 'offset frame', 'offset number', 'offset F'),
   'fps': ('fps', 'frame rate', 'frames per second'),
+  'which_face': ('which_face',),
   'facs': ('action units', 'au', 'aus', 'facs', 'action unit'),
 }
 # To search the names of all recordings takes long.
@@ -160,16 +165,19 @@ def _labelled(
   # An ambiguous name counts for all that it may mean: nobody knows which of
   # them has no row.
   seen = {recording.path for _, named in pairs for recording in named}
-  subjects = _subjects(pairs)
+  mixed = row_people.find_mixed(
+    (row, named[0].path) for row, named in pairs if len(named) == 1
+  )
   near = _nearest([row['clip'] for row, named in pairs if not named], found)
   for row, named in pairs:
     if len(named) == 1:
       several = rows_of[named[0].path] > 1
       clip = _of_row(row, named[0], several=several)
-      names = subjects[named[0].path]
-      if len(names) > 1 and not clip.problem:
-        # The same face would be in training and test.
-        problem = f'its rows name several people: {", ".join(names.values())}'
+      if named[0].path in mixed and not clip.problem:
+        problem = (
+          f'its rows name several people: {mixed[named[0].path]}; if all are '
+          'in the picture, a column which_face has to tell them apart'
+        )
         clip = dataclasses.replace(clip, problem=problem)
       yield clip
       continue
@@ -205,18 +213,6 @@ def _nearest(
   return {name: meant for name, meant in near.items() if meant}
 
 
-def _subjects(
-  pairs: Sequence[tuple[Row, list[recordings.Recording]]],
-) -> Mapping[pathlib.Path, dict[str, str]]:
-  """Returns the people that the rows of each recording name."""
-  subjects = collections.defaultdict(dict)
-  for row, named in pairs:
-    if len(named) == 1 and people.is_person(row['subject']):
-      key = people.plain(row['subject'])
-      subjects[named[0].path].setdefault(key, row['subject'])
-  return subjects
-
-
 def _of_row(
   row: Row, recording: recordings.Recording, *, several: bool
 ) -> Clip:
@@ -247,6 +243,12 @@ def _make(
   """Makes a clip from a recording; fills in numbers that are not given."""
   content = recording.content
   problem = content.problem
+  face = ''
+  if cells.is_word(row['which_face']):
+    try:
+      face = which_face.parse(row['which_face'])
+    except ValueError as error:
+      problem = problem or str(error)
   fps, fault, doubts = frame_rate.choose(row['fps'], content.fps)
   numbers, unread = frame_numbers.read_numbers(row)
   if not problem:
@@ -279,7 +281,8 @@ def _make(
   )
   clip = annotated.from_files(annotation, content.files)
   clip = frame_rate.with_length(
-    clip, is_labelled=bool(row['onset'] and row['offset'])
+    dataclasses.replace(clip, which_face=face),
+    is_labelled=bool(row['onset'] and row['offset']),
   )
   if recording.is_video:
     place = {n: i for i, n in enumerate(content.files)}

@@ -27,7 +27,7 @@ VERSION = f'{SCHEMA_VERSION}.0.0'
 NAME = 'mejax'
 SPLIT = 'examples'
 METADATA = 'metadata.json'
-# Names the SHA-256 of every file but the metadata, which is there for people.
+# Names the SHA-256 of every other file.
 DIGESTS = 'digests.json'
 # Examples per file. All of a file's examples are in memory while it is written.
 SHARD = 64
@@ -133,11 +133,7 @@ def write(config: Config, folder: pathlib.Path) -> None:
         shutil.move(file, folder)
   finally:
     logging.set_verbosity(verbosity)
-  digests = {
-    path.name: digest(path)
-    for path in sorted(folder.iterdir())
-    if path.name != METADATA
-  }
+  digests = {path.name: digest(path) for path in sorted(folder.iterdir())}
   with files.writing(folder / DIGESTS) as file:
     file.write(json.dumps(digests, indent=2) + '\n')
 

@@ -93,8 +93,9 @@ def check_corpus(
     settled = people.settled(iter(watched), way or 'apart')
     clips = footage.remark_copies(map(_with_empty_files, settled))
   except (OSError, ValueError) as error:
-    text = f'{head}\n\nIt cannot be used: {error}'
-    return Report(cells.printable(text), usable=False)
+    reason = cells.printable(str(error)).replace('\n', '\n  ')
+    text = f'{cells.in_line(head)}\n\nIt cannot be used: {reason}'
+    return Report(text, usable=False)
   clips = clip_cache.examine_clips(
     clips, recipe or Recipe(), workers=workers, progress=progress
   )
@@ -118,9 +119,11 @@ def check_corpus(
     parts.append(['It cannot be used: no clip can.'])
   doubts = [] if way else people.doubts(clips)
   if doubts:
-    parts.append([f'It cannot be used: {people.refusal(doubts)}'])
-  text = '\n\n'.join('\n'.join(lines) for lines in parts if lines)
-  return Report(cells.printable(text), usable=usable and not doubts)
+    parts.append(f'It cannot be used: {people.refusal(doubts)}'.split('\n'))
+  text = '\n\n'.join(
+    '\n'.join(map(cells.in_line, lines)) for lines in parts if lines
+  )
+  return Report(text, usable=usable and not doubts)
 
 
 def _with_empty_files(clip: Clip) -> Clip:

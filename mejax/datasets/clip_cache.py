@@ -57,6 +57,7 @@ def plan_of(clip: Clip, recipe: Recipe) -> staging.Plan:
     size=recipe.size,
     neighbours=recipe.neighbours,
     faces=recipe.faces,
+    which_face=recipe.which_face,
     whole=recipe.apex == 'spotted'
     or (recipe.apex == 'annotated' and clip.apex_source == 'midpoint'),
   )
@@ -363,8 +364,13 @@ def _compute(
   made = frames_to_flow.align_frames(patches, matrices, face, recipe)
   made |= frames_to_flow.measure_motion(made['frames'], face, recipe)
   said = {
-    at: frames_to_flow.remarks(made['flow'][at], covered[at], recipe)
-    for at in places
+    at: frames_to_flow.remarks(
+      made['flow'][at],
+      covered[at],
+      recipe,
+      is_rendered=bool(kept.staged.truth),
+    )
+    for at, kept in places.items()
   }
   return {
     at: {

@@ -62,7 +62,7 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     'skipped': [
       {
         'identity': clip.identity,
-        'reason': cells.printable(clip.problem),
+        'reason': cells.in_line(clip.problem),
         'emotion': clip.emotion,
         # Only a few databases have such clips.
         **({'by_choice': True} if clip.by_choice else {}),
@@ -71,12 +71,12 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
       if clip.problem
     ],
     'warnings': {
-      clip.identity: list(map(cells.printable, clip.remarks))
+      clip.identity: list(map(cells.in_line, clip.remarks))
       for clip in taken
       if clip.remarks
     },
     'notes': {
-      clip.identity: list(map(cells.printable, clip.notes))
+      clip.identity: list(map(cells.in_line, clip.notes))
       for clip in taken
       if clip.notes
     },
@@ -126,7 +126,7 @@ def _warnings(taken: Sequence[Clip]) -> list[str]:
   kinds = by_kind((c.identity, remark) for c in taken for remark in c.remarks)
   kinds.sort(key=len, reverse=True)
   lines = [f'with a warning: {warned}; `mejax inspect` shows them']
-  kinds = [[(c, cells.printable(r)) for c, r in kind] for kind in kinds]
+  kinds = [[(c, cells.in_line(r)) for c, r in kind] for kind in kinds]
   for kind in kinds[:_KINDS]:
     (clip, remark), number = kind[0], len({clip for clip, _ in kind})
     lines.append(f'  {number} {"clip" if number == 1 else "clips"}: {remark}')
@@ -138,6 +138,6 @@ def _warnings(taken: Sequence[Clip]) -> list[str]:
 
 
 def _reasons(clips: Sequence[Clip]) -> str:
-  return cells.printable(
-    '\n'.join(f'  {c.identity}: {c.problem}' for c in clips if c.problem)
+  return '\n'.join(
+    f'  {c.identity}: {cells.in_line(c.problem)}' for c in clips if c.problem
   )

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import math
 
 import cv2
@@ -20,6 +21,9 @@ from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora.clip import Clip
+from mejax.corpora.which_face import LARGEST
+from mejax.corpora.which_face import WhichFace
+from mejax.corpora.which_face import written
 from mejax.motion import faces
 from mejax.motion import scenes
 
@@ -35,6 +39,7 @@ _SIDE, _MARGIN, _OTHER = 16, 6, 0.15
 
 Images = Mapping[int, UInt8[np.ndarray, 'h w 3']]
 Read = Callable[[Sequence[int]], Images]
+Locate = Callable[[Sequence[UInt8[np.ndarray, 'h w 3']]], faces.Located]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +65,13 @@ def numbers(clip: Clip) -> list[int]:
   return _spread(clip.frame_numbers[first : last + 1], _FEW)
 
 
-def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
+def find(
+  clip: Clip,
+  images: Images,
+  read: Read,
+  how: str,
+  which: WhichFace = LARGEST,
+) -> Face:
   """Finds the face of a clip.
 
   Args:
@@ -68,10 +79,17 @@ def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
     images: the frames of `numbers(clip)`.
     read: returns further frames.
     how: where points come from, a name of `recipe.FACES`.
+    which: which of several faces is taken, as `faces.locate` takes it.
 
   Raises:
-    ValueError: no face is found, or the corpus gives no points.
+    ValueError: no face is found, the corpus gives no points, or there is
+      nothing to choose from.
   """
+  if how in ('given', 'none') and which != LARGEST:
+    raise ValueError(
+      f'which_face chooses {written(which)}, but --faces {how} looks for no '
+      'face'
+    )
   if how == 'given':
     if not clip.landmarks:
       raise ValueError(
@@ -79,9 +97,10 @@ def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
       )
     return Face(np.asarray(clip.landmarks, np.float32), None)
   detector = faces.detect if how == 'yunet' else faces.detect_dense
+  locate = functools.partial(faces.locate, detector=detector, which=which)
   at = list(images)
   try:
-    located = faces.locate(list(images.values()), detector=detector)
+    located = locate(list(images.values()))
   except faces.NoFace as error:
     if how == 'none':
       height, width = images[clip.onset].shape[:2]
@@ -92,14 +111,14 @@ def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
         ('no face found: its points are those of an average face',),
       )
     others = _spread([n for n in clip.frame_numbers if n not in images], _MANY)
-    located, at = _search_everywhere(others, read, detector)
+    located, at = _search_everywhere(others, read, locate)
     if located is None:
-      also = f' {len(others)} further frames show none either.'
+      also = f' {len(others)} further frames of the clip show none either.'
       raise faces.NoFace(f'{error}{also if others else ""}') from None
   seen = {at[i]: points for i, points in located.seen.items()}
-  words = ()
+  words = located.notes
   if located.turn:
-    words = (
+    words += (
       f'the face stands upright once the frames are turned by {located.turn} '
       'degrees anticlockwise',
     )
@@ -109,7 +128,7 @@ def find(clip: Clip, images: Images, read: Read, how: str) -> Face:
 
 
 def _search_everywhere(
-  others: Sequence[int], read: Read, detector: faces.Detector
+  others: Sequence[int], read: Read, locate: Locate
 ) -> tuple[faces.Located | None, list[int]]:
   """Searches further frames, piece by piece, until some show a face.
 
@@ -119,7 +138,7 @@ def _search_everywhere(
   for start in range(0, len(others), _AT_ONCE):
     piece = read(others[start : start + _AT_ONCE])
     try:
-      located = faces.locate(list(piece.values()), detector=detector)
+      located = locate(list(piece.values()))
     except faces.NoFace:
       continue
     return located, list(piece)

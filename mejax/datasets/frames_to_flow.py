@@ -174,6 +174,8 @@ def remarks(
   flow: Float[np.ndarray, 'a s s 3'],
   covered: Bool[np.ndarray, 's s'],
   recipe: Recipe,
+  *,
+  is_rendered: bool = False,
 ) -> tuple[list[str], list[str]]:
   """Says where the motion of one clip is not what it seems.
 
@@ -183,6 +185,7 @@ def remarks(
     flow: (u, v, strain) of each level, as `measure_motion` returns it.
     covered: the pixels that come from inside the frame.
     recipe: how the flow was made.
+    is_rendered: whether the face was rendered; its head then drifts on purpose.
   """
   said, notes = [], []
   outside = 1 - covered.mean()
@@ -194,7 +197,11 @@ def remarks(
   lowest, highest = min(recipe.levels), max(recipe.levels)
   uv = flow[recipe.levels.index(lowest), ..., :2]
   if not recipe.remove_head_motion:
-    said += _of_the_whole(uv / lowest, covered, recipe.size)
+    whole = _of_the_whole(uv / lowest, covered, recipe.size)
+    if is_rendered:
+      notes += [f'{words}; it was rendered to do so' for words in whole]
+    else:
+      said += whole
   # The longest motion, without the few pixels where any flow goes astray.
   motion = np.quantile(_length(uv), _LONG) / lowest
   if motion > LONGEST * recipe.size:

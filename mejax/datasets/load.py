@@ -111,8 +111,9 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
   version = values.get('schema_version')
   if version != builder.SCHEMA_VERSION:
     raise _other_version(name, data_dir, version)
-  with files.reading(folder / 'metadata.json', hint=_again(name)):
+  with files.reading(folder / builder.METADATA, hint=_again(name)):
     forms.check(values, _METADATA)
+  _refuse_damaged(folder, name, only=builder.METADATA)
   if 'remarks' in values:  # Until 0.2.0 warnings and notes were one.
     values['warnings'] = values.pop('remarks')
   return values
@@ -124,7 +125,7 @@ def _source(name: str, data_dir: str | pathlib.Path, *, whole: bool):
   folder = dataset_folder(name, data_dir)
   _refuse_strange_features(folder, name)
   _refuse_other_length(folder, name, len(clips))
-  _refuse_damaged(folder, name, whole=whole)
+  _refuse_damaged(folder, name, only='' if whole else '.json')
   with files.reading(folder, hint=_again(name)):
     tfds_builder = tfds.builder_from_directory(folder)
     return tfds_builder.as_data_source(split=builder.SPLIT)
@@ -171,14 +172,14 @@ def _refuse_other_clip(
     )
 
 
-def _refuse_damaged(folder: pathlib.Path, name: str, *, whole: bool) -> None:
-  """Compares the files with their digests."""
+def _refuse_damaged(folder: pathlib.Path, name: str, *, only: str) -> None:
+  """Compares those files with their digests whose names end in `only`."""
   digests = folder / builder.DIGESTS
   if not digests.exists():  # Datasets of mejax 0.2 and older have none.
     return
   for file, digest in files.read_json(digests, hint=_again(name)).items():
     path = folder / pathlib.Path(file).name
-    if whole or path.suffix == '.json':
+    if path.name.endswith(only):
       with files.reading(path, hint=_again(name)):
         if builder.digest(path) != digest:
           raise ValueError(f'it is not as {digests.name} says')

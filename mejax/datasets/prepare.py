@@ -125,7 +125,7 @@ def prepare(
     print(f'{name} is prepared already in {folder}')
     return folder
   for line in data.unread():
-    print(cells.printable(line))
+    print(cells.in_line(line))
   with files.locked(
     root / f'.{name}.lock',
     refusal=f'another process makes the dataset {name!r} in {data_dir}. Wait'

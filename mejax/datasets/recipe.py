@@ -12,6 +12,7 @@ import pathlib
 from typing import Any
 
 from mejax import limits
+from mejax.corpora import which_face
 from mejax.motion import flow as motion_flow
 from mejax.motion import magnet
 from mejax.motion import magnify as motion_magnify
@@ -23,6 +24,8 @@ FACES = {
   'given': "the corpus's own points; aligned once a clip",
   'none': 'frames are cut and aligned already, and only resized',
 }
+# Those of them that choose among the faces of a frame.
+SEARCHED = ('mesh', 'yunet')
 APEXES = {
   'annotated': "the sheet's apex; where it has none, the apex is spotted",
   'spotted': 'spotted in every clip, whatever the sheet says',
@@ -52,6 +55,8 @@ class Recipe:
     neighbours: number of frames that are kept after the onset, and on each side
       of the apex, so that training can draw other pairs.
     faces: where the face points come from, a name of `FACES`.
+    which_face: which of several faces is taken: `largest`, `left`, `right`, or
+      a place (x, y) in it, in pixels of the frames; a clip may say it itself.
     apex: where the apex comes from, a name of `APEXES`.
     remove_head_motion: whether the motion of the whole face is removed, from
       the frames before they are amplified and from the flow.
@@ -70,6 +75,7 @@ class Recipe:
   size: int = 128
   neighbours: int = 0
   faces: str = 'mesh'
+  which_face: which_face.WhichFace = which_face.LARGEST
   apex: str = 'annotated'
   remove_head_motion: bool = False
   mask_eyelids: bool = False
@@ -86,6 +92,15 @@ class Recipe:
         raise ValueError(
           f'unknown {field} {getattr(self, field)!r}; known: {", ".join(table)}'
         )
+    if isinstance(self.which_face, str):
+      # A frozen dataclass sets its own fields in no other way.
+      which = which_face.parse(self.which_face)
+      object.__setattr__(self, 'which_face', which)
+    if self.which_face != which_face.LARGEST and self.faces not in SEARCHED:
+      raise ValueError(
+        f'which_face chooses among faces that are found, and faces='
+        f'{self.faces!r} finds none; take one of {", ".join(SEARCHED)}'
+      )
     if (self.magnify == 'learned') != (self.weights is not None):
       raise ValueError(
         f'magnify is {self.magnify!r} and weights are {self.weights}; '
@@ -141,11 +156,17 @@ class Recipe:
       else {'method': 'none'},
       'size': self.size,
       'neighbours': self.neighbours,
-      'landmark_source': f'{self.faces}: {FACES[self.faces]}',
+      'landmark_source': self._landmark_source(),
       'apex': f'{self.apex}: {APEXES[self.apex]}',
       'remove_head_motion': self.remove_head_motion,
       'mask_eyelids': self.mask_eyelids,
     }
+
+  def _landmark_source(self) -> str:
+    source = f'{self.faces}: {FACES[self.faces]}'
+    if self.which_face == which_face.LARGEST:
+      return source
+    return f'{source}; of several faces {which_face.written(self.which_face)}'
 
   def _weights_sha256(self) -> dict[str, str]:
     if self.weights is None:

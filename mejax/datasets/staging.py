@@ -22,6 +22,8 @@ from mejax import files
 from mejax import limits
 from mejax.corpora import decode
 from mejax.corpora.clip import Clip
+from mejax.corpora.which_face import LARGEST
+from mejax.corpora.which_face import WhichFace
 from mejax.datasets import face_search
 from mejax.motion import alignment
 from mejax.motion import faces
@@ -42,7 +44,7 @@ class Plan:
   """The part of a recipe that a worker needs, without importing `recipe`.
 
   Attributes:
-    size, neighbours, faces: as in `Recipe`.
+    size, neighbours, faces, which_face: as in `Recipe`.
     whole: whether all frames are staged, because the apex must be spotted.
   """
 
@@ -50,6 +52,7 @@ class Plan:
   neighbours: int
   faces: str
   whole: bool
+  which_face: WhichFace = LARGEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +135,8 @@ def digest(clip: Clip, plan: Plan) -> str:
   found = hashlib.sha256()
   about = (clip.identity, clip.onset, clip.apex, clip.offset, clip.fps)
   about += (clip.landmarks, clip.frame_numbers, clip.apex_source)
+  if clip.which_face:  # Without it the digest is that of older datasets.
+    about += (clip.which_face,)
   found.update(repr(about).encode())
   read = {*face_search.numbers(clip), *shown_numbers(clip, plan)}
   for piece in decode.raw(clip, sorted(read)):
@@ -158,7 +163,8 @@ def stage(clip: Clip, plan: Plan) -> Staged:
 
   looked_at = face_search.numbers(clip)
   images = read(looked_at)
-  face = face_search.find(clip, images, read, plan.faces)
+  which = clip.which_face or plan.which_face
+  face = face_search.find(clip, images, read, plan.faces, which)
   points = face.points
   used = (clip.onset,) if plan.whole else (clip.onset, clip.apex)
   face_search.check_used(clip, images, face, used)
@@ -171,7 +177,8 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   else:
     matrix = faces.alignment(points, size=plan.size)
   frame = images[clip.onset].shape[:2]
-  notes = filter(None, [depth and depth.note, decode.stretching(clip)])
+  told = (depth and depth.note, decode.mirroring(clip), decode.stretching(clip))
+  notes = filter(None, told)
   patches, inside = {}, matrix
   # Frames that repeat at the ends of a clip are decoded once.
   beside = _beside(clip, plan)

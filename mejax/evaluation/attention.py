@@ -21,9 +21,20 @@ from jaxtyping import Float
 from jaxtyping import Num
 import numpy as np
 
+from mejax import forms
+
 REGIONS = 4
 # The most places along a side of a map; a small picture does not show more.
 _FINEST = 32
+
+
+# Arrays of stored maps, see `forms.check_arrays`: k classes, p maps, r
+# regions, (row, column) y, g places or s pixels along a side.
+_ARRAYS = {
+  'classes': ('U', 'k'), 'clips': ('iu', 'k'), 'seeds': ('iu', ''),
+  'titles': ('U', 'p'), 'kinds': ('U', 'p'),
+  'face?': ('u', 'hw'), 'motion?': ('f', 'kss'), 'corners?': ('iu', 'ry'),
+}  # fmt: skip
 
 
 class AttentionMap(NamedTuple):
@@ -74,6 +85,32 @@ def list_maps(
       f' {", ".join(missing)}.'
     )
   return make(out, levels)
+
+
+def check(maps: Mapping[str, np.ndarray]) -> None:
+  """Raises a ValueError if arrays are not stored maps.
+
+  Args:
+    maps: as `experiment.introspection.write_attention` returns them.
+  """
+  sizes = forms.check_arrays(maps, _ARRAYS)
+  if not maps['clips'].any() or not len(maps['titles']):
+    raise ValueError('it holds no map of any class')
+  names = [f'map{i}' for i in range(len(maps['titles']))]
+  for name in names:
+    own = forms.check_arrays(maps, {name: ('f', 'krgg')})
+    if own['k'] != sizes['k'] or own['r'] not in (1, REGIONS):
+      raise ValueError(
+        f'{name} has {own["k"]} classes and {own["r"]} regions; expected'
+        f' {sizes["k"]} and 1 or {REGIONS}'
+      )
+  if 'corners' in maps and not (
+    'motion' in maps and maps['corners'].shape == (REGIONS, 2)
+  ):
+    raise ValueError('corners do not fit the other arrays')
+  for name in (*names, 'face', 'motion'):
+    if name in maps and not (maps[name].size and np.isfinite(maps[name]).all()):
+      raise ValueError(f'{name} is empty or holds values that are not finite')
 
 
 def attention_per_key(

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from concurrent import futures
 import functools
 import os
+import warnings
 
 from jaxtyping import Integer
 from jaxtyping import Num
@@ -118,10 +119,13 @@ def baselines(
   with (
     threadpoolctl.threadpool_limits(1),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    warnings.catch_warnings(),
     tqdm.tqdm(
       total=len(folds), desc='baselines', unit='fold', disable=not progress
     ) as bar,
   ):
+    # Of a class with one training example LDA takes no spread, which is right.
+    warnings.filterwarnings('ignore', 'Only one sample available')
     for (_, test), (found, reasons) in zip(
       folds, pool.map(fit_fold, folds), strict=True
     ):

@@ -15,6 +15,7 @@ from jaxtyping import Int32
 from jaxtyping import Integer
 import numpy as np
 
+from mejax import forms
 from mejax.evaluation import metrics
 
 Record = Mapping[str, np.ndarray | np.generic]
@@ -166,25 +167,14 @@ def probabilities(
 
 def check(record: Record) -> None:
   """Raises a ValueError if this is not a sound record of a known version."""
-  missing = [key for key in _ARRAYS if key not in record]
-  if missing:
-    raise ValueError(f'the record lacks {missing}: it is damaged or not one')
-  version = int(record['schema_version'])
+  version = int(record.get('schema_version', RECORD_VERSION))
   if version != RECORD_VERSION:
     raise ValueError(
       f'record of version {version}, this mejax reads {RECORD_VERSION}: use '
       'the version of mejax that wrote it, or train again'
     )
-  sizes: dict[str, int] = {}
-  for name, (kinds, axes) in _ARRAYS.items():
-    array = np.asarray(record[name])
-    found = dict(zip(axes, array.shape, strict=False))
-    fits = array.ndim == len(axes) and array.dtype.kind in kinds
-    if not fits or any(sizes.setdefault(a, n) != n for a, n in found.items()):
-      raise ValueError(
-        f'{name} of the record is {array.dtype}{list(array.shape)}, which does'
-        ' not fit its other arrays'
-      )
+  arrays = {name: np.asarray(array) for name, array in record.items()}
+  sizes = forms.check_arrays(arrays, _ARRAYS)
   if sizes['c'] > sizes['k'] or sizes['f'] > sizes['t']:
     raise ValueError(
       f'class_names or fold_names of the record are {sizes["c"]} and'

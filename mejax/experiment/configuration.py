@@ -135,6 +135,7 @@ def _read_json(
   content = files.read_json(path, hint='Give another --config.')
   given = own_code.names_in(list(overrides))
   own_code.refuse_strange(content, where=path, given=given)
+  schema.check(content)
   return schema.fill(ml_collections.ConfigDict(_with_tuples(content)))
 
 

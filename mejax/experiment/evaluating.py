@@ -143,7 +143,7 @@ def _write(out: pathlib.Path, record, baselines, metrics) -> None:
 
 def _write_files(out: pathlib.Path, record, baselines, metrics) -> None:
   workdir_lib.save_npz(out / 'record.npz', record)
-  owner = {workdir_lib.OWNER: record[workdir_lib.OWNER]}
+  owner = {files.OWNER: record[files.OWNER]}
   workdir_lib.save_npz(out / workdir_lib.BASELINES, baselines | owner)
   workdir_lib.write_json(out / 'metrics.json', metrics)
   predictions.write_csv(out / 'predictions.csv', record, rules=['last'])

@@ -14,6 +14,7 @@ import numpy as np
 
 from mejax import files
 from mejax import forms
+from mejax.evaluation import attention
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
@@ -52,9 +53,18 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     record=record,
     config=schema.read_config(workdir) if has_config else {},
     levels=workdir_lib.read_levels(workdir),
-    attention=workdir_lib.read_attention(workdir),
+    attention=_read_attention(workdir),
     baselines=workdir_lib.read_baselines(workdir),
   )
+
+
+def _read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
+  maps = workdir_lib.read_attention(workdir)
+  if maps:
+    path = workdir / workdir_lib.ATTENTION
+    with files.reading(path, hint=workdir_lib.AGAIN):
+      attention.check(maps)
+  return maps
 
 
 def read_runs(workdirs: Sequence[pathlib.Path]) -> list[Run]:
@@ -142,7 +152,7 @@ def describe(
     for entry in numbers['selection']['last'].values():
       entry['warning'] = warning
   if owner := record_lib.owner_of(record):
-    numbers[workdir_lib.OWNER] = owner
+    numbers[files.OWNER] = owner
   return numbers
 
 

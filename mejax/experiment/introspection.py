@@ -81,7 +81,7 @@ def write_levels(
     'subjects': levels_lib.per_subject(weights, task.groups, every),
   }
   _write_csv(workdir / 'levels.csv', saved.seeds, task, weights)
-  owner = {workdir_lib.OWNER: workdir_lib.owner(workdir)}
+  owner = {files.OWNER: workdir_lib.owner(workdir)}
   workdir_lib.write_json(workdir / 'levels.json', numbers | owner)
   return numbers
 
@@ -165,7 +165,7 @@ def write_attention(
   for number, each in enumerate(make_maps(saved, task, task.groups)):
     means = [_mean(each[:, task.labels == label]) for label in classes]
     arrays[f'map{number}'] = np.stack(means)
-  owner = {workdir_lib.OWNER: np.array(workdir_lib.owner(workdir))}
+  owner = {files.OWNER: np.array(workdir_lib.owner(workdir))}
   workdir_lib.save_npz(workdir / workdir_lib.ATTENTION, arrays | owner)
   return arrays
 

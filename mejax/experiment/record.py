@@ -116,7 +116,7 @@ def about(owner: str, told: Mapping[str, Any]) -> dict[str, np.ndarray]:
     told: see `TOLD`.
   """
   return {
-    workdir_lib.OWNER: np.array(owner),
+    files.OWNER: np.array(owner),
     'told': np.array(json.dumps(told)),
   }
 
@@ -132,14 +132,14 @@ def read_record(workdir: pathlib.Path) -> dict[str, np.ndarray]:
   record = workdir_lib.load_npz(path)
   with files.reading(path, hint=workdir_lib.AGAIN):
     selection.check(record)
-  found = record.get(workdir_lib.OWNER)
+  found = record.get(files.OWNER)
   workdir_lib.check_owner(path, found, workdir_lib.owner(workdir))
   return record
 
 
 def owner_of(record: selection.Record) -> str:
   """Returns what a record belongs to; '' for one of an older mejax."""
-  return str(record.get(workdir_lib.OWNER, ''))
+  return str(record.get(files.OWNER, ''))
 
 
 def read_told(

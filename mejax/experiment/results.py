@@ -29,6 +29,7 @@ import ml_collections
 import numpy as np
 
 from mejax import files
+from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import record as record_lib
@@ -45,6 +46,13 @@ _TOLD = (
   'landmark_source', 'remove_head_motion', 'mask_eyelids', 'versions',
 )  # fmt: skip
 _DIGITS = 16
+_VERSIONS = {'sha256': {str: str}, 'data_sha256': str}
+# Kinds and axes of the arrays: s seeds, n clips, c named classes, k classes.
+_ARRAYS = {
+  'schema_version': ('iu', ''), 'class_names': ('U', 'c'), 'clip': ('U', 'n'),
+  'fold': ('iu', 'n'), 'seeds': ('iu', 's'), 'epoch': ('iu', ''),
+  'probabilities?': ('f', 'snk'), 'logits?': ('f', 'snk'),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +101,11 @@ def export(
     ValueError: a file of the run is damaged, or `folder` holds something else.
   """
   workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
-  if folder.exists() and not (folder / 'versions.json').exists():
+  folder = folder.absolute()
+  if folder.exists() and not _holds_results(folder):
     raise ValueError(
-      f'{folder} exists and holds no results. Choose another folder.'
+      f'{folder} exists and holds no results, or more than results. Choose'
+      ' another folder.'
     )
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
@@ -144,6 +154,8 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
       f'{folder} has schema {versions.get("schema_version")}; this mejax reads'
       f' {SCHEMA_VERSION}.'
     )
+  with files.reading(folder / 'versions.json', hint=_AGAIN):
+    forms.check(versions, _VERSIONS)
   for name in _DIGESTED:
     with files.reading(folder / name, hint=_AGAIN):
       if _sha256(folder / name) != versions['sha256'][name]:
@@ -152,6 +164,8 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
   own_code.refuse_strange(
     config, where=folder / 'config.json', trust_code=trust_code
   )
+  with files.reading(folder / 'config.json', hint=_AGAIN):
+    config = schema.complete(config, workdir_lib.SCHEMA_VERSION)
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=_AGAIN)
   with files.reading(path, hint=_AGAIN):
@@ -172,6 +186,14 @@ def digests(
     ],
     f'<U{_DIGITS}',
   )
+
+
+def _holds_results(folder: pathlib.Path) -> bool:
+  """Returns whether a folder may be replaced, because it has nothing else."""
+  if folder.is_symlink() or not folder.is_dir():
+    return False
+  names = {path.name for path in folder.iterdir()}
+  return not names or ('versions.json' in names and names <= set(FILES))
 
 
 def _arrays(record: selection.Record) -> dict[str, np.ndarray]:
@@ -237,15 +259,16 @@ def _logits(probabilities) -> Float[np.ndarray, 's n k']:
 
 def _checked(config, versions, arrays) -> Result:
   """Makes a `Result`, or raises an error if its arrays do not fit."""
-  version = int(arrays['schema_version'])
-  if version != SCHEMA_VERSION:
-    raise ValueError(f'it has schema {version}')
+  sizes = forms.check_arrays(arrays, _ARRAYS)
+  if arrays['schema_version'] != SCHEMA_VERSION:
+    raise ValueError(f'it has schema {arrays["schema_version"]}')
   seeds, classes, clip = (arrays[k] for k in ('seeds', 'class_names', 'clip'))
   is_exact = 'logits' in arrays
   logits = arrays['logits'] if is_exact else _logits(arrays['probabilities'])
-  expected = (len(seeds), len(clip), max(len(classes), logits.shape[-1]))
-  if logits.shape != expected or arrays['fold'].shape != clip.shape:
-    raise ValueError(f'{logits.shape} probabilities, expected {expected}')
+  if not 0 < sizes['c'] <= sizes['k']:
+    raise ValueError(f'{sizes["c"]} names of {sizes["k"]} classes')
+  if not (sizes['s'] and sizes['n']):
+    raise ValueError('it holds no clip, or no seed')
   if (np.sort(clip) != clip).any() or len(np.unique(clip)) < len(clip):
     raise ValueError('its clips are not sorted, or not different')
   if not is_exact:

@@ -19,6 +19,7 @@ import ml_collections
 import numpy as np
 
 import mejax
+from mejax import files
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
 from mejax.evaluation import table
@@ -252,7 +253,7 @@ def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
   owner = np.array(workdir_lib.owner(workdir))
   workdir_lib.save_npz(
-    workdir / workdir_lib.BASELINES, baselines | {workdir_lib.OWNER: owner}
+    workdir / workdir_lib.BASELINES, baselines | {files.OWNER: owner}
   )
   told = _tell(plan)
   if 'told' in record:

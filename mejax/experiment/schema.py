@@ -66,6 +66,32 @@ _MEANT: dict[int, dict[str, Any]] = {
 _RENAMED = {'artnet': {'alphas': 'levels'}}
 
 
+def check(config: Mapping[str, Any]) -> None:
+  """Refuses JSON values of other types than those of `configs/default.py`.
+
+  What may also be the description of a user's own object is left to whoever
+  makes the object.
+
+  Raises:
+    ValueError: a value has another type; the message names it.
+  """
+  values = json.loads(default.get_config().to_json())
+  form = {
+    f'{key}?': _form_of(value)
+    for key, value in values.items()
+    if key not in ('protocol', 'view', 'model')
+  }
+  forms.check(config, form, 'config')
+
+
+def _form_of(value: Any) -> forms.Form:
+  if isinstance(value, dict):
+    return {f'{key}?': _form_of(each) for key, each in value.items()}
+  if isinstance(value, list):
+    return [(str, int, float)]
+  return forms.NUMBER if isinstance(value, float) else type(value)
+
+
 def fill(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """Returns a locked copy of a config, with missing values from `default.py`.
 
@@ -133,6 +159,9 @@ def read_run(workdir: str | os.PathLike) -> dict[str, Any]:
   run = files.read_json(path, hint=_NOT_AGAIN)
   with files.reading(path, hint=_NOT_AGAIN):
     forms.check(run, _RUN)
+    size = run.get('placement', {}).get('round_size', 1)
+    if size < 1:
+      raise ValueError(f'placement.round_size is {size}; expected 1 or more')
   return run
 
 
@@ -145,7 +174,7 @@ def complete(config: Mapping[str, Any], schema_version: int) -> dict[str, Any]:
       the meaning that they had in this version, not the default of today.
 
   Raises:
-    ValueError: the version is unknown.
+    ValueError: the version is unknown, or a value has a wrong type.
   """
   if schema_version not in _MEANT:
     raise ValueError(
@@ -153,6 +182,7 @@ def complete(config: Mapping[str, Any], schema_version: int) -> dict[str, Any]:
       f' {", ".join(map(str, _MEANT))}.'
     )
   config = json.loads(json.dumps(config))
+  check(config)
   # The section may also be the description of a user's own model, a string or
   # a dict without a name.
   model = config.get('model')

@@ -40,8 +40,6 @@ SCHEMA_VERSION = 1
 LOCK = '.lock'
 BASELINES = 'baselines.npz'
 ATTENTION = 'attention.npz'
-# The name, in each file, of the digest that `owner` returns.
-OWNER = 'belongs_to'
 AGAIN = (
   'It may be deleted: the `mejax train` or `evaluate` command that wrote it'
   ' makes it again.'
@@ -120,22 +118,18 @@ def describe_owner(config: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 
 
 def check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
-  """Refuses a file of another run, or one that does not say whose it is.
-
-  Args:
-    path: the file.
-    found: the digest in it; None if there is none.
-    expected: what `owner` returns; nothing is compared if it is ''.
+  """Refuses a file whose digest is not what `owner` returned.
 
   Raises:
-    ValueError: the file belongs to another config or other data.
+    ValueError: see `files.check_owner`.
   """
-  if expected and str(found) != expected:
-    raise ValueError(
-      f'{path} belongs to another config or other data than config.json and'
-      ' run.json beside it. Put the file back to its own run. If they were'
-      ' changed by hand, undo that, or train anew in another --workdir.'
-    )
+  files.check_owner(
+    path,
+    found,
+    expected,
+    hint='Put the file back to its own run. If config.json or run.json beside'
+    ' it were changed by hand, undo that, or train anew in another --workdir.',
+  )
 
 
 @functools.cache
@@ -175,7 +169,7 @@ def read_levels(workdir: pathlib.Path) -> dict[str, Any]:
   numbers = files.read_json(path, hint=AGAIN)
   if 'alphas' in numbers:  # An older name.
     numbers['levels'] = numbers.pop('alphas')
-  check_owner(path, numbers.pop(OWNER, None), owner(workdir))
+  check_owner(path, numbers.pop(files.OWNER, None), owner(workdir))
   with files.reading(path, hint=AGAIN):
     forms.check(numbers, _LEVELS)
   return numbers
@@ -189,7 +183,7 @@ def _read_first(
     if (workdir / name).exists():
       arrays = load_npz(workdir / name)
       expected = owner(workdir) if expected is None else expected
-      check_owner(workdir / name, arrays.pop(OWNER, None), expected)
+      check_owner(workdir / name, arrays.pop(files.OWNER, None), expected)
       return arrays
   return {}
 

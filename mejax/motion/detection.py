@@ -50,7 +50,10 @@ class DetectedFace:
 
 
 def detect(
-  image: UInt8[np.ndarray, 'h w 3'], *, threshold: float = THRESHOLD
+  image: UInt8[np.ndarray, 'h w 3'],
+  *,
+  threshold: float = THRESHOLD,
+  thorough: bool = False,
 ) -> list[DetectedFace]:
   """Returns the faces in an RGB image of any size, highest score first.
 
@@ -59,17 +62,26 @@ def detect(
   (`SCALES`), and then detects each face again, upright and in close-up. Wu,
   Peng, Yu, "YuNet: a tiny millisecond-level face detector" (2023).
 
+  Args:
+    image: RGB.
+    threshold: the least score.
+    thorough: whether a frame that shows a face is searched at the other scales
+      too, for faces of other sizes.
+
   Raises:
     ValueError: the image is empty.
   """
   return [
     dataclasses.replace(face, points=_close_up_points(image, face.points))
-    for face in _search(image, threshold)
+    for face in _search(image, threshold, thorough)
   ]
 
 
 def detect_dense(
-  image: UInt8[np.ndarray, 'h w 3'], *, threshold: float = THRESHOLD
+  image: UInt8[np.ndarray, 'h w 3'],
+  *,
+  threshold: float = THRESHOLD,
+  thorough: bool = False,
 ) -> list[DetectedFace]:
   """Detects like `detect`, with points from FaceMesh: several times steadier.
 
@@ -77,7 +89,7 @@ def detect_dense(
   are kept.
   """
   faces = []
-  for face in _search(image, threshold):
+  for face in _search(image, threshold, thorough):
     points, fit = mesh.steady_five(image, face.points)
     faces.append(dataclasses.replace(face, points=points, fit=fit))
   return faces
@@ -99,16 +111,37 @@ def is_face_at(
 
 
 def _search(
-  image: UInt8[np.ndarray, 'h w 3'], threshold: float
+  image: UInt8[np.ndarray, 'h w 3'], threshold: float, thorough: bool
 ) -> list[DetectedFace]:
-  """Returns the faces at the first scale that shows any."""
+  """Returns the faces at the first scale that shows any, or at all scales."""
   if not image.size:
     raise ValueError(f'the image has shape {image.shape}; expected pixels')
+  found = []
   for side, share in SCALES:
-    faces = _search_scale(image, side, share, threshold)
-    if faces:
-      return faces
-  return []
+    found += [
+      face
+      for face in _search_scale(image, side, share, threshold)
+      if not any(_overlap(face, other) for other in found)
+    ]
+    if found and not thorough:
+      break
+  return sorted(found, key=lambda face: -face.score)
+
+
+def _overlap(face: DetectedFace, other: DetectedFace) -> bool:
+  """Returns whether the middle of one face lies in the other."""
+  return holds(face.box, other.points.mean(0)) or holds(
+    other.box, face.points.mean(0)
+  )
+
+
+def holds(
+  box: tuple[float, float, float, float], place: Float[np.ndarray, '2']
+) -> bool:
+  """Returns whether a place (x, y) lies in a box of a face."""
+  left, top, across, down = box
+  x, y = place
+  return bool(left <= x <= left + across and top <= y <= top + down)
 
 
 def _search_scale(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import math
 
 from jaxtyping import Float
@@ -25,6 +26,7 @@ from mejax.motion.detection import SCALES
 from mejax.motion.detection import DetectedFace as DetectedFace
 from mejax.motion.detection import detect as detect
 from mejax.motion.detection import detect_dense as detect_dense
+from mejax.motion.detection import holds
 from mejax.motion.detection import is_face_at as is_face_at
 
 # Pixels between the eyes. In a smaller face a micro-expression moves by less
@@ -48,6 +50,7 @@ class Located:
   Attributes:
     points: the five points.
     remarks: circumstances that make the points less reliable.
+    notes: which face was taken, if the caller chose.
     seen: the points in each frame that shows the face, by the frame's position.
     turn: degrees anticlockwise that would put the face upright: 0, 90, 180 or
       270; smaller tilts do not count.
@@ -55,6 +58,7 @@ class Located:
 
   points: Float[np.ndarray, '5 2']
   remarks: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
   seen: Mapping[int, Float[np.ndarray, '5 2']] = dataclasses.field(
     default_factory=dict
   )
@@ -62,17 +66,23 @@ class Located:
 
 
 Detector = Callable[[UInt8[np.ndarray, 'h w 3']], list[DetectedFace]]
+# `largest`, `left`, `right`, or a place (x, y) in pixels.
+Which = str | tuple[float | int, float | int]
 
 
 def locate(
-  images: Sequence[UInt8[np.ndarray, 'h w 3']], *, detector: Detector = detect
+  images: Sequence[UInt8[np.ndarray, 'h w 3']],
+  *,
+  detector: Detector = detect,
+  which: Which = 'largest',
 ) -> Located:
   """Finds the five points of the one person of a clip, for a single alignment.
 
   The points are the median over the frames that show the face. Among several
-  people the largest and most central one is taken, the same in all frames. A
-  face that `detect` or `detect_dense` doubts or does not find is searched in
-  frames turned by 90, 180 and 270 degrees too; see `upright`.
+  people the largest and most central one is taken, unless `which` chooses
+  another; it is the same in all frames. A face that `detect` or `detect_dense`
+  doubts or does not find is searched in frames turned by 90, 180 and 270
+  degrees too; see `upright`.
 
   The error of the alignment was measured on two photographs that shift by less
   than a pixel, with noise of 4 grey levels, in pixels of 128 (root mean square
@@ -82,6 +92,8 @@ def locate(
   Args:
     images: RGB frames of the clip, all of one size; about five are enough.
     detector: image to faces; `detect`, `detect_dense`, or a function like them.
+    which: `largest`; `left` or `right`, the outermost face; or (x, y), a place
+      in the face. If it is not `largest`, faces of all sizes are searched.
 
   Returns:
     The points, and remarks on several faces, frames without the face, a face
@@ -89,7 +101,7 @@ def locate(
     the frames from 1, in the order given.
 
   Raises:
-    NoFace: no frame shows a face.
+    NoFace: no frame shows a face, or none at the place.
     ValueError: there is no frame, or the frames differ in size.
   """
   sizes = sorted({image.shape[:2] for image in images})
@@ -99,7 +111,8 @@ def locate(
     )
   height, width = sizes[0]
   if detector in (detect, detect_dense):
-    found, turn = upright.search(images, detector)
+    thorough = functools.partial(detector, thorough=which != 'largest')
+    found, turn = upright.search(images, thorough)
   else:
     found, turn = [detector(image) for image in images], 0
   if not any(found):
@@ -107,12 +120,14 @@ def locate(
       f'no face in any of {len(images)} frames of {width}x{height} pixels'
       f'{_tried(detector)}'
     )
-  person = _follow(found, width, height)
+  people = _follow(found)
+  person = _choose(people, which, width, height)
   points = np.stack([face.points for face in person.values()])
   middle = np.median(points, axis=0).astype(np.float32)
   return Located(
     middle,
-    tuple(_remarks(found, person, middle, width, height)),
+    tuple(_remarks(found, person, which, middle, (width, height))),
+    _notes(found, person, which),
     {frame: face.points for frame, face in person.items()},
     turn,
   )
@@ -129,11 +144,9 @@ def _tried(detector: Detector) -> str:
 
 
 def _follow(
-  found: Sequence[Sequence[DetectedFace]], width: int, height: int
-) -> dict[int, DetectedFace]:
-  """Returns the most plausible person: the face in each frame that shows it."""
-  # A sum over frames decides, not one frame: somebody who passes close to the
-  # camera for a moment does not take the place of the person filmed.
+  found: Sequence[Sequence[DetectedFace]],
+) -> list[dict[int, DetectedFace]]:
+  """Returns the people: the face of each in every frame that shows it."""
   people: list[dict[int, DetectedFace]] = []
   for frame, faces in enumerate(found):
     for face in faces:
@@ -146,12 +159,49 @@ def _follow(
           break
       else:
         people.append({frame: face})
-  return max(
-    people,
-    key=lambda person: sum(
-      _plausibility(face, width, height) for face in person.values()
-    ),
-  )
+  return people
+
+
+def _choose(
+  people: Sequence[dict[int, DetectedFace]],
+  which: Which,
+  width: int,
+  height: int,
+) -> dict[int, DetectedFace]:
+  """Returns one of several people.
+
+  Raises:
+    NoFace: none is at the place that is asked for.
+  """
+  # A sum or mean over frames decides, not one frame: somebody who passes close
+  # to the camera for a moment does not take the place of the person filmed.
+  if which == 'largest':
+    return max(
+      people,
+      key=lambda person: sum(
+        _plausibility(face, width, height) for face in person.values()
+      ),
+    )
+  places = [
+    np.mean([face.points.mean(0) for face in person.values()], axis=0)
+    for person in people
+  ]
+  if isinstance(which, str):
+    across = [x if which == 'left' else -x for x, _ in places]
+    return people[int(np.argmin(across))]
+  place = np.asarray(which)
+  there = [
+    i
+    for i, person in enumerate(people)
+    if any(holds(face.box, place) for face in person.values())
+  ]
+  if not there:
+    faces = '; '.join(_place(next(iter(p.values()))) for p in people[:4])
+    raise NoFace(
+      f'no face at ({which[0]:g}, {which[1]:g}) of {width}x{height} pixels, as '
+      f'which_face asks; faces: {faces}'
+    )
+  return people[min(there, key=lambda i: math.hypot(*(places[i] - place)))]
 
 
 def _plausibility(face: DetectedFace, width: int, height: int) -> float:
@@ -171,20 +221,23 @@ def _apart(points: Float[np.ndarray, '5 2']) -> float:
 def _remarks(
   found: Sequence[Sequence[DetectedFace]],
   person: dict[int, DetectedFace],
+  which: Which,
   points: Float[np.ndarray, '5 2'],
-  width: int,
-  height: int,
+  size: tuple[int, int],
 ) -> list[str]:
   remarks = []
   most = max(map(len, found))
-  if most > 1:
-    remarks.append(_of_several(found, person, width, height))
+  if most > 1 and which == 'largest':
+    remarks.append(_of_several(found, person))
+  if most == 1 and which in ('left', 'right'):
+    remarks.append(
+      f'one face in its frames, {_place(next(iter(person.values())))}, where '
+      f'which_face asks for the one on the {which}'
+    )
   missing = [n for n in range(len(found)) if n not in person]
   if missing:
     remarks.append(f'no such face in {_frames(missing, len(found))}')
-  outside = [
-    n for n, face in person.items() if not _inside(face, width, height)
-  ]
+  outside = [n for n, face in person.items() if not _inside(face, *size)]
   if outside:
     remarks.append(
       f'the face leaves the frame in {_frames(outside, len(found))}'
@@ -206,29 +259,41 @@ def _remarks(
 
 
 def _of_several(
-  found: Sequence[Sequence[DetectedFace]],
-  person: dict[int, DetectedFace],
-  width: int,
-  height: int,
+  found: Sequence[Sequence[DetectedFace]], person: dict[int, DetectedFace]
 ) -> str:
   """Says which of several faces was taken, and how to take another."""
+  number, taken, others = _in_fullest(found, person)
+  other = max(others, key=lambda face: face.box[2] * face.box[3])
+  x, y = np.rint(other.points.mean(0)).astype(int)
+  return (
+    f'{number} faces in a frame; the largest and most central one was taken, '
+    f'{_place(taken)}. Another is {_place(other)}: to take it, prepare with '
+    f'--which_face {x},{y}, or write "{x} {y}" in a column which_face of your '
+    'label sheet'
+  )
+
+
+def _notes(
+  found: Sequence[Sequence[DetectedFace]],
+  person: dict[int, DetectedFace],
+  which: Which,
+) -> tuple[str, ...]:
+  """Says which face was taken because the caller chose it."""
+  if which == 'largest':
+    return ()
+  number, taken, _ = _in_fullest(found, person)
+  words = f'{number} faces' if number > 1 else 'one face'
+  return (f'{words} in a frame; which_face chooses {_place(taken)}',)
+
+
+def _in_fullest(
+  found: Sequence[Sequence[DetectedFace]], person: dict[int, DetectedFace]
+) -> tuple[int, DetectedFace, list[DetectedFace]]:
+  """Returns the most faces in a frame, the person's, and the others there."""
   frame = max(range(len(found)), key=lambda n: len(found[n]))
   taken = person.get(frame) or next(iter(person.values()))
   others = [face for face in found[frame] if face is not taken]
-  other = max(others, key=lambda face: face.box[2] * face.box[3])
-  # The cut shows the other face with some of what is around it.
-  left, top, across, down = other.box
-  x, y = (
-    max(round(start - extent / 2), 0)
-    for start, extent in ((left, across), (top, down))
-  )
-  w = min(round(left + 1.5 * across), width) - x
-  h = min(round(top + 1.5 * down), height) - y
-  return (
-    f'{len(found[frame])} faces in a frame; the largest and most central one '
-    f'was taken, {_place(taken)}. Another is {_place(other)}: to take it, cut '
-    f'the frames, as in `ffmpeg -i IN -vf crop={w}:{h}:{x}:{y} OUT`'
-  )
+  return len(found[frame]), taken, others
 
 
 def _place(face: DetectedFace) -> str:

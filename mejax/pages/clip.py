@@ -95,9 +95,11 @@ def _motion(example, metadata) -> dict[str, Any]:
   truth = _true_motion(example, metadata)
   true_flows = [] if truth is None else [level * truth for level in levels]
   sizes = [pictures.size_of(flow) for flow in (*flows, *true_flows)]
-  scales = pictures.Legend(
-    flow=pictures.scale_of(sizes),
-    strain=pictures.scale_of([pictures.size_of(s) for s in strains]),
+  scales = pictures.Legend.of_sizes(
+    sizes,
+    [pictures.size_of(s) for s in strains],
+    side=flows.shape[1],
+    definition=metadata['strain'],
   )
   rows = []
   for i, level in enumerate(levels):

@@ -19,21 +19,12 @@ import numpy as np
 from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import pictures
+from mejax.pages import recipe_words
 from mejax.pages import svg
 
 SIDE = 84  # Side of a thumbnail in pixels.
 EXTREMES = 4  # Number of clips shown with the most and the least motion.
 LONG = 20  # A table with more rows is folded.
-# The page shows these entries of the metadata elsewhere, or not at all.
-_ELSEWHERE = (
-  'clips', 'counts', 'skipped', 'warnings', 'notes', 'schema_version', 'fps',
-)  # fmt: skip
-# Words for keys of the metadata that are not plain.
-_KEYS = {
-  'source_sha256': 'digest of labels and frames',
-  'units': 'unit of motion',
-  'levels': 'levels of amplification',
-}
 # Clips whose motion is more than this many times the median do not set scales.
 _FAR = 4.0
 
@@ -164,8 +155,11 @@ class Overview:
       return None
     both = ([t.motion for t in self.tiles], [t.strain for t in self.tiles])
     motion, strain = map(_usual, both)
-    return pictures.Legend(
-      flow=pictures.scale_of([motion]), strain=pictures.scale_of([strain])
+    return pictures.Legend.of_sizes(
+      [motion],
+      [strain],
+      side=self.metadata['size'],
+      definition=self.metadata['strain'],
     )
 
   def link(self, tile: Tile) -> str:
@@ -231,10 +225,9 @@ def _head(overview: Overview) -> dict[str, Any]:
     'made': [
       {
         'kind': '',
-        'cells': [_KEYS.get(key, key.replace('_', ' ')), _words(value)],
+        'cells': pair,
       }
-      for key, value in overview.metadata.items()
-      if key not in _ELSEWHERE
+      for pair in recipe_words.rows(overview.metadata)
     ],
   }
 
@@ -250,10 +243,10 @@ def _facts(overview: Overview) -> list[tuple[object, str]]:
     (len(metadata.get('skipped', ())), 'skipped'),
     (len(metadata.get('warnings', ())), 'with a warning'),
     (
-      ', '.join(f'×{level:g}' for level in metadata['levels']),
-      'levels of amplification (×1: as it is)',
+      ', '.join(map(recipe_words.times, metadata['levels'])),
+      'motion',
     ),
-    (metadata['size'], 'pixels a side'),
+    ('{0} × {0}'.format(metadata['size']), 'px, the aligned face'),
     *_rates(metadata.get('fps', {})),
   ]
 
@@ -282,7 +275,10 @@ def motion_dots(overview: Overview) -> Markup:
   width, tall, bins = 1060, 44, 150
   left, right = 150, width - 30
   sizes = [t.motion for t in overview.tiles]
-  top = pictures.scale_of([_usual(sizes, 100.0)], above=True)
+  top = pictures.scale_of(
+    [_usual(sizes, 100.0), pictures.FAINT * overview.metadata['size']],
+    above=True,
+  )
   more = ' or more' * (max(sizes) > top)
   step = (right - left) / bins
   emotions = list(dict.fromkeys(t.emotion for t in overview.tiles))
@@ -316,17 +312,3 @@ def _motion_dot(tile: Tile, link: str, x: Real, y: Real) -> Markup:
   tip = svg.tooltip(f'{tile.identity}: {tile.motion:.2f} px')
   circle = svg.element('circle', tip, cx=x, cy=y, r=3.2)
   return svg.element('a', circle, href=link)
-
-
-def _words(value: Any) -> str:
-  if isinstance(value, Mapping):
-    return ', '.join(
-      f'{k.replace("_", " ")} {_words(v)}'
-      for k, v in value.items()
-      if v is not None
-    )
-  if isinstance(value, list):
-    return ', '.join(map(_words, value))
-  if value is None or isinstance(value, bool):
-    return {True: 'yes', False: 'no', None: 'none'}[value]
-  return f'{value:g}' if isinstance(value, float) else str(value)

@@ -17,6 +17,9 @@ from mejax.pages import svg
 
 # A percentile, because a few pixels at the border of a face may be far off.
 PERCENT = 99
+# What may be noise of a camera does not get the full colour: motion in sides of
+# the face (a quarter of a pixel of 128), and strain.
+FAINT, _FAINT_STRAIN = 0.002, 0.01
 # Colours of strain from 0 to the end of the scale: white, orange, dark.
 _STRAIN_RAMP = np.array(
   [[255, 255, 255], [252, 222, 165], [238, 129, 62], [158, 34, 71], [38, 8, 46]]
@@ -79,10 +82,36 @@ class Legend:
   Attributes:
     flow: motion in pixels that has the full colour.
     strain: strain that has the darkest colour.
+    is_length: whether what the dataset calls strain is the length of motion.
   """
 
   flow: float
   strain: float
+  is_length: bool = False
+
+  @classmethod
+  def of_sizes(
+    cls,
+    motions: Sequence[float],
+    strains: Sequence[float],
+    *,
+    side: int,
+    definition: str,
+  ) -> Legend:
+    """Makes scales that end at the largest of some sizes.
+
+    Args:
+      motions, strains: as `size_of` returns them.
+      side: of the aligned face, in pixels.
+      definition: of strain, a name of `flow.STRAIN_DEFINITIONS`.
+    """
+    faint, is_length = FAINT * side, definition == 'magnitude'
+    least = faint if is_length else _FAINT_STRAIN
+    return cls(
+      flow=scale_of([*motions, faint]),
+      strain=scale_of([*strains, least]),
+      is_length=is_length,
+    )
 
   @property
   def wheel(self) -> str:

@@ -38,7 +38,6 @@ from mejax import limits
 
 # Where Orbax keeps the digest: in the metadata of a checkpoint.
 _DIGEST = 'sha256_of_arrays'
-_OWNER = 'belongs_to'
 _AGAIN = (
   'It may be deleted: the `mejax train` command that began the run trains this'
   ' round again, with the same numbers.'
@@ -73,7 +72,7 @@ class Round:
       return None
     shutil.rmtree(self._running, ignore_errors=True)
     arrays = files.read_npz(self._result, hint=_AGAIN)
-    _check_owner(self._result, arrays.pop(_OWNER, None), self._owner)
+    _check_owner(self._result, arrays.pop(files.OWNER, None), self._owner)
     return arrays
 
   def model(self) -> dict[str, Any] | None:
@@ -146,7 +145,7 @@ class Round:
       return  # It is damaged, which `restore` will tell.
     if metadata is not None:
       path = self._running / str(step)
-      _check_owner(path, metadata.get(_OWNER), self._owner)
+      _check_owner(path, metadata.get(files.OWNER), self._owner)
 
   def _load(self, step: int, empty: PyTree) -> PyTree:
     arrays = self._manager.item_metadata(step)
@@ -169,7 +168,7 @@ class Round:
       )
 
   def _own(self) -> dict[str, str]:
-    return {_OWNER: self._owner} if self._owner else {}
+    return {files.OWNER: self._owner} if self._owner else {}
 
   def close(self) -> None:
     """Waits until the checkpoint is written; errors are those of `save`."""
@@ -207,7 +206,7 @@ def save_tree(path: pathlib.Path, tree: PyTree, *, owner: str = '') -> None:
       tree,
       force=True,
       custom_metadata={_DIGEST: digest(tree)}
-      | ({_OWNER: owner} if owner else {}),
+      | ({files.OWNER: owner} if owner else {}),
     )
 
 
@@ -229,7 +228,7 @@ def load_tree(path: pathlib.Path, *, hint: str = '', owner: str = '') -> PyTree:
       _check_claims(path, metadata.item_metadata)
       tree = checkpointer.restore(path)
     _check(path, tree, metadata.custom_metadata)
-  _check_owner(path, metadata.custom_metadata.get(_OWNER), owner)
+  _check_owner(path, metadata.custom_metadata.get(files.OWNER), owner)
   return tree
 
 
@@ -281,13 +280,14 @@ def _check(path: pathlib.Path, tree: PyTree, metadata: Any) -> None:
 
 
 def _check_owner(path: pathlib.Path, found: Any, expected: str) -> None:
-  """Raises an error if a file is another run's; see `experiment.workdir`."""
-  if expected and str(found) != expected:
-    raise ValueError(
-      f'{path} belongs to another config or other data than this run. Put it'
-      ' back to its own run; the `mejax train` command that began this run'
-      ' trains the round again, with the same numbers, once it is away.'
-    )
+  """Raises an error if a file is another run's."""
+  files.check_owner(
+    path,
+    found,
+    expected,
+    hint='Put it back to its own run; the `mejax train` command that began this'
+    ' run trains the round again, with the same numbers, once it is away.',
+  )
 
 
 @functools.cache

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import hypothesis
 from hypothesis import strategies
+import pytest
+import tqdm
 
 from mejax.cli import terminal
 
 
 def _printed(text, monkeypatch, name='stdout'):
   stream = io.StringIO()
+  stream.isatty = lambda: True
   with monkeypatch.context() as patch:
     patch.setattr(sys, name, stream)
     with terminal.guarded():
@@ -36,6 +40,65 @@ def test_a_bar_of_progress_still_moves(monkeypatch):
   assert _printed(bar, monkeypatch, 'stderr') == bar
   shown = _printed('\r\x1b[31mRED\x1b[A\x07', monkeypatch, 'stderr')
   assert shown == '\r\\x1b[31mRED\x1b[A\\x07'
+
+
+def test_without_streams_nothing_is_printed(monkeypatch):
+  monkeypatch.setattr(sys, 'stdout', None)
+  with terminal.guarded():
+    print('x')
+    assert sys.stdout is None
+
+
+@pytest.fixture
+def clock(monkeypatch):
+  """Replaces the clock of the module; each bar moves it on by a second."""
+  now = [100.0]
+  monkeypatch.setattr(terminal.time, 'monotonic', lambda: now[0])
+  return now
+
+
+def _logged(clock, seconds, *, beside=(), monkeypatch):
+  """Returns the lines of a file in which a bar of so many seconds ran."""
+  stream = io.StringIO()
+  monkeypatch.setattr(sys, 'stderr', stream)
+  with terminal.guarded():
+    with tqdm.tqdm(total=seconds, desc='make', mininterval=0) as bar:
+      for second in range(seconds):
+        clock[0] += 1
+        bar.update()
+        if second in beside:
+          tqdm.tqdm.write(f'at {second}', file=sys.stderr)
+    print('done', file=sys.stderr)
+  assert '\r' not in stream.getvalue()
+  return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize('seconds', [1, 29, 30, 31, 60, 100])
+def test_in_a_file_a_bar_is_a_line_every_half_a_minute(
+  clock, monkeypatch, seconds
+):
+  *bar, last = _logged(clock, seconds, monkeypatch=monkeypatch)
+  assert last == 'done'
+  assert bar[-1].startswith('make: 100%')
+  shown = [int(re.search(r' (\d+)/', line)[1]) for line in bar]
+  expected = list(range(30, seconds, 30))
+  # The last state may be told twice: when it comes, and when the bar ends.
+  assert shown in (
+    [*expected, seconds],
+    [*expected, seconds, seconds],
+  )
+
+
+def test_in_a_file_messages_stand_between_the_lines_of_a_bar(
+  clock, monkeypatch
+):
+  lines = _logged(clock, 40, beside=(3, 35), monkeypatch=monkeypatch)
+  assert [line for line in lines if not line.startswith('make')] == [
+    'at 3',
+    'at 35',
+    'done',
+  ]
+  assert len(lines) == 5
 
 
 @hypothesis.given(strategies.text())

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from mejax.corpora import annotated
 from mejax.corpora import footage
 from mejax.corpora import mmew
 from mejax.corpora import people
@@ -108,6 +109,43 @@ def test_a_movement_with_two_labels_has_none_and_one_twice_counts_once(clip):
     'is the movement of x/anna/b_2: the first counts',
     '',
   ]
+
+
+def test_a_clip_whose_rows_have_two_labels_has_none(clip):
+  rows = [
+    clip('a', 'anna'),
+    clip('a', 'anna', emotion='fear', onset=2),
+    clip('b', 'ben', emotion='Joy '),
+    clip('b', 'ben'),
+  ]
+  words = 'its rows in the label sheet have several labels: joy, fear; delete'
+  problems = _problems(annotated.unique(rows))
+  assert [text[: len(words)] for text in problems[:2]] == [words, words]
+  assert problems[2:] == ['', footage.REPEATED]
+
+
+def test_two_faces_of_a_recording_have_two_people(clip):
+  clips = [
+    clip('a', 'anna', which_face='left'),
+    clip('a', 'ben', which_face='right'),
+    clip('b', 'anna', 'b', which_face='left'),
+    clip('b', 'ben', 'b'),
+    clip('c', 'anna', 'c2', which_face=(10.0, 20.0)),
+    clip('c', 'ben', 'c2', which_face=(10.0, 20.0)),
+    clip('d', 'anna', 'd', which_face='left'),
+    clip('d', 'ben', 'd', which_face='largest'),
+  ]
+  problems = _problems(clips)
+  assert problems[:2] == ['', '']
+  assert all('its recording is also that' in text for text in problems[2:])
+
+
+def test_a_video_of_two_faces_is_no_copy_of_itself(clip, tmp_path):
+  (tmp_path / 'a').write_bytes(b'same')
+  left, right = (
+    clip('a', name, video=True, which_face=name) for name in ('left', 'right')
+  )
+  assert [c.remarks for c in footage.remark_copies([left, right])] == [(), ()]
 
 
 def test_a_recording_of_two_corpora_has_two_people(clip, tmp_path):

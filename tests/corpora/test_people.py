@@ -64,6 +64,8 @@ def test_a_number_is_one_person_with_any_prefix_padding_and_blank(
       '1e0',
       'sub1.0',
       'subj1',
+      'patient 1',
+      'VP1',
       'subject#1',
       'No.1',
       'ID1',
@@ -167,6 +169,16 @@ def test_joined_clips_of_one_name_do_not_replace_each_other():
     ('subject', 'nan', "its subject is 'nan', which names nobody"),
     ('subject', 7, 'its subject is 7; expected a text'),
     ('name', '\udcb8\udcdf', 'its name is not UTF-8: rename it'),
+    (
+      'name',
+      'c\nmejax: fine',
+      'its name has a line break or another control character: rename it',
+    ),
+    (
+      'subject',
+      'a\u2028b',
+      'its subject has a line break or another control character: rename it',
+    ),
     ('emotion', None, 'its emotion is None; expected a text'),
     (
       'subject',
@@ -197,7 +209,14 @@ def test_a_clip_of_ones_own_reader_without_a_name_is_left_out(
   assert clip.problem == words
   clip.identity.encode()
   if field == 'name':
-    assert clip.name == r'\xb8\xdf'
+    assert clip.name in (r'\xb8\xdf', r'c\nmejax: fine')
+
+
+def test_a_line_break_in_a_sentence_about_a_clip_begins_no_line():
+  said = ('the file "a\nb" is odd',)
+  clip = Clip('x', 'a', 'c', 'joy', remarks=said, notes=said)
+  (clip,) = people.settled([clip])
+  assert clip.remarks == clip.notes == (r'the file "a\nb" is odd',)
 
 
 def test_every_corpus_takes_the_option(tmp_path):

@@ -69,6 +69,7 @@ def test_utf_16_without_its_mark_is_refused_and_recognised(tmp_path, encoding):
     ('klingon', "'klingon', which Python does not know; it knows, for example"),
     ('hex', "encoding is 'hex', which Python"),
     ('shift_jis', 'it is not shift_jis. Save it as'),
+    ('utf-8\0', 'which is no name'),
   ],
 )
 def test_a_wrong_encoding_is_refused(tmp_path, encoding, words):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mejax import cli
+from mejax.corpora import people
 from mejax.corpora import video
 from mejax.corpora.decode import decode
 from tests.corpora import trees
@@ -137,6 +138,54 @@ def test_several_expressions_of_a_recording_are_told_apart(read):
   assert found['frown_6'].frame_numbers == tuple(range(6, 11))
   assert found['frown_12'].emotion == 'fear'
   assert not (found['frown_6'].problem or found['frown_12'].problem)
+
+
+@pytest.mark.parametrize(
+  ('text', 'face'),
+  [
+    ('', ''),
+    ('left', 'left'),
+    ('Right', 'right'),
+    ('412 230', (412.0, 230.0)),
+    ('"412, 230"', (412.0, 230.0)),
+    ('412.5;230', (412.5, 230.0)),
+    ('412x230', (412.0, 230.0)),
+  ],
+)
+def test_a_sheet_may_say_which_face_is_meant(read, text, face):
+  found = read(
+    f'clip,subject,emotion,which_face\nfrown,ben,anger,{text}\n'
+    'anna/smile,anna,joy,middle\n'
+  )
+  assert (found['frown'].problem, found['frown'].which_face) == ('', face)
+  assert (
+    "which_face is 'middle' in cell D3; expected largest, left, right, or the "
+    'place of the face in pixels' in found['anna_smile'].problem
+  )
+
+
+@pytest.mark.parametrize(
+  ('faces', 'is_used'),
+  [
+    ('left,right', True),
+    ('10 10,30 10', True),
+    ('left,left', False),
+    ('left,', False),
+    (',', False),
+    ('largest,left', False),
+  ],
+)
+def test_a_recording_has_several_people_if_their_faces_are_told_apart(
+  clips, tmp_path, faces, is_used
+):
+  rows = zip(('ann', 'ben'), faces.split(','), strict=True)
+  sheet = 'clip,subject,emotion,onset,apex,offset,which_face\n'
+  sheet += ''.join(f'frown,{who},joy,5,8,9,{face}\n' for who, face in rows)
+  (tmp_path / 'my.csv').write_text(sheet)
+  found = people.settled(video.read(clips, labels=tmp_path / 'my.csv'))
+  problems = [clip.problem for clip in found if 'frown' in clip.name]
+  assert len(problems) == 2
+  assert [not problem for problem in problems] == [is_used] * 2
 
 
 @pytest.mark.parametrize(

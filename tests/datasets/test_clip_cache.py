@@ -299,6 +299,16 @@ def test_a_dataset_says_whether_its_flow_saw_light_as_motion():
   assert (amplified['method'], amplified['light']) == ('flow', True)
 
 
+@pytest.mark.parametrize('text', ['left', '412,230', '412.5 230'])
+def test_a_dataset_says_which_of_several_faces_was_taken(text):
+  usual, chosen = Recipe(), Recipe(which_face=text)
+  source = chosen.describe()['landmark_source']
+  assert source != usual.describe()['landmark_source']
+  assert source.endswith(text.replace(',', ' '))
+  # A recipe that says the usual is the usual one.
+  assert Recipe(which_face='Largest').describe() == usual.describe()
+
+
 def test_an_unknown_apex_is_spotted_and_said(corpus, tmp_path):
   _prepare(corpus, tmp_path, dataclasses.replace(SMALL, apex='spotted'))
   examples = load.load_examples('synthetic', tmp_path)
@@ -414,6 +424,8 @@ def test_few_clips_wait_in_memory(monkeypatch):
     ({'magnify': 'zoom'}, "unknown magnify 'zoom'; known: .*phase"),
     ({'neighbours': -1}, 'expected 0 or more'),
     ({'magnify': 'learned'}, 'learned needs --weights FILE'),
+    ({'which_face': 'tallest'}, "'tallest'; expected largest, left, right, or"),
+    ({'which_face': 'left', 'faces': 'none'}, "faces='none' finds none"),
     ({'weights': pathlib.Path('a.npz')}, "magnify is 'flow' and weights are"),
   ],
 )

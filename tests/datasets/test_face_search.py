@@ -9,6 +9,7 @@ what `prepare` does.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import cv2
@@ -16,7 +17,10 @@ import numpy as np
 import pytest
 
 from mejax.corpora import video
+from mejax.corpora.clip import Clip
 from mejax.datasets import check
+from mejax.datasets import clip_cache
+from mejax.datasets import face_search
 from mejax.datasets import load
 from mejax.datasets import prepare
 from mejax.datasets import staging
@@ -225,7 +229,7 @@ def test_no_face_in_the_whole_clip_is_told(made):
   example, reason, _ = made(title(6))
   assert example is None
   assert 'no face in any of 3 frames of 200x200 pixels' in reason
-  assert '3 further frames show none either' in reason
+  assert '3 further frames of the clip show none either' in reason
 
 
 def test_a_clip_too_long_to_spot_is_told(made, face, monkeypatch):
@@ -289,6 +293,60 @@ def test_frames_that_are_cut_already_need_not_show_a_face(made):
   example, reason, metadata = made(moving, 'clip,me,joy,0,7,13\n', recipe)
   assert reason == '' and example is not None
   assert 'those of an average face' in _warned(metadata)
+
+
+def test_each_of_two_people_in_a_picture_can_be_taken(face, tmp_path):
+  still = sample_faces.portrait('hopper')
+  frames = [np.concatenate([moving, still], axis=1) for moving in face]
+  names = [f'img{n:03d}.png' for n in range(len(frames))]
+  trees.write_frames(tmp_path / 'talk', names, images=frames)
+  (tmp_path / 'my.csv').write_text(
+    'clip,subject,emotion,onset,apex,offset,which_face\n'
+    'talk,ann,joy,0,7,13,left\ntalk,ben,fear,0,7,13,300 100\n'
+  )
+  prepare.prepare(
+    'video',
+    source=tmp_path / 'talk',
+    data_dir=tmp_path / 'data',
+    recipe=SMALL,
+    options={'labels': tmp_path / 'my.csv'},
+    workers=0,
+    progress=False,
+  )
+  made = load.load_examples('video', tmp_path / 'data')
+  motion = np.abs(made['flow'][:, 0, ..., :2]).max((1, 2, 3))
+  assert made['subject'].tolist() == ['ann', 'ben']
+  # Ann smiles and Ben does not.
+  assert motion[0] > 2 * motion[1]
+  metadata = load.read_metadata('video', tmp_path / 'data')
+  ((identity, (warning,)),) = metadata['warnings'].items()
+  assert identity.startswith('video/ben/')
+  assert warning.startswith('nothing moves from onset 0 to apex 7')
+  for notes in metadata['notes'].values():
+    assert any('2 faces in a frame; which_face chooses' in n for n in notes)
+  # The recipe chooses for the clips that do not say it.
+  (clip,) = video.read(tmp_path / 'talk')
+  plan = clip_cache.plan_of(clip, dataclasses.replace(SMALL, apex='midpoint'))
+  taken = {}
+  for which in ('left', 'right'):
+    by_recipe = dataclasses.replace(plan, which_face=which)
+    by_clip = dataclasses.replace(clip, which_face=which)
+    taken[which] = staging.stage(clip, by_recipe).patches
+    np.testing.assert_array_equal(
+      taken[which], staging.stage(by_clip, plan).patches
+    )
+  assert np.abs(np.subtract(*map(np.float32, taken.values()))).mean() > 20
+  with pytest.raises(ValueError, match='--faces none looks for no face'):
+    face_search.find(clip, {}, dict, 'none', 'left')
+
+
+def test_points_that_a_corpus_does_not_give_can_be_found():
+  clip = Clip('video', 'ann', 'c', 'joy')
+  with pytest.raises(ValueError, match='video gives no face points') as error:
+    face_search.find(clip, {}, dict, 'given')
+  # What it advises is there.
+  _, _, advice = str(error.value).partition('let them be found: --faces ')
+  assert Recipe(faces=advice).faces == 'mesh'
 
 
 def test_the_whole_clip_is_read_for_its_face_only_in_need(face, tmp_path):

@@ -175,6 +175,10 @@ def test_a_face_that_moves_as_a_whole_is_told(size):
   assert said.startswith('the whole face moves by 2.')
   assert f'px of {size}, more than its parts do (1.' in said
   assert '--remove_head_motion' in said
+  # A rendered head drifts on purpose: that is a note.
+  recipe = Recipe(size=size)
+  _, (note,) = frames_to_flow.remarks(flow, covered, recipe, is_rendered=True)
+  assert note == f'{said}; it was rendered to do so'
   recipe = Recipe(size=size, remove_head_motion=True)
   assert frames_to_flow.remarks(flow, covered, recipe) == ([], [])
   # The part outside of the frame does not count.

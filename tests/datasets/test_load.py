@@ -96,9 +96,7 @@ def _damage(folder, file, how):
     (file, how)
     for file in FILES
     for how in HOW
-    # The next test is about the former; people may write into the latter.
-    if (file, how)
-    not in (('digests.json', 'missing'), ('metadata.json', 'flipped'))
+    if (file, how) != ('digests.json', 'missing')  # See the next test.
   ],
 )
 def test_a_damaged_file_is_named_with_what_may_be_deleted(dataset, file, how):
@@ -109,10 +107,13 @@ def test_a_damaged_file_is_named_with_what_may_be_deleted(dataset, file, how):
   words = str(error.value)
   assert '\n' not in words
   assert 'may be deleted: the `mejax prepare` command' in words
-  # A digest that is damaged looks like a damaged file.
-  named = folder if (how, file) == ('flipped', 'digests.json') else path
-  assert words.startswith(str(named))
-  assert 'is missing' in words if how == 'missing' else 'is damaged' in words
+  if (how, file) == ('flipped', 'digests.json'):
+    # A digest or a name that is damaged looks like a file that is.
+    assert words.startswith(str(folder))
+    assert 'is missing' in words or 'is damaged' in words
+  else:
+    assert words.startswith(str(path))
+    assert 'is missing' in words if how == 'missing' else 'is damaged' in words
 
 
 @pytest.mark.parametrize('how', HOW)
@@ -209,10 +210,25 @@ def test_files_that_do_not_fit_each_other_are_refused_by_name(
   for key, function in change.items():
     content[key] = function(content[key])
   path.write_text(json.dumps(content))
+  # Older datasets have none; in others, they alone refuse every change.
+  (path.parent / builder.DIGESTS).unlink()
   with pytest.raises(ValueError, match=said):
     load.load_examples('htnet_release', copied)
   with pytest.raises(ValueError, match=said):
     load.Examples('htnet_release', copied)[0]
+
+
+@pytest.mark.parametrize(
+  'change', [{'units': 'pixel'}, {'notes': {'a': []}}, {'my own': 'a word'}]
+)
+def test_metadata_that_were_changed_are_refused(copied, change):
+  path = load.dataset_folder('htnet_release', copied) / builder.METADATA
+  content = json.loads(path.read_text())
+  assert content | change != content
+  path.write_text(json.dumps(content | change))
+  for read in (load.read_metadata, load.load_examples, load.Examples):
+    with pytest.raises(ValueError, match='metadata.json is damaged .it is not'):
+      read('htnet_release', copied)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,25 @@ def test_a_folder_of_such_a_name_does_not_lose_the_preparation(
   assert 'not UTF-8' in skipped['reason']
 
 
+def test_a_line_break_in_a_name_fakes_no_line(rendered, tmp_path, capsys):
+  fake = 'x\nmejax check: all is well\n'
+  _frames(tmp_path / 'clips/good', rendered)
+  _frames(tmp_path / f'clips/{fake}', rendered)
+  _frames(tmp_path / 'clips/damaged', rendered, fake + '{}.png')
+  for file in (tmp_path / 'clips/damaged').iterdir():
+    file.write_bytes(b'no image')
+  (tmp_path / f'clips/{fake}.gif').write_bytes(b'GIF89a')
+  how = ['--faces', 'none', '--apex', 'midpoint', '--size', '32']
+  place = ['video', str(tmp_path / 'clips'), *how]
+  assert cli.main(['check', *place]) == 0
+  assert cli.main(['prepare', *place, '--data_dir', str(tmp_path)]) == 0
+  for source in (str(tmp_path / fake), str(tmp_path / 'clips' / f'{fake}.gif')):
+    assert cli.main(['check', 'video', source]) in (1, 2)
+  text = ''.join(capsys.readouterr())
+  assert text.count(r'all is well\n') > 6
+  assert '\nmejax check: all is well' not in text
+
+
 def test_a_folder_of_a_database_may_have_such_a_name(rendered, tmp_path):
   root = bad_trees.write(tmp_path / 'db', rendered)
   odd = os.fsdecode(b'EP\xb8')

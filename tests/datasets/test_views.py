@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from mejax.corpora import htnet_release
 from mejax.datasets import views
 from tests import closeness
 
@@ -43,6 +44,49 @@ def test_the_released_mosaic_is_that_of_the_original_for_all_442(
   made = views.region_mosaic(released, mode='released')
   assert made.dtype == np.float32
   np.testing.assert_array_equal(made, golden['inputs'])
+
+
+def test_the_fall_back_crops_are_as_far_off_as_is_said(released, shared, root):
+  cut = {key: released[key] for key in ('flow', 'landmarks')}
+  fall_back = np.tile(
+    htnet_release.DEFAULT_CROP_POINTS, (len(cut['flow']), 1, 1)
+  )
+  corners = [0, 1, 3, 4]  # There is no crop at the nose.
+  steps = np.float64(released['crop_points'] - fall_back)[:, corners]
+  differ = steps.any((1, 2))
+  apart = np.hypot(*np.moveaxis(steps[differ], -1, 0))
+  exact, ours = (
+    views.region_mosaic(cut | {'crop_points': points}, mode='released')
+    for points in (released['crop_points'], fall_back)
+  )
+  golden = np.load(shared / 'golden/htnet/assembled_inputs.npz')['inputs']
+  np.testing.assert_array_equal(exact, golden)
+
+  def alike(pairs):
+    each = np.array([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs])
+    each = each.reshape(len(exact), -1).mean(1)
+    both = (each.mean(), each[differ].mean())
+    return [f'{value:.2f}'.lstrip('0') for value in both]
+
+  count, distance = int(differ.sum()), f'{apart.mean():.1f}'
+  both = alike(zip(exact, ours, strict=True))
+  assert (count, distance, both) == (276, '2.6', ['.92', '.88'])
+  channels = (np.moveaxis(x, -1, 1).reshape(-1, 28, 28) for x in (exact, ours))
+  single = alike(zip(*channels, strict=True))
+  ends = apart.mean(0)
+  page = (root / 'docs/released_crops.md').read_text()
+  row = f'{count} of 442 clips | {distance} on average ({ends.min():.1f} to '
+  assert f'{row}{ends.max():.1f}, by crop) | {both[0]}; {both[1]}' in page
+  assert f'276 clips; channel by channel {single[0]}; {single[1]}' in page
+  for text in (
+    (root / 'README.md').read_text(),
+    (root / 'configs/htnet_released.py').read_text(),
+  ):
+    words = ' '.join(text.split())
+    assert f'{count} of 442 clips' in words
+    assert f'{distance} of 28 pixels' in words
+    assert f'correlate by {both[1]}' in words
+    assert 'docs/released_crops.md' in words
 
 
 def test_the_released_mosaic_follows_the_exchanged_coordinates(small):

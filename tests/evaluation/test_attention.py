@@ -276,3 +276,63 @@ def test_gates_are_shrunk_and_compared_with_their_mean():
   for made, one in zip(found.make(), gate, strict=True):
     expected = cv2.resize(one, (32, 32), interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(made[0], expected / one.mean(), rtol=1e-4)
+
+
+MAPS = {
+  'classes': np.array(['a', 'b', 'c']),
+  'clips': np.array([3, 0, 1]),
+  'seeds': np.array(2),
+  'titles': np.array(['t', 'u']),
+  'kinds': np.array(['read', 'gate']),
+  'map0': np.ones((3, 4, 2, 2), np.float32),
+  'map1': np.ones((3, 1, 5, 5), np.float32),
+}
+SCENE = {
+  'face': np.zeros((6, 6), np.uint8),
+  'motion': np.zeros((3, 6, 6), np.float32),
+  'corners': np.zeros((4, 2), np.int64),
+}
+
+
+def test_stored_maps_are_taken_with_and_without_what_lies_behind_them():
+  attention.check(MAPS)
+  attention.check(MAPS | SCENE)
+  attention.check({**MAPS, 'face': SCENE['face']})
+
+
+@pytest.mark.parametrize(
+  ('changed', 'said'),
+  [
+    (
+      {'map1': np.ones((3, 1, 5, 4), np.float32)},
+      r'map1 is float32\[3, 1, 5, 4',
+    ),
+    ({'map0': np.ones((2, 4, 2, 2), np.float32)}, 'map0 has 2 classes'),
+    (
+      {'map0': np.ones((3, 2, 2, 2), np.float32)},
+      'map0 has 3 classes and 2 reg',
+    ),
+    ({'map0': np.ones((3, 4, 0, 0), np.float32)}, 'map0 is empty'),
+    ({'map0': np.full((3, 4, 2, 2), np.nan)}, 'map0 .* not finite'),
+    ({'map0': np.array('<script>')}, 'map0 is <U8'),
+    ({'titles': np.array(['t', 'u', 'v'])}, 'kinds .* does not fit'),
+    ({'titles': np.array('t'), 'kinds': np.array('r')}, 'titles .* fit'),
+    ({'clips': np.zeros(3, int)}, 'no map of any class'),
+    ({'clips': np.array(['3', '0', '1'])}, 'clips is <U1'),
+    ({'classes': np.array([1, 2, 3])}, 'classes is int'),
+    ({'motion': np.zeros((3, 6, 5), np.float32)}, 'motion is float32'),
+    ({'motion': np.full((3, 6, 6), np.inf)}, 'motion .* not finite'),
+    ({'corners': np.zeros((4, 2), int)}, 'corners do not fit'),
+    ({**SCENE, 'corners': np.zeros((3, 2), int)}, 'corners do not fit'),
+    ({'face': np.zeros((6, 6))}, 'face is float64'),
+  ],
+)
+def test_arrays_that_are_no_maps_are_refused(changed, said):
+  with pytest.raises(ValueError, match=said):
+    attention.check(MAPS | changed)
+
+
+@pytest.mark.parametrize('key', MAPS)
+def test_maps_that_lack_an_array_are_refused(key):
+  with pytest.raises(ValueError, match=key):
+    attention.check({k: v for k, v in MAPS.items() if k != key})

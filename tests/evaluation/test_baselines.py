@@ -264,6 +264,17 @@ def test_a_training_fold_of_one_class_predicts_it():
     assert predicted[4:].tolist() == [0, 0]
 
 
+def test_a_class_with_one_training_example_is_fitted_without_a_word(
+  blobs, recwarn
+):
+  inputs, labels, groups = blobs
+  labels = labels.copy()
+  labels[-1] = labels.max() + 1
+  found = baselines.baselines(inputs, labels, groups=groups, progress=False)
+  assert baselines.REMARKS not in found
+  assert not recwarn.list
+
+
 def test_what_cannot_be_fitted_is_a_clear_error(blobs):
   inputs, labels, groups = blobs
   with pytest.raises(ValueError, match='either groups or folds'):

@@ -185,7 +185,7 @@ def test_what_cannot_be_answered_is_a_clear_error(make_record):
     selection.select(record, 'last', setting=3)
   with pytest.raises(ValueError, match='needs inner trials'):
     selection.select(record, 'inner')
-  with pytest.raises(ValueError, match=r"lacks \['logits'\]"):
+  with pytest.raises(ValueError, match='logits is missing'):
     selection.select({k: record[k] for k in record if k != 'logits'}, 'last')
   old = dict(record, schema_version=np.int32(0))
   with pytest.raises(ValueError, match='record of version 0'):
@@ -228,5 +228,5 @@ def test_a_record_of_arrays_that_do_not_fit_is_refused(
   record = make_record(num_seeds=1)
   selection.check(record)
   record[name] = change(record[name])
-  with pytest.raises(ValueError, match=f'({name}|groups) of the record'):
+  with pytest.raises(ValueError, match=f'({name}|groups) (is|of the record)'):
     selection.check(record)

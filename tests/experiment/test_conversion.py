@@ -49,6 +49,32 @@ def test_a_lone_file_is_one_model_for_all(files, tmp_path, capsys):
   assert len(content['source']['sha256']) == 64
 
 
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    ({'fields': [1]}, r'damaged .fields is \[1\]; expected an object'),
+    ({'preset': 5}, 'damaged .preset is 5; expected a text'),
+    ({'classes': 5}, 'damaged .classes is 5; expected a list'),
+    ({'classes': [1, 2, 3]}, r'damaged .classes\[0\] is 1'),
+    ({'config': None}, 'damaged .config is None'),
+    ({'model': None}, 'damaged .model is None'),
+    ({'schema_version': 'x'}, 'model.json'),
+    ({'model': 'mejax.models.originals:ORIGINALS'}, 'expected a class or func'),
+  ],
+)
+def test_an_odd_description_of_a_model_is_named(files, tmp_path, change, said):
+  folder = conversion.convert('ststnet', files[:1], tmp_path / 'out')
+  path = folder / 'model.json'
+  content = json.loads(path.read_text())
+  path.write_text(json.dumps(content | change))
+  with pytest.raises(ValueError, match=said):
+    saved.read_models(folder)
+  for text in ('{', '[1]', '', '{"a":' * 9999 + '1' + '}' * 9999):
+    path.write_text(text)
+    with pytest.raises(ValueError, match='model.json is damaged'):
+      saved.read_models(folder)
+
+
 def test_several_files_are_a_model_for_each_subject(files, tmp_path):
   found = saved.read_models(
     conversion.convert('ststnet', files, tmp_path / 'out')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 import shutil
@@ -224,12 +225,46 @@ def test_results_of_another_schema_or_with_strange_code_are_refused(
     scoring.score(folder, task=task_of(record))
 
 
+@pytest.mark.parametrize(
+  ('name', 'change', 'said'),
+  [
+    ('versions.json', {'sha256': []}, 'versions.json is damaged .sha256 is'),
+    ('versions.json', {'data_sha256': 5}, 'damaged .data_sha256 is 5'),
+    ('config.json', {'num_folds': 'x'}, "damaged .config.num_folds is 'x'"),
+    ('config.json', {'setting': 'x'}, "damaged .config.setting is 'x'"),
+    ('probabilities.npz', {'fold': np.array(['a'])}, 'fold is <U1.1.'),
+    ('probabilities.npz', {'logits': np.array('x')}, 'logits is <U1'),
+    ('probabilities.npz', {'seeds': np.zeros(0, int)}, 'which does not fit'),
+    ('probabilities.npz', {'class_names': np.array([1, 2])}, 'class_names is'),
+  ],
+)
+def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  path = folder / name
+  if name.endswith('.npz'):
+    np.savez(path, **{**np.load(path), **change})
+  else:
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  if name != 'versions.json':
+    versions = json.loads((folder / 'versions.json').read_text())
+    versions['sha256'][name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / 'versions.json').write_text(json.dumps(versions))
+  with pytest.raises(ValueError, match=said):
+    scoring.score(folder, task=task_of(record))
+
+
 def test_export_replaces_results_and_nothing_else(run, tmp_path):
   workdir, _ = run
   folder = results.export(workdir, tmp_path / 'results')
   assert results.export(workdir, folder) == folder
   with pytest.raises(ValueError, match='holds no results'):
     results.export(workdir, workdir)
+  # The folder of somebody's work may hold a file of that name.
+  (folder / 'thesis.tex').write_text('precious')
+  with pytest.raises(ValueError, match='or more than results'):
+    results.export(workdir, folder)
+  assert (folder / 'thesis.tex').read_text() == 'precious'
   (workdir / 'run.json').unlink()
   with pytest.raises(FileNotFoundError, match='not the workdir of a finished'):
     results.export(workdir, tmp_path / 'new')

@@ -216,17 +216,17 @@ def test_a_file_of_another_run_is_refused_and_one_of_nobody_is_told(
   own = workdir.owner(tmp_path)
   arrays = {'majority': np.arange(3)}
   path = tmp_path / workdir.BASELINES
-  workdir.save_npz(path, arrays | {workdir.OWNER: np.array(own)})
+  workdir.save_npz(path, arrays | {files.OWNER: np.array(own)})
   assert list(workdir.read_baselines(tmp_path)) == ['majority']
   assert capsys.readouterr().out == ''
-  for other in ({}, {workdir.OWNER: np.array('0' * 64)}):
+  for other in ({}, {files.OWNER: np.array('0' * 64)}):
     workdir.save_npz(path, arrays | other)
     with pytest.raises(ValueError, match='baselines.npz belongs to another'):
       workdir.read_baselines(tmp_path)
   levels = {'levels': [1], 'scores': [], 'subjects': []}
-  workdir.write_json(tmp_path / 'levels.json', levels | {workdir.OWNER: own})
+  workdir.write_json(tmp_path / 'levels.json', levels | {files.OWNER: own})
   assert workdir.read_levels(tmp_path) == levels
-  workdir.write_json(tmp_path / 'levels.json', levels | {workdir.OWNER: '0'})
+  workdir.write_json(tmp_path / 'levels.json', levels | {files.OWNER: '0'})
   with pytest.raises(ValueError, match='levels.json belongs to another'):
     workdir.read_levels(tmp_path)
   assert capsys.readouterr().out == ''

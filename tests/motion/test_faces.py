@@ -22,11 +22,13 @@ def _face(x=160.0, y=120.0, *, eyes=40.0, score=0.9) -> faces.DetectedFace:
   return faces.DetectedFace(points, box, score)
 
 
-def _locate(*frames: list[faces.DetectedFace]) -> faces.Located:
+def _locate(*frames: list[faces.DetectedFace], **options) -> faces.Located:
   """Locates the face of a clip in which a detector finds these faces."""
   answers = iter(frames)
   image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-  return faces.locate([image] * len(frames), detector=lambda _: next(answers))
+  return faces.locate(
+    [image] * len(frames), detector=lambda _: next(answers), **options
+  )
 
 
 def test_points_are_the_median_of_the_frames_and_nothing_is_remarked():
@@ -73,13 +75,61 @@ def test_of_several_people_the_large_central_one_is_taken(other, first):
   assert taken.endswith(f'around ({x:.0f}, {y:.0f})')
   x, y = other.points.mean(0)
   assert f'around ({x:.0f}, {y:.0f}): to take it' in rest
-  # The cut lies in the frame and holds the other face.
-  numbers = re.search(r'crop=(\d+):(\d+):(\d+):(\d+) ', rest).groups()
-  w, h, left, top = map(int, numbers)
-  assert left + w <= 320
-  assert top + h <= 240
-  assert (other.points >= (left, top)).all()
-  assert (other.points <= (left + w, top + h)).all()
+  # What the remark advises takes the other face.
+  place = re.search(r'--which_face (\d+),(\d+), or write "(.*)" in', rest)
+  assert place[3] == f'{place[1]} {place[2]}'
+  asked = (float(place[1]), float(place[2]))
+  taken = _locate(pair, pair[::-1], pair, which=asked)
+  np.testing.assert_allclose(taken.points, other.points)
+  assert taken.remarks == ()
+
+
+@pytest.mark.parametrize(
+  ('which', 'x'),
+  [('left', 60), ('right', 290), ((160, 120), 170), ((55.5, 130), 60)],
+)
+def test_the_face_that_is_asked_for_is_taken(which, x):
+  # The one in the middle is by far the largest.
+  here = [_face(60, eyes=30), _face(290, eyes=24), _face(170)]
+  located = _locate(here, here[::-1], here, which=which)
+  (taken,) = (face for face in here if face.box[0] + face.box[2] / 2 == x)
+  np.testing.assert_allclose(located.points, taken.points)
+  x, y = taken.points.mean(0)
+  (note,) = located.notes
+  assert note.startswith('3 faces in a frame; which_face chooses ')
+  assert note.endswith(f'around ({x:.0f}, {y:.0f})')
+  assert located.remarks == ()
+
+
+def test_no_face_at_the_place_that_is_asked_for_names_those_there_are():
+  with pytest.raises(
+    faces.NoFace,
+    match=r'no face at \(10, 20\) of 320x240 .*faces: .*around \(160, ',
+  ):
+    _locate([_face(160)], [_face(160)], which=(10, 20))
+
+
+@pytest.mark.parametrize('which', ['left', 'right'])
+def test_one_face_where_one_of_several_was_asked_for_is_remarked(which):
+  (remark,) = _locate([_face(160)], [_face(160)], which=which).remarks
+  assert remark.startswith('one face in its frames')
+  assert which in remark
+
+
+def test_a_small_face_beside_a_large_one_can_be_asked_for():
+  canvas = np.full((900, 900, 3), 127, np.uint8)
+  large = sample_faces.image('hopper', scale=2)[:700, :700]
+  small = sample_faces.portrait('astronaut')[20:140:3, 30:170:3]
+  canvas[: len(large), : large.shape[1]] = large
+  canvas[-60 : len(small) - 60, -60 : small.shape[1] - 60] = small
+  (usual,) = faces.detect_dense(canvas)
+  both = faces.detect_dense(canvas, thorough=True)
+  assert len(both) == 2
+  located = faces.locate(
+    [canvas], detector=faces.detect_dense, which=(860.0, 860.0)
+  )
+  assert np.all(located.points > 820)
+  assert np.all(usual.points < 700)
 
 
 def test_the_person_stays_the_same_when_the_other_comes_forward():

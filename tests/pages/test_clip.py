@@ -33,7 +33,7 @@ def test_amplified_motion_has_a_deeper_colour_on_the_one_scale():
   assert (first[..., 0] > second[..., 0]).all()
   depth = 1 - first[..., 1] / first[..., 0]
   np.testing.assert_allclose(depth, 0.5, atol=0.01)
-  assert '3.00 px , 2.0 times that of ×1' in page.text
+  assert '3.00 px , 2.0 times as far as without' in page.text
   light, dark = (p.mean() for p in page.pictures('strain'))
   assert light > dark
 

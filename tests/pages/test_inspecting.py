@@ -65,8 +65,9 @@ def test_the_overview_says_what_was_skipped_and_what_is_odd_and_how(data):
   assert 'synthetic/s09/c01 surprise no face <found>' in page.text
   assert 'apex 9 was spotted' in page.text
   assert '1 skipped' in page.text
-  assert 'method tvl1, blur 0.7' in page.text
-  assert 'pairs' not in page.text  # It has no value.
+  assert 'fitted and taken out (blur of both frames, px 0.7)' in page.text
+  assert 'as it is (×1), amplified ×2; Eulerian, by phase' in page.text
+  assert f'aligned face {conftest.SIDE} × {conftest.SIDE} px' in page.text
   assert '25 to 200 frames per second' in page.text
 
 
@@ -224,6 +225,28 @@ def test_one_bad_clip_does_not_blank_the_others(write):
   assert re.search(r'\b1 px or more', page.text)
 
 
+@pytest.mark.parametrize('definition', ['shreve', 'magnitude'])
+def test_motion_that_may_be_noise_is_pale(write, definition):
+  row = conftest.example(motion=0.02)
+  row['flow'][..., 2] = 0.001
+  data = write([row], strain=definition)
+  least = 0.002 * conftest.SIDE
+  for page in (*inspect(data), *inspect(data, 'c01')):
+    ((flow, strain),) = page.legends
+    assert float(flow) == pytest.approx(least, rel=0.2)
+    assert ('the length of the motion, in px' in page.text) == (
+      definition == 'magnitude'
+    )
+    assert float(strain) == pytest.approx(
+      0.01 if definition == 'shreve' else least, rel=0.2
+    )
+  # On the page the motion is a sixth of the full colour.
+  (page,) = inspect(data)
+  (strip,) = page.pictures('synthetic/s01/c01')
+  side = strip.shape[0]
+  assert strip[8:-8, side + 8 : 2 * side - 8, 1:].mean() > 200
+
+
 def test_ready_made_flow_has_an_overview_without_faces_and_pixels(write):
   ready_made = {'units': 'minmax255', 'levels': [1.0], 'size': 28}
   data = write([conftest.ready_made()], **ready_made)
@@ -251,6 +274,17 @@ def test_the_command_prints_the_paths_of_the_pages(data, capsys, tmp_path):
   first, second = capsys.readouterr().out.splitlines()
   assert first.endswith('synthetic.s01.c01.html')
   assert second.endswith('synthetic.s03.c01.html')
+
+
+def test_pages_are_not_written_through_a_link(data, tmp_path, capsys):
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine/index.html').write_text('precious')
+  (data / 'inspect').mkdir()
+  (data / 'inspect/made').symlink_to(tmp_path / 'mine')
+  assert cli.main(['inspect', 'made', '--data_dir', str(data)]) == 2
+  assert 'is a link to' in capsys.readouterr().err
+  assert (tmp_path / 'mine/index.html').read_text() == 'precious'
+  (data / 'inspect/made').unlink()
 
 
 def test_bad_input_is_one_message(data, capsys):

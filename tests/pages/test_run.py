@@ -244,6 +244,13 @@ def test_baselines_without_their_predictions_are_refused(workdir):
     finished.read_run(folder, name='run')
 
 
+def test_attention_maps_of_another_form_are_refused(workdir):
+  folder, _ = workdir('run', num_seeds=1, corpora=(('samm', 4, 3.0),))
+  np.savez(folder / 'attention.npz', maps=np.zeros((2, 2)))
+  with pytest.raises(ValueError, match='attention.npz is damaged .classes is'):
+    finished.read_run(folder, name='run')
+
+
 def test_numbers_of_schema_2_are_read(workdir, tmp_path):
   """Written by mejax 0.1 from the record that is made here."""
   folder, numbers = workdir('run', num_seeds=2, corpora=(('samm', 5, 3.0),))
