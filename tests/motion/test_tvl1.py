@@ -10,6 +10,8 @@ import pytest
 
 from mejax.motion import flow
 
+pytestmark = pytest.mark.usefixtures('unoptimised')
+
 SIZE = 96
 # Of so few pixels there is one scale, which compiles in a third of the time.
 FLAT = 24
