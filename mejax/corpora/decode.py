@@ -20,6 +20,7 @@ import numpy as np
 from mejax import limits
 from mejax.corpora import cells
 from mejax.corpora import complaints
+from mejax.corpora import containers
 from mejax.corpora import decoder_log
 from mejax.corpora import depth as depth_lib
 from mejax.corpora import pixel_shape
@@ -41,11 +42,11 @@ def decode(
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes the frames with these numbers to RGB, in the given order.
 
-  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped, a turned
-  image or video is turned as its file says, and pixels that are not square are
-  stretched (see `pixel_shape`); all places in frames are those of the result. A
-  video is decoded from its first frame on, since seeking misses the frame in
-  many videos.
+  Grey becomes RGB, 16 bits per channel become 8, alpha is dropped, an image or
+  video is turned and mirrored as its file says, and pixels that are not square
+  are stretched (see `pixel_shape`); all places in frames are those of the
+  result. A video is decoded from its first frame on, since seeking misses the
+  frame in many videos.
 
   Args:
     clip: the clip.
@@ -111,6 +112,13 @@ def stretching(clip: Clip) -> str:
     return pixel_shape.note(*frame.shape[1::-1], shape)
   with decoder_log.listening(), _opened(clip.video) as capture:
     return pixel_shape.note(*_sides(capture), pixel_shape.of_video(capture))
+
+
+def mirroring(clip: Clip) -> str:
+  """Returns a note on a video that is mirrored as it says; '' on others."""
+  if clip.video is None or not containers.is_mirrored(clip.video):
+    return ''
+  return 'its frames are mirrored, as its file says and players show them'
 
 
 def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
@@ -242,6 +250,7 @@ def _from_video(
   with decoder_log.listening() as said, _opened(file) as capture:
     limits.check_pixels(*_sides(capture), f'"{file.name}"')
     shape = pixel_shape.of_video(capture)
+    axis = _mirror_axis(capture, file)
     wanted, last = set(numbers), max(numbers, default=-1)
     found, number = {}, 0
     for is_there in grab_all(capture):
@@ -255,6 +264,8 @@ def _from_video(
             f'"{file.name}" gives no picture of frame {number}, counted from 0'
           )
         image = _rgb(image, f'"{file.name}"')
+        if axis is not None:
+          image = np.ascontiguousarray(np.flip(image, axis))
         found[number] = pixel_shape.squared(image, shape)
       number += is_there
     if number <= last:
@@ -282,6 +293,19 @@ def _opened(file: pathlib.Path) -> Iterator[cv2.VideoCapture]:
     yield capture
   finally:
     capture.release()
+
+
+def _mirror_axis(capture: cv2.VideoCapture, file: pathlib.Path) -> int | None:
+  """Returns the axis along which frames must be flipped; None for most.
+
+  A mirror and a turn are the turn of frames that were flipped top to bottom.
+  OpenCV gives them turned, and so the flip has to be turned too.
+  """
+  turn = capture.get(cv2.CAP_PROP_ORIENTATION_META)
+  is_obeyed = capture.get(cv2.CAP_PROP_ORIENTATION_AUTO)
+  if not (is_obeyed and containers.is_mirrored(file)):
+    return None
+  return 1 if turn % 180 else 0
 
 
 def _sides(capture: cv2.VideoCapture) -> tuple[int, int]:

@@ -35,6 +35,7 @@ from mejax.corpora import frame_numbers
 from mejax.corpora import frame_rate
 from mejax.corpora import people
 from mejax.corpora import recordings
+from mejax.corpora import row_people
 from mejax.corpora import sheets
 from mejax.corpora import unread as unread_files
 from mejax.corpora import which_face
@@ -164,18 +165,18 @@ def _labelled(
   # An ambiguous name counts for all that it may mean: nobody knows which of
   # them has no row.
   seen = {recording.path for _, named in pairs for recording in named}
-  subjects, faces = _subjects(pairs), _faces(pairs)
+  mixed = row_people.find_mixed(
+    (row, named[0].path) for row, named in pairs if len(named) == 1
+  )
   near = _nearest([row['clip'] for row, named in pairs if not named], found)
   for row, named in pairs:
     if len(named) == 1:
       several = rows_of[named[0].path] > 1
       clip = _of_row(row, named[0], several=several)
-      names = subjects[named[0].path]
-      if len(names) > 1 and not clip.problem and not faces[named[0].path]:
-        # The same face would be in training and test.
+      if named[0].path in mixed and not clip.problem:
         problem = (
-          f'its rows name several people: {", ".join(names.values())}; if all '
-          'are in the picture, a column which_face has to tell them apart'
+          f'its rows name several people: {mixed[named[0].path]}; if all are '
+          'in the picture, a column which_face has to tell them apart'
         )
         clip = dataclasses.replace(clip, problem=problem)
       yield clip
@@ -210,39 +211,6 @@ def _nearest(
   names = list(dict.fromkeys(names))[:_HINTS]
   near = {name: recordings.nearest(found, name) for name in names if name}
   return {name: meant for name, meant in near.items() if meant}
-
-
-def _subjects(
-  pairs: Sequence[tuple[Row, list[recordings.Recording]]],
-) -> Mapping[pathlib.Path, dict[str, str]]:
-  """Returns the people that the rows of each recording name."""
-  subjects = collections.defaultdict(dict)
-  for row, named in pairs:
-    if len(named) == 1 and people.is_person(row['subject']):
-      key = people.plain(row['subject'])
-      subjects[named[0].path].setdefault(key, row['subject'])
-  return subjects
-
-
-def _faces(
-  pairs: Sequence[tuple[Row, list[recordings.Recording]]],
-) -> Mapping[pathlib.Path, bool]:
-  """Returns whether the rows of a recording tell its people apart by face."""
-  owners = collections.defaultdict(lambda: collections.defaultdict(set))
-  for row, named in pairs:
-    if len(named) == 1 and people.is_person(row['subject']):
-      try:
-        face = which_face.parse(row['which_face'])
-      except ValueError:
-        face = None
-      owners[named[0].path][face].add(people.plain(row['subject']))
-  return {
-    path: all(
-      face not in (None, which_face.LARGEST) and len(own) == 1
-      for face, own in faces.items()
-    )
-    for path, faces in owners.items()
-  }
 
 
 def _of_row(

@@ -177,7 +177,8 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   else:
     matrix = faces.alignment(points, size=plan.size)
   frame = images[clip.onset].shape[:2]
-  notes = filter(None, [depth and depth.note, decode.stretching(clip)])
+  told = (depth and depth.note, decode.mirroring(clip), decode.stretching(clip))
+  notes = filter(None, told)
   patches, inside = {}, matrix
   # Frames that repeat at the ends of a clip are decoded once.
   beside = _beside(clip, plan)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mejax.corpora import video
+from mejax.corpora.clip import Clip
 from mejax.datasets import check
 from mejax.datasets import clip_cache
 from mejax.datasets import face_search
@@ -337,6 +338,15 @@ def test_each_of_two_people_in_a_picture_can_be_taken(face, tmp_path):
   assert np.abs(np.subtract(*map(np.float32, taken.values()))).mean() > 20
   with pytest.raises(ValueError, match='--faces none looks for no face'):
     face_search.find(clip, {}, dict, 'none', 'left')
+
+
+def test_points_that_a_corpus_does_not_give_can_be_found():
+  clip = Clip('video', 'ann', 'c', 'joy')
+  with pytest.raises(ValueError, match='video gives no face points') as error:
+    face_search.find(clip, {}, dict, 'given')
+  # What it advises is there.
+  _, _, advice = str(error.value).partition('let them be found: --faces ')
+  assert Recipe(faces=advice).faces == 'mesh'
 
 
 def test_the_whole_clip_is_read_for_its_face_only_in_need(face, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flax import linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -66,8 +67,9 @@ def test_a_plan_holds_what_a_config_names(task):
 def test_a_config_says_whether_steps_have_equally_many_examples(task, even):
   config = load_config(f'even_batches={even}', 'batch_size=10', 'num_folds=3')
   plan = experiment.plan(config, task=task, model=own_parts.Linear())
-  draw = jax.vmap(lambda trial: plan.trainer.batches(trial, 0)[0].weight > 0)
-  counts = np.asarray(draw(plan.trials).sum(-1))
+  batches = jax.vmap(plan.trainer.batches, (0, None))
+  (steps,) = batches(plan.trials, jnp.int32(0))
+  counts = np.asarray((steps.weight > 0).sum(-1))
   np.testing.assert_array_equal(counts.sum(1), (plan.trials.train > 0).sum(1))
   assert (np.ptp(counts, 1).max() <= 1) == even
 

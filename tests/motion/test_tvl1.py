@@ -19,7 +19,10 @@ ROUNDING = 1e-3
 
 
 def _texture(x, y, seed=0):
-  """Returns a smooth picture in [0, 1], defined at any place."""
+  """Returns a smooth picture, defined at any place.
+
+  It is dark enough that .1 more does not make it white, where nothing is known.
+  """
   source = np.random.default_rng(seed)
   value = 0.0
   for _ in range(60):
@@ -28,7 +31,7 @@ def _texture(x, y, seed=0):
     place = x * np.cos(angle) + y * np.sin(angle)
     wave = np.cos(2 * np.pi * place / wavelength + phase)
     value = value + wavelength * wave
-  return np.clip(0.5 + value / 800, 0, 1)
+  return np.clip(0.5 + value / 800, 0, 0.85)
 
 
 def _bump(size, amplitude, seed=0):
