@@ -32,6 +32,7 @@ from mejax import files
 from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
+from mejax.experiment import bounds
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -101,12 +102,13 @@ def export(
     ValueError: a file of the run is damaged, or `folder` holds something else.
   """
   workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
-  folder = folder.absolute()
-  if folder.exists() and not _holds_results(folder):
+  folder = pathlib.Path(os.path.abspath(folder))
+  if os.path.lexists(folder) and not _holds_results(folder):
     raise ValueError(
       f'{folder} exists and holds no results, or more than results. Choose'
       ' another folder.'
     )
+  files.check_writable(folder.parent, flag='--export')
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
       raise FileNotFoundError(
@@ -165,7 +167,10 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
     config, where=folder / 'config.json', trust_code=trust_code
   )
   with files.reading(folder / 'config.json', hint=_AGAIN):
-    config = schema.complete(config, workdir_lib.SCHEMA_VERSION)
+    config = ml_collections.ConfigDict(
+      schema.complete(config, workdir_lib.SCHEMA_VERSION)
+    )
+    bounds.check(config)
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=_AGAIN)
   with files.reading(path, hint=_AGAIN):
@@ -272,11 +277,12 @@ def _checked(config, versions, arrays) -> Result:
   if (np.sort(clip) != clip).any() or len(np.unique(clip)) < len(clip):
     raise ValueError('its clips are not sorted, or not different')
   if not is_exact:
-    sums = arrays['probabilities'].astype(np.float64).sum(-1)
-    if (np.abs(sums - 1) > 0.01).any():
-      raise ValueError('its probabilities do not add up to 1')
+    share = arrays['probabilities'].astype(np.float64)
+    # Those of a diverged training are no numbers.
+    if (share < 0).any() or (np.abs(share.sum(-1) - 1) > 0.01).any():
+      raise ValueError('its probabilities are below 0 or do not add up to 1')
   return Result(
-    config=ml_collections.ConfigDict(config),
+    config=config,
     versions=versions,
     class_names=tuple(str(name) for name in classes),
     clip=clip,
