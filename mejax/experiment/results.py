@@ -125,6 +125,7 @@ def export(
       'data_sha256': run['data_sha256'],
       'versions': run.get('versions', {}),
       'backend': run.get('backend', ''),
+      'numerics': run.get('numerics', {}),
       'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
     }
     workdir_lib.write_json(partial / 'versions.json', versions)

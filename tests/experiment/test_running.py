@@ -75,6 +75,24 @@ def test_the_workdir_holds_all_that_is_promised(finished):
   assert not list(workdir.glob('*.partial'))
 
 
+@pytest.mark.parametrize(
+  'name, other',
+  [('jax_threefry_partitionable', False), ('jax_default_prng_impl', 'rbg')],
+)
+def test_a_run_is_not_shown_or_resumed_under_options_that_change_its_numbers(
+  finished, name, other
+):
+  workdir, _ = finished
+  assert json.loads((workdir / 'run.json').read_text())['numerics'][name]
+  before = getattr(jax.config, name)
+  jax.config.update(name, other)
+  try:
+    with pytest.raises(ValueError, match=f'options of JAX.*\n *{name}: there'):
+      _run(workdir, selection=('last', 'inner', 'oracle'), inner_folds=3)
+  finally:
+    jax.config.update(name, before)
+
+
 def test_metrics_json_follows_its_schema(finished):
   workdir, metrics = finished
   assert json.loads((workdir / 'metrics.json').read_text()) == metrics
