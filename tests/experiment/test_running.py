@@ -543,7 +543,9 @@ def test_folds_over_clips_are_trained_with_a_warning_on_every_number(
     assert all(
       selection.BOTH_SIDES in entry['warning'] for entry in entries.values()
     )
-  assert selection.BOTH_SIDES in metrics['protocol']
+  assert metrics['protocol'] == (
+    f'60 own examples of 6 subjects, folds over clips: {selection.BOTH_SIDES}.'
+  )
   assert f'* {selection.BOTH_SIDES}' in capsys.readouterr().out
   record = workdir_lib.load_npz(tmp_path / 'run' / 'record.npz')
   assert len(record['fold_names']) == 5
