@@ -37,6 +37,7 @@ from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import numerics
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
@@ -177,6 +178,7 @@ def plan(
   loop.count_windows(config.num_epochs, config.eval_every)
   devices_lib.use_every_core()
   devices_lib.keep_compiled_programs()
+  numerics.check_precision(config.matmul_precision)
   if task is None:
     task = resolve.load_task(config, data_dir, protocol=protocol, view=view)
   task_lib.check_task(task)

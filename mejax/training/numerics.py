@@ -22,6 +22,19 @@ OPTIONS = (
 )
 
 
+def check_precision(name: str) -> None:
+  """Refuses a name that is no precision of matrix products.
+
+  Raises:
+    ValueError: JAX does not know it.
+  """
+  try:
+    with jax.default_matmul_precision(name):
+      pass
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'matmul_precision is {name!r}: {error}.') from None
+
+
 def read() -> dict[str, bool | int | str]:
   """Returns the present values; without options that this JAX does not have."""
   values = {

@@ -173,7 +173,9 @@ def combinations(setting: Section, grid: Section) -> list[Setting]:
       )
   for name, values in grid.items():
     if not isinstance(values, list | tuple):
-      raise ValueError(f'grid.{name} is {values!r}; expected a list of numbers.')
+      raise ValueError(
+        f'grid.{name} is {values!r}; expected a list of numbers.'
+      )
   common = {
     name: _as_number(value, f'setting.{name}')
     for name, value in setting.items()
