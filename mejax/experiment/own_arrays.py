@@ -83,8 +83,8 @@ def leave_one_subject_out(
     subject=subjects,
     clip=np.array([str(i) for i in range(len(labels))]),
     class_names=class_names,
-    protocol=f'Leave one subject out over {len(labels)} own examples of'
-    f' {len(np.unique(subjects))} subjects.',
+    protocol=f'{len(labels)} own examples of {len(np.unique(subjects))}'
+    ' subjects, one subject left out at a time.',
     groups=subjects,
   )
   module = None if isinstance(model, str) else model

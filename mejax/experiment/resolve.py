@@ -34,6 +34,8 @@ from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
 
+# Each has weights of all examples in memory, and takes seconds to train.
+_MOST_TRIALS = 1_000_000
 # Model fields that a config sets by name, and the objects for these names.
 _TABLES = {
   'attention_fn': attention.ATTENTION,
@@ -169,9 +171,18 @@ def make_trials(
   Returns:
     The trials, stacked on the leading axis, and the fold, inner fold, seed and
     setting of each, by these names.
+
+  Raises:
+    ValueError: there are too many.
   """
   settings = make_settings(config)
   num_folds = len(folds.outer)
+  count = len(settings) * config.num_seeds * num_folds
+  if count > _MOST_TRIALS:
+    raise ValueError(
+      f'{len(settings)} settings, {config.num_seeds} seeds and {num_folds}'
+      f' folds are {count:,} trainings; expected at most {_MOST_TRIALS:,}.'
+    )
   setting, seed, fold = (
     axis.ravel().astype(np.int32)
     for axis in np.meshgrid(

@@ -127,6 +127,7 @@ def export(
       'data_sha256': run['data_sha256'],
       'versions': run.get('versions', {}),
       'backend': run.get('backend', ''),
+      'numerics': run.get('numerics', {}),
       'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
     }
     workdir_lib.write_json(partial / 'versions.json', versions)
@@ -167,9 +168,8 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
     config, where=folder / 'config.json', trust_code=trust_code
   )
   with files.reading(folder / 'config.json', hint=_AGAIN):
-    config = ml_collections.ConfigDict(
-      schema.complete(config, workdir_lib.SCHEMA_VERSION)
-    )
+    config = schema.complete(config, workdir_lib.SCHEMA_VERSION)
+    config = ml_collections.ConfigDict(config)
     bounds.check(config)
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=_AGAIN)
@@ -276,11 +276,13 @@ def _checked(config, versions, arrays) -> Result:
     raise ValueError('it holds no clip, or no seed')
   if (np.sort(clip) != clip).any() or len(np.unique(clip)) < len(clip):
     raise ValueError('its clips are not sorted, or not different')
+  if len(np.unique(seeds)) < len(seeds):
+    raise ValueError(f'its seeds are {seeds.tolist()}')
+  for name in ('fold', 'epoch'):
+    if (arrays[name] < 0).any():
+      raise ValueError(f'{name} holds numbers below 0')
   if not is_exact:
-    share = arrays['probabilities'].astype(np.float64)
-    # Those of a diverged training are no numbers.
-    if (share < 0).any() or (np.abs(share.sum(-1) - 1) > 0.01).any():
-      raise ValueError('its probabilities are below 0 or do not add up to 1')
+    _check_probabilities(arrays['probabilities'].astype(np.float64))
   return Result(
     config=config,
     versions=versions,
@@ -291,6 +293,15 @@ def _checked(config, versions, arrays) -> Result:
     epoch=int(arrays['epoch']),
     logits=logits,
   )
+
+
+def _check_probabilities(share: Float[np.ndarray, 's n k']) -> None:
+  # Those of a diverged training are not numbers.
+  known = share[~np.isnan(share).all(-1)]
+  if not ((known >= 0) & (known <= 1)).all():
+    raise ValueError('it holds probabilities that are not within 0 and 1')
+  if (np.abs(known.sum(-1) - 1) > 0.01).any():
+    raise ValueError('its probabilities do not add up to 1')
 
 
 def _commands(config: Mapping[str, Any], name: str) -> str:

@@ -33,6 +33,7 @@ _RUN = {
   'data?': dict,
   'dataset?': dict,
   'named_objects?': dict,
+  'numerics?': dict,
   'placement?': {'round_size': int, 'mode': str},
 }
 # The meaning of a missing value in the `config.json` of each schema version.

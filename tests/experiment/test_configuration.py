@@ -338,6 +338,51 @@ def test_a_file_that_is_no_config_says_so(tmp_path, name, text, words):
     configuration.load_config(str(tmp_path / name))
 
 
+_BEGIN = """
+from mejax.configs import default
+def get_config():
+  config = default.get_config()
+"""
+
+
+@pytest.mark.parametrize(
+  ('text', 'words'),
+  [
+    ('def get_config(:', 'line 1: SyntaxError'),
+    ('import no_such_package', 'ModuleNotFoundError: .*no_such_package'),
+    ('import sys\nsys.exit(0)', 'SystemExit: 0'),
+    ('def get_config():\n  raise RuntimeError("boom")', 'line 2: Runt.*: boom'),
+    (f'{_BEGIN}  config.num_epochs = "ten"\n', 'line 5: TypeError: .*num_ep'),
+    (f'{_BEGIN}  config.grid.mirror = .5\n', 'line 5: TypeError: .*mirror'),
+  ],
+)
+def test_a_config_whose_code_fails_is_told_by_file_and_line(
+  tmp_path, text, words
+):
+  path = tmp_path / 'mine.py'
+  path.write_text(text)
+  with pytest.raises(ValueError, match=f'config {path} fails: .*{words}'):
+    configuration.load_config(str(path))
+
+
+def test_what_a_config_says_to_its_user_is_said_as_it_is(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text('def get_config():\n  raise ValueError("only a or b")')
+  with pytest.raises(ValueError, match='^only a or b$'):
+    configuration.load_config(str(path))
+
+
+@pytest.mark.parametrize('value', ['None', '"cnn"'])
+def test_a_section_must_be_a_section(tmp_path, value):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    f'{_BEGIN}  with config.unlocked():\n    del config.view\n'
+    f'    config.view = {value}\n  return config\n'
+  )
+  with pytest.raises(ValueError, match='^view is .*; expected a section'):
+    configuration.load_config(str(path))
+
+
 def test_the_json_of_a_run_is_its_config_and_may_be_changed(tmp_path):
   config = configuration.load_config('htnet_regions:smoke')
   path = tmp_path / 'config.json'

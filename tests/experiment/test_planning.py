@@ -107,6 +107,11 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
     ('seed=2147483648', 'seed is 2147483648'),
     ('selection=inner', 'inner_folds is 1; expected 2 to'),
     ('eval_every=3', 'must divide num_epochs'),
+    ('num_seeds=1000000000', 'are 5,000,000,000 trainings; expected at most'),
+    ('matmul_precision=bogus', "matmul_precision is 'bogus'"),
+    ('selection=', 'selection is empty'),
+    ('selection=last,last', 'selection has last twice'),
+    ('grid.learning_rate=1e-3,.001', 'grid.learning_rate has 0.001 twice'),
     ('folds_over=clip', "folds_over is 'clip'; expected one of people, clips"),
   ],
 )
