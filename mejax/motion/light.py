@@ -12,9 +12,13 @@ of optical flow: integration of radiometric and geometric cues for dynamic scene
 analysis" (1998), has the model.
 
 Before that, the same is fitted to the whole image, with an a that is linear in
-x and y: most changes are such, and windows need not average them. After that, a
-window gives up its light as far as the motion fitted with it explains more:
-where much moves, motion that varies within the window passes for light.
+x and y: most changes of light are such, and windows need not average them.
+After that, a window gives up its light as far as the motion fitted with it
+explains more: where much moves, motion that varies within the window passes for
+light.
+
+An image below about 24 pixels cannot tell light from motion: a gradient of
+light over all of it explains the difference as well as a shift does.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ from jaxtyping import Array
 from jaxtyping import Float
 import numpy as np
 
-# Datasets say which fit made them: it grows whenever the numbers change.
+# Datasets say by this number which fit made them. It grows whenever the flow
+# changes.
 FIT = 2
 # Standard deviation in pixels of the Gaussian windows, and the distance of
 # their centres. Light between the centres is interpolated.
@@ -37,8 +42,8 @@ _ROUNDS = 4  # Fits of what the fit before has left.
 # From this many pixels of the shorter side on, means of two by two pixels are
 # fitted: the model is linear, so it holds for them, at a quarter of the cost.
 _LARGE = 64
-# Pulls a and (du, dv) to 0 where a window has no texture: variances in squared
-# grey levels, and in those per pixel.
+# Added to the variances of grey and slope, these pull a and (du, dv) to 0 where
+# a window has no texture.
 _RIDGE = (25.0, 1.0, 1.0)
 # Motion that varies changes grey values where they are steep. A pixel of as
 # many grey levels per pixel counts half, in windows and in the whole image.
@@ -76,7 +81,7 @@ def change(
   # since sums of small numbers lose less to rounding.
   images = jnp.stack([second - first, (first + second) / 2 - _MIDDLE, *slope])
   steep = (slope**2).sum(0)
-  weights = [known / (1 + steep / k**2) for k in (_STEEP, _STEEP_WHOLE)]
+  weights = [known / (1 + steep / half**2) for half in (_STEEP, _STEEP_WHOLE)]
   shape = first.shape[-2:]
   block = 2 if min(shape) >= _LARGE else 1
   if block == 2:

@@ -27,6 +27,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+import copy
+import itertools
 import json
 import pathlib
 import subprocess
@@ -177,19 +179,22 @@ def print_light(*, pairs: int) -> None:
   print('| light | noise |', *(f'{motion:g} px |' for motion in MOTIONS))
   print('|---' * (2 + len(MOTIONS)) + '|')
   place = (np.arange(size) + 0.5) * 2 / size - 1
+  made = []
+  for motion, face, seed in itertools.product(
+    MOTIONS, faces.values(), range(pairs)
+  ):
+    source = np.random.default_rng(seed)
+    made.append((*warp_picture(face, size, motion, source), source))
+  truth = [field for _, field, _ in made]
   for camera in CAMERAS:
     for name, light in LIGHTS.items():
       gain, offset = light(*np.meshgrid(place, place))
-      first, second, truth = [], [], []
-      for motion in MOTIONS:
-        for face in faces.values():
-          for seed in range(pairs):
-            source = np.random.default_rng(seed)
-            (a, b), field = warp_picture(face, size, motion, source)
-            b = (gain * b + offset / 255).clip(0, 1)
-            first.append(film(a, camera, source))
-            second.append(film(b, camera, source))
-            truth.append(field)
+      first, second = [], []
+      for (a, b), _, source in made:
+        source = copy.deepcopy(source)  # Every row has the same noise.
+        b = (gain * b + offset / 255).clip(0, 1)
+        first.append(film(a, camera, source))
+        second.append(film(b, camera, source))
       first, second = np.float32(first), np.float32(second)
       flows = [method(first, second) for method in methods.values()]
       errors = np.linalg.norm(np.stack(flows) - truth, axis=-1).mean((-2, -1))
