@@ -18,7 +18,7 @@ def environment() -> dict[str, str]:
   return os.environ | {'PYTHONPATH': str(ROOT)}
 
 
-def ends(process: int, *, within: float = 10.0) -> bool:
+def ends(process: int, *, within: float = 60.0) -> bool:
   """Whether a process ends within some seconds."""
   moment = time.monotonic() + within
   while time.monotonic() < moment:

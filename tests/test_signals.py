@@ -127,7 +127,7 @@ import signal, threading
 from mejax import cli
 from mejax.cli import scores
 def report(args):
-  threading.Timer(60, print, ['later']).start()
+  threading.Timer(900, print, ['later']).start()
   signal.raise_signal(signal.SIGTERM)
 scores._report = report
 cli.run()
@@ -140,7 +140,7 @@ def test_a_command_that_was_ended_waits_for_no_timer():
     capture_output=True,
     env=child.environment(),
     text=True,
-    timeout=50,
+    timeout=600,
   )
   assert done.returncode == 143 and not done.stdout
   assert done.stderr.endswith('here:\n  mejax report somewhere\n')

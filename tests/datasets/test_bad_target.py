@@ -243,7 +243,7 @@ from mejax.datasets import workers
 with workers.Decoders(2) as decoders:
   started = [decoders._pool.submit(time.sleep, 1) for _ in range(2)]
   [each.result() for each in started]
-  decoders._pool.submit(time.sleep, 60)
+  decoders._pool.submit(time.sleep, 600)
   print(*decoders._pool._processes, flush=True)
   os.kill(os.getpid(), signal.SIGKILL)
 """

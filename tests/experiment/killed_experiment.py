@@ -26,7 +26,7 @@ def start(workdir: pathlib.Path) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> None:
-  _, errors = process.communicate(timeout=300)
+  _, errors = process.communicate(timeout=900)
   assert process.returncode == 0, errors
 
 

@@ -39,7 +39,7 @@ def _written(workdir):
 
 
 def _finish(process):
-  _, errors = process.communicate(timeout=300)
+  _, errors = process.communicate(timeout=900)
   assert process.returncode == 0, errors
 
 
