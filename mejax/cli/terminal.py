@@ -78,9 +78,10 @@ class _Bars(_Plain):
   def __init__(self, stream: Any):
     super().__init__(stream)
     self._moves = stream.isatty()
-    # What a bar shows and no line says yet, when the last line of a bar was
+    # What a bar shows and no line says yet; the last line of a bar, when it was
     # written, and whether nothing has followed it.
-    self._shown, self._written, self._is_last = '', time.monotonic(), False
+    self._shown, self._line = '', ''
+    self._written, self._is_last = time.monotonic(), False
 
   def write(self, text: str) -> int:
     parts = _BAR.split(text)
@@ -100,10 +101,11 @@ class _Bars(_Plain):
     """Writes what is no state of a bar, below the bar if one is shown."""
     if not text:
       return
-    if self._shown:
+    if self._shown and _count(self._shown) != _count(self._line):
       self._put_line(self._shown)
-    if self._is_last:  # The end of the bar's line.
-      text = text.removeprefix('\n')
+    self._is_last |= bool(self._shown)
+    if self._is_last and text.startswith('\n'):  # The end of the bar.
+      text, self._line = text[1:], ''
     self._shown, self._is_last = '', False
     self._send(text)
 
@@ -118,7 +120,13 @@ class _Bars(_Plain):
 
   def _put_line(self, state: str) -> None:
     self._send(f'{state}\n')
+    self._line = state
     self._written, self._is_last = time.monotonic(), True
+
+
+def _count(state: str) -> str:
+  """Returns what a bar has counted, without its times."""
+  return state.partition(' [')[0]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@
   timing.py          numbers of a video's frames, with containers.py;
                      frame_rate.py their rate
   action_units.py    FACS codes
+  long_videos.py     long videos with annotated events; casme2_long.py,
+                     casme3_long.py and samm_long.py read them
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces
 
@@ -39,4 +41,12 @@ CORPORA = {
   'htnet_release': 'mejax.corpora.htnet_release',
   'synthetic': 'mejax.corpora.synthetic',
   'video': 'mejax.corpora.video',
+}
+
+# Databases of long videos, in which events are to be spotted. Each is a module
+# with a `DATABASE` (see `long_videos.LongDatabase`).
+LONG_VIDEOS = {
+  'casme2_long': 'mejax.corpora.casme2_long',
+  'casme3_long': 'mejax.corpora.casme3_long',
+  'samm_long': 'mejax.corpora.samm_long',
 }

@@ -16,6 +16,7 @@ from typing import Any
 
 from mejax import own_code
 from mejax.corpora import CORPORA
+from mejax.corpora import LONG_VIDEOS
 from mejax.corpora import footage
 from mejax.corpora import people
 from mejax.corpora.clip import Clip
@@ -86,6 +87,10 @@ def find_corpus(spec: str) -> Corpus:
   Raises:
     ValueError: there is no such corpus.
   """
+  if spec in LONG_VIDEOS:
+    raise ValueError(
+      f'{spec} holds long videos, not clips: `mejax check {spec} DIR` reads it'
+    )
   if ':' not in spec and spec not in CORPORA:
     plain = re.sub('[^a-z0-9]', '', spec.lower().replace('ii', '2'))
     near = difflib.get_close_matches(plain, CORPORA, n=1)

@@ -17,6 +17,6 @@ protocols.py       which clips count, and who is held out together
 emotions.py        maps the databases' words for emotions to classes
 labelling.py       applies a protocol to examples
 backdrop.py        mean face and motion, drawn behind attention maps
-check.py           checks a database: `mejax check`
+check.py           checks a database: `mejax check`; check_long.py long videos
 known_truth.py     measures the errors of preparation on rendered faces
 """

@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 import tqdm
 
+from mejax.corpora import LONG_VIDEOS
 from mejax.corpora import cells
 from mejax.corpora import footage
 from mejax.corpora import people
@@ -21,6 +22,7 @@ from mejax.corpora.corpus import find_corpus
 from mejax.corpora.database import Reading
 from mejax.corpora.release_counts import RELEASE_COUNTS
 from mejax.corpora.release_counts import ReleaseCounts
+from mejax.datasets import check_long
 from mejax.datasets import clip_cache
 from mejax.datasets import clip_counts
 from mejax.datasets import labelling
@@ -62,7 +64,8 @@ def check_corpus(
   so that both refuse the same clips in the same words.
 
   Args:
-    corpus: a name of `mejax.corpora.CORPORA`, or `package.module:name`.
+    corpus: a name of `mejax.corpora.CORPORA` or `LONG_VIDEOS`, or
+      `package.module:name`.
     source: where the database lies.
     options: further options of its reader, e.g. `{'images': 'cropped'}`.
     recipe: how `prepare` would make examples; the defaults if not given.
@@ -74,6 +77,12 @@ def check_corpus(
     ValueError: the corpus or an option is unknown.
   """
   options = dict(options or {})
+  if corpus in LONG_VIDEOS:
+    return Report(
+      *check_long.check_videos(
+        corpus, source, options=options, progress=progress
+      )
+    )
   corpus = find_corpus(corpus)
   source = pathlib.Path(source)
   is_file = corpus.takes_recordings and source.is_file()

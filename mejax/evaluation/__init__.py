@@ -13,4 +13,5 @@ ceiling.py         clips that no model gets right; fewer people in training
 table.py           the table of a run in the terminal
 attention.py       maps of where a model looks
 levels.py          how much a model reads of each amplification level
+spotting/          scores of what was spotted in long videos
 """

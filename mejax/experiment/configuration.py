@@ -159,8 +159,16 @@ def _read_json(
   """Reads the config of a run. It may be a stranger's, so it runs no code."""
   content = files.read_json(path, hint='Give another --config.')
   given = own_code.names_in(list(overrides))
-  own_code.refuse_strange(content, where=path, given=given)
-  schema.check(content)
+  own_code.refuse_strange(
+    content,
+    where=path,
+    given=given,
+    hint='If you know this code and trust it, name it yourself, as in'
+    ' --config.model.name=package.module:name.',
+  )
+  with files.reading(path, hint='Give another --config.'):
+    schema.check(content)
+    schema.check_names(content)
   return schema.fill(ml_collections.ConfigDict(_with_tuples(content)))
 
 

@@ -69,8 +69,22 @@ def load_task(
   protocol = protocol or configuration.named(
     config.protocol, protocols.PROTOCOLS, 'protocol'
   )
-  options = {} if view else dict(config.view)
-  view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
+  if not isinstance(protocol, protocols.Protocol):
+    raise ValueError(
+      f'protocol {config.protocol!r} is {type(protocol).__name__}; expected a'
+      ' Protocol.'
+    )
+  options = {}
+  if not view:
+    if 'name' not in getattr(config.view, 'keys', tuple)():
+      raise ValueError(
+        f'The config has no name of a view, but {config.view!r}. Hand the view'
+        ' over, or the task.'
+      )
+    options = dict(config.view)
+    view = configuration.named(options.pop('name'), views.VIEWS, 'view')
+  if not (isinstance(view, views.View) or callable(view)):
+    raise ValueError(f'view is {type(view).__name__}; expected a function.')
   return task_lib.load_task(
     config.dataset,
     data_dir,

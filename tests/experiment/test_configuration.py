@@ -394,12 +394,36 @@ def test_the_json_of_a_run_is_its_config_and_may_be_changed(tmp_path):
   assert (changed.selection, changed.num_seeds) == (('last',), 7)
 
 
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    ({'foo': 1}, "no config has the key 'foo'"),
+    ({'setting.mirror': 0.5}, "no config has the key 'setting.mirror'"),
+    ({'setting': []}, r'config.setting is \[\]; expected an object'),
+    ({'model': None}, 'config.model is None; expected a text or an object'),
+    ({'model': 'x'}, "its model is 'x', which is not the name of one"),
+    ({'view': {}}, 'its view is {}, which is not the name'),
+    ({'view': {'name': {}}}, 'config.view.name is {}; expected a text'),
+    ({'dataset': 5}, 'config.dataset is 5; expected a text'),
+    ({'protocol': None}, 'config.protocol is None; expected a text or an obj'),
+  ],
+)
+def test_the_json_of_a_run_that_is_no_config_is_named(tmp_path, change, said):
+  config = configuration.load_config('htnet_regions:smoke')
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps(json.loads(config.to_json()) | change))
+  with pytest.raises(ValueError, match=f'config.json is damaged .{said}'):
+    configuration.load_config(str(path))
+
+
 def test_code_that_only_the_json_of_a_run_names_is_refused(tmp_path):
   config = configuration.load_config('htnet_regions:smoke')
   config.model.attention_fn = 'tests.own_parts:double_softmax'
   path = tmp_path / 'config.json'
   path.write_text(config.to_json())
-  with pytest.raises(ValueError, match='names code.*double_softmax'):
+  with pytest.raises(
+    ValueError, match='names code.*double_softmax.*name it your'
+  ):
     configuration.load_config(str(path))
   given = '--config.model.attention_fn=tests.own_parts:double_softmax'
   again = configuration.load_config(str(path), [given])

@@ -52,7 +52,9 @@ def test_inputs_of_a_few_values_prove_nothing(inputs, values):
 
 def test_the_sentence_stands_above_the_table(inputs):
   inputs[4] = inputs[1]
-  config = experiment.load_config('synthetic', ['num_epochs=1', 'num_seeds=1', 'setting.mirror=0'])
+  config = experiment.load_config(
+    'synthetic', ['num_epochs=1', 'num_seeds=1', 'setting.mirror=0']
+  )
   plan = experiment.plan(
     config, task=_task(inputs, 'aabbcc'), model=own_parts.Linear()
   )

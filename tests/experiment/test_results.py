@@ -233,17 +233,32 @@ def test_results_of_another_schema_or_with_strange_code_are_refused(
     ('versions.json', {'data_sha256': 5}, 'damaged .data_sha256 is 5'),
     ('config.json', {'num_folds': 'x'}, "damaged .config.num_folds is 'x'"),
     ('config.json', {'num_folds': -1}, 'damaged .num_folds is -1; expected 0'),
-    ('config.json', {'folds_over': 'x'}, "damaged .folds_over is 'x'"),
     ('versions.json', {'data_sha256': None}, 'damaged .data_sha256 is None'),
     ('probabilities.npz', {'seeds': np.array(['<b>', 'x'])}, 'seeds is <U3'),
     ('probabilities.npz', {'seeds': np.array([1.5, 2])}, 'seeds is float64'),
     ('probabilities.npz', {'seeds': np.array([3, 3])}, 'its seeds are .3, 3'),
     ('probabilities.npz', {'epoch': np.array(-7)}, 'epoch holds numbers below'),
     ('config.json', {'setting': 'x'}, "damaged .config.setting is 'x'"),
+    ('config.json', {'folds_over': 'x'}, "damaged .folds_over is 'x'"),
     ('probabilities.npz', {'fold': np.array(['a'])}, 'fold is <U1.1.'),
     ('probabilities.npz', {'logits': np.array('x')}, 'logits is <U1'),
     ('probabilities.npz', {'seeds': np.zeros(0, int)}, 'which does not fit'),
     ('probabilities.npz', {'class_names': np.array([1, 2])}, 'class_names is'),
+    (
+      'probabilities.npz',
+      {'probabilities': lambda x: x + [-9, 9, 0]},
+      'are below 0 or do not',
+    ),
+    (
+      'probabilities.npz',
+      {'probabilities': lambda x: x * 0.0 + [1e30, -1e30, 1]},
+      'are below 0 or do not',
+    ),
+    (
+      'probabilities.npz',
+      {'probabilities': lambda x: np.where(x == x.max(), np.nan, x)},
+      'are below 0 or do not',
+    ),
   ],
 )
 def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
@@ -251,7 +266,10 @@ def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
   folder = results.export(workdir, tmp_path / 'results')
   path = folder / name
   if name.endswith('.npz'):
-    np.savez(path, **{**np.load(path), **change})
+    arrays = dict(np.load(path))
+    for key, value in change.items():
+      arrays[key] = value(arrays[key]) if callable(value) else value
+    np.savez(path, **arrays)
   else:
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
   if name != 'versions.json':
@@ -259,22 +277,6 @@ def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
     versions['sha256'][name] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / 'versions.json').write_text(json.dumps(versions))
   with pytest.raises(ValueError, match=said):
-    scoring.score(folder, task=task_of(record))
-
-
-@pytest.mark.parametrize('wrong', [(-5, 6, 0), (1e30, -1e30, 1), (0.5, 0, 0)])
-def test_values_that_are_no_probabilities_are_not_scored(run, tmp_path, wrong):
-  workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
-  path = folder / 'probabilities.npz'
-  arrays = dict(np.load(path))
-  arrays['probabilities'] = arrays['probabilities'].astype(np.float64)
-  arrays['probabilities'][0, 1] = wrong
-  np.savez(path, **arrays)
-  versions = json.loads((folder / 'versions.json').read_text())
-  versions['sha256'][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-  (folder / 'versions.json').write_text(json.dumps(versions))
-  with pytest.raises(ValueError, match='probabilities.npz is damaged .*1[)]'):
     scoring.score(folder, task=task_of(record))
 
 
@@ -313,6 +315,13 @@ def test_export_replaces_results_and_nothing_else(run, tmp_path):
   with pytest.raises(ValueError, match='or more than results'):
     results.export(workdir, folder)
   assert (folder / 'thesis.tex').read_text() == 'precious'
+  for target in ('nowhere', 'results'):
+    (tmp_path / 'link').symlink_to(target)
+    with pytest.raises(ValueError, match='or more than results'):
+      results.export(workdir, tmp_path / 'link')
+    (tmp_path / 'link').unlink()
+  with pytest.raises(NotADirectoryError, match='choose another --export'):
+    results.export(workdir, '/dev/null/new')
   (workdir / 'run.json').unlink()
   with pytest.raises(FileNotFoundError, match='not the workdir of a finished'):
     results.export(workdir, tmp_path / 'new')

