@@ -130,7 +130,7 @@ def evaluate(
   if same_data:
     print(_compare(record, record_lib.read_record(source)))
   elif not saved.caution:
-    print('These are not the data of the run: its record has other clips.')
+    print(_say_difference(source, task))
   print(f'Written: {out}')
   return metrics
 
@@ -196,6 +196,18 @@ def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:
   # Runs of mejax 0.2 have no description of their data.
   described = run.get('data', task.describe()) == task.describe()
   return described and run['data_sha256'] == task.sha256
+
+
+def _say_difference(source: pathlib.Path, task: Task) -> str:
+  """Says how data are not those of a run, so that nothing is compared."""
+  has_run = (source / 'run.json').exists()
+  told = schema.read_run(source).get('data', {}) if has_run else {}
+  ours, kept = task.describe(), told.get('clips_sha256')
+  how = 'other clips, motion, labels or people'
+  if kept:
+    same = kept == ours['clips_sha256']
+    how = 'other motion, labels or people' if same else 'other clips'
+  return f'NOTE: these are not the data of the run, whose record has {how}.'
 
 
 def _compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> str:
