@@ -32,6 +32,7 @@ from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
+from mejax.training import numerics
 
 UNKNOWN = 'no held-out result: these clips may have been trained on'
 CHOSEN = 'the epoch of these weights may have been chosen on these clips'
@@ -95,6 +96,7 @@ def evaluate(
   if (source / 'metrics.json').exists():
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
+  numerics.check_precision(config.matmul_precision)
   if task is None:
     task = _load_task(config, data_dir)
   task_lib.check_task(task)

@@ -234,6 +234,14 @@ def test_other_clips_are_told_and_not_compared(run, tmp_path, capsys):
     model=Statistics(),
     out=tmp_path / 'labels',
   )
+  with pytest.raises(ValueError, match="matmul_precision is 'bogus'"):
+    evaluating.evaluate(
+      run,
+      task=task(inputs, labels, subjects),
+      model=Statistics(),
+      out=tmp_path / 'out',
+      overrides=['matmul_precision=bogus'],
+    )
   shown = capsys.readouterr().out
   assert 'whose record has other motion, labels or people.' in shown
   assert 'The predictions' not in shown
