@@ -247,7 +247,7 @@ def test_results_of_another_schema_or_with_strange_code_are_refused(
     (
       'probabilities.npz',
       {'probabilities': lambda x: x + [-9, 9, 0]},
-      'are below 0 or do not',
+      'that are not within 0 and 1',
     ),
     (
       'probabilities.npz',
