@@ -36,9 +36,10 @@ def say(task: Task) -> str:
       )
   if not pairs:
     return ''
-  more = f' and {len(pairs) - _MOST_NAMED} more'
+  shown = ', '.join(pairs[:_MOST_NAMED])
+  if len(pairs) > _MOST_NAMED:
+    shown += f' and {len(pairs) - _MOST_NAMED} more'
   return (
-    'The inputs of different people are the same:'
-    f' {", ".join(pairs[:_MOST_NAMED])}{more * (len(pairs) > _MOST_NAMED)}. If they are one person, the'
-    ' model was trained on whom it is tested on.'
+    f'The inputs of different people are the same: {shown}. If they are one'
+    ' person, the model was trained on whom it is tested on.'
   )

@@ -247,11 +247,16 @@ def test_results_of_another_schema_or_with_strange_code_are_refused(
     (
       'probabilities.npz',
       {'probabilities': lambda x: x + [-9, 9, 0]},
-      'that are not within 0 and 1',
+      'are below 0 or do not',
     ),
     (
       'probabilities.npz',
       {'probabilities': lambda x: x * 0.0 + [1e30, -1e30, 1]},
+      'are below 0 or do not',
+    ),
+    (
+      'probabilities.npz',
+      {'probabilities': lambda x: x / 2},
       'are below 0 or do not',
     ),
     (
