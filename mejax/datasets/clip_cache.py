@@ -422,7 +422,7 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  # A power failure may cut a file off, a disk may flip a bit, an older mejax may
+  # A power failure may cut a file off, a disk flip a bit, an older mejax may
   # have written less. Then it is made again.
   try:
     return {*ABOUT} <= files_lib.read_npz(path, hint=_AGAIN).keys()
