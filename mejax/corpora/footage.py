@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
@@ -28,6 +29,7 @@ from mejax.corpora.which_face import LARGEST
 # Why a second row of a clip is left out; readers yield the first before they
 # know of it.
 REPEATED = 'has a row already in the label sheet: the first counts'
+_COPY = 'its files are, byte for byte, those of'
 _PIECE = 1 << 20
 # More names do not help.
 _NAMED = 3
@@ -121,12 +123,46 @@ def remark_copies(clips: Iterable[Clip]) -> list[Clip]:
   for group in groups:
     for i in group:
       others = [k for k in group if _person(clips[k]) != _person(clips[i])]
-      words = f'its files are, byte for byte, those of {_names(clips, others)}'
-      remark = f'{words}: is this one person?'
-      clips[i] = dataclasses.replace(
-        clips[i], remarks=(*clips[i].remarks, remark)
-      )
+      clips[i] = _remarked(clips[i], f'{_COPY} {_names(clips, others)}')
   return clips
+
+
+def remark_same_frames(
+  clips: Iterable[Clip], pixels: Mapping[int, Sequence[str]]
+) -> list[Clip]:
+  """Returns the clips; a warning names each with a frame of another person's.
+
+  It finds copies that were saved again without loss, and parts of a clip. What
+  was compressed anew has other pixels, and is not found.
+
+  Args:
+    clips: the clips; those that are copies of files have their warning already.
+    pixels: digests of decoded frames, by the position of their clip.
+  """
+  clips, holders = list(clips), collections.defaultdict(list)
+  for i, digests in pixels.items():
+    if clips[i].emotion != UNKNOWN and not clips[i].problem:
+      for digest in set(digests):
+        # Several people may be in one picture.
+        holders[clips[i].which_face, digest].append(i)
+  others = collections.defaultdict(set)
+  for group in holders.values():
+    for i, k in itertools.permutations(group, 2):
+      if _person(clips[i]) != _person(clips[k]):
+        others[i].add(k)
+  remarked = clips.copy()
+  for i, places in others.items():
+    if not any(remark.startswith(_COPY) for remark in clips[i].remarks):
+      words = (
+        f'a frame of it is, pixel by pixel, in {_names(clips, sorted(places))}'
+      )
+      remarked[i] = _remarked(clips[i], words)
+  return remarked
+
+
+def _remarked(clip: Clip, words: str) -> Clip:
+  remark = f'{words}: is this one person?'
+  return dataclasses.replace(clip, remarks=(*clip.remarks, remark))
 
 
 def _groups(

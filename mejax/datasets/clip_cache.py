@@ -20,6 +20,7 @@ import numpy as np
 import tqdm
 
 from mejax import files as files_lib
+from mejax.corpora import footage
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_counts
 from mejax.datasets import face_search
@@ -42,7 +43,7 @@ PIECE = 32
 _ALIKE = 0.02
 
 # Arrays in a clip's file that belong to the metadata, not to the example.
-ABOUT = ('apex_source', 'remarks', 'notes')
+ABOUT = ('apex_source', 'remarks', 'notes', 'pixels')
 
 _AGAIN = 'It may be deleted: the `mejax prepare` command makes it again.'
 
@@ -135,12 +136,13 @@ def make_clips(
     jobs = ((usable[i], plan_of(usable[i], recipe)) for i in todo)
     staged = zip(todo, decoders.stage(jobs), strict=True)
     problems = _make_batches(staged, usable, files, recipe, bar)
-  finished = iter(
-    dataclasses.replace(clip, problem=problems[i])
-    if i in problems
-    else _finished(clip, files[i])
-    for i, clip in enumerate(usable)
-  )
+  pixels = {}
+  for i, clip in enumerate(usable):
+    if i in problems:
+      usable[i] = dataclasses.replace(clip, problem=problems[i])
+    else:
+      usable[i], pixels[i] = _finished(clip, files[i])
+  finished = iter(footage.remark_same_frames(usable, pixels))
   return [clip if clip.problem else next(finished) for clip in clips]
 
 
@@ -210,11 +212,12 @@ def examine_clips(
   bar = tqdm.tqdm(
     desc='check', total=len(places), unit='clip', disable=not progress
   )
-  clips = list(clips)
+  clips, pixels = list(clips), {}
   with bar, workers_lib.Decoders(workers) as decoders:
     jobs = ((clips[i], plan_of(clips[i], recipe)) for i in places)
     for i, result in zip(places, decoders.stage(jobs), strict=True):
       if not isinstance(result, str):
+        pixels[i] = result.pixels
         result = _Kept.of_staged(clips[i], result, recipe)
       clips[i] = (
         dataclasses.replace(clips[i], problem=result)
@@ -228,7 +231,7 @@ def examine_clips(
         )
       )
       bar.update()
-  return clips
+  return footage.remark_same_frames(clips, pixels)
 
 
 def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
@@ -244,16 +247,17 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
   return arrays
 
 
-def _finished(clip: Clip, file: pathlib.Path) -> Clip:
-  """Returns the clip with the apex and the remarks that its file holds."""
+def _finished(clip: Clip, file: pathlib.Path) -> tuple[Clip, tuple[str, ...]]:
+  """Returns the clip with what its file says, and digests of its frames."""
   about = files_lib.read_npz(file, hint=_AGAIN, only=('apex_number', *ABOUT))
-  return dataclasses.replace(
+  clip = dataclasses.replace(
     clip,
     apex=int(about['apex_number']),
     apex_source=str(about['apex_source']),
     remarks=(*clip.remarks, *about['remarks'].tolist()),
     notes=(*clip.notes, *about['notes'].tolist()),
   )
+  return clip, tuple(about['pixels'].tolist())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -381,6 +385,7 @@ def _compute(
       'apex_source': np.str_(kept.apex_source),
       'remarks': np.array([*kept.remarks, *said[at][0]], np.str_),
       'notes': np.array([*kept.notes, *said[at][1]], np.str_),
+      'pixels': np.array(kept.staged.pixels, np.str_),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
     }
@@ -417,10 +422,9 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-  # A power failure may cut a file off, and a disk may flip a bit. Then it is
-  # made again.
+  # A power failure may cut a file off, a disk flip a bit, an older mejax may
+  # have written less. Then it is made again.
   try:
-    files_lib.read_npz(path, hint=_AGAIN)
+    return {*ABOUT} <= files_lib.read_npz(path, hint=_AGAIN).keys()
   except (OSError, ValueError):
     return False
-  return True

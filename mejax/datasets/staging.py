@@ -70,6 +70,7 @@ class Staged:
     seen: numbers of the frames in which the face was found; None if the recipe
       does not ask whether it is there.
     remarks, notes: oddities of the face and usual choices, as in `Clip`.
+    pixels: digest of each decoded frame that is not of one colour.
     truth: true motion of a rendered clip in the aligned face, by name.
   """
 
@@ -82,6 +83,7 @@ class Staged:
   seen: tuple[int, ...] | None
   remarks: tuple[str, ...]
   notes: tuple[str, ...]
+  pixels: tuple[str, ...]
   truth: dict[str, np.ndarray]
 
 
@@ -156,10 +158,13 @@ def stage(clip: Clip, plan: Plan) -> Staged:
   """
   shown = shown_numbers(clip, plan)
   depth = decode.find_depth(clip)
+  pixels = {}
 
   def read(numbers: Sequence[int]) -> dict[int, np.ndarray]:
     images = decode.decode(clip, numbers, depth=depth)
-    return dict(zip(numbers, images, strict=True))
+    images = dict(zip(numbers, images, strict=True))
+    pixels.update({n: _digest_pixels(image) for n, image in images.items()})
+    return images
 
   looked_at = face_search.numbers(clip)
   images = read(looked_at)
@@ -213,8 +218,17 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     seen=None if face.seen is None else tuple(face.seen),
     remarks=face.remarks,
     notes=(*face.notes, *notes),
+    pixels=tuple(sorted(set(pixels.values()) - {''})),
     truth=_truth(clip, np.asarray(matrix, np.float64), plan.size),
   )
+
+
+def _digest_pixels(image: np.ndarray) -> str:
+  """Returns a digest of a picture; '' if it is of one colour."""
+  if (image == image[:1, :1]).all():
+    return ''
+  content = np.ascontiguousarray(image).tobytes()
+  return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _beside(clip: Clip, plan: Plan) -> list[int]:

@@ -99,7 +99,8 @@ def identify(
     'scikit_learn': importlib.metadata.version('scikit-learn'),
     'classes': task.class_names,
     'labels': task.labels.tolist(),
-    'folds': left_out.tolist(),
+    # The names of folds change nothing.
+    'folds': _numbered(left_out.tolist()),
     'names': names,
     'people': [share, draw, task.groups.tolist()] if share < 1 else [],
     'u_channel': task.baseline_u_channel,
@@ -109,6 +110,12 @@ def identify(
   digest = hashlib.sha256(json.dumps(facts).encode())
   digest.update(np.ascontiguousarray(inputs))
   return digest.hexdigest()[:32]
+
+
+def _numbered(names: Sequence[str]) -> list[int]:
+  """Returns a number for each name, in the order in which they come first."""
+  number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+  return [number[name] for name in names]
 
 
 def _fit(task: Task, left_out, *, names, share, draw) -> dict[str, np.ndarray]:

@@ -32,6 +32,7 @@ from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
+from mejax.training import numerics
 
 UNKNOWN = 'no held-out result: these clips may have been trained on'
 CHOSEN = 'the epoch of these weights may have been chosen on these clips'
@@ -95,6 +96,7 @@ def evaluate(
   if (source / 'metrics.json').exists():
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
+  numerics.check_precision(config.matmul_precision)
   if task is None:
     task = _load_task(config, data_dir)
   task_lib.check_task(task)
@@ -130,7 +132,7 @@ def evaluate(
   if same_data:
     print(_compare(record, record_lib.read_record(source)))
   elif not saved.caution:
-    print('These are not the data of the run: its record has other clips.')
+    print(_say_difference(source, task))
   print(f'Written: {out}')
   return metrics
 
@@ -196,6 +198,18 @@ def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:
   # Runs of mejax 0.2 have no description of their data.
   described = run.get('data', task.describe()) == task.describe()
   return described and run['data_sha256'] == task.sha256
+
+
+def _say_difference(source: pathlib.Path, task: Task) -> str:
+  """Says how data are not those of a run, so that nothing is compared."""
+  has_run = (source / 'run.json').exists()
+  told = schema.read_run(source).get('data', {}) if has_run else {}
+  ours, kept = task.describe(), told.get('clips_sha256')
+  how = 'other clips, motion, labels or people'
+  if kept:
+    same = kept == ours['clips_sha256']
+    how = 'other motion, labels or people' if same else 'other clips'
+  return f'NOTE: these are not the data of the run, whose record has {how}.'
 
 
 def _compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> str:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from mejax.corpora import cells
 from mejax.corpora import people as people_lib
 from mejax.experiment import configuration
 from mejax.experiment import running
@@ -145,9 +146,18 @@ def _class_names(names: Sequence[str] | None, labels: np.ndarray) -> tuple:
     if isinstance(names, str):
       raise ValueError(f'class_names is {names!r}; expected a list of names')
     names = tuple(str(name) for name in names)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-      raise ValueError(f'class_names has {twice[0]!r} twice')
+    spelt: dict[str, str] = {}
+    for name in names:
+      if not cells.visible(name):
+        raise ValueError(f'class_names has {name!r}, which is no name')
+      first = spelt.setdefault(people_lib.folded(name), name)
+      if first != name:
+        raise ValueError(
+          f'class_names has {ascii(first)} and {ascii(name)}; write two classes'
+          ' in ways that differ'
+        )
+      if names.count(name) > 1:
+        raise ValueError(f'class_names has {name!r} twice')
     high = len(names) - 1
   if high >= _MOST_CLASSES:
     raise ValueError(

@@ -26,6 +26,7 @@ from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
 from mejax.experiment import configuration
+from mejax.experiment import copies
 from mejax.experiment import fold_words
 from mejax.experiment import identity
 from mejax.experiment import resolve
@@ -193,7 +194,8 @@ def plan(
   trainer = resolve.make_trainer(config, task, folds, model)
   trials, numbers = resolve.make_trials(config, folds)
   caution = capabilities.declared_by(trainer.model).caution
-  sentences = [fold_words.say(task.protocol, task.groups, left_out), caution]
+  folds_said = fold_words.say(task.protocol, task.groups, left_out)
+  sentences = [folds_said, copies.say(task), caution]
   own = {'model': model, 'protocol': protocol, 'view': view}
   return Plan(
     task=task,

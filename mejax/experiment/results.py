@@ -168,8 +168,9 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
     config, where=folder / 'config.json', trust_code=trust_code
   )
   with files.reading(folder / 'config.json', hint=_AGAIN):
-    config = schema.complete(config, workdir_lib.SCHEMA_VERSION)
-    config = ml_collections.ConfigDict(config)
+    config = ml_collections.ConfigDict(
+      schema.complete(config, workdir_lib.SCHEMA_VERSION)
+    )
     bounds.check(config)
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=_AGAIN)
@@ -282,7 +283,12 @@ def _checked(config, versions, arrays) -> Result:
     if (arrays[name] < 0).any():
       raise ValueError(f'{name} holds numbers below 0')
   if not is_exact:
-    _check_probabilities(arrays['probabilities'].astype(np.float64))
+    share = arrays['probabilities'].astype(np.float64)
+    # Those of a diverged training are no numbers.
+    share = share[~np.isnan(share).all(-1)]
+    whole = (share >= 0).all() and (np.abs(share.sum(-1) - 1) <= 0.01).all()
+    if not whole:
+      raise ValueError('its probabilities are below 0 or do not add up to 1')
   return Result(
     config=config,
     versions=versions,
@@ -293,15 +299,6 @@ def _checked(config, versions, arrays) -> Result:
     epoch=int(arrays['epoch']),
     logits=logits,
   )
-
-
-def _check_probabilities(share: Float[np.ndarray, 's n k']) -> None:
-  # Those of a diverged training are not numbers.
-  known = share[~np.isnan(share).all(-1)]
-  if not ((known >= 0) & (known <= 1)).all():
-    raise ValueError('it holds probabilities that are not within 0 and 1')
-  if (np.abs(known.sum(-1) - 1) > 0.01).any():
-    raise ValueError('its probabilities do not add up to 1')
 
 
 def _commands(config: Mapping[str, Any], name: str) -> str:

@@ -197,3 +197,26 @@ def test_copies_of_videos_are_remarked_and_what_cannot_be_read_is_not(
   clips = [clip(name, name, video=True) for name in ('a', 'b', 'gone')]
   told = [len(one.remarks) for one in footage.remark_copies(clips)]
   assert told == [1, 1, 0]
+
+
+def test_a_frame_of_two_people_is_remarked_with_both_names(clip):
+  clips = [clip(name, name) for name in 'ABC'] + [clip('D', 'A', 'other')]
+  pixels = {0: ('p', 'q'), 1: ('q', 'r'), 2: ('s',), 3: ('p',)}
+  first, second, third, own = footage.remark_same_frames(clips, pixels)
+  assert first.remarks == (
+    'a frame of it is, pixel by pixel, in x/B/c: is this one person?',
+  )
+  assert 'pixel by pixel, in x/A/c: is' in second.remarks[0]
+  # Two clips of one person may show the same frame.
+  assert (third.remarks, own.remarks) == ((), ())
+
+
+def test_a_copy_of_files_and_two_faces_in_one_picture_have_no_remark_more(
+  clip, tmp_path
+):
+  trees.write_frames(tmp_path / 'a', ['f1.png', 'f2.png'])
+  shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+  copies = footage.remark_copies([clip('a', 'A'), clip('b', 'B')])
+  faces = [clip('c', name, which_face=name) for name in ('left', 'right')]
+  for clips in (copies, faces):
+    assert footage.remark_same_frames(clips, {0: 'p', 1: 'p'}) == clips

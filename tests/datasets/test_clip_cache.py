@@ -438,3 +438,38 @@ def test_few_clips_wait_in_memory(monkeypatch):
 def test_a_recipe_that_cannot_be_is_refused(change, message):
   with pytest.raises(ValueError, match=message):
     Recipe(**change)
+
+
+def test_a_copy_that_was_saved_again_and_cut_names_both_people(
+  corpus, tmp_path
+):
+  """By `check`, by `prepare`, and by one that goes on from finished clips."""
+  first, *others = synthetic.read(corpus)
+  second = next(clip for clip in others if clip.subject != first.subject)
+  frames = []
+  for number, frame in zip(first.frame_numbers, first.frames, strict=True):
+    if number == first.onset:
+      continue
+    frames.append(tmp_path / f'{number}.png')
+    image = cv2.imread(str(frame))
+    cv2.imwrite(str(frames[-1]), image, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    assert frames[-1].stat().st_size != frame.stat().st_size
+  kept = [n for n in first.frame_numbers if n != first.onset]
+  copy = dataclasses.replace(
+    first, subject='other', name='copy', frames=tuple(frames),
+    frame_numbers=tuple(kept), onset=kept[0], truth=None,
+  )  # fmt: skip
+  clips = [first, second, copy]
+  keys = {clip.identity: f'key{i}' for i, clip in enumerate(clips)}
+  options = {'workers': 0, 'progress': False}
+  for made in (
+    clip_cache.examine_clips(clips, SMALL, **options),
+    clip_cache.make_clips(clips, keys, SMALL, tmp_path / 'kept', **options),
+    clip_cache.make_clips(clips, keys, SMALL, tmp_path / 'kept', **options),
+  ):
+    told = [[r for r in clip.remarks if 'pixel by pixel' in r] for clip in made]
+    assert [len(each) for each in told] == [1, 0, 1]
+    assert f'in {copy.identity}: is this one person?' in told[0][0]
+    assert f'in {first.identity}: is this one person?' in told[2][0]
+  assert set(clip_cache.load_clip(tmp_path / 'kept', 'key2', SMALL)) >= {'flow'}
+  assert 'pixels' not in clip_cache.load_clip(tmp_path / 'kept', 'key2', SMALL)

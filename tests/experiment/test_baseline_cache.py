@@ -110,6 +110,14 @@ def test_other_data_folds_or_classes_have_baselines_of_their_own(
   assert len(list((tmp_path / 'baselines').iterdir())) == 2
 
 
+def test_the_names_of_folds_do_not_matter(tmp_path, count_fits):
+  task = make_task(tmp_path)
+  first = read(task)
+  renamed = np.array([f'part {"ecdab".index(name)}' for name in task.groups])
+  assert_equal(first, baseline_cache.read_or_fit(task, renamed))
+  assert len(count_fits) == 1
+
+
 def test_another_recipe_is_computed_again(tmp_path, count_fits, monkeypatch):
   read(make_task(tmp_path))
   monkeypatch.setattr(baselines, 'RECIPE', baselines.RECIPE + 1)

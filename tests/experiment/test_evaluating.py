@@ -226,7 +226,25 @@ def test_other_clips_are_told_and_not_compared(run, tmp_path, capsys):
     out=tmp_path / 'out',
   )
   shown = capsys.readouterr().out
-  assert 'not the data of the run' in shown and 'The predictions' not in shown
+  assert 'whose record has other clips.' in shown
+  assert 'The predictions' not in shown
+  evaluating.evaluate(
+    run,
+    task=task(inputs, (labels + 1) % 3, subjects),
+    model=Statistics(),
+    out=tmp_path / 'labels',
+  )
+  with pytest.raises(ValueError, match="matmul_precision is 'bogus'"):
+    evaluating.evaluate(
+      run,
+      task=task(inputs, labels, subjects),
+      model=Statistics(),
+      out=tmp_path / 'out',
+      overrides=['matmul_precision=bogus'],
+    )
+  shown = capsys.readouterr().out
+  assert 'whose record has other motion, labels or people.' in shown
+  assert 'The predictions' not in shown
 
 
 @pytest.mark.parametrize(

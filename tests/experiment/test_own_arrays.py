@@ -39,6 +39,8 @@ SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
       'there are 1000001 classes; expected at most 1000',
     ),
     ({'class_names': list('aac')}, "class_names has 'a' twice"),
+    ({'class_names': ['a', '', 'b']}, "class_names has '', which is no name"),
+    ({'class_names': ['A', 'a', 'b']}, "class_names has 'A' and 'a'; write"),
     ({'class_names': 'abc'}, "class_names is 'abc'; expected a list"),
     ({'class_names': ['a', 'b']}, 'Labels must be integers from 0 to 1'),
     ({'inputs': INPUTS + 1j}, 'inputs are complex.*expected real numbers'),
