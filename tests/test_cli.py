@@ -18,6 +18,7 @@ VERBS = (
   'check',
   'prepare',
   'inspect',
+  'spot',
   'train',
   'convert',
   'evaluate',
