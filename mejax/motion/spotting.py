@@ -8,9 +8,8 @@ and fall tell that from the height at which noise hides them.
 
 The thresholds were set on rendered recordings without an expression, and leave
 less than one false alarm a minute there; see tests/benchmarks/spotting.py.
-Nothing here looks
-at the largest value of a recording: much published code does, and then spots
-something in every recording.
+Nothing here looks at the largest value of a recording: much published code
+does, and then spots something in every recording.
 """
 
 from __future__ import annotations
