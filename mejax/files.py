@@ -125,7 +125,8 @@ def replacing(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yields an empty folder that gets the name of `folder` once it is whole.
 
   An older folder of that name stays until then, and stays if anything fails.
-  Parent folders are made. Only one process at a time may replace a folder.
+  Parent folders are made. Of two processes that replace one folder, the second
+  waits for the first.
 
   Args:
     folder: path of the folder to write or replace.
@@ -134,9 +135,13 @@ def replacing(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
     OSError: the folder cannot be written.
   """
   folder = pathlib.Path(folder)
+  with locked(folder.with_name(f'.{folder.name}.lock'), remove=True):
+    yield from _replacing(folder)
+
+
+def _replacing(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   partial = folder.with_name(f'.{folder.name}{SUFFIX}')
   replaced = folder.with_name(f'.{folder.name}.replaced')
-  folder.parent.mkdir(parents=True, exist_ok=True)
   # A folder cannot be renamed onto one with content, so for a moment there is
   # neither. If a process was killed at that moment, its step is undone here.
   if replaced.exists() and not folder.exists():
@@ -377,10 +382,18 @@ def read_json(path: pathlib.Path, *, hint: str) -> dict[str, Any]:
   """Reads an object of JSON; errors are those of `reading`."""
   with reading(path, hint=hint):
     limits.check_size(path, limits.LARGEST_TEXT)
-    content = json.loads(path.read_text(encoding='utf-8'))
+    text = path.read_text(encoding='utf-8')
+    content = json.loads(text, object_pairs_hook=_unique)
     if not isinstance(content, dict):
       raise ValueError('it holds no object')
     return content
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+  content = dict(pairs)
+  if len(content) < len(pairs):
+    raise ValueError('a key stands twice in one object')
+  return content
 
 
 def read_npz(

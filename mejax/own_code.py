@@ -17,6 +17,11 @@ import re
 import sys
 from typing import Any
 
+# What to do with code that may be a stranger's.
+TRUST = (
+  'If you know this code and trust it, add --trust_code; in Python,'
+  ' trust_code=True.'
+)
 _OWN = re.compile(r'[\w.]+:\w+')
 # Where those parts of mejax lie that a config can name.
 _SHIPPED = re.compile(
@@ -75,6 +80,7 @@ def refuse_strange(
   where: str | os.PathLike,
   given: Collection[str] = (),
   trust_code: bool = False,
+  hint: str = TRUST,
 ) -> None:
   """Refuses content of a file that names code, unless somebody consents.
 
@@ -85,6 +91,7 @@ def refuse_strange(
     where: the file.
     given: names that the user has given himself; see `names_in`.
     trust_code: whether the user trusts all names in the file.
+    hint: what to do.
 
   Raises:
     ValueError: the content holds other names; the message lists them.
@@ -95,16 +102,17 @@ def refuse_strange(
     if spec not in given and not _SHIPPED.fullmatch(spec)
   ]
   if strange and not trust_code:
-    refuse(strange, where=where)
+    refuse(strange, where=where, hint=hint)
 
 
-def refuse(strange: Collection[str], *, where: str | os.PathLike) -> None:
+def refuse(
+  strange: Collection[str], *, where: str | os.PathLike, hint: str = TRUST
+) -> None:
   """Raises the error that explains why code is not run, and how to run it."""
   raise ValueError(
     f'{where} names code, which would be imported and run:'
     f' {", ".join(strange)}. Nothing was imported, because a file from somebody'
-    ' else can name anything. If you know this code and trust it, add'
-    ' --trust_code; in Python, trust_code=True.'
+    f' else can name anything. {hint}'
   )
 
 

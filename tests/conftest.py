@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import getpass
 import os
 import pathlib
@@ -19,12 +20,16 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A shell starts what runs in its background with this signal ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A busy machine is slow, not wrong. The same examples each time: a change is
-# judged by itself. `HYPOTHESIS=search` looks for new ones.
+# The same examples each time: a change is judged by itself.
+# `HYPOTHESIS=search` looks for new ones. A busy machine is slow, not wrong.
+PATIENT = {
+  'deadline': None,
+  'suppress_health_check': [hypothesis.HealthCheck.too_slow],
+}
 hypothesis.settings.register_profile(
-  'same', deadline=None, derandomize=True, database=None
+  'same', **PATIENT, derandomize=True, database=None
 )
-hypothesis.settings.register_profile('search', deadline=None)
+hypothesis.settings.register_profile('search', **PATIENT)
 hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS', 'same'))
 
 
@@ -66,6 +71,20 @@ def pytest_configure() -> None:
   ):
     value = os.environ.setdefault(name.upper(), value)
     jax.config.update(name, value if name.endswith('dir') else float(value))
+
+
+@pytest.fixture(scope='module')
+def unoptimised() -> Iterator[None]:
+  """Compiles the programs of a file in a third of the time.
+
+  For large programs that run once or twice, whose results a tolerance judges
+  or another run of the same program.
+  """
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+  # JAX would hand these programs to the next file, which may compare bits.
+  jax.clear_caches()
 
 
 @pytest.fixture(scope='session')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
@@ -129,6 +130,74 @@ def test_a_missing_file_is_bad_input_wherever_it_is_noticed(
   assert 'no such file' in capsys.readouterr().err
 
 
+def test_little_memory_is_one_message(monkeypatch, capsys):
+  def fail(*args):
+    raise MemoryError('Unable to allocate 29.8 GiB')
+
+  monkeypatch.setattr(configuration, 'load_config', fail)
+  assert cli.main(TRAIN) == 2
+  assert capsys.readouterr().err == (
+    'mejax train: there is not enough memory (Unable to allocate 29.8 GiB).\n'
+  )
+
+
+@pytest.mark.parametrize(
+  ('variable', 'value', 'words'),
+  [
+    ('JAX_PLATFORMS', 'nonsense', 'JAX cannot start: .*nonsense'),
+    ('JAX_ENABLE_X64', 'maybe', 'a library cannot be imported: .*X64'),
+  ],
+)
+def test_a_variable_that_jax_does_not_take_is_one_message(
+  tmp_path, monkeypatch, variable, value, words
+):
+  monkeypatch.setenv(variable, value)
+  arrays = 'np.zeros((4, 2)), [0, 1, 0, 1], ["a", "a", "b", "b"]'
+  (tmp_path / 'verb.py').write_text(
+    'from mejax import cli\n'
+    'from mejax.cli import scores\n'
+    'def report(args):\n'
+    '  import numpy as np\n'
+    '  from mejax import experiment\n'
+    f'  experiment.leave_one_subject_out({arrays}, workdir="run")\n'
+    'scores._report = report\n'
+    'cli.run()\n'
+  )
+  done = subprocess.run(
+    [sys.executable, 'verb.py', 'report', 'x'],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+    env=child.environment(),
+  )
+  assert done.returncode == 2
+  assert re.fullmatch(f'mejax report: {words}.*\n', done.stderr)
+
+
+def test_an_output_that_nobody_reads_ends_without_a_traceback(tmp_path):
+  code = 'for i in range(9999): print("line", i)'
+  program = (
+    'from mejax import cli\nfrom mejax.cli import scores\n'
+    f'def report(args):\n  {code}\n'
+    'scores._report = report\ncli.run()\n'
+  )
+  (tmp_path / 'verb.py').write_text(program)
+  for lines, both in ((1, ''), (1, '2>&1'), (0, '')):
+    done = subprocess.run(
+      f'("{sys.executable}" verb.py report x {both}; echo $? >code)'
+      f' | head -n {lines}',
+      shell=True,
+      capture_output=True,
+      text=True,
+      cwd=tmp_path,
+      env=child.environment(),
+    )
+    assert done.stdout == 'line 0\n' * lines
+    assert (tmp_path / 'code').read_text() == '141\n'
+    assert 'Traceback' not in done.stderr and 'Exception' not in done.stderr
+    assert ('Ended by SIGPIPE' in done.stderr) == (not both)
+
+
 def test_a_line_break_in_an_error_begins_no_line_of_its_own(
   monkeypatch, capsys
 ):
@@ -161,6 +230,8 @@ def test_a_closed_output_takes_nothing_and_breaks_nothing(tmp_path):
     text=True,
   )
   assert (done.returncode, done.stdout[:12]) == (2, 'mejax check:')
+  closed = f'"{sys.executable}" -m mejax check casme2 nowhere >&- 2>&-'
+  assert subprocess.run(closed, shell=True, check=False).returncode == 2
 
 
 def test_a_current_folder_that_was_deleted_is_told(

@@ -216,6 +216,25 @@ def test_a_folder_appears_and_is_replaced_whole(tmp_path):
   assert list(folder.parent.iterdir()) == [folder]
 
 
+def test_two_that_replace_one_folder_take_turns(tmp_path):
+  folder, order = tmp_path / 'models', []
+
+  def second():
+    with files.replacing(folder) as partial:
+      order.append((folder / 'a').read_text())
+      (partial / 'b').write_text('of the second')
+
+  thread = threading.Thread(target=second)
+  with files.replacing(folder) as partial:
+    thread.start()
+    (partial / 'a').write_text('of the first')
+    time.sleep(0.2)
+    assert order == []
+  thread.join(10)
+  assert order == ['of the first']
+  assert [x.name for x in tmp_path.rglob('*')] == ['models', 'b']
+
+
 @pytest.mark.parametrize('error', [RuntimeError, OSError, KeyboardInterrupt])
 def test_a_folder_that_fails_leaves_the_old_one_alone(tmp_path, error):
   folder = tmp_path / 'models'

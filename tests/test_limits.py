@@ -134,6 +134,13 @@ def test_json_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):
     files.read_json(path, hint='')
 
 
+def test_json_in_which_a_key_stands_twice_is_damaged(tmp_path):
+  path = tmp_path / 'a.json'
+  path.write_text('{"a": {"seed": 1, "seed": 2}}')
+  with pytest.raises(ValueError, match='a.json is damaged .a key stands twice'):
+    files.read_json(path, hint='')
+
+
 def test_json_of_a_thousand_levels_is_damaged(tmp_path):
   path = tmp_path / 'a.json'
   path.write_text('{"a":' * 100_000 + '1' + '}' * 100_000)

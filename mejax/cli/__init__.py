@@ -19,6 +19,7 @@ import io
 import os
 import pathlib
 import shlex
+import signal
 import sys
 import threading
 import traceback
@@ -35,6 +36,7 @@ from mejax.cli import terminal
 
 # Codes above it say that a signal ended the process.
 _SIGNALLED = 128
+_PYTHON = os.path.dirname(os.__file__)  # Where its own modules lie.
 _HERE = pathlib.Path(mejax.__file__).parent
 
 
@@ -42,6 +44,7 @@ def run() -> NoReturn:
   """Runs the verb of the command line, and ends the process."""
   _fill_up_streams()
   code = main()
+  code = _flush() or code
   if code > _SIGNALLED:
     # JAX sets a timer of a minute while it looks for a TPU. If the signal came
     # before JAX could cancel it, Python would wait for it.
@@ -64,11 +67,25 @@ def _fill_up_streams() -> None:
       os.open(os.devnull, os.O_RDWR)
 
 
+def _flush() -> int:
+  """Writes what is printed; returns the exit code of an output nobody reads."""
+  code = 0
+  for stream in filter(None, (sys.stdout, sys.stderr)):
+    try:
+      stream.flush()
+    except BrokenPipeError:
+      # Otherwise Python tries again, and prints a traceback.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+      code = _SIGNALLED + signal.SIGPIPE
+  return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one verb and returns the exit code.
 
   The codes are 0 for success, 1 for a check that found nothing to use, 2 for
-  bad input, 130 for Ctrl-C, 143 for SIGTERM and 129 for a closed terminal.
+  bad input, 130 for Ctrl-C, 143 for SIGTERM, 129 for a closed terminal and 141
+  for an output that nobody reads any more.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
@@ -103,12 +120,14 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     _say_how_to_go_on(f'Ended by {ending.name}', argv)
     return ending.code
   except Exception as error:
-    if args.debug or not _is_expected(error):
+    text = str(error) if _is_expected(error) else _explain(error)
+    if args.debug or not text:
       raise
     # A name in the message may hold what only a bar of progress may print, or
     # a line break, after which it would look like a message of its own.
-    message = f'mejax {args.verb}: {error}'.replace('\n', '\n  ')
-    print(terminal.plain(message), file=sys.stderr)
+    message = f'mejax {args.verb}: {text}'.replace('\n', '\n  ')
+    with contextlib.suppress(signals.Terminated):
+      print(terminal.plain(message), file=sys.stderr)
     return 2
 
 
@@ -124,7 +143,7 @@ def _current_folder() -> str:
 def _say_how_to_go_on(what: str, argv: Sequence[str]) -> None:
   again = shlex.join(['mejax', *argv])
   # A terminal that was closed takes no message.
-  with contextlib.suppress(OSError):
+  with contextlib.suppress(OSError, signals.Terminated):
     print(
       f'\n{what}. The same command goes on from here:\n  {again}',
       file=sys.stderr,
@@ -145,6 +164,28 @@ def _is_expected(error: Exception) -> bool:
   place = pathlib.Path(last.filename).absolute()
   ours = place.is_relative_to(_HERE) or last.name == 'get_config'
   return isinstance(error, ValueError) and ours
+
+
+def _explain(error: Exception) -> str:
+  """Returns a sentence for an error that this machine causes; '' for a bug."""
+  if isinstance(error, MemoryError):
+    return f'there is not enough memory ({error or "no more is known"}).'
+  line = str(error).partition('\n')[0]
+  if isinstance(error, RuntimeError) and 'initialize backend' in line:
+    return f'JAX cannot start: {line}.'
+  # A broken installation, little memory, or a variable that JAX reads.
+  places = [each.filename for each in traceback.extract_tb(error.__traceback__)]
+  begins = any(place.startswith('<frozen importlib') for place in places)
+  # Debian calls the folder of libraries dist-packages.
+  is_library = [
+    '-packages' in place
+    for place in places
+    if '-packages' in place or not place.startswith((_PYTHON, '<'))
+  ]
+  if begins and is_library[-1]:
+    if isinstance(error, ImportError | ValueError):
+      return f'a library cannot be imported: {line}.'
+  return ''
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -162,7 +162,7 @@ def add_prepare(verbs) -> None:
     type=pathlib.Path,
     metavar='FILE',
     help='for video: CSV file with the columns clip, subject, emotion and, if'
-    ' known, onset, apex, offset, fps',
+    ' known, onset, apex, offset, fps, which_face',
   )
   verb.add_argument(
     '--landmarks',

@@ -35,7 +35,6 @@ def add_report(verbs) -> None:
   verb.add_argument(
     'sources',
     nargs='+',
-    type=pathlib.Path,
     metavar='RUN',
     help='finished runs',
   )

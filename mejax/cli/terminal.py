@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import re
+import signal
 import sys
 import time
 from typing import Any
+
+from mejax import signals
 
 # All control characters but the tab and the end of a line, and those that turn
 # the direction of text.
@@ -31,6 +34,15 @@ def plain(text: str) -> str:
   )
 
 
+@contextlib.contextmanager
+def _ending_if_closed() -> Iterator[None]:
+  """Ends the process, as SIGPIPE does, if nobody reads its output any more."""
+  try:
+    yield
+  except BrokenPipeError:
+    raise signals.Terminated(signal.SIGPIPE) from None
+
+
 class _Plain:
   """A stream that writes only what is safe; see `plain`."""
 
@@ -38,7 +50,15 @@ class _Plain:
     self._stream = stream
 
   def write(self, text: str) -> int:
-    return self._stream.write(plain(text))
+    return self._send(plain(text))
+
+  def _send(self, text: str) -> int:
+    with _ending_if_closed():
+      return self._stream.write(text)
+
+  def flush(self) -> None:
+    with _ending_if_closed():
+      self._stream.flush()
 
   def writelines(self, lines) -> None:
     for line in lines:
@@ -58,9 +78,10 @@ class _Bars(_Plain):
   def __init__(self, stream: Any):
     super().__init__(stream)
     self._moves = stream.isatty()
-    # What a bar shows and no line says yet, when the last line of a bar was
+    # What a bar shows and no line says yet; the last line of a bar, when it was
     # written, and whether nothing has followed it.
-    self._shown, self._written, self._is_last = '', time.monotonic(), False
+    self._shown, self._line = '', ''
+    self._written, self._is_last = time.monotonic(), False
 
   def write(self, text: str) -> int:
     parts = _BAR.split(text)
@@ -69,7 +90,7 @@ class _Bars(_Plain):
       safe = [plain(parts[0])]
       for mark, part in zip(marks, parts[1:], strict=True):
         safe += [mark, plain(part)]
-      return self._stream.write(''.join(safe))
+      return self._send(''.join(safe))
     first, *states = map(plain, parts)
     self._put(first)
     for state in states:
@@ -80,12 +101,13 @@ class _Bars(_Plain):
     """Writes what is no state of a bar, below the bar if one is shown."""
     if not text:
       return
-    if self._shown:
+    if self._shown and _count(self._shown) != _count(self._line):
       self._put_line(self._shown)
-    if self._is_last:  # The end of the bar's line.
-      text = text.removeprefix('\n')
+    self._is_last |= bool(self._shown)
+    if self._is_last and text.startswith('\n'):  # The end of the bar.
+      text, self._line = text[1:], ''
     self._shown, self._is_last = '', False
-    self._stream.write(text)
+    self._send(text)
 
   def _put_state(self, text: str) -> None:
     """Keeps a state of a bar, or writes it if it is time."""
@@ -97,8 +119,14 @@ class _Bars(_Plain):
     self._put(end + rest)
 
   def _put_line(self, state: str) -> None:
-    self._stream.write(f'{state}\n')
+    self._send(f'{state}\n')
+    self._line = state
     self._written, self._is_last = time.monotonic(), True
+
+
+def _count(state: str) -> str:
+  """Returns what a bar has counted, without its times."""
+  return state.partition(' [')[0]
 
 
 @contextlib.contextmanager

@@ -31,6 +31,15 @@ _SIGN = str.maketrans(
   | dict.fromkeys('\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033', '"')
   | {'\u2212': '-', '\u2043': '-', '\u02d7': '-'}
 )
+# Scripts with letters that look like Latin ones.
+_LIKE_LATIN = (
+  'CYRILLIC ',
+  'GREEK ',
+  'CHEROKEE ',
+  'ARMENIAN ',
+  'COPTIC ',
+  'LISU ',
+)
 _SURROGATE = re.compile('[\ud800-\udfff]')
 # What ends a line, or moves the place where a terminal writes.
 _CONTROL = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029]')
@@ -102,7 +111,7 @@ def says_nothing(text: str) -> bool:
 
 
 def mixed_scripts(text: str) -> str:
-  """Returns a Greek or Cyrillic letter among Latin ones, described, or ''.
+  """Returns a letter of a script like Latin among Latin ones, described, or ''.
 
   Such a letter looks like a Latin one, so that two names look like one.
   """
@@ -111,7 +120,7 @@ def mixed_scripts(text: str) -> str:
     return ''
   for letter, name in scripts.items():
     # The micro sign is what a keyboard has for the Greek letter.
-    if name.startswith(('CYRILLIC ', 'GREEK ')):
+    if name.startswith(_LIKE_LATIN):
       return f'{letter!r} ({name}, U+{ord(letter):04X})'
   return ''
 

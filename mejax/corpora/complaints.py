@@ -21,7 +21,7 @@ from mejax.corpora import decoder_log
 
 _TOLD = re.compile(
   r'(?P<jpeg>(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progress'
-  r'ion sequence).*)|.*?TIFF_Error(.*)'
+  r'ion sequence).*)|.*?TIFF_Error(.*)|libpng error:(.*)'
 )
 # Some cameras fill up the end of a file.
 _PADDING = re.compile(
@@ -35,12 +35,12 @@ def heard(decode: Callable[[bytes], Result], data: bytes) -> tuple[Result, str]:
 
   What else is printed meanwhile is passed on.
   """
-  if not data.startswith((b'\xff\xd8', b'II', b'MM')):
+  if not data.startswith((b'\xff\xd8', b'II', b'MM', b'\x89PNG')):
     return decode(data), ''
   with decoder_log.listening(_TOLD.match) as said:
     result = decode(data)
   for line in said:
     if not _PADDING.fullmatch(line):
       told = _TOLD.match(line)
-      return result, (told['jpeg'] or told[2]).strip()
+      return result, next(filter(None, told.groups())).strip()
   return result, ''

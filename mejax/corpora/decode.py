@@ -229,6 +229,7 @@ def _from_file(
   if image is None:
     raise ValueError(
       f'"{file.name}" ({len(data)} bytes) is damaged or no image'
+      + f': {complaint}' * bool(complaint)
     )
   if complaint:
     raise ValueError(f'"{file.name}" is damaged: {complaint}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 
 from mejax.corpora import cells
@@ -10,6 +11,8 @@ from mejax.corpora.clip import Clip
 
 # Frames per second that a recording of a face may have: more than _SLOWEST.
 _SLOWEST, _FASTEST = 1.0, 10_000.0
+# Below this, a micro-expression is over within a few frames.
+_COARSE = 10.0
 # Share by which the frame rates of sheet and video may differ without a word.
 _ALIKE = 0.02
 # Seconds from onset to offset, twice those of the longest micro-expression.
@@ -42,12 +45,18 @@ def choose(
       f'{what}; expected frames per second, more than {_SLOWEST:g} and at most '
       f'{_FASTEST:g}, in the sheet if the recording has another'
     ), ()  # fmt: skip
+  doubts = []
   if own and abs(fps / own - 1) > _ALIKE:
-    return fps, '', (
+    doubts.append(
       f'has {fps:g} frames per second in the sheet, {own:g} in its file: '
-      f'{fps:g} is taken',
-    )  # fmt: skip
-  return fps, '', ()
+      f'{fps:g} is taken'
+    )
+  if fps < _COARSE:
+    doubts.append(
+      f'has {fps:g} frames per second: a micro-expression lasts less than half '
+      f'a second, and shows in {math.ceil(fps / 2)} of its frames at most'
+    )
+  return fps, '', tuple(doubts)
 
 
 def with_length(clip: Clip, *, is_labelled: bool) -> Clip:

@@ -15,6 +15,7 @@ import dataclasses
 import decimal
 import numbers
 import re
+import unicodedata
 
 from jaxtyping import Shaped
 import numpy as np
@@ -31,30 +32,38 @@ WAYS = ('join', 'apart')
 
 # `S` and `p` count as prefixes only of numbers: Shan and Han are two people.
 _PREFIX = re.compile(
-  r'((subject|subj|participant|patient|person|sub|vp)[\s_.:#-]*)?'
-  r'((sp[\s_.-]*no|id|no|nr|sp|s|p)[\s_.:#-]*|#\s*)?(?=\d)|'
+  r'((subject|subj|participant|patient|proband|person|child|user|pat|sub|vp|pt)'
+  r'[\s_.:=#(-]*)?'
+  r'((sp[\s_.-]*no|n°|id|no|nr|sp|s|p)[\s_.:=#(-]*|[#(+]\s*)?(?=\d)|'
   r'(subject|subj|participant|person|sub)[\s_.:#-]+(?=.)'
 )
 # Spreadsheets and pandas write a whole number in these ways.
 _WHOLE = re.compile(r'(\d+)(\.0*|,0{1,2})')
-_EXPONENT = re.compile(r'([1-9]\d*(?:\.\d+)?)e(\+\d{1,2}|0+)')
+_EXPONENT = re.compile(r'([1-9]\d*(?:\.\d+)?)e(\+?\d{1,2})')
+_THOUSANDS = re.compile(r'(?<=\d) (?=\d{3}(?!\d))')
+# Accents on Latin letters. In other scripts such signs make other letters.
+_ACCENTS = re.compile('(?<=[a-z])[\u0300-\u036f]+')
+# Letters that stand for digits by a slip, in names of these and digits alone.
+_SLIPS = re.compile(r'[oil\d]*\d[oil\d]*')
+_DIGITS = str.maketrans('oil', '011')
 # Letters of other scripts that Unicode's table of confusables takes for Latin
 # ones, in lower case; of Greek capitals, which look more alike, those.
 _LATIN = str.maketrans(
-  'авекмнорстухіїѕјһԁԛԝӏαβεζηικμνορτυχ',
-  'abekmhopctyxiisjhdqwlabezhikmnoptyx',
+  'авекмнорстухіїѕјһԁԛԝӏαβεζηικμνορτυχı⁄',
+  'abekmhopctyxiisjhdqwlabezhikmnoptyxi/',
 )
 
 
 def folded(name: str) -> str:
-  """Returns a word without case, signs nobody sees and look-alike letters."""
-  text = cells.visible(cells.visible(name).casefold())
-  return text.translate(_LATIN)
+  """Returns a word without case, accents, unseen signs, look-alike letters."""
+  text = unicodedata.normalize('NFD', cells.visible(name).casefold())
+  text = _ACCENTS.sub('', text.translate(_LATIN))
+  return cells.visible(text)
 
 
 def plain(name: str) -> str:
   """Returns what all usual spellings of a person's name have in common."""
-  text = folded(name).strip(' _-.,;\'"')
+  text = folded(name).strip(' _-.,;!@*\'"()[]{}<>')
   if exact := _EXPONENT.fullmatch(text):
     whole = decimal.Decimal(f'{exact[1]}e{exact[2]}')
     text = str(int(whole)) if whole == whole.to_integral_value() else text
@@ -62,7 +71,11 @@ def plain(name: str) -> str:
   text = text[prefix.end() :] if prefix else text
   if exact := _WHOLE.fullmatch(text):
     text = exact[1]
+  if _SLIPS.fullmatch(text):
+    text = text.translate(_DIGITS)
+  text = _THOUSANDS.sub('', text)
   text = re.sub(r'(?<!\d)0+(?=\d)', '', text)
+  text = re.sub(r'(?<!\d)\.|\.(?!\d)', '', text)
   return re.sub(r'[\s_-]', '', text) or name
 
 

@@ -27,6 +27,7 @@ import pandas as pd
 import tqdm
 
 from mejax import files as files_lib
+from mejax import limits
 from mejax.corpora import action_units
 from mejax.corpora import cells
 from mejax.corpora import frame_numbers
@@ -44,6 +45,10 @@ _COLUMNS = (
   'subject', 'clip', 'emotion', 'onset', 'apex', 'offset', 'fps',
   'action_units', 'amplitude',
 )  # fmt: skip
+
+
+# Each takes a tenth of a second.
+_MOST_CLIPS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +69,11 @@ class _Parameters:
         raise ValueError(
           f'{name} is {getattr(self, name)}; expected {low} or more.'
         )
+    count = self.num_subjects * self.clips_per_subject
+    if count > _MOST_CLIPS:
+      raise ValueError(f'{count:,} clips; expected at most {_MOST_CLIPS:,}.')
+    # No frame is larger than what `prepare` reads.
+    limits.check_pixels(self.size, self.size, 'size')
     if not 0 <= self.difficulty <= 1:
       raise ValueError(f'difficulty is {self.difficulty}; expected 0 to 1.')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from xml.etree import ElementTree
 import zipfile
 
@@ -33,6 +34,13 @@ def used(data: bytes) -> tuple[int, int]:
   return rows, columns
 
 
+def _number(text: str) -> int:
+  """Returns the number of a row; Excel's last one has seven digits."""
+  if not re.fullmatch('[0-9]{1,9}', text):
+    raise ValueError(f'it is damaged (the number of a row is {text[:20]!r})')
+  return int(text)
+
+
 def _used(part: bytes) -> tuple[int, int]:
   """Returns the last row and column with a value; (0, 0) for other parts."""
   rows = columns = row = column = merged = 0
@@ -43,15 +51,19 @@ def _used(part: bytes) -> tuple[int, int]:
       kind = element.tag.rpartition('}')[2]
       if event == 'start':
         if kind == 'row':
-          row, column = int(element.get('r', row + 1)), 0
+          row, column = _number(element.get('r', str(row + 1))), 0
         elif kind == 'c':
           row, column = _place(element.get('r'), row, column)
       elif kind in ('v', 'is', 'f'):
         rows, columns = max(rows, row), max(columns, column)
       elif kind == 'mergeCell':
         left, top, right, bottom = range_boundaries(element.get('ref', 'A1'))
-        merged += (right - left + 1) * (bottom - top + 1)
-        if merged > _MOST_MERGED:
+        # Of a whole column or row, openpyxl can make no cells.
+        is_whole = None in (left, top, right, bottom)
+        if not is_whole and (left > right or top > bottom):
+          raise ValueError(f'it merges {element.get("ref")}, from end to start')
+        merged += 0 if is_whole else (right - left + 1) * (bottom - top + 1)
+        if is_whole or merged > _MOST_MERGED:
           raise ValueError(
             f'it merges {element.get("ref")}; expected at most {_MOST_MERGED} '
             'merged cells'

@@ -205,9 +205,10 @@ def faceless(clip: Clip, number: int, seen: Collection[int]) -> str:
   """Returns why a clip cannot be used of which a frame shows no face."""
   which = 'onset' if number == clip.onset else 'apex'
   some = ', '.join(map(str, sorted(seen)[:5])) + ', ...' * (len(seen) > 5)
+  frames = 'frame' if len(seen) == 1 else 'frames'
   return (
     f'the {which}, frame {number}, does not show the face that is seen in '
-    f'frame {some}: label onset, apex and offset where it is seen'
+    f'{frames} {some}: label onset, apex and offset where it is seen'
   )
 
 

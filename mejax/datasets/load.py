@@ -34,6 +34,9 @@ _METADATA = {
   'magnify?': {'method': str},
   'remove_head_motion?': bool,
   'mask_eyelids?': bool,
+  'fps?': {str: forms.NUMBER},
+  'counts?': {str: {str: int}},
+  'versions?': {str: str},
 }
 
 
@@ -63,10 +66,11 @@ def load_examples(
   source = _source(name, data_dir, whole=True)
   with files.reading(dataset_folder(name, data_dir), hint=_again(name)):
     rows = source.__getitems__(range(len(source)))
-  clips = read_metadata(name, data_dir)['clips']
+  metadata = read_metadata(name, data_dir)
   folder = dataset_folder(name, data_dir)
-  for row, clip in zip(rows, clips, strict=True):
+  for row, clip in zip(rows, metadata['clips'], strict=True):
     _refuse_other_clip(row, clip, folder, name)
+    _refuse_other_levels(row, metadata, folder, name)
   with files.reading(folder, hint=_again(name)):
     return {key: _column([row[key] for row in rows]) for key in rows[0]}
 
@@ -81,7 +85,8 @@ class Examples(Sequence):
   def __init__(self, name: str, data_dir: str | pathlib.Path):
     self._source = _source(name, data_dir, whole=False)
     self._folder, self._name = dataset_folder(name, data_dir), name
-    self._clips = read_metadata(name, data_dir)['clips']
+    self._metadata = read_metadata(name, data_dir)
+    self._clips = self._metadata['clips']
 
   def __len__(self) -> int:
     return len(self._source)
@@ -91,6 +96,7 @@ class Examples(Sequence):
     with files.reading(self._folder, hint=_again(self._name)):
       row = self._source[place]
     _refuse_other_clip(row, self._clips[place], self._folder, self._name)
+    _refuse_other_levels(row, self._metadata, self._folder, self._name)
     return {
       key: value.decode() if isinstance(value, bytes) else value
       for key, value in row.items()
@@ -113,6 +119,8 @@ def read_metadata(name: str, data_dir: str | pathlib.Path) -> dict[str, Any]:
     raise _other_version(name, data_dir, version)
   with files.reading(folder / builder.METADATA, hint=_again(name)):
     forms.check(values, _METADATA)
+    if not values['levels'] or values['size'] < 1:
+      raise ValueError('it has no level, or a size below 1')
   _refuse_damaged(folder, name, only=builder.METADATA)
   if 'remarks' in values:  # Until 0.2.0 warnings and notes were one.
     values['warnings'] = values.pop('remarks')
@@ -169,6 +177,21 @@ def _refuse_other_clip(
     raise ValueError(
       f'{folder / "metadata.json"} is damaged (it lists {clip} in the place of'
       f' {found}). {_again(name)}'
+    )
+
+
+def _refuse_other_levels(
+  row: dict[str, Any],
+  metadata: dict[str, Any],
+  folder: pathlib.Path,
+  name: str,
+) -> None:
+  """Refuses an example that has not as many levels as the metadata."""
+  levels = metadata['levels']
+  if len(row['flow']) != len(levels):
+    raise ValueError(
+      f'{folder / builder.METADATA} is damaged (it has {len(levels)} levels,'
+      f' the examples have {len(row["flow"])}). {_again(name)}'
     )
 
 

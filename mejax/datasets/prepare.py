@@ -100,9 +100,10 @@ def prepare(
     progress=progress,
   )
   name = name or '_'.join(find_corpus(corpus).name for corpus in corpora)
-  if not re.fullmatch(r'[A-Za-z]\w*', name):
+  if not re.fullmatch(r'[A-Za-z]\w{,99}', name):
     raise ValueError(
-      f'name is {name!r}; expected a letter, then letters, digits and _'
+      f'name is {name!r}; expected a letter, then at most 99 letters, digits'
+      ' and _'
     )
   root = pathlib.Path(data_dir) / builder.NAME
   folder = root / name / builder.VERSION

@@ -14,6 +14,7 @@ from typing import Any
 from mejax import limits
 from mejax.corpora import which_face
 from mejax.motion import flow as motion_flow
+from mejax.motion import light
 from mejax.motion import magnet
 from mejax.motion import magnify as motion_magnify
 
@@ -178,9 +179,11 @@ class Recipe:
 def _options_of(function: Callable) -> dict[str, Any]:
   """Returns a function's keyword-only options that have a default."""
   parameters = inspect.signature(function).parameters.values()
-  return {
+  options = {
     p.name: p.default
     for p in parameters
     if p.kind == p.KEYWORD_ONLY
     and isinstance(p.default, (int, float, str, bool, type(None)))
   }
+  # The fit of light is no option, but another one makes other numbers.
+  return options | ({'light_fit': light.FIT} if options.get('light') else {})

@@ -155,6 +155,32 @@ def probabilities_of(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
+def check(found: Mapping[str, np.ndarray], num_classes: int) -> None:
+  """Refuses stored predictions that their own probabilities contradict.
+
+  Args:
+    found: as `baselines` returns it.
+    num_classes: k.
+
+  Raises:
+    ValueError: they differ, or are no probabilities or classes.
+  """
+  predictions = predictions_of(found)
+  for name, array in predictions.items():
+    if array.size and not -1 <= array.min() <= array.max() < num_classes:
+      raise ValueError(f'{name} predicts classes that there are not')
+  for name, share in probabilities_of(found).items():
+    predicted = predictions.get(name, np.empty(0))
+    if share.shape != (len(predicted), num_classes):
+      raise ValueError(f'the probabilities of {name} do not fit its clips')
+    held_out = predicted >= 0
+    share = share[held_out]
+    if not np.isfinite(share).all() or not np.allclose(share.sum(-1), 1):
+      raise ValueError(f'the probabilities of {name} do not add up to 1')
+    if not np.array_equal(share.argmax(-1), predicted[held_out]):
+      raise ValueError(f'{name} does not predict what is most probable')
+
+
 def _as_arrays(scores, failed, num_folds) -> dict[str, np.ndarray]:
   """Returns predictions, probabilities and remarks as one dict of arrays."""
   result = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import itertools
 from typing import Any
 from typing import NamedTuple
 
@@ -101,7 +102,8 @@ def metrics_json(
     protocol: sentence on the examples and how they are split.
 
   Raises:
-    ValueError: there are fewer than two members, or two have one name.
+    ValueError: there are fewer than two members, two have one name, or two are
+      one model.
   """
   names = [member.name for member in members]
   if len(set(names)) < max(2, len(names)):
@@ -109,6 +111,13 @@ def metrics_json(
       f'{", ".join(names)}: to be scored together, two or more different'
       ' models are needed.'
     )
+  for one, two in itertools.combinations(members, 2):
+    # The copy of a run, or a link to it.
+    if np.array_equal(one.probabilities, two.probabilities):
+      raise ValueError(
+        f'{one.name} and {two.name} say exactly the same of every clip: they'
+        ' are one model, which would be counted twice.'
+      )
   outputs = max(member.probabilities.shape[1] for member in members)
   # Spare outputs of one model are classes that the others never predict.
   shares = [

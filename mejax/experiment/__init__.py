@@ -5,6 +5,7 @@
   planning.py       a config -> the plan: the objects that its names stand for
   resolve.py        names of a config -> objects, one kind at a time
   task.py           clips as a model reads them, with their labels and groups
+  fold_words.py     says how the folds at hand divide the people
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
   own_arrays.py     leave-one-subject-out on a user's own arrays

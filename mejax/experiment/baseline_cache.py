@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import hashlib
+import importlib.metadata
 import json
 import pathlib
 
@@ -87,13 +88,15 @@ def identify(
 ) -> str:
   """Returns a digest of all that baselines depend on.
 
-  These are the recipe, the classes and labels that a protocol gives the clips,
-  the folds, which people are trained on, and the arrays that baselines read,
-  which are the same for every view. Arguments are those of `read_or_fit`.
+  These are the recipe, the version of scikit-learn, the classes and labels that
+  a protocol gives the clips, the folds, which people are trained on, and the
+  arrays that baselines read, which are the same for every view. Arguments are
+  those of `read_or_fit`.
   """
   inputs = task.seen_by_baselines
   facts = {
     'recipe': baselines_lib.RECIPE,
+    'scikit_learn': importlib.metadata.version('scikit-learn'),
     'classes': task.class_names,
     'labels': task.labels.tolist(),
     'folds': left_out.tolist(),
@@ -144,18 +147,16 @@ def _check(
   if set(predictions) != set(names):
     raise ValueError(f'it holds {", ".join(predictions) or "no baselines"}')
   for name, array in predictions.items():
-    if array.shape != (size,) or array.min() < 0 or array.max() >= classes:
+    if array.shape != (size,) or array.min() < 0:
       raise ValueError(f'{name} does not fit the {size} clips')
-  for name, array in baselines_lib.probabilities_of(found).items():
-    whole = array.shape == (size, classes) and np.isfinite(array).all()
-    if not whole or not np.allclose(array.sum(1), 1):
-      raise ValueError(f'the probabilities of {name} do not fit the clips')
+  baselines_lib.check(found, classes)
 
 
 def _keep(path: pathlib.Path, key: str, found: Mapping[str, np.ndarray]):
   """Writes a file into the data folder, or says why that is not possible."""
   try:
+    files.refuse_way_out(path, path.parents[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     workdir_lib.save_npz(path, {**found, _KEY: np.array(key)})
-  except OSError as error:
+  except (OSError, ValueError) as error:
     print(f'The baselines are not kept for other runs: {error}')

@@ -56,7 +56,14 @@ def check(config: ml_collections.ConfigDict) -> None:
       f'folds_over is {config.folds_over!r}; expected one of'
       f' {", ".join(_FOLDS_OVER)}.'
     )
+  if not config.selection:
+    raise ValueError('selection is empty; expected a rule, as last.')
   last = config.seed + config.num_seeds - 1
   if last > _LARGEST:
     raise ValueError(f'the last seed is {last}; expected up to {_LARGEST}.')
   setting_lib.in_use(setting_lib.combinations(config.setting, config.grid))
+  lists = {f'grid.{name}': values for name, values in config.grid.items()}
+  for key, values in {'selection': config.selection, **lists}.items():
+    twice = [value for value in values if list(values).count(value) > 1]
+    if twice:
+      raise ValueError(f'{key} has {twice[0]} twice.')

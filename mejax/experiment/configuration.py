@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import difflib
 import importlib.util
 import inspect
 import pathlib
+import traceback
 import types
 from typing import Any
 
@@ -73,7 +75,8 @@ def load_config(
       f'Config {name!r} has no variant {arg!r}. It has: '
       + (', '.join(f'{name}:{variant}' for variant in variants) or 'none.')
     )
-  config = module.get_config(arg) if arg else module.get_config()
+  with _running(pathlib.Path(module.__file__)):
+    config = module.get_config(arg) if arg else module.get_config()
   if not isinstance(config, ml_collections.ConfigDict):
     raise ValueError(
       f'get_config() of {module.__file__} returned a {type(config).__name__};'
@@ -122,10 +125,32 @@ def _import_file(path: pathlib.Path) -> types.ModuleType:
   module = importlib.util.module_from_spec(module_spec)
   if path.parent != SHIPPED:
     own_code.open_folders()  # A config of the user's may import code beside it.
-  module_spec.loader.exec_module(module)
+  with _running(path):
+    module_spec.loader.exec_module(module)
   if not hasattr(module, 'get_config'):
     raise ValueError(f'{path} is no config: it has no function get_config().')
   return module
+
+
+@contextlib.contextmanager
+def _running(path: pathlib.Path) -> Iterator[None]:
+  """Says in one sentence what is wrong with a config file that fails.
+
+  Raises:
+    ValueError: its code raises an error, or ends the process.
+  """
+  try:
+    yield
+  except (Exception, SystemExit) as error:
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, ValueError) and frames[-1].name == 'get_config':
+      raise  # Meant for the user.
+    lines = [each.lineno for each in frames if each.filename == str(path)]
+    line = getattr(error, 'lineno', None) or (lines or [None])[-1]
+    where = f'line {line}: ' if line else ''
+    raise ValueError(
+      f'the config {path} fails: {where}{type(error).__name__}: {error}'
+    ) from error
 
 
 def _read_json(
@@ -134,8 +159,16 @@ def _read_json(
   """Reads the config of a run. It may be a stranger's, so it runs no code."""
   content = files.read_json(path, hint='Give another --config.')
   given = own_code.names_in(list(overrides))
-  own_code.refuse_strange(content, where=path, given=given)
-  schema.check(content)
+  own_code.refuse_strange(
+    content,
+    where=path,
+    given=given,
+    hint='If you know this code and trust it, name it yourself, as in'
+    ' --config.model.name=package.module:name.',
+  )
+  with files.reading(path, hint='Give another --config.'):
+    schema.check(content)
+    schema.check_names(content)
   return schema.fill(ml_collections.ConfigDict(_with_tuples(content)))
 
 
@@ -196,6 +229,9 @@ def override(
 ) -> ml_collections.ConfigDict:
   """Applies `key=value` strings, as in `load_config`, to a copy of a config."""
   config = schema.fill(config)
+  for section in ('view', 'model', 'setting', 'grid'):
+    if not isinstance(config[section], ml_collections.ConfigDict):
+      raise ValueError(f'{section} is {config[section]!r}; expected a section.')
   split = [each.removeprefix('--config.').partition('=') for each in overrides]
   _choose_parts(config, [(key, value) for key, _, value in split])
   argv = ['mejax']

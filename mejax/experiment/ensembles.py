@@ -48,12 +48,27 @@ def split(
 ) -> tuple[list[pathlib.Path], list[str]]:
   """Tells folders of runs from names of baselines.
 
+  What is written with a slash, as `./lda`, is a folder. So is any other name
+  that exists, unless it is a baseline's.
+
   Raises:
-    ValueError: there is no run.
+    ValueError: there is no run, or a name is both a folder and a baseline.
   """
-  paths = [pathlib.Path(source) for source in sources]
-  workdirs = [path for path in paths if path.exists() or len(path.parts) > 1]
-  names = [path.name for path in paths if path not in workdirs]
+  workdirs, names = [], []
+  for source in sources:
+    text = os.fspath(source)
+    path = pathlib.Path(text)
+    if os.path.basename(text) != text:
+      workdirs.append(path)
+    elif not path.exists():
+      names.append(text)
+    elif text not in baselines_lib.BASELINES:
+      workdirs.append(path)
+    else:
+      raise ValueError(
+        f'{text} is both a baseline and a folder here: write ./{text} for the'
+        ' folder, or go to another one for the baseline.'
+      )
   if not workdirs:
     raise ValueError(
       f'{", ".join(names)}: no such folder. Baselines are scored together with'

@@ -22,7 +22,7 @@ from mejax.experiment import applying
 from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
-from mejax.experiment import planning
+from mejax.experiment import fold_words
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
@@ -116,7 +116,7 @@ def evaluate(
     json.loads(saved.config.to_json_best_effort()),
     {'data_sha256': task.sha256, 'data': task.describe()},
   )
-  record |= record_lib.about(owner, _tell(saved, task))
+  record |= record_lib.about(owner, _tell(saved, task, left_out))
   same_data = _is_data_of_run(source, task)
   if same_data:
     baselines = baseline_cache.of_run(source, task, left_out)
@@ -178,13 +178,12 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
   return [classes.index(name) for name in task.class_names]
 
 
-def _tell(saved: Saved, task: Task) -> dict[str, Any]:
+def _tell(saved: Saved, task: Task, left_out: np.ndarray) -> dict[str, Any]:
   """Returns what is told beside the numbers; see `record.TOLD`."""
-  parts = planning.say_folds(len(set(saved.parts.values())))
-  protocol, warning = ' '.join(filter(None, [task.protocol, parts])), ''
+  protocol, warning = fold_words.say(task.protocol, task.groups, left_out), ''
   if saved.names is None:
     warning = UNKNOWN
-    protocol = f'One model for all clips. {protocol}'
+    protocol = f'One model for all clips. {fold_words.without(protocol)}'
   elif saved.caution:
     warning = f'{CHOSEN}. {saved.caution}'
   return {'protocol': protocol, 'rules': ['last'], 'warning': warning}

@@ -15,6 +15,7 @@ import numpy as np
 from mejax import files
 from mejax import forms
 from mejax.evaluation import attention
+from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import record as record_lib
@@ -114,6 +115,9 @@ def read_numbers(
       ' the baselines come. The `mejax train` or `evaluate` command that wrote'
       ' it makes it again.'
     )
+  if baselines:
+    with files.reading(workdir / workdir_lib.BASELINES, hint=workdir_lib.AGAIN):
+      baselines_lib.check(baselines, len(record['class_names']))
   with files.reading(path, hint=workdir_lib.AGAIN):
     found = describe(record, baselines if numbers['baselines'] else {}, told)
     added = {name: found[name] for name in _ADDED}

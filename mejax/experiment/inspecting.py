@@ -125,7 +125,7 @@ def find(
   for clip in metadata.get('skipped', ()):
     if f'/{whole}/' in f'/{clip["identity"]}/':
       raise ValueError(
-        f'{clip["identity"]} is not in the dataset: it was skipped because '
+        f'{clip["identity"]} is not in the dataset, because it was skipped: '
         f'{clip["reason"]}'
       )
   near = difflib.get_close_matches(whole, identities, _CANDIDATES, cutoff=0.5)

@@ -19,6 +19,8 @@ from mejax.experiment.task import Task
 
 # No database has more emotions, and each class costs memory in every trial.
 _MOST_CLASSES = 1000
+# What arrays do not have.
+_OF_DATASETS = ('dataset', 'protocol', 'order', 'view')
 
 
 def leave_one_subject_out(
@@ -60,12 +62,15 @@ def leave_one_subject_out(
   labels = _labels(labels, len(inputs))
   class_names = _class_names(class_names, labels)
   subjects = people_lib.settled_names(_names(subjects, len(inputs)), people)
+  for key in changes:
+    if key.partition('__')[0] in _OF_DATASETS:
+      raise ValueError(f'{key} belongs to a dataset, and not to arrays.')
   config = configuration.load_config('synthetic') if config is None else config
   config = schema.fill(config)
   with config.unlocked():
     # No view is applied, and no face is mirrored, because it is not known what
     # the arrays mean.
-    config.update(dataset='', protocol='', order='', view={'name': ''})
+    config.update(dict.fromkeys(_OF_DATASETS, '') | {'view': {'name': ''}})
     config.setting.mirror = 0.0
     config.model = {'name': model} if isinstance(model, str) else {}
   configuration.change(
@@ -78,8 +83,8 @@ def leave_one_subject_out(
     subject=subjects,
     clip=np.array([str(i) for i in range(len(labels))]),
     class_names=class_names,
-    protocol=f'Leave one subject out over {len(labels)} own examples of'
-    f' {len(np.unique(subjects))} subjects.',
+    protocol=f'{len(labels)} own examples of {len(np.unique(subjects))}'
+    ' subjects, one subject left out at a time.',
     groups=subjects,
   )
   module = None if isinstance(model, str) else model

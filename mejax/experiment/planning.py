@@ -26,6 +26,7 @@ from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
 from mejax.experiment import configuration
+from mejax.experiment import fold_words
 from mejax.experiment import identity
 from mejax.experiment import resolve
 from mejax.experiment import schema
@@ -36,6 +37,7 @@ from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
 from mejax.training import folds as folds_lib
 from mejax.training import loop
+from mejax.training import numerics
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
@@ -104,10 +106,7 @@ class Plan:
   @property
   def divides_people(self) -> bool:
     """Whether folds share the clips of a person, as folds over clips do."""
-    pairs = set(
-      zip(self.task.groups.tolist(), self.left_out.tolist(), strict=True)
-    )
-    return len(pairs) > len(set(self.task.groups.tolist()))
+    return fold_words.divides_people(self.task.groups, self.left_out)
 
   @property
   def trial_names(self) -> list[str]:
@@ -179,6 +178,7 @@ def plan(
   loop.count_windows(config.num_epochs, config.eval_every)
   devices_lib.use_every_core()
   devices_lib.keep_compiled_programs()
+  numerics.check_precision(config.matmul_precision)
   if task is None:
     task = resolve.load_task(config, data_dir, protocol=protocol, view=view)
   task_lib.check_task(task)
@@ -193,8 +193,7 @@ def plan(
   trainer = resolve.make_trainer(config, task, folds, model)
   trials, numbers = resolve.make_trials(config, folds)
   caution = capabilities.declared_by(trainer.model).caution
-  folds_said = say_folds(config.num_folds, over=config.folds_over)
-  sentences = [task.protocol, folds_said, caution]
+  sentences = [fold_words.say(task.protocol, task.groups, left_out), caution]
   own = {'model': model, 'protocol': protocol, 'view': view}
   return Plan(
     task=task,
@@ -243,17 +242,3 @@ def _left_out(config, task: Task) -> Shaped[np.ndarray, ' n']:
     return folds_lib.left_out_together(task.groups, config.num_folds)
   count = config.num_folds or len(np.unique(task.groups))
   return folds_lib.over_clips(task.labels, count)
-
-
-def say_folds(count: int, *, over: str = 'people') -> str:
-  """Returns the sentence on folds to add to a protocol's; '' if it needs none.
-
-  Args:
-    count: number of parts in which people are left out; 0 for one by one.
-    over: `people` or `clips`.
-  """
-  if over == 'clips':
-    return f'Here the folds are over clips: {selection.BOTH_SIDES}.'
-  if not count:
-    return ''
-  return f'Here they are left out in {count} parts, not one at a time.'

@@ -75,6 +75,7 @@ def report(
     if agreed := ceiling_page.agree(runs):
       shown = ceilings.draw_clips(runs[0], agreed['clips'], data_dir)
   out = pathlib.Path(out)
+  files.check_writable(out, flag='--out')
   out.mkdir(parents=True, exist_ok=True)
   for name, content in numbers.items():
     workdir_lib.write_json(out / f'{name}.json', content)

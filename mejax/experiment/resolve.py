@@ -34,6 +34,8 @@ from mejax.training import setting as setting_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
 
+# Each has weights of all examples in memory, and takes seconds to train.
+_MOST_TRIALS = 1_000_000
 # Model fields that a config sets by name, and the objects for these names.
 _TABLES = {
   'attention_fn': attention.ATTENTION,
@@ -67,8 +69,22 @@ def load_task(
   protocol = protocol or configuration.named(
     config.protocol, protocols.PROTOCOLS, 'protocol'
   )
-  options = {} if view else dict(config.view)
-  view = view or configuration.named(options.pop('name'), views.VIEWS, 'view')
+  if not isinstance(protocol, protocols.Protocol):
+    raise ValueError(
+      f'protocol {config.protocol!r} is {type(protocol).__name__}; expected a'
+      ' Protocol.'
+    )
+  options = {}
+  if not view:
+    if 'name' not in getattr(config.view, 'keys', tuple)():
+      raise ValueError(
+        f'The config has no name of a view, but {config.view!r}. Hand the view'
+        ' over, or the task.'
+      )
+    options = dict(config.view)
+    view = configuration.named(options.pop('name'), views.VIEWS, 'view')
+  if not (isinstance(view, views.View) or callable(view)):
+    raise ValueError(f'view is {type(view).__name__}; expected a function.')
   return task_lib.load_task(
     config.dataset,
     data_dir,
@@ -155,9 +171,18 @@ def make_trials(
   Returns:
     The trials, stacked on the leading axis, and the fold, inner fold, seed and
     setting of each, by these names.
+
+  Raises:
+    ValueError: there are too many.
   """
   settings = make_settings(config)
   num_folds = len(folds.outer)
+  count = len(settings) * config.num_seeds * num_folds
+  if count > _MOST_TRIALS:
+    raise ValueError(
+      f'{len(settings)} settings, {config.num_seeds} seeds and {num_folds}'
+      f' folds are {count:,} trainings; expected at most {_MOST_TRIALS:,}.'
+    )
   setting, seed, fold = (
     axis.ravel().astype(np.int32)
     for axis in np.meshgrid(

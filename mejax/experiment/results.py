@@ -32,6 +32,7 @@ from mejax import files
 from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
+from mejax.experiment import bounds
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -101,12 +102,13 @@ def export(
     ValueError: a file of the run is damaged, or `folder` holds something else.
   """
   workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
-  folder = folder.absolute()
-  if folder.exists() and not _holds_results(folder):
+  folder = pathlib.Path(os.path.abspath(folder))
+  if os.path.lexists(folder) and not _holds_results(folder):
     raise ValueError(
       f'{folder} exists and holds no results, or more than results. Choose'
       ' another folder.'
     )
+  files.check_writable(folder.parent, flag='--export')
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
       raise FileNotFoundError(
@@ -125,6 +127,7 @@ def export(
       'data_sha256': run['data_sha256'],
       'versions': run.get('versions', {}),
       'backend': run.get('backend', ''),
+      'numerics': run.get('numerics', {}),
       'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
     }
     workdir_lib.write_json(partial / 'versions.json', versions)
@@ -166,6 +169,8 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
   )
   with files.reading(folder / 'config.json', hint=_AGAIN):
     config = schema.complete(config, workdir_lib.SCHEMA_VERSION)
+    config = ml_collections.ConfigDict(config)
+    bounds.check(config)
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=_AGAIN)
   with files.reading(path, hint=_AGAIN):
@@ -271,12 +276,15 @@ def _checked(config, versions, arrays) -> Result:
     raise ValueError('it holds no clip, or no seed')
   if (np.sort(clip) != clip).any() or len(np.unique(clip)) < len(clip):
     raise ValueError('its clips are not sorted, or not different')
+  if len(np.unique(seeds)) < len(seeds):
+    raise ValueError(f'its seeds are {seeds.tolist()}')
+  for name in ('fold', 'epoch'):
+    if (arrays[name] < 0).any():
+      raise ValueError(f'{name} holds numbers below 0')
   if not is_exact:
-    sums = arrays['probabilities'].astype(np.float64).sum(-1)
-    if (np.abs(sums - 1) > 0.01).any():
-      raise ValueError('its probabilities do not add up to 1')
+    _check_probabilities(arrays['probabilities'].astype(np.float64))
   return Result(
-    config=ml_collections.ConfigDict(config),
+    config=config,
     versions=versions,
     class_names=tuple(str(name) for name in classes),
     clip=clip,
@@ -285,6 +293,15 @@ def _checked(config, versions, arrays) -> Result:
     epoch=int(arrays['epoch']),
     logits=logits,
   )
+
+
+def _check_probabilities(share: Float[np.ndarray, 's n k']) -> None:
+  # Those of a diverged training are not numbers.
+  known = share[~np.isnan(share).all(-1)]
+  if not ((known >= 0) & (known <= 1)).all():
+    raise ValueError('it holds probabilities that are not within 0 and 1')
+  if (np.abs(known.sum(-1) - 1) > 0.01).any():
+    raise ValueError('its probabilities do not add up to 1')
 
 
 def _commands(config: Mapping[str, Any], name: str) -> str:

@@ -37,6 +37,7 @@ from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
 from mejax.training import loop
+from mejax.training import numerics
 from mejax.training import placement as placement_lib
 
 
@@ -224,12 +225,13 @@ def _print_forecast(plan: Plan) -> None:
 
 
 def _provenance(plan: Plan) -> dict[str, Any]:
-  """Returns the data, own objects, backend and library versions of a run."""
+  """Returns data, own objects, options of JAX and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
     'data': plan.task.describe(),
     'dataset': dict(plan.task.dataset),
     'named_objects': dict(plan.named_objects),
+    'numerics': numerics.read(),
     'backend': jax.default_backend(),
     'versions': {
       name: importlib.metadata.version(name)

@@ -25,12 +25,15 @@ _NOT_AGAIN = (
   'It cannot be made again: restore it from a copy, or train anew in another'
   ' --workdir.'
 )
+# What a user may hand over as an object; then its description is stored.
+_OBJECTS = ('protocol', 'view', 'model')
 _RUN = {
   'schema_version': int,
   'data_sha256': str,
   'data?': dict,
   'dataset?': dict,
   'named_objects?': dict,
+  'numerics?': dict,
   'placement?': {'round_size': int, 'mode': str},
 }
 # The meaning of a missing value in the `config.json` of each schema version.
@@ -79,9 +82,31 @@ def check(config: Mapping[str, Any]) -> None:
   form = {
     f'{key}?': _form_of(value)
     for key, value in values.items()
-    if key not in ('protocol', 'view', 'model')
+    if key not in _OBJECTS
   }
+  form |= {f'{key}?': (str, dict) for key in _OBJECTS}
   forms.check(config, form, 'config')
+  for key in _OBJECTS:
+    if isinstance(config.get(key), dict):
+      forms.check(config[key], {'name?': str}, f'config.{key}')
+
+
+def check_names(config: Mapping[str, Any]) -> None:
+  """Refuses the config of a run from which no other run can be started.
+
+  Raises:
+    ValueError: it has a key that no config has, or describes the owner's own
+      view or model in the place of its name.
+  """
+  unknown = config.keys() - default.get_config().keys()
+  if unknown:
+    raise ValueError(f'no config has the key {min(unknown)!r}')
+  for key in ('view', 'model'):
+    if key in config and 'name' not in getattr(config[key], 'keys', tuple)():
+      raise ValueError(
+        f'its {key} is {config[key]!r}, which is not the name of one: it was'
+        ' handed over in Python'
+      )
 
 
 def _form_of(value: Any) -> forms.Form:

@@ -15,7 +15,7 @@ from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import together as together_lib
 from mejax.experiment import baseline_cache
-from mejax.experiment import planning
+from mejax.experiment import fold_words
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import results as results_lib
@@ -59,7 +59,7 @@ def score(
     record,
     baselines,
     rules=['last'],
-    protocol_sentence=_sentence(result, task),
+    protocol_sentence=fold_words.say(task.protocol, task.groups, left_out),
   )
   print(table.format_numbers(metrics))
   print(_LEFT_OUT)
@@ -90,8 +90,8 @@ def score_together(
   for folder in folders:
     result = results_lib.read(folder, trust_code=trust_code)
     own = task or _load_task(result, folder, data_dir)
-    records[os.fspath(folder)] = match(result, own, folder)[0]
-    sentence = sentence or _sentence(result, own)
+    records[os.fspath(folder)], left_out = match(result, own, folder)
+    sentence = sentence or fold_words.say(own.protocol, own.groups, left_out)
   together_lib.refuse_different(records)
   first = next(iter(records.values()))
   members = [
@@ -189,9 +189,3 @@ def _load_task(result, folder, data_dir) -> Task:
   if data_dir is None:
     raise ValueError('score needs either data_dir or task.')
   return resolve.load_task(config, pathlib.Path(data_dir))
-
-
-def _sentence(result: Result, task: Task) -> str:
-  config = result.config
-  folds = planning.say_folds(config.num_folds, over=config.folds_over)
-  return ' '.join(filter(None, [task.protocol, folds]))

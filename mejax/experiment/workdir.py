@@ -271,8 +271,14 @@ def claim(
       'a run on other data',
       'Choose a new --workdir, or give the data as they were.',
     ),
+    (
+      'numerics',
+      'a run with other options of JAX, which change its numbers',
+      'Set them as they were: each is the environment variable of that name in'
+      ' capitals. Or choose a new --workdir.',
+    ),
   ):
-    # Runs of mejax 0.1 recorded neither, those of 0.2 not the data.
+    # Runs of mejax 0.1 recorded none of them, those of 0.2 only the first.
     if key in old:
       new = json.loads(json.dumps(run.get(key, {})))
       files.refuse_other(workdir, old[key], new, what=what, hint=hint)

@@ -189,7 +189,7 @@ def _choose(
   if isinstance(which, str):
     across = [x if which == 'left' else -x for x, _ in places]
     return people[int(np.argmin(across))]
-  place = np.asarray(which)
+  place = np.asarray(which, np.float32)
   there = [
     i
     for i, person in enumerate(people)

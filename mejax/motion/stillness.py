@@ -15,6 +15,9 @@ _PERCENT = 99
 # differ by, or by this many grey levels. On two photographs, a mouth that moves
 # by 0.2 pixels of 128 changes by 0.7 and 1.5 levels, noise of 1 level by 0.4.
 _TIMES, _LEVELS = 1.25, 0.5
+# Neighbours that differ by more grey levels differ by motion, not by noise:
+# noise of 4 levels changes by 1.6.
+_NOISIEST = 3.0
 
 
 def is_still(
@@ -37,7 +40,8 @@ def is_still(
   first, second = (_smooth(patch, matrix, size) for patch in (onset, apex))
   floor = _LEVELS
   if beside is not None:
-    floor = max(floor, _TIMES * _change(first, _smooth(beside, matrix, size)))
+    noise = _change(first, _smooth(beside, matrix, size))
+    floor = max(floor, _TIMES * noise) if noise <= _NOISIEST else floor
   return _change(first, second) <= floor
 
 

@@ -31,6 +31,7 @@ from mejax.motion import light as motion_light
 from mejax.motion import warp
 
 SMALLEST = 16  # Pixels of the shorter side at the coarsest level.
+WHITE = 250  # Grey value from which a camera may have cut off the light.
 GREY = (0.299, 0.587, 0.114)  # Weights of R, G, B in Rec. 601, as in OpenCV.
 
 Images = Float[Array, 'n h w']
@@ -77,8 +78,10 @@ def tvl1(
     warps: linearisations at each scale.
     iterations: steps after each linearisation.
     light: whether a smooth change of light is fitted and removed after each
-      warp. Without it, which is TV-L1 as published and as in mejax 0.2, light
-      is taken for motion.
+      warp. Pixels that are white in a frame (250 of 255), where a camera may
+      have cut light off, then tell nothing of light or motion. Without it,
+      which is TV-L1 as published and as in mejax 0.2, light is taken for
+      motion.
     pairs_at_once: number of pairs that are solved together; by default the
       whole batch, which fills an accelerator, but 1 on a CPU, where the fields
       of one pair stay in cache.
@@ -189,9 +192,12 @@ def _one_level(
     # order, as the trapezoidal rule is.
     slope = (slope_of_first + _slope(seen)) / 2
     if light:
-      seen -= motion_light.change(first, seen, slope, known * 1.0)
-      seen = lax.optimization_barrier(seen)
-      slope = (slope_of_first + _slope(seen)) / 2
+      slope = lax.optimization_barrier(slope)
+      known &= jnp.maximum(first, seen) < WHITE
+      gain, offset = motion_light.change(first, seen, slope, known * 1.0)
+      seen -= gain * (first + seen) / 2 + offset
+      # A gain as smooth as this one scales the slopes of what it is applied to.
+      slope *= 1 - gain / 2
     slope = jnp.where(known, slope, 0)
     constant = jnp.where(known, seen - first, 0)
     # The frames were compared at the present flow, so its share is subtracted:

@@ -171,6 +171,11 @@ def combinations(setting: Section, grid: Section) -> list[Setting]:
         f'{section} has {", ".join(unknown)}, which is no number of a setting.'
         f' The numbers are {", ".join(NUMBERS)}.'
       )
+  for name, values in grid.items():
+    if not isinstance(values, list | tuple):
+      raise ValueError(
+        f'grid.{name} is {values!r}; expected a list of numbers.'
+      )
   common = {
     name: _as_number(value, f'setting.{name}')
     for name, value in setting.items()

@@ -209,6 +209,34 @@ def test_the_padding_of_a_camera_is_no_damage(tmp_path):
   assert decode(clip_of([file]), [0])[0].shape == (*SIZE, 3)
 
 
+@pytest.mark.parametrize(
+  'line',
+  [
+    'Premature end of JPEG file',
+    'Inconsistent progression sequence for component 0 coefficient 0',
+    'Corrupt JPEG data: 17 extraneous bytes before marker 0xd9',
+  ],
+)
+def test_every_complaint_of_libjpeg_about_its_data_is_heard(capfd, line):
+  def decoder(data):
+    os.write(2, f'{line}\n'.encode())
+    return data
+
+  assert complaints.heard(decoder, b'\xff\xd8') == (b'\xff\xd8', line)
+  assert capfd.readouterr().err == ''
+
+
+def test_what_libpng_says_of_a_damaged_file_stands_in_the_message(
+  tmp_path, capfd
+):
+  data = bytearray(cv2.imencode('.png', picture(0))[1].tobytes())
+  data[len(data) // 2] ^= 255
+  (tmp_path / '0.png').write_bytes(data)
+  with pytest.raises(ValueError, match='damaged or no image: IDAT'):
+    decode(clip_of([tmp_path / '0.png']), [0])
+  assert capfd.readouterr().err == ''
+
+
 def test_what_others_print_during_decoding_is_passed_on(capfd):
   def decoder(data):
     os.write(2, b'Corrupt JPEG data: bad Huffman code\nhello\n')

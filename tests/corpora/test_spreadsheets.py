@@ -170,6 +170,13 @@ def _merged(place):
   [
     (_merged(b'A3:XFD1048576'), 'merges A3:XFD1048576; expected at most'),
     (_merged(b'B2:B1048576'), 'merges B2:B1048576; expected at most'),
+    (_merged(b'A:A'), 'merges A:A; expected at most'),
+    (_merged(b'1:1'), 'merges 1:1; expected at most'),
+    (_merged(b'C5:A2'), 'merges C5:A2, from end to start'),
+    (
+      lambda text: text.replace(b'row r="2"', b'row r="%s"' % (b'9' * 5000)),
+      "the number of a row is '99999",
+    ),
     (
       lambda text: text.replace(b'r="A2"', b'r="XFD1048576"'),
       'reaches to row 1048576 and column 16384; expected at most',

@@ -327,6 +327,15 @@ def test_parameters_out_of_range_are_refused(tmp_path, wrong):
   assert not (tmp_path / 'c').exists()
 
 
+def test_faces_without_end_are_refused_before_the_first_is_drawn(tmp_path):
+  folder = tmp_path / 'faces'
+  with pytest.raises(ValueError, match='100000000 x 100000000 pixels'):
+    synthetic.write(folder, size=100_000_000)
+  with pytest.raises(ValueError, match='10,000,000 clips; expected at most'):
+    synthetic.write(folder, num_subjects=10_000, clips_per_subject=1_000)
+  assert not folder.exists()
+
+
 def test_reading_tells_empty_wrong_and_absent_folders_apart(tmp_path):
   with pytest.raises(FileNotFoundError, match='No folder'):
     synthetic.read(tmp_path / 'nowhere')

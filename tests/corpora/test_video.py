@@ -247,6 +247,22 @@ def test_a_video_of_a_frame_in_a_second_needs_its_rate(tmp_path):
   assert 'in the sheet if' in clip.problem
 
 
+@pytest.mark.parametrize(
+  ('fps', 'frames'), [(2.0, 1), (5.0, 3), (9.5, 5), (10.0, None), (25.0, None)]
+)
+def test_a_recording_too_slow_for_a_micro_expression_is_told(
+  tmp_path, fps, frames
+):
+  (clip,) = video.read(write_video(tmp_path / 'lapse.avi', fps=fps))
+  assert not clip.problem
+  told = [words for words in clip.remarks if 'shows in' in words]
+  expected = f'has {fps:g} frames per second'
+  assert len(told) == (frames is not None)
+  for words in told:
+    assert words.startswith(expected)
+    assert words.endswith(f'shows in {frames} of its frames at most')
+
+
 @pytest.mark.parametrize('labelled', [True, False])
 def test_what_lasts_too_long_for_a_micro_expression_is_told(tmp_path, labelled):
   file = write_video(tmp_path / 'slow.avi', length=70, fps=30.0)

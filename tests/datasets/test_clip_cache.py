@@ -28,6 +28,7 @@ from mejax.datasets import staging
 from mejax.datasets import workers
 from mejax.datasets.recipe import Recipe
 from mejax.motion import faces
+from mejax.motion import light
 from mejax.motion import magnet
 
 # Fast, and Farneback is the same on every machine.
@@ -286,17 +287,22 @@ def test_a_clip_gives_the_same_bits_whatever_is_beside_it():
     np.testing.assert_array_equal(among[name][5], alone[name][5])
 
 
-def test_a_dataset_says_whether_its_flow_saw_light_as_motion():
+def test_a_dataset_says_how_its_flow_told_light_from_motion(monkeypatch):
   now, before = (
     Recipe(flow=name).describe()['flow'] for name in ('tvl1', 'tvl1_plain')
   )
-  assert now['light'] is True
+  assert (now['light'], now['light_fit']) == (True, light.FIT)
   assert before['light'] is False
+  assert 'light_fit' not in before
   # Datasets of 0.2 say `tvl1` without it, so they are another way.
   assert {**before, 'method': 'tvl1'} != now
   levels = (1.0, 2.0)
   amplified = Recipe(levels=levels).describe()['magnify']
   assert (amplified['method'], amplified['light']) == ('flow', True)
+  assert amplified['light_fit'] == light.FIT
+  # A clip or a dataset of another fit is told from that of this one.
+  monkeypatch.setattr(light, 'FIT', light.FIT - 1)
+  assert Recipe().describe()['flow'] != now
 
 
 @pytest.mark.parametrize('text', ['left', '412,230', '412.5 230'])

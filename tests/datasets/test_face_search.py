@@ -143,7 +143,7 @@ def test_a_face_that_comes_late_is_found_and_told(made, face):
   example, reason, _ = made(title(9) + face[:5])
   assert example is None
   assert reason.startswith('the onset, frame 0, does not show the face that is')
-  assert 'seen in frame 9, 10' in reason
+  assert 'seen in frames 9, 10' in reason
 
 
 def test_a_label_that_leaves_the_title_out_makes_the_clip(made, face):
@@ -167,7 +167,7 @@ def test_a_hand_that_slides_over_the_face_leaves_an_apex_without_one(
   example, reason, _ = made(frames)
   assert example is None
   assert re.match('the apex, frame (9|1[0-3]), does not show the face', reason)
-  assert 'that is seen in frame 0, 3, 6' in reason
+  assert 'that is seen in frames 0, 3, 6' in reason
 
 
 @pytest.mark.parametrize('missing', ['onset', 'apex', 'both'])

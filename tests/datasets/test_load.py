@@ -199,6 +199,11 @@ def _reversed(clips):
     ('metadata.json', {'levels': lambda _: ['x']}, "is 'x'; expected an integ"),
     ('metadata.json', {'skipped': lambda _: ['a']}, "is 'a'; expected an obje"),
     ('metadata.json', {'warnings': lambda _: {'a': 5}}, 'a is 5; expected a l'),
+    ('metadata.json', {'levels': lambda _: []}, 'no level, or a size'),
+    ('metadata.json', {'levels': lambda _: [1.0, 2.0]}, 'it has 2 levels, the'),
+    ('metadata.json', {'size': lambda _: -5}, 'no level, or a size'),
+    ('metadata.json', {'fps': lambda _: 'x'}, "fps is 'x'; expected an object"),
+    ('metadata.json', {'counts': lambda _: 3}, 'counts is 3; expected an obje'),
     ('dataset_info.json', {'splits': lambda _: 5}, 'splits is 5; expected a l'),
   ],
 )

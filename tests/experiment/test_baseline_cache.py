@@ -138,7 +138,14 @@ def lack_one(path):
   workdir_lib.save_npz(path, arrays)
 
 
-@pytest.mark.parametrize('damage', [flip_a_bit, cut, exchange, lack_one])
+def contradict(path):
+  arrays = workdir_lib.load_npz(path)
+  workdir_lib.save_npz(path, arrays | {'lda': np.zeros_like(arrays['lda'])})
+
+
+@pytest.mark.parametrize(
+  'damage', [flip_a_bit, cut, exchange, lack_one, contradict]
+)
 def test_a_damaged_file_is_reported_and_made_again(
   tmp_path, count_fits, capsys, damage
 ):
@@ -154,6 +161,15 @@ def test_a_damaged_file_is_reported_and_made_again(
   assert_equal(whole, workdir_lib.load_npz(path))
   read(task)
   assert len(count_fits) == 2
+
+
+def test_nothing_is_kept_through_a_link(tmp_path, count_fits, capsys):
+  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'data').mkdir()
+  (tmp_path / 'data/baselines').symlink_to(tmp_path / 'mine')
+  read(make_task(tmp_path / 'data'))
+  assert 'not kept for other runs: ' in capsys.readouterr().out
+  assert list((tmp_path / 'mine').iterdir()) == []
 
 
 def test_a_data_folder_that_cannot_be_written_costs_only_time(

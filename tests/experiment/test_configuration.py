@@ -338,6 +338,51 @@ def test_a_file_that_is_no_config_says_so(tmp_path, name, text, words):
     configuration.load_config(str(tmp_path / name))
 
 
+_BEGIN = """
+from mejax.configs import default
+def get_config():
+  config = default.get_config()
+"""
+
+
+@pytest.mark.parametrize(
+  ('text', 'words'),
+  [
+    ('def get_config(:', 'line 1: SyntaxError'),
+    ('import no_such_package', 'ModuleNotFoundError: .*no_such_package'),
+    ('import sys\nsys.exit(0)', 'SystemExit: 0'),
+    ('def get_config():\n  raise RuntimeError("boom")', 'line 2: Runt.*: boom'),
+    (f'{_BEGIN}  config.num_epochs = "ten"\n', 'line 5: TypeError: .*num_ep'),
+    (f'{_BEGIN}  config.grid.mirror = .5\n', 'line 5: TypeError: .*mirror'),
+  ],
+)
+def test_a_config_whose_code_fails_is_told_by_file_and_line(
+  tmp_path, text, words
+):
+  path = tmp_path / 'mine.py'
+  path.write_text(text)
+  with pytest.raises(ValueError, match=f'config {path} fails: .*{words}'):
+    configuration.load_config(str(path))
+
+
+def test_what_a_config_says_to_its_user_is_said_as_it_is(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text('def get_config():\n  raise ValueError("only a or b")')
+  with pytest.raises(ValueError, match='^only a or b$'):
+    configuration.load_config(str(path))
+
+
+@pytest.mark.parametrize('value', ['None', '"cnn"'])
+def test_a_section_must_be_a_section(tmp_path, value):
+  path = tmp_path / 'mine.py'
+  path.write_text(
+    f'{_BEGIN}  with config.unlocked():\n    del config.view\n'
+    f'    config.view = {value}\n  return config\n'
+  )
+  with pytest.raises(ValueError, match='^view is .*; expected a section'):
+    configuration.load_config(str(path))
+
+
 def test_the_json_of_a_run_is_its_config_and_may_be_changed(tmp_path):
   config = configuration.load_config('htnet_regions:smoke')
   path = tmp_path / 'config.json'
@@ -349,12 +394,36 @@ def test_the_json_of_a_run_is_its_config_and_may_be_changed(tmp_path):
   assert (changed.selection, changed.num_seeds) == (('last',), 7)
 
 
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    ({'foo': 1}, "no config has the key 'foo'"),
+    ({'setting.mirror': 0.5}, "no config has the key 'setting.mirror'"),
+    ({'setting': []}, r'config.setting is \[\]; expected an object'),
+    ({'model': None}, 'config.model is None; expected a text or an object'),
+    ({'model': 'x'}, "its model is 'x', which is not the name of one"),
+    ({'view': {}}, 'its view is {}, which is not the name'),
+    ({'view': {'name': {}}}, 'config.view.name is {}; expected a text'),
+    ({'dataset': 5}, 'config.dataset is 5; expected a text'),
+    ({'protocol': None}, 'config.protocol is None; expected a text or an obj'),
+  ],
+)
+def test_the_json_of_a_run_that_is_no_config_is_named(tmp_path, change, said):
+  config = configuration.load_config('htnet_regions:smoke')
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps(json.loads(config.to_json()) | change))
+  with pytest.raises(ValueError, match=f'config.json is damaged .{said}'):
+    configuration.load_config(str(path))
+
+
 def test_code_that_only_the_json_of_a_run_names_is_refused(tmp_path):
   config = configuration.load_config('htnet_regions:smoke')
   config.model.attention_fn = 'tests.own_parts:double_softmax'
   path = tmp_path / 'config.json'
   path.write_text(config.to_json())
-  with pytest.raises(ValueError, match='names code.*double_softmax'):
+  with pytest.raises(
+    ValueError, match='names code.*double_softmax.*name it your'
+  ):
     configuration.load_config(str(path))
   given = '--config.model.attention_fn=tests.own_parts:double_softmax'
   again = configuration.load_config(str(path), [given])

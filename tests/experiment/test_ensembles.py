@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -102,6 +103,36 @@ def test_an_unknown_baseline_and_a_model_alone_are_refused(write, names, words):
   folder, *_ = write('one')
   with pytest.raises(ValueError, match=words):
     experiment.together([folder, *names])
+
+
+@pytest.mark.parametrize('how', ['copy', 'link'])
+def test_one_run_is_not_counted_as_two_models(write, how):
+  folder, *_ = write('one')
+  again = folder.with_name('again')
+  if how == 'copy':
+    shutil.copytree(folder, again)
+  else:
+    again.symlink_to(folder)
+  with pytest.raises(ValueError, match='.*one and .*one.*|one and again say'):
+    experiment.together([folder, again])
+
+
+def test_a_folder_is_not_taken_for_the_baseline_of_its_name(
+  write, monkeypatch, capsys
+):
+  folder, *_ = write('one')
+  write('lda', draw=1)
+  monkeypatch.chdir(folder.parent)
+  together = ['report', '--together', 'one']
+  assert cli.main([*together, 'lda']) == 2
+  assert 'lda is both a baseline and a folder here' in capsys.readouterr().err
+  assert not cli.main([*together, './lda'])
+  # The folder has two seeds, the baseline has one.
+  assert 'lda (2)' in capsys.readouterr().out
+  shutil.rmtree('lda')
+  assert cli.main([*together, './lda']) == 2
+  assert 'holds no finished run' in capsys.readouterr().err
+  assert not cli.main([*together, 'lda'])
 
 
 def test_baselines_need_a_run_whose_folds_they_are_on(tmp_path):

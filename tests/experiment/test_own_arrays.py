@@ -69,6 +69,8 @@ SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
       "'a', 'A' may be one person",
     ),
     ({'subjects': np.array([b'\xff'] * 9)}, 'a subject is no UTF-8'),
+    ({'dataset': 'synthetic'}, 'dataset belongs to a dataset, and not to arr'),
+    ({'view__name': 'full_flow'}, 'view__name belongs to a dataset'),
   ],
 )
 def test_misuse_is_refused_before_anything_is_written(tmp_path, changes, words):

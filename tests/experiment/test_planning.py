@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flax import linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -66,8 +67,9 @@ def test_a_plan_holds_what_a_config_names(task):
 def test_a_config_says_whether_steps_have_equally_many_examples(task, even):
   config = load_config(f'even_batches={even}', 'batch_size=10', 'num_folds=3')
   plan = experiment.plan(config, task=task, model=own_parts.Linear())
-  draw = jax.vmap(lambda trial: plan.trainer.batches(trial, 0)[0].weight > 0)
-  counts = np.asarray(draw(plan.trials).sum(-1))
+  batches = jax.vmap(plan.trainer.batches, (0, None))
+  (steps,) = batches(plan.trials, jnp.int32(0))
+  counts = np.asarray((steps.weight > 0).sum(-1))
   np.testing.assert_array_equal(counts.sum(1), (plan.trials.train > 0).sum(1))
   assert (np.ptp(counts, 1).max() <= 1) == even
 
@@ -105,6 +107,11 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
     ('seed=2147483648', 'seed is 2147483648'),
     ('selection=inner', 'inner_folds is 1; expected 2 to'),
     ('eval_every=3', 'must divide num_epochs'),
+    ('num_seeds=1000000000', 'are 5,000,000,000 trainings; expected at most'),
+    ('matmul_precision=bogus', "matmul_precision is 'bogus'"),
+    ('selection=', 'selection is empty'),
+    ('selection=last,last', 'selection has last twice'),
+    ('grid.learning_rate=1e-3,.001', 'grid.learning_rate has 0.001 twice'),
     ('folds_over=clip', "folds_over is 'clip'; expected one of people, clips"),
   ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -231,11 +232,24 @@ def test_results_of_another_schema_or_with_strange_code_are_refused(
     ('versions.json', {'sha256': []}, 'versions.json is damaged .sha256 is'),
     ('versions.json', {'data_sha256': 5}, 'damaged .data_sha256 is 5'),
     ('config.json', {'num_folds': 'x'}, "damaged .config.num_folds is 'x'"),
+    ('config.json', {'num_folds': -1}, 'damaged .num_folds is -1; expected 0'),
+    ('config.json', {'folds_over': 'x'}, "damaged .folds_over is 'x'"),
+    ('versions.json', {'data_sha256': None}, 'damaged .data_sha256 is None'),
+    ('probabilities.npz', {'seeds': np.array(['<b>', 'x'])}, 'seeds is <U3'),
+    ('probabilities.npz', {'seeds': np.array([1.5, 2])}, 'seeds is float64'),
+    ('probabilities.npz', {'seeds': np.array([3, 3])}, 'its seeds are .3, 3'),
+    ('probabilities.npz', {'epoch': np.array(-7)}, 'epoch holds numbers below'),
     ('config.json', {'setting': 'x'}, "damaged .config.setting is 'x'"),
+    ('config.json', {'folds_over': 'x'}, "damaged .folds_over is 'x'"),
     ('probabilities.npz', {'fold': np.array(['a'])}, 'fold is <U1.1.'),
     ('probabilities.npz', {'logits': np.array('x')}, 'logits is <U1'),
     ('probabilities.npz', {'seeds': np.zeros(0, int)}, 'which does not fit'),
     ('probabilities.npz', {'class_names': np.array([1, 2])}, 'class_names is'),
+    (
+      'probabilities.npz',
+      {'probabilities': lambda x: x + [-9, 9, 0]},
+      'that are not within 0 and 1',
+    ),
   ],
 )
 def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
@@ -243,7 +257,10 @@ def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
   folder = results.export(workdir, tmp_path / 'results')
   path = folder / name
   if name.endswith('.npz'):
-    np.savez(path, **{**np.load(path), **change})
+    arrays = dict(np.load(path))
+    for key, value in change.items():
+      arrays[key] = value(arrays[key]) if callable(value) else value
+    np.savez(path, **arrays)
   else:
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
   if name != 'versions.json':
@@ -252,6 +269,46 @@ def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
     (folder / 'versions.json').write_text(json.dumps(versions))
   with pytest.raises(ValueError, match=said):
     scoring.score(folder, task=task_of(record))
+
+
+@pytest.mark.parametrize('wrong', [(-5, 6, 0), (1e30, -1e30, 1), (0.5, 0, 0)])
+def test_values_that_are_no_probabilities_are_not_scored(run, tmp_path, wrong):
+  workdir, record = run
+  folder = results.export(workdir, tmp_path / 'results')
+  path = folder / 'probabilities.npz'
+  arrays = dict(np.load(path))
+  arrays['probabilities'] = arrays['probabilities'].astype(np.float64)
+  arrays['probabilities'][0, 1] = wrong
+  np.savez(path, **arrays)
+  versions = json.loads((folder / 'versions.json').read_text())
+  versions['sha256'][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+  (folder / 'versions.json').write_text(json.dumps(versions))
+  with pytest.raises(ValueError, match='probabilities.npz is damaged .*1[)]'):
+    scoring.score(folder, task=task_of(record))
+
+
+@pytest.mark.parametrize('parts', [3, 1000])
+def test_the_sentence_of_results_comes_from_their_folds(run, tmp_path, parts):
+  """Whatever their config says."""
+  workdir, record = run
+  config = CONFIG | {'num_folds': 0, 'folds_over': 'people'}
+  (workdir / 'config.json').write_text(json.dumps(config))
+  names = record['fold_names']
+  if parts == 3:  # Folds of people that lie together.
+    dealt = record | {'fold': record['fold'] % 3, 'fold_names': names[:3]}
+    said = 'Made-up, subjects left out in 3 parts.'
+  else:  # Two people swap the folds of one clip each.
+    held_by = selection.held_out_by(record)
+    one, two = np.flatnonzero(held_by == 0)[0], np.flatnonzero(held_by == 1)[0]
+    index = record['index'].copy()
+    index[record['index'] == one], index[record['index'] == two] = two, one
+    dealt = record | {'index': index}
+    said = f'Made-up, folds over clips: {selection.BOTH_SIDES}.'
+  np.savez(workdir / 'record.npz', **dealt)
+  folder = results.export(workdir, tmp_path / 'results')
+  protocol = 'Made-up, one of 8 subjects left out at a time.'
+  task = dataclasses.replace(task_of(record), protocol=protocol)
+  assert scoring.score(folder, task=task)['protocol'] == said
 
 
 def test_export_replaces_results_and_nothing_else(run, tmp_path):
@@ -265,6 +322,13 @@ def test_export_replaces_results_and_nothing_else(run, tmp_path):
   with pytest.raises(ValueError, match='or more than results'):
     results.export(workdir, folder)
   assert (folder / 'thesis.tex').read_text() == 'precious'
+  for target in ('nowhere', 'results'):
+    (tmp_path / 'link').symlink_to(target)
+    with pytest.raises(ValueError, match='or more than results'):
+      results.export(workdir, tmp_path / 'link')
+    (tmp_path / 'link').unlink()
+  with pytest.raises(NotADirectoryError, match='choose another --export'):
+    results.export(workdir, '/dev/null/new')
   (workdir / 'run.json').unlink()
   with pytest.raises(FileNotFoundError, match='not the workdir of a finished'):
     results.export(workdir, tmp_path / 'new')

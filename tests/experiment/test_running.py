@@ -75,6 +75,24 @@ def test_the_workdir_holds_all_that_is_promised(finished):
   assert not list(workdir.glob('*.partial'))
 
 
+@pytest.mark.parametrize(
+  'name, other',
+  [('jax_threefry_partitionable', False), ('jax_default_prng_impl', 'rbg')],
+)
+def test_a_run_is_not_shown_or_resumed_under_options_that_change_its_numbers(
+  finished, name, other
+):
+  workdir, _ = finished
+  assert json.loads((workdir / 'run.json').read_text())['numerics'][name]
+  before = getattr(jax.config, name)
+  jax.config.update(name, other)
+  try:
+    with pytest.raises(ValueError, match=f'options of JAX.*\n *{name}: there'):
+      _run(workdir, selection=('last', 'inner', 'oracle'), inner_folds=3)
+  finally:
+    jax.config.update(name, before)
+
+
 def test_metrics_json_follows_its_schema(finished):
   workdir, metrics = finished
   assert json.loads((workdir / 'metrics.json').read_text()) == metrics
@@ -525,7 +543,9 @@ def test_folds_over_clips_are_trained_with_a_warning_on_every_number(
     assert all(
       selection.BOTH_SIDES in entry['warning'] for entry in entries.values()
     )
-  assert selection.BOTH_SIDES in metrics['protocol']
+  assert metrics['protocol'] == (
+    f'60 own examples of 6 subjects, folds over clips: {selection.BOTH_SIDES}.'
+  )
   assert f'* {selection.BOTH_SIDES}' in capsys.readouterr().out
   record = workdir_lib.load_npz(tmp_path / 'run' / 'record.npz')
   assert len(record['fold_names']) == 5

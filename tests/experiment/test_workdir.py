@@ -39,6 +39,22 @@ def test_runs_that_did_not_record_the_users_code_go_on(begun):
   workdir.claim(begun, CONFIG, RUN | {'named_objects': {'model.name': 'a:b 1'}})
 
 
+def test_other_options_of_jax_are_refused_with_every_difference_named(tmp_path):
+  run = RUN | {'numerics': {'jax_enable_x64': False, 'jax_other': 1}}
+  workdir.claim(tmp_path, CONFIG, run)
+  (tmp_path / 'checkpoints').mkdir()
+  workdir.claim(tmp_path, CONFIG, run)
+  changed = RUN | {'numerics': {'jax_enable_x64': True, 'jax_other': 1}}
+  with pytest.raises(ValueError, match='options of JAX') as error:
+    workdir.claim(tmp_path, CONFIG, changed)
+  assert 'jax_enable_x64: there False, asked for True' in str(error.value)
+  assert 'jax_other' not in str(error.value)
+
+
+def test_runs_that_did_not_record_the_options_of_jax_go_on(begun):
+  workdir.claim(begun, CONFIG, RUN | {'numerics': {'jax_enable_x64': True}})
+
+
 def test_the_same_run_may_return(begun):
   assert workdir.claim(begun, CONFIG, RUN)['data_sha256'] == 'abc'
   assert json.loads((begun / 'config.json').read_text())['num_epochs'] == 3

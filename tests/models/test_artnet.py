@@ -16,6 +16,8 @@ from mejax.models import artnet
 from mejax.models import attention
 from tests import closeness
 
+pytestmark = pytest.mark.usefixtures('unoptimised')
+
 ALPHAS = (1.0, 2.0, 4.0, 8.0)
 
 

@@ -14,6 +14,8 @@ from mejax.models import htnet
 from mejax.models import layers
 from tests import closeness
 
+pytestmark = pytest.mark.usefixtures('unoptimised')
+
 FUNCTIONS = ('softmax', 'linear', 'windowed')
 MODULES = ('talking_heads', 'relative')
 

@@ -14,6 +14,8 @@ from mejax.models import readout
 from tests import closeness
 from tests.models import smallest
 
+pytestmark = pytest.mark.usefixtures('unoptimised')
+
 WITH_READOUT = ('artnet', 'cnn', 'htnet', 'resnet')
 # Numbers of the last map of the smallest models, and of its places.
 MAPS = {'artnet': (16, 4), 'cnn': (8, 16), 'htnet': (16, 49), 'resnet': (4, 49)}

@@ -51,6 +51,13 @@ def test_noise_is_no_motion_and_motion_is_no_noise(name, noise):
   assert not is_still(onset, seen(moved(face, least), noise, 2), beside)
 
 
+@pytest.mark.parametrize('name', sample_faces.SAMPLES)
+def test_a_camera_that_shakes_does_not_make_a_clip_still(name):
+  face = portrait(name)
+  beside, apex = (np.roll(face, step, axis=(0, 1)) for step in ((2, 3), (1, 2)))
+  assert not is_still(face, apex, beside)
+
+
 def test_a_lamp_is_no_motion():
   face = portrait('astronaut')
   lit = np.clip(1.05 * face + 4, 0, 255).astype(np.uint8)

@@ -10,6 +10,8 @@ import pytest
 
 from mejax.motion import flow
 
+pytestmark = pytest.mark.usefixtures('unoptimised')
+
 SIZE = 96
 # Of so few pixels there is one scale, which compiles in a third of the time.
 FLAT = 24
@@ -19,7 +21,10 @@ ROUNDING = 1e-3
 
 
 def _texture(x, y, seed=0):
-  """Returns a smooth picture in [0, 1], defined at any place."""
+  """Returns a smooth picture, defined at any place.
+
+  It is dark enough that .1 more does not make it white, where nothing is known.
+  """
   source = np.random.default_rng(seed)
   value = 0.0
   for _ in range(60):
@@ -28,7 +33,7 @@ def _texture(x, y, seed=0):
     place = x * np.cos(angle) + y * np.sin(angle)
     wave = np.cos(2 * np.pi * place / wavelength + phase)
     value = value + wavelength * wave
-  return np.clip(0.5 + value / 800, 0, 1)
+  return np.clip(0.5 + value / 800, 0, 0.85)
 
 
 def _bump(size, amplitude, seed=0):
@@ -151,8 +156,9 @@ def test_any_size_from_16_pixels_on_is_taken():
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
     first = _texture(x + 0.5, y).astype(np.float32)
     second = _texture(x, y).astype(np.float32)
-    found = np.asarray(flow.tvl1(first, second))
-    assert found.shape == (*shape, 2)
+    assert flow.tvl1(first, second).shape == (*shape, 2)
+    # In a picture as small as 16 x 16 a gradient of light can explain motion.
+    found = np.asarray(flow.tvl1(first, second, light=min(shape) > 16))
     np.testing.assert_allclose(np.median(found, (0, 1)), (0.5, 0), atol=0.05)
 
 

@@ -202,7 +202,7 @@ def test_several_and_unknown_and_skipped_clips_are_told_apart(data):
   with pytest.raises(ValueError, match="no clip is like 's01/c07'") as error:
     inspect(data, 's01/c07')
   assert 'synthetic/s01/c01' in str(error.value)
-  with pytest.raises(ValueError, match='skipped because no face <found>'):
+  with pytest.raises(ValueError, match='it was skipped: no face <found>'):
     inspect(data, 's09/c01')
   assert not (data / 'inspect').exists()
   with pytest.raises(ValueError, match="'s01/c07'") as error:

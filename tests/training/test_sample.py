@@ -104,9 +104,14 @@ def test_others_do_not_change_the_draws_of_one():
 
   def loss(names):
     trainer = given.make_trainer(groups, augment=augment.compose(names, _STACK))
-    state = trainer.init(trial, data)
-    batch = _one(trainer.batches(trial, jnp.int32(0))[0])
-    return float(trainer.loss(state.params, state, trial, data, batch)[0])
+
+    @jax.jit
+    def first(trial, data):
+      state = trainer.init(trial, data)
+      batch = _one(trainer.batches(trial, jnp.int32(0))[0])
+      return trainer.loss(state.params, state, trial, data, batch)[0]
+
+    return float(first(trial, data))
 
   alone = loss(['scale_jitter'])
   assert alone == pytest.approx(loss(given.OF_FLOW), rel=1e-5)
