@@ -2,7 +2,7 @@
 
 The folders:
 
-  cli/              the command line: `mejax demo|prepare|check|train|...`
+  cli/              the command line: `mejax demo|prepare|check|spot|...`
   experiment/       a config -> a plan -> a run, its saved models and its report
   pages/            numbers and arrays -> HTML pages
   corpora/          folders and sheets -> clips
@@ -21,3 +21,13 @@ s seed, r region. A trial is one training: (fold, seed, setting).
 """
 
 __version__ = '0.2.0'
+
+
+def __getattr__(name: str) -> object:
+  # Imported on first use, so that `import mejax` stays instant; by name, since
+  # modules of all floors read the version here.
+  if name == 'spot':
+    import importlib
+
+    return importlib.import_module('mejax.experiment.spotting').spot
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -19,6 +19,7 @@ VERBS = (
   'check',
   'prepare',
   'inspect',
+  'spot',
   'train',
   'convert',
   'evaluate',

@@ -4,6 +4,7 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, convert, evaluate
   scores.py          report, score
+  spotting.py        spot
   verb.py            parts that all verbs share
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
@@ -30,6 +31,7 @@ from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
 from mejax.cli import scores
+from mejax.cli import spotting
 from mejax.cli import terminal
 
 # Codes above it say that a signal ended the process.
@@ -202,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_check(verbs)
   data.add_prepare(verbs)
   data.add_inspect(verbs)
+  spotting.add_spot(verbs)
   learning.add_train(verbs)
   learning.add_convert(verbs)
   learning.add_evaluate(verbs)

@@ -6,10 +6,12 @@ and the caller records why.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 from fractions import Fraction
+import itertools
 import pathlib
 
 import cv2
@@ -32,6 +34,8 @@ _PIECE = 1 << 20
 # Attempts behind the last frame, and number of frames that are believed: some
 # containers claim absurd numbers.
 _FAILURES, _MOST = 8, 100_000
+# Frames of a video that are decoded in one go.
+_AT_ONCE = 8
 # Grey and 16 bits stay, alpha is dropped, and the orientation that a camera
 # notes in the file is obeyed.
 _AS_SEEN = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
@@ -85,6 +89,34 @@ def decode(
         'size in a clip'
       )
   return frames
+
+
+def stream(clip: Clip) -> Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]]:
+  """Yields number and RGB of each frame, one after the other, as `decode` does.
+
+  Only a few frames are in memory.
+
+  Raises:
+    ValueError: as `decode`, when the frame is reached.
+  """
+  if clip.video is None:
+    depth = find_depth(clip)
+    for number in clip.frame_numbers:
+      yield number, decode(clip, [number], depth=depth)[0]
+    return
+  places = clip.positions or clip.frame_numbers
+  numbers = dict(zip(places, clip.frame_numbers, strict=True))
+  pictures = _pictures(clip.video, numbers)
+  while True:
+    # Some at a time, since what others print is held back meanwhile.
+    with decoder_log.listening() as said:
+      some = list(itertools.islice(pictures, _AT_ONCE))
+    if problem := decoder_log.problem(said, clip.video.name):
+      raise ValueError(problem)
+    if not some:
+      return
+    for place, image in some:
+      yield numbers[place], image
 
 
 def find_depth(clip: Clip) -> Depth | None:
@@ -247,12 +279,22 @@ def _from_video(
   file: pathlib.Path, numbers: Sequence[int]
 ) -> list[UInt8[np.ndarray, 'h w 3']]:
   """Decodes frames of a video by their positions, counted from 0."""
-  with decoder_log.listening() as said, _opened(file) as capture:
+  with decoder_log.listening() as said:
+    found = dict(_pictures(file, set(numbers)))
+  if problem := decoder_log.problem(said, file.name):
+    raise ValueError(problem)
+  return [found[number] for number in numbers]
+
+
+def _pictures(
+  file: pathlib.Path, wanted: Collection[int]
+) -> Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]]:
+  """Yields position and RGB of the frames at some positions, in order."""
+  with _opened(file) as capture:
     limits.check_pixels(*_sides(capture), f'"{file.name}"')
     shape = pixel_shape.of_video(capture)
     axis = _mirror_axis(capture, file)
-    wanted, last = set(numbers), max(numbers, default=-1)
-    found, number = {}, 0
+    number, last = 0, max(wanted, default=-1)
     for is_there in grab_all(capture):
       if number > last:
         break
@@ -266,16 +308,13 @@ def _from_video(
         image = _rgb(image, f'"{file.name}"')
         if axis is not None:
           image = np.ascontiguousarray(np.flip(image, axis))
-        found[number] = pixel_shape.squared(image, shape)
+        yield number, pixel_shape.squared(image, shape)
       number += is_there
     if number <= last:
       raise ValueError(
         f'"{file.name}" ends after {number} frames; expected frame {last}, '
         'counted from 0'
       )
-  if problem := decoder_log.problem(said, file.name):
-    raise ValueError(problem)
-  return [found[number] for number in numbers]
 
 
 @contextlib.contextmanager

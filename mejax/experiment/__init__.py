@@ -18,6 +18,7 @@
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
+  spotting.py       spots expressions in long recordings
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
   ensembles.py      scores finished runs together
@@ -45,6 +46,7 @@ _HOMES = {
   'load_config': 'mejax.experiment.configuration',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
+  'spot': 'mejax.experiment.spotting',
   'export': 'mejax.experiment.results',
   'score': 'mejax.experiment.scoring',
   'score_together': 'mejax.experiment.scoring',

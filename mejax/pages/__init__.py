@@ -3,6 +3,7 @@
 run.py          the page of one finished run, or of several side by side
 dataset.py      the overview of a dataset
 clip.py         the contact sheet of one clip
+spotting.py     the page of what was spotted in recordings
 ceiling.py      what no model reaches, and what may hold scores back
 score_tables.py the scores of a run as rows of tables
 charts.py       the charts of a run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mejax.corpora import complaints
+from mejax.corpora import decode as decode_lib
 from mejax.corpora import frames as frame_files
 from mejax.corpora.clip import Clip
 from mejax.corpora.decode import decode
@@ -317,3 +319,34 @@ def test_raw_is_the_contents_of_the_files(tmp_path):
   video = write_video(tmp_path / 'v.avi', [picture(i) for i in range(3)])
   clip = video_clip(video, 3)
   assert b''.join(raw(clip, [1])) == video.read_bytes()
+
+
+def test_frames_one_after_the_other_are_those_decoded_at_once(tmp_path):
+  images = [picture(seed) for seed in range(11)]
+  files = [
+    write_image(tmp_path / f'img{i}.png', image)
+    for i, image in enumerate(images)
+  ]
+  video = write_video(tmp_path / 'a.avi', images)
+  for clip in (clip_of(files), video_clip(video, 11)):
+    numbers, frames = zip(*decode_lib.stream(clip), strict=True)
+    assert numbers == clip.frame_numbers
+    np.testing.assert_array_equal(frames, decode(clip, list(numbers)))
+
+
+def test_frames_one_after_the_other_keep_numbers_behind_lost_ones(tmp_path):
+  images = [picture(seed) for seed in range(4)]
+  video = write_video(tmp_path / 'a.avi', images)
+  clip = dataclasses.replace(
+    video_clip(video, 4), frame_numbers=(0, 1, 5, 6), positions=(0, 1, 2, 3)
+  )
+  numbers, frames = zip(*decode_lib.stream(clip), strict=True)
+  assert numbers == (0, 1, 5, 6)
+  np.testing.assert_array_equal(frames, images)
+
+
+def test_video_that_ends_early_says_so_when_the_end_is_reached(tmp_path):
+  video = write_video(tmp_path / 'a.avi', [picture(0)] * 3)
+  frames = decode_lib.stream(video_clip(video, 5))
+  with pytest.raises(ValueError, match='ends after 3 frames'):
+    list(frames)

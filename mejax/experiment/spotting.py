@@ -1,0 +1,302 @@
+"""Spots where something small happened in recordings, and writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import os
+import pathlib
+
+from jaxtyping import Float
+import numpy as np
+import pandas as pd
+import tqdm
+
+from mejax import files
+from mejax.corpora import decode
+from mejax.corpora import recordings as recordings_lib
+from mejax.corpora.clip import UNKNOWN
+from mejax.corpora.clip import Clip
+from mejax.corpora.recordings import Recording
+from mejax.motion import detection
+from mejax.motion import region_tracks
+from mejax.motion import spotting
+from mejax.motion.spotting import Candidate
+from mejax.pages import spotting as spotting_page
+
+# The columns of the table.
+COLUMNS = (
+  'recording', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
+  'offset_s', 'score', 'size', 'regions', 'flags',
+)  # fmt: skip
+# Frames a second below which the shortest micro-expressions, of .17 s, have
+# fewer than four frames.
+_SLOW = 24.0
+_LEAST_SECONDS = 1.0
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spotted:
+  """What was spotted in a recording.
+
+  Attributes:
+    name: of the recording.
+    fps: frames a second.
+    tracks: signals of the face; None if the recording cannot be used.
+    candidates: in the order of onsets.
+    problem: why it cannot be used; '' if it can.
+    remarks: sentences to know before one looks.
+  """
+
+  name: str
+  fps: float
+  tracks: region_tracks.Tracks | None
+  candidates: tuple[Candidate, ...] = ()
+  problem: str = ''
+  remarks: tuple[str, ...] = ()
+
+
+def spot(
+  recordings: Paths,
+  *,
+  fps: float | int | None = None,
+  part: str = 'total',
+  seconds: float | int = 0.5,
+  thresholds: Mapping[str, float] | None = None,
+  gates: Collection[str] = spotting.GATES,
+  detector: region_tracks.Detector | None = None,
+  progress: bool = True,
+) -> pd.DataFrame:
+  """Spots micro- and macro-expressions in long recordings.
+
+  Args:
+    recordings: videos, folders of frames, or folders of these.
+    fps: frames a second; needed for folders of frames only.
+    part, seconds: what a micro-expression is, as in `motion.spotting.spot`.
+    thresholds, gates: likewise.
+    detector: as in `motion.region_tracks.track`; YuNet by default.
+    progress: whether to show a bar.
+
+  Returns:
+    A row for each candidate with `COLUMNS`: frames as the file numbers them
+    (the first of a video is 0), seconds, the score in units of noise, the size
+    as a share of the distance between the eyes, and the names of regions and
+    flags, joined by `, `. `attrs['remarks']` holds (recording, sentence).
+
+  Raises:
+    FileNotFoundError: a path does not exist.
+    ValueError: a path is no recording, none of them can be used, or the frames
+      a second are not known.
+  """
+  return table(
+    examine(
+      recordings,
+      fps=fps,
+      part=part,
+      seconds=seconds,
+      thresholds=thresholds,
+      gates=gates,
+      detector=detector,
+      progress=progress,
+    )
+  )
+
+
+def write(
+  recordings: Paths, out: str | os.PathLike[str], **options
+) -> tuple[pd.DataFrame, list[pathlib.Path]]:
+  """Spots, and writes `candidates.csv` and `index.html` into a folder.
+
+  Args:
+    recordings: as in `spot`.
+    out: the folder, which is made.
+    **options: those of `spot`.
+
+  Returns:
+    The table, and the two paths.
+  """
+  found = examine(recordings, **options)
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  rows = table(found)
+  paths = [out / 'candidates.csv', out / 'index.html']
+  with files.writing(paths[0]) as file:
+    rows.to_csv(file, index=False, lineterminator='\n', float_format='%.4f')
+  shown = [_shown(one, rows) for one in found if not one.problem]
+  with files.writing(paths[1]) as file:
+    file.write(spotting_page.page(shown))
+  return rows, paths
+
+
+def examine(
+  recordings: Paths,
+  *,
+  fps: float | int | None = None,
+  detector: region_tracks.Detector | None = None,
+  progress: bool = True,
+  **options,
+) -> list[Spotted]:
+  """Spots in each recording; see `spot`.
+
+  Raises:
+    ValueError: also if no recording can be used.
+  """
+  if fps is not None and not 0 < fps < 10_000:
+    raise ValueError(f'fps is {fps}; expected frames a second, above 0')
+  single = isinstance(recordings, str | os.PathLike)
+  paths = [recordings] if single else list(recordings)
+  found = recordings_lib.find([pathlib.Path(path) for path in paths])
+  spotted = [
+    _examine(one, fps, detector or detection.detect, progress, options)
+    for one in found
+  ]
+  if all(one.problem for one in spotted):
+    told = '; '.join(f'{one.name}: {one.problem}' for one in spotted)
+    raise ValueError(f'no recording can be used: {told}')
+  return spotted
+
+
+def _examine(
+  recording: Recording,
+  fps: float | int | None,
+  detector: region_tracks.Detector,
+  progress: bool,
+  options: Mapping[str, object],
+) -> Spotted:
+  content = recording.content
+  rate = float(fps) if fps else content.fps
+  problem = content.problem
+  if not problem and rate is None:
+    problem = 'it has no frame rate: give the frames a second (--fps)'
+  if not problem and len(content.files) < 2:
+    problem = 'has one frame; nothing moves in it'
+  if problem:
+    return Spotted(recording.name, rate or 0.0, None, problem=problem)
+  frames = decode.stream(_clip(recording, rate))
+  watched = tqdm.tqdm(
+    frames,
+    desc=recording.name,
+    unit='frame',
+    total=len(content.files),
+    disable=not progress,
+  )
+  try:
+    # An iterator, so that nobody takes the bar for a list to look into.
+    tracks = region_tracks.track(iter(watched), fps=rate, detector=detector)
+  except ValueError as error:
+    return Spotted(recording.name, rate, None, problem=str(error))
+  return Spotted(
+    recording.name,
+    rate,
+    tracks,
+    tuple(spotting.spot(tracks, **options)),
+    remarks=(*content.remarks, *_remarks(tracks, rate)),
+  )
+
+
+def _clip(recording: Recording, fps: float) -> Clip:
+  """Returns the frames of a recording as `decode.stream` takes them."""
+  numbers = tuple(recording.content.files)
+  is_video = recording.is_video
+  positions = tuple(range(len(numbers)))
+  return Clip(
+    corpus='video',
+    subject=UNKNOWN,
+    name=recording.name,
+    emotion=UNKNOWN,
+    frames=() if is_video else tuple(recording.content.files.values()),
+    frame_numbers=numbers,
+    video=recording.path if is_video else None,
+    positions=positions if is_video and positions != numbers else (),
+    fps=fps,
+  )
+
+
+def _remarks(tracks: region_tracks.Tracks, fps: float) -> list[str]:
+  remarks = []
+  seconds = len(tracks.numbers) / tracks.fps
+  if fps < _SLOW:
+    remarks.append(
+      f'It has {fps:.3g} frames a second: a micro-expression of .2 s has '
+      f'{0.2 * fps:.0f} of them. What is shorter than {4 / fps:.2g} s cannot '
+      'be told from noise.'
+    )
+  if seconds < _LEAST_SECONDS:
+    remarks.append(
+      f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'
+    )
+  share = float((tracks.shot < 0).mean())
+  if share == 1:
+    remarks.append('It shows no face: nothing can be spotted.')
+  elif share > 0.02:
+    remarks.append(
+      f'{100 * share:.0f} % of it shows no face; nothing is spotted there.'
+    )
+  if 0 < tracks.eyes < 20:
+    remarks.append(
+      f'The face is tiny: its eyes are {tracks.eyes:.0f} pixels apart. Small '
+      'movements are lost.'
+    )
+  return remarks
+
+
+def table(found: Sequence[Spotted]) -> pd.DataFrame:
+  """Returns the candidates as a table; see `spot`."""
+  rows = []
+  for spotted in found:
+    for one in spotted.candidates:
+      times = {
+        f'{name}_s': getattr(one, name) / spotted.fps
+        for name in ('onset', 'apex', 'offset')
+      }
+      rows.append(
+        dataclasses.asdict(one)
+        | times
+        | {
+          'recording': spotted.name,
+          'regions': ', '.join(one.regions),
+          'flags': ', '.join(one.flags),
+        }
+      )
+  result = pd.DataFrame(rows, columns=list(COLUMNS))
+  result.attrs['remarks'] = [
+    (spotted.name, words)
+    for spotted in found
+    for words in (*spotted.remarks, *filter(None, [spotted.problem]))
+  ]
+  return result
+
+
+def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
+  tracks = spotted.tracks
+  overview = spotting.overview(tracks)
+  times = tracks.numbers / spotted.fps
+  own = rows[rows['recording'] == spotted.name]
+  return spotting_page.Recording(
+    name=spotted.name,
+    seconds=float(times[-1] + 1 / spotted.fps),
+    fps=spotted.fps,
+    candidates=own.to_dict('records'),
+    times=times,
+    strength=overview.strength,
+    blinks=_spans(overview.lids, times),
+    absent=_spans(tracks.shot < 0, times),
+    threshold=spotting.THRESHOLDS['micro'],
+    remarks=spotted.remarks,
+  )
+
+
+def _spans(
+  flags: np.ndarray, times: Float[np.ndarray, ' t']
+) -> list[tuple[float, float]]:
+  """Returns start and end in seconds of each run of True."""
+  edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+  starts, stops = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0) - 1
+  return [
+    (float(times[a]), float(times[b]))
+    for a, b in zip(starts, stops, strict=True)
+  ]

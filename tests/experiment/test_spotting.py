@@ -1,0 +1,134 @@
+"""`mejax.spot` and `mejax spot` on small rendered recordings."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import mejax
+from mejax import cli
+from mejax.corpora.faces import long_takes
+from mejax.experiment import spotting
+from tests.known_faces import detector_of
+
+SIZE, FPS = 160, 30.0
+
+
+def no_face(image):
+  return []
+
+
+@pytest.fixture(scope='module')
+def take():
+  script = long_takes.Script(micro=1, amplitude=(3.0, 3.0), noise=1.0)
+  return long_takes.play(script, seed=4, seconds=6, fps=FPS, size=SIZE)
+
+
+@pytest.fixture(scope='module')
+def images(take):
+  return list(take.frames(np.random.default_rng(0)))
+
+
+@pytest.fixture(scope='module')
+def folder(images, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('takes') / 'alone'
+  folder.mkdir()
+  for number, image in enumerate(images, 11):
+    cv2.imwrite(str(folder / f'img{number}.png'), image[..., ::-1])
+  return folder
+
+
+def video(path, images, fps=FPS):
+  height, width = images[0].shape[:2]
+  code = cv2.VideoWriter_fourcc(*'MJPG')
+  writer = cv2.VideoWriter(str(path), code, fps, (width, height))
+  for image in images:
+    writer.write(image[..., ::-1])
+  writer.release()
+  return path
+
+
+def test_rendered_expression_is_in_the_table_with_its_frames(take, folder):
+  found = mejax.spot(
+    folder, fps=FPS, detector=detector_of(take), progress=False
+  )
+  assert isinstance(found, pd.DataFrame)
+  assert tuple(found.columns) == spotting.COLUMNS
+  (row,) = found[found['type'] == 'micro'].to_dict('records')
+  event = take.events[0]
+  # The first file has the number 11.
+  shared = min(row['offset'], event.offset + 11) - max(
+    row['onset'], event.onset + 11
+  )
+  assert shared / (event.offset - event.onset) >= 0.5
+  assert abs(row['apex'] - (event.apex + 11)) <= 1
+  assert row['apex_s'] == pytest.approx(row['apex'] / FPS)
+  assert row['regions'] and row['score'] > 9
+
+
+def test_command_writes_a_table_and_a_page(images, tmp_path, capsys):
+  path = video(tmp_path / 'talk.avi', images)
+  assert cli.main(['spot', str(path), '--out', str(tmp_path / 'out')]) == 0
+  table = pd.read_csv(tmp_path / 'out/candidates.csv', keep_default_na=False)
+  assert list(table.columns) == list(spotting.COLUMNS)
+  page = (tmp_path / 'out/index.html').read_text()
+  assert 'talk' in page and '<svg' in page and page.count('class="grid"') > 3
+  said = capsys.readouterr().out
+  assert f'{(table["type"] == "micro").sum()} candidates' in said
+  assert str(tmp_path / 'out/index.html') in said
+
+
+def test_recording_without_a_face_says_so_and_has_no_candidates(tmp_path):
+  path = video(tmp_path / 'wall.avi', [np.full((64, 96, 3), 90, np.uint8)] * 20)
+  found, (_, page) = spotting.write(
+    path, tmp_path / 'out', detector=no_face, progress=False
+  )
+  assert found.empty
+  assert ('wall', 'It shows no face: nothing can be spotted.') in (
+    found.attrs['remarks']
+  )
+  assert 'It shows no face' in page.read_text()
+
+
+def test_slow_recording_says_what_cannot_be_seen(take, images, tmp_path):
+  path = video(tmp_path / 'slow.avi', images[::2][:45], fps=15.0)
+  found = mejax.spot(path, detector=detector_of(take), progress=False)
+  (words,) = [w for _, w in found.attrs['remarks'] if 'frames a second' in w]
+  assert 'a micro-expression of .2 s has 3 of them' in words
+  assert 'shorter than 0.27 s cannot be told from noise' in words
+
+
+def test_still_picture_has_no_candidates(take, images, tmp_path):
+  path = video(tmp_path / 'still.avi', images[:1] * 60)
+  assert mejax.spot(path, detector=detector_of(take), progress=False).empty
+
+
+def test_recording_that_is_too_short_says_so(take, images, tmp_path):
+  path = video(tmp_path / 'short.avi', images[:12])
+  found = mejax.spot(path, detector=detector_of(take), progress=False)
+  assert any('It lasts 0.40 s' in words for _, words in found.attrs['remarks'])
+
+
+def test_frames_in_a_folder_need_a_rate(folder):
+  with pytest.raises(ValueError, match='give the frames a second'):
+    mejax.spot(folder, detector=no_face, progress=False)
+
+
+def test_one_frame_is_no_recording(images, tmp_path):
+  path = video(tmp_path / 'one.avi', images[:1])
+  with pytest.raises(ValueError, match='nothing moves in it'):
+    mejax.spot(path, detector=no_face, progress=False)
+
+
+def test_broken_recording_does_not_cost_the_others(take, images, tmp_path):
+  video(tmp_path / 'a.avi', images[:40])
+  (tmp_path / 'b.avi').write_bytes(b'\0no video\xff' * 50)
+  found = mejax.spot(tmp_path, detector=detector_of(take), progress=False)
+  assert [name for name, words in found.attrs['remarks'] if 'damaged' in words]
+
+
+def test_package_has_nothing_else_by_that_way():
+  with pytest.raises(AttributeError, match='no attribute'):
+    getattr(mejax, 'spotted')  # noqa: B009

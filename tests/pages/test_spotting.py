@@ -1,0 +1,94 @@
+"""The page of what was spotted."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from mejax.pages import spotting
+
+
+def row(start, kind='micro', regions='chin'):
+  times = {'onset_s': start, 'apex_s': start + 0.2, 'offset_s': start + 0.4}
+  frames = {k[:-2]: round(30 * v) for k, v in times.items()}
+  other = {'type': kind, 'score': 12.0, 'regions': regions, 'flags': 'blink'}
+  return times | frames | other
+
+
+def recording(**values):
+  times = np.arange(0, 150, 1 / 30)
+  strength = np.ones(len(times))
+  strength[(times > 70) & (times < 80)] = np.nan
+  given = {
+    'name': 'talk',
+    'seconds': 150.0,
+    'fps': 30.0,
+    'candidates': [row(10.0), row(130.0, 'macro', '<b>chin</b>')],
+    'times': times,
+    'strength': strength,
+    'blinks': [(5.0, 5.4)],
+    'absent': [(70.0, 80.0)],
+    'threshold': 9.0,
+    'remarks': ['It has 15 frames a second.'],
+  }
+  return spotting.Recording(**(given | values))
+
+
+def test_page_shows_candidates_remarks_and_stretches_without_a_face():
+  page = spotting.page([recording()])
+  assert page.count('class="bar oracle"') == 1
+  assert page.count('class="bar honest"') == 1
+  assert page.count('class="bar baseline"') == 1
+  # The stretch lies in one of three minutes.
+  assert page.count('class="away"') == 1
+  assert 'It has 15 frames a second.' in page
+  assert '0:10.20' in page and '300–306–312' in page
+  assert '<td>blink</td>' in page
+
+
+def test_text_of_a_recording_cannot_become_markup():
+  page = spotting.page([recording(name='<script>x</script>')])
+  assert '<script>' not in page and '<b>chin</b>' not in page
+
+
+def test_each_minute_has_its_row_and_marks_stay_inside():
+  drawing = str(spotting.timeline(recording()))
+  assert 'height="310"' in drawing
+  assert [t for t in ('0:00', '1:00', '2:00') if f'>{t}<' in drawing] == [
+    '0:00',
+    '1:00',
+    '2:00',
+  ]
+  for x, width in re.findall(
+    r'<rect[^>]* x="([\d.]+)"[^>]*width="([\d.]+)"', drawing
+  ):
+    assert 64 <= float(x) and float(x) + float(width) <= 862
+
+
+def test_curve_has_no_point_where_there_is_no_face():
+  drawing = str(spotting.timeline(recording(strength=np.full(4500, np.nan))))
+  assert 'curve' not in drawing
+
+
+def test_recording_without_candidates_says_so():
+  assert 'Nothing stands out' in spotting.page([recording(candidates=[])])
+
+
+def test_several_recordings_have_a_heading_each():
+  page = spotting.page([recording(), recording(name='walk')])
+  assert page.count('<h2>') == 2
+
+
+@pytest.mark.parametrize(
+  'seconds, decimals, shown',
+  [
+    (0, 0, '0:00'),
+    (125, 0, '2:05'),
+    (59.999, 2, '1:00.00'),
+    (3.4, 2, '0:03.40'),
+  ],
+)
+def test_times_are_minutes_and_seconds(seconds, decimals, shown):
+  assert spotting.clock(seconds, decimals) == shown
