@@ -35,8 +35,11 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Seconds after which a command is taken to hang.
 PATIENCE = 120
 VERBS = ('render', 'prepare', 'train', 'report')
-# What a run may write otherwise each time: times, and the log of TensorBoard.
-_OTHERWISE = ('tensorboard', 'checkpoints', 'run.json', '.lock', '.jax')
+# What a run may write otherwise each time: times, the log of TensorBoard; and
+# the baselines that a training keeps in the data folder that `prepare` made.
+_OTHERWISE = (
+  'tensorboard', 'checkpoints', 'run.json', '.lock', '.jax', 'baselines',
+)  # fmt: skip
 
 
 def arguments(verb: str, home: pathlib.Path, out: pathlib.Path) -> list[str]:
