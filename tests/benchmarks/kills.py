@@ -37,6 +37,8 @@ PATIENCE = 120
 VERBS = ('render', 'prepare', 'train', 'report')
 # What a run may write otherwise each time: times, and the log of TensorBoard.
 _OTHERWISE = ('tensorboard', 'checkpoints', 'run.json', '.lock', '.jax')
+# What a training keeps in the data folder that `prepare` made.
+_KEPT = 'baselines'
 
 
 def arguments(verb: str, home: pathlib.Path, out: pathlib.Path) -> list[str]:
@@ -73,7 +75,7 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
     for path in sorted(folder.rglob('*'))
     if path.is_file()
     and not any(
-      part.startswith(_OTHERWISE) or part.endswith('.lock')
+      part.startswith(_OTHERWISE) or part.endswith('.lock') or part == _KEPT
       for part in path.relative_to(folder).parts
     )
   }
