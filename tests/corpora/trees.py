@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+import hashlib
 import itertools
 import os
 import pathlib
@@ -61,19 +62,29 @@ def write_frames(
 ) -> None:
   """Writes an image for each name: noise of 6 x 5 pixels, or RGB `images`.
 
-  Behind an image stands its folder, so that no two clips have the same files.
+  No two clips have the same frames or files: the folder decides the noise, or
+  the colour of a corner, and its name stands behind each image.
   """
   folder.mkdir(parents=True, exist_ok=True)
+  place = os.fsencode('/'.join(folder.parts[-2:]))
   if images is None:
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng([*place])
     images = (
       generator.integers(0, 256, (5, 6, 3), np.uint8) for _ in itertools.count()
     )
+  else:
+    images = (_marked(image, place) for image in images)
   for name, image in zip(names, images, strict=False):
     code = cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_RGB2BGR
     assert cv2.imwrite(str(folder / name), cv2.cvtColor(image, code))
     with (folder / name).open('ab') as file:
-      file.write(os.fsencode('/'.join(folder.parts[-2:])))
+      file.write(place)
+
+
+def _marked(image: np.ndarray, place: bytes) -> np.ndarray:
+  image = image.copy()
+  image[:8, :8] = [*hashlib.sha256(place).digest()[:3]]
+  return image
 
 
 def write_sheet(
