@@ -17,8 +17,8 @@ After that, a window gives up its light as far as the motion fitted with it
 explains more: where much moves, motion that varies within the window passes for
 light.
 
-An image below about 24 pixels cannot tell light from motion: a gradient of
-light over all of it explains the difference as well as a shift does.
+An image below 20 pixels cannot always tell light from motion: a gradient of
+light over all of it may explain the difference as well as a shift does.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def tvl1(
       warp. Pixels that are white in a frame (250 of 255), where a camera may
       have cut light off, then tell nothing of light or motion. Without it,
       which is TV-L1 as published and as in mejax 0.2, light is taken for
-      motion.
+      motion. In frames below 20 pixels motion may be taken for light.
     pairs_at_once: number of pairs that are solved together; by default the
       whole batch, which fills an accelerator, but 1 on a CPU, where the fields
       of one pair stay in cache.
