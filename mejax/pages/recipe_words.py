@@ -28,6 +28,7 @@ OPTIONS = {
   'levels': 'pyramid scales',
   'warps': 'warps at each scale',
   'iterations': 'iterations',
+  'light_fit': 'version of the fit of light',
   'pyramid_scale': 'ratio of pyramid scales',
   'window': 'averaging window, px',
   'poly_n': 'neighbourhood, px',

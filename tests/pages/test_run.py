@@ -381,8 +381,10 @@ def _count_tags(words):
     for name in ('one', 'other')
   ]
   right = record | {'logits': _says(record, wrong)}
+  unsure = right | {'logits': right['logits'] / 2}
   members = [
-    together_lib.member_of(f'{name}{words}', right) for name in ('one', 'two')
+    together_lib.member_of(f'one{words}', right),
+    together_lib.member_of(f'two{words}', unsure),
   ]
   runs = [dataclasses.replace(run, record=right) for run in runs]
   entry = summary.numbers_of(right, wrong[None], wrong >= 0)
