@@ -126,7 +126,7 @@ class ContinuousAttention(nn.Module):
   ) -> tuple[Float[Array, 'b h w c'], Float[Array, 'b h w 1']]:
     # The map has one channel, made from the mean and the maximum over channels,
     # so that maps of blocks of any width can be multiplied.
-    seen = jnp.stack([x.mean(-1), x.max(-1)], -1)
+    seen = jnp.stack([x.mean(-1), pooling.largest_of_last(x)], -1)
     y = conv1x1(1, dtypes=dtypes, name='conv')(seen)
     norm = layers.BatchNorm(1, dtypes=dtypes, name='norm')
     y = norm(y, train=train, mask=mask)

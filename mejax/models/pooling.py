@@ -20,7 +20,8 @@ def max_pool(
   """Returns the largest value of each `size` x `size` square.
 
   The squares lie side by side; rows and columns that are left over at the end
-  are cut off, or with `ceil` make smaller squares of their own.
+  are cut off, or with `ceil` make smaller squares of their own. Among equals
+  the first gets the whole gradient, as in PyTorch.
   """
   b, h, w, c = x.shape
   if ceil:
@@ -28,7 +29,30 @@ def max_pool(
     x = jnp.pad(x, ((0, 0), *ends, (0, 0)), constant_values=-jnp.inf)
   rows, columns = x.shape[1] // size, x.shape[2] // size
   x = x[:, : rows * size, : columns * size]
-  return x.reshape(b, rows, size, columns, size, c).max((2, 4))
+  x = x.reshape(b, rows, size, columns, size, c)
+  places = itertools.product(range(size), repeat=2)
+  return functools.reduce(
+    _first_larger, (x[:, :, row, :, column] for row, column in places)
+  )
+
+
+def largest_of_last(x: Float[Array, '... c']) -> Float[Array, '...']:
+  """Returns the largest value along the last axis.
+
+  Among equals the first gets the whole gradient, as in PyTorch.
+  """
+  place = jnp.argmax(jax.lax.stop_gradient(x), -1, keepdims=True)
+  # A sum over one value and zeros; a gather's gradient is slow on a CPU.
+  index = jax.lax.broadcasted_iota(place.dtype, x.shape, x.ndim - 1)
+  return jnp.where(index == place, x, 0).sum(-1)
+
+
+# The gradient of `max` divides by the number of places that equal the maximum.
+# XLA may compute the values twice, in two kernels that round differently: then
+# none is equal, and the gradient is NaN. A choice always has a winner.
+def _first_larger(one: Array, other: Array) -> Array:
+  """Returns the larger of two values, the first of equals; NaN wins."""
+  return jnp.where((one >= other) | (one != one), one, other)
 
 
 def max_pool3x3(

@@ -123,7 +123,58 @@ def test_max_pool_gives_the_whole_gradient_to_the_first_of_equals():
   np.testing.assert_array_equal(gradient(jnp.ones((1, 2, 2, 1))), expected)
 
 
+@pytest.mark.parametrize('ceil', [False, True])
+def test_gradient_side_by_side_is_that_of_reduce_window(ceil):
+  x, out = normal(2, 7, 7, 3), normal(2, 3 + ceil, 3 + ceil, 3, seed=1)
+  padding = [(0, 1), (0, 1)] if ceil else 'VALID'
+  ours = jax.grad(lambda x: (pooling.max_pool(x, 2, ceil=ceil) * out).sum())(x)
+  expected = jax.grad(
+    lambda x: (nn.max_pool(x, (2, 2), (2, 2), padding=padding) * out).sum()
+  )(x)
+  np.testing.assert_array_equal(ours, expected)
+
+
+def test_largest_of_last_and_its_gradient_are_those_of_the_place():
+  x, out = normal(2, 3, 3, 5), normal(2, 3, 3, seed=1)
+  np.testing.assert_array_equal(pooling.largest_of_last(x), x.max(-1))
+  ours = jax.grad(lambda x: (pooling.largest_of_last(x) * out).sum())(x)
+  place = np.argmax(x, -1)[..., None]
+  expected = np.zeros_like(x)
+  np.put_along_axis(expected, place, np.asarray(out)[..., None], -1)
+  np.testing.assert_array_equal(ours, expected)
+  nan = x.at[0, 0, 0, 2].set(jnp.nan)
+  assert np.isnan(pooling.largest_of_last(nan)).sum() == 1
+
+
+@pytest.mark.parametrize(
+  'largest',
+  [lambda x: pooling.max_pool(x, 2), lambda x: pooling.largest_of_last(x)],
+  ids=['squares', 'last axis'],
+)
+def test_the_gradient_is_finite_where_xla_computes_values_twice(largest):
+  """That of `max` is not: what rounds differently the second time wins not."""
+
+  norm = nn.BatchNorm(use_running_average=False)
+  kernel, images = normal(5, 5, 3, 32) / 9, normal(8, 28, 28, 3, seed=1)
+
+  def loss(kernel):
+    maps = lax.conv_general_dilated(
+      images, kernel, (2, 2), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+    maps, _ = norm.init_with_output(jax.random.key(0), maps)
+    return (largest(maps) ** 2).sum()
+
+  program = (
+    jax.jit(jax.grad(loss))
+    .lower(kernel)
+    .compile({'xla_backend_optimization_level': 0})
+  )
+  assert np.isfinite(program(kernel)).all()
+
+
 def test_max_pool_of_nan_is_nan():
   x = jnp.ones((1, 4, 4, 1)).at[0, 1, 1, 0].set(jnp.nan)
   pooled = np.asarray(pooling.max_pool3x3(x, 3))[0, :, :, 0]
+  np.testing.assert_array_equal(np.isnan(pooled), [[True, False], [False] * 2])
+  pooled = np.asarray(pooling.max_pool(x, 2))[0, :, :, 0]
   np.testing.assert_array_equal(np.isnan(pooled), [[True, False], [False] * 2])
