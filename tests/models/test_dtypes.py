@@ -79,8 +79,11 @@ def length(tree: Any) -> float:
 
 # A rounding is at most eps / 2 of a value, and dozens of them follow each
 # other. The gradient is compared as one vector, because many a part of it is
-# zero but for rounding, as that of a bias before a norm. In MMNet, maxima over
-# places and channels choose other winners after a rounding.
+# zero but for rounding, as that of a bias before a norm. A maximum over places,
+# in MMNet also over channels, chooses another winner after a rounding.
+LOOSER = {'cnn': 2, 'offapexnet': 2, 'sssnet': 2, 'mmnet': 4}
+
+
 @ALL
 def test_bfloat16_trains_like_float32_up_to_its_rounding(name):
   arguments = *split(initialised(name)), smallest.inputs(name, 8)
@@ -94,7 +97,7 @@ def test_bfloat16_trains_like_float32_up_to_its_rounding(name):
   assert_close(logits, true_logits, 8 * eps)
   assert_close(statistics, true_statistics, 2 * eps)
   error = length(jax.tree.map(jnp.subtract, gradients, true))
-  assert error < (32 if name == 'mmnet' else 8) * eps * length(true)
+  assert error < 8 * LOOSER.get(name, 1) * eps * length(true)
 
 
 @ALL
