@@ -187,6 +187,9 @@ def main() -> None:
   how = {
     'moments': random.Random(args.seed), 'numbers': itertools.cycle(SIGNALS)
   }  # fmt: skip
+  # A shell starts what runs in the background with SIGINT ignored, and so would
+  # the commands start: nobody could end them so.
+  signal.signal(signal.SIGINT, signal.default_int_handler)
   ends, verbs = collections.Counter(), itertools.cycle(args.verbs)
   # If it is ended itself, it still says what it has counted.
   with signals.raising(), tempfile.TemporaryDirectory() as name:
