@@ -34,8 +34,9 @@ _RUN = {
   'dataset?': dict,
   'named_objects?': dict,
   'numerics?': dict,
-  'placement?': {'round_size': int, 'mode': str},
+  'placement?': {'round_size': int, 'mode': str, 'width?': int},
 }
+_PLACEMENT = {'mode', 'width', 'round_size'}
 # The meaning of a missing value in the `config.json` of each schema version.
 # When a default changes, its old value is added here under the versions that
 # had it, because a new default must not change what an old run did.
@@ -184,7 +185,10 @@ def read_run(workdir: str | os.PathLike) -> dict[str, Any]:
   run = files.read_json(path, hint=_NOT_AGAIN)
   with files.reading(path, hint=_NOT_AGAIN):
     forms.check(run, _RUN)
-    size = run.get('placement', {}).get('round_size', 1)
+    placement = run.get('placement', {})
+    if unknown := placement.keys() - _PLACEMENT:
+      raise ValueError(f'placement has {", ".join(sorted(unknown))}')
+    size = placement.get('round_size', 1)
     if size < 1:
       raise ValueError(f'placement.round_size is {size}; expected 1 or more')
   return run

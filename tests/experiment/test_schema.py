@@ -165,3 +165,11 @@ def test_an_object_of_a_users_own_stands_as_it_was_described():
   complete = schema.complete(config, 1)
   assert complete['model'] == config['model']
   assert complete['view'] == config['view']
+
+
+def test_a_placement_that_nothing_reads_is_named(tmp_path):
+  placement = {'mode': 'map', 'width': 1, 'round_size': 4, 'colour': 1}
+  run = {'schema_version': 3, 'data_sha256': '0', 'placement': placement}
+  (tmp_path / 'run.json').write_text(json.dumps(run))
+  with pytest.raises(ValueError, match='run.json .*placement has colour'):
+    schema.read_run(tmp_path)
