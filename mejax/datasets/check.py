@@ -29,9 +29,6 @@ from mejax.datasets import labelling
 from mejax.datasets.protocols import PROTOCOLS
 from mejax.datasets.recipe import Recipe
 
-# If more clips than this share a remark, one line stands for all of them.
-_MANY = 5
-_LINES = 40
 # Words for sources of the apex that do not explain themselves.
 _APEXES = {'repaired': 'repaired, as a warning below says'}
 
@@ -118,9 +115,11 @@ def check_corpus(
     _table(clips, published),
     [_apexes(clips)],
     _differences(clips, published, found and found.tree and found.tree.kind),
-    _listed('cannot be used', [(c.identity, c.problem) for c in clips]),
-    _listed('can be used, but', _told(clips, 'remarks')),
-    _listed('with notes', _told(clips, 'notes'), many=1),
+    clip_counts.listed(
+      'cannot be used', [(c.identity, c.problem) for c in clips]
+    ),
+    clip_counts.listed('can be used, but', _told(clips, 'remarks')),
+    clip_counts.listed('with notes', _told(clips, 'notes'), many=1),
     _protocols(clips),
   ]
   usable = any(not clip.problem for clip in clips)
@@ -251,26 +250,6 @@ def _told(clips: Sequence[Clip], level: str) -> list[tuple[str, str]]:
     if not clip.problem
     for words in getattr(clip, level)
   ]
-
-
-def _listed(
-  what: str, remarks: Sequence[tuple[str, str]], *, many: int = _MANY
-) -> list[str]:
-  """Returns a line for each remark, or one if more than `many` are alike."""
-  remarks = [(clip, remark) for clip, remark in remarks if remark]
-  if not remarks:
-    return []
-  lines = []
-  for own in clip_counts.by_kind(remarks):
-    if len(own) > many:
-      clip, remark = own[0]
-      lines.append(f'  {len(own)} clips, such as {clip}: {remark}')
-    else:
-      lines += [f'  {clip}: {remark}' for clip, remark in own]
-  if len(lines) > _LINES:
-    lines[_LINES:] = [f'  and {len(lines) - _LINES} more']
-  number = len({clip for clip, _ in remarks})
-  return [f'{number} {"clip" if number == 1 else "clips"} {what}:', *lines]
 
 
 def _protocols(clips: Sequence[Clip]) -> list[str]:

@@ -18,9 +18,6 @@ from mejax.corpora import long_videos
 from mejax.corpora.long_videos import LongVideo
 from mejax.datasets import clip_counts
 
-# If more events than this share a remark, one line stands for all of them.
-_MANY, _LINES = 5, 40
-
 
 def check_videos(
   name: str,
@@ -72,10 +69,26 @@ def check_videos(
     _table(videos, database.published),
     _protocol(videos, database),
     _differences(videos, database.published),
-    _listed('videos cannot be used', [(v.identity, v.problem) for v in videos]),
-    _listed('videos can be used, but', _remarks(videos)),
-    _listed('events cannot be used', _events_told(videos, 'problem')),
-    _listed('events can be used, but', _events_told(videos, 'remarks')),
+    clip_counts.listed(
+      'cannot be used',
+      [(v.identity, v.problem) for v in videos],
+      noun='video',
+    ),
+    clip_counts.listed(
+      'can be used, but',
+      _remarks(videos),
+      noun='video',
+    ),
+    clip_counts.listed(
+      'cannot be used',
+      _events_told(videos, 'problem'),
+      noun='event',
+    ),
+    clip_counts.listed(
+      'can be used, but',
+      _events_told(videos, 'remarks'),
+      noun='event',
+    ),
   ]
   usable = any(not video.problem for video in videos)
   if not usable:
@@ -198,20 +211,3 @@ def _events_told(
         continue
       for word in own:
         yield f'{video.identity}/{event.name}', word
-
-
-def _listed(what: str, told) -> list[str]:
-  """Returns a line for each remark, or one if many are alike."""
-  told = [(name, words) for name, words in told if words]
-  if not told:
-    return []
-  lines = []
-  for own in clip_counts.by_kind(told):
-    if len(own) > _MANY:
-      name, words = own[0]
-      lines.append(f'  {len(own)} such as {name}: {words}')
-    else:
-      lines += [f'  {name}: {words}' for name, words in own]
-  if len(lines) > _LINES:
-    lines[_LINES:] = [f'  and {len(lines) - _LINES} more']
-  return [f'{len({name for name, _ in told})} {what}:', *lines]

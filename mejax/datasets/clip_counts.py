@@ -14,6 +14,8 @@ from mejax.corpora.clip import Clip
 
 # Kinds of warnings that the table lists.
 _KINDS = 12
+# Remarks of one kind, and lines, from which a list is shortened.
+_MANY, _LINES = 5, 40
 
 
 def usable(clips: Sequence[Clip]) -> list[Clip]:
@@ -141,3 +143,34 @@ def _reasons(clips: Sequence[Clip]) -> str:
   return '\n'.join(
     f'  {c.identity}: {cells.in_line(c.problem)}' for c in clips if c.problem
   )
+
+
+def listed(
+  what: str,
+  told: Iterable[tuple[str, str]],
+  *,
+  noun: str = 'clip',
+  many: int = _MANY,
+) -> list[str]:
+  """Returns a heading and a line for each remark; none if there is no remark.
+
+  Args:
+    what: what the heading says of the things.
+    told: pairs of the name of a thing and a remark, which may be ''.
+    noun: what a thing is called.
+    many: if more than so many remarks are alike, the first stands for all.
+  """
+  told = [(name, remark) for name, remark in told if remark]
+  if not told:
+    return []
+  lines = []
+  for own in by_kind(told):
+    if len(own) > many:
+      name, remark = own[0]
+      lines.append(f'  {len(own)} {noun}s, such as {name}: {remark}')
+    else:
+      lines += [f'  {name}: {remark}' for name, remark in own]
+  if len(lines) > _LINES:
+    lines[_LINES:] = [f'  and {len(lines) - _LINES} more']
+  number = len({name for name, _ in told})
+  return [f'{number} {noun}{"s" * (number != 1)} {what}:', *lines]
