@@ -21,6 +21,7 @@ import re
 from mejax.corpora import cells
 from mejax.corpora import frames
 from mejax.corpora import long_videos
+from mejax.corpora import sheets
 from mejax.corpora import spreadsheets
 
 _FIELDS = (
@@ -51,11 +52,7 @@ def _labels(
   ]
   if not own:
     return None
-  try:
-    pages = list(spreadsheets.read_pages(own[-1]))
-  # A damaged workbook can make the libraries raise nearly anything.
-  except Exception as error:
-    raise ValueError(f'{own[-1]} cannot be read: {error}') from error
+  pages = sheets.read_pages(own[-1])
   rules = {
     number: _page(pages, f'naming rule{number}', own[-1]) for number in (1, 2)
   }

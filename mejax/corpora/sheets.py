@@ -47,6 +47,21 @@ class Table:
   unread: tuple[str, ...] = ()
 
 
+def read_pages(
+  file: pathlib.Path, *, encoding: str = ''
+) -> list[tuple[str, spreadsheets.Rows]]:
+  """Returns title and rows of each sheet of a file.
+
+  Raises:
+    ValueError: the file cannot be read; the message names it.
+  """
+  try:
+    return list(spreadsheets.read_pages(file, encoding=encoding))
+  # A damaged workbook can make the libraries raise nearly anything.
+  except Exception as error:
+    raise ValueError(f'{file} cannot be read: {error}') from error
+
+
 def find(
   files: Sequence[pathlib.Path],
   *,
@@ -87,13 +102,11 @@ def find(
   faults = []
   for file in files:
     try:
-      pages = list(spreadsheets.read_pages(file, encoding=encoding))
-    # A damaged workbook can make the libraries raise nearly anything.
-    except Exception as error:
-      faults.append(f'{file} cannot be read: {error}')
+      pages = read_pages(file, encoding=encoding)
+    except ValueError as error:
       if name and re.search(name, file.name, re.I):
-        # An older sheet would be read in its place.
-        raise ValueError(faults[-1]) from error
+        raise  # An older sheet would be read in its place.
+      faults.append(str(error))
       continue
     found = []
     for title, rows in pages:
