@@ -21,9 +21,10 @@ from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.motion import detection
-from mejax.motion import region_tracks
-from mejax.motion import spotting
-from mejax.motion.spotting import Candidate
+from mejax.motion.spotting import candidates as candidates_lib
+from mejax.motion.spotting import tracks as tracks_lib
+from mejax.motion.spotting.candidates import Candidate
+from mejax.motion.spotting.following import Detector
 from mejax.pages import spotting as spotting_page
 
 # The columns of the table.
@@ -54,7 +55,7 @@ class Spotted:
 
   name: str
   fps: float
-  tracks: region_tracks.Tracks | None
+  tracks: tracks_lib.Tracks | None
   candidates: tuple[Candidate, ...] = ()
   problem: str = ''
   remarks: tuple[str, ...] = ()
@@ -67,8 +68,8 @@ def spot(
   part: str = 'total',
   seconds: float | int = 0.5,
   thresholds: Mapping[str, float] | None = None,
-  gates: Collection[str] = spotting.GATES,
-  detector: region_tracks.Detector | None = None,
+  gates: Collection[str] = candidates_lib.GATES,
+  detector: Detector | None = None,
   progress: bool = True,
 ) -> pd.DataFrame:
   """Spots micro- and macro-expressions in long recordings.
@@ -76,9 +77,10 @@ def spot(
   Args:
     recordings: videos, folders of frames, or folders of these.
     fps: frames a second; needed for folders of frames only.
-    part, seconds: what a micro-expression is, as in `motion.spotting.spot`.
+    part, seconds: what a micro-expression is, as in
+      `motion.spotting.candidates.spot`.
     thresholds, gates: likewise.
-    detector: as in `motion.region_tracks.track`; YuNet by default.
+    detector: as in `motion.spotting.tracks.track`; YuNet by default.
     progress: whether to show a bar.
 
   Returns:
@@ -136,7 +138,7 @@ def examine(
   recordings: Paths,
   *,
   fps: float | int | None = None,
-  detector: region_tracks.Detector | None = None,
+  detector: Detector | None = None,
   progress: bool = True,
   **options,
 ) -> list[Spotted]:
@@ -163,7 +165,7 @@ def examine(
 def _examine(
   recording: Recording,
   fps: float | int | None,
-  detector: region_tracks.Detector,
+  detector: Detector,
   progress: bool,
   options: Mapping[str, object],
 ) -> Spotted:
@@ -186,14 +188,14 @@ def _examine(
   )
   try:
     # An iterator, so that nobody takes the bar for a list to look into.
-    tracks = region_tracks.track(iter(watched), fps=rate, detector=detector)
+    tracks = tracks_lib.track(iter(watched), fps=rate, detector=detector)
   except ValueError as error:
     return Spotted(recording.name, rate, None, problem=str(error))
   return Spotted(
     recording.name,
     rate,
     tracks,
-    tuple(spotting.spot(tracks, **options)),
+    tuple(candidates_lib.spot(tracks, **options)),
     remarks=(*content.remarks, *_remarks(tracks, rate)),
   )
 
@@ -216,7 +218,7 @@ def _clip(recording: Recording, fps: float) -> Clip:
   )
 
 
-def _remarks(tracks: region_tracks.Tracks, fps: float) -> list[str]:
+def _remarks(tracks: tracks_lib.Tracks, fps: float) -> list[str]:
   remarks = []
   seconds = len(tracks.numbers) / tracks.fps
   if fps < _SLOW:
@@ -273,7 +275,7 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
 
 def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
   tracks = spotted.tracks
-  overview = spotting.overview(tracks)
+  overview = candidates_lib.overview(tracks)
   times = tracks.numbers / spotted.fps
   own = rows[rows['recording'] == spotted.name]
   return spotting_page.Recording(
@@ -285,7 +287,7 @@ def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
     strength=overview.strength,
     blinks=_spans(overview.lids, times),
     absent=_spans(tracks.shot < 0, times),
-    threshold=spotting.THRESHOLDS['micro'],
+    threshold=candidates_lib.THRESHOLDS['micro'],
     remarks=spotted.remarks,
   )
 
