@@ -4,7 +4,7 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, convert, evaluate
   scores.py          report, score
-  spotting.py        spot
+  spotting.py        spot, score_spotting
   verb.py            parts that all verbs share
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
@@ -205,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_prepare(verbs)
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
+  spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
   learning.add_convert(verbs)
   learning.add_evaluate(verbs)

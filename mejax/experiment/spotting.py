@@ -20,6 +20,7 @@ from mejax.corpora import recordings as recordings_lib
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
+from mejax.experiment import spotting_pictures
 from mejax.motion import detection
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting import tracks as tracks_lib
@@ -49,6 +50,7 @@ class Spotted:
     fps: frames a second.
     tracks: signals of the face; None if the recording cannot be used.
     candidates: in the order of onsets.
+    clip: its frames; None if the recording cannot be used.
     problem: why it cannot be used; '' if it can.
     remarks: sentences to know before one looks.
   """
@@ -57,6 +59,7 @@ class Spotted:
   fps: float
   tracks: tracks_lib.Tracks | None
   candidates: tuple[Candidate, ...] = ()
+  clip: Clip | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
 
@@ -109,13 +112,18 @@ def spot(
 
 
 def write(
-  recordings: Paths, out: str | os.PathLike[str], **options
+  recordings: Paths,
+  out: str | os.PathLike[str],
+  *,
+  pictures: bool = True,
+  **options,
 ) -> tuple[pd.DataFrame, list[pathlib.Path]]:
   """Spots, and writes `candidates.csv` and `index.html` into a folder.
 
   Args:
     recordings: as in `spot`.
     out: the folder, which is made.
+    pictures: whether the page shows the face at onset and apex of candidates.
     **options: those of `spot`.
 
   Returns:
@@ -128,7 +136,12 @@ def write(
   paths = [out / 'candidates.csv', out / 'index.html']
   with files.writing(paths[0]) as file:
     rows.to_csv(file, index=False, lineterminator='\n', float_format='%.4f')
-  shown = [_shown(one, rows) for one in found if not one.problem]
+  detector = options.get('detector') or detection.detect
+  shown = [
+    _shown(one, rows, detector if pictures else None)
+    for one in found
+    if not one.problem
+  ]
   with files.writing(paths[1]) as file:
     file.write(spotting_page.page(shown))
   return rows, paths
@@ -178,7 +191,8 @@ def _examine(
     problem = 'has one frame; nothing moves in it'
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
-  frames = decode.stream(_clip(recording, rate))
+  clip = _clip(recording, rate)
+  frames = decode.stream(clip)
   watched = tqdm.tqdm(
     frames,
     desc=recording.name,
@@ -196,6 +210,7 @@ def _examine(
     rate,
     tracks,
     tuple(candidates_lib.spot(tracks, **options)),
+    clip,
     remarks=(*content.remarks, *_remarks(tracks, rate)),
   )
 
@@ -273,8 +288,15 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
   return result
 
 
-def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
+def _shown(
+  spotted: Spotted, rows: pd.DataFrame, detector: Detector | None
+) -> spotting_page.Recording:
   tracks = spotted.tracks
+  pairs = ()
+  if detector is not None:
+    pairs = spotting_pictures.pictures(
+      spotted.clip, spotted.candidates, detector
+    )
   overview = candidates_lib.overview(tracks)
   times = tracks.numbers / spotted.fps
   own = rows[rows['recording'] == spotted.name]
@@ -289,6 +311,7 @@ def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
     absent=_spans(tracks.shot < 0, times),
     threshold=candidates_lib.THRESHOLDS['micro'],
     remarks=spotted.remarks,
+    pictures=pairs,
   )
 
 

@@ -3,6 +3,7 @@
     python -m tests.benchmarks.spotting film neutral acted --first 2000
     python -m tests.benchmarks.spotting calibrate --first 2000
     python -m tests.benchmarks.spotting report neutral acted --first 1000
+    python -m tests.benchmarks.spotting memory --seconds 600
 
 `film` renders and follows recordings, and keeps the signals in a folder;
 `calibrate` prints the thresholds that leave so many false alarms a minute in
@@ -17,6 +18,7 @@ import argparse
 import dataclasses
 import itertools
 import pathlib
+import resource
 import time
 
 import cv2
@@ -238,9 +240,35 @@ def with_floors(videos: list[Video], args) -> None:
   print(f'{"random":12} micro: F1 {floors.random_f1(videos, kind="micro"):.3f}')
 
 
+def memory(args) -> None:
+  """Prints time and memory of a recording that repeats ten seconds."""
+  take = long_takes.play(
+    NEUTRAL, seed=args.first, seconds=10, fps=args.fps, size=args.size
+  )
+  images = list(take.frames(np.random.default_rng(0)))
+  images += images[::-1]
+  number = round(args.seconds * args.fps)
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  start = time.process_time()
+  tracks = tracks_lib.track(
+    ((i, images[i % len(images)]) for i in range(number)),
+    fps=args.fps,
+    detector=detection.detect,
+  )
+  candidates.spot(tracks)
+  taken = time.process_time() - start
+  after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  print(
+    f'{args.seconds / 60:.1f} minutes: {60 * taken / args.seconds:.1f} s of '
+    f'computing a minute, {(after - before) / 1024:.0f} MB more memory, '
+    f'{sum(v.nbytes for v in vars(tracks).values() if hasattr(v, "nbytes"))} '
+    'bytes of signals'
+  )
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('do', choices=['film', 'calibrate', 'report'])
+  parser.add_argument('do', choices=['film', 'calibrate', 'report', 'memory'])
   parser.add_argument('names', nargs='*', choices=[*SCRIPTS, []])
   parser.add_argument('--first', type=int, default=1000)
   parser.add_argument('--people', type=int, default=10)
@@ -253,8 +281,8 @@ def main() -> None:
   parser.add_argument('--within', type=float, default=float('inf'))
   args = parser.parse_args()
   args.seeds = range(args.first, args.first + args.people)
-  if args.do == 'calibrate':
-    calibrate(args)
+  if args.do in ('calibrate', 'memory'):
+    (calibrate if args.do == 'calibrate' else memory)(args)
     return
   start = time.monotonic()
   if args.do == 'film':

@@ -181,6 +181,41 @@ def test_event_at_the_end_of_a_recording_is_flagged():
   assert got and all('cut' in one.flags for one in got)
 
 
+def test_recording_that_ends_while_an_event_falls_says_so():
+  made = tracks(seconds=312 / FPS)
+  made = move(made, bump(made, 300, 305, 320), ['chin'], 0.08)
+  (one,) = candidates.spot(made)
+  assert 'cut' in one.flags and abs(one.apex - 305) <= 1
+  assert one.offset == 311
+
+
+def test_event_that_still_rises_at_the_end_is_not_known_yet():
+  made = tracks(seconds=304 / FPS)
+  made = move(made, bump(made, 300, 308, 320), ['chin'], 0.08)
+  assert candidates.spot(made) == []
+
+
+def test_length_counts_both_ends():
+  # Fifteen frames of thirty a second are half a second, eighteen are more.
+  kinds = []
+  for last in (314, 320):
+    made = tracks(noise=1e-5)
+    made = move(made, bump(made, 299, 306, last + 1), ['chin'], 0.05)
+    (one,) = candidates.spot(made)
+    assert abs(one.onset - 300) <= 1 and abs(one.offset - last) <= 1
+    kinds.append(one.type)
+  assert kinds == ['micro', 'macro']
+
+
+def test_short_movement_before_a_slow_return_is_found_once():
+  made = tracks()
+  made = move(made, bump(made, 300, 305, 313), ['chin'], 0.04)
+  made = move(made, bump(made, 295, 310, 370), ['chin'], 0.012)
+  got = candidates.spot(made)
+  assert [one.type for one in got] == ['micro']
+  assert overlap(got[0], 300, 313) >= 0.5
+
+
 @pytest.mark.parametrize('length', [1, 2, 5, 20])
 def test_recording_of_a_few_frames_gives_nothing(length):
   assert candidates.spot(tracks(seconds=length / FPS)) == []

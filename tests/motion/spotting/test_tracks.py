@@ -117,6 +117,25 @@ def test_recording_without_any_face_has_no_shot():
   assert np.isnan(got.motion).all()
 
 
+def test_face_that_is_there_for_a_second_is_followed():
+  take = played(seconds=1.2)
+  wall = np.full((SIZE, SIZE, 3), 90, np.uint8)
+  faces = images_of(take)
+  got = tracked(take, enumerate([*[wall] * 45, *faces, *[wall] * 45]))
+  seen = np.flatnonzero(got.shot >= 0)
+  assert seen.tolist() == list(range(45, 45 + len(faces)))
+  assert np.isfinite(got.motion[seen]).all()
+
+
+def test_frame_of_another_size_begins_a_new_shot():
+  take = played(seconds=1.2)
+  images = images_of(take)
+  small = [image[:-20, :-10] for image in images]
+  got = tracked(take, enumerate([*images, *small]))
+  assert len(set(got.shot.tolist())) == 2
+  assert (np.diff(got.shot) != 0).sum() == 1
+
+
 def test_gap_begins_a_new_shot():
   take = played(seconds=2.0)
   frames = list(enumerate(images_of(take)))
