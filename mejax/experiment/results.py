@@ -44,7 +44,8 @@ _AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
 _TOLD = (
   'corpora', 'units', 'strain', 'flow', 'levels', 'magnify', 'size',
-  'landmark_source', 'remove_head_motion', 'mask_eyelids', 'versions',
+  'neighbours', 'landmark_source', 'apex', 'remove_head_motion',
+  'mask_eyelids', 'versions',
 )  # fmt: skip
 _DIGITS = 16
 _VERSIONS = {'sha256': {str: str}, 'data_sha256': str}
@@ -132,7 +133,7 @@ def export(
     }
     workdir_lib.write_json(partial / 'versions.json', versions)
     with files.writing(partial / 'command.txt') as file:
-      file.write(_commands(config, folder.resolve().name))
+      file.write(_commands(config, dataset, folder.resolve().name))
   return folder
 
 
@@ -301,7 +302,9 @@ def _checked(config, versions, arrays) -> Result:
   )
 
 
-def _commands(config: Mapping[str, Any], name: str) -> str:
+def _commands(
+  config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
+) -> str:
   """Returns the content of `command.txt`."""
   dataset = config.get('dataset', '')
   if not dataset:
@@ -311,10 +314,15 @@ def _commands(config: Mapping[str, Any], name: str) -> str:
       'mejax.experiment.score(folder, task=...) prints its table.\n'
     )
   from mejax.datasets import load
+  from mejax.datasets import recipe_options
 
   place = shlex.quote(f'results/{name}')
+  prepare = [
+    load.prepare_command(dataset, 'data'),
+    *map(shlex.quote, recipe_options.options_of(metadata)),
+  ]
   return (
-    f'{load.prepare_command(dataset, "data")}\n'
+    f'{" ".join(prepare)}\n'
     f'mejax train --config {place}/config.json --data_dir data'
     f' --workdir {shlex.quote(f"runs/{name}")}\n'
     f'mejax score {place} --data_dir data\n'
