@@ -38,10 +38,10 @@ import time
 import cv2
 import jax
 import numpy as np
-import scipy.ndimage
 
 from mejax.motion import flow
 from tests.benchmarks import magnify_truth
+from tests.motion import exact_warp
 
 AMPLITUDES = (0.2, 0.5, 1.0, 2.0)
 NOISES = (0, 1)
@@ -143,12 +143,10 @@ def warp_picture(picture: np.ndarray, size: int, amplitude: float, source):
   fine = (np.arange(2 * size) + 0.5) / 2 - 0.5
   x, y = np.meshgrid(fine, fine)
   u, v = np.moveaxis(field(x, y), -1, 0)
-  places = [2 * (y + v) + 0.5, 2 * (x + u) + 0.5]
-  first = scipy.ndimage.map_coordinates(picture, places, mode='mirror')
+  first = exact_warp.sample(picture, 2 * (x + u) + 0.5, 2 * (y + v) + 0.5)
   frames = np.stack([first, picture])
   frames = frames.reshape(2, size, 2, size, 2).mean((2, 4))
-  x, y = np.meshgrid(np.arange(size), np.arange(size))
-  return frames, field(x, y)
+  return frames, field(*exact_warp.pixels(size, size))
 
 
 def film(frame: np.ndarray, camera: str, source) -> np.ndarray:
