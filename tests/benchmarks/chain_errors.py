@@ -43,11 +43,12 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=12, help='of each face')
   parser.add_argument('--levels', default='1,2,4')
   parser.add_argument('--magnify', default='flow')
+  parser.add_argument('--flows', nargs='*', choices=FLOWS, default=[*FLOWS])
   args = parser.parse_args()
   levels = tuple(map(float, args.levels.split(',')))
   with tempfile.TemporaryDirectory() as folder:
     source = write_clips(pathlib.Path(folder), clips=args.clips)
-    for flow in FLOWS:
+    for flow in args.flows:
       recipe = Recipe(levels=levels, flow=flow, magnify=args.magnify)
       errors = known_truth.measure_errors(recipe, source=source, progress=False)
       print(f'\n--flow {flow}\n{errors}')

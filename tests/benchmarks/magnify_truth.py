@@ -223,8 +223,9 @@ def _grainy(frame: np.ndarray, source) -> np.ndarray:
 def _compressed(frame: np.ndarray, source) -> np.ndarray:
   del source  # Nothing is random.
   how = [cv2.IMWRITE_JPEG_QUALITY, 75]
-  _, code = cv2.imencode('.jpg', np.rint(255 * frame).astype(np.uint8), how)
-  return cv2.imdecode(code, cv2.IMREAD_UNCHANGED) / 255
+  pixels = np.rint(255 * frame).astype(np.uint8)
+  _, code = cv2.imencode('.jpg', pixels[..., ::-1], how)
+  return cv2.imdecode(code, cv2.IMREAD_COLOR_RGB) / 255
 
 
 def print_conditions(methods, scenes, *, alphas=(2, 4, 8)) -> None:
