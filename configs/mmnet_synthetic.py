@@ -15,8 +15,8 @@ Variants:
 Time: 8 minutes a seed on two CPU cores.
 Expected result: 1 seed, 576 clips of 48 people (seed 2), a quarter of them left
 out at a time: UF1 .861 (95 % over people .837 to .885); on the flow the RBF-SVM
-has .889: frames need more data than flow. Of mejax 0.2, whose flow took light for
-motion: .856, RBF-SVM .813; with 96 people .903, RBF-SVM .835; :amplified at
+has .889: frames need more data than flow. Of mejax 0.2, whose flow took light
+for motion: .856, RBF-SVM .813; with 96 people .903, RBF-SVM .835; :amplified at
 alpha 4, 48 people, 60 epochs, no mixup .845, RBF-SVM .831.
 """
 
