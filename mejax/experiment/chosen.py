@@ -18,6 +18,7 @@ from mejax.evaluation import bootstrap
 from mejax.evaluation import search
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import journal
 from mejax.experiment import record as record_lib
 from mejax.experiment import rounds
 from mejax.experiment import running
@@ -275,7 +276,8 @@ def _keys(found: Search, tried: AllTried) -> list[dict[str, Any]]:
 
 def _importance(found: Search, every, difference) -> dict[str, float]:
   """Returns PED-ANOVA's importance of the keys that all groups have."""
-  study = optuna.create_study(direction='maximize')
+  with journal.quiet():
+    study = optuna.create_study(direction='maximize')
   study.add_trials(
     [
       optuna.create_trial(

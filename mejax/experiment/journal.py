@@ -50,7 +50,7 @@ class Journal:
         _cut_torn_line(self._path)
         _check_lines(self._path)
     backend = JournalFileBackend(str(self._path), lock_obj=lock)
-    with files.reading(self._path, hint=_AGAIN), _quiet():
+    with files.reading(self._path, hint=_AGAIN), quiet():
       self._storage = JournalStorage(backend)
       studies = self._storage.get_all_studies()
     for study in studies:
@@ -69,7 +69,7 @@ class Journal:
       ValueError: the journal has others.
       OSError: it cannot be written.
     """
-    with files.hinting(self._path), _quiet():
+    with files.hinting(self._path), quiet():
       study = optuna.create_study(
         storage=self._storage,
         study_name=fold,
@@ -103,7 +103,7 @@ def _locked(lock: JournalFileOpenLock) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
   """Keeps Optuna from telling of every study that it makes."""
   before = optuna.logging.get_verbosity()
   optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -19,6 +19,7 @@ import warnings
 import numpy as np
 import optuna
 
+from mejax.experiment import journal
 from mejax.experiment import spaces
 from mejax.experiment.spaces import Space
 
@@ -91,7 +92,8 @@ def _qmc(seed: int) -> optuna.samplers.BaseSampler:
 
 
 def _ask(space, sampler, count, history=(), *, coded=False) -> list[Candidate]:
-  study = optuna.create_study(direction='maximize', sampler=sampler)
+  with journal.quiet():
+    study = optuna.create_study(direction='maximize', sampler=sampler)
   study.add_trials(history)
   found = []
   for _ in range(count):
