@@ -157,8 +157,8 @@ def _is_expected(error: Exception) -> bool:
   """Returns whether the message alone tells the user what to do.
 
   That is so for files that are missing or unreadable, and for a ValueError that
-  mejax, a config or a space raised itself. A ValueError from another library is a bug,
-  for which the traceback is shown.
+  mejax, a config or a space raised itself. A ValueError from another library is
+  a bug, for which the traceback is shown.
   """
   if isinstance(error, OSError):
     return True

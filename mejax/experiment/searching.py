@@ -223,7 +223,7 @@ def _check_groups(found: Search) -> None:
     except Exception as error:
       raise ValueError(
         f'The space {found.space.name} suggests'
-        f' {group or "numbers"}, which cannot be trained:'
+        f' {str(group) or "numbers"}, which cannot be trained:'
         f' {type(error).__name__}: {error}'
       ) from error
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import itertools
 import pathlib
 from typing import Any
 
@@ -108,13 +109,18 @@ def load(spec: str | Callable, config: ml_collections.ConfigDict) -> Space:
       with own_files.running(path, **words):
         module.get_space(trial)
 
-  space = Space(name, suggest, tuple(_explore(suggest)))
+  groups = tuple(itertools.islice(_explore(suggest), _MOST_GROUPS + 1))
   try:
-    for group in space.groups:
+    if len(groups) > _MOST_GROUPS:
+      raise ValueError(
+        f'there are more than {_MOST_GROUPS} combinations of values that are'
+        ' compiled in, a program each. Suggest fewer of them.'
+      )
+    for group in groups:
       _check(group, config)
   except ValueError as error:
     raise ValueError(f'The space {name} does not fit: {error}') from error
-  return space
+  return Space(name, suggest, groups)
 
 
 def _find(name: str) -> pathlib.Path:
@@ -191,7 +197,7 @@ def _check(group: Group, config: ml_collections.ConfigDict) -> None:
 
 def _explore(suggest: Callable[[Any], None]) -> Iterable[Group]:
   """Yields a group for every combination of the choices of a space."""
-  count, open_choices = 0, [{}]
+  open_choices = [{}]
   while open_choices:
     explorer = _Explorer(open_choices.pop())
     try:
@@ -202,12 +208,6 @@ def _explore(suggest: Callable[[Any], None]) -> Iterable[Group]:
         {**decided, more.key: value} for value in reversed(more.values)
       ]
       continue
-    count += 1
-    if count > _MOST_GROUPS:
-      raise ValueError(
-        f'The space has more than {_MOST_GROUPS} combinations of values that'
-        ' are compiled in, a program each. Suggest fewer of them.'
-      )
     yield Group(explorer.choices, explorer.found)
 
 

@@ -207,11 +207,12 @@ def do(
       loss of every trial is not finite and may not be so.
   """
   path = pathlib.Path(unit['result'])
+  folder = path.with_suffix('')
   if path.exists():
+    _clear(unit, folder)
     return
   start = time.monotonic()
   prepared = prepare(unit['program'], **source)
-  folder = path.with_suffix('')
   folder.mkdir(parents=True, exist_ok=True)
   trials, numbers = prepared.stack(unit)
   with jax.default_matmul_precision(prepared.plan.options.matmul_precision):
@@ -226,6 +227,11 @@ def do(
       seconds=np.float64(time.monotonic() - start),
       **{files.OWNER: np.array(unit['owner'])},
     )
+  _clear(unit, folder)
+
+
+def _clear(unit: Mapping[str, Any], folder: pathlib.Path) -> None:
+  """Removes what a unit that is done, or was killed then, has left."""
   if not unit['keep_models']:
     shutil.rmtree(folder, ignore_errors=True)
 
