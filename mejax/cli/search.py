@@ -55,9 +55,9 @@ def add_sweep(verbs) -> None:
   verb.add_argument(
     '--round',
     type=int,
-    default=16,
     metavar='N',
-    help='settings of a round (default: 16); tpe needs several rounds',
+    help='settings of a round (default: 16; for tpe 8); tpe draws its first 10'
+    ' settings at random, so try several times as many',
   )
   verb.add_argument(
     '--halving',

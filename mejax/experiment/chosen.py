@@ -15,6 +15,7 @@ import tqdm
 
 from mejax import files
 from mejax.evaluation import bootstrap
+from mejax.evaluation import metrics
 from mejax.evaluation import search
 from mejax.evaluation import selection
 from mejax.evaluation import summary
@@ -240,10 +241,8 @@ def _scores(found: Search, tried, record) -> dict[str, Any]:
   }
   if found.options.shared:
     settings = [predict(_FIRST + i) for i in range(len(tried[0]))]
-    uf1 = [
-      summary.numbers_of(record, each, masks['full'])['uf1']
-      for each in settings
-    ]
+    counts = [summary.matrices(record, x, masks['full']) for x in settings]
+    uf1 = [metrics.uf1_of(each.sum(1)).mean() for each in counts]
     first = search.best(uf1, 1)[0]
     scores[UNNESTED] = entries(settings[first], search.UNNESTED)
     result['unnested'] = {
@@ -302,18 +301,12 @@ def _importance(found: Search, every, difference) -> dict[str, float]:
   }
 
 
-def _trace(tried: AllTried) -> dict[str, Any]:
-  """Returns mean, lowest and highest of the best inner scores so far."""
+def _trace(tried: AllTried) -> list[list[float]]:
+  """Returns the best inner score of each fold after each of its settings."""
   whole = np.array(
     [[x.score if x.is_whole else 0.0 for x in own] for own in tried.values()]
   )
-  best = search.trace(whole)
-  return {
-    'settings': list(range(1, best.shape[1] + 1)),
-    'mean': best.mean(0).tolist(),
-    'low': best.min(0).tolist(),
-    'high': best.max(0).tolist(),
-  }
+  return search.trace(whole).tolist()
 
 
 def _cost(found: Search, tried: AllTried, outer) -> dict[str, int]:

@@ -54,7 +54,7 @@ def sweep(
   view: Callable[..., Any] | None = None,
   sampler: str = 'qmc',
   num_settings: int | None = None,
-  round_size: int = 16,
+  round_size: int | None = None,
   halving: int = 0,
   dry_run: bool = False,
 ) -> dict[str, Any]:
@@ -76,7 +76,8 @@ def sweep(
     sampler: `qmc`, `random`, `grid` or `tpe`.
     num_settings: settings that each fold tries; by default 16, or the whole
       grid.
-    round_size: settings of a round; `tpe` learns from one round for the next.
+    round_size: settings of a round, by default 16, or 8 for `tpe`, which learns
+      from one round for the next.
     halving: keep the best one of so many settings after short trainings, and
       train those so many times as long; 0 trains all to their end.
     dry_run: only print what would be trained, and how long it takes.
@@ -170,12 +171,20 @@ def _check_options(
       )
     num_settings = size
   num_settings = 16 if num_settings is None else num_settings
+  if round_size is None:
+    round_size = 8 if sampler == 'tpe' else 16
   for name, value, least in (
     ('num_settings', num_settings, 1),
     ('round_size', round_size, 1),
   ):
     if value < least:
       raise ValueError(f'{name} is {value}; expected {least} or more.')
+  if sampler == 'tpe' and num_settings <= round_size:
+    raise ValueError(
+      'tpe learns from earlier rounds, but'
+      f' {num_settings} settings in rounds of {round_size} are a single one.'
+      ' Try more settings, in smaller rounds.'
+    )
   if halving and halving < 2:
     raise ValueError(
       f'halving is {halving}; expected 2 or more, or 0 to train every setting'
@@ -293,15 +302,15 @@ def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
   )
   with jax.default_matmul_precision(plan.options.matmul_precision):
     options = {'devices': devices}
-    mode = plan.options.mode
+    mode, data = plan.options.mode, units.arrays_of(plan)
     placement = cost_lib.choose(
-      prepared.trainer, trials, plan.data, mode=mode, **options
+      prepared.trainer, trials, data, mode=mode, **options
     )
     seconds = cost_lib.measure_epoch_seconds(
       prepared.trainer,
       placement,
       trials,
-      plan.data,
+      data,
       eval_every=prepared.eval_every,
       **options,
     )

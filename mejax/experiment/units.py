@@ -37,7 +37,7 @@ from mejax.training.setting import Setting
 # A unit of the same trainings has the same name, whoever makes it.
 _DIGITS = 12
 # Programs that stay compiled in a process.
-_KEPT = 4
+_KEPT = 32
 _AGAIN = 'It may be deleted: the command that wrote it makes it again.'
 # Kinds and axes of the arrays: t trainings, h clips held out, k outputs.
 _ARRAYS = {
@@ -87,6 +87,8 @@ class Prepared:
 
 
 _prepared: dict[str, Prepared] = {}
+# The last task and its arrays on the device, which all its programs share.
+_placed: list[Any] = [None, None]
 
 
 def prepare(program: Mapping[str, Any], **source: Any) -> Prepared:
@@ -249,7 +251,7 @@ def _train(prepared, trials, unit, folder, progress, title) -> loop.Outcome:
   return loop.run(
     prepared.trainer,
     trials,
-    prepared.plan.data,
+    arrays_of(prepared.plan),
     workdir=folder,
     placement=placement,
     devices=devices,
@@ -265,6 +267,13 @@ def _train(prepared, trials, unit, folder, progress, title) -> loop.Outcome:
   )
 
 
+def arrays_of(plan: Plan) -> trial_lib.Data:
+  """Returns the clips of a plan on the device, once for all plans of a task."""
+  if _placed[0] is not plan.task:
+    _placed[:] = plan.task, plan.data
+  return _placed[1]
+
+
 def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
   """Chooses a placement; whoever goes on with the unit takes the same."""
   path = folder / 'placement.json'
@@ -276,7 +285,7 @@ def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
   placement = cost_lib.choose(
     prepared.trainer,
     trials,
-    prepared.plan.data,
+    arrays_of(prepared.plan),
     mode=prepared.plan.options.mode,
     devices=devices,
   )

@@ -23,7 +23,7 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
     name: name of the search.
     seconds: time of all units together.
   """
-  trace = numbers['trace']
+  trace = np.array(numbers['trace'])
   return frame.render(
     'search.html',
     title=name,
@@ -32,8 +32,8 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
     difference=_difference(numbers),
     dots=charts.dot_plot(_dots(numbers), label='UF1 of held-out people'),
     trace=charts.curves(
-      np.array(trace['settings']),
-      np.array([trace[key] for key in ('low', 'mean', 'high')]),
+      np.arange(1, trace.shape[1] + 1),
+      trace,
       label='Best inner UF1 so far over settings',
       kind='honest',
       top=1.0,
@@ -101,7 +101,7 @@ def format_numbers(numbers: Mapping[str, Any], *, seconds: float) -> str:
       f'{each["label"]}: {each["difference"]:+.3f}' for each in key['effects']
     )
     lines.append(f'{key["key"]:<28} {_importance(key):<6} {effects}')
-  trace = numbers['trace']['mean']
+  trace = np.mean(numbers['trace'], 0)
   lines += [
     '',
     f'Best inner UF1 so far, mean over folds: {trace[0]:.3f} after 1 setting,'

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import random
 import shutil
+import signal
+import subprocess
+import time
 
 import jax
 import numpy as np
@@ -19,51 +24,22 @@ from mejax.experiment import units
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
 from tests import own_parts
-from tests.training import setup_trials
+from tests.experiment import small_search
 
 pytestmark = pytest.mark.usefixtures('unoptimised')
 # What a search writes otherwise each time: times.
 OTHERWISE = ('seconds',)
 
 
-def space(trial):
-  trial.suggest_float('setting.learning_rate', 1e-3, 1e-1, log=True)
-  trial.suggest_float('setting.label_smoothing', 0.0, 0.3)
-
-
-def make_task(**changes):
-  inputs, labels, subjects = setup_trials.make_arrays(num_subjects=5, n=40)
-  options = {
-    'inputs': inputs,
-    'labels': labels,
-    'corpus': np.full(40, 'own'),
-    'subject': subjects,
-    'clip': np.arange(40).astype(str),
-    'class_names': ('a', 'b', 'c'),
-    'protocol': 'Ours.',
-    'groups': subjects,
-  }
-  return experiment.Task(**options | changes)
-
-
-def load_config(*changes):
-  return experiment.load_config(
-    'synthetic:smoke',
-    [
-      'num_epochs=4',
-      'inner_folds=2',
-      'setting.mirror=0',
-      'setting.label_smoothing=0.1',
-      *changes,
-    ],
-  )
-
-
 def sweep(workdir, *, config=None, task=None, **changes):
-  options = {'space': space, 'num_settings': 3, 'model': own_parts.Linear()}
+  options = {
+    'space': small_search.space,
+    'num_settings': 3,
+    'model': own_parts.Linear(),
+  }
   return experiment.sweep(
-    config or load_config(),
-    task=task or make_task(),
+    config or small_search.load_config(),
+    task=task or small_search.make_task(),
     workdir=workdir,
     **options | changes,
   )
@@ -94,7 +70,7 @@ def results(workdir):
 def test_each_fold_chooses_the_best_by_its_own_people_and_is_scored_by_it(done):
   """Everything is computed again from the units, with scikit-learn."""
   workdir, numbers = done
-  task = make_task()
+  task = small_search.make_task()
   inner, outer = {}, {}
   for path in (workdir / 'units').glob('*.npz'):
     arrays = workdir_lib.load_npz(path)
@@ -148,8 +124,8 @@ def test_without_a_search_it_is_what_train_gives(done, tmp_path):
   _, numbers = done
   trained = experiment.train_plan(
     experiment.plan(
-      load_config('selection=last'),
-      task=make_task(),
+      small_search.load_config('selection=last'),
+      task=small_search.make_task(),
       model=own_parts.Linear(),
     ),
     workdir=tmp_path / 'run',
@@ -207,9 +183,31 @@ def test_a_search_that_is_interrupted_goes_on_to_the_same_bits(
   assert results(workdir) == results(done[0])
 
 
-def test_units_are_cut_anyhow_and_a_finished_search_is_shown_again(
-  done, capsys
+@pytest.mark.slow
+def test_a_search_that_is_killed_again_and_again_ends_with_the_same_bits(
+  tmp_path,
 ):
+  alone = small_search.start(tmp_path / 'alone')
+  begin = time.monotonic()
+  _, errors = alone.communicate(timeout=900)
+  assert alone.returncode == 0, errors
+  life = time.monotonic() - begin
+  source, kills = random.Random(0), 0
+  for number in itertools.cycle((signal.SIGKILL, signal.SIGTERM)):
+    process = small_search.start(tmp_path / 'killed')
+    try:
+      process.communicate(timeout=source.uniform(0.3, 0.8) * life)
+    except subprocess.TimeoutExpired:
+      process.send_signal(number)
+      process.communicate(timeout=60)
+      kills += 1
+      continue
+    break
+  assert kills >= 2
+  assert results(tmp_path / 'killed') == results(tmp_path / 'alone')
+
+
+def test_a_finished_search_is_shown_again(done, capsys):
   workdir, numbers = done
   before = results(workdir)
   assert sweep(workdir) == numbers
@@ -228,13 +226,13 @@ def test_noise_for_a_person_changes_nothing_that_was_chosen_or_trained_for_him(
     'num_settings': 24,
     'round_size': 12,
     'halving': 2,
-    'config': load_config('keep_models=True'),
+    'config': small_search.load_config('keep_models=True'),
   }
-  first = make_task()
+  first = small_search.make_task()
   person = first.groups == 's2'
   noise = np.random.default_rng(1).normal(size=first.inputs.shape)
   inputs = np.where(person[:, None, None, None], 9 * noise, first.inputs)
-  second = make_task(inputs=inputs.astype(np.float32))
+  second = small_search.make_task(inputs=inputs.astype(np.float32))
   labels = np.where(person, (first.labels + 1) % 3, first.labels)
   second = dataclasses.replace(second, labels=labels.astype(np.int32))
   found = []
@@ -290,6 +288,7 @@ def test_what_diverges_counts_as_nothing_and_is_told(tmp_path, capsys):
     ({'sampler': 'best'}, "sampler is 'best'; expected one of qmc, random"),
     ({'num_settings': 0}, 'num_settings is 0; expected 1 or more'),
     ({'round_size': 0}, 'round_size is 0; expected 1 or more'),
+    ({'sampler': 'tpe'}, '3 settings in rounds of 8 are a single one'),
     ({'halving': 1}, 'halving is 1; expected 2 or more, or 0'),
     ({'config': ['grid.mirror=0,0.5']}, 'Leave the grid empty'),
     ({'config': ['folds_over=clips']}, 'A search needs folds over people'),
@@ -301,7 +300,7 @@ def test_bad_options_are_told_before_anything_is_written(
   changes, words, tmp_path
 ):
   if 'config' in changes:
-    changes['config'] = load_config(*changes['config'])
+    changes['config'] = small_search.load_config(*changes['config'])
   with pytest.raises(ValueError, match=words):
     sweep(tmp_path / 'run', **changes)
   assert not list(tmp_path.iterdir())
@@ -319,7 +318,7 @@ def test_a_choice_that_does_not_build_is_named_before_anything_is_trained(
     sweep(
       tmp_path / 'run',
       config=config,
-      task=make_task(inputs=inputs),
+      task=small_search.make_task(inputs=inputs),
       space=odd,
       model=None,
     )
@@ -343,13 +342,18 @@ def test_a_folder_of_another_search_or_run_is_refused(done, tmp_path):
   workdir, _ = done
   for changes, words in (
     ({'sampler': 'random'}, "search.sampler: there 'qmc', asked for 'random'"),
-    ({'config': load_config('inner_folds=3')}, 'inner_folds: there 2, asked'),
+    (
+      {'config': small_search.load_config('inner_folds=3')},
+      'inner_folds: there 2, asked',
+    ),
     ({'num_settings': 4}, 'search.num_settings: there 3, asked for 4'),
   ):
     with pytest.raises(ValueError, match=words):
       sweep(workdir, **changes)
   plan = experiment.plan(
-    load_config('selection=last'), task=make_task(), model=own_parts.Linear()
+    small_search.load_config('selection=last'),
+    task=small_search.make_task(),
+    model=own_parts.Linear(),
   )
   with pytest.raises(ValueError, match='search: there .*asked for .absent'):
     experiment.train_plan(plan, workdir=workdir)
