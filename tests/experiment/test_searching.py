@@ -273,7 +273,7 @@ def test_what_diverges_counts_as_nothing_and_is_told(tmp_path, capsys):
   assert {
     each['values']['setting.learning_rate'] for each in numbers['folds']
   } == {1e-2}
-  assert 'learning_rate 1e+30' in capsys.readouterr().err
+  assert 'learning_rate 1e+30' in capsys.readouterr().out
 
   def wilder(trial):
     trial.suggest_categorical('setting.learning_rate', [1e30, 1e31])
@@ -310,11 +310,11 @@ def test_a_choice_that_does_not_build_is_named_before_anything_is_trained(
   tmp_path,
 ):
   def odd(trial):
-    trial.suggest_categorical('model.num_heads', [2, 5])
+    trial.suggest_categorical('model.heads', [2, 5])
 
   config = experiment.load_config('synthetic:smoke', ['inner_folds=2'])
   inputs = np.zeros((40, 64, 64, 3), np.float32)
-  with pytest.raises(ValueError, match='model.num_heads=5, which cannot be tr'):
+  with pytest.raises(ValueError, match='model.heads=5, which cannot be tr'):
     sweep(
       tmp_path / 'run',
       config=config,
