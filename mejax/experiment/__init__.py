@@ -13,6 +13,8 @@
   searching.py      searches for settings with nested folds
   spaces.py         which settings a search may try
   proposing.py      the settings of a round, as a pure function
+  search.py         what a search is: options, programs, what was tried
+  search_forecast.py  how large a search is, and how long it takes
   rounds.py         the rounds of a search, each outer fold for itself
   units.py          trainings that one process does, as plain JSON
   chosen.py         what a search chose, trained, and its numbers

@@ -26,8 +26,8 @@ from mejax.experiment import running
 from mejax.experiment import units
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.proposing import Candidate
-from mejax.experiment.rounds import Search
-from mejax.experiment.rounds import Tried
+from mejax.experiment.search import Search
+from mejax.experiment.search import Tried
 from mejax.pages import search as search_page
 from mejax.training import loop
 

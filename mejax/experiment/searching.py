@@ -14,14 +14,12 @@ of them and score the people that it holds out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
 import dataclasses
 import os
 import pathlib
 from typing import Any
 
 from flax import linen as nn
-import jax
 import ml_collections
 import tqdm
 
@@ -32,14 +30,14 @@ from mejax.experiment import proposing
 from mejax.experiment import rounds
 from mejax.experiment import running
 from mejax.experiment import schema
+from mejax.experiment import search_forecast
 from mejax.experiment import spaces
 from mejax.experiment import units
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.rounds import Options
-from mejax.experiment.rounds import Search
-from mejax.experiment.rounds import Tried
+from mejax.experiment.search import Options
+from mejax.experiment.search import Search
+from mejax.experiment.search import Tried
 from mejax.experiment.task import Task
-from mejax.training import cost as cost_lib
 
 
 def sweep(
@@ -125,9 +123,9 @@ def sweep(
     owner='',
   )
   _check_groups(found)
-  print(describe(found))
+  print(search_forecast.describe(found))
   if dry_run:
-    _print_forecast(found)
+    search_forecast.show(found)
     return {}
   with workdir_lib.locked(workdir):
     described = {**plan.description, 'search': about}
@@ -237,93 +235,13 @@ def _check_groups(found: Search) -> None:
       ) from error
 
 
-def describe(found: Search) -> str:
-  """Returns the line that says how large a search is."""
-  options, config = found.options, found.config
-  seeds = f' x {config.num_seeds} seeds' * (config.num_seeds > 1)
-  count = len(found.space.groups) * len(found.rungs(options.round_size))
-  return (
-    f'{options.num_settings} settings x {len(found.fold_names)} folds x'
-    f' {config.inner_folds} inner folds{seeds} in {count}'
-    f' program{"s" * (count > 1)}, sampler {options.sampler}'
-  )
-
-
-def _rungs(found: Search) -> list[tuple[int, int]]:
-  """Returns settings and divisor of epochs of each rung of all rounds."""
-  rungs = []
-  for size in found.options.sizes():
-    for divisor in found.rungs(size):
-      rungs.append((size, divisor))
-      size = -(-size // max(found.options.halving, 1))
-  return rungs
-
-
-def _count(found: Search) -> tuple[int, int]:
-  """Returns the trainings of inner folds, and those of outer folds."""
-  options, config = found.options, found.config
-  each = len(found.fold_names) * config.num_seeds
-  inner = sum(size for size, _ in _rungs(found)) * config.inner_folds
-  outer = 1 + (options.num_settings if options.shared else 1)
-  return inner * each, outer * each
-
-
-def _print_forecast(found: Search) -> None:
-  inner, outer = _count(found)
-  rungs, groups = _rungs(found), range(len(found.space.groups))
-  share = sum(n / divisor for n, divisor in rungs) / sum(n for n, _ in rungs)
-  total = 0.0
-  for is_inner, count in ((True, inner * share), (False, outer)):
-    programs = [found.program(group, inner=is_inner) for group in groups]
-    seconds = [_time(program, found.source) for program in programs]
-    total += count * sum(seconds) / len(seconds)
-  print(
-    f'{inner} trainings of inner folds and {outer} of outer folds\n'
-    f'about {total / 60:.1f} minutes, not counting compilation\n'
-    'Nothing was trained.'
-  )
-
-
-def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
-  """Measures the seconds of a training among others."""
-  prepared = units.prepare(program, **source)
-  folds, plan = prepared.folds, prepared.plan
-  count, devices = len(folds.outer), jax.local_devices()
-  trials, _ = prepared.stack(
-    {
-      'settings': program['ends'],
-      'trials': {
-        'fold': folds.outer,
-        'inner': folds.inner,
-        'seed': [0] * count,
-        'setting': [0] * count,
-      },
-    }
-  )
-  with jax.default_matmul_precision(plan.options.matmul_precision):
-    options = {'devices': devices}
-    mode, data = plan.options.mode, units.arrays_of(plan)
-    placement = cost_lib.choose(
-      prepared.trainer, trials, data, mode=mode, **options
-    )
-    seconds = cost_lib.measure_epoch_seconds(
-      prepared.trainer,
-      placement,
-      trials,
-      data,
-      eval_every=prepared.eval_every,
-      **options,
-    )
-  return seconds * prepared.trainer.num_epochs / count
-
-
 def _carry_out(found: Search, workdir: pathlib.Path) -> dict[str, Any]:
   """Carries out a search in a folder that it has claimed."""
   names, options = found.fold_names, found.options
   found.folder.mkdir(exist_ok=True)
   journal = journal_lib.Journal(workdir, found.owner)
   tried: dict[int, list[Tried]] = {fold: [] for fold in range(len(names))}
-  total = sum(_count(found))
+  total = sum(search_forecast.count(found))
   with tqdm.tqdm(total=total, unit='training', desc='search') as bar:
     for number in range(len(options.sizes())):
       new = rounds.run_round(found, number, tried, bar)
