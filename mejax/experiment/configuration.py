@@ -121,8 +121,12 @@ def _find(name: str) -> pathlib.Path:
 def _read_json(
   path: pathlib.Path, overrides: Sequence[str]
 ) -> ml_collections.ConfigDict:
-  """Reads the config of a run. It may be a stranger's, so it runs no code."""
+  """Reads the config of a run or a search.
+
+  It may be a stranger's, so it runs no code.
+  """
   content = files.read_json(path, hint='Give another --config.')
+  content.pop(schema.SEARCH, None)
   given = own_code.names_in(list(overrides))
   own_code.refuse_strange(
     content,

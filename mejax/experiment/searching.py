@@ -128,7 +128,7 @@ def sweep(
     search_forecast.show(found)
     return {}
   with workdir_lib.locked(workdir):
-    described = {**plan.description, 'search': about}
+    described = {**plan.description, schema.SEARCH: about}
     workdir_lib.claim(workdir, described, running.provenance(plan))
     found = dataclasses.replace(found, owner=workdir_lib.owner(workdir))
     return _carry_out(found, workdir)

@@ -379,6 +379,23 @@ def test_files_of_another_search_are_refused_and_damage_is_named(
     sweep(workdir)
 
 
+def test_what_needs_one_config_refuses_a_search_and_its_config_can_be_used(
+  done, tmp_path
+):
+  workdir, _ = done
+  with pytest.raises(ValueError, match='is a search.* Train the config'):
+    experiment.evaluate(workdir, task=small_search.make_task())
+  with pytest.raises(ValueError, match='is a search.* Export a run'):
+    experiment.export(workdir, tmp_path / 'out')
+  content = json.loads((workdir / 'config.json').read_text())
+  content['model'] = {'name': 'linear'}  # It was handed over.
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps(content))
+  config = experiment.load_config(str(path))
+  assert 'search' not in config
+  assert config.inner_folds == 2 and config.selection == ('last',)
+
+
 def test_a_dry_run_counts_the_trainings_and_writes_nothing(tmp_path, capsys):
   assert sweep(tmp_path / 'run', dry_run=True) == {}
   told = capsys.readouterr().out
