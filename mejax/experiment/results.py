@@ -118,8 +118,8 @@ def export(
   config = schema.complete(schema.read_config(workdir), run['schema_version'])
   if schema.SEARCH in config:
     raise ValueError(
-      f'{workdir} is a search, in which each fold has settings of its own, so no'
-      ' config gives its results again. Export a run of `mejax train`.'
+      f'{workdir} is a search, in which each fold has settings of its own, so'
+      ' no config gives its results again. Export a run of `mejax train`.'
     )
   arrays = _arrays(record_lib.read_record(workdir))
   with files.replacing(folder) as partial:
