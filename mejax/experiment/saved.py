@@ -160,8 +160,8 @@ def _read_run(workdir, config, model) -> Saved:
   if schema.SEARCH in config:
     raise ValueError(
       f'{workdir} is a search, in which each fold has settings of its own, so'
-      ' it holds no models of one config. Train the config that you want by `mejax'
-      ' train`.'
+      ' it holds no models of one config. Train the config that you want by'
+      ' `mejax train`.'
     )
   if config.folds_over == 'clips':
     raise ValueError(
