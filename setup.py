@@ -33,6 +33,7 @@ setuptools.setup(
     'mejax': [
       'assets/*',
       'configs/*.py',
+      'configs/sweeps/*.py',
       'corpora/*.csv',
       'pages/templates/*',
     ]
@@ -69,7 +70,8 @@ setuptools.setup(
     'tpu': ['jax[tpu]'],
     # For serialising what `jax.export` exports; see docs/models.md.
     'export': ['flatbuffers>=24.3'],
-    'search': ['optuna>=4.0'],
+    # What `mejax sweep` searches with; it brings a database library along.
+    'search': ['optuna>=5.0'],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
@@ -82,6 +84,7 @@ setuptools.setup(
       'matplotlib>=3.8',
       'nbclient>=0.10',
       'nbformat>=5.10',
+      'optuna>=5.0',
       'pytest>=8.2',
       'pytest-xdist>=3.6',
       'ruff>=0.9',

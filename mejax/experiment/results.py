@@ -117,6 +117,11 @@ def export(
       )
   run = schema.read_run(workdir)
   config = schema.complete(schema.read_config(workdir), run['schema_version'])
+  if schema.SEARCH in config:
+    raise ValueError(
+      f'{workdir} is a search, in which each fold has settings of its own, so'
+      ' no config gives its results again. Export a run of `mejax train`.'
+    )
   arrays = _arrays(record_lib.read_record(workdir))
   with files.replacing(folder) as partial:
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
