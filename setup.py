@@ -10,6 +10,13 @@ VERSION = re.search(
   r"^__version__ = '(.+)'$", (ROOT / 'mejax/__init__.py').read_text(), re.M
 ).group(1)
 
+# The site of docs/: `mkdocs build --strict`.
+DOCS = [
+  'mkdocs>=1.6,<2',
+  'mkdocs-material>=9.6,<10',
+  'mkdocstrings-python>=2.0',
+]
+
 setuptools.setup(
   name='mejax',
   version=VERSION,
@@ -69,15 +76,21 @@ setuptools.setup(
     'tpu': ['jax[tpu]'],
     # For serialising what `jax.export` exports; see docs/models.md.
     'export': ['flatbuffers>=24.3'],
+    'docs': DOCS,
     'search': ['optuna>=4.0'],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
+      *DOCS,
       'beartype>=0.19',
       'flatbuffers>=24.3',
+      # To open datasets as data/README.md shows it.
+      'grain>=0.2.10',
       'hypothesis>=6.100',
       'import-linter>=2.1',
       'ipykernel>=6.29',
+      # To read tables that mejax writes as Markdown.
+      'markdown>=3.6',
       # For the photographs of faces inside this and scikit-image.
       'matplotlib>=3.8',
       'nbclient>=0.10',

@@ -1,0 +1,32 @@
+"""Writes the commands that make data, a run and its table again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import shlex
+from typing import Any
+
+
+def of_run(
+  config: Mapping[str, Any], *, config_path: str, workdir: str
+) -> list[str]:
+  """Returns the commands that prepare the data and train the run.
+
+  Args:
+    config: the whole config of the run.
+    config_path: where it lies, as `config.json`.
+    workdir: folder of the new run.
+
+  Returns:
+    The commands; none for a run on arrays in Python.
+  """
+  dataset = config.get('dataset', '')
+  if not dataset:
+    return []
+  from mejax.datasets import load
+
+  return [
+    load.prepare_command(dataset, 'data'),
+    f'mejax train --config {shlex.quote(config_path)} --data_dir data'
+    f' --workdir {shlex.quote(workdir)}',
+  ]
