@@ -65,6 +65,7 @@ setuptools.setup(
     'pandas>=2.2',
     'scikit-learn>=1.5',
     'scipy>=1.11',
+    'shtab>=1.7',
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.10',
     'threadpoolctl>=3.5',
