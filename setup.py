@@ -10,13 +10,6 @@ VERSION = re.search(
   r"^__version__ = '(.+)'$", (ROOT / 'mejax/__init__.py').read_text(), re.M
 ).group(1)
 
-# The site of docs/: `mkdocs build --strict`.
-DOCS = [
-  'mkdocs>=1.6,<2',
-  'mkdocs-material>=9.6,<10',
-  'mkdocstrings-python>=2.0',
-]
-
 setuptools.setup(
   name='mejax',
   version=VERSION,
@@ -77,12 +70,16 @@ setuptools.setup(
     'tpu': ['jax[tpu]'],
     # For serialising what `jax.export` exports; see docs/models.md.
     'export': ['flatbuffers>=24.3'],
-    'docs': DOCS,
+    # The site of docs/: `mkdocs build --strict`.
+    'docs': [
+      'mkdocs>=1.6,<2',
+      'mkdocs-material>=9.6,<10',
+      'mkdocstrings-python>=2.0',
+    ],
     'search': ['optuna>=4.0'],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
-      *DOCS,
       'beartype>=0.19',
       'flatbuffers>=24.3',
       # To open datasets as data/README.md shows it.
@@ -95,6 +92,9 @@ setuptools.setup(
       # For the photographs of faces inside this and scikit-image.
       'matplotlib>=3.8',
       'nbclient>=0.10',
+      'mkdocs>=1.6,<2',
+      'mkdocs-material>=9.6,<10',
+      'mkdocstrings-python>=2.0',
       'nbformat>=5.10',
       'pytest>=8.2',
       'pytest-xdist>=3.6',
