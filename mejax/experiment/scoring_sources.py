@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from mejax import files
+from mejax.corpora import spreadsheets
 from mejax.evaluation import table_files
 from mejax.experiment import scoring
 from mejax.experiment import scoring_predictions
@@ -25,8 +26,9 @@ def score_sources(
   """Prints the score of each source, and writes all into one table.
 
   Args:
-    sources: folders are results, see `scoring.score`; any other path is a table
-      of predictions, see `scoring_predictions.score_predictions`.
+    sources: paths with the ending of a table are tables of predictions, see
+      `scoring_predictions.score_predictions`; others are folders of results,
+      see `scoring.score`.
     options: how to read the tables.
     together: whether to score the results together in place of each alone.
     table: a file for the scores, of a format of `table_files`; none by default.
@@ -38,7 +40,8 @@ def score_sources(
     ValueError: a source is damaged or not understood, or an option does not fit
       the sources.
   """
-  folders = [path for path in map(pathlib.Path, sources) if path.is_dir()]
+  paths = [pathlib.Path(source) for source in sources]
+  folders = [path for path in paths if not _is_table(path)]
   own = {'data_dir': data_dir, 'trust_code': trust_code}
   if options and folders:
     raise ValueError(
@@ -49,7 +52,7 @@ def score_sources(
     table_files.check_ending(table)
     files.check_writable(table.parent, flag='--table')
   if together:
-    if len(folders) < len(sources) or table is not None:
+    if len(folders) < len(paths) or table is not None:
       raise ValueError(
         '--together takes folders of results, because it averages'
         ' probabilities, and no --table.'
@@ -57,8 +60,8 @@ def score_sources(
     scoring.score_together(folders, **own)
     return
   rows, sentences = [], []
-  for path in map(pathlib.Path, sources):
-    if len(sources) > 1 or path in folders:
+  for path in paths:
+    if len(paths) > 1 or path in folders:
       print(f'{path}:')
     if path in folders:
       numbers = scoring.score(path, **own)
@@ -69,3 +72,16 @@ def score_sources(
   if table is not None:
     table_files.write(table, rows, list(dict.fromkeys(sentences)))
     print(f'Written: {table}')
+
+
+def _is_table(path: pathlib.Path) -> bool:
+  """Returns whether a path is that of a table; refuses other files."""
+  if path.is_dir():
+    return False
+  is_table = path.suffix.lower() in spreadsheets.SUFFIXES
+  if path.is_file() and not is_table:
+    raise ValueError(
+      f'{path} is neither a folder of results nor a table of predictions, which'
+      f' ends in {", ".join(spreadsheets.SUFFIXES)}.'
+    )
+  return is_table

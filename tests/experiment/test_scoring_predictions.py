@@ -229,6 +229,8 @@ def test_the_verb_scores_files_and_writes_one_table(write, tmp_path, capsys):
   ('arguments', 'words'),
   [
     (['nothing.csv'], 'nothing.csv'),
+    (['nothing'], 'nothing is no folder of results'),
+    (['notes.txt'], 'which ends in .xlsx'),
     (['one.csv', '--table', 'table.doc'], 'expected one of .md'),
     (['one.csv', '--together'], '--together takes folders'),
     (['.', '--option', 'truth=x'], 'how to read a table'),
@@ -239,5 +241,6 @@ def test_the_verb_says_what_does_not_fit(
 ):
   monkeypatch.chdir(tmp_path)
   write('truth,prediction\n0,0\n1,0\n', 'one.csv')
+  write('truth prediction', 'notes.txt')
   assert cli.main(['score', *arguments]) == 2
   assert words in capsys.readouterr().err
