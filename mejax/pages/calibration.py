@@ -40,8 +40,8 @@ def mean_difference(bins: Sequence[Mapping[str, Any]]) -> float:
 def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
   """Draws accuracy over confidence; the diagonal is what would be true."""
   marks = [
-    svg.line('bracket', _x(0), _y(0), _x(1), _y(1)),
-    svg.text(_x(0.97), _y(0.99) + 22, 'as sure as right', 'small', 'end'),
+    svg.line('axis', _x(0), _y(0), _x(1), _y(1)),
+    svg.text(_x(0.03), _y(0) - 8, 'line: as sure as right', 'small'),
   ]
   for each in bins:
     tip = (
@@ -60,7 +60,7 @@ def coverage(points: Sequence[Mapping[str, Any]]) -> Markup:
   path = 'M' + 'L'.join(
     f'{_x(each["share"]):.1f} {_y(each["accuracy"]):.1f}' for each in points
   )
-  marks = [svg.element('path', class_='line honest', d=path)]
+  marks = [svg.element('path', class_='curve honest', d=path)]
   for each in points:
     tip = (
       f'the {100 * each["share"]:.0f} % of predictions with a confidence of '
@@ -82,7 +82,7 @@ def _mark(share, part, tip, radius) -> Markup:
   return svg.element(
     'g',
     svg.tooltip(tip),
-    svg.line('bracket', x, _y(low), x, _y(high)),
+    svg.line('seed honest', x, _y(low), x, _y(high)),
     svg.element(
       'circle', class_='mark honest', cx=x, cy=_y(part['accuracy']), r=radius
     ),
@@ -99,7 +99,7 @@ def _frame(marks, label, across, up) -> Markup:
       svg.text(_x(share), _BOTTOM + 17, f'{share:g}', 'small', 'middle'),
     ]
   words = [
-    svg.text(_LEFT + 4, _TOP + 10, up, 'small'),
+    svg.text(_LEFT, _BOTTOM + 34, f'up: {up}', 'small'),
     svg.text(_RIGHT, _BOTTOM + 34, across, 'small', 'end'),
   ]
   return svg.drawing(_SIDE, _BOTTOM + 40, [grid, marks, words], label=label)
