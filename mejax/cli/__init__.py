@@ -7,6 +7,7 @@
   scores.py          report, score
   spotting.py        spot
   verb.py            parts that all verbs share
+  overview.py        verbs by task, completion in a shell
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -31,6 +32,7 @@ from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
+from mejax.cli import overview
 from mejax.cli import scores
 from mejax.cli import search
 from mejax.cli import spotting
@@ -196,11 +198,21 @@ def _parser() -> argparse.ArgumentParser:
     description='Facial micro-expression recognition in JAX: every fold of a '
     'leave-one-subject-out experiment in one program, reported honestly.',
     epilog='Start with `mejax demo`; `mejax VERB --help` teaches a verb.',
+    formatter_class=overview.ByTask,
   )
   parser.add_argument(
     '--version', action='version', version=f'mejax {mejax.__version__}'
   )
-  verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+  parser.add_argument(
+    '--completion',
+    action=overview.Completion,
+    choices=overview.SHELLS,
+    metavar='SHELL',
+    help=f'print the completion for {", ".join(overview.SHELLS)}',
+  )
+  verbs = parser.add_subparsers(
+    title='verbs', dest='verb', metavar='VERB', required=True
+  )
   learning.add_demo(verbs)
   data.add_render(verbs)
   data.add_check(verbs)

@@ -35,6 +35,11 @@
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
   scoring.py        scores such folders on the data at hand
+  commands.py       the commands that make a run again
+  cost.py           what a training took: time, memory, operations
+  predictions_file.py     a table of truths and predictions that anybody made
+  scoring_predictions.py  scores such a table
+  scoring_sources.py      scores folders of results and such tables
   record.py         the held-out logits of a run, with labels and subjects
   workdir.py        the files of a run
   identity.py       describes a user's own objects, so that runs can compare
@@ -60,6 +65,7 @@ _HOMES = {
   'sweep': 'mejax.experiment.searching',
   'export': 'mejax.experiment.results',
   'score': 'mejax.experiment.scoring',
+  'score_predictions': 'mejax.experiment.scoring_predictions',
   'score_together': 'mejax.experiment.scoring',
   'together': 'mejax.experiment.ensembles',
   'train': 'mejax.experiment.running',

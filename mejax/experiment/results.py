@@ -33,6 +33,7 @@ from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
+from mejax.experiment import commands
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -311,27 +312,18 @@ def _commands(
   config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
 ) -> str:
   """Returns the content of `command.txt`."""
-  dataset = config.get('dataset', '')
-  if not dataset:
+  place = f'results/{name}'
+  lines = commands.of_run(
+    config, metadata, config_path=f'{place}/config.json', workdir=f'runs/{name}'
+  )
+  if not lines:
     return (
       'The run was trained on arrays in Python, by'
       ' mejax.experiment.leave_one_subject_out or train(task=...).\n'
       'mejax.experiment.score(folder, task=...) prints its table.\n'
     )
-  from mejax.datasets import load
-  from mejax.datasets import recipe_options
-
-  place = shlex.quote(f'results/{name}')
-  prepare = [
-    load.prepare_command(dataset, 'data'),
-    *map(shlex.quote, recipe_options.options_of(metadata)),
-  ]
-  return (
-    f'{" ".join(prepare)}\n'
-    f'mejax train --config {place}/config.json --data_dir data'
-    f' --workdir {shlex.quote(f"runs/{name}")}\n'
-    f'mejax score {place} --data_dir data\n'
-  )
+  lines.append(f'mejax score {shlex.quote(place)} --data_dir data')
+  return '\n'.join(lines) + '\n'
 
 
 def _sha256(path: pathlib.Path) -> str:

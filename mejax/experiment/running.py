@@ -24,6 +24,7 @@ from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
+from mejax.experiment import cost as cost_of_run
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
@@ -105,7 +106,8 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      outcome = _run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan):
+        outcome = _run_trials(plan, workdir, run)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
