@@ -129,7 +129,7 @@ def write(
   size: int = 128,
   difficulty: int | float = 0.5,
   seed: int = 0,
-  expressiveness: tuple[float, ...] | None = None,
+  expressiveness: Sequence[float | int] | None = None,
   progress: bool = True,
 ) -> pathlib.Path:
   """Renders the corpus below `root` and returns that folder.
