@@ -2,7 +2,7 @@
 
 The model is a reconstruction from the abstract (Sensors 2026, 26(1), 247); the
 authors' code is not released: see `mejax/models/artnet.py`. Settings were
-chosen on another rendered corpus (seed 1) than the one reported. Command:
+chosen on other rendered people (seed 1). Command:
   mejax render faces --subjects 48 --clips 12 --seed 2
   mejax prepare synthetic --source faces --data_dir DIR --levels 1,2,4
     --size 64 --faces given --remove_head_motion
@@ -36,15 +36,14 @@ def get_config(arg: str = ''):
   # All levels are divided by one deviation, which keeps their differences.
   config.view.normalise = 'centre_std'
   config.model.update(name='artnet', preset='base', dim=128, patch_size=8)
-  # Levels are left out at random, so that single ones can be scored later.
-  config.model.update(dropout=0.2, level_dropout=0.25)
   # The attention among levels must take a mask: some levels may be absent.
   config.model.update(attention_fn='softmax', level_attention_fn='softmax')
-  config.setting.update(learning_rate=2e-3, weight_decay=0.05, mirror=0.5)
-  config.setting.update(label_smoothing=0.1, warmup_fraction=0.1)
+  config.model.update(dropout=0.2, level_dropout=0.25)
   # There are few clips, so they are augmented, and weights are averaged.
-  config.setting.update(mixup=0.3, scale_jitter=0.5, shift=1.0)
-  config.setting.update(ema=0.98, test_mirror=0.5)
+  config.setting.update(learning_rate=2e-3, weight_decay=0.05, ema=0.98)
+  config.setting.update(label_smoothing=0.1, warmup_fraction=0.1, shift=1.0)
+  config.setting.update(mirror=0.5, test_mirror=0.5, mixup=0.3)
+  config.setting.scale_jitter = 0.5
   config.update(batch_size=16, num_epochs=100, eval_every=5, num_seeds=2)
   if arg in ('small', 'adaptive', 'alpha1'):
     config.model.update(preset='small', dim=32)
