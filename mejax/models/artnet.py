@@ -24,6 +24,11 @@ quarters of a face.
 
 Levels are a set: their order means nothing, and any of them may be absent.
 
+The abstract also says that the amplitude is adjusted to the individual. With
+`adaptive` a head predicts a factor for each clip, or each of its regions, from
+how much it moves; the levels are interpolated at that factor, and the model
+reads the result as its only level (`adaptive.py`). ADAPTIVE_RESULT
+
 preset  parameters  GFLOP per sample with 1 level, with 4 levels
 base     2,286,723  0.249  0.997
 small      432,835  0.040  0.159

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 import jax
+from jax import export
 import jax.numpy as jnp
 from jaxtyping import config as jaxtyping_config
 import numpy as np
 import pytest
 
 from mejax import models
+from mejax.evaluation import attention
 from mejax.models import adaptive
 from tests import closeness
 from tests.models import smallest
@@ -270,3 +272,39 @@ def test_inside_jit_an_example_without_a_level_spoils_no_gradient():
   present = np.array([[True] * 3, [False] * 3, [True] * 3])
   found = gradient(variables, present)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float32', 'float64'])
+def test_factor_and_logits_are_wide_in_every_precision(dtype):
+  model, variables, x = case('region')
+  with jax.enable_x64(dtype == 'float64'):
+    own = model.clone(dtype=dtype, param_dtype=dtype)
+    params = jax.eval_shape(own.init, jax.random.key(0), x)
+    logits, out = jax.eval_shape(
+      functools.partial(own.apply, train=False), params, x
+    )
+  wide = 'float64' if dtype == 'float64' else 'float32'
+  assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {dtype}
+  assert logits.dtype == out['factor'].dtype == wide
+
+
+def test_it_is_exported_for_a_batch_of_any_size(monkeypatch):
+  # jaxtyping cannot compare sizes that are symbols.
+  monkeypatch.setattr(jaxtyping_config, 'jaxtyping_disable', True)
+  model, variables, x = case('clip')
+  (size,) = export.symbolic_shape('b')
+  predict = jax.jit(lambda x: model.apply(variables, x, train=False)[0])
+  batch = jax.ShapeDtypeStruct((size, *x.shape[1:]), np.float32)
+  exported = export.export(predict)(batch)
+  closeness.assert_close(exported.call(x[:2]), predict(x)[:2], 1e-5)
+
+
+def test_maps_of_where_it_looked_are_there_for_every_level():
+  model, _, x = case('region')
+  _, out = apply('region')
+  found = attention.list_maps(out, 'levels', ALPHAS)
+  heat = np.stack([each.make() for each in found], 1)
+  assert heat.shape == (3, 3, 4, 2, 2)
+  # Shares of all levels, regions and places, in units of the fair share.
+  np.testing.assert_allclose(heat.mean((1, 2, 3, 4)), 1, rtol=1e-4)
+  np.testing.assert_allclose(out['level_weights'].sum(1), 1, rtol=1e-5)
