@@ -279,7 +279,7 @@ def main() -> None:
   parser.add_argument('--floors', action='store_true')
   parser.add_argument('--keep', type=pathlib.Path, default='spotting_tracks')
   parser.add_argument('--within', type=float, default=float('inf'))
-  args = parser.parse_args()
+  args = parser.parse_intermixed_args()
   args.seeds = range(args.first, args.first + args.people)
   if args.do in ('calibrate', 'memory'):
     (calibrate if args.do == 'calibrate' else memory)(args)
