@@ -53,6 +53,7 @@ class Journal:
     with files.reading(self._path, hint=_AGAIN), quiet():
       self._storage = JournalStorage(backend)
       studies = self._storage.get_all_studies()
+    self._known = {study.study_name for study in studies}
     for study in studies:
       files.check_owner(
         self._path, study.user_attrs.get(files.OWNER), owner, hint=_AGAIN
@@ -70,14 +71,7 @@ class Journal:
       OSError: it cannot be written.
     """
     with files.hinting(self._path), quiet():
-      study = optuna.create_study(
-        storage=self._storage,
-        study_name=fold,
-        direction='maximize',
-        load_if_exists=True,
-      )
-      if files.OWNER not in study.user_attrs:
-        study.set_user_attr(files.OWNER, self._owner)
+      study = self._study(fold)
       there = study.get_trials(deepcopy=False)
       for old, new in zip(there, trials, strict=False):
         if _content(old) != _content(new):
@@ -87,6 +81,15 @@ class Journal:
           )
       for trial in trials[len(there) :]:
         study.add_trial(trial)
+
+  def _study(self, fold: str) -> optuna.Study:
+    """Returns the study of a fold; makes it once, as even a try is a line."""
+    place = {'storage': self._storage, 'study_name': fold}
+    if fold not in self._known:
+      study = optuna.create_study(**place, direction='maximize')
+      study.set_user_attr(files.OWNER, self._owner)
+      self._known.add(fold)
+    return optuna.load_study(**place)
 
 
 def _content(trial: optuna.trial.FrozenTrial):

@@ -312,12 +312,10 @@ def test_a_choice_that_does_not_build_is_named_before_anything_is_trained(
   def odd(trial):
     trial.suggest_categorical('model.heads', [2, 5])
 
-  config = experiment.load_config('synthetic:smoke', ['inner_folds=2'])
   inputs = np.zeros((40, 64, 64, 3), np.float32)
   with pytest.raises(ValueError, match='model.heads=5, which cannot be tr'):
     sweep(
       tmp_path / 'run',
-      config=config,
       task=small_search.make_task(inputs=inputs),
       space=odd,
       model=None,
