@@ -55,9 +55,8 @@ class Journal:
       studies = self._storage.get_all_studies()
     self._known = {study.study_name for study in studies}
     for study in studies:
-      files.check_owner(
-        self._path, study.user_attrs.get(files.OWNER), owner, hint=_AGAIN
-      )
+      found = study.user_attrs.get(files.OWNER, owner)
+      files.check_owner(self._path, found, owner, hint=_AGAIN)
 
   def tell(self, fold: str, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
     """Adds the trials of a fold that the journal lacks.
@@ -86,10 +85,12 @@ class Journal:
     """Returns the study of a fold; makes it once, as even a try is a line."""
     place = {'storage': self._storage, 'study_name': fold}
     if fold not in self._known:
-      study = optuna.create_study(**place, direction='maximize')
-      study.set_user_attr(files.OWNER, self._owner)
+      optuna.create_study(**place, direction='maximize')
       self._known.add(fold)
-    return optuna.load_study(**place)
+    study = optuna.load_study(**place)
+    if files.OWNER not in study.user_attrs:  # A kill may have come between.
+      study.set_user_attr(files.OWNER, self._owner)
+    return study
 
 
 def _content(trial: optuna.trial.FrozenTrial):
