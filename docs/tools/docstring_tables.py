@@ -1,6 +1,6 @@
 """Keeps the columns of tables in docstrings, which Markdown would run together.
 
-mkdocs.yml names this file as an extension of Griffe, which reads the docstrings.
+Griffe, which reads the docstrings, takes this file as an extension: mkdocs.yml.
 """
 
 from __future__ import annotations
