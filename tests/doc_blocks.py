@@ -22,7 +22,7 @@ from tests.corpora import htnet_tree
 
 ROOT = pathlib.Path(__file__).parent.parent
 _BLOCK = re.compile(
-  r'^(?:<!-- (?P<what>file|not run): (?P<word>.+) -->\n)?'
+  r'^(?:<!-- (?P<what>file|not run): (?P<word>[^\n]+) -->\n)?'
   r'```(?P<language>\w*)\n(?P<text>.*?)^```$',
   re.M | re.S,
 )

@@ -22,8 +22,10 @@ ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
 PAGE = DOCS / 'models.md'
 # docs/databases.md is a link to data/README.md.
-PAGES = sorted(path for path in DOCS.rglob('*.md') if not path.is_symlink()) + [
-  ROOT / 'data/README.md'
+PAGES = [
+  *sorted(path for path in DOCS.rglob('*.md') if not path.is_symlink()),
+  ROOT / 'data/README.md',
+  ROOT / 'CONTRIBUTING.md',
 ]
 RUN = [
   page
