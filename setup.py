@@ -33,6 +33,7 @@ setuptools.setup(
     'mejax': [
       'assets/*',
       'configs/*.py',
+      'configs/sweeps/*.py',
       'corpora/*.csv',
       'pages/templates/*',
     ]
@@ -70,13 +71,14 @@ setuptools.setup(
     'tpu': ['jax[tpu]'],
     # For serialising what `jax.export` exports; see docs/models.md.
     'export': ['flatbuffers>=24.3'],
+    # What `mejax sweep` searches with; it brings a database library along.
+    'search': ['optuna>=5.0'],
     # The site of docs/: `mkdocs build --strict`.
     'docs': [
       'mkdocs>=1.6,<2',
       'mkdocs-material>=9.6,<10',
       'mkdocstrings-python>=2.0',
     ],
-    'search': ['optuna>=4.0'],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
@@ -96,6 +98,7 @@ setuptools.setup(
       'mkdocs-material>=9.6,<10',
       'mkdocstrings-python>=2.0',
       'nbformat>=5.10',
+      'optuna>=5.0',
       'pytest>=8.2',
       'pytest-xdist>=3.6',
       'ruff>=0.9',

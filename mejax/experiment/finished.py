@@ -51,6 +51,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
   record = record_lib.read_record(workdir)
   has_config = (workdir / 'config.json').exists()
   config = schema.read_config(workdir) if has_config else {}
+  facts = schema.read_run(workdir) if (workdir / 'run.json').exists() else {}
   return Run(
     name=name,
     numbers=read_numbers(workdir, record),
@@ -62,6 +63,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     cost=cost_lib.read(workdir),
     commands=commands.of_run(
       config,
+      facts.get('dataset', {}),
       config_path=str(workdir / 'config.json'),
       workdir=f'{workdir}-again',
     ),

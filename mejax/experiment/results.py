@@ -45,7 +45,8 @@ _AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
 _TOLD = (
   'corpora', 'units', 'strain', 'flow', 'levels', 'magnify', 'size',
-  'landmark_source', 'remove_head_motion', 'mask_eyelids', 'versions',
+  'neighbours', 'landmark_source', 'apex', 'remove_head_motion',
+  'mask_eyelids', 'versions',
 )  # fmt: skip
 _DIGITS = 16
 _VERSIONS = {'sha256': {str: str}, 'data_sha256': str}
@@ -117,6 +118,11 @@ def export(
       )
   run = schema.read_run(workdir)
   config = schema.complete(schema.read_config(workdir), run['schema_version'])
+  if schema.SEARCH in config:
+    raise ValueError(
+      f'{workdir} is a search, in which each fold has settings of its own, so'
+      ' no config gives its results again. Export a run of `mejax train`.'
+    )
   arrays = _arrays(record_lib.read_record(workdir))
   with files.replacing(folder) as partial:
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
@@ -133,7 +139,7 @@ def export(
     }
     workdir_lib.write_json(partial / 'versions.json', versions)
     with files.writing(partial / 'command.txt') as file:
-      file.write(_commands(config, folder.resolve().name))
+      file.write(_commands(config, dataset, folder.resolve().name))
   return folder
 
 
@@ -302,11 +308,13 @@ def _checked(config, versions, arrays) -> Result:
   )
 
 
-def _commands(config: Mapping[str, Any], name: str) -> str:
+def _commands(
+  config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
+) -> str:
   """Returns the content of `command.txt`."""
   place = f'results/{name}'
   lines = commands.of_run(
-    config, config_path=f'{place}/config.json', workdir=f'runs/{name}'
+    config, metadata, config_path=f'{place}/config.json', workdir=f'runs/{name}'
   )
   if not lines:
     return (

@@ -102,7 +102,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
   workdir = pathlib.Path(workdir)
   precision = jax.default_matmul_precision(plan.options.matmul_precision)
   with precision, workdir_lib.locked(workdir):
-    run = workdir_lib.claim(workdir, plan.description, _provenance(plan))
+    run = workdir_lib.claim(workdir, plan.description, provenance(plan))
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
@@ -117,7 +117,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if not plan.divides_people:
       _show_levels(plan, workdir)
       _show_attention(plan, workdir)
-    return _evaluate(plan, workdir)
+    return evaluate_record(plan, workdir)
 
 
 def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
@@ -226,7 +226,7 @@ def _print_forecast(plan: Plan) -> None:
   )
 
 
-def _provenance(plan: Plan) -> dict[str, Any]:
+def provenance(plan: Plan) -> dict[str, Any]:
   """Returns data, own objects, options of JAX and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
@@ -251,8 +251,16 @@ def _tell(plan: Plan) -> dict[str, Any]:
   }
 
 
-def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
-  """Writes baselines, metrics, predictions and report from the record."""
+def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
+  """Writes baselines, metrics, predictions and report from the record.
+
+  Args:
+    plan: whose data and folds the record has.
+    workdir: the folder, locked.
+
+  Returns:
+    The content of `metrics.json`.
+  """
   record = record_lib.read_record(workdir)
   baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
   owner = np.array(workdir_lib.owner(workdir))
