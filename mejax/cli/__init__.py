@@ -2,7 +2,7 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate
+  learning.py        demo, train, pretrain, convert, evaluate
   scores.py          report, score
   spotting.py        spot
   verb.py            parts that all verbs share
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -206,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
   learning.add_train(verbs)
+  learning.add_pretrain(verbs)
   learning.add_convert(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)

@@ -9,6 +9,7 @@
   fold_words.py     says how the folds at hand divide the people
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
+  pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
@@ -44,6 +45,7 @@ _HOMES = {
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
+  'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
   'spot': 'mejax.experiment.spotting',

@@ -175,7 +175,7 @@ def _write_record(plan: Plan, outcome, workdir: pathlib.Path) -> None:
 
 
 def _score_units(plan: Plan, workdir: pathlib.Path) -> None:
-  """Prints and writes how well action units are told, if the model tells any."""
+  """Prints and writes how well action units are told, if any are."""
   if not getattr(plan.model, 'num_units', 0):
     return
   clips = _only(plan.task, _held_out(plan))

@@ -60,6 +60,17 @@ class Options:
   disturbance: float = 1.0
   variety: float = 1.0
 
+  def __post_init__(self):
+    if self.crop not in CROPS:
+      raise ValueError(f'crop {self.crop!r}; expected {", ".join(CROPS)}')
+    if not self.levels:
+      raise ValueError('levels are empty; expected amplification factors')
+    if not 4 <= self.size <= 1024:
+      raise ValueError(f'size is {self.size}; expected 4 to 1024 pixels')
+    for name in ('disturbance', 'variety'):
+      if not 0 <= getattr(self, name) <= 10:
+        raise ValueError(f'{name} is {getattr(self, name):g}; expected 0 to 10')
+
 
 class Person(struct.PyTreeNode):
   """Everything that is the same in all pictures of a person.
@@ -128,8 +139,7 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
   place += 0.05 * spread * normal(pairs, 2)[_PULLS.pair] * mirror
   place += 0.02 * spread * normal(*place.shape)
   turn = spread * (
-    0.25 * normal(pairs)[_PULLS.pair] * _PULLS.side
-    + 0.10 * normal(len(place))
+    0.25 * normal(pairs)[_PULLS.pair] * _PULLS.side + 0.10 * normal(len(place))
   )
   move = _rotate(jnp.array(_PULLS.move), turn)
   move *= jnp.exp(0.3 * spread * normal(pairs))[_PULLS.pair, None]

@@ -18,7 +18,6 @@ import numpy as np
 
 from mejax.corpora.faces import random
 
-_ROUNDS = 12
 # Widths of noise as shares of the side, and the grids that it is drawn on.
 _NOISE = ((0.03, 28), (0.08, 14), (0.2, 6))
 
@@ -61,7 +60,7 @@ def add(
 
 
 def smooth_noise(key: PRNGKeyArray, size: int) -> Float[Array, 'h w 2']:
-  """Draws smooth noise of three widths, stronger in some places; std about 1."""
+  """Draws smooth noise of three widths, of unequal strength and std 1 or so."""
   first, second = jax.random.split(key)
   numbers = sum(2 * nodes**2 for _, nodes in _NOISE) + 64
   normal = random.Numbers(jax.random.normal(first, (numbers,)))
@@ -93,7 +92,10 @@ def spread(
 
 
 def flatten(
-  image: Float[Array, 'h w c'], weight: float | Float[Array, '']
+  image: Float[Array, 'h w c'],
+  weight: float | Float[Array, ''],
+  *,
+  rounds: int = 12,
 ) -> Float[Array, 'h w c']:
   """Lowers the total variation of each channel by the given weight.
 
@@ -108,7 +110,7 @@ def flatten(
     length = jnp.sqrt((slope**2).sum(0, keepdims=True))
     return (dual + 0.25 * slope) / (1 + 0.25 * length), None
 
-  dual, _ = jax.lax.scan(step, jnp.zeros((2, *image.shape)), None, _ROUNDS)
+  dual, _ = jax.lax.scan(step, jnp.zeros((2, *image.shape)), None, rounds)
   return jnp.moveaxis(image - scale * _divergence(dual), 0, -1)
 
 
