@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Float
 from jaxtyping import Int
+from jaxtyping import Real
+from jaxtyping import Shaped
 import numpy as np
 import scipy.stats
 
 
 def area(
-  scores: Float[np.ndarray, ' n'], truth: Float[np.ndarray, ' n']
+  scores: Real[np.ndarray, ' n'], truth: Shaped[np.ndarray, ' n']
 ) -> float | None:
   """Returns the area under the ROC curve; None if all examples are alike.
 
@@ -30,7 +31,7 @@ def area(
 
 
 def f1(
-  logits: Float[np.ndarray, ' n'], truth: Float[np.ndarray, ' n']
+  logits: Real[np.ndarray, ' n'], truth: Shaped[np.ndarray, ' n']
 ) -> float | None:
   """Returns the F1 of logits above 0; None if nothing is shown."""
   shown, said = np.asarray(truth) > 0, np.asarray(logits) > 0
@@ -40,8 +41,8 @@ def f1(
 
 
 def score(
-  logits: Float[np.ndarray, 'n u'],
-  truth: Float[np.ndarray, 'n u'],
+  logits: Real[np.ndarray, 'n u'],
+  truth: Shaped[np.ndarray, 'n u'],
   names: Sequence[str],
 ) -> dict[str, Any]:
   """Scores action units against those that are shown.
@@ -66,7 +67,7 @@ def score(
 
 
 def score_against_classes(
-  logits: Float[np.ndarray, 'n u'],
+  logits: Real[np.ndarray, 'n u'],
   labels: Int[np.ndarray, ' n'],
   names: Sequence[str],
   class_names: Sequence[str],

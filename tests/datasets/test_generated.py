@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -66,10 +67,11 @@ def test_pixels_have_a_size_and_levels_amplify():
 
 def test_strain_is_that_of_the_package_and_squares_are_averaged():
   flow = np.random.default_rng(0).normal(size=(1, 8, 6, 2))
+  flow = flow.astype(np.float32)
   ours = jax.jit(generated.with_strain)(flow)
   closeness.assert_close(ours[..., :2], flow, 1e-6)
   closeness.assert_close(ours[..., 2], flow_lib.strain(flow), 1e-5)
-  mean = generated.shrink(flow, 2)
+  mean = generated.shrink(jnp.asarray(flow), 2)
   closeness.assert_close(mean[0, 1, 2], flow[0, 2:4, 4:6].mean((0, 1)), 1e-6)
 
 

@@ -15,6 +15,7 @@ rows = st.lists(
 )
 
 
+@hypothesis.settings(max_examples=30)
 @hypothesis.given(rows)
 def test_area_and_f1_equal_scikit_learn(rows):
   logits, truth = (np.array(column) for column in zip(*rows, strict=True))

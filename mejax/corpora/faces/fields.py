@@ -101,8 +101,8 @@ class Picture(NamedTuple):
 
   Attributes:
     flow: pixels, u to the right and v down, at each amplification level.
-    units: which of `muscles.NAMES` the expression shows; a blink that goes with
-      it is one of them.
+    units: which of `muscles.NAMES` the expression shows; a blink beside it
+      counts too.
     points: (x, y) of eyes, nose and corners of the mouth, from the centre of
       the first pixel.
   """
@@ -155,7 +155,9 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
     reach=reach,
     strength=jnp.exp(0.35 * spread * normal(count)),
     sides=jnp.clip(sides, 0.1, 1),
-    habit=0.3 * jax.random.uniform(second, (count,)) ** 3,
+    habit=0.3
+    * jax.random.uniform(second, (count,)) ** 3
+    * (np.arange(count) != _BLINK),
     amplitude=0.016 * jnp.exp(0.5 * spread * normal()),
     outline=jnp.array([0.0, 0.5, 1.08, 1.6])
     + spread * normal(4) * jnp.array([0.03, 0.05, 0.10, 0.12]),
@@ -179,13 +181,14 @@ def picture(
   strongest = jnp.linalg.norm(own, axis=-1).max()
   # Sizes of what disturbs are shares of the expression, which is 1 here.
   own /= jnp.maximum(strongest, 1e-6)
-  moving = own + disturb(beside, who, options) + head(head_key, who, options)
+  others, blinks = disturb(beside, who, options)
+  moving = own + others + head(head_key, who, options)
   moving *= inside(who, options)[..., None]
   pixels = who.amplitude * who.crop[2] * options.size
   flow = flow_errors.add(
     error_key, moving, pixels, options.levels, amount=options.disturbance
   )
-  return Picture(flow, units, points(who, options))
+  return Picture(flow, units.at[_BLINK].set(blinks), points(who, options))
 
 
 def act(
@@ -196,7 +199,7 @@ def act(
   uniform = random.Numbers(jax.random.uniform(key, (64,)))
   # The first combination whose cumulative weight exceeds a draw.
   ends = jnp.cumsum(jnp.array(_TABLE.weights)[label])
-  chosen = jnp.searchsorted(ends, uniform() * ends[-1], side='right')
+  chosen = jnp.argmax(ends > uniform() * ends[-1] * (1 - 1e-6))
   core = jnp.array(_TABLE.units)[chosen]
   strength = core * (0.4 + 0.6 * uniform(count))
   added = uniform(count) < who.habit
@@ -238,23 +241,30 @@ def pull(
 
 def disturb(
   key: PRNGKeyArray, who: Person, options: Options
-) -> Float[Array, 'h w 2']:
-  """Draws a blink, a glance and speech; most pictures have none of them."""
+) -> tuple[Float[Array, 'h w 2'], Float[Array, '']]:
+  """Draws a blink, a glance and speech; most pictures have none of them.
+
+  Returns:
+    Their movement, and whether the eyes close.
+  """
   count = len(muscles.NAMES)
   first, second = jax.random.split(key)
   uniform = random.Numbers(jax.random.uniform(first, (16,)))
-  blink = uniform.sometimes(0.2, 0.1, 1.2) * (np.arange(count) == _BLINK)
+  blink = options.disturbance * uniform.sometimes(0.2, 0.1, 1.2)
   # An opening eye moves the other way.
   blink *= jnp.where(uniform() < 0.3, -1.0, 1.0)
   mouth = jax.random.normal(second, (count,)) * _SPEAKING
-  mouth *= uniform.sometimes(0.12, 0.1, 0.7)
-  others = pull(who, (blink + mouth)[:, None] * jnp.ones(2), options)
-  look, angle = uniform.sometimes(0.2, 0.1, 0.8), 2 * jnp.pi * uniform()
+  mouth *= options.disturbance * uniform.sometimes(0.12, 0.1, 0.7)
+  both = mouth + blink * (np.arange(count) == _BLINK)
+  others = pull(who, both[:, None] * jnp.ones(2), options)
+  look = options.disturbance * uniform.sometimes(0.2, 0.1, 0.8)
+  angle = 2 * jnp.pi * uniform()
   toward = jnp.stack([jnp.cos(angle), 0.5 * jnp.sin(angle)])
   x, y = grid(who, options)
   eyes = jnp.exp(-0.5 * ((jnp.abs(x) - 0.5) / 0.17) ** 2)
   eyes = jnp.exp(-0.5 * (y / 0.09) ** 2)[:, None] * eyes
-  return options.disturbance * (others + look * eyes[..., None] * toward)
+  moving = others + look * eyes[..., None] * toward
+  return moving, (blink >= SHOWN).astype(jnp.float32)
 
 
 def head(
