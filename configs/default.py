@@ -101,7 +101,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Version of the generator, so that a run is not continued under another.
   config.generated.version = 1
   # Number of made-up people, of pictures of each, and the seed of both.
-  config.generated.people = 3000
+  config.generated.people = 1000
   config.generated.pictures = 8
   config.generated.seed = 0
   # Side in pixels, and what is cut out: 'released' as in the flow images of

@@ -28,7 +28,7 @@ def get_config(arg: str = ''):
   config.setting.update(label_smoothing=0.1, warmup_fraction=0.3, mirror=0.5)
   config.setting.update(shift=2.0, test_mirror=0.5)
   config.update(num_folds=10, selection=('last',), even_batches=True)
-  config.update(batch_size=64, num_epochs=12, num_seeds=3)
+  config.update(batch_size=64, num_epochs=6, num_seeds=1)
   if arg == 'htnet':
     config.model = {'name': 'htnet', 'preset': 'face_small', 'readout': 'flat'}
     config.setting.learning_rate = 1e-3
@@ -37,7 +37,7 @@ def get_config(arg: str = ''):
     config.view = {'name': 'level_stack', 'normalise': 'centre_std'}
     config.model = {'name': 'artnet', 'preset': 'small', 'patch_size': 8}
     config.generated.update(size=64, crop='aligned', levels=(1.0, 2.0, 4.0))
-    config.generated.update(units='pixel', people=1000)
+    config.generated.units = 'pixel'
     config.setting.level_dropout = 0.25
   config.model.num_units = 18
   if arg == 'smoke':

@@ -20,6 +20,7 @@ from mejax.evaluation import predictions
 from mejax.evaluation import table
 from mejax.evaluation import units as units_lib
 from mejax.experiment import applying
+from mejax.experiment import cost
 from mejax.experiment import finished
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
@@ -67,10 +68,12 @@ def pretrain(
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      _write_record(plan, running.run_trials(plan, workdir, run), workdir)
-    metrics = finished.describe(
-      record := record_lib.read_record(workdir), {}, running.tell(plan)
-    )
+      with cost.measured(workdir, plan):
+        outcome = running.run_trials(plan, workdir, run)
+      _write_record(plan, outcome, workdir)
+    record = record_lib.read_record(workdir)
+    told = record_lib.read_told(workdir, record)
+    metrics = finished.describe(record, {}, told)
     workdir_lib.write_json(workdir / 'metrics.json', metrics)
     predictions.write_csv(workdir / 'predictions.csv', record, rules=['last'])
     print(table.format_numbers(metrics))

@@ -26,6 +26,7 @@ from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
+from mejax.experiment import cost as cost_of_run
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
@@ -105,7 +106,8 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      outcome = run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan):
+        outcome = run_trials(plan, workdir, run)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
@@ -115,7 +117,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if not plan.divides_people:
       _show_levels(plan, workdir)
       _show_attention(plan, workdir)
-    return _evaluate(plan, workdir)
+    return evaluate_record(plan, workdir)
 
 
 @contextlib.contextmanager
@@ -129,7 +131,7 @@ def claimed(plan: Plan, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
   """
   precision = jax.default_matmul_precision(plan.options.matmul_precision)
   with precision, workdir_lib.locked(workdir):
-    yield workdir_lib.claim(workdir, plan.description, _provenance(plan))
+    yield workdir_lib.claim(workdir, plan.description, provenance(plan))
 
 
 def run_trials(
@@ -240,7 +242,7 @@ def _print_forecast(plan: Plan) -> None:
   )
 
 
-def _provenance(plan: Plan) -> dict[str, Any]:
+def provenance(plan: Plan) -> dict[str, Any]:
   """Returns data, own objects, options of JAX and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
@@ -266,8 +268,16 @@ def tell(plan: Plan) -> dict[str, Any]:
   }
 
 
-def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
-  """Writes baselines, metrics, predictions and report from the record."""
+def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
+  """Writes baselines, metrics, predictions and report from the record.
+
+  Args:
+    plan: whose data and folds the record has.
+    workdir: the folder, locked.
+
+  Returns:
+    The content of `metrics.json`.
+  """
   record = record_lib.read_record(workdir)
   baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
   owner = np.array(workdir_lib.owner(workdir))
