@@ -74,12 +74,14 @@ def examples(
   for start in range(0, len(who), _CALL):
     # The last call is filled up, so that there is one program.
     row = np.minimum(np.arange(start, start + _CALL), len(who) - 1)
-    found = _draw(seed, who[row], which[row], labels[row], options, units)
+    found = _draw(seed, who[row], which[row], labels[row], options)
     keep = min(_CALL, len(who) - start)
     parts.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[:keep], found))
   flow, shown, points = (
     np.concatenate(column) for column in zip(*parts, strict=True)
   )
+  if units == 'minmax255':
+    flow = stretch(flow)
   found = {
     'flow': flow,
     'landmarks': points,
@@ -106,8 +108,8 @@ def _describe(options: fields.Options, units: str) -> dict[str, Any]:
   }
 
 
-@functools.partial(jax.jit, static_argnames=('options', 'units'))
-def _draw(seed, who, which, labels, options, units):
+@functools.partial(jax.jit, static_argnames='options')
+def _draw(seed, who, which, labels, options):
   """Draws pictures; each depends on its own person, number and label only."""
   fine = dataclasses.replace(options, size=options.size * _FINER)
 
@@ -121,8 +123,6 @@ def _draw(seed, who, which, labels, options, units):
     image = shrink(with_strain(made.flow), _FINER)
     image *= jnp.array([1 / _FINER, 1 / _FINER, 1.0])
     points = (made.points + 0.5) / _FINER - 0.5
-    if units == 'minmax255':
-      image = stretch(image)
     return image, made.units, points
 
   return jax.lax.map(one, (who, which, labels), batch_size=_TOGETHER)
@@ -142,7 +142,9 @@ def shrink(
   return image.reshape(shape).mean((2, 4))
 
 
-def stretch(image: Float[Array, 'a h w c']) -> Float[Array, 'a h w c']:
+def stretch(
+  images: Float[np.ndarray, 'n a h w c'],
+) -> Float[np.ndarray, 'n a h w c']:
   """Stretches each channel of each image to whole numbers from 0 to 255."""
-  low, high = (f(image, (1, 2), keepdims=True) for f in (jnp.min, jnp.max))
-  return jnp.round((image - low) * 255 / jnp.maximum(high - low, 1e-12))
+  low, high = (f(images, (2, 3), keepdims=True) for f in (np.min, np.max))
+  return np.rint((images - low) * 255 / np.maximum(high - low, 1e-12))

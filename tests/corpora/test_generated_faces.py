@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import hypothesis
 from hypothesis import strategies as st
 import jax
@@ -160,6 +162,17 @@ def test_less_total_variation_as_scikit_image_finds_it():
     image, weight=0.3, eps=1e-9, max_num_iter=4000
   )
   np.testing.assert_allclose(ours[..., 0], true, atol=5e-3)
+
+
+def test_levels_amplify_and_a_unit_has_its_length_in_pixels():
+  moving = np.zeros((16, 16, 2), np.float32)
+  moving[:, :8] = [1.0, -0.5]
+  flow = jax.jit(
+    functools.partial(flow_errors.add, amount=0.0), static_argnums=3
+  )(jax.random.key(0), moving, 0.5, (1.0, 4.0))
+  closeness.assert_close(flow[1], 4 * flow[0], 1e-5)
+  length = np.abs(flow[0]).max()
+  assert 0.3 < length < 0.51
 
 
 def test_a_blur_keeps_what_is_constant_and_interpolates():
