@@ -1,8 +1,8 @@
 """A CNN that has never seen a real face: it is trained on generated flow.
 
-Classes and action units are learnt together. The recipe was chosen on generated
-people and on rendered videos: see docs/generated.md. The 442 clips were looked
-at LOOKS.
+Classes and action units are learnt together. Looks at the 442 clips: one, with
+this recipe. It was fixed before, see docs/generated.md; :htnet and :artnet have
+not been measured.
 Command:
   mejax pretrain --config generated --workdir RUN
   mejax evaluate RUN --data_dir DIR
@@ -10,8 +10,9 @@ Variants:
   generated:htnet   HTNet on the whole face, 85,000 parameters
   generated:artnet  ARTNet on three amplification levels of aligned faces
   generated:smoke   takes seconds; shows that all runs, learns nothing
-Time: TODO
-Expected result: TODO
+Time: 75 seconds on one busy CPU core, and less where it was compiled before.
+Expected result: 1 seed, on generated people UF1 .844; on the 442 clips UF1 .645
+(95 % over subjects .577 to .713), UAR .678. LDA on real people has .738.
 """
 
 from mejax.configs import default
