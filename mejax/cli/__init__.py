@@ -2,8 +2,8 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate
-  search.py          sweep
+  learning.py        demo, train, pretrain, convert, evaluate
+  search.py         sweep
   scores.py          report, score
   spotting.py        spot
   verb.py            parts that all verbs share
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'sweep', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -220,6 +220,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
   learning.add_train(verbs)
+  learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)
   learning.add_evaluate(verbs)

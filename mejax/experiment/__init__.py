@@ -19,6 +19,7 @@
   units.py          trainings that one process does, as plain JSON
   chosen.py         what a search chose, trained, and its numbers
   journal.py        the record of a search, as Optuna's journal
+  pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
@@ -59,6 +60,7 @@ _HOMES = {
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
+  'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
   'spot': 'mejax.experiment.spotting',

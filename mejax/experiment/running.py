@@ -6,6 +6,8 @@ The command line and the notebook call these functions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import importlib.metadata
 import os
@@ -100,18 +102,16 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     ValueError: the workdir belongs to another config or other data.
   """
   workdir = pathlib.Path(workdir)
-  precision = jax.default_matmul_precision(plan.options.matmul_precision)
-  with precision, workdir_lib.locked(workdir):
-    run = workdir_lib.claim(workdir, plan.description, provenance(plan))
+  with claimed(plan, workdir) as run:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
       with cost_of_run.measured(workdir, plan):
-        outcome = _run_trials(plan, workdir, run)
+        outcome = run_trials(plan, workdir, run)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
-      record |= record_lib.about(workdir_lib.owner(workdir), _tell(plan))
+      record |= record_lib.about(workdir_lib.owner(workdir), tell(plan))
       workdir_lib.save_npz(workdir / 'record.npz', record)
     # No model may be shown a person whose other clips it was trained on.
     if not plan.divides_people:
@@ -120,7 +120,23 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     return evaluate_record(plan, workdir)
 
 
-def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
+@contextlib.contextmanager
+def claimed(plan: Plan, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
+  """Locks and claims a workdir for a plan; gives the content of `run.json`.
+
+  Within, matrices are multiplied with the plan's precision.
+
+  Raises:
+    ValueError: the workdir belongs to another config or other data.
+  """
+  precision = jax.default_matmul_precision(plan.options.matmul_precision)
+  with precision, workdir_lib.locked(workdir):
+    yield workdir_lib.claim(workdir, plan.description, provenance(plan))
+
+
+def run_trials(
+  plan: Plan, workdir: pathlib.Path, run: dict[str, Any]
+) -> loop.Outcome:
   """Trains all trials; a resumed run keeps the placement that it began with."""
   devices = jax.devices()
   if 'placement' not in run:
@@ -243,7 +259,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
   }
 
 
-def _tell(plan: Plan) -> dict[str, Any]:
+def tell(plan: Plan) -> dict[str, Any]:
+  """Returns what stands beside the numbers of a run; see `record.TOLD`."""
   return {
     'protocol': plan.sentence,
     'rules': list(plan.rules),
@@ -267,7 +284,7 @@ def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   workdir_lib.save_npz(
     workdir / workdir_lib.BASELINES, baselines | {files.OWNER: owner}
   )
-  told = _tell(plan)
+  told = tell(plan)
   if 'told' in record:
     told = record_lib.read_told(workdir, record)
   metrics = finished.describe(record, baselines, told)

@@ -63,6 +63,7 @@ _MEANT: dict[int, dict[str, Any]] = {
       'level_dropout': 0.0,
       'balance': 0.0,
       'mixup': 0.0,
+      'units': 0.0,
       'ema': 0.0,
       'test_mirror': 0.0,
     },
@@ -137,7 +138,7 @@ def _add(config: Any, defaults: Any) -> None:
   for key, value in defaults.items():
     if key not in config:
       config[key] = value
-    elif key in ('setting', 'grid'):
+    elif key in ('setting', 'grid', 'generated'):
       _add(config[key], value)
 
 
