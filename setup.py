@@ -42,6 +42,8 @@ setuptools.setup(
     'absl-py>=2.1',
     'array_record>=0.8',
     'clu>=0.0.12',
+    # For serialising what `jax.export` exports.
+    'flatbuffers>=24.3',
     'flax>=0.12',
     # TFDS imports it without declaring it.
     'importlib_resources>=6.4',
@@ -56,6 +58,7 @@ setuptools.setup(
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<1',
     'pandas>=2.2',
+    'safetensors>=0.8',
     'scikit-learn>=1.5',
     'scipy>=1.11',
     'tensorboardX>=2.6.2',
@@ -67,14 +70,11 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
-    # For serialising what `jax.export` exports; see docs/models.md.
-    'export': ['flatbuffers>=24.3'],
     'search': ['optuna>=4.0'],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
       'beartype>=0.19',
-      'flatbuffers>=24.3',
       'hypothesis>=6.100',
       'import-linter>=2.1',
       'ipykernel>=6.29',

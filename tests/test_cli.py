@@ -22,6 +22,7 @@ VERBS = (
   'spot',
   'train',
   'convert',
+  'pack',
   'evaluate',
   'report',
   'score',

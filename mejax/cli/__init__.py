@@ -2,7 +2,7 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate
+  learning.py        demo, train, convert, pack, evaluate
   scores.py          report, score
   spotting.py        spot
   verb.py            parts that all verbs share
@@ -207,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
   spotting.add_spot(verbs)
   learning.add_train(verbs)
   learning.add_convert(verbs)
+  learning.add_pack(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)
   scores.add_score(verbs)

@@ -8,6 +8,7 @@ shown, numbers can be logged and states can be saved only between calls.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import math
@@ -63,6 +64,7 @@ def run(
   keep_models: bool = True,
   names: Sequence[str] = (),
   owner: str = '',
+  start: Mapping[str, PyTree] | None = None,
   progress: bool = True,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
@@ -86,6 +88,7 @@ def run(
     names: name of each trial for messages, such as its fold, seed and setting.
     owner: digest of what the checkpoints belong to; those of another are
       refused.
+    start: variables that every trial begins with; see `placement.make_init`.
     progress: whether to show a progress bar.
 
   Raises:
@@ -102,6 +105,7 @@ def run(
     devices=devices,
     eval_every=eval_every,
     max_windows=max_windows,
+    start=start,
   )
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
@@ -361,7 +365,7 @@ def _scalars(
   index = np.asarray(trials.held_out)
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
   right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]
-  return {
-    'train_loss': _mean_finite(result['losses'][:, window]),
-    'held_out_accuracy': float(right.mean()),
-  }
+  scalars = {'train_loss': _mean_finite(result['losses'][:, window])}
+  if right.size:  # A model of everybody holds nothing out.
+    scalars['held_out_accuracy'] = float(right.mean())
+  return scalars
