@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -25,7 +27,6 @@ from mejax.experiment import packing
 from mejax.experiment import results
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
-from tests import child
 from tests import closeness
 from tests.training import setup_trials
 
@@ -390,25 +391,20 @@ def test_a_config_of_all_over_clips_is_refused():
     )
 
 
-BLOCKER = """
-import sys
-
-class Blocker:
-  allowed = {ALLOWED}
-  def find_spec(self, name, path=None, target=None):
-    top = name.partition('.')[0]
-    own = top in sys.stdlib_module_names or top.startswith('_sysconfigdata')
-    if not own and top not in self.allowed:
-      raise ImportError(f'{{top}} is not installed here')
-
-sys.meta_path.insert(0, Blocker())
-"""
+# jax, what it depends on, and flatbuffers.
+_NEEDED = (
+  'jax', 'jaxlib', 'numpy', 'ml_dtypes', 'opt_einsum', 'scipy', 'flatbuffers'
+)  # fmt: skip
 
 
-def test_the_program_in_the_card_needs_only_jax_and_flatbuffers(folder, model):
-  # What jax itself depends on, and flatbuffers.
-  allowed = ('jax', 'jaxlib', 'numpy', 'ml_dtypes', 'opt_einsum', 'scipy')
-  blocker = BLOCKER.format(ALLOWED={*allowed, 'flatbuffers', '_virtualenv'})
+def test_the_program_in_the_card_needs_only_jax_and_flatbuffers(
+  folder, model, tmp_path
+):
+  # A place where nothing else is installed.
+  for name in _NEEDED:
+    home = pathlib.Path(importlib.import_module(name).__file__).parent
+    for path in (home, *home.parent.glob(f'{name}.libs')):
+      (tmp_path / path.name).symlink_to(path)
   text = (folder / 'MODEL.md').read_text()
   (program,) = re.findall(r'```python\n(import json.*?)```', text, re.S)
   told = "np.zeros((2, 4, 4, 3), 'float32')"
@@ -418,14 +414,14 @@ def test_the_program_in_the_card_needs_only_jax_and_flatbuffers(folder, model):
   )
   program += '\nprint(sorted({n.partition(".")[0] for n in sys.modules}))'
   found = subprocess.run(
-    [sys.executable, '-c', blocker + program],
+    [sys.executable, '-S', '-c', f'import sys\n{program}'],
     cwd=folder,
-    env=child.environment(),
+    env=os.environ | {'PYTHONPATH': str(tmp_path)},
     capture_output=True,
     text=True,
-    check=True,
-  ).stdout
-  *rows, modules = found.splitlines()
+  )
+  assert found.returncode == 0, found.stderr
+  *rows, modules = found.stdout.splitlines()
   for name in ('mejax', 'flax', 'safetensors', 'ml_collections'):
     assert f"'{name}'" not in modules
   numbers = np.array(re.findall(r'\d\.\d+(?:e-\d+)?', ' '.join(rows)), float)
