@@ -15,7 +15,8 @@
   saved.py          reads trained models: of a run, converted or saved
   conversion.py     PyTorch checkpoints of an original -> a folder of models
   packing.py        a finished run -> a saved model, with card.py, its card
-  packed.py         reads a saved model, with recipes.py, how its data are made
+  packed.py         reads a saved model, with packed_files.py, its files, and
+                    recipes.py, how its data are made
   seen.py           whom a model has seen
   starting.py       trainings that start from a model
   applying.py       saved models -> logits of the people each one held out

@@ -23,7 +23,7 @@ from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import fold_words
-from mejax.experiment import packed as packed_lib
+from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
@@ -107,6 +107,7 @@ def evaluate(
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
   numerics.check_precision(config.matmul_precision)
+  view = config.view if task is None else None
   if task is None:
     task = _load_task(config, data_dir)
   task_lib.check_task(task)
@@ -119,7 +120,7 @@ def evaluate(
   )
   outputs = _order_outputs(saved, task)
   if saved.packed:
-    saved.packed.check_clips(task)
+    saved.packed.check_clips(task, view)
     logits = saved.packed.log_probabilities(task.inputs)[None]
   else:
     with jax.default_matmul_precision(config.matmul_precision):
@@ -162,7 +163,7 @@ def _choose_out(
   source: pathlib.Path, out: str | os.PathLike | None
 ) -> pathlib.Path:
   """Returns the folder of the results, or refuses it."""
-  if out is None and packed_lib.is_model(source):
+  if out is None and packed_files.is_model(source):
     raise ValueError(
       f'{source} is a saved model, to which nothing is added, for the results'
       ' tell of people and labels. Name their folder by --out.'
@@ -170,7 +171,7 @@ def _choose_out(
   out = source / 'evaluate' if out is None else pathlib.Path(out)
   for is_other, what in (
     (workdir_lib.is_run, 'a run, whose results'),
-    (packed_lib.is_model, 'a saved model, which'),
+    (packed_files.is_model, 'a saved model, which'),
   ):
     if is_other(out):
       raise ValueError(

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
-import hashlib
 import json
-import math
 import os
 import pathlib
 from typing import Any
@@ -34,13 +33,12 @@ from jaxtyping import Num
 from jaxtyping import PyTree
 import ml_collections
 import numpy as np
-import safetensors
 
 from mejax import files
-from mejax import forms
 from mejax import own_code
 from mejax.experiment import bounds
 from mejax.experiment import model_checks
+from mejax.experiment import packed_files
 from mejax.experiment import recipes
 from mejax.experiment import resolve
 from mejax.experiment import schema
@@ -50,40 +48,6 @@ from mejax.experiment.task import Clips
 from mejax.training import augment
 from mejax.training import sample as sample_lib
 
-KIND = 'saved model of mejax'
-SCHEMA_VERSION = 1
-DESCRIPTION, WEIGHTS = 'model.json', 'weights.safetensors'
-EXPORTED, CARD = 'model.jax', 'MODEL.md'
-FILES = (DESCRIPTION, WEIGHTS, EXPORTED, CARD)
-_AGAIN = 'Get the folder again, or write it by `mejax pack RUN --out DIR`.'
-_INPUTS = {
-  'shape': [int],
-  'dtype': str,
-  'levels': [forms.NUMBER],
-  'layout': {
-    'kind': str,
-    'levels': int,
-    'u_channel': (int, type(None)),
-    'centred': bool,
-    'windows': bool,
-  },
-}
-_FORM = {
-  'classes': [str],
-  'inputs': _INPUTS,
-  'config': dict,
-  'recipe': dict,
-  'members': [{'seed': int, 'everybody': bool}],
-  'epoch': int,
-  'temperature': forms.NUMBER,
-  'seen': seen_lib.FORM,
-  'data': dict,
-  'scores': dict,
-  'not_for': [str],
-  'licences': [str],
-  'versions': {str: str},
-  'sha256': {str: str},
-}
 _BATCH = 64
 
 
@@ -194,8 +158,14 @@ class Model:
       raise ValueError('inputs are not finite.')
     return inputs if is_frames else inputs.astype(np.float32)
 
-  def check_clips(self, clips: Clips) -> None:
+  def check_clips(
+    self, clips: Clips, view: ml_collections.ConfigDict | None = None
+  ) -> None:
     """Refuses clips that were not made as those of the training.
+
+    Args:
+      clips: the clips.
+      view: the section of a config that made them; None if it is not known.
 
     Raises:
       ValueError: another recipe, view or level made them; the message lists
@@ -205,6 +175,9 @@ class Model:
     told, recipe = self.about['inputs'], self.about['recipe']
     there = {'levels': told['levels']}
     here = {'levels': list(clips.levels)}
+    if view is not None:
+      there['view'] = json.loads(self.config.view.to_json())
+      here['view'] = json.loads(view.to_json())
     # Arrays of the user's own have neither a recipe nor a layout.
     if recipe and clips.dataset:
       there['recipe'] = recipes.compared(recipe)
@@ -220,12 +193,6 @@ class Model:
       hint='Prepare the dataset, and choose the view, as model.json says under'
       ' "recipe" and "config".',
     )
-
-
-def is_model(folder: str | os.PathLike) -> bool:
-  """Returns whether a folder holds a saved model, or what is left of one."""
-  folder = pathlib.Path(folder)
-  return any((folder / name).exists() for name in (WEIGHTS, EXPORTED, CARD))
 
 
 def load_model(
@@ -247,64 +214,21 @@ def load_model(
       another version, or names code that is not trusted.
   """
   folder = pathlib.Path(folder)
-  if not folder.is_dir():
-    raise FileNotFoundError(f'{folder} is no folder of a saved model.')
-  files.refuse_links(folder)
-  path = folder / DESCRIPTION
-  about = files.read_json(path, hint=_AGAIN)
-  _check_kind(folder, about)
-  with files.reading(path, hint=_AGAIN):
-    if about.pop('digest', '') != digest(about):
-      raise ValueError('its content is not that of its digest')
-    forms.check(about, _FORM)
-    _check_values(about)
-  # In the card anybody may write. A model that JAX cannot export has no
-  # function for other places.
-  for name in (WEIGHTS, *sorted(about['sha256'].keys() & {EXPORTED})):
-    with files.reading(folder / name, hint=_AGAIN):
-      if sha256(folder / name) != about['sha256'].get(name):
-        raise ValueError(f'its digest is not that in {DESCRIPTION}')
+  about = packed_files.read_description(folder)
+  path = folder / packed_files.DESCRIPTION
   own_code.refuse_strange(
     about['config'], where=path, given=given, trust_code=trust_code
   )
-  with files.reading(path, hint=_AGAIN):
+  with files.reading(path, hint=packed_files.AGAIN):
     config = ml_collections.ConfigDict(
       schema.complete(about['config'], workdir_lib.SCHEMA_VERSION)
     )
     bounds.check(config)
     module = make_module(config, about)
     shapes = variable_shapes(module, about)
-  params = _read_weights(folder / WEIGHTS, shapes)
+  weights = packed_files.read_weights(folder / packed_files.WEIGHTS, shapes)
+  params = jax.tree.map(jnp.asarray, weights)
   return Model(folder, module, params, about, config)
-
-
-def _check_kind(folder: pathlib.Path, about: Mapping[str, Any]) -> None:
-  if about.get('kind') != KIND:
-    raise ValueError(
-      f'{folder / DESCRIPTION} is not that of a saved model, as `mejax pack`'
-      ' writes it.'
-    )
-  if about.get('schema_version') != SCHEMA_VERSION:
-    raise ValueError(
-      f'{folder} has schema {about.get("schema_version")}; this mejax reads'
-      f' {SCHEMA_VERSION}.'
-    )
-
-
-def _check_values(about: Mapping[str, Any]) -> None:
-  """Raises an error if values of model.json make no sense."""
-  inputs, temperature = about['inputs'], about['temperature']
-  if not inputs['shape'] or min(inputs['shape']) < 1:
-    raise ValueError(f'inputs.shape is {inputs["shape"]}')
-  if inputs['dtype'] not in ('float32', 'uint8'):
-    raise ValueError(f'inputs.dtype is {inputs["dtype"]!r}')
-  if not 0 < temperature < math.inf:
-    raise ValueError(f'temperature is {temperature}')
-  if not about['members']:
-    raise ValueError('it has no members')
-  classes = about['classes']
-  if not classes or len(set(classes)) < len(classes):
-    raise ValueError(f'classes are {classes}')
 
 
 def make_module(
@@ -319,61 +243,31 @@ def variable_shapes(
   module: nn.Module, about: Mapping[str, Any]
 ) -> dict[str, jax.ShapeDtypeStruct]:
   """Returns the shape of each array in the file of weights, by its path."""
-  told = about['inputs']
-  blank = jax.ShapeDtypeStruct((1, *told['shape']), told['dtype'])
-  one = jax.eval_shape(
-    lambda key, inputs: module.init(
-      key, sample_lib.decode(inputs), train=False
-    ),
-    jax.random.key(0),
-    blank,
-  )
-  count = len(about['members'])
+  told, count = about['inputs'], len(about['members'])
   return {
     name: jax.ShapeDtypeStruct((count, *each.shape), each.dtype)
-    for name, each in flat(one).items()
+    for name, each in shapes_of(module, told['shape'], told['dtype']).items()
   }
+
+
+def shapes_of(
+  module: nn.Module, shape: Sequence[int], dtype: Any
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the shapes of a module's variables by path; computes nothing.
+
+  Args:
+    module: the module.
+    shape: of one input.
+    dtype: of the inputs.
+  """
+  variables = jax.eval_shape(
+    lambda key, x: module.init(key, sample_lib.decode(x), train=False),
+    jax.random.key(0),
+    jax.ShapeDtypeStruct((1, *shape), dtype),
+  )
+  return flat(variables)
 
 
 def flat(variables: PyTree) -> dict[str, Any]:
   """Returns the arrays of variables by path, as `params/head/kernel`."""
   return traverse_util.flatten_dict(variables, sep='/')
-
-
-def _read_weights(
-  path: pathlib.Path, shapes: Mapping[str, jax.ShapeDtypeStruct]
-) -> PyTree:
-  """Reads arrays of known names, shapes and types."""
-  with files.reading(path, hint=_AGAIN):
-    with safetensors.safe_open(path, 'numpy') as file:
-      names = set(file.keys())
-      for name in sorted(names ^ shapes.keys()):
-        there = 'and the model has none' if name in names else 'is missing'
-        raise ValueError(f'{name} {there}')
-      # Before any is read: the header may claim anything.
-      for name, each in shapes.items():
-        shape = file.get_slice(name).get_shape()
-        if tuple(shape) != each.shape:
-          raise ValueError(
-            f'{name} has shape {shape}; expected {list(each.shape)}'
-          )
-      arrays = {name: file.get_tensor(name) for name in shapes}
-    for name, array in arrays.items():
-      if array.dtype != shapes[name].dtype:
-        raise ValueError(
-          f'{name} is {array.dtype}; expected {shapes[name].dtype}'
-        )
-  arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
-  return traverse_util.unflatten_dict(arrays, sep='/')
-
-
-def digest(about: Mapping[str, Any]) -> str:
-  """Returns the digest of the content of `model.json` but the digest itself."""
-  content = json.dumps(about, sort_keys=True)
-  return hashlib.sha256(content.encode()).hexdigest()
-
-
-def sha256(path: pathlib.Path) -> str:
-  """Returns the SHA-256 of a file."""
-  with path.open('rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -23,6 +23,7 @@ from mejax.evaluation import selection
 from mejax.experiment import card
 from mejax.experiment import finished
 from mejax.experiment import packed
+from mejax.experiment import packed_files
 from mejax.experiment import recipes
 from mejax.experiment import record as record_lib
 from mejax.experiment import saved as saved_lib
@@ -75,7 +76,10 @@ def pack(
   run = pathlib.Path(run)
   out = pathlib.Path(os.path.abspath(out))
   files.check_replaceable(
-    out, marker=packed.DESCRIPTION, names=packed.FILES, what='saved model'
+    out,
+    marker=packed_files.DESCRIPTION,
+    names=packed_files.FILES,
+    what='saved model',
   )
   files.check_writable(out.parent, flag='--out')
   for needed in ('record.npz', 'metrics.json', 'config.json', 'run.json'):
@@ -92,11 +96,15 @@ def pack(
       f'{run} was trained by an older mejax, which did not note what its inputs'
       ' are. Train it again, in another --workdir.'
     )
-  names = _members(saved, members)
-  arrays, kept = _stack(saved, names)
+  if _is_generated(told) and recipe is None:
+    print(
+      'NOTE: this model was trained on generated examples. Name by --recipe_of'
+      ' the prepared dataset whose recipe makes the clips that it shall read.'
+    )
+  arrays, kept = _stack(saved, _members(saved, members))
   about = {
-    'kind': packed.KIND,
-    'schema_version': packed.SCHEMA_VERSION,
+    'kind': packed_files.KIND,
+    'schema_version': packed_files.SCHEMA_VERSION,
     'classes': list(saved.classes),
     'inputs': told['inputs'],
     'config': json.loads(saved.config.to_json_best_effort()),
@@ -108,7 +116,7 @@ def pack(
     'data': _describe_data(told, saved, record),
     'scores': _scores(numbers, saved),
     'not_for': list(card.NOT_FOR),
-    'licences': [*licences, *card.licences_of(record['corpus'])],
+    'licences': _licences(licences, told, record),
     'versions': {**told.get('versions', {}), 'mejax_pack': mejax.__version__},
   }
   _write(out, saved, about, arrays, notes)
@@ -205,6 +213,13 @@ def _seen(told: Mapping[str, Any], record: selection.Record) -> seen_lib.Seen:
   return seen_lib.of(*(record[key] for key in ('corpus', 'subject', 'clip')))
 
 
+def _licences(own: Sequence[str], told, record) -> list[str]:
+  """Returns the terms of the giver, of the data and of the model before it."""
+  inherited = told.get('init', {}).get('licences', [])
+  found = [*own, *card.licences_of(record['corpus']), *inherited]
+  return list(dict.fromkeys(found))
+
+
 def _describe_data(told, saved: Saved, record) -> dict[str, Any]:
   people = seen_lib.people_of(record['corpus'], record['subject'])
   corpora = {}
@@ -267,17 +282,17 @@ def _write(out, saved, about, arrays, notes) -> None:
     )
   model = Model(out, module, {}, about, saved.config)
   with files.replacing(out) as partial:
-    with files.writing(partial / packed.WEIGHTS, 'wb') as file:
+    with files.writing(partial / packed_files.WEIGHTS, 'wb') as file:
       file.write(safetensors.save(arrays))
     if exported := _export(model, shapes):
-      with files.writing(partial / packed.EXPORTED, 'wb') as file:
+      with files.writing(partial / packed_files.EXPORTED, 'wb') as file:
         file.write(exported)
     about['sha256'] = {
-      path.name: packed.sha256(path) for path in sorted(partial.iterdir())
+      path.name: packed_files.sha256(path) for path in sorted(partial.iterdir())
     }
-    about['digest'] = packed.digest(about)
-    workdir_lib.write_json(partial / packed.DESCRIPTION, about)
-    with files.writing(partial / packed.CARD) as file:
+    about['digest'] = packed_files.digest(about)
+    workdir_lib.write_json(partial / packed_files.DESCRIPTION, about)
+    with files.writing(partial / packed_files.CARD) as file:
       file.write(card.render(out.name, about, notes))
 
 
@@ -306,9 +321,9 @@ def _export(
   except Exception as error:
     reason = str(error).partition('\n')[0] or type(error).__name__
     print(
-      f'{packed.EXPORTED} is left out, because the model cannot be exported for'
-      f' batches of any size: {reason}. In its code write x.shape[0] for'
-      ' len(x).'
+      f'{packed_files.EXPORTED} is left out, because the model cannot be'
+      f' exported for batches of any size: {reason}. In its code write'
+      ' x.shape[0] for len(x).'
     )
     return bytearray()
   return exported.serialize()

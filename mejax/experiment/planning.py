@@ -193,12 +193,16 @@ def plan(
   devices_lib.use_every_core()
   devices_lib.keep_compiled_programs()
   numerics.check_precision(config.matmul_precision)
+  from_config = task is None and view is None
   if task is None:
     task = resolve.load_task(config, data_dir, protocol=protocol, view=view)
   task_lib.check_task(task)
   start = None if init is None else starting.read(init, config=config)
   if start is not None:
-    task = starting.leave_out(start, task, leave_out_seen=leave_out_seen)
+    made_by = config.view if from_config else None
+    task = starting.leave_out(
+      start, task, made_by, leave_out_seen=leave_out_seen
+    )
   config = starting.note(config, start)
   for rule in config.selection:
     configuration.named(rule, selection.RULES, 'selection rule')

@@ -23,6 +23,7 @@ from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import conversion
 from mejax.experiment import packed as packed_lib
+from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import schema
@@ -118,7 +119,7 @@ def read_models(
       trust_code=trust_code,
     )
     return _read_run(folder, config, model)
-  if packed_lib.is_model(folder):
+  if packed_files.is_model(folder):
     return _read_packed(folder, given=given, trust_code=trust_code)
   if descriptions := conversion.read_descriptions(folder):
     own_code.refuse_strange(

@@ -35,7 +35,12 @@ _RUN = {
   'named_objects?': dict,
   'numerics?': dict,
   'inputs?': dict,
-  'init?': {'people': [str], 'clips': [str], 'unknown': bool},
+  'init?': {
+    'people': [str],
+    'clips': [str],
+    'unknown': bool,
+    'licences': [str],
+  },
   'placement?': {'round_size': int, 'mode': str, 'width?': int},
 }
 _PLACEMENT = {'mode', 'width', 'round_size'}

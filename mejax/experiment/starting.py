@@ -22,7 +22,6 @@ from mejax.experiment import seen as seen_lib
 from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import checkpoint
-from mejax.training import sample as sample_lib
 
 _HINT = 'With --leave_out_seen, the others are trained on and held out.'
 
@@ -110,15 +109,27 @@ def note(
   return config
 
 
-def leave_out(start: Start, task: Task, *, leave_out_seen: bool) -> Task:
+def leave_out(
+  start: Start,
+  task: Task,
+  view: ml_collections.ConfigDict | None,
+  *,
+  leave_out_seen: bool,
+) -> Task:
   """Returns the clips of people whom the model has not seen.
+
+  Args:
+    start: the model.
+    task: all clips.
+    view: see `packed.Model.check_clips`.
+    leave_out_seen: see `seen.leave_out`.
 
   Raises:
     ValueError: see `seen.leave_out`; or the clips are not made as the model
       needs them.
   """
   if start.saved.packed:
-    start.saved.packed.check_clips(task)
+    start.saved.packed.check_clips(task, view)
   return seen_lib.leave_out(
     task,
     start.seen,
@@ -139,14 +150,8 @@ def fit(start: Start, module: nn.Module, task: Task) -> dict[str, PyTree]:
   Raises:
     ValueError: the models differ in more than that.
   """
-  blank = jax.ShapeDtypeStruct((1, *task.inputs.shape[1:]), task.inputs.dtype)
-  own = packed_lib.flat(
-    jax.eval_shape(
-      lambda key, x: module.init(key, sample_lib.decode(x), train=False),
-      jax.random.key(0),
-      blank,
-    )
-  )
+  inputs = task.inputs
+  own = packed_lib.shapes_of(module, inputs.shape[1:], inputs.dtype)
   theirs = packed_lib.flat(start.variables)
   if start.saved.classes != tuple(task.class_names):
     print('The classes are not those of the model: its last layer is drawn.')
@@ -177,4 +182,9 @@ def fit(start: Start, module: nn.Module, task: Task) -> dict[str, PyTree]:
 
 def describe(start: Start | None) -> dict[str, Any]:
   """Returns what `run.json` tells of the model; {} without one."""
-  return {} if start is None else {'init': start.seen.to_json()}
+  if start is None:
+    return {}
+  licences = [f'the licence of the converted weights: {start.folder}']
+  if start.saved.packed:
+    licences = start.saved.packed.about['licences']
+  return {'init': {**start.seen.to_json(), 'licences': licences}}

@@ -23,6 +23,7 @@ from mejax import cli
 from mejax import experiment
 from mejax.evaluation import selection
 from mejax.experiment import packed as packed_lib
+from mejax.experiment import packed_files
 from mejax.experiment import packing
 from mejax.experiment import results
 from mejax.experiment import saved as saved_lib
@@ -234,10 +235,10 @@ def rewrite(folder, change, *, weights=None):
   if weights is not None:
     (folder / 'weights.safetensors').write_bytes(weights)
   about['sha256'] = {
-    name: packed_lib.sha256(folder / name) for name in about['sha256']
+    name: packed_files.sha256(folder / name) for name in about['sha256']
   }
   about.pop('digest')
-  about['digest'] = packed_lib.digest(about)
+  about['digest'] = packed_files.digest(about)
   path.write_text(json.dumps(about))
 
 

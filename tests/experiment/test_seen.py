@@ -159,7 +159,8 @@ def test_fine_tuning_goes_on_with_the_others(folder, tmp_path):
   evaluating.evaluate(workdir, task=task(OTHERS))
   with pytest.raises(ValueError, match='has seen 1 of the 5 people'):
     evaluating.evaluate(workdir, task=own)
-  both = packing.pack(workdir, tmp_path / 'both')
+  both = packing.pack(workdir, tmp_path / 'both', licences=['CC0'])
+  assert both.about['licences'][0] == 'CC0' and len(both.about['licences']) == 2
   assert len(both.seen.people) == 9 and len(both.seen.clips) == 40 + 32
 
 
@@ -280,8 +281,12 @@ def test_from_a_dataset_to_a_model_that_knows_its_people_and_its_recipe(
   assert own.about['recipe']['units'] == 'minmax255'
   assert own.layout.kind == 'image' and own.layout.u_channel == 2
   clips = experiment.plan(config, data_dir=data_dir).task
-  closeness_of_mirror(own, clips, tmp_path / 'run')
-  own.check_clips(clips)
+  agrees_with_the_run(own, clips, tmp_path / 'run')
+  own.check_clips(clips, config.view)
+  with config.unlocked():
+    config.view.normalise = 'centre'
+  with pytest.raises(ValueError, match="view.normalise: there 'centre_std'"):
+    own.check_clips(clips, config.view)
   for field, value in (
     ('dataset', {**clips.dataset, 'flow': {'method': 'dis'}}),
     ('layout', sample.Layout('mosaic', u_channel=2)),
@@ -291,7 +296,7 @@ def test_from_a_dataset_to_a_model_that_knows_its_people_and_its_recipe(
       own.check_clips(other)
 
 
-def closeness_of_mirror(model, clips, run):
+def agrees_with_the_run(model, clips, run):
   """The saved model says what the run's own way of applying models says."""
   from mejax.experiment import applying
 
