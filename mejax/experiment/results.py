@@ -115,7 +115,9 @@ def export(
   run = schema.read_run(workdir)
   config = schema.complete(schema.read_config(workdir), run['schema_version'])
   record = record_lib.read_record(workdir)
-  warning = record_lib.read_told(workdir, record).get('warning')
+  # Runs without it are older than any warning.
+  has_told = 'told' in record
+  told = record_lib.read_told(workdir, record) if has_told else {}
   arrays = _arrays(record)
   with files.replacing(folder) as partial:
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
@@ -130,7 +132,7 @@ def export(
       'numerics': run.get('numerics', {}),
       'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
     }
-    if warning:
+    if warning := told.get('warning'):
       versions['warning'] = warning
     workdir_lib.write_json(partial / 'versions.json', versions)
     with files.writing(partial / 'command.txt') as file:

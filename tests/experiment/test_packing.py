@@ -363,6 +363,34 @@ def test_a_folder_of_something_else_is_not_replaced(run, tmp_path):
   assert (tmp_path / 'thesis.txt').read_text() == 'mine'
 
 
+def test_a_model_that_cannot_be_finished_leaves_the_older_one(
+  run, copy, monkeypatch
+):
+  before = {path.name: path.read_bytes() for path in copy.iterdir()}
+
+  def fail(*_):
+    raise OSError('no room')
+
+  monkeypatch.setattr(packing.card, 'render', fail)
+  with pytest.raises(OSError, match='no room'):
+    packing.pack(run, copy, members='folds', trust_code=True)
+  assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+  assert [path.name for path in copy.parent.iterdir()] == ['mine']
+
+
+def test_a_model_that_cannot_be_exported_is_saved_without(
+  run, tmp_path, monkeypatch, capsys
+):
+  def fail(*_, **__):
+    raise TypeError('no symbols here')
+
+  monkeypatch.setattr(packing.jax_export, 'export', fail)
+  model = packing.pack(run, tmp_path / 'mine', trust_code=True)
+  assert 'model.jax is left out' in capsys.readouterr().out
+  assert {path.name for path in model.folder.iterdir()} == FILES - {'model.jax'}
+  assert 'flatbuffers' not in (model.folder / 'MODEL.md').read_text()
+
+
 def test_without_models_of_everybody_they_cannot_be_asked_for(run, tmp_path):
   other = tmp_path / 'run'
   experiment.leave_one_subject_out(*arrays(), workdir=other, **OPTIONS)
