@@ -36,8 +36,8 @@ from scipy import special
 import threadpoolctl
 import tqdm
 
-from mejax.evaluation import calibration
 from mejax.evaluation import inner_products
+from mejax.evaluation import temperature
 from mejax.evaluation.inner_products import FoldProducts
 
 # Raised with every change that may change a number: stored baselines of another
@@ -299,7 +299,7 @@ def _rbf_svm(train, test, labels, copies):
 def _sharpness(kernel, labels, copies) -> float:
   """Returns the scale that makes decision values the most likely logits.
 
-  See `calibration.sharpness`. Where a class has a single training example, it
+  See `temperature.sharpness`. Where a class has a single training example, it
   is 1.
   """
   from sklearn import model_selection
@@ -323,7 +323,7 @@ def _sharpness(kernel, labels, copies) -> float:
       copies,
     )
 
-  return calibration.sharpness(values, own)
+  return temperature.sharpness(values, own)
 
 
 def _mean_of(copies, scores):

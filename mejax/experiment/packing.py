@@ -18,8 +18,8 @@ from safetensors import numpy as safetensors
 
 import mejax
 from mejax import files
-from mejax.evaluation import calibration
 from mejax.evaluation import selection
+from mejax.evaluation import temperature
 from mejax.experiment import card
 from mejax.experiment import finished
 from mejax.experiment import packed
@@ -190,14 +190,14 @@ def _calibrate(record: selection.Record) -> dict[str, Any]:
       'no seed has finite predictions for all held-out clips, from which the'
       ' temperature is fitted.'
     )
-  pooled, labels = calibration.pooled(logits[sound]), record['labels']
-  sharpness = calibration.sharpness(pooled, labels)
+  pooled, labels = temperature.pooled(logits[sound]), record['labels']
+  sharpness = temperature.sharpness(pooled, labels)
   return {
     'temperature': 1 / sharpness,
     'calibration': {
       'clips': len(labels),
-      'loss_before': calibration.loss(pooled, labels),
-      'loss': calibration.loss(sharpness * pooled, labels),
+      'loss_before': temperature.loss(pooled, labels),
+      'loss': temperature.loss(sharpness * pooled, labels),
     },
   }
 

@@ -24,6 +24,7 @@ from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
+from mejax.experiment import cost as cost_of_run
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
@@ -112,11 +113,12 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
   workdir = pathlib.Path(workdir)
   precision = jax.default_matmul_precision(plan.options.matmul_precision)
   with precision, workdir_lib.locked(workdir):
-    run = workdir_lib.claim(workdir, plan.description, _provenance(plan))
+    run = workdir_lib.claim(workdir, plan.description, provenance(plan))
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      outcome = _run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan):
+        outcome = _run_trials(plan, workdir, run)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
@@ -126,7 +128,7 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if not plan.divides_people:
       _show_levels(plan, workdir)
       _show_attention(plan, workdir)
-    return _evaluate(plan, workdir)
+    return evaluate_record(plan, workdir)
 
 
 def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
@@ -236,7 +238,7 @@ def _print_forecast(plan: Plan) -> None:
   )
 
 
-def _provenance(plan: Plan) -> dict[str, Any]:
+def provenance(plan: Plan) -> dict[str, Any]:
   """Returns data, own objects, options of JAX and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
@@ -266,8 +268,16 @@ def _tell(plan: Plan) -> dict[str, Any]:
   return told
 
 
-def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
-  """Writes baselines, metrics, predictions and report from the record."""
+def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
+  """Writes baselines, metrics, predictions and report from the record.
+
+  Args:
+    plan: whose data and folds the record has.
+    workdir: the folder, locked.
+
+  Returns:
+    The content of `metrics.json`.
+  """
   record = record_lib.read_record(workdir)
   baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
   owner = np.array(workdir_lib.owner(workdir))

@@ -188,6 +188,12 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, config, model) -> Saved:
+  if schema.SEARCH in config:
+    raise ValueError(
+      f'{workdir} is a search, in which each fold has settings of its own, so'
+      ' it holds no models of one config. Train the config that you want by'
+      ' `mejax train`.'
+    )
   if config.folds_over == 'clips':
     raise ValueError(
       f'the folds of {workdir} are over clips: every model has seen other clips'

@@ -25,6 +25,8 @@ _NOT_AGAIN = (
   'It cannot be made again: restore it from a copy, or train anew in another'
   ' --workdir.'
 )
+# The key, in the `config.json` of a search, of how it searched.
+SEARCH = 'search'
 # What a user may hand over as an object; then its description is stored.
 _OBJECTS = ('protocol', 'view', 'model')
 _RUN = {

@@ -90,7 +90,7 @@ class Attention(nn.Module):
       for name in ('query', 'key', 'value')
     )
     mixed, weights = attention.attend(
-      attention.own(self.attention_fn),
+      attention.own(self.attention_fn, self.dtypes.param_dtype),
       query,
       key,
       value,
