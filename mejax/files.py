@@ -310,7 +310,7 @@ def check_replaceable(
     if not there or (marker in there and there <= set(names)):
       return
   raise ValueError(
-    f'{folder} exists and holds no {what}, or more than that. Choose another'
+    f'{folder} exists and holds no {what}, or more than {what}. Choose another'
     ' folder.'
   )
 

@@ -79,7 +79,7 @@ def pack(
     out,
     marker=packed_files.DESCRIPTION,
     names=packed_files.FILES,
-    what='saved model',
+    what='files of a saved model',
   )
   files.check_writable(out.parent, flag='--out')
   for needed in ('record.npz', 'metrics.json', 'config.json', 'run.json'):

@@ -358,7 +358,9 @@ def test_other_inputs_are_refused(model, inputs):
 
 def test_a_folder_of_something_else_is_not_replaced(run, tmp_path):
   (tmp_path / 'thesis.txt').write_text('mine')
-  with pytest.raises(ValueError, match='holds no saved model, or more'):
+  with pytest.raises(
+    ValueError, match='holds no files of a saved model, or more'
+  ):
     packing.pack(run, tmp_path, trust_code=True)
   assert (tmp_path / 'thesis.txt').read_text() == 'mine'
 
