@@ -111,7 +111,7 @@ def _what(about) -> Iterator[str]:
   yield (
     f'It tells {len(about["classes"])} classes of micro-expressions apart:'
     f' {", ".join(about["classes"])}. It is the mean of'
-    f' {len(members)} trained `{config["model"].get("name", "")}`, each trained'
+    f' {len(members)} models `{config["model"].get("name", "")}`, each trained'
     f' on {kind}, after epoch {about["epoch"]}, at a temperature of'
     f' {about["temperature"]:.3g}.'
   )
@@ -128,6 +128,9 @@ def _what(about) -> Iterator[str]:
 
 def _seen(about) -> Iterator[str]:
   data, seen = about['data'], about['seen']
+  if data['generated']:
+    yield 'It was trained on generated people; no real person is among them.'
+    return
   for corpus, count in data['corpora'].items():
     yield f'* {corpus}: {count["clips"]} clips of {count["people"]} people'
   yield (
@@ -144,11 +147,16 @@ def _seen(about) -> Iterator[str]:
 
 def _scores(about) -> Iterator[str]:
   scores, fitted = about['scores'], about['calibration']
-  yield (
+  whose = (
     'They are of models that were trained in the same way and had not seen the'
-    f' person: the model itself has seen everybody. {scores["protocol"]}'
+    ' person: the model itself has seen everybody.'
   )
-  rows = [('one seed' if scores['together'] else 'held out', scores['last'])]
+  if about['data']['generated']:
+    whose = 'They are of generated people, and say little of real ones.'
+  yield f'{whose} {scores["protocol"]}'
+  rows = [
+    ('mean over seeds' if scores['together'] else 'held out', scores['last'])
+  ]
   if scores['together']:
     rows.append((f'{scores["seeds"]} seeds together', scores['together']))
   lines = [

@@ -53,13 +53,11 @@ class Start:
   @property
   def sentence(self) -> str:
     """Says it beside the numbers of the training."""
-    who = f'{len(self.seen.people)} other people'
+    count = len(self.seen.people)
+    who = f'it saw {count} other people' if count else 'it saw no real person'
     if self.seen.unknown:
-      return (
-        f'Training started from the model {self.digest[:8]}, converted weights:'
-        ' nobody knows whom they have seen.'
-      )
-    return f'Training started from the model {self.digest[:8]}; it saw {who}.'
+      who = 'nobody knows whom it saw'
+    return f'Training started from the model {self.digest[:8]}; {who}.'
 
 
 def read(
@@ -82,7 +80,7 @@ def read(
       ' one: of a run what `mejax pack` makes of it, of converted weights the'
       ' folder of one file.'
     )
-  variables = saved.load(0, '')
+  variables = saved.load(saved.seeds[0], '')
   if saved.packed:
     variables = jax.tree.map(lambda x: x[0], variables)
   return Start(os.fspath(folder), saved, jax.tree.map(np.asarray, variables))
@@ -184,7 +182,9 @@ def describe(start: Start | None) -> dict[str, Any]:
   """Returns what `run.json` tells of the model; {} without one."""
   if start is None:
     return {}
-  licences = [f'the licence of the converted weights: {start.folder}']
+  licences = []
   if start.saved.packed:
     licences = start.saved.packed.about['licences']
+  elif start.seen.unknown:
+    licences = ['the licence of the converted weights that it started from']
   return {'init': {**start.seen.to_json(), 'licences': licences}}

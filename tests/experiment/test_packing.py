@@ -171,7 +171,7 @@ def test_the_card_tells_people_scores_baselines_limits_and_licences(
   text = (folder / 'MODEL.md').read_text()
   numbers = json.loads((run / 'metrics.json').read_text())
   full = numbers['selection']['last']['full']
-  row = f'| one seed | 40 | 5 | {full["uf1"]:.3f} | {full["uf1_ci"][0]:.3f} to'
+  row = f'| mean over seeds | 40 | 5 | {full["uf1"]:.3f} | {full["uf1_ci"][0]:.3f} to'
   assert row in text
   best = numbers['baselines'][numbers['best_baseline']]['full']
   assert '{:+.3f} ({:+.3f} to {:+.3f})'.format(*best['last_minus']) in text
