@@ -171,7 +171,8 @@ def test_the_card_tells_people_scores_baselines_limits_and_licences(
   text = (folder / 'MODEL.md').read_text()
   numbers = json.loads((run / 'metrics.json').read_text())
   full = numbers['selection']['last']['full']
-  row = f'| mean over seeds | 40 | 5 | {full["uf1"]:.3f} | {full["uf1_ci"][0]:.3f} to'
+  low, _ = full['uf1_ci']
+  row = f'| mean over seeds | 40 | 5 | {full["uf1"]:.3f} | {low:.3f} to'
   assert row in text
   best = numbers['baselines'][numbers['best_baseline']]['full']
   assert '{:+.3f} ({:+.3f} to {:+.3f})'.format(*best['last_minus']) in text
@@ -187,6 +188,31 @@ def test_the_card_tells_people_scores_baselines_limits_and_licences(
   assert len(seen['people']) == 5 and len(seen['clips']) == 40
   assert all(re.fullmatch('[0-9a-f]{16}', each) for each in seen['people'])
   assert results.digest('own', arrays()[2][0], '0') in seen['clips']
+
+
+def test_generated_people_are_nobody_and_a_recipe_can_be_named(
+  run, tmp_path, capsys
+):
+  copy = pathlib.Path(shutil.copytree(run, tmp_path / 'run'))
+  told = json.loads((copy / 'run.json').read_text())
+  made = {
+    'generator': 1, 'units': 'pixel', 'flow': {'method': 'generated'},
+    'levels': [1.0], 'size': 28, 'strain': 'shreve',
+    'landmark_source': 'generated',
+  }  # fmt: skip
+  (copy / 'run.json').write_text(json.dumps(told | {'dataset': made}))
+  model = packing.pack(copy, tmp_path / 'a', trust_code=True)
+  assert '--recipe_of' in capsys.readouterr().out
+  assert model.seen.people == frozenset() and model.about['data']['generated']
+  assert model.about['recipe']['generator'] == 1
+  assert 'no real person' in (tmp_path / 'a/MODEL.md').read_text()
+  real = {**made, 'flow': {'method': 'tvl1'}, 'mask_eyelids': True}
+  real.pop('generator')
+  model = packing.pack(copy, tmp_path / 'a', recipe=real, trust_code=True)
+  assert '--recipe_of' not in capsys.readouterr().out
+  assert model.about['recipe']['flow'] == {'method': 'tvl1'}
+  assert model.about['recipe']['mask_eyelids']
+  assert not model.about['recipe']['remove_head_motion']
 
 
 def test_the_same_run_makes_the_same_model(run, folder, tmp_path):
