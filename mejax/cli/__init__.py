@@ -2,8 +2,8 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, pretrain, convert, evaluate
-  search.py         sweep
+  learning.py        demo, train, pretrain, convert, pack, evaluate
+  search.py          sweep
   scores.py          report, score
   spotting.py        spot
   verb.py            parts that all verbs share
@@ -223,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)
+  learning.add_pack(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)
   scores.add_score(verbs)
