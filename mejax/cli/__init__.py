@@ -5,7 +5,7 @@
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
   scores.py          report, score
-  spotting.py        spot
+  spotting.py        spot, score_spotting
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
 
@@ -219,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_prepare(verbs)
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
+  spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)

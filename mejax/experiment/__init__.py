@@ -34,7 +34,10 @@
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
-  spotting.py       spots expressions in long recordings
+  spotting.py       spots expressions in long recordings;
+                    spotting_pictures.py shows them
+  spotting_database.py  scores that on a database of long videos, with
+                    candidate_files.py (those of others) and kept_tracks.py
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
   ensembles.py      scores finished runs together
