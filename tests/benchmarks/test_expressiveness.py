@@ -88,8 +88,11 @@ def test_all_levels_and_adaptive_read_the_whole_stack(task, truth):
     ('all levels', ''),
   ):
     config, own = expressiveness.make_case(name, task, truth, None)
-    assert own is task
+    np.testing.assert_array_equal(own.inputs, task.inputs)
+    assert own.levels == task.levels
     assert config.model.adaptive == kind
+  _, own = expressiveness.make_case('adaptive times 8', task, truth, None)
+  np.testing.assert_array_equal(own.inputs, 8 * task.inputs)
 
 
 def test_rank_correlation_is_over_people_or_clips():
