@@ -2,7 +2,7 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate
+  learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
   scores.py          report, score
   spotting.py        spot, score_spotting
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'sweep', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -221,8 +221,10 @@ def _parser() -> argparse.ArgumentParser:
   spotting.add_spot(verbs)
   spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
+  learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)
+  learning.add_pack(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)
   scores.add_score(verbs)

@@ -53,10 +53,10 @@ class Journal:
     with files.reading(self._path, hint=_AGAIN), quiet():
       self._storage = JournalStorage(backend)
       studies = self._storage.get_all_studies()
+    self._known = {study.study_name for study in studies}
     for study in studies:
-      files.check_owner(
-        self._path, study.user_attrs.get(files.OWNER), owner, hint=_AGAIN
-      )
+      found = study.user_attrs.get(files.OWNER, owner)
+      files.check_owner(self._path, found, owner, hint=_AGAIN)
 
   def tell(self, fold: str, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
     """Adds the trials of a fold that the journal lacks.
@@ -70,14 +70,7 @@ class Journal:
       OSError: it cannot be written.
     """
     with files.hinting(self._path), quiet():
-      study = optuna.create_study(
-        storage=self._storage,
-        study_name=fold,
-        direction='maximize',
-        load_if_exists=True,
-      )
-      if files.OWNER not in study.user_attrs:
-        study.set_user_attr(files.OWNER, self._owner)
+      study = self._study(fold)
       there = study.get_trials(deepcopy=False)
       for old, new in zip(there, trials, strict=False):
         if _content(old) != _content(new):
@@ -87,6 +80,17 @@ class Journal:
           )
       for trial in trials[len(there) :]:
         study.add_trial(trial)
+
+  def _study(self, fold: str) -> optuna.Study:
+    """Returns the study of a fold; makes it once, as even a try is a line."""
+    place = {'storage': self._storage, 'study_name': fold}
+    if fold not in self._known:
+      optuna.create_study(**place, direction='maximize')
+      self._known.add(fold)
+    study = optuna.load_study(**place)
+    if files.OWNER not in study.user_attrs:  # A kill may have come between.
+      study.set_user_attr(files.OWNER, self._owner)
+    return study
 
 
 def _content(trial: optuna.trial.FrozenTrial):

@@ -84,6 +84,7 @@ class ARTNet(base.Model):
     dropout: rate behind the attention's and the MLP's linear layers.
     readout: `mean` pools regions by attention as well as levels; with `regions`
       or `flat` each region is read by itself, see `readout.py`.
+    num_units: number of action units that `out['units']` tells; 0 for none.
     readout_dropout: rate before the last linear layer, if each region is read
       by itself.
     level_dropout: probability that a training step leaves out a level of an
@@ -109,6 +110,7 @@ class ARTNet(base.Model):
   mlp_mult: int = 4
   dropout: float = 0.1
   readout: str = 'mean'
+  num_units: int = 0
   readout_dropout: float = 0.5
   level_dropout: float = 0.25
   adaptive: str = ''
@@ -259,6 +261,11 @@ class ARTNet(base.Model):
     out['head'] = x
     if apart:
       x = layers.Dropout(self.readout_dropout)(x, train=train)
+    if self.num_units:
+      units = layers.linear(
+        self.num_units, x.shape[-1], dtypes=dtypes.wide, name='units'
+      )
+      out['units'] = units(x)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )

@@ -1,7 +1,7 @@
 """Measures the error of optical flow on known motion, and the time per pair.
 
   python -m tests.benchmarks.flow_accuracy [--contrib PYTHON]
-    [--only errors light widths times]
+    [--only errors widths times]
 
 The methods are our TV-L1 with and without its fit of light, OpenCV's Farneback
 (with the settings of HTNet's authors), OpenCV's DIS and OpenCV's TV-L1. The
@@ -16,16 +16,7 @@ skin. Both frames are sampled from a picture of twice the resolution. In the
 rows with noise each frame gets its own (standard deviation 1 grey level) and is
 rounded to bytes. The error is the mean end-point error in pixels.
 
-A second table changes the light of the second frame of faces (Grace Hopper's in
-matplotlib, Eileen Collins's in scikit-image), and adds noise and JPEG to both.
-Light multiplies grey values: gains, a gradient from left to right, a smooth
-shadow on a cheek, and halves of the face that flicker in opposite directions.
-JPEG rounds two frames alike in constant light, which hides its error; so in one
-row the blocks of the second frame lie four pixels aside. The last column is our
-TV-L1 without the fit for frames whose light, known exactly, was taken out: what
-no fit of light can be expected to beat.
-
-A third one says how long the flow of a smile is, over its true length.
+A second table says how long the flow of a smile is, over its true length.
 
 Each method may use all cores of the process (`taskset` limits them). Time is
 wall time, the best of some rounds in which the methods alternate.
@@ -35,16 +26,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import copy
 import functools
-import itertools
 import json
 import pathlib
 import subprocess
 import tempfile
 import time
 
-import cv2
 import jax
 import numpy as np
 
@@ -54,33 +42,6 @@ from tests.motion import exact_warp
 
 AMPLITUDES = (0.2, 0.5, 1.0, 2.0)
 NOISES = (0, 1)
-MOTIONS = (0.0, 0.1, 0.3, 1.0, 3.0)
-# From places in [-1, 1] to gain and offset of the second frame, the offset in
-# grey levels.
-ASIDE = 'constant, blocks aside'
-LIGHTS = {
-  'constant': lambda x, y: (1.0, 0),
-  ASIDE: lambda x, y: (1.0, 0),
-  '+ 2 %': lambda x, y: (1.02, 0),
-  '+ 5 %': lambda x, y: (1.05, 0),
-  '+ 10 %': lambda x, y: (1.1, 0),
-  '+ 5 grey levels': lambda x, y: (1.0, 5),
-  'gradient 5 %': lambda x, y: (1 + 0.05 * x, 0),
-  'gradient 10 %': lambda x, y: (1 + 0.1 * x, 0),
-  'shadow 10 %': lambda x, y: (
-    1 - 0.1 * np.exp(-((x - 0.3) ** 2 + (y - 0.2) ** 2) / (2 * 0.3**2)),
-    0,
-  ),
-  'halves 5 %': lambda x, y: (1 + 0.05 * np.tanh(x / 0.12), 0),
-}
-# Standard deviation of the noise in grey levels, and quality of the JPEG.
-CAMERAS = {
-  'none': (0, None),
-  'noise 2': (2, None),
-  'JPEG 75': (0, 75),
-  'JPEG 90': (0, 90),
-  'noise 1, JPEG 75': (1, 75),
-}
 # The smile of `print_widths`, in pixels: its longest motion, the standard
 # deviations of its bumps, and Collins's corners of the mouth.
 SMILE = 1.65
@@ -163,62 +124,6 @@ def warp_picture(picture: np.ndarray, size: int, field: Callable):
   frames = np.stack([first, picture])
   frames = frames.reshape(2, size, 2, size, 2).mean((2, 4))
   return frames, field(*exact_warp.pixels(size, size))
-
-
-def film(
-  frame: np.ndarray, camera: str, source, *, aside: int = 0
-) -> np.ndarray:
-  """Returns a grey frame in [0, 1] with noise and JPEG of a name.
-
-  The blocks of the JPEG begin `aside` pixels outside of the frame.
-  """
-  noise, quality = CAMERAS[camera]
-  if not noise and quality is None:
-    return frame
-  frame = np.rint(255 * frame + noise * source.normal(size=frame.shape))
-  frame = frame.clip(0, 255).astype(np.uint8)
-  if quality is not None:
-    how = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    frame = np.pad(frame, ((aside, 0), (aside, 0)), mode='reflect')
-    _, code = cv2.imencode('.jpg', frame, how)
-    frame = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)[aside:, aside:]
-  return frame / 255
-
-
-def print_light(*, pairs: int) -> None:
-  """Prints a row for each light and camera, a column per longest motion."""
-  size = magnify_truth.SIZE
-  faces = grey_faces()
-  names = [*METHODS, 'light=False told the light']
-  print(f'\nFaces {", ".join(faces)}; error in px: ' + ' / '.join(names))
-  print('| light | noise |', *(f'{motion:g} px |' for motion in MOTIONS))
-  print('|---' * (2 + len(MOTIONS)) + '|')
-  place = (np.arange(size) + 0.5) * 2 / size - 1
-  made = []
-  for motion, face, seed in itertools.product(
-    MOTIONS, faces.values(), range(pairs)
-  ):
-    source = np.random.default_rng(seed)
-    field = make_field(size, motion, source)
-    made.append((*warp_picture(face, size, field), source))
-  truth = [field for _, field, _ in made]
-  for camera in CAMERAS:
-    for name, light in LIGHTS.items():
-      gain, offset = light(*np.meshgrid(place, place))
-      first, second = [], []
-      for (a, b), _, source in made:
-        source = copy.deepcopy(source)  # Every row has the same noise.
-        b = (gain * b + offset / 255).clip(0, 1)
-        first.append(film(a, camera, source))
-        second.append(film(b, camera, source, aside=4 * (name == ASIDE)))
-      first, second = np.float32(first), np.float32(second)
-      flows = [method(first, second) for method in METHODS.values()]
-      unlit = np.float32((second - offset / 255) / gain)
-      flows.append(METHODS['light=False'](first, unlit))
-      errors = np.linalg.norm(np.stack(flows) - truth, axis=-1).mean((-2, -1))
-      errors = errors.reshape(len(names), len(MOTIONS), -1).mean(-1)
-      row = (' / '.join(f'{e:.3f}' for e in cell) for cell in errors.T)
-      print(f'| {name} | {camera} |', *(f'{c} |' for c in row), flush=True)
 
 
 def grey_faces() -> dict[str, np.ndarray]:
@@ -364,7 +269,7 @@ def main() -> None:
   parser.add_argument('--batches', type=int, nargs='*', default=[1, 32, 256])
   parser.add_argument('--pairs', type=int, default=4, help='in each cell')
   parser.add_argument('--rounds', type=int, default=3)
-  parts = ('errors', 'light', 'widths', 'times')
+  parts = ('errors', 'widths', 'times')
   parser.add_argument('--only', choices=parts, nargs='*', default=parts)
   options = parser.parse_args()
   kinds = ['face', 'pink', 'smooth']
@@ -375,8 +280,6 @@ def main() -> None:
   given = {'contrib': options.contrib}
   if 'errors' in options.only:
     print_errors(options.sizes, kinds, pairs=options.pairs, **given)
-  if 'light' in options.only and 'face' in kinds:
-    print_light(pairs=options.pairs)
   if 'widths' in options.only and 'face' in kinds:
     print_widths()
   if 'times' in options.only:

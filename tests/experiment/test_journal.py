@@ -23,6 +23,7 @@ def trial(value, **changes):
 
 
 def write(folder, count=3, owner='me'):
+  folder.mkdir(exist_ok=True)
   book = journal.Journal(folder, owner)
   for fold in ('casme2/a', 'samm/b'):
     book.tell(fold, [trial(i / 8) for i in range(count)])
@@ -84,6 +85,17 @@ def test_a_torn_last_line_is_cut_off_kept_and_told(tmp_path, cut, capsys):
   assert len(again.read_bytes().splitlines()) == len(whole.splitlines())
   assert [len(trials) for trials in load(again).values()] == [3, 3]
   assert not list(tmp_path.glob('*.lock'))
+
+
+def test_a_kill_after_any_line_is_made_good(tmp_path):
+  lines = write(tmp_path / 'whole').read_bytes().splitlines(keepends=True)
+  for count in range(len(lines)):
+    folder = tmp_path / str(count)
+    folder.mkdir()
+    (folder / journal.NAME).write_bytes(b''.join(lines[:count]))
+    found = write(folder).read_bytes().splitlines(keepends=True)
+    assert len(found) == len(lines)
+    assert found[:count] == lines[:count]
 
 
 def test_damage_in_the_middle_is_named_by_its_line(tmp_path):

@@ -1,4 +1,22 @@
-"""Draws the expressions of a long recording, and moves the face by them."""
+"""Which action units make up an expression, for generated flow.
+
+The combinations are those of the literature, none was counted in the sheets of
+a database:
+  P. Ekman, W. V. Friesen, "EMFACS-7: Emotional Facial Action Coding System"
+    (1983): prototypes and their parts.
+  A. Davison, W. Merghani, M. H. Yap, "Objective classes for micro-facial
+    expression recognition" (J. Imaging 4(10), 2018): the combinations of each
+    of their classes, many of them single units, as micro-expressions have.
+  S. Du, Y. Tao, A. M. Martinez, "Compound facial expressions of emotion" (PNAS
+    111(15), 2014): which units people add.
+  D. Matsumoto, H. C. Hwang, "Evidence for training the ability to read
+    microexpressions of emotion" (Motivation and Emotion 35, 2011): contempt is
+    shown on one side.
+  W.-J. Yan et al., "CASME II" (PLoS ONE 9(1), 2014): the criteria by which its
+    clips are labelled, repression among them.
+The weights say how common a combination is among those of its emotion. They are
+round numbers, ours: a part of a prototype is as common as the prototype.
+"""
 
 from __future__ import annotations
 
@@ -7,117 +25,80 @@ from typing import NamedTuple
 from jaxtyping import Float
 import numpy as np
 
-from mejax.corpora.faces import movement
-from mejax.corpora.faces.script import Event
-from mejax.corpora.faces.script import Script
-from mejax.corpora.faces.script import Stage
+from mejax.corpora.faces import muscles
 
-# How often the action units of annotated micro-expressions are drawn.
-_UNITS = {
-  '4': 5, '14': 3, '1': 2, '2': 2, '12': 2, '10': 1, '15': 1, '17': 1,
-}  # fmt: skip
+CLASSES = ('negative', 'positive', 'surprise')
 
+# (class, emotion, weight of the emotion, combinations with their weights).
+EMOTIONS = (
+  (
+    'negative', 'anger', 3.0,
+    {'4': 3, '4+7': 2, '4+5': 0.5, '4+5+7': 0.5, '23': 1, '24': 0.5,
+     '4+23': 0.5, '4+24': 0.5, '4+7+23': 0.5, '17+24': 0.5, '7': 0.7},
+  ),
+  (
+    'negative', 'disgust', 3.0,
+    {'9': 1, '10': 1.5, '4+9': 1, '4+7': 2, '9+17': 0.3, '4+7+9': 0.7,
+     '7+10': 0.5, '4+10': 0.7, '10+17': 0.3, '4+7+10': 0.5, '4': 1},
+  ),
+  (
+    'negative', 'sadness', 1.2,
+    {'1+4': 1.5, '15': 1.5, '1+4+15': 0.7, '15+17': 1, '17': 0.7,
+     '1+15': 0.3, '4+15': 0.5},
+  ),
+  (
+    'negative', 'fear', 0.6,
+    {'1+2+4': 1, '1+2+4+5': 0.7, '1+4+5': 0.5, '20': 1, '4+5': 0.5,
+     '20+25': 0.5},
+  ),
+  ('negative', 'contempt', 0.8, {'14': 3, '10': 0.5, '12+14': 0.3}),
+  (
+    'negative', 'repression', 1.5,
+    {'15': 1, '17': 1, '14': 1, '15+17': 0.7, '14+17': 0.3, '24': 0.3},
+  ),
+  (
+    'positive', 'happiness', 1.0,
+    {'12': 3, '6+12': 3, '12+25': 0.7, '6+12+25': 0.7, '7+12': 0.5,
+     '6+7+12': 0.5, '6': 0.3, '12+14': 0.5, '12+17': 0.2, '12+24': 0.2},
+  ),
+  (
+    'surprise', 'surprise', 1.0,
+    {'1+2': 4, '1+2+5': 1, '1+2+25': 1, '1+2+26': 0.5, '1+2+5+26': 0.7,
+     '1+2+25+26': 0.5, '2': 0.6, '1': 0.3, '5': 0.3, '25+26': 0.3},
+  ),
+)  # fmt: skip
 
-class _Wanted(NamedTuple):
-  """An expression that has no time yet; lengths are in seconds."""
-
-  type: str
-  length: float
-  rise: float
-  amplitude: float
-  on_top: bool
-
-
-def _draw(generator: np.random.Generator, script: Script, kind: str) -> _Wanted:
-  """Draws the length, the rise and the amplitude of an expression."""
-  if kind == 'macro':
-    length = float(np.clip(np.exp(generator.normal(0.2, 0.5)), 0.6, 4.0))
-    rise = float(generator.uniform(0.3, 0.45)) * length
-    span, on_top = script.macro_amplitude, 0.0
-  else:
-    length = float(generator.uniform(0.3, 0.5))
-    rise = min(float(generator.uniform(0.13, 0.22)), 0.6 * length)
-    span, on_top = script.amplitude, script.on_top
-  is_on_top = bool(generator.uniform() < on_top)
-  amplitude = float(generator.uniform(*span))
-  return _Wanted(kind, length, rise, amplitude, is_on_top)
-
-
-def draw_expressions(
-  generator: np.random.Generator, script: Script, stage: Stage
-) -> tuple[list[Event], list[movement.Movement]]:
-  """Draws the expressions, which lie apart but for those on top of another."""
-  kinds = ['macro'] * script.macro + ['micro'] * script.micro
-  wanted = [_draw(generator, script, kind) for kind in kinds]
-  alone = [one for one in wanted if not (one.on_top and script.macro)]
-  order = generator.permutation(len(alone))
-  # Slots of equal length keep the expressions apart.
-  slot = (stage.seconds - 2.0) / max(len(alone), 1)
-  placed, hosts = [], []
-  for place, i in enumerate(order):
-    one = alone[i]
-    free = max(slot - one.length - 1.0, 0.0)
-    start = 1.5 + place * slot + float(generator.uniform(0, 1)) * free
-    placed.append((one, start))
-    hosts += [(start, one.length)] if one.type == 'macro' else []
-  for one in wanted:
-    if one.on_top and hosts:
-      start, length = hosts[int(generator.integers(len(hosts)))]
-      placed.append((one, start + float(generator.uniform(0.3, 0.6)) * length))
-  events = [
-    _event(one, start, _units(generator, script), stage)
-    for one, start in placed
-  ]
-  moves = [_act(generator, event, stage) for event in events]
-  return sorted(events, key=lambda event: event.onset), moves
+# Emotions that are mostly shown on one side.
+ONE_SIDED = ('contempt',)
 
 
-def _units(generator: np.random.Generator, script: Script) -> tuple[str, ...]:
-  """Draws one or two action units."""
-  names = script.units or tuple(_UNITS)
-  shares = np.array([_UNITS[name] for name in names], float)
-  number = min(int(generator.integers(1, 3)), len(names))
-  units = generator.choice(
-    names, number, replace=False, p=shares / shares.sum()
+class Table(NamedTuple):
+  """All combinations as arrays.
+
+  Attributes:
+    units: whether a combination has each unit of `muscles.NAMES`.
+    weights: how common it is in each class; 0 if it is of another class.
+    one_sided: whether it is mostly shown on one side.
+  """
+
+  units: Float[np.ndarray, 'm u']
+  weights: Float[np.ndarray, 'k m']
+  one_sided: Float[np.ndarray, ' m']
+
+
+def table() -> Table:
+  """Returns the combinations of `EMOTIONS` as arrays."""
+  units, weights, one_sided = [], [], []
+  for name, emotion, share, combinations in EMOTIONS:
+    whole = sum(combinations.values())
+    for combination, weight in combinations.items():
+      has = combination.split('+')
+      units.append([unit in has for unit in muscles.NAMES])
+      weights.append([share * weight / whole * (name == k) for k in CLASSES])
+      one_sided.append(emotion in ONE_SIDED)
+  weights = np.array(weights, np.float32).T
+  return Table(
+    np.array(units, np.float32),
+    weights / weights.sum(1, keepdims=True),
+    np.array(one_sided, np.float32),
   )
-  return tuple(sorted(map(str, units), key=int))
-
-
-def _event(
-  one: _Wanted, start: float, units: tuple[str, ...], stage: Stage
-) -> Event:
-  onset, last = round(start * stage.fps), stage.num_frames - 1
-  rise = max(round(one.rise * stage.fps), 1)
-  length = max(round(one.length * stage.fps), 3)
-  return Event(
-    type=one.type,
-    onset=min(onset, last),
-    apex=min(onset + rise, last),
-    offset=min(onset + length - 1, last),
-    amplitude=one.amplitude,
-    units=units,
-  )
-
-
-def _act(
-  generator: np.random.Generator, event: Event, stage: Stage
-) -> movement.Movement:
-  one_sided = generator.uniform() < 0.25
-  sides = (1.0, 0.25) if generator.uniform() < 0.5 else (0.25, 1.0)
-  strengths = sides if one_sided else (1.0, 0.9)
-  field = stage.field(dict.fromkeys(event.units, strengths), event.amplitude)
-  envelope = np.zeros(stage.num_frames, np.float32)
-  own = slice(event.onset, event.offset + 1)
-  envelope[own] = _rise_and_fall(
-    event.offset - event.onset + 1, event.apex - event.onset
-  )
-  return movement.Movement(field, envelope)
-
-
-def _rise_and_fall(num_frames: int, apex: int) -> Float[np.ndarray, ' t']:
-  """Returns the strength of an expression, above 0 from onset to offset."""
-  # The frames before the onset and behind the offset are at rest.
-  time = np.arange(1, num_frames + 1)
-  rise = np.sin(np.pi / 2 * np.minimum(time / (apex + 1), 1)) ** 2
-  fall = np.clip((time - apex - 1) / max(num_frames - apex, 1), 0, 1)
-  return (rise * np.cos(np.pi / 2 * fall) ** 2).astype(np.float32)

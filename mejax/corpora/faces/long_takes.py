@@ -19,7 +19,7 @@ import numpy as np
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
 from mejax.corpora.faces import disturbances
-from mejax.corpora.faces import expressions
+from mejax.corpora.faces import long_events
 from mejax.corpora.faces import movement
 from mejax.corpora.faces.script import Event
 from mejax.corpora.faces.script import Script
@@ -105,7 +105,7 @@ def play(
   )
   points = {name: pose.place(xy) for name, xy in person.face.points.items()}
   stage = Stage(points, size, fps, num_frames)
-  events, moves = expressions.draw_expressions(draw[1], script, stage)
+  events, moves = long_events.draw_expressions(draw[1], script, stage)
   blinks, lids = disturbances.draw_blinks(
     draw[2], script, stage, [e.onset for e in events]
   )
