@@ -21,6 +21,7 @@ VERBS = (
   'inspect',
   'spot',
   'train',
+  'sweep',
   'convert',
   'evaluate',
   'report',

@@ -106,6 +106,43 @@ def _train(args: argparse.Namespace) -> None:
   )
 
 
+def add_pretrain(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'pretrain',
+    _pretrain,
+    text='Train a model on generated faces, which no database binds.',
+    example='  mejax pretrain --config generated --workdir runs/generated\n'
+    '  mejax evaluate runs/generated --data_dir data\n\n'
+    'The same command with the same workdir resumes. The table is that of\n'
+    'generated people who were held out. `mejax evaluate` applies the model\n'
+    'to the dataset of the config, or to --config.dataset=NAME with its\n'
+    '--config.protocol, which must have the same classes.\n',
+    more=_teach_configs,
+  )
+  verb.add_argument(
+    '--config',
+    required=True,
+    metavar='NAME[:VARIANT]',
+    help='a config whose section `generated` says what is trained on',
+  )
+  add_folder(verb, '--workdir', 'folder of this run')
+  verb.add_argument(
+    '--dry_run',
+    action='store_true',
+    help='print trials, memory, placement and expected time; train nothing',
+  )
+
+
+def _pretrain(args: argparse.Namespace) -> None:
+  from mejax.experiment import configuration
+
+  config = configuration.load_config(args.config, args.overrides)
+  from mejax import experiment
+
+  experiment.pretrain(config, workdir=args.workdir, dry_run=args.dry_run)
+
+
 def add_convert(verbs) -> None:
   verb = add_verb(
     verbs,
@@ -194,6 +231,13 @@ def add_evaluate(verbs) -> None:
     metavar='DIR',
     help='folder of the results (default: RUN/evaluate)',
   )
+  verb.add_argument(
+    '--prior',
+    choices=('trained', 'em'),
+    help='for models of generated faces: take all classes as equally common, or'
+    ' estimate their shares in each database from the predictions, without'
+    ' labels (default: trained)',
+  )
   add_trust(verb, 'RUN')
 
 
@@ -208,6 +252,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     data_dir=args.data_dir,
     config=config,
     overrides=args.overrides,
+    prior=args.prior,
     out=args.out,
     trust_code=args.trust_code,
   )

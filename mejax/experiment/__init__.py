@@ -1,6 +1,7 @@
 """From a config to a run, and back from a finished run to its models.
 
   configuration.py  `--config NAME:variant --config.key=value` -> locked config
+  own_files.py      imports config files and spaces
   schema.py         what a config or an old run leaves out, filled in
   planning.py       a config -> the plan: the objects that its names stand for
   resolve.py        names of a config -> objects, one kind at a time
@@ -9,6 +10,16 @@
   fold_words.py     says how the folds at hand divide the people
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
+  searching.py      searches for settings with nested folds
+  spaces.py         which settings a search may try
+  proposing.py      the settings of a round, as a pure function
+  search.py         what a search is: options, programs, what was tried
+  search_forecast.py  how large a search is, and how long it takes
+  rounds.py         the rounds of a search, each outer fold for itself
+  units.py          trainings that one process does, as plain JSON
+  chosen.py         what a search chose, trained, and its numbers
+  journal.py        the record of a search, as Optuna's journal
+  pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
@@ -25,6 +36,11 @@
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
   scoring.py        scores such folders on the data at hand
+  commands.py       the commands that make a run again
+  cost.py           what a training took: time, memory, operations
+  predictions_file.py     a table of truths and predictions that anybody made
+  scoring_predictions.py  scores such a table
+  scoring_sources.py      scores folders of results and such tables
   record.py         the held-out logits of a run, with labels and subjects
   workdir.py        the files of a run
   identity.py       describes a user's own objects, so that runs can compare
@@ -44,11 +60,14 @@ _HOMES = {
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
+  'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
   'spot': 'mejax.experiment.spotting',
+  'sweep': 'mejax.experiment.searching',
   'export': 'mejax.experiment.results',
   'score': 'mejax.experiment.scoring',
+  'score_predictions': 'mejax.experiment.scoring_predictions',
   'score_together': 'mejax.experiment.scoring',
   'together': 'mejax.experiment.ensembles',
   'train': 'mejax.experiment.running',

@@ -16,8 +16,10 @@ import numpy as np
 from mejax import files
 from mejax import own_code
 from mejax.evaluation import predictions
+from mejax.evaluation import prior as prior_lib
 from mejax.evaluation import selection
 from mejax.evaluation import table
+from mejax.evaluation import units as units_lib
 from mejax.experiment import applying
 from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
@@ -35,6 +37,12 @@ from mejax.training import devices as devices_lib
 from mejax.training import numerics
 
 UNKNOWN = 'no held-out result: these clips may have been trained on'
+# Chosen on generated and rendered people; see configs/generated.py.
+DEFAULT_PRIOR = 'trained'
+_SHARES = {
+  'trained': '',
+  'em': ', corrected for shares of classes that are estimated without labels',
+}
 CHOSEN = 'the epoch of these weights may have been chosen on these clips'
 
 
@@ -46,6 +54,7 @@ def evaluate(
   overrides: Sequence[str] = (),
   task: Task | None = None,
   model: nn.Module | None = None,
+  prior: str | None = None,
   out: str | os.PathLike | None = None,
   trust_code: bool = False,
 ) -> dict[str, Any]:
@@ -53,7 +62,8 @@ def evaluate(
 
   Only the folder `out` is written: `metrics.json`, `predictions.csv`,
   `record.npz` and `baselines.npz`, so that `mejax report` can show it. The
-  baselines of the data are also kept in the data folder.
+  baselines of the data are also kept in the data folder. A model that tells
+  action units also writes `units.json`, how well each tells each class.
 
   Args:
     source: workdir of a finished run, or a folder of converted models.
@@ -63,6 +73,9 @@ def evaluate(
     overrides: `key=value` strings that change values of the config.
     task: your data, in place of the config's.
     model: the module, for a run that was trained with your own.
+    prior: for models of generated faces, a name of `evaluation.prior.RULES`:
+      how the classes' shares in each database are taken into account, without a
+      label; by default `DEFAULT_PRIOR`.
     out: folder of the results; `evaluate/` in the source by default.
     trust_code: whether code that only the files of the source name, as
       `package.module:name`, may be imported and run. Names in `config` and
@@ -102,23 +115,35 @@ def evaluate(
   task_lib.check_task(task)
   outputs = _order_outputs(saved, task)
   with jax.default_matmul_precision(config.matmul_precision):
-    logits, _ = applying.apply_folds(
-      saved, task, task.groups, keep=lambda out: {}
+    logits, told = applying.apply_folds(
+      saved, task, task.groups, keep=_keep_units
     )
   left_out = applying.find_left_out(saved, task.groups)
   spare = range(len(outputs), logits.shape[-1])
+  logits = logits[..., [*outputs, *spare]]
+  if saved.generated:
+    # Generated people show all classes equally often.
+    even = np.full(logits.shape[-1], 1 / logits.shape[-1])
+    prior = DEFAULT_PRIOR if prior is None else prior
+    logits = prior_lib.adapt(logits, task.corpus, trained=even, rule=prior)
+  elif prior is not None:
+    raise ValueError(
+      '--prior is for models of generated faces, which saw all classes equally'
+      ' often; leave it out.'
+    )
   record = record_lib.of_one_evaluation(
     task,
     left_out,
-    logits[..., [*outputs, *spare]],
+    logits,
     seeds=saved.seeds,
     epoch=saved.epoch,
   )
+  units = _score_units(task, told)
   owner = workdir_lib.describe_owner(
     json.loads(saved.config.to_json_best_effort()),
     {'data_sha256': task.sha256, 'data': task.describe()},
   )
-  record |= record_lib.about(owner, _tell(saved, task, left_out))
+  record |= record_lib.about(owner, _tell(saved, task, left_out, prior))
   same_data = _is_data_of_run(source, task)
   if same_data:
     baselines = baseline_cache.of_run(source, task, left_out)
@@ -127,20 +152,51 @@ def evaluate(
   metrics = finished.describe(
     record, baselines, record_lib.read_told(out, record)
   )
-  _write(out, record, baselines, metrics)
+  _write(out, record, baselines, metrics, units)
   print(table.format_numbers(metrics))
+  if units:
+    print(units_lib.format_areas(units['full']))
   if same_data:
     print(_compare(record, record_lib.read_record(source)))
-  elif not saved.caution:
+  elif not (saved.caution or saved.generated):
     print(_say_difference(source, task))
   print(f'Written: {out}')
   return metrics
 
 
-def _write(out: pathlib.Path, record, baselines, metrics) -> None:
+def _keep_units(out: Any) -> dict[str, Any]:
+  return {name: x for name, x in out.items() if name == 'units'}
+
+
+def _score_units(task: Task, told: dict[str, np.ndarray]) -> dict[str, Any]:
+  """Returns how well each action unit tells each class, in all and by database.
+
+  Args:
+    task: the clips.
+    told: `units`, a logit for each seed, clip and unit of `muscles.NAMES`; {}
+      if the models tell none.
+  """
+  if not told:
+    return {}
+  from mejax.corpora.faces import muscles
+
+  logits, found = told['units'].mean(0), {}
+  parts = {'full': np.ones(len(task.labels), bool)}
+  if len(names := np.unique(task.corpus)) > 1:
+    parts |= {str(name): task.corpus == name for name in names}
+  for part, rows in parts.items():
+    found[part] = units_lib.score_against_classes(
+      logits[rows], task.labels[rows], muscles.NAMES, task.class_names
+    )
+  return found
+
+
+def _write(out: pathlib.Path, record, baselines, metrics, units) -> None:
   """Writes the folder of an evaluation, after another that is written."""
   with files.locked(out / workdir_lib.LOCK, remove=True):
     _write_files(out, record, baselines, metrics)
+    if units:
+      workdir_lib.write_json(out / 'units.json', units)
 
 
 def _write_files(out: pathlib.Path, record, baselines, metrics) -> None:
@@ -180,10 +236,17 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
   return [classes.index(name) for name in task.class_names]
 
 
-def _tell(saved: Saved, task: Task, left_out: np.ndarray) -> dict[str, Any]:
+def _tell(
+  saved: Saved, task: Task, left_out: np.ndarray, prior: str | None
+) -> dict[str, Any]:
   """Returns what is told beside the numbers; see `record.TOLD`."""
   protocol, warning = fold_words.say(task.protocol, task.groups, left_out), ''
-  if saved.names is None:
+  if saved.generated:
+    protocol = (
+      'One model for all clips, trained on generated faces alone'
+      f'{_SHARES[prior]}. {fold_words.without(protocol)}'
+    )
+  elif saved.names is None:
     warning = UNKNOWN
     protocol = f'One model for all clips. {fold_words.without(protocol)}'
   elif saved.caution:

@@ -33,6 +33,7 @@ from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
+from mejax.experiment import commands
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -44,7 +45,8 @@ _AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
 _TOLD = (
   'corpora', 'units', 'strain', 'flow', 'levels', 'magnify', 'size',
-  'landmark_source', 'remove_head_motion', 'mask_eyelids', 'versions',
+  'neighbours', 'landmark_source', 'apex', 'remove_head_motion',
+  'mask_eyelids', 'versions',
 )  # fmt: skip
 _DIGITS = 16
 _VERSIONS = {'sha256': {str: str}, 'data_sha256': str}
@@ -116,6 +118,11 @@ def export(
       )
   run = schema.read_run(workdir)
   config = schema.complete(schema.read_config(workdir), run['schema_version'])
+  if schema.SEARCH in config:
+    raise ValueError(
+      f'{workdir} is a search, in which each fold has settings of its own, so'
+      ' no config gives its results again. Export a run of `mejax train`.'
+    )
   arrays = _arrays(record_lib.read_record(workdir))
   with files.replacing(folder) as partial:
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
@@ -132,7 +139,7 @@ def export(
     }
     workdir_lib.write_json(partial / 'versions.json', versions)
     with files.writing(partial / 'command.txt') as file:
-      file.write(_commands(config, folder.resolve().name))
+      file.write(_commands(config, dataset, folder.resolve().name))
   return folder
 
 
@@ -301,24 +308,22 @@ def _checked(config, versions, arrays) -> Result:
   )
 
 
-def _commands(config: Mapping[str, Any], name: str) -> str:
+def _commands(
+  config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
+) -> str:
   """Returns the content of `command.txt`."""
-  dataset = config.get('dataset', '')
-  if not dataset:
+  place = f'results/{name}'
+  lines = commands.of_run(
+    config, metadata, config_path=f'{place}/config.json', workdir=f'runs/{name}'
+  )
+  if not lines:
     return (
       'The run was trained on arrays in Python, by'
       ' mejax.experiment.leave_one_subject_out or train(task=...).\n'
       'mejax.experiment.score(folder, task=...) prints its table.\n'
     )
-  from mejax.datasets import load
-
-  place = shlex.quote(f'results/{name}')
-  return (
-    f'{load.prepare_command(dataset, "data")}\n'
-    f'mejax train --config {place}/config.json --data_dir data'
-    f' --workdir {shlex.quote(f"runs/{name}")}\n'
-    f'mejax score {place} --data_dir data\n'
-  )
+  lines.append(f'mejax score {shlex.quote(place)} --data_dir data')
+  return '\n'.join(lines) + '\n'
 
 
 def _sha256(path: pathlib.Path) -> str:

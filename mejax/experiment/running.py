@@ -6,6 +6,8 @@ The command line and the notebook call these functions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import importlib.metadata
 import os
@@ -24,6 +26,7 @@ from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
+from mejax.experiment import cost as cost_of_run
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
@@ -99,26 +102,41 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     ValueError: the workdir belongs to another config or other data.
   """
   workdir = pathlib.Path(workdir)
-  precision = jax.default_matmul_precision(plan.options.matmul_precision)
-  with precision, workdir_lib.locked(workdir):
-    run = workdir_lib.claim(workdir, plan.description, _provenance(plan))
+  with claimed(plan, workdir) as run:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      outcome = _run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan):
+        outcome = run_trials(plan, workdir, run)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
-      record |= record_lib.about(workdir_lib.owner(workdir), _tell(plan))
+      record |= record_lib.about(workdir_lib.owner(workdir), tell(plan))
       workdir_lib.save_npz(workdir / 'record.npz', record)
     # No model may be shown a person whose other clips it was trained on.
     if not plan.divides_people:
       _show_levels(plan, workdir)
       _show_attention(plan, workdir)
-    return _evaluate(plan, workdir)
+    return evaluate_record(plan, workdir)
 
 
-def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
+@contextlib.contextmanager
+def claimed(plan: Plan, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
+  """Locks and claims a workdir for a plan; gives the content of `run.json`.
+
+  Within, matrices are multiplied with the plan's precision.
+
+  Raises:
+    ValueError: the workdir belongs to another config or other data.
+  """
+  precision = jax.default_matmul_precision(plan.options.matmul_precision)
+  with precision, workdir_lib.locked(workdir):
+    yield workdir_lib.claim(workdir, plan.description, provenance(plan))
+
+
+def run_trials(
+  plan: Plan, workdir: pathlib.Path, run: dict[str, Any]
+) -> loop.Outcome:
   """Trains all trials; a resumed run keeps the placement that it began with."""
   devices = jax.devices()
   if 'placement' not in run:
@@ -224,7 +242,7 @@ def _print_forecast(plan: Plan) -> None:
   )
 
 
-def _provenance(plan: Plan) -> dict[str, Any]:
+def provenance(plan: Plan) -> dict[str, Any]:
   """Returns data, own objects, options of JAX and library versions of a run."""
   return {
     'data_sha256': plan.task.sha256,
@@ -241,7 +259,8 @@ def _provenance(plan: Plan) -> dict[str, Any]:
   }
 
 
-def _tell(plan: Plan) -> dict[str, Any]:
+def tell(plan: Plan) -> dict[str, Any]:
+  """Returns what stands beside the numbers of a run; see `record.TOLD`."""
   return {
     'protocol': plan.sentence,
     'rules': list(plan.rules),
@@ -249,15 +268,23 @@ def _tell(plan: Plan) -> dict[str, Any]:
   }
 
 
-def _evaluate(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
-  """Writes baselines, metrics, predictions and report from the record."""
+def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
+  """Writes baselines, metrics, predictions and report from the record.
+
+  Args:
+    plan: whose data and folds the record has.
+    workdir: the folder, locked.
+
+  Returns:
+    The content of `metrics.json`.
+  """
   record = record_lib.read_record(workdir)
   baselines = baseline_cache.of_run(workdir, plan.task, plan.left_out)
   owner = np.array(workdir_lib.owner(workdir))
   workdir_lib.save_npz(
     workdir / workdir_lib.BASELINES, baselines | {files.OWNER: owner}
   )
-  told = _tell(plan)
+  told = tell(plan)
   if 'told' in record:
     told = record_lib.read_told(workdir, record)
   metrics = finished.describe(record, baselines, told)

@@ -56,6 +56,8 @@ class Saved:
     epoch: number of epochs that they were trained; 0 if it is not known.
     test_mirror: weight of the mirrored clip in a prediction.
     caution: for converted models, how their authors chose the weights.
+    generated: whether they have seen generated people only, so that anybody's
+      clips are held out.
     parts: for a run that left people out in parts, the name of the part that
       held each group out.
   """
@@ -69,6 +71,7 @@ class Saved:
   epoch: int = 0
   test_mirror: float = 0.0
   caution: str = ''
+  generated: bool = False
   parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -157,6 +160,12 @@ def _read_converted(folder, descriptions) -> Saved:
 
 
 def _read_run(workdir, config, model) -> Saved:
+  if schema.SEARCH in config:
+    raise ValueError(
+      f'{workdir} is a search, in which each fold has settings of its own, so'
+      ' it holds no models of one config. Train the config that you want by'
+      ' `mejax train`.'
+    )
   if config.folds_over == 'clips':
     raise ValueError(
       f'the folds of {workdir} are over clips: every model has seen other clips'
@@ -195,20 +204,23 @@ def _read_run(workdir, config, model) -> Saved:
     return {'params': tree['params'], **tree['collections']}
 
   def load(seed: int, name: str) -> PyTree:
-    number, row = divmod(trials[seed, name], size)
+    # Of generated people only one fold is trained, whose model serves all.
+    number, row = divmod(trials[seed, name or names[0]], size)
     return jax.tree.map(lambda x: x[row], variables(number))
 
   seeds = tuple(sorted({seed for seed, _ in trials}))
+  generated = 'generator' in run.get('dataset', {})
   return Saved(
     model,
     load,
     seeds,
-    tuple(names),
+    None if generated else tuple(names),
     config,
     classes,
     epoch=int(record['epochs'][-1]),
     test_mirror=resolve.make_settings(config)[0].test_mirror,
-    parts=_parts(record['groups'], config.num_folds),
+    generated=generated,
+    parts={} if generated else _parts(record['groups'], config.num_folds),
   )
 
 

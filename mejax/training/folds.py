@@ -131,8 +131,8 @@ def with_inner(
     if num_groups < num_inner:
       raise ValueError(
         f'Fold {folds.names[fold]!r} trains on {num_groups} groups, which'
-        f' cannot be split into {num_inner} inner folds. Lower inner_folds or'
-        " leave out the rule 'inner'."
+        f' cannot be split into {num_inner} inner folds. Lower inner_folds, or'
+        ' do without inner folds.'
       )
     splits = GroupKFold(num_inner).split(seen, groups=groups[seen])
     for number, (fit, held_out) in enumerate(splits):

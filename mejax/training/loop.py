@@ -64,6 +64,9 @@ def run(
   names: Sequence[str] = (),
   owner: str = '',
   progress: bool = True,
+  title: str = '',
+  may_diverge: bool = False,
+  program: placement_lib.Program | None = None,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
 
@@ -87,6 +90,11 @@ def run(
     owner: digest of what the checkpoints belong to; those of another are
       refused.
     progress: whether to show a progress bar.
+    title: title of a bar that goes away in the end; by default it stays.
+    may_diverge: whether nothing is wrong if no trial has a finite loss, as in a
+      search that also tries bad settings.
+    program: what an earlier call with the same trainer, placement, devices and
+      `eval_every` compiled, from `compile_program`; it is not compiled again.
 
   Raises:
     ValueError: `eval_every` does not divide the number of epochs, a file of a
@@ -96,12 +104,8 @@ def run(
   """
   num_windows = count_windows(trainer.num_epochs, eval_every)
   max_windows = min(num_windows, _MAX_WINDOWS)
-  program = placement_lib.place(
-    trainer,
-    placement,
-    devices=devices,
-    eval_every=eval_every,
-    max_windows=max_windows,
+  program = program or compile_program(
+    trainer, placement, devices=devices, eval_every=eval_every
   )
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
@@ -109,7 +113,8 @@ def run(
   with tqdm.tqdm(
     total=num_rounds * trainer.num_epochs,
     unit='epoch',
-    desc=f'training {num_trials} trials',
+    desc=title or f'training {num_trials} trials',
+    leave=not title,
     disable=not progress,
   ) as bar:
     rounds = _Rounds(
@@ -125,7 +130,8 @@ def run(
       keep_models=keep_models,
       names=names or [f'trial {i}' for i in range(num_trials)],
       round_size=size,
-      may_go_on=num_rounds > 1 and _has_several_settings(trials),
+      may_go_on=may_diverge
+      or (num_rounds > 1 and _has_several_settings(trials)),
       bar=bar,
     )
     # Each round runs to its end before the next begins. So only one round has
@@ -141,7 +147,8 @@ def run(
       else:
         _skip(bar, trainer.num_epochs)
       results.append(result)
-  if not any(np.isfinite(each['losses'][:, -1]).any() for each in results):
+  finite = any(np.isfinite(each['losses'][:, -1]).any() for each in results)
+  if not (finite or may_diverge):
     raise ValueError(
       f'In the end the training loss of every trial is not finite. {_ADVICE}'
     )
@@ -149,6 +156,24 @@ def run(
     logits=np.concatenate([result['logits'] for result in results]),
     train_loss=np.concatenate([result['losses'] for result in results]),
     epochs=np.arange(1, num_windows + 1, dtype=np.int32) * eval_every,
+  )
+
+
+def compile_program(
+  trainer: trial_lib.Trainer,
+  placement: placement_lib.Placement,
+  *,
+  devices: Sequence[jax.Device],
+  eval_every: int,
+) -> placement_lib.Program:
+  """Returns the program that `run` needs; it compiles when it is first used."""
+  num_windows = count_windows(trainer.num_epochs, eval_every)
+  return placement_lib.place(
+    trainer,
+    placement,
+    devices=devices,
+    eval_every=eval_every,
+    max_windows=min(num_windows, _MAX_WINDOWS),
   )
 
 
