@@ -76,12 +76,19 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Epochs between two evaluations on the held-out clips, whose logits go into
   # the record; it must divide `num_epochs`.
   config.eval_every = 1
+  # Digest of the model that training starts from, which `--init MODEL` sets; ''
+  # for weights that are drawn.
+  config.init = ''
   # Number of trainings of each fold, with the seeds `seed`, `seed` + 1, ...
   config.num_seeds = 5
   config.seed = 0
   # Whether every epoch draws a new order of the examples.
   config.shuffle = True
 
+  # Which models are trained: 'held_out', one for each fold, or 'all', one more
+  # that is trained on everybody. That one is to be used (`mejax pack`), and the
+  # folds say how good it may be on people that it has not seen.
+  config.folds = 'held_out'
   # Number of parts in which people are left out; 0 leaves them out one by one.
   config.num_folds = 0
   # What the folds divide: 'people', or 'clips' for comparison only. In folds

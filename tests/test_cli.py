@@ -23,6 +23,7 @@ VERBS = (
   'train',
   'sweep',
   'convert',
+  'pack',
   'evaluate',
   'report',
   'score',

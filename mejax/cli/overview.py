@@ -9,7 +9,7 @@ import pathlib
 GROUPS = {
   'to begin': ('demo',),
   'data': ('render', 'check', 'prepare', 'inspect'),
-  'models': ('train', 'sweep', 'forecast', 'pretrain', 'convert'),
+  'models': ('train', 'sweep', 'forecast', 'pretrain', 'convert', 'pack'),
   'scores': ('evaluate', 'report', 'score'),
   'recordings of your own': ('spot', 'predict'),
 }
