@@ -21,6 +21,7 @@ VERBS = (
   'inspect',
   'spot',
   'train',
+  'pretrain',
   'sweep',
   'convert',
   'pack',
