@@ -13,7 +13,8 @@ The folders:
   evaluation/       held-out logits -> metrics, intervals, baselines, tables
   files.py          files that are written whole or not at all
   torch_weights.py  weights in PyTorch files, read without running their code
-  configs/          default.py lists every value; one file for each experiment
+  configs/          default.py lists every value; one file for each experiment;
+                    configs/sweeps/ has the spaces of searches
 
 Letters of array shapes, the same everywhere: b batch, t time, a amplification
 level, h w pixels, c channel, n token or example, d width, k class, f fold,

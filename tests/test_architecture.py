@@ -14,6 +14,7 @@ import zipfile
 
 import pytest
 
+from mejax.experiment import spaces
 from tests import child
 
 HEAVY = {'cv2', 'matplotlib', 'tensorflow', 'tensorflow_datasets'}
@@ -70,7 +71,8 @@ def test_the_package_itself_imports_nothing(root):
 
 def test_every_folder_of_modules_is_a_package(root):
   folders = {path.parent for path in (root / 'mejax').rglob('*.py')}
-  folders.discard(root / 'mejax/configs')
+  configs = root / 'mejax/configs'
+  folders -= {configs, configs / 'sweeps'}
   assert all((folder / '__init__.py').exists() for folder in folders)
 
 
@@ -95,11 +97,12 @@ def test_setup_declares_exactly_what_the_package_imports(root):
     if isinstance(node, ast.Call)
     for keyword in node.keywords
   }
+  extras = ast.literal_eval(arguments['extras_require'])
   declared, optional = (
     {_normal(re.match(r'[\w-]+', line).group()) for line in lines}
     for lines in (
       ast.literal_eval(arguments['install_requires']),
-      ast.literal_eval(arguments['extras_require'])['torch'],
+      [*extras['torch'], *extras['search']],
     )
   )
   homes = importlib.metadata.packages_distributions()
@@ -108,10 +111,13 @@ def test_setup_declares_exactly_what_the_package_imports(root):
     for module in imported
     for home in set(homes.get(module, [module]))
   }
-  # Weights in files of PyTorch are read with it; nothing else needs it.
+  # Weights in files of PyTorch are read with it, and searches are Optuna's;
+  # nothing else needs either.
   assert needed - declared == optional
-  # TFDS needs these two at run time without asking for them.
-  assert declared - needed <= {'array-record', 'importlib-resources'}
+  # TFDS needs the first two at run time without asking for them, and the export
+  # of JAX the last.
+  unasked = {'array-record', 'importlib-resources', 'flatbuffers'}
+  assert declared - needed <= unasked
 
 
 def _normal(distribution: str) -> str:
@@ -139,12 +145,13 @@ def wheel(root, tmp_path_factory) -> pathlib.Path:
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
   expected = {
-    f'mejax/configs/{path.name}' for path in root.glob('configs/*.py')
+    f'mejax/{path.relative_to(root)}' for path in root.glob('configs/**/*.py')
   }
   for pattern in ('**/*.py', 'corpora/*.csv', 'assets/*', 'pages/templates/*'):
     for path in root.glob(f'mejax/{pattern}'):
       expected.add(str(path.relative_to(root)))
   assert 'mejax/pages/templates/page.css' in expected
+  assert 'mejax/configs/sweeps/cnn.py' in expected
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
 
 
@@ -156,6 +163,8 @@ import mejax
 from mejax.experiment import configuration
 print(mejax.__file__, *configuration.list_configs())
 configuration.load_config('synthetic:smoke')
+from mejax.experiment import spaces
+print(*spaces.list_spaces())
 """
   path = [
     str(tmp_path),
@@ -164,3 +173,4 @@ configuration.load_config('synthetic:smoke')
   file, *names = python(program, cwd=tmp_path, path=path).split()
   assert file.startswith(str(tmp_path))
   assert 'htnet_regions' in names
+  assert names[-len(spaces.list_spaces()) :] == spaces.list_spaces()

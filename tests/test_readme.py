@@ -79,7 +79,7 @@ def test_every_shipped_config_is_in_the_table():
 def test_the_command_line_takes_every_command_of_the_readme(command):
   args, rest = cli._parser().parse_known_args(shlex.split(command)[1:])
   assert all(word.startswith('--config.') for word in rest)
-  if args.verb == 'train':
+  if args.verb in ('train', 'sweep'):
     configuration.load_config(args.config, rest)
   else:
     assert rest == []

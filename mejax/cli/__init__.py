@@ -2,10 +2,12 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate
+  learning.py        demo, train, pretrain, convert, pack, evaluate
+  search.py          sweep
   scores.py          report, score
-  spotting.py        spot
+  spotting.py        spot, score_spotting
   verb.py            parts that all verbs share
+  overview.py        verbs by task, completion in a shell
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -30,7 +32,9 @@ from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
+from mejax.cli import overview
 from mejax.cli import scores
+from mejax.cli import search
 from mejax.cli import spotting
 from mejax.cli import terminal
 
@@ -90,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -155,14 +159,14 @@ def _is_expected(error: Exception) -> bool:
   """Returns whether the message alone tells the user what to do.
 
   That is so for files that are missing or unreadable, and for a ValueError that
-  mejax or a config raised itself. A ValueError from another library is a bug,
-  for which the traceback is shown.
+  mejax, a config or a space raised itself. A ValueError from another library is
+  a bug, for which the traceback is shown.
   """
   if isinstance(error, OSError):
     return True
   last = traceback.extract_tb(error.__traceback__)[-1]
   place = pathlib.Path(last.filename).absolute()
-  ours = place.is_relative_to(_HERE) or last.name == 'get_config'
+  ours = place.is_relative_to(_HERE) or last.name in ('get_config', 'get_space')
   return isinstance(error, ValueError) and ours
 
 
@@ -194,19 +198,33 @@ def _parser() -> argparse.ArgumentParser:
     description='Facial micro-expression recognition in JAX: every fold of a '
     'leave-one-subject-out experiment in one program, reported honestly.',
     epilog='Start with `mejax demo`; `mejax VERB --help` teaches a verb.',
+    formatter_class=overview.ByTask,
   )
   parser.add_argument(
     '--version', action='version', version=f'mejax {mejax.__version__}'
   )
-  verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+  parser.add_argument(
+    '--completion',
+    action=overview.Completion,
+    choices=overview.SHELLS,
+    metavar='SHELL',
+    help=f'print the completion for {", ".join(overview.SHELLS)}',
+  )
+  verbs = parser.add_subparsers(
+    title='verbs', dest='verb', metavar='VERB', required=True
+  )
   learning.add_demo(verbs)
   data.add_render(verbs)
   data.add_check(verbs)
   data.add_prepare(verbs)
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
+  spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
+  learning.add_pretrain(verbs)
+  search.add_sweep(verbs)
   learning.add_convert(verbs)
+  learning.add_pack(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)
   scores.add_score(verbs)

@@ -6,14 +6,10 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import contextlib
 import dataclasses
 import difflib
-import importlib.util
 import inspect
 import pathlib
-import traceback
-import types
 from typing import Any
 
 from absl import flags
@@ -24,6 +20,7 @@ import mejax
 from mejax import files
 from mejax import own_code
 from mejax.experiment import bounds
+from mejax.experiment import own_files
 from mejax.experiment import schema
 from mejax.training import setting as setting_lib
 
@@ -68,14 +65,17 @@ def load_config(
   name, _, arg = spec.partition(':')
   if name.lower().endswith('.json'):
     return override(_read_json(_find(name), overrides), overrides)
-  module = _import_file(_find(name))
+  module = own_files.load(
+    _find(name), function='get_config', what='config', shipped=SHIPPED
+  )
   variants = getattr(module, 'VARIANTS', (arg,))
   if arg and arg not in variants:
     raise ValueError(
       f'Config {name!r} has no variant {arg!r}. It has: '
       + (', '.join(f'{name}:{variant}' for variant in variants) or 'none.')
     )
-  with _running(pathlib.Path(module.__file__)):
+  path = pathlib.Path(module.__file__)
+  with own_files.running(path, function='get_config', what='config'):
     config = module.get_config(arg) if arg else module.get_config()
   if not isinstance(config, ml_collections.ConfigDict):
     raise ValueError(
@@ -118,46 +118,15 @@ def _find(name: str) -> pathlib.Path:
   )
 
 
-def _import_file(path: pathlib.Path) -> types.ModuleType:
-  module_spec = importlib.util.spec_from_file_location(path.stem, path)
-  if module_spec is None:
-    raise ValueError(f'{path} is not a Python file, as a config must be.')
-  module = importlib.util.module_from_spec(module_spec)
-  if path.parent != SHIPPED:
-    own_code.open_folders()  # A config of the user's may import code beside it.
-  with _running(path):
-    module_spec.loader.exec_module(module)
-  if not hasattr(module, 'get_config'):
-    raise ValueError(f'{path} is no config: it has no function get_config().')
-  return module
-
-
-@contextlib.contextmanager
-def _running(path: pathlib.Path) -> Iterator[None]:
-  """Says in one sentence what is wrong with a config file that fails.
-
-  Raises:
-    ValueError: its code raises an error, or ends the process.
-  """
-  try:
-    yield
-  except (Exception, SystemExit) as error:
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, ValueError) and frames[-1].name == 'get_config':
-      raise  # Meant for the user.
-    lines = [each.lineno for each in frames if each.filename == str(path)]
-    line = getattr(error, 'lineno', None) or (lines or [None])[-1]
-    where = f'line {line}: ' if line else ''
-    raise ValueError(
-      f'the config {path} fails: {where}{type(error).__name__}: {error}'
-    ) from error
-
-
 def _read_json(
   path: pathlib.Path, overrides: Sequence[str]
 ) -> ml_collections.ConfigDict:
-  """Reads the config of a run. It may be a stranger's, so it runs no code."""
+  """Reads the config of a run or a search.
+
+  It may be a stranger's, so it runs no code.
+  """
   content = files.read_json(path, hint='Give another --config.')
+  content.pop(schema.SEARCH, None)
   given = own_code.names_in(list(overrides))
   own_code.refuse_strange(
     content,
@@ -169,6 +138,11 @@ def _read_json(
   with files.reading(path, hint='Give another --config.'):
     schema.check(content)
     schema.check_names(content)
+  return from_json(content)
+
+
+def from_json(content: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """Returns the complete config of JSON values; lists become tuples."""
   return schema.fill(ml_collections.ConfigDict(_with_tuples(content)))
 
 

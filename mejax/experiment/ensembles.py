@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 import os
 import pathlib
@@ -97,23 +96,32 @@ def score(
     for name, record in records.items()
   ]
   members += _baselines(workdirs[0], reference, baselines)
-  return together_lib.metrics_json(
+  numbers = together_lib.metrics_json(
     reference, members, protocol=runs[0].numbers['protocol']
   )
+  last = [run.numbers['selection']['last']['full'] for run in runs]
+  together_lib.warn(numbers, [entry.get('warning', '') for entry in last])
+  return numbers
 
 
 def _baselines(
   workdir: pathlib.Path, record: selection.Record, names: Sequence[str]
 ) -> list[Member]:
   """Reads baselines from the run whose clips have the order of the result."""
-  found: Mapping[str, Any] = {}
+  found, hint = {}, ''
   if names:
-    found = baselines_lib.probabilities_of(workdir_lib.read_baselines(workdir))
+    kept = workdir_lib.read_baselines(workdir)
+    found = baselines_lib.probabilities_of(kept)
+    if kept.get(baselines_lib.RECIPE_KEY) != baselines_lib.RECIPE:
+      hint = (
+        ' They are of an older recipe; the `mejax train` command that wrote the'
+        ' run makes them again.'
+      )
   for name in names:
     if name not in found:
       raise ValueError(
         f'{name!r} is neither the folder of a run nor a baseline of {workdir}'
-        f' with probabilities. It has: {", ".join(found) or "none"}.'
+        f' with probabilities. It has: {", ".join(found) or "none"}.{hint}'
       )
     if len(found[name]) != len(record['labels']):
       raise ValueError(

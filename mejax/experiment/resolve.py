@@ -7,12 +7,14 @@ need some of them alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import os
 from typing import Any
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Int
 import ml_collections
 import numpy as np
 
@@ -61,6 +63,21 @@ def load_task(
     view: your view, in place of the config's; or a function from examples to
       inputs, or to a pair of inputs and `extra`.
   """
+  return task_lib.load_task(
+    config.dataset,
+    data_dir,
+    **find_reading(config, protocol=protocol, view=view),
+    order=config.order,
+  )
+
+
+def find_reading(
+  config: ml_collections.ConfigDict,
+  *,
+  protocol: Any = None,
+  view: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+  """Returns the protocol, the view and its options; see `load_task`."""
   from mejax.datasets import protocols
   from mejax.datasets import views
 
@@ -85,14 +102,11 @@ def load_task(
     view = configuration.named(options.pop('name'), views.VIEWS, 'view')
   if not (isinstance(view, views.View) or callable(view)):
     raise ValueError(f'view is {type(view).__name__}; expected a function.')
-  return task_lib.load_task(
-    config.dataset,
-    data_dir,
-    protocol=protocol,
-    view=views.declared(view),
-    options=options,
-    order=config.order,
-  )
+  return {
+    'protocol': protocol,
+    'view': views.declared(view),
+    'options': options,
+  }
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
@@ -111,6 +125,8 @@ def make_trainer(
   task: Task,
   folds: folds_lib.Folds,
   model: nn.Module | None = None,
+  *,
+  settings: Sequence[Setting] = (),
 ) -> trial_lib.Trainer:
   """Returns the pure functions of one trial of this config.
 
@@ -119,11 +135,12 @@ def make_trainer(
     task: the clips that the model reads.
     folds: the largest training set among them decides the number of steps.
     model: your module, in place of the config's.
+    settings: they decide what is compiled in, in place of the config's.
 
   Raises:
     ValueError: settings, model and data do not fit each other.
   """
-  settings = make_settings(config)
+  settings = settings or make_settings(config)
   decay = max(setting.weight_decay for setting in settings)
   if config.optimizer in ('adam', 'sgd') and decay:
     raise ValueError(
@@ -136,6 +153,8 @@ def make_trainer(
     model = make_model(config, num_classes)
   model = model_checks.fill_levels(model, task.levels)
   model_checks.check_model(model, task)
+  if 'units' in in_use:
+    model_checks.check_units(model, task)
   return trial_lib.Trainer(
     model=model,
     num_classes=num_classes,
@@ -192,6 +211,26 @@ def make_trials(
       indexing='ij',
     )
   )
+  return stack_trials(folds, settings, row=fold, seed=seed, setting=setting)
+
+
+def stack_trials(
+  folds: folds_lib.Folds,
+  settings: Sequence[Setting],
+  *,
+  row: Int[np.ndarray, ' t'],
+  seed: Int[np.ndarray, ' t'],
+  setting: Int[np.ndarray, ' t'],
+) -> tuple[trial_lib.Trial, dict[str, np.ndarray]]:
+  """Returns trials and their numbers, as `make_trials` does.
+
+  Args:
+    folds: all folds.
+    settings: all settings.
+    row: position in `folds` of the fold of each trial, an inner one or not.
+    seed: seed of each trial.
+    setting: position in `settings` of the setting of each trial.
+  """
 
   def key(seed, outer, inner):
     # The setting is left out of the key, so that all settings are compared on
@@ -201,15 +240,15 @@ def make_trials(
     return jax.random.fold_in(key, inner + 1)
 
   numbers = {
-    'fold': folds.outer[fold],
-    'inner': folds.inner[fold],
+    'fold': folds.outer[row],
+    'inner': folds.inner[row],
     'seed': seed,
     'setting': setting,
   }
   trials = trial_lib.Trial(
-    key=jax.vmap(key)(seed, folds.outer[fold], folds.inner[fold]),
-    train=jnp.asarray(folds.train[fold]),
-    held_out=jnp.asarray(folds_lib.held_out_index(folds.test)[fold]),
+    key=jax.vmap(key)(seed, folds.outer[row], folds.inner[row]),
+    train=jnp.asarray(folds.train[row]),
+    held_out=jnp.asarray(folds_lib.held_out_index(folds.test)[row]),
     setting=jax.tree.map(
       lambda *values: jnp.asarray(values, jnp.float32)[setting], *settings
     ),

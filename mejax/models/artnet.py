@@ -30,8 +30,8 @@ how much it moves; the levels are interpolated at that factor, and the model
 reads the result as its only level (`adaptive.py`). IT GAINS NOTHING BY IT: on
 rendered people of known expressiveness the same models do as well at the
 factors of other clips (UF1 .803 and .800), so does the inverse of the true
-factor (.801), and so does flow that is multiplied by 8 for everybody (.807); the
-README has the table.
+factor (.801), and so does flow that is multiplied by 8 for everybody (.807); see
+`docs/measurements.md`.
 
 preset  parameters  GFLOP per sample with 1 level, with 4 levels
 base     2,286,723  0.249  0.997
@@ -88,6 +88,7 @@ class ARTNet(base.Model):
     dropout: rate behind the attention's and the MLP's linear layers.
     readout: `mean` pools regions by attention as well as levels; with `regions`
       or `flat` each region is read by itself, see `readout.py`.
+    num_units: number of action units that `out['units']` tells; 0 for none.
     readout_dropout: rate before the last linear layer, if each region is read
       by itself.
     level_dropout: probability that a training step leaves out a level of an
@@ -113,6 +114,7 @@ class ARTNet(base.Model):
   mlp_mult: int = 4
   dropout: float = 0.1
   readout: str = 'mean'
+  num_units: int = 0
   readout_dropout: float = 0.5
   level_dropout: float = 0.25
   adaptive: str = ''
@@ -263,6 +265,11 @@ class ARTNet(base.Model):
     out['head'] = x
     if apart:
       x = layers.Dropout(self.readout_dropout)(x, train=train)
+    if self.num_units:
+      units = layers.linear(
+        self.num_units, x.shape[-1], dtypes=dtypes.wide, name='units'
+      )
+      out['units'] = units(x)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )

@@ -198,8 +198,13 @@ def curves(
   label: str,
   kind: str,
   top: float | None = None,
+  axis: str = 'epoch',
 ) -> Markup:
-  """Draws the mean over seeds by epoch, and a band from lowest to highest."""
+  """Draws the mean over seeds by epoch, and a band from lowest to highest.
+
+  On another axis than the epochs, `values` are those of other things than
+  seeds.
+  """
   width = 420
   left, right, upper, lower = 44, width - 14, 12, 196
   finite = np.isfinite(values).all(0)
@@ -230,7 +235,7 @@ def curves(
     svg.element('polyline', class_=f'curve {kind}', points=' '.join(line)),
     svg.element('circle', class_=f'mark {kind}', cx=last_x, cy=last_y, r=4),
     svg.text(left, 216, epochs[0], 'small', 'middle'),
-    svg.text(right, 216, f'epoch {epochs[-1]}', 'small', 'end'),
+    svg.text(right, 216, f'{axis} {epochs[-1]}', 'small', 'end'),
   ]
   return svg.drawing(width, 224, parts, label=label)
 

@@ -131,8 +131,8 @@ def with_inner(
     if num_groups < num_inner:
       raise ValueError(
         f'Fold {folds.names[fold]!r} trains on {num_groups} groups, which'
-        f' cannot be split into {num_inner} inner folds. Lower inner_folds or'
-        " leave out the rule 'inner'."
+        f' cannot be split into {num_inner} inner folds. Lower inner_folds, or'
+        ' do without inner folds.'
       )
     splits = GroupKFold(num_inner).split(seen, groups=groups[seen])
     for number, (fit, held_out) in enumerate(splits):
@@ -148,6 +148,21 @@ def with_inner(
     outer=np.concatenate([folds.outer, np.asarray(outer, np.int32)]),
     inner=np.concatenate([folds.inner, np.asarray(inner, np.int32)]),
     names=folds.names,
+  )
+
+
+def with_everybody(folds: Folds) -> Folds:
+  """Adds a fold that trains on every example and holds out none.
+
+  Its model is one to be used; the other folds say how good it may be.
+  """
+  every = np.ones((1, folds.train.shape[1]), np.float32)
+  return Folds(
+    train=np.concatenate([folds.train, every]),
+    test=np.concatenate([folds.test, every == 0]),
+    outer=np.append(folds.outer, np.int32(len(folds.names))),
+    inner=np.append(folds.inner, np.int32(-1)),
+    names=(*folds.names, 'everybody'),
   )
 
 

@@ -8,6 +8,7 @@ shown, numbers can be logged and states can be saved only between calls.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import math
@@ -63,7 +64,11 @@ def run(
   keep_models: bool = True,
   names: Sequence[str] = (),
   owner: str = '',
+  start: Mapping[str, PyTree] | None = None,
   progress: bool = True,
+  title: str = '',
+  may_diverge: bool = False,
+  program: placement_lib.Program | None = None,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
 
@@ -86,7 +91,13 @@ def run(
     names: name of each trial for messages, such as its fold, seed and setting.
     owner: digest of what the checkpoints belong to; those of another are
       refused.
+    start: variables that every trial begins with; see `placement.make_init`.
     progress: whether to show a progress bar.
+    title: title of a bar that goes away in the end; by default it stays.
+    may_diverge: whether nothing is wrong if no trial has a finite loss, as in a
+      search that also tries bad settings.
+    program: what an earlier call with the same trainer, placement, devices and
+      `eval_every` compiled, from `compile_program`; it is not compiled again.
 
   Raises:
     ValueError: `eval_every` does not divide the number of epochs, a file of a
@@ -96,12 +107,8 @@ def run(
   """
   num_windows = count_windows(trainer.num_epochs, eval_every)
   max_windows = min(num_windows, _MAX_WINDOWS)
-  program = placement_lib.place(
-    trainer,
-    placement,
-    devices=devices,
-    eval_every=eval_every,
-    max_windows=max_windows,
+  program = program or compile_program(
+    trainer, placement, devices=devices, eval_every=eval_every, start=start
   )
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
@@ -109,7 +116,8 @@ def run(
   with tqdm.tqdm(
     total=num_rounds * trainer.num_epochs,
     unit='epoch',
-    desc=f'training {num_trials} trials',
+    desc=title or f'training {num_trials} trials',
+    leave=not title,
     disable=not progress,
   ) as bar:
     rounds = _Rounds(
@@ -125,7 +133,8 @@ def run(
       keep_models=keep_models,
       names=names or [f'trial {i}' for i in range(num_trials)],
       round_size=size,
-      may_go_on=num_rounds > 1 and _has_several_settings(trials),
+      may_go_on=may_diverge
+      or (num_rounds > 1 and _has_several_settings(trials)),
       bar=bar,
     )
     # Each round runs to its end before the next begins. So only one round has
@@ -141,7 +150,8 @@ def run(
       else:
         _skip(bar, trainer.num_epochs)
       results.append(result)
-  if not any(np.isfinite(each['losses'][:, -1]).any() for each in results):
+  finite = any(np.isfinite(each['losses'][:, -1]).any() for each in results)
+  if not (finite or may_diverge):
     raise ValueError(
       f'In the end the training loss of every trial is not finite. {_ADVICE}'
     )
@@ -149,6 +159,29 @@ def run(
     logits=np.concatenate([result['logits'] for result in results]),
     train_loss=np.concatenate([result['losses'] for result in results]),
     epochs=np.arange(1, num_windows + 1, dtype=np.int32) * eval_every,
+  )
+
+
+def compile_program(
+  trainer: trial_lib.Trainer,
+  placement: placement_lib.Placement,
+  *,
+  devices: Sequence[jax.Device],
+  eval_every: int,
+  start: Mapping[str, PyTree] | None = None,
+) -> placement_lib.Program:
+  """Returns the program that `run` needs; it compiles when it is first used.
+
+  Arguments are those of `run`.
+  """
+  num_windows = count_windows(trainer.num_epochs, eval_every)
+  return placement_lib.place(
+    trainer,
+    placement,
+    devices=devices,
+    eval_every=eval_every,
+    max_windows=min(num_windows, _MAX_WINDOWS),
+    start=start,
   )
 
 
@@ -361,7 +394,7 @@ def _scalars(
   index = np.asarray(trials.held_out)
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
   right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]
-  return {
-    'train_loss': _mean_finite(result['losses'][:, window]),
-    'held_out_accuracy': float(right.mean()),
-  }
+  scalars = {'train_loss': _mean_finite(result['losses'][:, window])}
+  if right.size:  # A model of everybody holds nothing out.
+    scalars['held_out_accuracy'] = float(right.mean())
+  return scalars

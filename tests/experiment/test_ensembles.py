@@ -96,6 +96,7 @@ def test_runs_with_other_folds_are_refused(write):
   [
     (['knn'], "'knn' is neither the folder of a run nor .* It has: lda"),
     (['majority'], "'majority' is neither"),
+    (['rbf_svm'], "'rbf_svm' is neither .* of an older recipe"),
     ([], 'two or more different models'),
   ],
 )

@@ -1,0 +1,336 @@
+"""Units of work: trainings that one process does, as plain JSON.
+
+A unit says what to train; `do` trains it and writes one file of results, whole
+or not at all. A unit whose file is there is done. Nothing else passes between
+units, so it does not matter who does which, or in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from mejax import files
+from mejax import forms
+from mejax.experiment import configuration
+from mejax.experiment import planning
+from mejax.experiment import resolve
+from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.planning import Plan
+from mejax.training import cost as cost_lib
+from mejax.training import folds as folds_lib
+from mejax.training import loop
+from mejax.training import placement as placement_lib
+from mejax.training import trial as trial_lib
+from mejax.training.setting import Setting
+
+# A unit of the same trainings has the same name, whoever makes it.
+_DIGITS = 12
+# Programs that stay compiled in a process.
+_KEPT = 32
+_AGAIN = 'It may be deleted: the command that wrote it makes it again.'
+# Kinds and axes of the arrays: t trainings, h clips held out, k outputs.
+_ARRAYS = {
+  'fold': ('iu', 't'), 'inner': ('i', 't'), 'seed': ('i', 't'),
+  'setting': ('iu', 't'), 'index': ('i', 'th'), 'logits': ('f', 'thk'),
+  'train_loss': ('f', 't'), 'seconds': ('f', ''),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+  """What the units of one program share.
+
+  Attributes:
+    plan: the config of the program, resolved.
+    folds: the folds that it trains.
+    trainer: the pure functions of one trial.
+    eval_every: epochs between two windows.
+    programs: what was compiled, by placement.
+    source: where the data came from.
+  """
+
+  plan: Plan
+  folds: folds_lib.Folds
+  trainer: trial_lib.Trainer
+  eval_every: int
+  programs: dict[placement_lib.Placement, placement_lib.Program]
+  source: Mapping[str, Any]
+
+  def stack(self, unit: Mapping[str, Any]):
+    """Returns the trials of a unit and their numbers."""
+    asked = {key: np.array(x, np.int32) for key, x in unit['trials'].items()}
+    rows = {
+      place: row
+      for row, place in enumerate(
+        zip(self.folds.outer.tolist(), self.folds.inner.tolist(), strict=True)
+      )
+    }
+    places = zip(asked['fold'].tolist(), asked['inner'].tolist(), strict=True)
+    return resolve.stack_trials(
+      self.folds,
+      [Setting(**each) for each in unit['settings']],
+      row=np.array([rows[place] for place in places], np.int32),
+      seed=asked['seed'],
+      setting=asked['setting'],
+    )
+
+
+_prepared: dict[str, Prepared] = {}
+# The last task and its arrays on the device, which all its programs share.
+_placed: list[Any] = [None, None]
+
+
+def prepare(program: Mapping[str, Any], **source: Any) -> Prepared:
+  """Resolves the program of a unit; the last few stay in memory.
+
+  Args:
+    program: `config` is a whole config as JSON; `ends` are settings that tell
+      which numbers are ever above 0; `inner` says if inner folds are trained.
+    **source: where the data come from: `data_dir`, `task`, `model`, `protocol`
+      and `view`, as `planning.plan` takes them.
+
+  Raises:
+    ValueError: config, data and model do not fit each other.
+  """
+  # What is handed over in Python is the same only if it is the same object.
+  own = [
+    (name, str(each) if name == 'data_dir' else id(each))
+    for name, each in sorted(source.items())
+  ]
+  key = json.dumps([program, own])
+  if key not in _prepared:
+    while len(_prepared) >= _KEPT:
+      del _prepared[next(iter(_prepared))]
+    _prepared[key] = _prepare(program, source)
+  return _prepared[key]
+
+
+def _prepare(program, source) -> Prepared:
+  config = configuration.from_json(program['config'])
+  plan = planning.plan(config, **source)
+  folds = plan.folds
+  if program['inner']:
+    folds = inner_folds(plan, config.inner_folds)
+  trainer = resolve.make_trainer(
+    config,
+    plan.task,
+    folds,
+    source.get('model'),
+    settings=[Setting(**each) for each in program['ends']],
+  )
+  # The source is kept, so that no other object gets the identity of one in it.
+  return Prepared(plan, folds, trainer, config.eval_every, {}, source)
+
+
+def inner_folds(plan: Plan, num_inner: int) -> folds_lib.Folds:
+  """Returns the inner folds of all outer folds, without the outer ones."""
+  folds = folds_lib.with_inner(
+    plan.folds, plan.task.groups, num_inner=num_inner
+  )
+  rows = folds.inner >= 0
+  arrays = (folds.train, folds.test, folds.outer, folds.inner)
+  return folds_lib.Folds(*(array[rows] for array in arrays), folds.names)
+
+
+def split(
+  unit: Mapping[str, Any], folder: pathlib.Path, *, most: int, label: str
+) -> list[dict[str, Any]]:
+  """Cuts a unit into several of nearly equal size.
+
+  Args:
+    unit: `program` (see `prepare`), `settings`, `trials` (lists `fold`,
+      `inner`, `seed` and `setting`), `keep_models`, `may_diverge` and `owner`.
+    folder: the folder of all results.
+    most: the most trainings of a unit.
+    label: begins the name of each.
+
+  Returns:
+    Units, each with the path of its result.
+  """
+  count = len(unit['trials']['fold'])
+  parts = np.array_split(np.arange(count), max(1, -(-count // most)))
+  found = []
+  for part in parts:
+    trials = {
+      key: [values[i] for i in part.tolist()]
+      for key, values in unit['trials'].items()
+    }
+    # Only the settings that it trains, so that its name tells its content.
+    used = sorted(set(trials['setting']))
+    own = {
+      **unit,
+      'settings': [unit['settings'][i] for i in used],
+      'trials': trials
+      | {'setting': [used.index(i) for i in trials['setting']]},
+    }
+    path = folder.absolute() / f'{label}_{_digest(own)}.npz'
+    found.append({**own, 'result': str(path)})
+  return found
+
+
+def identify(program: Mapping[str, Any], setting: Mapping[str, float]) -> str:
+  """Returns a name of a setting that is trained by a program."""
+  return _digest([program, setting])
+
+
+def _digest(content: Any) -> str:
+  text = json.dumps(content, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def do(
+  unit: Mapping[str, Any],
+  *,
+  progress: bool = False,
+  title: str = '',
+  **source: Any,
+) -> None:
+  """Trains a unit and writes its results, or goes on with one that was killed.
+
+  Args:
+    unit: see `split`.
+    progress: whether to show a bar of progress.
+    title: its title.
+    **source: see `prepare`.
+
+  Raises:
+    ValueError: config, data and model do not fit each other, or the training
+      loss of every trial is not finite and may not be so.
+  """
+  path = pathlib.Path(unit['result'])
+  folder = path.with_suffix('')
+  if path.exists():
+    _clear(unit, folder)
+    return
+  start = time.monotonic()
+  prepared = prepare(unit['program'], **source)
+  folder.mkdir(parents=True, exist_ok=True)
+  trials, numbers = prepared.stack(unit)
+  with jax.default_matmul_precision(prepared.plan.options.matmul_precision):
+    outcome = _train(prepared, trials, unit, folder, progress, title)
+  with files.writing(path, 'wb') as file:
+    np.savez(
+      file,
+      **numbers,
+      index=np.asarray(trials.held_out),
+      logits=outcome.logits[:, -1],
+      train_loss=outcome.train_loss[:, -1],
+      seconds=np.float64(time.monotonic() - start),
+      **{files.OWNER: np.array(unit['owner'])},
+    )
+  _clear(unit, folder)
+
+
+def _clear(unit: Mapping[str, Any], folder: pathlib.Path) -> None:
+  """Removes what a unit that is done, or was killed then, has left."""
+  if not unit['keep_models']:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _train(prepared, trials, unit, folder, progress, title) -> loop.Outcome:
+  devices, options = jax.local_devices(), prepared.plan.options
+  placement = _place(prepared, trials, folder, devices)
+  if placement not in prepared.programs:
+    prepared.programs[placement] = loop.compile_program(
+      prepared.trainer,
+      placement,
+      devices=devices,
+      eval_every=prepared.eval_every,
+    )
+  return loop.run(
+    prepared.trainer,
+    trials,
+    arrays_of(prepared.plan),
+    workdir=folder,
+    placement=placement,
+    devices=devices,
+    eval_every=prepared.eval_every,
+    checkpoint_every_s=options.checkpoint_every_s,
+    keep_models=unit['keep_models'],
+    names=name_trials(prepared.folds.names, unit),
+    owner=unit['owner'],
+    progress=progress,
+    title=title,
+    may_diverge=unit['may_diverge'],
+    program=prepared.programs[placement],
+  )
+
+
+def arrays_of(plan: Plan) -> trial_lib.Data:
+  """Returns the clips of a plan on the device, once for all plans of a task."""
+  if _placed[0] is not plan.task:
+    _placed[:] = plan.task, plan.data
+  return _placed[1]
+
+
+def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
+  """Chooses a placement; whoever goes on with the unit takes the same."""
+  path = folder / 'placement.json'
+  if path.exists():
+    there = files.read_json(path, hint=_AGAIN)
+    with files.reading(path, hint=_AGAIN):
+      forms.check(there, {'mode': str, 'width': int, 'round_size': int})
+      return placement_lib.Placement(**there)
+  placement = cost_lib.choose(
+    prepared.trainer,
+    trials,
+    arrays_of(prepared.plan),
+    mode=prepared.plan.options.mode,
+    devices=devices,
+  )
+  workdir_lib.write_json(path, dataclasses.asdict(placement))
+  return placement
+
+
+def name_trials(
+  fold_names: Sequence[str], unit: Mapping[str, Any]
+) -> list[str]:
+  """Returns the fold, seed and setting of each training, for messages."""
+  trials, settings = unit['trials'], unit['settings']
+  names = [
+    ', '.join(
+      f'{name} {value:.3g}'
+      for name, value in each.items()
+      if any(value != other[name] for other in settings)
+    )
+    for each in settings
+  ]
+  return [
+    f'fold {fold_names[fold]}{f", inner fold {inner}" * (inner >= 0)}, seed'
+    f' {seed} ({names[setting]})'
+    for fold, inner, seed, setting in zip(
+      *(trials[key] for key in ('fold', 'inner', 'seed', 'setting')),
+      strict=True,
+    )
+  ]
+
+
+def read(unit: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """Returns the results of a unit.
+
+  The arrays are `fold`, `inner`, `seed` and `setting` (position in the unit's
+  `settings`) of each training, `index` and `logits` of the clips that it holds
+  out, its last `train_loss`, and the `seconds` of the unit.
+
+  Raises:
+    FileNotFoundError: it is not done.
+    ValueError: the file is damaged, or another's.
+  """
+  path = pathlib.Path(unit['result'])
+  arrays = files.read_npz(path, hint=_AGAIN)
+  with files.reading(path, hint=_AGAIN):
+    forms.check_arrays(arrays, _ARRAYS)
+  found = arrays.pop(files.OWNER, None)
+  files.check_owner(path, found, unit['owner'], hint=_AGAIN)
+  return arrays
