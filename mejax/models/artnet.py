@@ -30,7 +30,7 @@ how much it moves; the levels are interpolated at that factor, and the model
 reads the result as its only level (`adaptive.py`). IT GAINS NOTHING BY IT: on
 rendered people of known expressiveness the same models do as well at the
 factors of other clips (UF1 .803 and .800), so does the inverse of the true
-factor (.801), and so does flow that is multiplied by 8 for everybody (.807); see
+factor (.801), and so does flow that is multiplied by 8 for everybody (.807):
 `docs/measurements.md`.
 
 preset  parameters  GFLOP per sample with 1 level, with 4 levels
