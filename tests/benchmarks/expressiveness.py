@@ -252,7 +252,10 @@ def rank_correlation(
 def correlations(
   factors: Mapping[str, Float[np.ndarray, 's n f']], task: Task, truth: Truth
 ) -> list[str]:
-  """Returns a line of Markdown for each kind of factor, and one for motion."""
+  """Returns a line of Markdown for each kind of factor, and one for motion.
+
+  They are Spearman's correlations, by `rank_correlation`.
+  """
   flow = task.inputs[:, 0].astype(np.float64)
   numbers = {name: np.log(each).mean((0, 2)) for name, each in factors.items()}
   # What the head reads; without a model.
@@ -339,14 +342,28 @@ def main(arguments: list[str] | None = None) -> None:
       _, own = make_case(name, task, truth, workdir / 'data')
       factors[name] = factors_of(folder, own)
       logits[f'{name} permuted'] = permuted_logits(folder, own, factors[name])
-  print('| factor | rho with 1 / expressiveness, by person | rho with 1 /')
-  print('amplitude, by clip | 5 to 95 % of clips |\n|---|---|---|---|')
-  print('\n'.join(correlations(factors, task, truth)))
   print(
-    '\n| image that is read | UF1, 95 % | UF1 of the least expressive third'
+    _head(
+      'factor',
+      'with 1 / expressiveness, by person',
+      'with 1 / amplitude, by clip',
+      '5 to 95 % of clips',
+    )
   )
-  print('| adaptive minus this |\n|---|---|---|---|')
+  print('\n'.join(correlations(factors, task, truth)), end='\n\n')
+  print(
+    _head(
+      'image that is read',
+      'UF1, 95 %',
+      'UF1, least expressive third',
+      'adaptive minus this',
+    )
+  )
   print('\n'.join(scores(logits, task, truth)))
+
+
+def _head(*cells: str) -> str:
+  return f'| {" | ".join(cells)} |\n{"|---" * len(cells)}|'
 
 
 if __name__ == '__main__':
