@@ -115,9 +115,10 @@ def _what(about) -> Iterator[str]:
     f' on {kind}, after epoch {about["epoch"]}, at a temperature of'
     f' {about["temperature"]:.3g}.'
   )
-  view = config['view'].get('name') or 'arrays of the user'
+  view = config['view'].get('name')
+  made = f', as the view `{view}` makes them' if view else ''
   shape = ' x '.join(map(str, told['shape']))
-  yield f'It reads {told["dtype"]} of {shape}, as the view `{view}` makes them.'
+  yield f'It reads {told["dtype"]} of {shape}{made}.'
   if recipe:
     yield (
       f'Recipe of the dataset: flow {recipe["flow"]}, units'
