@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+# A link to a file of the project that is no page of the site.
+_ELSEWHERE = re.compile(
+  r'\[([^\]]+)\]\((?:\.\./)+(?:colab|configs|mejax|results|tests|README)[^)]*\)'
+)
+
 
 def on_page_markdown(markdown: str, *, page, config, files) -> str:
-  """Makes the links of pages that lie elsewhere fit the site."""
+  """Makes links to what lies outside of docs/ fit the site."""
   del page, config, files
-  return markdown.replace('](../docs/', '](')
+  # data/README.md is a page of the site, and lies elsewhere.
+  markdown = markdown.replace('](../docs/', '](')
+  return _ELSEWHERE.sub(r'\1', markdown)

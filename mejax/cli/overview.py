@@ -10,7 +10,7 @@ GROUPS = {
   'to begin': ('demo',),
   'data': ('render', 'check', 'prepare', 'inspect'),
   'models': ('train', 'sweep', 'forecast', 'pretrain', 'convert', 'pack'),
-  'scores': ('evaluate', 'report', 'score'),
+  'scores': ('evaluate', 'report', 'score', 'score_spotting'),
   'recordings of your own': ('spot', 'predict'),
 }
 SHELLS = ('bash', 'zsh', 'tcsh')
