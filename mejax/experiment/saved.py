@@ -149,6 +149,7 @@ def _read_packed(folder, *, given, trust_code) -> Saved:
     config=packed.config,
     classes=packed.classes,
     epoch=packed.about['epoch'],
+    generated=packed.about['data']['generated'],
     seen=packed.seen,
     packed=packed,
   )

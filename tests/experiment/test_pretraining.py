@@ -11,6 +11,7 @@ from mejax import experiment
 from mejax.datasets import generated
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
+from mejax.experiment import packing
 from mejax.experiment import pretraining
 from mejax.training import checkpoint
 from tests.corpora import htnet_tree
@@ -136,3 +137,16 @@ def test_a_prior_is_refused_for_models_that_saw_people(tmp_path):
   experiment.train(real, data_dir=data_dir, workdir=tmp_path / 'real')
   with pytest.raises(ValueError, match='for models of generated faces'):
     evaluating.evaluate(tmp_path / 'real', data_dir=data_dir, prior='em')
+
+
+def test_it_is_packed_and_then_says_the_same_of_clips(run, tmp_path):
+  data_dir = htnet_tree.prepare_tree(tmp_path)
+  recipe = packing.recipe_of('htnet_release', data_dir)
+  experiment.pack(run[0], out=tmp_path / 'model', recipe=recipe)
+  said = {}
+  for source in (run[0], tmp_path / 'model'):
+    out = tmp_path / f'of {source.name}'
+    metrics = evaluating.evaluate(source, data_dir=data_dir, out=out, prior='em')
+    assert 'trained on generated faces alone' in metrics['protocol']
+    said[source.name] = np.load(out / 'record.npz')['logits'].argmax(-1)
+  np.testing.assert_array_equal(said['run'], said['model'])
