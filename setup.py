@@ -43,6 +43,8 @@ setuptools.setup(
     'absl-py>=2.1',
     'array_record>=0.8',
     'clu>=0.0.12',
+    # For serialising what `jax.export` exports.
+    'flatbuffers>=24.3',
     'flax>=0.12',
     # TFDS imports it without declaring it.
     'importlib_resources>=6.4',
@@ -57,8 +59,10 @@ setuptools.setup(
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<1',
     'pandas>=2.2',
+    'safetensors>=0.8',
     'scikit-learn>=1.5',
     'scipy>=1.11',
+    'shtab>=1.7',
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.10',
     'threadpoolctl>=3.5',
@@ -68,21 +72,31 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
-    # For serialising what `jax.export` exports; see docs/models.md.
-    'export': ['flatbuffers>=24.3'],
     # What `mejax sweep` searches with; it brings a database library along.
     'search': ['optuna>=5.0'],
+    # The site of docs/: `mkdocs build --strict`.
+    'docs': [
+      'mkdocs>=1.6,<2',
+      'mkdocs-material>=9.6,<10',
+      'mkdocstrings-python>=2.0',
+    ],
     'notebooks': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     'torch': ['torch>=2.4'],
     'test': [
       'beartype>=0.19',
-      'flatbuffers>=24.3',
+      # To open datasets as data/README.md shows it.
+      'grain>=0.2.10',
       'hypothesis>=6.100',
       'import-linter>=2.1',
       'ipykernel>=6.29',
+      # To read tables that mejax writes as Markdown.
+      'markdown>=3.6',
       # For the photographs of faces inside this and scikit-image.
       'matplotlib>=3.8',
       'nbclient>=0.10',
+      'mkdocs>=1.6,<2',
+      'mkdocs-material>=9.6,<10',
+      'mkdocstrings-python>=2.0',
       'nbformat>=5.10',
       'optuna>=5.0',
       'pytest>=8.2',

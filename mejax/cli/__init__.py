@@ -2,11 +2,12 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, convert, evaluate
+  learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
   scores.py          report, score
-  spotting.py        spot
+  spotting.py        spot, score_spotting
   verb.py            parts that all verbs share
+  overview.py        verbs by task, completion in a shell
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -31,6 +32,7 @@ from mejax import own_code
 from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
+from mejax.cli import overview
 from mejax.cli import scores
 from mejax.cli import search
 from mejax.cli import spotting
@@ -92,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'sweep', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -196,20 +198,33 @@ def _parser() -> argparse.ArgumentParser:
     description='Facial micro-expression recognition in JAX: every fold of a '
     'leave-one-subject-out experiment in one program, reported honestly.',
     epilog='Start with `mejax demo`; `mejax VERB --help` teaches a verb.',
+    formatter_class=overview.ByTask,
   )
   parser.add_argument(
     '--version', action='version', version=f'mejax {mejax.__version__}'
   )
-  verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+  parser.add_argument(
+    '--completion',
+    action=overview.Completion,
+    choices=overview.SHELLS,
+    metavar='SHELL',
+    help=f'print the completion for {", ".join(overview.SHELLS)}',
+  )
+  verbs = parser.add_subparsers(
+    title='verbs', dest='verb', metavar='VERB', required=True
+  )
   learning.add_demo(verbs)
   data.add_render(verbs)
   data.add_check(verbs)
   data.add_prepare(verbs)
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
+  spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
+  learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)
+  learning.add_pack(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)
   scores.add_score(verbs)

@@ -105,6 +105,13 @@ def add_render(verbs) -> None:
       metavar='N' if kind is int else 'D',
       help=f'{text} (default: {default})',
     )
+  verb.add_argument(
+    '--expressiveness',
+    type=recipe_options.levels_of,
+    metavar='LOW,HIGH',
+    help='multiply the expressions of each person by a factor between these, at'
+    ' most 2; it is saved in truth.npz of the clips (default: no factor)',
+  )
 
 
 def _render(args: argparse.Namespace) -> None:
@@ -117,6 +124,7 @@ def _render(args: argparse.Namespace) -> None:
     size=args.size,
     difficulty=args.difficulty,
     seed=args.seed,
+    expressiveness=args.expressiveness,
   )
   print(
     f'{args.subjects * args.clips} clips of {args.subjects} people in '

@@ -8,6 +8,7 @@ import pathlib
 from mejax.cli.verb import add_folder
 from mejax.cli.verb import add_trust
 from mejax.cli.verb import add_verb
+from mejax.cli.verb import pair
 
 
 def add_report(verbs) -> None:
@@ -90,35 +91,61 @@ def add_score(verbs) -> None:
     verbs,
     'score',
     _score,
-    text='Print the table of a run from its published results and your data.',
+    text='Print the table of published results, or of any predictions.',
     example='  mejax score results/ststnet --data_dir data\n'
-    '  mejax score --together results/ststnet results/sssnet\n\n'
-    'Results hold no labels. These come from the dataset; command.txt in the\n'
-    'folder says how to prepare it. Nothing is trained but the baselines.',
+    '  mejax score --together results/ststnet results/sssnet\n'
+    '  mejax score predictions.csv\n'
+    '  mejax score theirs.csv --option truth=gt_label --table theirs.tex\n\n'
+    'A folder of results holds no labels. These come from the dataset;\n'
+    'command.txt in the folder says how to prepare it. Nothing is trained but\n'
+    'the baselines.\n\n'
+    'A CSV file or workbook has a row for each clip, with a column of truths\n'
+    'and one of predictions, numbers or names. Columns of corpus, subject,\n'
+    'clip and seed are read if they are there: subjects give the intervals,\n'
+    'corpora a row for each database. If a column has another name than\n'
+    'usual, tell it: --option truth=COLUMN. The names of the classes, in the\n'
+    'order of their numbers: --option classes=negative,positive,surprise',
   )
   verb.add_argument(
-    'folders',
+    'sources',
     nargs='+',
     type=pathlib.Path,
     metavar='RESULTS',
-    help='folders that `mejax report RUN --export RESULTS` wrote',
+    help='folders that `mejax report RUN --export RESULTS` wrote, or tables of'
+    ' truths and predictions',
   )
   add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   verb.add_argument(
     '--together',
     action='store_true',
-    help='score the mean of their probabilities',
+    help='score the mean of the probabilities of folders of results',
+  )
+  verb.add_argument(
+    '--option',
+    action='append',
+    type=pair,
+    default=[],
+    metavar='KEY=VALUE',
+    help='of a table: the name of a column (truth, prediction, corpus, subject,'
+    ' clip, seed), classes=NAME,NAME,..., encoding=NAME',
+  )
+  verb.add_argument(
+    '--table',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='write the scores into a file .md, .tex (booktabs) or .csv',
   )
   add_trust(verb, 'RESULTS')
 
 
 def _score(args: argparse.Namespace) -> None:
-  from mejax import experiment
+  from mejax.experiment import scoring_sources
 
-  options = {'data_dir': args.data_dir, 'trust_code': args.trust_code}
-  if args.together:
-    experiment.score_together(args.folders, **options)
-    return
-  for folder in args.folders:
-    print(f'{folder}:')
-    experiment.score(folder, **options)
+  scoring_sources.score_sources(
+    args.sources,
+    together=args.together,
+    options=dict(args.option),
+    table=args.table,
+    data_dir=args.data_dir,
+    trust_code=args.trust_code,
+  )

@@ -8,6 +8,8 @@ On disk there are `<root>/<subject>/<clip>/img<number>.png` (8-bit RGB) with
   expression_flow  f32[h, w, 2]  the same without head drift
   landmarks        f32[5, 2]     (x, y) at the onset, in the order of `Clip`
   intensity        f32[t]        strength of the expression in each frame
+  expressiveness   f32[]         factor of the person's expressions; there only
+                                 if it was asked for
 """
 
 from __future__ import annotations
@@ -49,6 +51,8 @@ _COLUMNS = (
 
 # Each takes a tenth of a second.
 _MOST_CLIPS = 1_000_000
+# Beyond this a movement could fold, and would have no inverse.
+_MOST_EXPRESSIVE = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +64,7 @@ class _Parameters:
   size: int
   difficulty: float
   seed: int
+  expressiveness: tuple[float, ...] | None = None
   version: int = 1
 
   def __post_init__(self):
@@ -76,6 +81,19 @@ class _Parameters:
     limits.check_pixels(self.size, self.size, 'size')
     if not 0 <= self.difficulty <= 1:
       raise ValueError(f'difficulty is {self.difficulty}; expected 0 to 1.')
+    ends = (1, 1) if self.expressiveness is None else self.expressiveness
+    if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= _MOST_EXPRESSIVE:
+      raise ValueError(
+        f'expressiveness is {ends}; expected the lowest and the highest factor,'
+        f' above 0 and at most {_MOST_EXPRESSIVE:g}.'
+      )
+
+  def describe(self) -> dict[str, object]:
+    """Returns the content of `corpus.json`."""
+    found = dataclasses.asdict(self)
+    # Corpora without it, and older ones, do not have the key.
+    both = found.pop('expressiveness')
+    return found if both is None else {**found, 'expressiveness': list(both)}
 
   @property
   def hard(self) -> float:
@@ -90,6 +108,18 @@ class _Parameters:
     """Returns independent random numbers for a person, a clip or a camera."""
     return np.random.default_rng([self.seed, *stream])
 
+  def cast(self, subject: int) -> acting.Person:
+    """Makes up a person."""
+    person = acting.cast(
+      self.generator(0, subject), size=self.size, hard=self.hard
+    )
+    if self.expressiveness is None:
+      return person
+    # Random numbers of its own, so that nothing else of a person changes.
+    low, high = np.log(self.expressiveness)
+    factor = np.exp(self.generator(3, subject).uniform(low, high))
+    return dataclasses.replace(person, expressiveness=float(factor))
+
 
 def write(
   root: str | os.PathLike[str],
@@ -99,6 +129,7 @@ def write(
   size: int = 128,
   difficulty: int | float = 0.5,
   seed: int = 0,
+  expressiveness: Sequence[float | int] | None = None,
   progress: bool = True,
 ) -> pathlib.Path:
   """Renders the corpus below `root` and returns that folder.
@@ -115,13 +146,24 @@ def write(
       strengthens camera noise, head drift, unrelated movements of the face and
       muscles of other emotions.
     seed: decides people, expressions and noise.
+    expressiveness: the lowest and the highest factor, at most 2, by which the
+      expressions of a person are larger than without it. The logarithm of the
+      factor is uniform. Nothing else changes: neither distractors nor noise
+      nor light. None leaves it out.
     progress: whether to show a progress bar.
 
   Raises:
     ValueError: a parameter is out of range, or `root` holds something else.
   """
   parameters = _Parameters(
-    num_subjects, clips_per_subject, size, float(difficulty), seed
+    num_subjects,
+    clips_per_subject,
+    size,
+    float(difficulty),
+    seed,
+    expressiveness=None
+    if expressiveness is None
+    else tuple(map(float, expressiveness)),
   )
   root = pathlib.Path(root)
   _claim(root, parameters)
@@ -131,9 +173,7 @@ def write(
     total=total, desc='synthetic', unit='clip', disable=not progress
   ) as bar:
     for subject in range(num_subjects):
-      person = acting.cast(
-        parameters.generator(0, subject), size=size, hard=parameters.hard
-      )
+      person = parameters.cast(subject)
       for clip in range(clips_per_subject):
         rows.append(_write_clip(root, person, subject, clip, parameters))
         bar.update()
@@ -192,13 +232,14 @@ def _read_rows(sheet: pathlib.Path) -> list[dict[str, str]]:
 def _claim(root: pathlib.Path, parameters: _Parameters) -> None:
   """Marks `root` as this corpus; raises if it holds something else."""
   marker = root / 'corpus.json'
-  asked = dataclasses.asdict(parameters)
+  asked = parameters.describe()
   if marker.is_file():
     files_lib.refuse_links(root)  # A link could replace another folder.
     found = files_lib.read_json(marker, hint=_AGAIN)
+    known = [field.name for field in dataclasses.fields(parameters)]
     files_lib.refuse_other(
       root,
-      {name: found[name] for name in asked if name in found},
+      {name: found[name] for name in known if name in found},
       asked,
       what='a synthetic corpus with other parameters',
       hint='Write to another folder or delete this one.',
@@ -276,12 +317,16 @@ def _render(
     take.pose.place(person.face.points[name]) * len(true_flow) - 0.5
     for name in ('eye', 'nose', 'mouth_corner')
   )
+  told = {}
+  if person.expressiveness is not None:
+    told['expressiveness'] = np.float32(person.expressiveness)
   np.savez(
     folder / 'truth.npz',
     true_flow=true_flow,
     expression_flow=movement.displacement(take.expression, take.apex),
     landmarks=np.stack([*eyes, nose[0], *mouth]).astype(np.float32),
     intensity=take.intensity,
+    **told,
   )
 
 

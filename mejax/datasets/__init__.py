@@ -2,7 +2,7 @@
 
 prepare.py         makes a dataset from databases: `mejax prepare`
 sources.py         the two sources: frames of databases, ready-made flow
-recipe.py          how frames become examples
+recipe.py          how frames become examples; recipe_options.py its options
 staging.py         decodes a clip, finds the face and cuts it out
 face_search.py     finds the face in the frames that an example needs
 workers.py         the processes that stage clips

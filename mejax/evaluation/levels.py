@@ -57,6 +57,29 @@ def per_subject(
   return rows
 
 
+def per_clip(
+  factors: Float[np.ndarray, 's n f'],
+  motion: Float[np.ndarray, ' n'],
+  names: Sequence[str],
+) -> list[dict[str, Any]]:
+  """Returns the factor at which each clip was read, beside its motion.
+
+  Args:
+    factors: factor of each seed and clip, or of each of its regions.
+    motion: how much each clip moves.
+    names: name of each clip.
+
+  Returns:
+    For each clip: `clip`; `factor`, the geometric mean over seeds and regions;
+    and `motion`.
+  """
+  means = np.exp(np.log(factors.astype(np.float64)).mean((0, 2)))
+  return [
+    {'clip': name, 'factor': float(factor), 'motion': float(moved)}
+    for name, factor, moved in zip(names, means, motion, strict=True)
+  ]
+
+
 def scores(
   predictions: Mapping[Levels, Integer[np.ndarray, 's n']],
   labels: Integer[np.ndarray, ' n'],

@@ -13,7 +13,7 @@ import numpy as np
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
-from mejax.evaluation import metrics
+from mejax.evaluation import entries as entries_lib
 from mejax.evaluation import selection
 
 # Schema 3 renamed the key `floors` to `baselines`.
@@ -23,12 +23,6 @@ NOT_CHOSEN = (
 )
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
-_STATISTICS = {
-  'uf1': metrics.uf1_of,
-  'uar': metrics.uar_of,
-  'accuracy': metrics.accuracy_of,
-  'mean_precision': metrics.mean_precision_of,
-}
 
 
 def metrics_json(
@@ -128,6 +122,16 @@ def metrics_json(
       for number, entry in selected.items()
     ]
   return result
+
+
+def warn(numbers: Mapping[str, Any], warning: str) -> None:
+  """Adds a warning to every number of the models in `metrics_json`."""
+  rows = [*numbers['selection'].values(), *numbers['together'].values()]
+  for one in numbers.get('settings', []):
+    rows += [*one['selection'].values(), *one['together'].values()]
+  for entry in (entry for parts in rows for entry in parts.values()):
+    every = dict.fromkeys([warning, entry.get('warning')])
+    entry['warning'] = '; '.join(filter(None, every))
 
 
 def warnings(numbers: Mapping[str, Any]) -> list[str]:
@@ -234,19 +238,7 @@ def numbers_of(
   mask: Bool[np.ndarray, ' n'],
 ) -> dict[str, Any]:
   """Returns the entry of `metrics_json` for predictions, on `mask` alone."""
-  counts = matrices(record, prediction, mask)
-  pooled = counts.sum(1)
-  entry = {}
-  for name, statistic in _STATISTICS.items():
-    seeds = statistic(pooled)
-    spread = seeds.std(ddof=1) if len(seeds) > 1 else 0.0
-    entry[name] = float(seeds.mean())
-    entry[f'{name}_std'] = float(spread)
-    entry[f'{name}_ci'] = list(bootstrap.interval(counts, statistic))
-    entry[f'{name}_seeds'] = seeds.tolist()
-  entry['confusion'] = pooled.sum(0).tolist()
-  entry['n'] = int(mask.sum())
-  entry['subjects'] = counts.shape[1]
+  entry = entries_lib.of_counts(matrices(record, prediction, mask))
   if selection.divides_people(record):
     entry['warning'] = selection.BOTH_SIDES
   return entry

@@ -31,6 +31,42 @@ def format_numbers(numbers: Mapping[str, Any]) -> str:
   return '\n'.join(lines + _notes(numbers))
 
 
+def format_predictions(numbers: Mapping[str, Any]) -> str:
+  """Returns the table of `predicted.metrics_json` as text."""
+  lines = [_counts_line(numbers), '', _HEAD]
+  for rule, entries in numbers['entries'].items():
+    for part, entry in entries.items():
+      lines.append(_row(rule or 'predictions', part, entry))
+  lines.append('')
+  if numbers['num_seeds'] > 1:
+    lines.append(
+      f'mean +- standard deviation over {numbers["num_seeds"]} seeds'
+    )
+  entries = [rule['full'] for rule in numbers['entries'].values()]
+  if any(entry['subjects'] for entry in entries):
+    lines.append('[95 % interval, from resampling the subjects]')
+  warnings = [entry['warning'] for entry in entries if 'warning' in entry]
+  lines += [f'* {warning}' for warning in dict.fromkeys(warnings)]
+  exact = ', '.join(
+    f'{word} {entries[0][name]:.4f}'
+    for name, word in (('uf1', 'UF1'), ('uar', 'UAR'), ('accuracy', 'accuracy'))
+  )
+  lines.append(f'in four digits: {exact}')
+  names = numbers['class_names']
+  width = max(map(len, [*names, 'truth']))
+  lines += ['', f'{"truth":<{width}}  predicted: {", ".join(names)}']
+  for name, row in zip(names, entries[0]['confusion'], strict=True):
+    counts = ' '.join(f'{count:>5}' for count in row)
+    lines.append(f'{name:<{width}}  {counts}')
+  lines += [
+    '',
+    'Other numbers, which are published as UF1 or UAR now and then:',
+  ]
+  for name, value in numbers['mistaken'].items():
+    lines.append(f'  {name:<40} {value:.4f}')
+  return '\n'.join(lines)
+
+
 def format_together(numbers: Mapping[str, Any]) -> str:
   """Returns the table of `together.metrics_json` as text."""
   width = max(14, *(len(one['name']) for one in numbers['members']))
@@ -119,8 +155,9 @@ def _counts_line(numbers):
 
 
 def _row(name, part, entry, *, width=14):
-  low, high = entry['uf1_ci']
-  uf1 = f'{_spread(entry, "uf1")} [{low:.3f}, {high:.3f}]'
+  uf1 = _spread(entry, 'uf1')
+  if entry['uf1_ci'] is not None:
+    uf1 += ' [{:.3f}, {:.3f}]'.format(*entry['uf1_ci'])
   above = ''
   if 'last_minus' in entry:
     above = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus'])

@@ -19,22 +19,36 @@
   units.py          trainings that one process does, as plain JSON
   chosen.py         what a search chose, trained, and its numbers
   journal.py        the record of a search, as Optuna's journal
+  pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
-  saved.py          reads trained models, of a run or converted
+  saved.py          reads trained models: of a run, converted or saved
   conversion.py     PyTorch checkpoints of an original -> a folder of models
+  packing.py        a finished run -> a saved model, with card.py, its card
+  packed.py         reads a saved model, with packed_files.py, its files, and
+                    recipes.py, how its data are made
+  seen.py           whom a model has seen
+  starting.py       trainings that start from a model
   applying.py       saved models -> logits of the people each one held out
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
-  spotting.py       spots expressions in long recordings
+  spotting.py       spots expressions in long recordings;
+                    spotting_pictures.py shows them
+  spotting_database.py  scores that on a database of long videos, with
+                    candidate_files.py (those of others) and kept_tracks.py
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
   ensembles.py      scores finished runs together
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
   scoring.py        scores such folders on the data at hand
+  commands.py       the commands that make a run again
+  cost.py           what a training took: time, memory, operations
+  predictions_file.py     a table of truths and predictions that anybody made
+  scoring_predictions.py  scores such a table
+  scoring_sources.py      scores folders of results and such tables
   record.py         the held-out logits of a run, with labels and subjects
   workdir.py        the files of a run
   identity.py       describes a user's own objects, so that runs can compare
@@ -54,12 +68,16 @@ _HOMES = {
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
+  'load_model': 'mejax.experiment.packed',
+  'pack': 'mejax.experiment.packing',
+  'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
   'spot': 'mejax.experiment.spotting',
   'sweep': 'mejax.experiment.searching',
   'export': 'mejax.experiment.results',
   'score': 'mejax.experiment.scoring',
+  'score_predictions': 'mejax.experiment.scoring_predictions',
   'score_together': 'mejax.experiment.scoring',
   'together': 'mejax.experiment.ensembles',
   'train': 'mejax.experiment.running',

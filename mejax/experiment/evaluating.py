@@ -16,17 +16,21 @@ import numpy as np
 from mejax import files
 from mejax import own_code
 from mejax.evaluation import predictions
+from mejax.evaluation import prior as prior_lib
 from mejax.evaluation import selection
 from mejax.evaluation import table
+from mejax.evaluation import units as units_lib
 from mejax.experiment import applying
 from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import fold_words
+from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import schema
+from mejax.experiment import seen as seen_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
@@ -34,8 +38,18 @@ from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
 from mejax.training import numerics
 
-UNKNOWN = 'no held-out result: these clips may have been trained on'
-CHOSEN = 'the epoch of these weights may have been chosen on these clips'
+UNKNOWN = f'{seen_lib.UNKNOWN}: these clips may have been trained on'
+CHOSEN = (
+  f'{seen_lib.UNKNOWN}; the epoch of these weights may have been chosen on'
+  ' these clips'
+)
+# Chosen on generated and rendered people; see configs/generated.py.
+DEFAULT_PRIOR = 'trained'
+_SHARES = {
+  'trained': '',
+  'em': ', corrected for shares of classes that are estimated without labels',
+}
+_HINT = 'With --leave_out_seen, the others are evaluated.'
 
 
 def evaluate(
@@ -46,24 +60,37 @@ def evaluate(
   overrides: Sequence[str] = (),
   task: Task | None = None,
   model: nn.Module | None = None,
+  prior: str | None = None,
   out: str | os.PathLike | None = None,
+  leave_out_seen: bool = False,
   trust_code: bool = False,
 ) -> dict[str, Any]:
-  """Evaluates saved models on the people each one held out; prints the table.
+  """Evaluates saved models on people that they have not seen; prints the table.
+
+  Each model of a run says the people that it held out. A saved model of
+  `packing.pack` says those whom it has not seen, and refuses all others.
 
   Only the folder `out` is written: `metrics.json`, `predictions.csv`,
   `record.npz` and `baselines.npz`, so that `mejax report` can show it. The
-  baselines of the data are also kept in the data folder.
+  baselines of the data are also kept in the data folder. A model that tells
+  action units also writes `units.json`, how well each tells each class.
 
   Args:
-    source: workdir of a finished run, or a folder of converted models.
+    source: workdir of a finished run, a folder of converted models, or one that
+      `packing.pack` wrote.
     data_dir: home of the prepared datasets, unless `task` is given.
     config: names dataset, protocol and view; by default the run's config, or
       the shipped config of the original model.
     overrides: `key=value` strings that change values of the config.
     task: your data, in place of the config's.
     model: the module, for a run that was trained with your own.
-    out: folder of the results; `evaluate/` in the source by default.
+    prior: for models of generated faces, a name of `evaluation.prior.RULES`:
+      how the classes' shares in each database are taken into account, without a
+      label; by default `DEFAULT_PRIOR`.
+    out: folder of the results; by default `evaluate/` in a run or a folder of
+      converted models. For a saved model it must be given.
+    leave_out_seen: whether people whom the model has seen are left out;
+      otherwise data with any of them are refused.
     trust_code: whether code that only the files of the source name, as
       `package.module:name`, may be imported and run. Names in `config` and
       `overrides` are yours and need no trust; what `task` and `model` replace
@@ -73,18 +100,14 @@ def evaluate(
     The content of `metrics.json`.
 
   Raises:
-    ValueError: models, data and config do not fit each other, the source names
-      code that is not trusted, a file of the run is damaged, or `out` is a run.
+    ValueError: models, data and config do not fit each other, the model has
+      seen people of the data, the source names code that is not trusted, a file
+      is damaged, or `out` is a run.
     FileNotFoundError: the dataset has not been prepared.
   """
   devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
-  out = source / 'evaluate' if out is None else pathlib.Path(out)
-  if workdir_lib.is_run(out):
-    raise ValueError(
-      f'{out} is the folder of a run, whose results would be lost. Choose'
-      ' another --out.'
-    )
+  out = _choose_out(source, out)
   given = own_code.names_in([config.to_dict() if config else {}, overrides])
   saved = saved_lib.read_models(
     source,
@@ -97,28 +120,53 @@ def evaluate(
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
   numerics.check_precision(config.matmul_precision)
+  view = config.view if task is None else None
   if task is None:
     task = _load_task(config, data_dir)
   task_lib.check_task(task)
+  task = seen_lib.leave_out(
+    task,
+    saved.seen,
+    whose=f'the model in {source}',
+    leave_out_seen=leave_out_seen,
+    hint=_HINT,
+  )
   outputs = _order_outputs(saved, task)
-  with jax.default_matmul_precision(config.matmul_precision):
-    logits, _ = applying.apply_folds(
-      saved, task, task.groups, keep=lambda out: {}
-    )
+  told = {}
+  if saved.packed:
+    saved.packed.check_clips(task, view)
+    logits = saved.packed.log_probabilities(task.inputs)[None]
+  else:
+    with jax.default_matmul_precision(config.matmul_precision):
+      logits, told = applying.apply_folds(
+        saved, task, task.groups, keep=_keep_units
+      )
   left_out = applying.find_left_out(saved, task.groups)
   spare = range(len(outputs), logits.shape[-1])
+  logits = logits[..., [*outputs, *spare]]
+  if saved.generated:
+    # Generated people show all classes equally often.
+    even = np.full(logits.shape[-1], 1 / logits.shape[-1])
+    prior = DEFAULT_PRIOR if prior is None else prior
+    logits = prior_lib.adapt(logits, task.corpus, trained=even, rule=prior)
+  elif prior is not None:
+    raise ValueError(
+      '--prior is for models of generated faces, which saw all classes equally'
+      ' often; leave it out.'
+    )
   record = record_lib.of_one_evaluation(
     task,
     left_out,
-    logits[..., [*outputs, *spare]],
+    logits,
     seeds=saved.seeds,
     epoch=saved.epoch,
   )
+  units = _score_units(task, told)
   owner = workdir_lib.describe_owner(
     json.loads(saved.config.to_json_best_effort()),
     {'data_sha256': task.sha256, 'data': task.describe()},
   )
-  record |= record_lib.about(owner, _tell(saved, task, left_out))
+  record |= record_lib.about(owner, _tell(saved, task, left_out, prior))
   same_data = _is_data_of_run(source, task)
   if same_data:
     baselines = baseline_cache.of_run(source, task, left_out)
@@ -127,20 +175,72 @@ def evaluate(
   metrics = finished.describe(
     record, baselines, record_lib.read_told(out, record)
   )
-  _write(out, record, baselines, metrics)
+  _write(out, record, baselines, metrics, units)
   print(table.format_numbers(metrics))
+  if units:
+    print(units_lib.format_areas(units['full']))
   if same_data:
     print(_compare(record, record_lib.read_record(source)))
-  elif not saved.caution:
+  elif not (saved.caution or saved.generated or saved.packed):
     print(_say_difference(source, task))
   print(f'Written: {out}')
   return metrics
 
 
-def _write(out: pathlib.Path, record, baselines, metrics) -> None:
+def _keep_units(out: Any) -> dict[str, Any]:
+  return {name: x for name, x in out.items() if name == 'units'}
+
+
+def _score_units(task: Task, told: dict[str, np.ndarray]) -> dict[str, Any]:
+  """Returns how well each action unit tells each class, in all and by database.
+
+  Args:
+    task: the clips.
+    told: `units`, a logit for each seed, clip and unit of `muscles.NAMES`; {}
+      if the models tell none.
+  """
+  if not told:
+    return {}
+  from mejax.corpora.faces import muscles
+
+  logits, found = told['units'].mean(0), {}
+  parts = {'full': np.ones(len(task.labels), bool)}
+  if len(names := np.unique(task.corpus)) > 1:
+    parts |= {str(name): task.corpus == name for name in names}
+  for part, rows in parts.items():
+    found[part] = units_lib.score_against_classes(
+      logits[rows], task.labels[rows], muscles.NAMES, task.class_names
+    )
+  return found
+
+
+def _choose_out(
+  source: pathlib.Path, out: str | os.PathLike | None
+) -> pathlib.Path:
+  """Returns the folder of the results, or refuses it."""
+  if out is None and packed_files.is_model(source):
+    raise ValueError(
+      f'{source} is a saved model, to which nothing is added, for the results'
+      ' tell of people and labels. Name their folder by --out.'
+    )
+  out = source / 'evaluate' if out is None else pathlib.Path(out)
+  for is_other, what in (
+    (workdir_lib.is_run, 'a run, whose results'),
+    (packed_files.is_model, 'a saved model, which'),
+  ):
+    if is_other(out):
+      raise ValueError(
+        f'{out} is the folder of {what} would be lost. Choose another --out.'
+      )
+  return out
+
+
+def _write(out: pathlib.Path, record, baselines, metrics, units) -> None:
   """Writes the folder of an evaluation, after another that is written."""
   with files.locked(out / workdir_lib.LOCK, remove=True):
     _write_files(out, record, baselines, metrics)
+    if units:
+      workdir_lib.write_json(out / 'units.json', units)
 
 
 def _write_files(out: pathlib.Path, record, baselines, metrics) -> None:
@@ -180,15 +280,25 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
   return [classes.index(name) for name in task.class_names]
 
 
-def _tell(saved: Saved, task: Task, left_out: np.ndarray) -> dict[str, Any]:
+def _tell(
+  saved: Saved, task: Task, left_out: np.ndarray, prior: str | None
+) -> dict[str, Any]:
   """Returns what is told beside the numbers; see `record.TOLD`."""
   protocol, warning = fold_words.say(task.protocol, task.groups, left_out), ''
-  if saved.names is None:
-    warning = UNKNOWN
+  if saved.generated:
+    protocol = (
+      'One model for all clips, trained on generated faces alone'
+      f'{_SHARES[prior]}. {fold_words.without(protocol)}'
+    )
+  elif saved.names is None:
+    warning = '' if saved.packed and not saved.seen.unknown else UNKNOWN
     protocol = f'One model for all clips. {fold_words.without(protocol)}'
   elif saved.caution:
     warning = f'{CHOSEN}. {saved.caution}'
-  return {'protocol': protocol, 'rules': ['last'], 'warning': warning}
+  elif saved.seen.unknown:
+    warning = UNKNOWN
+  told = {'protocol': protocol, 'rules': ['last'], 'warning': warning}
+  return told | {'started': saved.caution == '' and warning != ''}
 
 
 def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:

@@ -18,6 +18,8 @@ from mejax.evaluation import attention
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import commands
+from mejax.experiment import cost as cost_lib
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -48,14 +50,23 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
   files.refuse_links(workdir)
   record = record_lib.read_record(workdir)
   has_config = (workdir / 'config.json').exists()
+  config = schema.read_config(workdir) if has_config else {}
+  facts = schema.read_run(workdir) if (workdir / 'run.json').exists() else {}
   return Run(
     name=name,
     numbers=read_numbers(workdir, record),
     record=record,
-    config=schema.read_config(workdir) if has_config else {},
+    config=config,
     levels=workdir_lib.read_levels(workdir),
     attention=_read_attention(workdir),
     baselines=workdir_lib.read_baselines(workdir),
+    cost=cost_lib.read(workdir),
+    commands=commands.of_run(
+      config,
+      facts.get('dataset', {}),
+      config_path=str(workdir / 'config.json'),
+      workdir=f'{workdir}-again',
+    ),
   )
 
 
@@ -152,9 +163,9 @@ def describe(
     settings=told.get('settings', ()),
   )
   if warning := told.get('warning'):
-    numbers['rules'] = {'last': f'The converted weights: {warning}.'}
-    for entry in numbers['selection']['last'].values():
-      entry['warning'] = warning
+    if not told.get('started'):
+      numbers['rules'] = {'last': f'The converted weights: {warning}.'}
+    summary.warn(numbers, warning)
   if owner := record_lib.owner_of(record):
     numbers[files.OWNER] = owner
   return numbers

@@ -30,6 +30,9 @@ from mejax.experiment.task import Clips
 from mejax.experiment.task import Task
 from mejax.models import capabilities
 
+# The regions of a clip, in their order.
+_PARTS = ('upper_left', 'upper_right', 'lower_left', 'lower_right')
+
 
 def has_levels(model: nn.Module) -> bool:
   """Returns whether a model has several levels and shows their weights."""
@@ -43,7 +46,9 @@ def write_levels(
   """Compares predictions from all levels with those from each level alone.
 
   Writes `levels.json`, which the report shows, and `levels.csv`, the weights of
-  every clip and seed.
+  every clip and seed. Of a model that reads the levels at a factor of each clip
+  (`out['factor']`, as of an adaptive ARTNet), both have the factors, beside how
+  much the clip moves.
 
   Args:
     workdir: folder of the files.
@@ -53,7 +58,8 @@ def write_levels(
   Returns:
     The content of `levels.json`: `levels`, the amplification factors; `scores`,
     see `evaluation.levels.scores`, of all levels first and then of each alone;
-    `subjects`, see `evaluation.levels.per_subject`.
+    `subjects`, see `evaluation.levels.per_subject`; with factors also `clips`,
+    see `evaluation.levels.per_clip`, and `unit`, that of their motion.
   """
   every = task.levels
 
@@ -64,10 +70,10 @@ def write_levels(
       dataclasses.replace(saved, model=saved.model.clone(levels=levels)),
       dataclasses.replace(task, inputs=task.inputs[:, chosen], levels=levels),
       task.groups,
-      keep=lambda out: out['level_weights'],
+      keep=lambda out: (out['level_weights'], out.get('factor')),
     )
 
-  logits, weights = read(every)
+  logits, (weights, factors) = read(every)
   found = {every: logits}
   found |= {(alpha,): read((alpha,))[0] for alpha in every}
   numbers = {
@@ -80,22 +86,50 @@ def write_levels(
     ),
     'subjects': levels_lib.per_subject(weights, task.groups, every),
   }
-  _write_csv(workdir / 'levels.csv', saved.seeds, task, weights)
+  motion, unit = _motion(task)
+  if factors is not None:
+    numbers['unit'] = unit
+    names = zip(task.people.tolist(), task.clip.tolist(), strict=True)
+    names = ['/'.join(name) for name in names]
+    numbers['clips'] = levels_lib.per_clip(factors, motion, names)
+  _write_csv(
+    workdir / 'levels.csv', saved.seeds, task, weights, factors, motion
+  )
   owner = {files.OWNER: workdir_lib.owner(workdir)}
   workdir_lib.write_json(workdir / 'levels.json', numbers | owner)
   return numbers
 
 
-def _write_csv(path, seeds, clips, weights) -> None:
+def _motion(task: Task) -> tuple[Float[np.ndarray, ' n'], str]:
+  """Returns how much each clip moves without amplification, and the unit."""
+  flow = task.baseline_inputs
+  if flow is not None and task.dataset.get('units') == 'pixel':
+    squares = np.square(flow[..., :2], dtype=np.float64).sum(-1)
+    return np.sqrt(squares.mean((1, 2))), 'px'
+  flow = task.inputs[:, np.argmin(task.levels)].astype(np.float64)
+  return np.sqrt(np.mean(flow**2, axis=(1, 2, 3))), 'units of the input'
+
+
+def _write_csv(path, seeds, clips, weights, factors, motion) -> None:
   """Writes a row for each seed and clip, with the weight of each level."""
+  names = [f'alpha_{alpha:g}' for alpha in clips.levels]
+  columns = np.asarray(weights)
+  if factors is not None:
+    several = factors.shape[-1] > 1
+    names += [
+      f'factor_{part}' if several else 'factor'
+      for part in _PARTS[: factors.shape[-1]]
+    ]
+    names.append('motion')
+    moved = np.broadcast_to(motion[:, None], (*factors.shape[:2], 1))
+    columns = np.concatenate([columns, factors, moved], -1)
   with files.writing(path) as file:
     writer = files.CsvWriter(file)
-    names = [f'alpha_{alpha:g}' for alpha in clips.levels]
     writer.writerow(['seed', 'corpus', 'subject', 'clip', *names])
-    for seed, rows in zip(seeds, np.asarray(weights), strict=True):
+    for seed, rows in zip(seeds, columns, strict=True):
       for i, row in enumerate(rows):
         clip = [str(x[i]) for x in (clips.corpus, clips.subject, clips.clip)]
-        writer.writerow([seed, *clip, *(f'{weight:.6f}' for weight in row)])
+        writer.writerow([seed, *clip, *(f'{value:.6f}' for value in row)])
 
 
 def find_maps(model: nn.Module, clips: Clips) -> list[attention.AttentionMap]:

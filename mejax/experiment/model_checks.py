@@ -48,6 +48,27 @@ def check_model(model: nn.Module, task: Task) -> None:
   attention.list_maps(out, declared.shows, declared.levels or ())
 
 
+def check_units(model: nn.Module, task: Task) -> None:
+  """Checks that a model tells the action units that its data have.
+
+  Raises:
+    ValueError: the data have none, or the model tells none or another number.
+  """
+  if 'units' not in task.extra:
+    raise ValueError(
+      'setting.units trains action units, which only generated data have: use'
+      ' `mejax pretrain`, or set it to 0.'
+    )
+  expected = (1, *task.extra['units'].shape[1:])
+  _, out = output_shapes(model, task)
+  if 'units' not in out or out['units'].shape != expected:
+    raise ValueError(
+      f'setting.units trains {expected[1]} action units, but'
+      f' {type(model).__name__} does not tell as many. Set model.num_units, or'
+      ' setting.units=0.'
+    )
+
+
 def output_shapes(
   model: nn.Module, clips: Clips
 ) -> tuple[jax.ShapeDtypeStruct, Any]:

@@ -8,11 +8,14 @@ import pathlib
 
 from mejax import files
 from mejax.evaluation import table
+from mejax.evaluation import table_files
 from mejax.experiment import ensembles
 from mejax.experiment import finished
 from mejax.experiment import workdir as workdir_lib
 from mejax.pages import ceiling as ceiling_page
 from mejax.pages import run as run_page
+
+TABLES = ('table.md', 'table.tex', 'table.csv')
 
 
 def report(
@@ -23,7 +26,9 @@ def report(
   data_dir: str | os.PathLike | None = None,
   trust_code: bool = False,
 ) -> pathlib.Path:
-  """Writes the HTML report of one or several finished runs.
+  """Writes the HTML report of one or several finished runs, and its table.
+
+  The table is written as Markdown, LaTeX and CSV, too; see `TABLES`.
 
   Args:
     sources: folders of finished runs; if there are several, the others are
@@ -79,6 +84,12 @@ def report(
   out.mkdir(parents=True, exist_ok=True)
   for name, content in numbers.items():
     workdir_lib.write_json(out / f'{name}.json', content)
+  rows = [
+    row for run in runs for row in table_files.rows_of(run.name, run.numbers)
+  ]
+  protocols = dict.fromkeys(run.numbers['protocol'] for run in runs)
+  for name in TABLES:
+    table_files.write(out / name, rows, list(protocols))
   with files.writing(out / 'index.html') as file:
     file.write(
       run_page.render(
@@ -86,6 +97,7 @@ def report(
         together=numbers.get('together'),
         measured=numbers.get('ceiling'),
         shown=shown,
+        tables=TABLES,
       )
     )
   return out / 'index.html'

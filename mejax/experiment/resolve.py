@@ -63,6 +63,21 @@ def load_task(
     view: your view, in place of the config's; or a function from examples to
       inputs, or to a pair of inputs and `extra`.
   """
+  return task_lib.load_task(
+    config.dataset,
+    data_dir,
+    **find_reading(config, protocol=protocol, view=view),
+    order=config.order,
+  )
+
+
+def find_reading(
+  config: ml_collections.ConfigDict,
+  *,
+  protocol: Any = None,
+  view: Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+  """Returns the protocol, the view and its options; see `load_task`."""
   from mejax.datasets import protocols
   from mejax.datasets import views
 
@@ -87,14 +102,11 @@ def load_task(
     view = configuration.named(options.pop('name'), views.VIEWS, 'view')
   if not (isinstance(view, views.View) or callable(view)):
     raise ValueError(f'view is {type(view).__name__}; expected a function.')
-  return task_lib.load_task(
-    config.dataset,
-    data_dir,
-    protocol=protocol,
-    view=views.declared(view),
-    options=options,
-    order=config.order,
-  )
+  return {
+    'protocol': protocol,
+    'view': views.declared(view),
+    'options': options,
+  }
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
@@ -141,6 +153,8 @@ def make_trainer(
     model = make_model(config, num_classes)
   model = model_checks.fill_levels(model, task.levels)
   model_checks.check_model(model, task)
+  if 'units' in in_use:
+    model_checks.check_units(model, task)
   return trial_lib.Trainer(
     model=model,
     num_classes=num_classes,

@@ -33,6 +33,7 @@ from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
+from mejax.experiment import commands
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -44,10 +45,11 @@ _AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
 _TOLD = (
   'corpora', 'units', 'strain', 'flow', 'levels', 'magnify', 'size',
-  'landmark_source', 'remove_head_motion', 'mask_eyelids', 'versions',
+  'neighbours', 'landmark_source', 'apex', 'remove_head_motion',
+  'mask_eyelids', 'versions',
 )  # fmt: skip
 _DIGITS = 16
-_VERSIONS = {'sha256': {str: str}, 'data_sha256': str}
+_VERSIONS = {'sha256': {str: str}, 'data_sha256': str, 'warning?': str}
 # Kinds and axes of the arrays: s seeds, n clips, c named classes, k classes.
 _ARRAYS = {
   'schema_version': ('iu', ''), 'class_names': ('U', 'c'), 'clip': ('U', 'n'),
@@ -103,11 +105,9 @@ def export(
   """
   workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
   folder = pathlib.Path(os.path.abspath(folder))
-  if os.path.lexists(folder) and not _holds_results(folder):
-    raise ValueError(
-      f'{folder} exists and holds no results, or more than results. Choose'
-      ' another folder.'
-    )
+  files.check_replaceable(
+    folder, marker='versions.json', names=FILES, what='results'
+  )
   files.check_writable(folder.parent, flag='--export')
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
@@ -121,7 +121,11 @@ def export(
       f'{workdir} is a search, in which each fold has settings of its own, so'
       ' no config gives its results again. Export a run of `mejax train`.'
     )
-  arrays = _arrays(record_lib.read_record(workdir))
+  record = record_lib.read_record(workdir)
+  # Runs without it are older than any warning.
+  has_told = 'told' in record
+  told = record_lib.read_told(workdir, record) if has_told else {}
+  arrays = _arrays(record)
   with files.replacing(folder) as partial:
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
     workdir_lib.write_json(partial / 'config.json', config)
@@ -135,9 +139,11 @@ def export(
       'numerics': run.get('numerics', {}),
       'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
     }
+    if warning := told.get('warning'):
+      versions['warning'] = warning
     workdir_lib.write_json(partial / 'versions.json', versions)
     with files.writing(partial / 'command.txt') as file:
-      file.write(_commands(config, folder.resolve().name))
+      file.write(_commands(config, dataset, folder.resolve().name))
   return folder
 
 
@@ -190,21 +196,12 @@ def digests(
 ) -> Shaped[np.ndarray, ' n']:
   """Returns the name of each clip in a folder of results."""
   names = zip(corpus.tolist(), subject.tolist(), clip.tolist(), strict=True)
-  return np.array(
-    [
-      hashlib.sha256('\0'.join(name).encode()).hexdigest()[:_DIGITS]
-      for name in names
-    ],
-    f'<U{_DIGITS}',
-  )
+  return np.array([digest(*name) for name in names], f'<U{_DIGITS}')
 
 
-def _holds_results(folder: pathlib.Path) -> bool:
-  """Returns whether a folder may be replaced, because it has nothing else."""
-  if folder.is_symlink() or not folder.is_dir():
-    return False
-  names = {path.name for path in folder.iterdir()}
-  return not names or ('versions.json' in names and names <= set(FILES))
+def digest(*names: str) -> str:
+  """Returns the first digits of the SHA-256 of names, joined by zero bytes."""
+  return hashlib.sha256('\0'.join(names).encode()).hexdigest()[:_DIGITS]
 
 
 def _arrays(record: selection.Record) -> dict[str, np.ndarray]:
@@ -306,24 +303,22 @@ def _checked(config, versions, arrays) -> Result:
   )
 
 
-def _commands(config: Mapping[str, Any], name: str) -> str:
+def _commands(
+  config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
+) -> str:
   """Returns the content of `command.txt`."""
-  dataset = config.get('dataset', '')
-  if not dataset:
+  place = f'results/{name}'
+  lines = commands.of_run(
+    config, metadata, config_path=f'{place}/config.json', workdir=f'runs/{name}'
+  )
+  if not lines:
     return (
       'The run was trained on arrays in Python, by'
       ' mejax.experiment.leave_one_subject_out or train(task=...).\n'
       'mejax.experiment.score(folder, task=...) prints its table.\n'
     )
-  from mejax.datasets import load
-
-  place = shlex.quote(f'results/{name}')
-  return (
-    f'{load.prepare_command(dataset, "data")}\n'
-    f'mejax train --config {place}/config.json --data_dir data'
-    f' --workdir {shlex.quote(f"runs/{name}")}\n'
-    f'mejax score {place} --data_dir data\n'
-  )
+  lines.append(f'mejax score {shlex.quote(place)} --data_dir data')
+  return '\n'.join(lines) + '\n'
 
 
 def _sha256(path: pathlib.Path) -> str:

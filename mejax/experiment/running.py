@@ -6,6 +6,8 @@ The command line and the notebook call these functions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import importlib.metadata
 import os
@@ -24,12 +26,15 @@ from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
+from mejax.experiment import cost as cost_of_run
 from mejax.experiment import finished
 from mejax.experiment import introspection
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
 from mejax.experiment import saved as saved_lib
+from mejax.experiment import seen as seen_lib
+from mejax.experiment import starting
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
 from mejax.experiment.saved import Saved
@@ -50,6 +55,8 @@ def train(
   model: nn.Module | None = None,
   protocol: Any = None,
   view: Callable[..., Any] | None = None,
+  init: str | os.PathLike | None = None,
+  leave_out_seen: bool = False,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Trains every fold, seed and setting; writes the workdir; prints the table.
@@ -66,13 +73,18 @@ def train(
     protocol: your `datasets.protocols.Protocol`, in place of the config's.
     view: your function from examples to inputs, or your `datasets.views.View`,
       in place of the config's.
+    init: folder of the model that training starts from: one that
+      `packing.pack` or `conversion.convert` wrote.
+    leave_out_seen: whether people whom that model has seen are left out;
+      otherwise data with any of them are refused.
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
     The content of `metrics.json`; empty for a dry run.
 
   Raises:
-    ValueError: config, data, model and workdir do not fit each other.
+    ValueError: config, data, model and workdir do not fit each other, or the
+      model that training starts from has seen people of the data.
     FileNotFoundError: the dataset has not been prepared.
   """
   plan = planning.plan(
@@ -82,6 +94,8 @@ def train(
     model=model,
     protocol=protocol,
     view=view,
+    init=init,
+    leave_out_seen=leave_out_seen,
   )
   if dry_run:
     print_forecast(plan)
@@ -99,17 +113,16 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     ValueError: the workdir belongs to another config or other data.
   """
   workdir = pathlib.Path(workdir)
-  precision = jax.default_matmul_precision(plan.options.matmul_precision)
-  with precision, workdir_lib.locked(workdir):
-    run = workdir_lib.claim(workdir, plan.description, provenance(plan))
+  with claimed(plan, workdir) as run:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      outcome = _run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan):
+        outcome = run_trials(plan, workdir, run)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
-      record |= record_lib.about(workdir_lib.owner(workdir), _tell(plan))
+      record |= record_lib.about(workdir_lib.owner(workdir), tell(plan))
       workdir_lib.save_npz(workdir / 'record.npz', record)
     # No model may be shown a person whose other clips it was trained on.
     if not plan.divides_people:
@@ -118,7 +131,23 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     return evaluate_record(plan, workdir)
 
 
-def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
+@contextlib.contextmanager
+def claimed(plan: Plan, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
+  """Locks and claims a workdir for a plan; gives the content of `run.json`.
+
+  Within, matrices are multiplied with the plan's precision.
+
+  Raises:
+    ValueError: the workdir belongs to another config or other data.
+  """
+  precision = jax.default_matmul_precision(plan.options.matmul_precision)
+  with precision, workdir_lib.locked(workdir):
+    yield workdir_lib.claim(workdir, plan.description, provenance(plan))
+
+
+def run_trials(
+  plan: Plan, workdir: pathlib.Path, run: dict[str, Any]
+) -> loop.Outcome:
   """Trains all trials; a resumed run keeps the placement that it began with."""
   devices = jax.devices()
   if 'placement' not in run:
@@ -140,6 +169,7 @@ def _run_trials(plan: Plan, workdir, run) -> loop.Outcome:
     keep_models=plan.options.keep_models,
     names=plan.trial_names,
     owner=workdir_lib.owner(workdir),
+    start=plan.start and starting.fit(plan.start, plan.model, plan.task),
   )
 
 
@@ -230,6 +260,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
     'data_sha256': plan.task.sha256,
     'data': plan.task.describe(),
     'dataset': dict(plan.task.dataset),
+    **starting.describe(plan.start),
+    'inputs': plan.task.describe_inputs(),
     'named_objects': dict(plan.named_objects),
     'numerics': numerics.read(),
     'backend': jax.default_backend(),
@@ -241,12 +273,16 @@ def provenance(plan: Plan) -> dict[str, Any]:
   }
 
 
-def _tell(plan: Plan) -> dict[str, Any]:
-  return {
+def tell(plan: Plan) -> dict[str, Any]:
+  """Returns what stands beside the numbers of a run; see `record.TOLD`."""
+  told = {
     'protocol': plan.sentence,
     'rules': list(plan.rules),
     'settings': [dataclasses.asdict(setting) for setting in plan.settings],
   }
+  if plan.start and plan.start.seen.unknown:
+    told |= {'warning': seen_lib.UNKNOWN, 'started': True}
+  return told
 
 
 def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
@@ -265,7 +301,7 @@ def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   workdir_lib.save_npz(
     workdir / workdir_lib.BASELINES, baselines | {files.OWNER: owner}
   )
-  told = _tell(plan)
+  told = tell(plan)
   if 'told' in record:
     told = record_lib.read_told(workdir, record)
   metrics = finished.describe(record, baselines, told)

@@ -36,6 +36,13 @@ _RUN = {
   'dataset?': dict,
   'named_objects?': dict,
   'numerics?': dict,
+  'inputs?': dict,
+  'init?': {
+    'people': [str],
+    'clips': [str],
+    'unknown': bool,
+    'licences': [str],
+  },
   'placement?': {'round_size': int, 'mode': str, 'width?': int},
 }
 _PLACEMENT = {'mode', 'width', 'round_size'}
@@ -44,6 +51,8 @@ _PLACEMENT = {'mode', 'width', 'round_size'}
 # had it, because a new default must not change what an old run did.
 _MEANT: dict[int, dict[str, Any]] = {
   1: {
+    'folds': 'held_out',
+    'init': '',
     'num_folds': 0,
     'folds_over': 'people',
     'setting': {
@@ -63,6 +72,7 @@ _MEANT: dict[int, dict[str, Any]] = {
       'level_dropout': 0.0,
       'balance': 0.0,
       'mixup': 0.0,
+      'units': 0.0,
       'ema': 0.0,
       'test_mirror': 0.0,
     },
@@ -137,7 +147,7 @@ def _add(config: Any, defaults: Any) -> None:
   for key, value in defaults.items():
     if key not in config:
       config[key] = value
-    elif key in ('setting', 'grid'):
+    elif key in ('setting', 'grid', 'generated'):
       _add(config[key], value)
 
 

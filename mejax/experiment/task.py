@@ -55,6 +55,15 @@ class Clips:
     """`corpus/subject` of each clip."""
     return np.char.add(np.char.add(self.corpus, '/'), self.subject)
 
+  def describe_inputs(self) -> dict[str, Any]:
+    """Describes by JSON values what a saved model must know of its inputs."""
+    return {
+      'shape': list(self.inputs.shape[1:]),
+      'dtype': str(self.inputs.dtype),
+      'levels': list(self.levels),
+      'layout': dataclasses.asdict(self.layout),
+    }
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task(Clips):
@@ -140,12 +149,38 @@ def load_task(
     FileNotFoundError: the dataset has not been prepared.
     ValueError: data, protocol, view and order do not fit each other.
   """
-  from mejax.datasets import backdrop
-  from mejax.datasets import labelling
   from mejax.datasets import load
 
-  examples = load.load_examples(dataset, data_dir)
-  metadata = load.read_metadata(dataset, data_dir)
+  task = make_task(
+    load.load_examples(dataset, data_dir),
+    load.read_metadata(dataset, data_dir),
+    protocol=protocol,
+    view=view,
+    options=options,
+    order=order,
+  )
+  return dataclasses.replace(task, home=pathlib.Path(data_dir))
+
+
+def make_task(
+  examples: Mapping[str, np.ndarray],
+  metadata: Mapping[str, Any],
+  *,
+  protocol: Protocol,
+  view: View,
+  options: Mapping[str, Any],
+  order: str = '',
+) -> Task:
+  """Makes a protocol's clips from examples; see `load_task`.
+
+  Args:
+    examples: arrays [n ...] by name, see `datasets.load.load_examples`.
+    metadata: metadata of their dataset.
+    protocol, view, options, order: as for `load_task`.
+  """
+  from mejax.datasets import backdrop
+  from mejax.datasets import labelling
+
   selection = labelling.apply(
     protocol, examples, skipped=metadata.get('skipped', ())
   )
@@ -175,7 +210,6 @@ def load_task(
     protocol=' '.join(sentences),
     groups=groups,
     baseline_inputs=_baseline_inputs(examples, metadata, view, options),
-    home=pathlib.Path(data_dir),
   )
 
 

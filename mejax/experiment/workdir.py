@@ -10,7 +10,8 @@
     metrics.json     every number of the table
     levels.json      for models of several amplification levels: scores of each
                      level alone, and weights of each level for each subject;
-                     levels.csv has the weights of every clip
+                     levels.csv has the weights of every clip. Of an adaptive
+                     model both have the factor at which a clip was read
     attention.npz    for models that show it: the mean attention of each class
     report/          index.html
 
@@ -63,6 +64,8 @@ _LEVELS = {
       'amplification': forms.NUMBER,
     }
   ],
+  'unit?': str,
+  'clips?': [{'clip': str, 'factor': forms.NUMBER, 'motion': forms.NUMBER}],
 }
 # What `evaluate` writes has other names.
 _ONLY_OF_RUNS = ('config.json', 'run.json', 'log.jsonl', 'checkpoints')

@@ -4,6 +4,7 @@
   cnn.py, ststnet.py, ...         small networks
   attention.py       attention as a function; scores.py is its arithmetic
   base.py            what all models decide alike
+  adaptive.py        reads amplification levels at a factor of each clip
   readout.py         what the last layer reads of the last map
   layers.py          shared layers; convolution.py and pooling.py for CPUs
   dtypes.py          what a model computes in, and keeps its parameters in

@@ -24,6 +24,15 @@ quarters of a face.
 
 Levels are a set: their order means nothing, and any of them may be absent.
 
+The abstract also says that the amplitude is adjusted to the individual. With
+`adaptive` a head predicts a factor for each clip, or each of its regions, from
+how much it moves; the levels are interpolated at that factor, and the model
+reads the result as its only level (`adaptive.py`). IT GAINS NOTHING BY IT: on
+rendered people of known expressiveness the same models do as well at the
+factors of other clips (UF1 .803 and .800), so does the inverse of the true
+factor (.801), and so does flow that is multiplied by 8 for everybody (.807):
+`docs/measurements.md`.
+
 preset  parameters  GFLOP per sample with 1 level, with 4 levels
 base     2,286,723  0.249  0.997
 small      432,835  0.040  0.159
@@ -49,6 +58,7 @@ from jaxtyping import Float
 from jaxtyping import Num
 import numpy as np
 
+from mejax.models import adaptive as adaptive_lib
 from mejax.models import attention
 from mejax.models import base
 from mejax.models import dtypes as dtypes_lib
@@ -78,10 +88,15 @@ class ARTNet(base.Model):
     dropout: rate behind the attention's and the MLP's linear layers.
     readout: `mean` pools regions by attention as well as levels; with `regions`
       or `flat` each region is read by itself, see `readout.py`.
+    num_units: number of action units that `out['units']` tells; 0 for none.
     readout_dropout: rate before the last linear layer, if each region is read
       by itself.
     level_dropout: probability that a training step leaves out a level of an
       example; one level always stays.
+    adaptive: `clip` or `region` to read the levels at one factor, which a head
+      predicts for each clip, or for each of its regions; see `adaptive.py`. The
+      read image then goes through the model as the only level, without an
+      embedding of its factor. Empty to read all levels.
     attention_fn: attention among patches and among regions; see
       `mejax.models.attention`.
     level_attention_fn: attention among levels; it needs the argument `mask` if
@@ -99,8 +114,10 @@ class ARTNet(base.Model):
   mlp_mult: int = 4
   dropout: float = 0.1
   readout: str = 'mean'
+  num_units: int = 0
   readout_dropout: float = 0.5
   level_dropout: float = 0.25
+  adaptive: str = ''
   attention_fn: attention.AttentionFn = attention.softmax
   level_attention_fn: attention.AttentionFn = attention.softmax
 
@@ -121,6 +138,7 @@ class ARTNet(base.Model):
     train: bool | None = None,
     levels: Float[Array | np.ndarray, '*#b a'] | None = None,
     present: Bool[Array | np.ndarray, '*#b a'] | None = None,
+    factor: Float[Array | np.ndarray, 'b *f'] | None = None,
   ) -> tuple[Float[Array, 'b k'], dict[str, Any]]:
     """Computes logits, and arrays that show what the model read.
 
@@ -133,9 +151,14 @@ class ARTNet(base.Model):
       present: which levels count, `[a]` or `[b, a]`, at least one of them; all
         by default. Neither the content nor the factor of an absent level has
         an effect, even if it is NaN.
+      factor: for an adaptive model, the factor of each clip `[b]` or region
+        `[b, r]`, in place of what its head predicts. Outside of the range of
+        the levels that count, the nearest of them is read.
 
     Returns:
       logits, and a dict of
+      factor: of an adaptive model, the factor at which each clip `[b, 1]` or
+        region `[b, r]` was read;
       level_weights: the share of each level in the pooled token, `[b, a]`;
       region_weights: the same for each level and region, `[b, a, r]`; if each
         region is read by itself, all regions have the same share;
@@ -143,16 +166,17 @@ class ARTNet(base.Model):
         of its contribution, `[b, a, r, n]`;
       encoder_attention, level_attention, region_attention: for each block the
         weights `[b, a, r, h, n, n]`, `[b, r, h, a, a]`, `[b, a, h, r, r]`
-        (None if the function forms none);
+        (None if the function forms none); an adaptive model has a = 1 here;
       head: the input of the last linear layer, `[b, d]`, or d for each region.
 
     Raises:
-      ValueError: the levels or the image size do not fit, a factor of a level
-        that is present is not a finite number above 0, an example has no
-        level, or `train` is needed. Inside `jit` nobody can look at `levels`
-        and `present` that are arguments: there the logits of the examples with
-        such levels are NaN, and so is a loss that counts them. They add nothing
-        to gradients, and the other examples are computed as ever.
+      ValueError: the levels or the image size do not fit, a factor that is
+        read is not a finite number above 0, an example has no level, `factor`
+        does not fit the model, or `train` is needed. Inside `jit` nobody can
+        look at `levels`, `present` and `factor` that are arguments: there the
+        logits of the examples with such factors are NaN, and so is a loss that
+        counts them. They add nothing to gradients, and the other examples are
+        computed as ever.
     """
     self._check_inputs(inputs)
     out: dict[str, Any] = {}
@@ -167,11 +191,17 @@ class ARTNet(base.Model):
       'level_attention_fn',
     )
     scale, present, sound = self._read_levels(inputs, levels, present)
+    factor, sound = self._check_factor(inputs, factor, sound)
     present = self._drop_levels(inputs, present, train=train)
     inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
     if present is not None:
       # A weight of zero is not enough: zero times NaN is NaN.
       inputs = jnp.where(present[..., None, None, None], inputs, 0)
+    if self.adaptive:
+      shares = self._share_levels(inputs, scale, present, factor, dtypes)
+      # Not `factor` itself, which may lie outside of the range.
+      out['factor'] = jnp.exp((scale[..., None] * shares).sum(1))
+      inputs, present = adaptive_lib.read(inputs, shares), None
 
     x = self._patches(inputs, dtypes)
     x, out['encoder_attention'] = self._blocks(
@@ -187,10 +217,11 @@ class ARTNet(base.Model):
     x, out['place_weights'] = self._gather(x, dtypes)  # [b, a, r, d]
     # Without biases and with GELU(0) = 0, so that log(1) = 0 adds nothing.
     options = {'use_bias': False, 'dtypes': dtypes}
-    inner = layers.linear(self.dim, 1, name='alpha_inner', **options)
-    outer = layers.linear(self.dim, self.dim, name='alpha_outer', **options)
-    embedding = outer(layers.gelu(inner(scale[..., None])))
-    x = x + embedding[..., None, :]
+    if not self.adaptive:
+      inner = layers.linear(self.dim, 1, name='alpha_inner', **options)
+      outer = layers.linear(self.dim, self.dim, name='alpha_outer', **options)
+      embedding = outer(layers.gelu(inner(scale[..., None])))
+      x = x + embedding[..., None, :]
 
     # Regions become the outer axis: the tokens are the levels of one region.
     x, out['level_attention'] = self._blocks(
@@ -224,11 +255,21 @@ class ARTNet(base.Model):
       weights /= REGIONS
     else:
       x = jnp.einsum('bar,bard->bd', weights.astype(x.dtype), x)
+    if self.adaptive:
+      weights = weights * shares.astype(weights.dtype)  # [b, a, r]
+      places = out['place_weights']
+      shape = (*weights.shape, places.shape[-1])
+      out['place_weights'] = jnp.broadcast_to(places, shape)
     out['region_weights'] = weights
     out['level_weights'] = weights.sum(-1)
     out['head'] = x
     if apart:
       x = layers.Dropout(self.readout_dropout)(x, train=train)
+    if self.num_units:
+      units = layers.linear(
+        self.num_units, x.shape[-1], dtypes=dtypes.wide, name='units'
+      )
+      out['units'] = units(x)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )
@@ -284,6 +325,47 @@ class ARTNet(base.Model):
     if present is not None:
       present = jnp.broadcast_to(present, (b, a))
     return jnp.atleast_2d(scale), present, sound if traced else None
+
+  def _check_factor(self, inputs, factor, sound):
+    """Returns log(factor) or None, and which examples are sound."""
+    if self.adaptive and self.adaptive not in adaptive_lib.FACTORS:
+      raise ValueError(
+        f'adaptive is {self.adaptive!r}.'
+        + base.closest(self.adaptive, [*adaptive_lib.FACTORS], 'values')
+      )
+    if factor is None:
+      return None, sound
+    b = inputs.shape[0]
+    count = adaptive_lib.FACTORS.get(self.adaptive)
+    if count is None or factor.shape not in ((b,), (b, count)):
+      raise ValueError(
+        f'ARTNet got a factor of shape {factor.shape} with'
+        f' adaptive={self.adaptive!r}; expected'
+        + (f' [{b}] or [{b}, {count}]' if count else ' none')
+      )
+    traced = isinstance(factor, jax.core.Tracer)
+    factor = (jnp if traced else np).reshape(factor, (b, -1))
+    is_factor = _is_factor(factor)
+    if not traced and not is_factor.all():
+      wrong = int(np.argmin(is_factor.all(1)))
+      raise ValueError(
+        f'ARTNet got the factor {_row(factor, wrong)} in example {wrong};'
+        ' expected finite numbers above 0'
+      )
+    if traced:
+      sound = is_factor.all(1) & (True if sound is None else sound)
+    return jnp.log(jnp.where(is_factor, factor, 1)), sound
+
+  def _share_levels(self, inputs, scale, present, factor, dtypes):
+    """Returns the share of each level in the image that is read, [b, a, f]."""
+    count = adaptive_lib.FACTORS[self.adaptive]
+    if factor is None or self.is_initializing():
+      head = adaptive_lib.Head(count, dtypes, name='factor')
+      factor = head(inputs, scale, present)
+    shape = (inputs.shape[0], count)
+    return adaptive_lib.share_levels(
+      scale, jnp.broadcast_to(factor, shape), present
+    )
 
   def _drop_levels(
     self, inputs, present, *, train

@@ -7,7 +7,8 @@ swapping it changes nothing in a model's parameter tree. `functools.partial`
 gives it options.
 
 A variant with parameters of its own is a Linen module that is called the same
-way: its class, or an instance with options. Each block has its own copy.
+way: its class, or an instance with options. Each block has its own copy. If it
+has the field `param_dtype` and that is None, the model fills in its own.
 
 A function or module that takes them is called with two more arguments:
   train: bool, whether the model trains, for example for dropout of its own.
@@ -35,6 +36,7 @@ import inspect
 import math
 
 import flax.linen as nn
+from flax.typing import Dtype
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -158,7 +160,12 @@ class TalkingHeads(nn.Module):
   Two h x h matrices mix the heads (Shazeer et al., "Talking-Heads Attention",
   arXiv 2003.02436, section 2). Both start as the identity, so the module starts
   as `softmax`; after training, rows of weights need not sum to one.
+
+  Attributes:
+    param_dtype: what the matrices are kept in; None for that of the model.
   """
+
+  param_dtype: Dtype | None = None
 
   @nn.compact
   def __call__(
@@ -170,8 +177,9 @@ class TalkingHeads(nn.Module):
     mask: Bool[Array, '*#b m'] | None = None,
   ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
     def talk(x, name):
-      mix = self.param(name, lambda key: jnp.eye(query.shape[-2]))
-      return jnp.einsum('...hnm,hg->...gnm', x, mix)
+      size, dtype = query.shape[-2], self.param_dtype or jnp.float32
+      mix = self.param(name, lambda key: jnp.eye(size, dtype=dtype))
+      return jnp.einsum('...hnm,hg->...gnm', x, mix.astype(x.dtype))
 
     key, value, counts = scores_lib.hide(mask, key, value)
     scores = talk(scores_lib.dot_product(query, key), 'before')
@@ -189,9 +197,11 @@ class RelativeBias(nn.Module):
 
   Attributes:
     grid: rows and columns of the tokens; a square by default.
+    param_dtype: what the biases are kept in; None for that of the model.
   """
 
   grid: tuple[int, int] | None = None
+  param_dtype: Dtype | None = None
 
   @nn.compact
   def __call__(
@@ -204,7 +214,8 @@ class RelativeBias(nn.Module):
   ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
     rows, columns = _grid(query, key, self.grid, 'RelativeBias')
     shape = (2 * rows - 1, 2 * columns - 1, query.shape[-2])
-    bias = self.param('bias', nn.initializers.zeros, shape)
+    dtype = self.param_dtype or jnp.float32
+    bias = self.param('bias', nn.initializers.zeros, shape, dtype)
     row, column = np.divmod(np.arange(rows * columns), columns)
     # Differences run from -(rows - 1): shifted to start at 0, they are indices.
     bias = bias[
@@ -212,7 +223,8 @@ class RelativeBias(nn.Module):
       column - column[:, None] + columns - 1,
     ]
     key, value, counts = scores_lib.hide(mask, key, value)
-    scores = scores_lib.dot_product(query, key) + jnp.moveaxis(bias, -1, 0)
+    scores = scores_lib.dot_product(query, key)
+    scores += jnp.moveaxis(bias, -1, 0).astype(scores.dtype)
     weights = scores_lib.masked_softmax(scores, counts)
     return scores_lib.weigh(weights, value), weights
 
@@ -257,21 +269,33 @@ def _call_jax(function, query, key, value, *, mask=None):
 
 
 def own(
-  function: Callable | type[nn.Module], *, name: str = 'attention_fn'
+  function: Callable | type[nn.Module],
+  param_dtype: Dtype = jnp.float32,
+  *,
+  name: str = 'attention_fn',
 ) -> Callable:
   """Returns the callable for one block.
 
   A function is returned as it is. A module is returned as a fresh copy with
   its own parameters, which are found below `name`. `own` must be called inside
   a compact `__call__`.
+
+  Args:
+    function: the function, the module or its class.
+    param_dtype: that of the model, for a module that has the field and leaves
+      it None.
+    name: name of the copy.
   """
   # The module in a field is shared by all blocks; called there directly, it
   # would have one set of parameters for all of them.
   if inspect.isclass(function):
-    return function(name=name)
-  if isinstance(function, nn.Module):
-    return function.copy(name=name)
-  return function
+    function = function(parent=None)
+  if not isinstance(function, nn.Module):
+    return function
+  fields = {'name': name}
+  if getattr(function, 'param_dtype', param_dtype) is None:
+    fields['param_dtype'] = param_dtype
+  return function.copy(**fields)
 
 
 def attend(

@@ -68,12 +68,14 @@ class CNN(base.Model):
     widths: maps of the two convolutions.
     readout: which places of the last map are read; see `readout.py`.
     dropout: rate before the linear layer.
+    num_units: number of action units that `out['units']` tells; 0 for none.
   """
 
   num_classes: int = 3
   widths: tuple[int, int] = (32, 64)
   readout: str = 'flat'
   dropout: float = 0.5
+  num_units: int = 0
 
   capabilities = Capabilities(takes_mask=True)
 
@@ -90,7 +92,8 @@ class CNN(base.Model):
     Returns:
       logits, and a dict of
       features: the last map, `[b, h / 8, w / 8, d]`, sides rounded up;
-      head: the input of the last linear layer, d for each place of the readout.
+      head: the input of the last linear layer, d for each place of the readout;
+      units: if asked for, a logit for each action unit, `[b, u]`.
 
     Raises:
       ValueError: the inputs do not fit, the readout is unknown, or `train` is
@@ -110,6 +113,11 @@ class CNN(base.Model):
     out = {'features': x}
     out['head'] = x = readout_lib.read(self, x)
     x = layers.Dropout(self.dropout)(x, train=train)
+    if self.num_units:
+      units = layers.linear(
+        self.num_units, x.shape[-1], dtypes=dtypes.wide, name='units'
+      )
+      out['units'] = units(x)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )

@@ -90,7 +90,7 @@ class Attention(nn.Module):
       for name in ('query', 'key', 'value')
     )
     mixed, weights = attention.attend(
-      attention.own(self.attention_fn),
+      attention.own(self.attention_fn, self.dtypes.param_dtype),
       query,
       key,
       value,
@@ -187,6 +187,7 @@ class HTNet(base.Model):
     drop_path: rate of stochastic depth in the last block; it rises evenly from
       0 in the first.
     readout: which places of the last map are read; see `readout.py`.
+    num_units: number of action units that `out['units']` tells; 0 for none.
     readout_dropout: rate before the last linear layer, if the readout keeps
       more than one place.
     attention_fn: see `mejax.models.attention`.
@@ -205,6 +206,7 @@ class HTNet(base.Model):
   dropout: float = 0.0
   drop_path: float = 0.0
   readout: str = 'mean'
+  num_units: int = 0
   readout_dropout: float = 0.5
   attention_fn: attention.AttentionFn = attention.softmax
   conv: convolution.ConvFn = convolution.conv3x3
@@ -286,6 +288,11 @@ class HTNet(base.Model):
     out['head'] = x = readout_lib.read(self, x)
     if places:
       x = layers.Dropout(self.readout_dropout)(x, train=train)
+    if self.num_units:
+      units = layers.linear(
+        self.num_units, x.shape[-1], dtypes=dtypes.wide, name='units'
+      )
+      out['units'] = units(x)
     head = layers.linear(
       self.num_classes, x.shape[-1], dtypes=dtypes.wide, name='head'
     )

@@ -175,7 +175,7 @@ class Block(nn.Module):
       if prior is not None:
         prior = pooling.max_pool3x3(prior, self.stride)
     x = nn.relu(y + x)
-    gate = attention.own(self.gate, name='gate')
+    gate = attention.own(self.gate, self.dtypes.param_dtype, name='gate')
     options = {'train': train, 'mask': mask, 'dtypes': self.dtypes}
     options = {k: v for k, v in options.items() if base.takes(gate, k)}
     gated, prior = gate(x, prior, **options)
@@ -215,7 +215,11 @@ class TransformerBlock(nn.Module):
       for name in ('query', 'key', 'value')
     )
     y, weights = attention.attend(
-      attention.own(self.attention_fn), query, key, value, train=train
+      attention.own(self.attention_fn, self.dtypes.param_dtype),
+      query,
+      key,
+      value,
+      train=train,
     )
     y = linear(d, name='out')(y.reshape(b, n, d))
     x = x + layers.DropPath(self.drop_path)(y, train=train)

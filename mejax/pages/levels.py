@@ -33,7 +33,11 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
     }
     for i, row in enumerate(numbers['scores'])
   ]
-  return {'rows': rows, 'bars': bars(numbers['subjects'], numbers['levels'])}
+  return {
+    'rows': rows,
+    'bars': bars(numbers['subjects'], numbers['levels']),
+    'factors': factors(numbers) if numbers.get('clips') else None,
+  }
 
 
 def bars(
@@ -64,6 +68,53 @@ def bars(
     parts.append(svg.element('g', svg.tooltip(_tip(row, all_levels)), pieces))
   label = 'Share of each amplification for each subject, in per cent'
   return svg.drawing(charts.WIDTH, top + height + 8, parts, label=label)
+
+
+def factors(numbers: Mapping[str, Any]) -> Markup:
+  """Draws the factor at which each clip was read over its motion, both as logs.
+
+  Args:
+    numbers: as of `describe`, with `clips` and `unit`.
+  """
+  left, right, top, bottom = 56, charts.WIDTH - 16, 12, 260
+  clips, unit = numbers['clips'], numbers.get('unit', '')
+  factor, motion = (
+    np.array([row[key] for row in clips], float) for key in ('factor', 'motion')
+  )
+  # A clip without any motion has no logarithm; it stands at the left edge.
+  positive = motion[motion > 0]
+  ends = (positive.min(), positive.max()) if positive.size else (0.5, 1.0)
+  x = np.interp(
+    np.log(np.maximum(motion, ends[0])), np.log(ends), (left + 8, right - 8)
+  )
+  alphas = sorted(numbers['levels'])
+
+  def height(values):
+    ends = np.log([alphas[0], alphas[-1]])
+    return np.interp(np.log(values), ends, (bottom - 8, top + 8))
+
+  parts = []
+  for alpha in alphas:
+    at = float(height(alpha))
+    parts.append(svg.line('grid', left, at, right, at))
+    parts.append(svg.text(left - 8, at + 4, f'{alpha:g} times', 'small', 'end'))
+  for value, at, anchor in zip(
+    ends, (left, right), ('start', 'end'), strict=True
+  ):
+    words = f'{value:.3g} {unit}'
+    parts.append(svg.text(at, bottom + 18, words, 'small', anchor))
+  for row, across, up in zip(
+    clips, x.tolist(), height(factor).tolist(), strict=True
+  ):
+    tip = (
+      f'{row["clip"]}: read at {row["factor"]:.2f} times, moves by'
+      f' {row["motion"]:.3g} {unit}'
+    )
+    dot = svg.element('circle', svg.tooltip(tip), cx=across, cy=up, r=3.5,
+                      class_='mark honest', style='opacity:.6')  # fmt: skip
+    parts.append(dot)
+  label = 'Factor at which each clip was read, over its motion'
+  return svg.drawing(charts.WIDTH, bottom + 26, parts, label=label)
 
 
 def _tip(row, all_levels) -> str:

@@ -14,12 +14,15 @@ import numpy as np
 
 from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
+from mejax.evaluation import calibration as calibration_lib
 from mejax.evaluation import metrics
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.pages import attention
+from mejax.pages import calibration
 from mejax.pages import ceiling
 from mejax.pages import charts
+from mejax.pages import cost
 from mejax.pages import frame
 from mejax.pages import levels
 from mejax.pages import pictures
@@ -40,6 +43,8 @@ class Run:
     attention: the attention maps; empty if the models do not show any.
     baselines: what the baselines on the same folds say, see
       `evaluation.baselines`; empty if there are none.
+    cost: what the training took, see `cost.describe`; empty if it is not known.
+    commands: what makes the data and the run again; empty if that is not known.
   """
 
   name: str
@@ -49,6 +54,8 @@ class Run:
   levels: Mapping[str, Any]
   attention: Mapping[str, np.ndarray]
   baselines: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  commands: Sequence[str] = ()
 
   @property
   def setting(self) -> int:
@@ -84,6 +91,7 @@ def render(
   together: Mapping[str, Any] | None = None,
   measured: Mapping[str, Any] | None = None,
   shown: Mapping[str, pictures.Image] | None = None,
+  tables: Sequence[str] = (),
 ) -> str:
   """Returns the page of finished runs.
 
@@ -93,6 +101,7 @@ def render(
       scored together.
     measured: what was measured of the ceiling, see `ceiling.describe`.
     shown: pictures of clips that may be shown, by `corpus/subject/clip`.
+    tables: names of files beside the page that hold its table.
   """
   return frame.render(
     'run.html',
@@ -102,6 +111,7 @@ def render(
     together=_together(together) if together else None,
     ceiling=ceiling.describe(runs, measured, shown or {}),
     runs=[_describe(run) for run in runs],
+    tables=tables,
   )
 
 
@@ -174,11 +184,14 @@ def _describe(run: Run) -> dict[str, Any]:
     'subjects': charts.subject_bars(_subjects(run)),
     'levels': levels.describe(run.levels) if run.levels else None,
     'attention': attention.describe(run.attention) if run.attention else None,
+    'calibration': _calibration(run),
     'curves': _curves(run),
     'table': score_tables.rule_rows(numbers),
     'settings': (
       score_tables.describe_settings(numbers) if 'settings' in numbers else None
     ),
+    'cost': cost.describe(run.cost),
+    'commands': run.commands,
     'rules': [
       {'kind': score_tables.kind_of(rule), 'cells': [rule, sentence]}
       for rule, sentence in numbers['rules'].items()
@@ -289,6 +302,19 @@ def _curves(run: Run) -> dict[str, Any]:
       top=1.0,
     ),
   }
+
+
+def _calibration(run: Run) -> dict[str, Any]:
+  found = selection.select(
+    run.record, score_tables.HEADLINE, setting=run.setting
+  )
+  return calibration.describe(
+    calibration_lib.describe(
+      run.record['labels'],
+      selection.probabilities(found.logits),
+      run.record['groups'],
+    )
+  )
 
 
 def _flat(config, prefix) -> Iterator[tuple[str, Any]]:

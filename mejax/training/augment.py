@@ -262,8 +262,12 @@ def mixup(layout: Layout) -> Augmentation:
     # Rows that only pad have no weight to divide by.
     divisor = jnp.where(mixed > 0, mixed, 1.0)[:, None]
     targets = jnp.where(mixed[:, None] > 0, parts / divisor, sample.targets)
+    units = {k: mix(x) for k, x in sample.extra.items() if k == 'units'}
     return sample.replace(
-      inputs=mix(sample.inputs), targets=targets, weight=mixed
+      inputs=mix(sample.inputs),
+      targets=targets,
+      weight=mixed,
+      extra={**sample.extra, **units},
     )
 
   return apply

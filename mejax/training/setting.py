@@ -106,6 +106,9 @@ class Setting:
   mixup: Value = _number(
     0.0, 'examples are mixed in pairs with Beta(this, this) shares', stream=7
   )
+  units: Value = _number(
+    0.0, 'weight of the loss of action units, which only generated data have'
+  )
   ema: Value = _number(
     0.0,
     'decay of the average of weights used for predictions; 0 = no average',

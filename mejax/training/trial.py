@@ -175,6 +175,9 @@ class Trainer:
   ) -> tuple[Array, PyTree]:
     """Returns the weighted mean cross-entropy, and the updated collections.
 
+    With `setting.units`, that of `extra['units']`, which of the action units
+    are shown, is added with this weight.
+
     Args:
       params: parameters of the model, separate from the state because the
         gradient is taken for them.
@@ -195,7 +198,7 @@ class Trainer:
     for number, augment in self.augment:
       sample = augment(jax.random.fold_in(key, number), sample, trial.setting)
     mask = {'mask': batch.weight > 0} if self.takes_mask else {}
-    (logits, _), collections = self.model.apply(
+    (logits, out), collections = self.model.apply(
       {'params': params, **state.collections},
       sample.inputs,
       train=True,
@@ -208,6 +211,11 @@ class Trainer:
     spare = logits.shape[-1] - self.num_classes
     targets = jnp.pad(targets, ((0, 0), (0, spare)))
     losses = optax.softmax_cross_entropy(logits, targets)
+    if 'units' in self.in_use:
+      each = optax.sigmoid_binary_cross_entropy(
+        out['units'], sample.extra['units']
+      )
+      losses += trial.setting.units * each.mean(-1)
     total = jnp.maximum(sample.weight.sum(), 1e-9)
     return (losses * sample.weight).sum() / total, collections
 

@@ -24,6 +24,7 @@ from mejax.datasets import known_truth
 from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
 from mejax.motion import faces
+from tests.motion import exact_warp
 from tests.motion import sample_faces
 
 SIZE, FRAMES, FPS, NOISE = 256, 60, 100.0, 2.0
@@ -42,11 +43,12 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=12, help='of each face')
   parser.add_argument('--levels', default='1,2,4')
   parser.add_argument('--magnify', default='flow')
+  parser.add_argument('--flows', nargs='*', choices=FLOWS, default=[*FLOWS])
   args = parser.parse_args()
   levels = tuple(map(float, args.levels.split(',')))
   with tempfile.TemporaryDirectory() as folder:
     source = write_clips(pathlib.Path(folder), clips=args.clips)
-    for flow in FLOWS:
+    for flow in args.flows:
       recipe = Recipe(levels=levels, flow=flow, magnify=args.magnify)
       errors = known_truth.measure_errors(recipe, source=source, progress=False)
       print(f'\n--flow {flow}\n{errors}')
@@ -84,13 +86,6 @@ def _write_clip(folder, portrait, points, emotion, generator):
   pose[:, 2] += (
     SIZE / 2 + generator.uniform(-12, 12, 2) - sample_faces.moved(points, pose)
   ).mean(0)
-  still = cv2.warpAffine(
-    portrait.astype(np.float32),
-    pose,
-    (SIZE, SIZE),
-    flags=cv2.INTER_CUBIC,
-    borderMode=cv2.BORDER_REPLICATE,
-  )
   points = sample_faces.moved(points, pose)
   apex = int(generator.integers(FRAMES // 4, FRAMES * 3 // 4))
   amplitude = generator.uniform(0.4, 1.6)
@@ -102,16 +97,12 @@ def _write_clip(folder, portrait, points, emotion, generator):
   ]
   drift = movement.drift(generator, num_frames=FRAMES, size=SIZE, amount=0.3)
   folder.mkdir(parents=True)
-  y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+  pixels = np.stack(exact_warp.pixels(SIZE, SIZE), -1)
+  back_to_portrait = sample_faces.inverse(pose)
   for t in range(FRAMES):
     back = movement.backward(movement.displacement(expression + drift, t))
-    frame = cv2.remap(
-      still,
-      x + back[..., 0],
-      y + back[..., 1],
-      cv2.INTER_CUBIC,
-      borderMode=cv2.BORDER_REPLICATE,
-    )
+    places = sample_faces.moved(pixels + back, back_to_portrait)
+    frame = exact_warp.sample(portrait, *np.moveaxis(places, -1, 0))
     frame = frame + generator.normal(0, NOISE, frame.shape)
     frame = np.rint(frame).clip(0, 255).astype(np.uint8)
     cv2.imwrite(str(folder / f'img{t + 1}.png'), frame[..., ::-1])

@@ -1,11 +1,13 @@
 """Measures the error of optical flow on known motion, and the time per pair.
 
   python -m tests.benchmarks.flow_accuracy [--contrib PYTHON]
+    [--only errors widths times]
 
-The methods are our TV-L1, OpenCV's Farneback (with the settings of HTNet's
-authors), OpenCV's DIS and OpenCV's TV-L1. The last one is in the package
-opencv-contrib-python, which cannot be installed beside opencv-python: install
-it in another environment and give the interpreter of that as `--contrib`.
+The methods are our TV-L1 with and without its fit of light, OpenCV's Farneback
+(with the settings of HTNet's authors), OpenCV's DIS and OpenCV's TV-L1. The
+last one is in the package opencv-contrib-python, which cannot be installed
+beside opencv-python: install it in another environment and give the interpreter
+of that as `--contrib`.
 
 A pair is a picture and the same picture warped by smooth bumps, whose longest
 motion is 0.2 to 2 pixels. The pictures are a face (of matplotlib's sample
@@ -14,10 +16,7 @@ skin. Both frames are sampled from a picture of twice the resolution. In the
 rows with noise each frame gets its own (standard deviation 1 grey level) and is
 rounded to bytes. The error is the mean end-point error in pixels.
 
-A second table changes the light of the second frame of faces (Grace Hopper's in
-matplotlib, Eileen Collins's in scikit-image), and adds noise and JPEG to both.
-Light multiplies grey values: gains, a gradient from left to right, a smooth
-shadow on a cheek, and halves of the face that flicker in opposite directions.
+A second table says how long the flow of a smile is, over its true length.
 
 Each method may use all cores of the process (`taskset` limits them). Time is
 wall time, the best of some rounds in which the methods alternate.
@@ -27,49 +26,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import copy
-import itertools
+import functools
 import json
 import pathlib
 import subprocess
 import tempfile
 import time
 
-import cv2
 import jax
 import numpy as np
-import scipy.ndimage
 
 from mejax.motion import flow
 from tests.benchmarks import magnify_truth
+from tests.motion import exact_warp
 
 AMPLITUDES = (0.2, 0.5, 1.0, 2.0)
 NOISES = (0, 1)
-MOTIONS = (0.0, 0.1, 0.3, 1.0, 3.0)
-# From places in [-1, 1] to gain and offset of the second frame, the offset in
-# grey levels.
-LIGHTS = {
-  'constant': lambda x, y: (1.0, 0),
-  '+ 2 %': lambda x, y: (1.02, 0),
-  '+ 5 %': lambda x, y: (1.05, 0),
-  '+ 10 %': lambda x, y: (1.1, 0),
-  '+ 5 grey levels': lambda x, y: (1.0, 5),
-  'gradient 5 %': lambda x, y: (1 + 0.05 * x, 0),
-  'gradient 10 %': lambda x, y: (1 + 0.1 * x, 0),
-  'shadow 10 %': lambda x, y: (
-    1 - 0.1 * np.exp(-((x - 0.3) ** 2 + (y - 0.2) ** 2) / (2 * 0.3**2)),
-    0,
-  ),
-  'halves 5 %': lambda x, y: (1 + 0.05 * np.tanh(x / 0.12), 0),
-}
-# Standard deviation of the noise in grey levels, and quality of the JPEG.
-CAMERAS = {
-  'none': (0, None),
-  'noise 2': (2, None),
-  'JPEG 75': (0, 75),
-  'JPEG 90': (0, 90),
-  'noise 1, JPEG 75': (1, 75),
-}
+# The smile of `print_widths`, in pixels: its longest motion, the standard
+# deviations of its bumps, and Collins's corners of the mouth.
+SMILE = 1.65
+WIDTHS = (5, 7, 10, 14)
+CORNERS = ((50.0, 86.5), (74.5, 87.5))
 OPENCV = """
 import json, sys, time
 import cv2, numpy
@@ -130,77 +107,60 @@ def make_pair(kind: str, size: int, amplitude: float, noise: int, seed: int):
   """
   source = np.random.default_rng(seed)
   picture = make_picture(kind, size, source)
-  frames, truth = warp_picture(picture, size, amplitude, source)
+  field = make_field(size, amplitude, source)
+  frames, truth = warp_picture(picture, size, field)
   if noise:
     frames = 255 * frames + noise * source.normal(size=frames.shape)
     frames = np.rint(frames).clip(0, 255) / 255
   return frames.astype(np.float32), truth
 
 
-def warp_picture(picture: np.ndarray, size: int, amplitude: float, source):
+def warp_picture(picture: np.ndarray, size: int, field: Callable):
   """Returns frames [2, size, size] of a picture, and the flow between them."""
-  field = make_field(size, amplitude, source)
   fine = (np.arange(2 * size) + 0.5) / 2 - 0.5
   x, y = np.meshgrid(fine, fine)
   u, v = np.moveaxis(field(x, y), -1, 0)
-  places = [2 * (y + v) + 0.5, 2 * (x + u) + 0.5]
-  first = scipy.ndimage.map_coordinates(picture, places, mode='mirror')
+  first = exact_warp.sample(picture, 2 * (x + u) + 0.5, 2 * (y + v) + 0.5)
   frames = np.stack([first, picture])
   frames = frames.reshape(2, size, 2, size, 2).mean((2, 4))
-  x, y = np.meshgrid(np.arange(size), np.arange(size))
-  return frames, field(x, y)
+  return frames, field(*exact_warp.pixels(size, size))
 
 
-def film(frame: np.ndarray, camera: str, source) -> np.ndarray:
-  """Returns a grey frame in [0, 1] with noise and JPEG of a name."""
-  noise, quality = CAMERAS[camera]
-  if not noise and quality is None:
-    return frame
-  frame = np.rint(255 * frame + noise * source.normal(size=frame.shape))
-  frame = frame.clip(0, 255).astype(np.uint8)
-  if quality is not None:
-    how = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    _, code = cv2.imencode('.jpg', frame, how)
-    frame = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
-  return frame / 255
+def grey_faces() -> dict[str, np.ndarray]:
+  """Returns faces in [0, 1], of twice the size of the frames."""
+  faces = magnify_truth.read_faces()
+  return {name: face @ [0.299, 0.587, 0.114] for name, face in faces.items()}
 
 
-def print_light(*, pairs: int) -> None:
-  """Prints a row for each light and camera, a column per longest motion."""
-  methods = METHODS | {
-    'light=False': lambda a, b: np.asarray(flow.tvl1(a, b, light=False))
-  }
-  size = magnify_truth.SIZE
-  faces = {
-    name: picture @ [0.299, 0.587, 0.114]
-    for name, picture in magnify_truth.read_faces().items()
-  }
-  print(f'\nFaces {", ".join(faces)}; error in px: ' + ' / '.join(methods))
-  print('| light | noise |', *(f'{motion:g} px |' for motion in MOTIONS))
-  print('|---' * (2 + len(MOTIONS)) + '|')
-  place = (np.arange(size) + 0.5) * 2 / size - 1
-  made = []
-  for motion, face, seed in itertools.product(
-    MOTIONS, faces.values(), range(pairs)
-  ):
-    source = np.random.default_rng(seed)
-    made.append((*warp_picture(face, size, motion, source), source))
-  truth = [field for _, field, _ in made]
-  for camera in CAMERAS:
-    for name, light in LIGHTS.items():
-      gain, offset = light(*np.meshgrid(place, place))
-      first, second = [], []
-      for (a, b), _, source in made:
-        source = copy.deepcopy(source)  # Every row has the same noise.
-        b = (gain * b + offset / 255).clip(0, 1)
-        first.append(film(a, camera, source))
-        second.append(film(b, camera, source))
-      first, second = np.float32(first), np.float32(second)
-      flows = [method(first, second) for method in methods.values()]
-      errors = np.linalg.norm(np.stack(flows) - truth, axis=-1).mean((-2, -1))
-      errors = errors.reshape(len(methods), len(MOTIONS), -1).mean(-1)
-      row = (' / '.join(f'{e:.3f}' for e in cell) for cell in errors.T)
-      print(f'| {name} | {camera} |', *(f'{c} |' for c in row), flush=True)
+def print_widths() -> None:
+  """Prints how long the flow of a smile is, by the width of its two bumps."""
+  face = grey_faces().get('Collins')
+  if face is None:
+    return
+  strong = functools.partial(flow.tvl1, attachment=0.6)
+  methods = METHODS | {'attachment .6': strong}
+  print(f'\nLength of the flow of a smile of {SMILE} px over its true length')
+  print('| bumps, px |', *(f'{name} |' for name in methods))
+  print('|---' * (1 + len(methods)) + '|')
+  for width in WIDTHS:
+    smile = functools.partial(_smile, width)
+    frames, truth = warp_picture(face, magnify_truth.SIZE, smile)
+    first, second = np.float32(frames)[:, None]
+    row = [
+      (method(first, second)[0] * truth).sum() / (truth**2).sum()
+      for method in methods.values()
+    ]
+    print(f'| {width} |', *(f'{length:.2f} |' for length in row))
+
+
+def _smile(width: float, x, y):
+  """Returns bumps that pull the corners of a mouth outwards and up."""
+  total = 0.0
+  for side, (left, top) in zip((-1, 1), CORNERS, strict=True):
+    away = (x - left) ** 2 + (y - top) ** 2
+    bump = np.exp(-away / (2 * width**2))
+    total = total + SMILE * bump[..., None] * np.array([0.6 * side, -0.8])
+  return total
 
 
 def opencv_tvl1(python: str, first, second) -> tuple[np.ndarray, list, str]:
@@ -228,6 +188,7 @@ def colour(frames: np.ndarray) -> np.ndarray:
 
 METHODS = {
   'ours': lambda a, b: np.asarray(flow.tvl1(a, b)),
+  'light=False': lambda a, b: np.asarray(flow.tvl1(a, b, light=False)),
   'Farneback': lambda a, b: flow.farneback(colour(a), colour(b)),
   'DIS': lambda a, b: flow.dis(colour(a), colour(b)),
 }
@@ -255,16 +216,17 @@ def print_errors(sizes, kinds, *, pairs: int, contrib: str | None) -> None:
     errors = np.linalg.norm(np.stack(flows) - truth, axis=-1).mean((-2, -1))
     errors = errors.reshape(len(names), len(kinds), len(NOISES), -1, pairs)
     errors = errors.mean(-1)
-    ratios.append(errors[0] / errors[-1])
+    ratios.append(errors[:2] / errors[-1])
     for k, kind in enumerate(kinds):
       for n, noise in enumerate(NOISES):
         row = (' / '.join(f'{e:.3f}' for e in c) for c in errors[:, k, n].T)
         print(f'| {size} | {kind} | {noise} |', *(f'{cell} |' for cell in row))
   if contrib:
-    print(
-      f'ours / OpenCV TV-L1: mean {np.mean(ratios):.2f}, '
-      f'worst {np.max(ratios):.2f}'
-    )
+    for name, ratio in zip(names, np.stack(ratios, 1), strict=False):
+      print(
+        f'{name} / OpenCV TV-L1: mean {ratio.mean():.2f}, '
+        f'worst {ratio.max():.2f}'
+      )
 
 
 def print_times(batches, *, rounds: int, contrib: str | None) -> None:
@@ -307,6 +269,8 @@ def main() -> None:
   parser.add_argument('--batches', type=int, nargs='*', default=[1, 32, 256])
   parser.add_argument('--pairs', type=int, default=4, help='in each cell')
   parser.add_argument('--rounds', type=int, default=3)
+  parts = ('errors', 'widths', 'times')
+  parser.add_argument('--only', choices=parts, nargs='*', default=parts)
   options = parser.parse_args()
   kinds = ['face', 'pink', 'smooth']
   try:
@@ -314,10 +278,12 @@ def main() -> None:
   except ImportError:
     kinds.remove('face')
   given = {'contrib': options.contrib}
-  print_errors(options.sizes, kinds, pairs=options.pairs, **given)
-  if 'face' in kinds:
-    print_light(pairs=options.pairs)
-  print_times(options.batches, rounds=options.rounds, **given)
+  if 'errors' in options.only:
+    print_errors(options.sizes, kinds, pairs=options.pairs, **given)
+  if 'widths' in options.only and 'face' in kinds:
+    print_widths()
+  if 'times' in options.only:
+    print_times(options.batches, rounds=options.rounds, **given)
 
 
 if __name__ == '__main__':

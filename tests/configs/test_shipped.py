@@ -59,7 +59,8 @@ def test_every_config_builds_locked_with_the_values_of_the_default(spec):
 
 def test_configs_say_what_differs_and_are_short():
   texts = [(CONFIGS / f'{name}.py').read_text() for name in NAMES]
-  assert sum(text.count('\n') for text in texts) < 500
+  # About 30 lines each, docstrings with command, time and result included.
+  assert sum(text.count('\n') for text in texts) < 600
 
 
 def test_every_default_has_a_comment_above_it():

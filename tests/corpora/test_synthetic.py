@@ -17,11 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mejax import cli
 from mejax.corpora import synthetic
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
 from mejax.corpora.faces import drawing
 from mejax.corpora.faces import movement
+from tests import closeness
 
 SMALL = {
   'num_subjects': 2,
@@ -303,6 +305,104 @@ def test_a_killed_write_is_carried_on_to_the_same_bytes(small, tmp_path):
   assert _digests(root) == _digests(small)
 
 
+# Of the files that version 1 of the renderer writes; decoded, because the bytes
+# of PNG and NPZ files also depend on the libraries that write them.
+GOLDEN = {
+  'amplitude': [0.911, 0.627, 0.884, 0.787, 0.885, 0.797],
+  'mean': [77.806640625, 78.081787109375],
+  'flow': [0.24551914632320404, 0.6938811540603638],
+}
+
+
+def test_without_the_option_every_number_is_as_it_has_always_been(pristine):
+  assert 'expressiveness' not in (pristine / 'corpus.json').read_text()
+  first = next(synthetic.read(pristine))
+  truth = _truth(first)
+  assert sorted(truth) == [
+    'expression_flow',
+    'intensity',
+    'landmarks',
+    'true_flow',
+  ]
+  sheet = pd.read_csv(pristine / 'labels.csv')
+  closeness.assert_close(sheet.amplitude, GOLDEN['amplitude'], 1e-3)
+  frames = [_frame(first, n).astype(float) for n in (first.onset, first.apex)]
+  closeness.assert_close([x.mean() for x in frames], GOLDEN['mean'], 1e-4)
+  flow = np.abs(truth['true_flow'])
+  closeness.assert_close([flow.mean(), flow.max()], GOLDEN['flow'], 1e-5)
+
+
+def test_expressiveness_multiplies_the_expression_and_nothing_else(
+  pristine, tmp_path
+):
+  ends = (0.25, 2.0)
+  root = synthetic.write(tmp_path / 'other', **SMALL, expressiveness=ends)
+  factors = []
+  for plain, own in zip(
+    synthetic.read(pristine), synthetic.read(root), strict=True
+  ):
+    before, after = _truth(plain), _truth(own)
+    factor = after['expressiveness']
+    factors.append(float(factor))
+    assert (own.emotion, own.facs, own.frame_numbers) == (
+      plain.emotion,
+      plain.facs,
+      plain.frame_numbers,
+    )
+    for name in ('landmarks', 'intensity'):
+      np.testing.assert_array_equal(after[name], before[name])
+    # Head and distractors move as before: only the expression adds to the flow,
+    # in proportion to factor - 1.
+    drift = before['true_flow'] - before['expression_flow']
+    closeness.assert_close(
+      after['true_flow'] - after['expression_flow'], drift, 1e-5
+    )
+    np.testing.assert_array_equal(
+      _frame(own, own.onset), _frame(plain, plain.onset)
+    )
+  assert factors[:3] == factors[:1] * 3 and factors[3:] == factors[3:4] * 3
+  assert factors[0] != factors[3]
+  before, after = (
+    pd.read_csv(path / 'labels.csv').amplitude for path in (pristine, root)
+  )
+  # The sheet has three decimals.
+  np.testing.assert_allclose(after, before * factors, atol=2e-3)
+  with pytest.raises(ValueError, match='expressiveness: there'):
+    synthetic.write(root, **SMALL)
+  with pytest.raises(ValueError, match='expressiveness: there'):
+    synthetic.write(root, **SMALL, expressiveness=(0.5, 2))
+
+
+def test_the_command_renders_people_who_differ_in_expressiveness(tmp_path):
+  root = tmp_path / 'faces'
+  options = {'subjects': 2, 'clips': 1, 'size': 32, 'expressiveness': '.5,2'}
+  words = [f'--{name}={value}' for name, value in options.items()]
+  assert cli.main(['render', str(root), *words]) == 0
+  factors = [float(_truth(c)['expressiveness']) for c in synthetic.read(root)]
+  assert 0.5 <= min(factors) < max(factors) <= 2
+  assert cli.main(['render', str(tmp_path / 'b'), '--expressiveness=9,1']) == 2
+
+
+def test_the_truth_is_recovered_from_the_rendered_motion(tmp_path):
+  """By OpenCV, which knows nothing of the renderer."""
+  lengths = []
+  how = dict(num_subjects=1, clips_per_subject=3, difficulty=0, progress=False)
+  dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+  for factor in (0.5, 1.0, 2.0):
+    root = synthetic.write(
+      tmp_path / f'{factor}', **how, expressiveness=(factor, factor)
+    )
+    for clip in synthetic.read(root):
+      truth = _truth(clip)
+      assert truth['expressiveness'] == np.float32(factor)
+      pattern = truth['expression_flow'] / factor
+      seen = dis.calc(_frame(clip, clip.onset), _frame(clip, clip.apex), None)
+      lengths.append(np.sum(seen * pattern) / np.sum(pattern**2))
+  half, one, twice = np.reshape(lengths, (3, 3)).mean(1)
+  assert 0.35 < half / one < 0.65
+  assert 1.6 < twice / one < 2.4
+
+
 def test_other_parameters_are_refused_and_nothing_is_lost(small):
   before = _digests(small)
   with pytest.raises(ValueError, match='difficulty: there 0.5, asked for 0.9'):
@@ -319,7 +419,16 @@ def test_a_folder_with_other_things_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
   'wrong',
-  [{'difficulty': 1.5}, {'num_subjects': 0}, {'size': 8}, {'seed': -1}],
+  [
+    {'difficulty': 1.5},
+    {'num_subjects': 0},
+    {'size': 8},
+    {'seed': -1},
+    {'expressiveness': (0.0, 1.0)},
+    {'expressiveness': (2.0, 0.5)},
+    {'expressiveness': (0.5, 3.0)},
+    {'expressiveness': (0.5,)},
+  ],
 )
 def test_parameters_out_of_range_are_refused(tmp_path, wrong):
   with pytest.raises(ValueError, match=f'{next(iter(wrong))} is'):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
 from flax import linen as nn
@@ -29,6 +30,7 @@ class Reader(nn.Module):
 
   num_classes: int = 3
   levels: tuple[float, ...] = ()
+  factors: int = 0  # Of each clip, as of an adaptive ARTNet.
 
   @property
   def capabilities(self) -> Capabilities:
@@ -45,6 +47,8 @@ class Reader(nn.Module):
       'place_weights': nn.softmax(x[..., :16].reshape(b, a, 4, 4)),
       'encoder_attention': (),
     }
+    if self.factors:
+      out['factor'] = 1 + nn.sigmoid(nn.Dense(self.factors)(x[:, 0]))
     read = (weights.sum(-1, keepdims=True) * x).sum(1)
     return nn.Dense(self.num_classes)(read), out
 
@@ -126,6 +130,49 @@ def test_weights_of_every_clip_and_seed_are_shares(finished, task):
   )
   np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
   assert np.ptp(shares[:, 0]) > 0
+
+
+@pytest.mark.parametrize('in_pixels', [False, True])
+def test_factors_of_every_clip_stand_beside_its_motion(
+  task, tmp_path, in_pixels
+):
+  flow = np.zeros((12, 8, 8, 3), np.float32)
+  flow[..., 0], flow[..., 1] = 3, 4
+  flow *= np.arange(12)[:, None, None, None]
+  if in_pixels:
+    task = dataclasses.replace(
+      task, baseline_inputs=flow, dataset={'units': 'pixel'}
+    )
+  model = Reader(factors=4)
+  config = configuration.load_config('artnet:smoke', ['num_seeds=2'])
+  experiment.train(config, workdir=tmp_path, task=task, model=model)
+  numbers = json.loads((tmp_path / 'levels.json').read_text())
+  with (tmp_path / 'levels.csv').open() as file:
+    rows = list(csv.DictReader(file))
+  parts = ('upper_left', 'upper_right', 'lower_left', 'lower_right')
+  factors = np.array(
+    [[float(row[f'factor_{part}']) for part in parts] for row in rows]
+  ).reshape(2, 12, 4)
+  means = np.exp(np.log(factors).mean((0, 2)))
+  found = {row['clip']: row for row in numbers['clips']}
+  assert list(found) == [f'own/{s}/{c}' for s, c in zip(
+    task.subject, task.clip, strict=True)]  # fmt: skip
+  np.testing.assert_allclose(
+    [row['factor'] for row in found.values()], means, rtol=1e-5
+  )
+  expected = 5.0 * np.arange(12)
+  if not in_pixels:
+    plain = task.inputs[:, 0].reshape(12, -1).astype(float)
+    expected = np.sqrt((plain**2).mean(1))
+  assert numbers['unit'] == ('px' if in_pixels else 'units of the input')
+  for found in (
+    [row['motion'] for row in numbers['clips']],
+    [float(row['motion']) for row in rows[12:]],
+  ):
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+  page = (tmp_path / 'report/index.html').read_text()
+  assert 'At which factor each clip was read' in page
+  assert page.count(': read at ') == 12
 
 
 def test_a_finished_run_is_evaluated_again_to_the_same_numbers(

@@ -20,6 +20,7 @@ from mejax.corpora import synthetic
 from mejax.datasets import prepare
 from mejax.evaluation import baselines
 from mejax.evaluation import selection
+from mejax.experiment import cost
 from mejax.experiment import resolve
 from mejax.experiment import running
 from mejax.experiment import workdir as workdir_lib
@@ -69,10 +70,29 @@ def test_the_workdir_holds_all_that_is_promised(finished):
     'log.jsonl',
     'tensorboard',
     'checkpoints',
+    'cost.json',
     'report/index.html',
+    'report/table.tex',
   ):
     assert (workdir / name).exists(), name
   assert not list(workdir.glob('*.partial'))
+
+
+def test_what_the_training_took_is_kept_and_shown(finished):
+  workdir, _ = finished
+  took = json.loads((workdir / 'cost.json').read_text())
+  inputs = _arrays()[0]
+  values = inputs[0].size
+  # A linear model of three classes: a weight for each value and class, and a
+  # bias; each weight is multiplied and added.
+  assert took['parameters'] == 3 * values + 3
+  assert took['flops'] == pytest.approx(2 * 3 * values, rel=0.05)
+  # 6 folds of 2 seeds, and 3 inner folds of each.
+  assert took['trials'] == 6 * 2 * 4
+  assert len(took['seconds']) == 1 and took['seconds'][0] > 0
+  assert 2**25 < took['peak_bytes'] < 2**40
+  page = (workdir / 'report/index.html').read_text()
+  assert 'What it took' in page and f'{3 * values + 3:,}' in page
 
 
 @pytest.mark.parametrize(
@@ -452,6 +472,10 @@ def test_the_files_of_another_run_are_refused(other, small):
     _run(small, num_seeds=1)
   with pytest.raises(ValueError, match='record.npz belongs to another config'):
     experiment.report([small])
+  with pytest.raises(ValueError, match='cost.json belongs to another config'):
+    shutil.copy(other / 'cost.json', small / 'cost.json')
+    cost.read(small)
+  (small / 'cost.json').unlink()
   (small / 'record.npz').unlink()
   with pytest.raises(ValueError, match='baselines.npz belongs to another'):
     _run(small, num_seeds=1)
@@ -484,6 +508,7 @@ def test_words_and_settings_are_those_of_the_record(small):
 
 
 def test_a_run_of_an_older_mejax_is_read_with_a_word(small, capsys):
+  (small / 'cost.json').unlink()  # It wrote none.
   for name in ('record.npz', 'baselines.npz'):
     arrays = workdir_lib.load_npz(small / name)
     for key in ('belongs_to', 'told'):
@@ -512,7 +537,7 @@ def test_metrics_that_differ_from_the_record_are_refused(finished, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'name', ['config.json', 'run.json', 'record.npz', 'metrics.json']
+  'name', ['config.json', 'run.json', 'record.npz', 'metrics.json', 'cost.json']
 )
 def test_a_damaged_file_of_a_run_is_named(finished, tmp_path, name):
   workdir = tmp_path / 'run'

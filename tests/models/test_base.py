@@ -15,6 +15,7 @@ import pytest
 
 from mejax import models
 from mejax.models import base
+from tests import closeness
 from tests.models import smallest
 
 # Preset, fields and the shape of one example.
@@ -219,3 +220,21 @@ class Module(nn.Module):
 )
 def test_takes_tells_whether_an_option_can_be_handed_on(function, expected):
   assert base.takes(function, 'train') is expected
+
+
+@pytest.mark.parametrize('name', ['artnet', 'cnn', 'htnet'])
+def test_action_units_are_told_beside_the_classes(name):
+  x = smallest.inputs(name)
+  plain, telling = (smallest.make(name, num_units=n) for n in (0, 7))
+  variables = smallest.variables(telling, x)
+  logits, out = telling.apply(variables, x, train=False)
+  assert logits.shape == (3, telling.num_classes)
+  head = variables['params']['units']
+  closeness.assert_close(
+    out['units'], out['head'] @ head['kernel'] + head['bias'], 1e-5
+  )
+  # The classes are told as by a model that tells no units.
+  del variables['params']['units']
+  alone, out = plain.apply(variables, x, train=False)
+  np.testing.assert_array_equal(alone, logits)
+  assert 'units' not in out

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mejax import models
+from mejax.models import attention
 from tests import closeness
 from tests.models import smallest
 
@@ -75,6 +76,56 @@ def assert_close(ours: Any, true: Any, tolerance: float) -> None:
 
 def length(tree: Any) -> float:
   return sum(float(jnp.square(x).sum()) for x in jax.tree.leaves(tree)) ** 0.5
+
+
+MODULES = {
+  'talking_heads': attention.TalkingHeads,
+  'relative': attention.RelativeBias(grid=(1, 2)),
+  'relative, its class': attention.RelativeBias,
+}
+# Where ARTNet has four regions, patches a region, and two levels.
+FIELDS = [
+  ('artnet', 'attention_fn', 'talking_heads'),
+  ('artnet', 'attention_fn', 'relative, its class'),
+  ('artnet', 'level_attention_fn', 'talking_heads'),
+  ('artnet', 'level_attention_fn', 'relative'),
+  ('htnet', 'attention_fn', 'talking_heads'),
+  ('htnet', 'attention_fn', 'relative, its class'),
+  ('mmnet', 'attention_fn', 'talking_heads'),
+  ('mmnet', 'attention_fn', 'relative, its class'),
+]
+
+
+@pytest.mark.parametrize(('name', 'field', 'module'), FIELDS)
+@pytest.mark.parametrize('param_dtype', ['float32', 'bfloat16', 'float64'])
+def test_parameters_of_an_attention_have_the_dtype_of_the_models(
+  name, field, module, param_dtype
+):
+  fields = {field: MODULES[module], 'param_dtype': param_dtype}
+  with jax.enable_x64(True):
+    model = smallest.make(name, **fields)
+    inputs = smallest.inputs(name)
+    variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    results = jax.eval_shape(
+      training(name, **fields), *split(variables), inputs
+    )
+  params, _ = split(variables)
+  own = [
+    leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    if field.removeprefix('level_') in jax.tree_util.keystr(path)
+  ]
+  assert own
+  assert kinds(params) == kinds(results[0]) == {param_dtype}
+
+
+def test_an_attention_that_names_its_dtype_keeps_it():
+  module = attention.TalkingHeads(param_dtype=jnp.float16)
+  model = smallest.make('htnet', attention_fn=module)
+  params, _ = split(
+    jax.eval_shape(model.init, jax.random.key(0), smallest.inputs('htnet'))
+  )
+  assert kinds(params) == {'float16', 'float32'}
 
 
 # A rounding is at most eps / 2 of a value, and dozens of them follow each

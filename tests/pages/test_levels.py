@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pytest
 
 from mejax.evaluation import levels as levels_lib
 from mejax.pages import frame
@@ -34,3 +37,24 @@ def test_the_section_tells_every_choice_of_levels_and_every_subject():
   assert f'{numbers["scores"][1]["uf1"]:.3f}' in shown
   assert all(f's/{i}' in shown for i in range(8))
   assert shown.count('<title>') == 8
+  assert 'each clip was read' not in shown
+
+
+@pytest.mark.parametrize('motion', [(0.1, 1.0, 10.0), (0.0, 0.0, 0.0)])
+def test_the_picture_shows_each_factor_over_the_motion_of_its_clip(motion):
+  factors = np.array([[[4.0], [2.0], [1.0]]])
+  clips = levels_lib.per_clip(factors, np.array(motion), ['a<', 'b', 'c'])
+  numbers = {'levels': [1, 2, 4], 'clips': clips, 'unit': 'px'}
+  picture = str(levels.factors(numbers))
+  dots = re.findall(r'<circle[^>]* cx="([\d.]+)" cy="([\d.]+)"', picture)
+  assert len(dots) == 3
+  x, y = np.array(dots, float).T
+  lines = re.findall(r'<line class="grid"[^>]* y1="([\d.]+)"', picture)
+  # The lines are those of 1, 2 and 4: even steps, the highest factor on top.
+  np.testing.assert_allclose(y, np.array(lines, float)[::-1], atol=0.02)
+  np.testing.assert_allclose(np.diff(y), np.diff(y)[0], atol=0.05)
+  assert y[0] < y[1] < y[2]
+  if motion[0]:
+    np.testing.assert_allclose(np.diff(x), np.diff(x)[0], atol=0.05)
+    assert x[0] < x[1] < x[2]
+  assert 'a&lt;: read at 4.00 times' in picture

@@ -91,10 +91,31 @@ def _read(folders, tmp_path):
 def test_the_page_asks_for_nothing_from_outside(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, reader = _read([folder], tmp_path)
-  assert reader.addresses == []
+  # Files that were written beside the page.
+  assert reader.addresses == list(reporting.TABLES)
   assert not re.search(r'https?:|@import|<script|<link|<img', text)
   assert re.findall(r'url\(([^)]*)\)', text) == ['#hatch']
-  assert [p.name for p in (tmp_path / 'report').iterdir()] == ['index.html']
+  files = {path.name for path in (tmp_path / 'report').iterdir()}
+  assert files == {'index.html', *reporting.TABLES}
+
+
+def test_the_tables_beside_the_page_hold_all_runs(workdir, tmp_path):
+  folders = [workdir(name)[0] for name in ('one', 'two')]
+  _read(folders, tmp_path)
+  text = (tmp_path / 'report/table.md').read_text()
+  assert '| one | last |' in text and '| two | last |' in text
+  assert 'Made-up clips, &#60;one&#62; &#38; all.' in text
+
+
+def test_the_page_says_how_to_train_the_run_again(workdir, tmp_path):
+  folder, _ = workdir('run')
+  text, _, _ = _read([folder], tmp_path)
+  assert 'The same again' not in text  # A run on arrays.
+  config = {'dataset': 'htnet_release', 'model': {'name': 'htnet'}}
+  (folder / 'config.json').write_text(json.dumps(config))
+  text, words, _ = _read([folder], tmp_path)
+  assert 'mejax prepare htnet_release --source PATH' in words
+  assert f'mejax train --config {folder}/config.json' in words
 
 
 def test_a_name_that_a_template_misses_is_an_error():
@@ -126,7 +147,7 @@ def test_every_picture_is_sound_svg_with_a_label(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, _ = _read([folder], tmp_path)
   pictures = re.findall(r'<svg viewBox.*?</svg>', text, re.DOTALL)
-  assert len(pictures) == 10
+  assert len(pictures) == 12
   for picture in pictures:
     tree = ElementTree.fromstring(picture)
     assert tree.get('role') == 'img' and tree.get('aria-label')

@@ -303,6 +303,17 @@ def test_mixup_pairs_real_rows_in_a_cycle_and_leaves_padding_alone(
   np.testing.assert_allclose(mixed_targets.sum(1), 1, rtol=1e-5)
 
 
+def test_action_units_are_mixed_as_their_pictures_and_nothing_else_is():
+  sample = _sample(
+    jnp.eye(6), targets=jnp.eye(3)[jnp.arange(6) % 3], weight=jnp.ones(6)
+  )
+  extra = {'units': jnp.eye(6), 'windows': jnp.arange(6)}
+  mixed = _MIXUP(jax.random.key(0), sample.replace(extra=extra), 0.4)
+  assert (np.asarray(mixed.inputs) != np.eye(6)).any()
+  np.testing.assert_array_equal(mixed.extra['units'], mixed.inputs)
+  np.testing.assert_array_equal(mixed.extra['windows'], np.arange(6))
+
+
 def test_shares_of_mixup_are_beta_distributed_and_0_mixes_nothing():
   pair = _sample(jnp.eye(2), targets=jnp.eye(2))
   mixed = jax.vmap(lambda key: _MIXUP(key, pair, 0.4).inputs[0, 0])(

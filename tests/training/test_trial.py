@@ -230,3 +230,46 @@ def _step(trainer, state, trial, data, batch):
     trainer, state.params, state, trial, data, batch
   )
   return trainer.apply_gradients(state, trial, gradients, collections, batch)
+
+
+class Units(nn.Module):
+  """Logits of classes and of action units that are the inputs themselves."""
+
+  @nn.compact
+  def __call__(self, inputs, *, train: bool):
+    bias = self.param('bias', nn.initializers.zeros, (5,))
+    both = inputs + bias
+    return both[:, :3], {'units': both[:, 3:]}
+
+
+def test_the_loss_of_action_units_is_added_with_its_weight():
+  draw = np.random.default_rng(0)
+  inputs = draw.normal(size=(6, 5)).astype(np.float32)
+  labels, units = draw.integers(0, 3, 6), draw.integers(0, 2, (6, 2))
+  weight = np.array([1.0, 1.0, 2.0, 0.0, 1.0, 1.0], np.float32)
+  data = trial_lib.Data(
+    jnp.asarray(inputs),
+    jnp.asarray(labels),
+    {'units': jnp.asarray(units, jnp.float32)},
+  )
+  trainer = trial_lib.Trainer(
+    model=Units(),
+    num_classes=3,
+    num_epochs=1,
+    batch_sizes=(6,),
+    in_use=frozenset({'units'}),
+  )
+  trial = trial_lib.Trial(
+    jax.random.key(0), jnp.ones(6), None, trial_lib.Setting(units=0.7)
+  )
+  state = trainer.init(trial, data)
+  batch = batches.Batch(jnp.arange(6), jnp.asarray(weight))
+  ours, _ = trainer.loss(state.params, state, trial, data, batch)
+  wide = inputs.astype(np.float64)
+  share = np.exp(wide[:, :3]) / np.exp(wide[:, :3]).sum(1, keepdims=True)
+  chance = 1 / (1 + np.exp(-wide[:, 3:]))
+  right = np.where(units > 0, chance, 1 - chance)
+  losses = -np.log(share[np.arange(6), labels])
+  losses -= 0.7 * np.log(right).mean(1)
+  true = (losses * weight).sum() / weight.sum()
+  np.testing.assert_allclose(ours, true, rtol=1e-5)

@@ -27,12 +27,15 @@ class Person:
     habits: 0 to 1 for each action unit. A person with a strong habit adds the
       unit to emotions that others show without it, and shows less of it in
       emotions that need it.
+    expressiveness: factor of every expression, and of nothing else that moves;
+      None if people do not differ in it.
   """
 
   face: drawing.NeutralFace
   strength: float
   asymmetry: float
   habits: Mapping[str, float]
+  expressiveness: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +115,8 @@ def perform(
   # muscles of other emotions get stronger.
   full = generator.uniform(1.2 - 0.8 * hard, 2.0 - 0.9 * hard)
   amplitude = float(np.clip(full * person.strength, 0.3, 2.0))
+  if person.expressiveness is not None:
+    amplitude *= person.expressiveness
   field *= np.float32(
     amplitude * size / 128 / np.linalg.norm(field, axis=-1).max()
   )

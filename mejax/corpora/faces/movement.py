@@ -162,7 +162,8 @@ def backward(
 
   The result b satisfies b(y) = -f(y + b(y)) for the forward field f, and is
   found as a fixed point. Each step multiplies the error by the slope of f,
-  which is below 0.5 for every field made here.
+  which is below 0.9 for every field made here, and below 0.5 nearly everywhere;
+  the error that is left is below .02 pixels.
   """
   height, width = forward.shape[:2]
   pixels = np.stack(

@@ -1,0 +1,191 @@
+"""Trains a model on generated faces, and reports on those it has not seen.
+
+No database takes part, so no licence of one binds the model, and it may be
+applied to anybody. `mejax evaluate` does so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import jax
+from jaxtyping import Int
+import ml_collections
+import numpy as np
+
+from mejax.evaluation import predictions
+from mejax.evaluation import table
+from mejax.evaluation import units as units_lib
+from mejax.experiment import applying
+from mejax.experiment import cost
+from mejax.experiment import finished
+from mejax.experiment import planning
+from mejax.experiment import record as record_lib
+from mejax.experiment import reporting
+from mejax.experiment import resolve
+from mejax.experiment import running
+from mejax.experiment import saved as saved_lib
+from mejax.experiment import schema
+from mejax.experiment import task as task_lib
+from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.planning import Plan
+from mejax.experiment.task import Task
+
+
+def pretrain(
+  config: ml_collections.ConfigDict,
+  *,
+  workdir: str | os.PathLike,
+  dry_run: bool = False,
+) -> dict[str, Any]:
+  """Trains every seed on generated people; writes the workdir; prints a table.
+
+  The same call on the same workdir resumes a killed run, and shows the table
+  of a finished one.
+
+  Args:
+    config: the config, from `load_config`; its section `generated` says what is
+      trained on, its dataset and protocol only what is evaluated by default.
+    workdir: folder of the run; made if it is not there.
+    dry_run: only print what would be trained, on which devices and how long.
+
+  Returns:
+    The content of `metrics.json`; empty for a dry run.
+
+  Raises:
+    ValueError: config, model and workdir do not fit each other, or the config
+      is of another version of the generator.
+  """
+  plan = make_plan(config)
+  if dry_run:
+    running.print_forecast(plan)
+    return {}
+  workdir = pathlib.Path(workdir)
+  with running.claimed(plan, workdir) as run:
+    if (workdir / 'record.npz').exists():
+      print(f'{workdir} is finished; nothing is left to train.')
+    else:
+      with cost.measured(workdir, plan):
+        outcome = running.run_trials(plan, workdir, run)
+      _write_record(plan, outcome, workdir)
+    record = record_lib.read_record(workdir)
+    told = record_lib.read_told(workdir, record)
+    metrics = finished.describe(record, {}, told)
+    workdir_lib.write_json(workdir / 'metrics.json', metrics)
+    predictions.write_csv(workdir / 'predictions.csv', record, rules=['last'])
+    print(table.format_numbers(metrics))
+    _score_units(plan, workdir)
+    print(f'Report: {reporting.report([workdir])}')
+  return metrics
+
+
+def make_plan(config: ml_collections.ConfigDict) -> Plan:
+  """Resolves a config; the only fold holds out the first part of the people.
+
+  Raises:
+    ValueError: see `pretrain`.
+  """
+  config = schema.fill(config)
+  if config.num_folds < 2 or config.folds_over != 'people':
+    raise ValueError(
+      f'num_folds is {config.num_folds}, over {config.folds_over}; expected 2'
+      ' or more parts of people, of which one is held out.'
+    )
+  if tuple(config.selection) != ('last',):
+    raise ValueError(
+      f'selection is {tuple(config.selection)}; expected only last: nothing is'
+      ' chosen on people who are held out.'
+    )
+  plan = planning.plan(config, task=generate(config))
+  kept = plan.numbers['fold'] == 0
+  return dataclasses.replace(
+    plan,
+    folds=plan.folds._replace(
+      **{
+        name: getattr(plan.folds, name)[:1]
+        for name in ('train', 'test', 'outer', 'inner', 'names')
+      }
+    ),
+    trials=jax.tree.map(lambda x: x[kept], plan.trials),
+    numbers={name: x[kept] for name, x in plan.numbers.items()},
+    sentence=plan.task.protocol,
+  )
+
+
+def generate(config: ml_collections.ConfigDict) -> Task:
+  """Generates the pictures of a config as a task.
+
+  Raises:
+    ValueError: the config is of another version of the generator.
+  """
+  from mejax.datasets import generated
+
+  asked = config.generated
+  if asked.version != generated.VERSION:
+    raise ValueError(
+      f'the config is of version {asked.version} of the generator; this mejax'
+      f' has {generated.VERSION}. Train anew in another --workdir.'
+    )
+  examples, metadata = generated.examples(
+    people=asked.people,
+    pictures=asked.pictures,
+    seed=asked.seed,
+    units=asked.units,
+    size=asked.size,
+    crop=asked.crop,
+    levels=tuple(asked.levels),
+    disturbance=asked.disturbance,
+    variety=asked.variety,
+  )
+  reading = resolve.find_reading(config, protocol=generated.PROTOCOL)
+  task = task_lib.make_task(examples, metadata, **reading)
+  return dataclasses.replace(
+    task, extra={**task.extra, 'units': examples['action_units']}
+  )
+
+
+def _held_out(plan: Plan) -> Int[np.ndarray, ' h']:
+  return np.flatnonzero(plan.folds.test[0])
+
+
+def _only(task: Task, rows: Int[np.ndarray, ' h']) -> Task:
+  """Returns the task of some of its clips."""
+  names = ('inputs', 'labels', 'corpus', 'subject', 'clip', 'groups')
+  return dataclasses.replace(
+    task,
+    **{name: getattr(task, name)[rows] for name in names},
+    extra={name: array[rows] for name, array in task.extra.items()},
+    baseline_inputs=None,
+  )
+
+
+def _write_record(plan: Plan, outcome, workdir: pathlib.Path) -> None:
+  """Writes the record of those who were held out, and of nobody else."""
+  rows = _held_out(plan)
+  index = np.asarray(plan.trials.held_out)
+  record = record_lib.make_record(
+    outcome,
+    np.where(index < 0, -1, np.searchsorted(rows, index)),
+    plan.numbers,
+    _only(plan.task, rows),
+    plan.folds.names,
+  )
+  record |= record_lib.about(workdir_lib.owner(workdir), running.tell(plan))
+  workdir_lib.save_npz(workdir / 'record.npz', record)
+
+
+def _score_units(plan: Plan, workdir: pathlib.Path) -> None:
+  """Prints and writes how well action units are told, if any are."""
+  if not getattr(plan.model, 'num_units', 0):
+    return
+  clips = _only(plan.task, _held_out(plan))
+  saved = saved_lib.read_models(workdir, plan.model, trust_code=True)
+  _, found = applying.apply_folds(saved, clips, keep=lambda out: out['units'])
+  numbers = units_lib.score(
+    found.mean(0), clips.extra['units'], clips.dataset['action_units']
+  )
+  workdir_lib.write_json(workdir / 'units.json', numbers)
+  print(units_lib.format_scores(numbers))

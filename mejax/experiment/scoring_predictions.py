@@ -1,0 +1,53 @@
+"""Scores a table of predictions that anybody made, with any program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import os
+from typing import Any
+
+from mejax.evaluation import predicted
+from mejax.evaluation import table
+from mejax.experiment import predictions_file
+
+
+def score_predictions(
+  path: str | os.PathLike, options: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+  """Prints the score of a table of truths and predictions.
+
+  The table is `predictions.csv` of a run, or any other with a row for each
+  clip. Columns of corpus and subject give rows for each database and intervals
+  over people. How the predictions came about is not known: nothing tells
+  whether epochs or settings were selected on the people who are scored.
+
+  Args:
+    path: a CSV file or a workbook.
+    options: see `predictions_file.read`.
+
+  Returns:
+    See `evaluation.predicted.metrics_json`.
+
+  Raises:
+    FileNotFoundError: the file is missing.
+    ValueError: a column is missing, or a cell is not understood.
+  """
+  found = predictions_file.read(path, options)
+  numbers = predicted.metrics_json(
+    found.truth,
+    found.predicted,
+    class_names=found.class_names,
+    corpus=found.corpus,
+    people=found.people,
+  )
+  print(
+    'Columns read: '
+    + ', '.join(f'{field} = {name!r}' for field, name in found.columns.items())
+  )
+  print(table.format_predictions(numbers))
+  for remark in found.remarks:
+    print(f'NOTE: {remark}')
+  print(
+    'Nothing here tells how these predictions were selected; ask their authors.'
+  )
+  return numbers

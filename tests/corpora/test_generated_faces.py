@@ -1,0 +1,189 @@
+"""Generated flow: the face that was asked for moves as it should."""
+
+from __future__ import annotations
+
+import functools
+
+import hypothesis
+from hypothesis import strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage import restoration
+
+from mejax.corpora.faces import expressions
+from mejax.corpora.faces import fields
+from mejax.corpora.faces import flow_errors
+from mejax.corpora.faces import muscles
+from mejax.corpora.faces import random
+from tests import closeness
+
+OPTIONS = fields.Options(size=56, variety=0.0)
+
+
+@pytest.fixture(scope='module')
+def someone():
+  """The mean face."""
+  return fields.person(jax.random.key(0), OPTIONS)
+
+
+def contracted(*names, sides=(1.0, 1.0)):
+  shown = np.isin(muscles.NAMES, names).astype(np.float32)
+  return jnp.asarray(shown[:, None] * np.float32(sides))
+
+
+def place(someone, x, y):
+  """Row and column of a place on the face, given in pupil distances."""
+  x, y = (np.array([x, y]) * someone.crop[2] + someone.crop[:2]) * 56
+  return int(y), int(x)
+
+
+OF_12_PIXELS = fields.Options(size=12)
+
+
+@jax.jit
+def _draw_pulls(seed):
+  one, two = jax.random.split(jax.random.key(seed))
+  who = fields.person(one, OF_12_PIXELS)
+  activation = jax.random.uniform(two, (len(muscles.NAMES), 2))
+  return who, activation, fields.pull(who, activation, OF_12_PIXELS)
+
+
+@hypothesis.settings(max_examples=3, deadline=None)
+@hypothesis.given(st.integers(0, 2**31 - 1))
+def test_pulls_are_sums_of_gaussians(seed):
+  who, activation, ours = _draw_pulls(seed)
+  true = np.zeros((12, 12, 2))
+  table, who = muscles.pulls(), jax.tree.map(np.float64, who)
+  for row in range(12):
+    for column in range(12):
+      at = np.array([column + 0.5, row + 0.5]) / 12
+      at = (at - who.crop[:2]) / who.crop[2]
+      for p, (unit, side) in enumerate(
+        zip(table.unit, table.side, strict=True)
+      ):
+        away = (at - who.place[p]) / who.reach[p]
+        weight = 0.75 * np.exp(-0.5 * away @ away)
+        weight += 0.25 * np.exp(-0.5 * away @ away / 2.2**2)
+        strength = float(activation[unit, (side + 1) // 2])
+        true[row, column] += strength * weight * who.move[p]
+  closeness.assert_close(ours, true, 1e-5)
+
+
+# Places (outward, down) and signs of the movement there: outward and down.
+KNOWN = {
+  '12': (0.42, 1.04, 1, -1),  # corners of the mouth go out and up
+  '15': (0.43, 1.10, 0, 1),
+  '4': (0.24, -0.33, -1, 1),  # brows go together and down
+  '1': (0.24, -0.36, 0, -1),
+  '2': (0.72, -0.38, 0, -1),
+  '5': (0.50, -0.09, 0, -1),
+  '6': (0.58, 0.42, 0, -1),
+  '9': (0.17, 0.45, 0, -1),
+  '10': (0.22, 0.94, 0, -1),
+  '20': (0.44, 1.10, 1, 0),
+  '26': (0.10, 1.40, 0, 1),
+  '45': (0.50, -0.06, 0, 1),
+}
+
+
+@pytest.mark.parametrize('name', KNOWN)
+def test_a_pure_action_unit_moves_its_place_as_facs_says(name, someone):
+  outward, down, *signs = KNOWN[name]
+  flow = fields.pull(someone, contracted(name), OPTIONS)
+  for side in (-1, 1):
+    u, v = flow[place(someone, side * outward, down)]
+    for moved, sign in ((side * u, signs[0]), (v, signs[1])):
+      assert sign == 0 or moved * sign > 0.2
+
+
+def test_a_face_without_variety_moves_as_its_mirror_image(someone):
+  middle = someone.replace(crop=someone.crop.at[0].set(0.5))
+  flow = fields.pull(middle, contracted('1', '12', '17'), OPTIONS)
+  mirrored = flow[:, ::-1] * np.array([-1, 1])
+  closeness.assert_close(flow, mirrored, 1e-5)
+
+
+def test_one_side_alone_moves_that_side(someone):
+  flow = fields.pull(someone, contracted('12', sides=(0.0, 1.0)), OPTIONS)
+  left, right = (
+    np.abs(flow[place(someone, side * 0.42, 1.04)]).max() for side in (-1, 1)
+  )
+  assert right > 5 * left
+
+
+def test_what_lies_on_no_face_stands_still(someone):
+  options = fields.Options(size=56, variety=0.0, crop='aligned')
+  inside = fields.inside(fields.person(jax.random.key(0), options), options)
+  assert inside[20, 28] > 0.99
+  assert inside[-1, 0] < 0.05
+
+
+def test_combinations_name_known_units_and_every_class_has_its_own():
+  table = expressions.table()
+  assert table.units.sum(1).min() >= 1
+  np.testing.assert_allclose(table.weights.sum(1), 1, rtol=1e-5)
+  assert ((table.weights > 0).sum(0) == 1).all()
+  for _, _, _, combinations in expressions.EMOTIONS:
+    for combination in combinations:
+      assert set(combination.split('+')) <= set(muscles.NAMES)
+  share = dict(
+    zip(expressions.CLASSES, table.weights @ table.units, strict=True)
+  )
+  units = muscles.NAMES.index
+  assert share['positive'][units('12')] > 0.8
+  assert share['surprise'][units('2')] > 0.8
+  assert share['negative'][units('4')] > 0.4
+  # A blink is no part of an expression.
+  assert table.units[:, units('45')].max() == 0
+
+
+def test_the_units_of_an_expression_are_those_of_its_class():
+  people = jax.vmap(lambda key: fields.person(key, OPTIONS))(
+    jax.random.split(jax.random.key(1), 300)
+  )
+  keys = jax.random.split(jax.random.key(2), 300)
+  positive = np.full(300, expressions.CLASSES.index('positive'))
+  activation, shown = jax.jit(jax.vmap(fields.act))(keys, people, positive)
+  rate = dict(zip(muscles.NAMES, shown.mean(0), strict=True))
+  assert rate['12'] > 0.85 and rate['6'] > 0.3
+  assert max(rate['1'], rate['2'], rate['4'], rate['9']) < 0.2
+  # What is shown is at least a share of the strongest.
+  largest = activation.max(-1)
+  strong = largest >= fields.SHOWN * largest.max(1, keepdims=True)
+  np.testing.assert_array_equal(shown > 0, strong)
+
+
+def test_less_total_variation_as_scikit_image_finds_it():
+  image = np.random.default_rng(0).normal(size=(12, 15))
+  ours = flow_errors.flatten(jnp.array(image)[..., None], 0.3, rounds=400)
+  true = restoration.denoise_tv_chambolle(
+    image, weight=0.3, eps=1e-9, max_num_iter=4000
+  )
+  np.testing.assert_allclose(ours[..., 0], true, atol=5e-3)
+
+
+def test_levels_amplify_and_a_unit_has_its_length_in_pixels():
+  moving = np.zeros((16, 16, 2), np.float32)
+  moving[:, :8] = [1.0, -0.5]
+  flow = jax.jit(
+    functools.partial(flow_errors.add, amount=0.0), static_argnums=3
+  )(jax.random.key(0), moving, 0.5, (1.0, 4.0))
+  closeness.assert_close(flow[1], 4 * flow[0], 1e-5)
+  length = np.abs(flow[0]).max()
+  assert 0.3 < length < 0.51
+
+
+def test_a_blur_keeps_what_is_constant_and_interpolates():
+  image = jnp.full((6, 6, 2), 3.0)
+  np.testing.assert_allclose(
+    flow_errors.spread(image, 20, 0.1), np.full((20, 20, 2), 3), rtol=1e-5
+  )
+
+
+def test_numbers_are_given_out_once():
+  numbers = random.Numbers(jnp.arange(5.0))
+  assert numbers(2).tolist() == [0, 1] and numbers() == 2
+  with pytest.raises(ValueError, match='6 numbers; 5 were drawn'):
+    numbers(3)
