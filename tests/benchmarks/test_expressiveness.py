@@ -21,14 +21,6 @@ from tests.models import smallest
 pytestmark = pytest.mark.usefixtures('unoptimised')
 
 PEOPLE, CLIPS = 6, 3
-TINY = (
-  'model.preset=tiny',
-  'model.dim=16',
-  'num_epochs=1',
-  'eval_every=1',
-  'num_folds=2',
-  'num_seeds=2',
-)
 
 
 @pytest.fixture(scope='module')
@@ -149,14 +141,3 @@ def test_permuted_factors_are_those_of_other_clips(task, truth, monkeypatch):
   lines = expressiveness.correlations({'adaptive': factors}, task, truth)
   # Motion itself is in proportion to the truth here.
   assert lines[-1].split('|')[2].strip() == '1.00 (1.00 to 1.00)'
-
-
-@pytest.mark.slow
-def test_one_command_renders_trains_and_prints_the_table(tmp_path, capsys):
-  command = ['--workdir', str(tmp_path), '--subjects', '2', '--clips', '3']
-  command += ['--changes', *TINY, '--train', 'level 1', 'adaptive']
-  for _ in range(2):  # The second time nothing is left to do.
-    expressiveness.main(command)
-    table = capsys.readouterr().out
-    for row in ('level 1', 'adaptive', 'adaptive permuted'):
-      assert f'\n| {row} | ' in table
