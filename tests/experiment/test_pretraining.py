@@ -146,7 +146,9 @@ def test_it_is_packed_and_then_says_the_same_of_clips(run, tmp_path):
   said = {}
   for source in (run[0], tmp_path / 'model'):
     out = tmp_path / f'of {source.name}'
-    metrics = evaluating.evaluate(source, data_dir=data_dir, out=out, prior='em')
+    metrics = evaluating.evaluate(
+      source, data_dir=data_dir, out=out, prior='em'
+    )
     assert 'trained on generated faces alone' in metrics['protocol']
     said[source.name] = np.load(out / 'record.npz')['logits'].argmax(-1)
   np.testing.assert_array_equal(said['run'], said['model'])
