@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import dataclasses
 import pathlib
+import re
 import struct
 from typing import BinaryIO
 
@@ -21,6 +22,9 @@ _FIRST = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
 # a damaged or invented one may have a part for every eight bytes.
 _MOST_PARTS, _LARGEST_LIST = 2**17, 2**27
 _LONG_TAIL = 2**24
+# The kind of a stream, in its header. That of an AVI lies at the beginning.
+_PICTURES_OF_AVI, _HEAD = rb'strh.{4}vids', 2**16
+_PICTURES_OF_MP4 = rb'hdlr.{8}vide'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Structure:
   is_whole: bool
   shown: float | None = None
   intact: tuple[int, ...] | None = None
+  streams: int = 1
 
 
 def read(file: pathlib.Path) -> Structure:
@@ -51,7 +56,11 @@ def read(file: pathlib.Path) -> Structure:
         (length,) = struct.unpack_from('<I', head, 4)
         whole = size >= length
         intact = _intact(stream, size) if whole else None
-        return Structure(is_exact=True, is_whole=whole, intact=intact)
+        stream.seek(0)
+        streams = len(re.findall(_PICTURES_OF_AVI, stream.read(_HEAD), re.S))
+        return Structure(
+          is_exact=True, is_whole=whole, intact=intact, streams=streams
+        )
       if head[4:8] in _FIRST:
         return _of_mp4(stream, size)
     except struct.error:  # It ends in the middle of a number.
@@ -144,7 +153,14 @@ def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
 def _of_mp4(stream: BinaryIO, size: int) -> Structure:
   moov, is_whole = _find_moov(stream, size)
   shown = _shown(moov) if moov and is_whole else None
-  return Structure(is_exact=True, is_whole=is_whole, shown=shown)
+  streams = sum(
+    re.search(_PICTURES_OF_MP4, content, re.S) is not None
+    for kind, content in _boxes(moov)
+    if kind == b'trak'
+  )
+  return Structure(
+    is_exact=True, is_whole=is_whole, shown=shown, streams=streams
+  )
 
 
 def _find_moov(stream: BinaryIO, size: int) -> tuple[bytes, bool]:

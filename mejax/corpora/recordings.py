@@ -27,7 +27,7 @@ from mejax.corpora import timing
 
 SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
-  '.flv', '.3gp', '.mts',
+  '.flv', '.3gp', '.mts', '.m2ts', '.ts',
 )  # fmt: skip
 DEPTH = 9
 # Each of so many frames of a video is looked at, up to this number.

@@ -72,6 +72,11 @@ def number(
     if len(intact) == len(times):
       pairs = zip(intact, times, strict=True)
       numbers = [n for n, time in pairs if time is not None]
+  if made.streams > 1:
+    remarks += (
+      f'has {made.streams} streams of pictures, of which the first is read:'
+      ' take another out of it, as by ffmpeg -i FILE -map 0:v:1 -c copy NEW',
+    )
   lost = numbers[-1] + 1 - len(numbers)
   if lost:
     words = f'has lost {lost} of {numbers[-1] + 1} frames; the others keep '

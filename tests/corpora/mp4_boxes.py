@@ -44,6 +44,15 @@ def retimed(file: pathlib.Path, steps: Sequence[int]) -> None:
   file.write_bytes(_changed(file.read_bytes(), change))
 
 
+def doubled(file: pathlib.Path) -> None:
+  """Adds a second stream of pictures, which is the first again."""
+
+  def change(kind, content):
+    return box(kind, content) * (2 if kind == b'trak' else 1)
+
+  file.write_bytes(_changed(file.read_bytes(), change))
+
+
 def edited(file: pathlib.Path, *, start: int, length: int) -> None:
   """Adds an edit list: shown are `length` milliseconds from tick `start` on."""
   row = struct.pack('>IIII', 1, length, start, 0x10000)

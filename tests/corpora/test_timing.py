@@ -178,6 +178,19 @@ def test_an_edit_list_is_a_note_and_no_cut(tmp_path):
   assert [shown(i) for i in decode.decode(clip, [0, 7])] == [first, first + 7]
 
 
+def test_a_second_stream_of_pictures_is_told(tmp_path):
+  file = write(tmp_path / 'v.mp4', bars(), 'mp4v')
+  assert not any('streams' in remark for remark in read(file).remarks)
+  mp4_boxes.doubled(file)
+  assert '2 streams of pictures, of which the first' in read(file).remarks[0]
+  file = write(tmp_path / 'v.avi', bars(), 'MJPG')
+  assert containers.read(file).streams == 1
+  data = file.read_bytes()
+  at = data.index(b'strh')
+  file.write_bytes(data[:at] + data[at : at + 64] + data[at:])
+  assert containers.read(file).streams == 2
+
+
 def lose(file: pathlib.Path, mark: bytes, *, spoiled: int = 4) -> set[int]:
   """Spoils the chunks 18 and 19, which begin with a mark."""
   data = bytearray(file.read_bytes())
