@@ -1,4 +1,4 @@
-"""Reads from the frame of an AVI or MP4 what its decoder does not tell.
+"""Reads from a container of videos what its decoder does not tell.
 
 OpenCV gives pictures and times. It says neither that a file was cut off, nor
 that an edit list hides frames, nor which frames of a damaged AVI are lost. Of a
@@ -25,6 +25,9 @@ _LONG_TAIL = 2**24
 # The kind of a stream, in its header. That of an AVI lies at the beginning.
 _PICTURES_OF_AVI, _HEAD = rb'strh.{4}vids', 2**16
 _PICTURES_OF_MP4 = rb'hdlr.{8}vide'
+# Elements of Matroska from the file down to the kind of a track; 1 is pictures.
+_SEGMENT, _TRACKS, _TRACK, _KIND = 0x18538067, 0x1654AE6B, 0xAE, 0x83
+_LARGEST_HEAD = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,8 @@ def read(file: pathlib.Path) -> Structure:
         return _of_mp4(stream, size)
     except struct.error:  # It ends in the middle of a number.
       return Structure(is_exact=True, is_whole=False)
-  return Structure(is_exact=False, is_whole=False)
+    streams = _streams_of_matroska(head + stream.read(_LARGEST_HEAD))
+  return Structure(is_exact=False, is_whole=False, streams=streams)
 
 
 def is_mirrored(file: pathlib.Path) -> bool:
@@ -161,6 +165,45 @@ def _of_mp4(stream: BinaryIO, size: int) -> Structure:
   return Structure(
     is_exact=True, is_whole=is_whole, shown=shown, streams=streams
   )
+
+
+def _streams_of_matroska(data: bytes) -> int:
+  """Returns the number of streams of pictures; 1 if the file is no Matroska."""
+  if not data.startswith(b'\x1a\x45\xdf\xa3'):
+    return 1
+  tracks = [
+    track
+    for segment in _elements(data, _SEGMENT)
+    for part in _elements(segment, _TRACKS)
+    for track in _elements(part, _TRACK)
+  ]
+  return sum(b'\1' in _elements(track, _KIND) for track in tracks)
+
+
+def _elements(data: bytes, wanted: int) -> list[bytes]:
+  """Returns the contents of the elements of Matroska that have a number.
+
+  One that reaches beyond the data ends with them.
+  """
+  found, at = [], 0
+  while at < len(data):
+    number, at = _number(data, at)
+    length, at = _number(data, at)
+    # Of a length that is not known, all bits after the mark are set.
+    bits = length.bit_length() - 1
+    length -= 1 << bits
+    if length == (1 << bits) - 1:
+      length = len(data)
+    if number == wanted:
+      found.append(data[at : at + length])
+    at += length
+  return found
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+  """Returns a number, with the bit that marks its length, and where it ends."""
+  size = 9 - max(data[at], 1).bit_length() if at < len(data) else 1
+  return int.from_bytes(data[at : at + size], 'big') or 1, at + size
 
 
 def _find_moov(stream: BinaryIO, size: int) -> tuple[bytes, bool]:

@@ -189,6 +189,14 @@ def test_a_second_stream_of_pictures_is_told(tmp_path):
   at = data.index(b'strh')
   file.write_bytes(data[:at] + data[at : at + 64] + data[at:])
   assert containers.read(file).streams == 2
+  file = write(tmp_path / 'v.mkv', bars(), 'MJPG')
+  assert containers.read(file).streams == 1
+  # A header of Matroska whose segment does not tell its length.
+  track = b'\xae\x83\x83\x81'
+  tracks = track + b'\x01' + track + b'\x02' + track + b'\x01'
+  start = b'\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01' + 7 * b'\xff'
+  file.write_bytes(start + b'\x16\x54\xae\x6b\x8f' + tracks)
+  assert containers.read(file).streams == 2
 
 
 def lose(file: pathlib.Path, mark: bytes, *, spoiled: int = 4) -> set[int]:
