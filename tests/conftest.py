@@ -44,7 +44,7 @@ LONG = (
   'test_dtypes.py',
   'test_loop.py',
   'test_running.py',
-  'test_searching.py',
+  'test_sweep.py',
   'test_sample.py',
   'test_placement.py',
   'test_mmnet_golden.py',

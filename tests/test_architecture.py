@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 
-from mejax.experiment import spaces
+from mejax.experiment.search import spaces
 from tests import child
 
 HEAVY = {'cv2', 'matplotlib', 'tensorflow', 'tensorflow_datasets'}
@@ -163,7 +163,7 @@ import mejax
 from mejax.experiment import configuration
 print(mejax.__file__, *configuration.list_configs())
 configuration.load_config('synthetic:smoke')
-from mejax.experiment import spaces
+from mejax.experiment.search import spaces
 print(*spaces.list_spaces())
 """
   path = [

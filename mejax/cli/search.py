@@ -77,7 +77,7 @@ def add_sweep(verbs) -> None:
 def _teach_spaces() -> str:
   """Lists the spaces, and explains how to write one."""
   _check_optuna()
-  from mejax.experiment import spaces
+  from mejax.experiment.search import spaces
 
   return f"""
 spaces that ship:

@@ -10,15 +10,7 @@
   fold_words.py     says how the folds at hand divide the people
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
-  searching.py      searches for settings with nested folds
-  spaces.py         which settings a search may try
-  proposing.py      the settings of a round, as a pure function
-  search.py         what a search is: options, programs, what was tried
-  search_forecast.py  how large a search is, and how long it takes
-  rounds.py         the rounds of a search, each outer fold for itself
-  units.py          trainings that one process does, as plain JSON
-  chosen.py         what a search chose, trained, and its numbers
-  journal.py        the record of a search, as Optuna's journal
+  search/           searches for settings with nested folds
   pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
@@ -74,7 +66,7 @@ _HOMES = {
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
   'spot': 'mejax.experiment.spotting',
-  'sweep': 'mejax.experiment.searching',
+  'sweep': 'mejax.experiment.search.sweep',
   'export': 'mejax.experiment.results',
   'score': 'mejax.experiment.scoring',
   'score_predictions': 'mejax.experiment.scoring_predictions',

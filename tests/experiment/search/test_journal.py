@@ -7,7 +7,7 @@ import json
 import optuna
 import pytest
 
-from mejax.experiment import journal
+from mejax.experiment.search import journal
 
 FLOAT = optuna.distributions.FloatDistribution(0.0, 1.0)
 

@@ -19,12 +19,12 @@ import tqdm
 
 from mejax.evaluation import metrics
 from mejax.evaluation import search
-from mejax.experiment import proposing
-from mejax.experiment import units
 from mejax.experiment.planning import Plan
-from mejax.experiment.proposing import Candidate
-from mejax.experiment.search import Search
-from mejax.experiment.search import Tried
+from mejax.experiment.search import proposing
+from mejax.experiment.search import units
+from mejax.experiment.search.proposing import Candidate
+from mejax.experiment.search.state import Search
+from mejax.experiment.search.state import Tried
 
 
 def run_units(

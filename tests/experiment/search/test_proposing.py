@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import qmc
 
 from mejax import experiment
-from mejax.experiment import proposing
-from mejax.experiment import spaces
+from mejax.experiment.search import proposing
+from mejax.experiment.search import spaces
 
 
 def get_space(trial):

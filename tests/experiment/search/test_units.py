@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mejax import experiment
-from mejax.experiment import search
-from mejax.experiment import units
+from mejax.experiment.search import state
+from mejax.experiment.search import units
 from tests import own_parts
 from tests.training import setup_trials
 
@@ -131,5 +131,5 @@ def test_results_of_another_search_are_refused(source, unit, tmp_path):
 @hypothesis.given(st.integers(1, 300))
 @hypothesis.settings(max_examples=30)
 def test_a_training_is_saved_at_four_places_at_most_and_at_its_end(epochs):
-  window = search._window(epochs)
+  window = state._window(epochs)
   assert epochs % window == 0 and epochs // window <= 4

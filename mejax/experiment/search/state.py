@@ -14,12 +14,12 @@ import ml_collections
 import optuna
 
 from mejax.evaluation import search
-from mejax.experiment import proposing
-from mejax.experiment import spaces
-from mejax.experiment import units
 from mejax.experiment.planning import Plan
-from mejax.experiment.proposing import Candidate
-from mejax.experiment.spaces import Space
+from mejax.experiment.search import proposing
+from mejax.experiment.search import spaces
+from mejax.experiment.search import units
+from mejax.experiment.search.proposing import Candidate
+from mejax.experiment.search.spaces import Space
 from mejax.training.setting import Setting
 
 # Trainings of a unit: enough to fill a device, and few enough that several

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from mejax import experiment
-from mejax.experiment import spaces
+from mejax.experiment.search import spaces
 
 CONFIGS = {
   'cnn': 'cnn',

@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 
-from mejax.experiment import units
-from mejax.experiment.search import Search
+from mejax.experiment.search import units
+from mejax.experiment.search.state import Search
 from mejax.training import cost as cost_lib
 
 

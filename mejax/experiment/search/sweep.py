@@ -23,20 +23,20 @@ from flax import linen as nn
 import ml_collections
 import tqdm
 
-from mejax.experiment import chosen as chosen_lib
-from mejax.experiment import journal as journal_lib
 from mejax.experiment import planning
-from mejax.experiment import proposing
-from mejax.experiment import rounds
 from mejax.experiment import running
 from mejax.experiment import schema
-from mejax.experiment import search_forecast
-from mejax.experiment import spaces
-from mejax.experiment import units
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.search import Options
-from mejax.experiment.search import Search
-from mejax.experiment.search import Tried
+from mejax.experiment.search import chosen as chosen_lib
+from mejax.experiment.search import forecast
+from mejax.experiment.search import journal as journal_lib
+from mejax.experiment.search import proposing
+from mejax.experiment.search import rounds
+from mejax.experiment.search import spaces
+from mejax.experiment.search import units
+from mejax.experiment.search.state import Options
+from mejax.experiment.search.state import Search
+from mejax.experiment.search.state import Tried
 from mejax.experiment.task import Task
 
 
@@ -123,9 +123,9 @@ def sweep(
     owner='',
   )
   _check_groups(found)
-  print(search_forecast.describe(found))
+  print(forecast.describe(found))
   if dry_run:
-    search_forecast.show(found)
+    forecast.show(found)
     return {}
   with workdir_lib.locked(workdir):
     described = {**plan.description, schema.SEARCH: about}
@@ -247,7 +247,7 @@ def _carry_out(found: Search, workdir: pathlib.Path) -> dict[str, Any]:
   found.folder.mkdir(exist_ok=True)
   journal = journal_lib.Journal(workdir, found.owner)
   tried: dict[int, list[Tried]] = {fold: [] for fold in range(len(names))}
-  total = sum(search_forecast.count(found))
+  total = sum(forecast.count(found))
   with tqdm.tqdm(total=total, unit='training', desc='search') as bar:
     for number in range(len(options.sizes())):
       new = rounds.run_round(found, number, tried, bar)

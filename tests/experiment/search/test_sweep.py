@@ -19,11 +19,11 @@ from sklearn import metrics as sklearn_metrics
 from mejax import experiment
 from mejax.evaluation import selection
 from mejax.experiment import finished
-from mejax.experiment import units
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.search import units
 from mejax.training import checkpoint
 from tests import own_parts
-from tests.experiment import small_search
+from tests.experiment.search import small_search
 
 pytestmark = pytest.mark.usefixtures('unoptimised')
 # What a search writes otherwise each time: times.

@@ -19,9 +19,9 @@ import warnings
 import numpy as np
 import optuna
 
-from mejax.experiment import journal
-from mejax.experiment import spaces
-from mejax.experiment.spaces import Space
+from mejax.experiment.search import journal
+from mejax.experiment.search import spaces
+from mejax.experiment.search.spaces import Space
 
 # `True` for samplers that read no history: all folds get the same settings.
 SAMPLERS = {'qmc': True, 'random': True, 'grid': True, 'tpe': False}

@@ -50,7 +50,12 @@ def load_config(*changes):
 def start(workdir: pathlib.Path) -> subprocess.Popen:
   """Begins the search, or goes on with it."""
   return subprocess.Popen(
-    [sys.executable, '-m', 'tests.experiment.small_search', str(workdir)],
+    [
+      sys.executable,
+      '-m',
+      'tests.experiment.search.small_search',
+      str(workdir),
+    ],
     env=child.environment(),
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,

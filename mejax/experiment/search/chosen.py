@@ -19,15 +19,15 @@ from mejax.evaluation import metrics
 from mejax.evaluation import search
 from mejax.evaluation import selection
 from mejax.evaluation import summary
-from mejax.experiment import journal
 from mejax.experiment import record as record_lib
-from mejax.experiment import rounds
 from mejax.experiment import running
-from mejax.experiment import units
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.proposing import Candidate
-from mejax.experiment.search import Search
-from mejax.experiment.search import Tried
+from mejax.experiment.search import journal
+from mejax.experiment.search import rounds
+from mejax.experiment.search import units
+from mejax.experiment.search.proposing import Candidate
+from mejax.experiment.search.state import Search
+from mejax.experiment.search.state import Tried
 from mejax.pages import search as search_page
 from mejax.training import loop
 
