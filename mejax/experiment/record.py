@@ -164,14 +164,16 @@ def read_told(
   numbers = files.read_json(path, hint=workdir_lib.AGAIN)
   with files.reading(path, hint=workdir_lib.AGAIN):
     forms.check(numbers, _OLD)
-    full = numbers['selection']['last']['full']
+    warning = numbers['selection']['last']['full'].get('warning', '')
+    # That one is found in the record itself.
+    warning = '' if warning == selection.BOTH_SIDES else warning
     told = {
       'protocol': numbers['protocol'],
       'rules': list(numbers['selection']),
       'settings': [
         one['values'] for one in numbers.get('settings', []) if 'values' in one
       ],
-      'warning': full.get('warning', ''),
+      'warning': warning,
     }
     forms.check(told, TOLD)
   return told
