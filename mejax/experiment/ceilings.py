@@ -22,7 +22,7 @@ from mejax.experiment.task import Task
 from mejax.pages import ceiling as ceiling_page
 from mejax.pages import pictures
 from mejax.pages.dataset import Tile
-from mejax.pages.run import Run
+from mejax.pages.finished_run import Run
 from mejax.training import folds as folds_lib
 
 # It is fitted in a fraction of a second, and no other is better on small flow.

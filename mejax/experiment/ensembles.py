@@ -14,7 +14,7 @@ from mejax.evaluation import together as together_lib
 from mejax.evaluation.together import Member
 from mejax.experiment import finished
 from mejax.experiment import workdir as workdir_lib
-from mejax.pages.run import Run
+from mejax.pages.finished_run import Run
 
 
 def together(sources: Sequence[str | os.PathLike]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from mejax.experiment import cost as cost_lib
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
-from mejax.pages.run import Run
+from mejax.pages.finished_run import Run
 
 # Runs that were evaluated before these numbers were there lack them.
 _ADDED = ('diverged', 'baseline_remarks', 'best_baseline', 'together')

@@ -1,6 +1,10 @@
 """Makes HTML pages from numbers and arrays.
 
 run.py          the page of one finished run, or of several side by side
+finished_run.py  what the pages show of a run
+calibration.py  how sure models are, and how often right
+cost.py         what a training took
+search.py       the page of a search
 dataset.py      the overview of a dataset
 clip.py         the contact sheet of one clip
 spotting.py     the page of what was spotted in recordings

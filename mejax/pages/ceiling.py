@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import shlex
-from typing import TYPE_CHECKING
 from typing import Any
 
 from mejax.evaluation import baselines as baselines_lib
@@ -15,9 +14,7 @@ from mejax.evaluation import together as together_lib
 from mejax.pages import charts
 from mejax.pages import pictures
 from mejax.pages import score_tables
-
-if TYPE_CHECKING:
-  from mejax.pages.run import Run
+from mejax.pages.finished_run import Run
 
 # Clips that the command for looking at them names.
 _IN_COMMAND = 40
