@@ -100,20 +100,24 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.generated = ml_collections.ConfigDict()
   # Version of the generator, so that a run is not continued under another.
   config.generated.version = 1
-  # Number of made-up people, of pictures of each, and the seed of both.
+  # Number of made-up people.
   config.generated.people = 1000
+  # Pictures of each person.
   config.generated.pictures = 8
+  # Seed of people and pictures.
   config.generated.seed = 0
-  # Side in pixels, and what is cut out: 'released' as in the flow images of
-  # HTNet, or 'aligned' as by `mejax prepare`.
+  # Side of a picture in pixels.
   config.generated.size = 28
+  # What is cut out: 'released' as in the flow images of HTNet, or 'aligned' as
+  # by `mejax prepare`.
   config.generated.crop = 'released'
   # Amplification factors.
   config.generated.levels = (1.0,)
   # 'pixel', or 'minmax255' for channels that are stretched one by one.
   config.generated.units = 'minmax255'
-  # Size of all that is no expression, and how much people differ; 1 is usual.
+  # Size of all that is no expression; 1 is usual.
   config.generated.disturbance = 1.0
+  # How much people differ; 1 is usual.
   config.generated.variety = 1.0
 
   # How trials share a device: 'vmap' together, 'map' in turn, 'auto' decides.
