@@ -43,6 +43,8 @@ setuptools.setup(
     'absl-py>=2.1',
     'array_record>=0.8',
     'clu>=0.0.12',
+    # For serialising what `jax.export` exports.
+    'flatbuffers>=24.3',
     'flax>=0.12',
     # TFDS imports it without declaring it.
     'importlib_resources>=6.4',
@@ -57,6 +59,7 @@ setuptools.setup(
     'optax>=0.2.6',
     'orbax-checkpoint>=0.12,<1',
     'pandas>=2.2',
+    'safetensors>=0.8',
     'scikit-learn>=1.5',
     'scipy>=1.11',
     'shtab>=1.7',
@@ -69,8 +72,6 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
-    # For serialising what `jax.export` exports; see docs/models.md.
-    'export': ['flatbuffers>=24.3'],
     # What `mejax sweep` searches with; it brings a database library along.
     'search': ['optuna>=5.0'],
     # The site of docs/: `mkdocs build --strict`.
@@ -83,7 +84,6 @@ setuptools.setup(
     'torch': ['torch>=2.4'],
     'test': [
       'beartype>=0.19',
-      'flatbuffers>=24.3',
       # To open datasets as data/README.md shows it.
       'grain>=0.2.10',
       'hypothesis>=6.100',

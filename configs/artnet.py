@@ -2,25 +2,22 @@
 
 The model is a reconstruction from the abstract (Sensors 2026, 26(1), 247); the
 authors' code is not released: see `mejax/models/artnet.py`. Settings were
-chosen on other rendered people (seed 1). Command:
+chosen on other rendered people (seed 1). Any dataset with several levels works.
   mejax render faces --subjects 48 --clips 12 --seed 2
   mejax prepare synthetic --source faces --data_dir DIR --levels 1,2,4
     --size 64 --faces given --remove_head_motion
   mejax train --config artnet:small --config.num_folds=4 --data_dir DIR
     --workdir RUN
-Any dataset with several levels works (--config.dataset=NAME and its protocol).
 Variants:
   artnet:small   a narrow model, 62,307 parameters, which was measured
-  artnet:adaptive  small; reads the levels at a factor predicted of each clip,
-    or, with --config.model.adaptive=region, of each region
+  artnet:adaptive  small; reads the levels at a factor predicted of each clip
   artnet:alpha1  small, trained on motion without amplification only
   artnet:smoke   takes seconds; shows that all runs, learns nothing
 Time: :small trains two seeds in 6 minutes on two busy CPU cores.
 Expected result: :small, 2 seeds, 576 clips of 48 people: UF1 .912 +- .003 (95 %
-over people .890 to .934). On the same input the RBF-SVM has .856, .056 less
-(.031 to .084). From a single level the models have .912 (alpha 1), .911 (2) and
-.905 (4): amplification adds nothing to flow. :alpha1 has .904 +- .001 (.881 to
-.926); base is not measured.
+over people .890 to .934), .056 above the RBF-SVM (.031 to .084); from a single
+level .912 (alpha 1), .911 (2) or .905 (4): amplification adds nothing to flow.
+:alpha1 .904 +- .001. :adaptive is as good as flow times 8: README. base: none.
 """
 
 from mejax.configs import default

@@ -76,12 +76,19 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Epochs between two evaluations on the held-out clips, whose logits go into
   # the record; it must divide `num_epochs`.
   config.eval_every = 1
+  # Digest of the model that training starts from, which `--init MODEL` sets; ''
+  # for weights that are drawn.
+  config.init = ''
   # Number of trainings of each fold, with the seeds `seed`, `seed` + 1, ...
   config.num_seeds = 5
   config.seed = 0
   # Whether every epoch draws a new order of the examples.
   config.shuffle = True
 
+  # Which models are trained: 'held_out', one for each fold, or 'all', one more
+  # that is trained on everybody. That one is to be used (`mejax pack`), and the
+  # folds say how good it may be on people that it has not seen.
+  config.folds = 'held_out'
   # Number of parts in which people are left out; 0 leaves them out one by one.
   config.num_folds = 0
   # What the folds divide: 'people', or 'clips' for comparison only. In folds
@@ -102,11 +109,11 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.generated.version = 1
   # Number of made-up people.
   config.generated.people = 1000
-  # Pictures of each person.
+  # Number of pictures of each.
   config.generated.pictures = 8
   # Seed of people and pictures.
   config.generated.seed = 0
-  # Side of a picture in pixels.
+  # Side in pixels.
   config.generated.size = 28
   # What is cut out: 'released' as in the flow images of HTNet, or 'aligned' as
   # by `mejax prepare`.
@@ -117,7 +124,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.generated.units = 'minmax255'
   # Size of all that is no expression; 1 is usual.
   config.generated.disturbance = 1.0
-  # How much people differ; 1 is usual.
+  # How much people and their faces differ; 1 is usual.
   config.generated.variety = 1.0
 
   # How trials share a device: 'vmap' together, 'map' in turn, 'auto' decides.

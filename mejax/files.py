@@ -289,6 +289,32 @@ def check_writable(folder: pathlib.Path, *, flag: str) -> None:
     )
 
 
+def check_replaceable(
+  folder: pathlib.Path, *, marker: str, names: Collection[str], what: str
+) -> None:
+  """Refuses to write a folder in the place of anything but an older one.
+
+  Args:
+    folder: the folder; it need not exist.
+    marker: a file that is in every folder of the kind.
+    names: all files that may be in it.
+    what: what it holds, for messages.
+
+  Raises:
+    ValueError: it is something else, or holds more.
+  """
+  if not os.path.lexists(folder):
+    return
+  if not folder.is_symlink() and folder.is_dir():
+    there = {path.name for path in folder.iterdir()}
+    if not there or (marker in there and there <= set(names)):
+      return
+  raise ValueError(
+    f'{folder} exists and holds no {what}, or more than {what}. Choose another'
+    ' folder.'
+  )
+
+
 @contextlib.contextmanager
 def hinting(folder: pathlib.Path) -> Iterator[None]:
   """Re-raises write errors with a hint.

@@ -21,6 +21,16 @@ class Linear(nn.Module):
     return nn.Dense(self.num_classes)(inputs.reshape(len(inputs), -1)), {}
 
 
+class Portable(nn.Module):
+  """The same, for batches whose size is a symbol when it is exported."""
+
+  num_classes: int = 3
+
+  @nn.compact
+  def __call__(self, inputs, *, train: bool):
+    return nn.Dense(self.num_classes)(inputs.reshape(inputs.shape[0], -1)), {}
+
+
 class Scaled(nn.Module):
   """A model with fields of its own, one of which has no value."""
 

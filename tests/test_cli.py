@@ -24,6 +24,7 @@ VERBS = (
   'pretrain',
   'sweep',
   'convert',
+  'pack',
   'evaluate',
   'report',
   'score',

@@ -22,13 +22,17 @@ ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
 PAGE = DOCS / 'models.md'
 # docs/databases.md is a link to data/README.md.
-PAGES = sorted(path for path in DOCS.rglob('*.md') if not path.is_symlink()) + [
-  ROOT / 'data/README.md'
+PAGES = [
+  *sorted(path for path in DOCS.rglob('*.md') if not path.is_symlink()),
+  ROOT / 'data/README.md',
+  ROOT / 'CONTRIBUTING.md',
+  ROOT / 'README.md',  # tests/test_readme.py runs its blocks.
 ]
 RUN = [
   page
   for page in PAGES
-  if page != PAGE and any(not block.reason for block in doc_blocks.read(page))
+  if page not in (PAGE, ROOT / 'README.md')
+  and any(not block.reason for block in doc_blocks.read(page))
 ]
 
 
@@ -81,7 +85,7 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 def test_the_pictures_of_models_are_those_that_the_script_draws(tmp_path):
-  path = DOCS / 'figures/draw_models.py'
+  path = DOCS / 'tools/draw_models.py'
   spec = importlib.util.spec_from_file_location('draw_models', path)
   script = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(script)
@@ -132,6 +136,9 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(
   # Docstrings became pages.
   reference = (tmp_path / 'reference/experiment.html').read_text()
   assert 'Trains and evaluates a model, leaving out one subject' in reference
+  # The table of presets has its columns.
+  models = (tmp_path / 'reference/models.html').read_text()
+  assert re.search(r'regions_small {4,}28 ', models)
 
 
 @pytest.fixture(scope='module')

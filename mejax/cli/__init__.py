@@ -2,10 +2,10 @@
 
   data.py            check, render, prepare, inspect
   recipe_options.py  flags on how frames become examples
-  learning.py        demo, train, pretrain, convert, evaluate
-  search.py         sweep
+  learning.py        demo, train, pretrain, convert, pack, evaluate
+  search.py          sweep
   scores.py          report, score
-  spotting.py        spot
+  spotting.py        spot, score_spotting
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
 
@@ -219,10 +219,12 @@ def _parser() -> argparse.ArgumentParser:
   data.add_prepare(verbs)
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
+  spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)
+  learning.add_pack(verbs)
   learning.add_evaluate(verbs)
   scores.add_report(verbs)
   scores.add_score(verbs)

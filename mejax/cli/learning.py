@@ -1,4 +1,4 @@
-"""The verbs that train, convert and evaluate models."""
+"""The verbs that train, convert, pack and evaluate models."""
 
 from __future__ import annotations
 
@@ -42,7 +42,15 @@ def add_train(verbs) -> None:
     example='  mejax train --config htnet_regions:small --data_dir data \\\n'
     '    --workdir runs/small --config.num_seeds=5\n\n'
     'The same command with the same workdir resumes. The top of a config file\n'
-    'says how long it takes and what result to expect.\n',
+    'says how long it takes and what result to expect.\n\n'
+    'A model to be used, trained on everybody, beside the folds that tell its\n'
+    'score, and as a folder of its own:\n'
+    '  mejax train --config cnn --workdir runs/all --config.folds=all\n'
+    '  mejax pack runs/all --out models/mine\n\n'
+    'Fine-tuning. People whom the model has seen would be tested by a model\n'
+    'that was trained on them, so they are refused, or left out:\n'
+    '  mejax train --config cnn --workdir runs/tuned --init models/mine \\\n'
+    '    --config.dataset=casme2 --leave_out_seen\n',
     more=_teach_configs,
   )
   verb.add_argument(
@@ -55,9 +63,25 @@ def add_train(verbs) -> None:
   add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   add_folder(verb, '--workdir', 'folder of this run')
   verb.add_argument(
+    '--init',
+    type=pathlib.Path,
+    metavar='MODEL',
+    help='start from a model that `mejax pack` or `mejax convert` wrote',
+  )
+  _add_leave_out(verb)
+  verb.add_argument(
     '--dry_run',
     action='store_true',
     help='print trials, memory, placement and expected time; train nothing',
+  )
+
+
+def _add_leave_out(verb) -> None:
+  verb.add_argument(
+    '--leave_out_seen',
+    action='store_true',
+    help='go on without the people whom the model has seen; otherwise data with'
+    ' any of them are refused',
   )
 
 
@@ -102,6 +126,8 @@ def _train(args: argparse.Namespace) -> None:
     config,
     data_dir=args.data_dir,
     workdir=args.workdir,
+    init=args.init,
+    leave_out_seen=args.leave_out_seen,
     dry_run=args.dry_run,
   )
 
@@ -200,14 +226,91 @@ def _field(text: str) -> tuple[str, object]:
     ) from None
 
 
+def add_pack(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'pack',
+    _pack,
+    text='Make one folder of a run: a saved model, to use or to give away.',
+    example='  mejax pack runs/all --out models/mine\n'
+    '  mejax pack runs/small --out models/ensemble --members folds\n\n'
+    'The folder holds\n'
+    '  weights.safetensors  weights of all members; they are used together\n'
+    '  model.json           how its inputs are made (recipe, view), classes,\n'
+    '                       scores, and whom it has seen, as digests of names\n'
+    '  model.jax            the model where only jax and flatbuffers are\n'
+    '  MODEL.md             the card: read it, and add to it what you know\n\n'
+    'The members are the seeds of a model of everybody, if the run has one\n'
+    '(--config.folds=all), or else all folds and seeds. The score is that of\n'
+    'the folds. One temperature makes the probabilities as sure as they were\n'
+    'right on held-out people. `mejax evaluate` and `mejax train --init`\n'
+    'refuse people whom the model has seen.\n\n'
+    'In Python:\n'
+    "  model = mejax.experiment.load_model('models/mine')\n"
+    '  probabilities = model.predict(inputs)\n',
+  )
+  verb.add_argument(
+    'run', type=pathlib.Path, metavar='RUN', help='a finished run'
+  )
+  add_folder(verb, '--out', 'folder of the model; an older one is replaced')
+  verb.add_argument(
+    '--members',
+    choices=['everybody', 'folds'],
+    default='',
+    help='which models of the run it is made of (default: see below)',
+  )
+  verb.add_argument(
+    '--licence',
+    action='append',
+    default=[],
+    metavar='TEXT',
+    help='terms under which you give it away, as Apache-2.0; those of the'
+    ' databases are added',
+  )
+  verb.add_argument(
+    '--notes',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='Markdown to add to the card, such as a table of results',
+  )
+  verb.add_argument(
+    '--recipe_of',
+    metavar='DATASET',
+    help='for a model of generated examples: the prepared dataset whose recipe'
+    ' makes the clips that it shall read',
+  )
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
+  add_trust(verb, 'RUN')
+
+
+def _pack(args: argparse.Namespace) -> None:
+  from mejax.experiment import packing
+
+  model = packing.pack(
+    args.run,
+    args.out,
+    members=args.members,
+    licences=args.licence,
+    notes=args.notes.read_text(encoding='utf-8') if args.notes else '',
+    recipe=packing.recipe_of(args.recipe_of, args.data_dir),
+    trust_code=args.trust_code,
+  )
+  count = len(model.about['members'])
+  print(f'{count} member{"s" * (count > 1)} in {model.folder}')
+
+
 def add_evaluate(verbs) -> None:
   verb = add_verb(
     verbs,
     'evaluate',
     _evaluate,
-    text='Evaluate saved models on the people each one held out.',
+    text='Evaluate saved models on people whom they have not seen.',
     example='  mejax evaluate runs/small --data_dir data\n'
-    '  mejax evaluate models/htnet --config htnet_released --data_dir data\n\n'
+    '  mejax evaluate models/htnet --config htnet_released --data_dir data\n'
+    '  mejax evaluate models/mine --config.dataset=samm --out runs/on_samm\n\n'
+    'Each model of a run says the people that it held out. A model of `mejax\n'
+    'pack` says those whom it has not seen, and refuses all others, or leaves\n'
+    'them out (--leave_out_seen).\n'
     'The default is the dataset of the run; for converted models, the dataset\n'
     'that the original was trained on. --config chooses another one, and\n'
     '--config.KEY=VALUE changes one value. Only the folder --out is written,\n'
@@ -217,7 +320,8 @@ def add_evaluate(verbs) -> None:
     'source',
     type=pathlib.Path,
     metavar='RUN',
-    help='a finished run, or a folder that `mejax convert` wrote',
+    help='a finished run, or a folder that `mejax convert` or `mejax pack`'
+    ' wrote',
   )
   add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   verb.add_argument(
@@ -229,7 +333,8 @@ def add_evaluate(verbs) -> None:
     '--out',
     type=pathlib.Path,
     metavar='DIR',
-    help='folder of the results (default: RUN/evaluate)',
+    help='folder of the results (default: RUN/evaluate; it must be given for a'
+    ' model of `mejax pack`)',
   )
   verb.add_argument(
     '--prior',
@@ -238,6 +343,7 @@ def add_evaluate(verbs) -> None:
     ' estimate their shares in each database from the predictions, without'
     ' labels (default: trained)',
   )
+  _add_leave_out(verb)
   add_trust(verb, 'RUN')
 
 
@@ -254,5 +360,6 @@ def _evaluate(args: argparse.Namespace) -> None:
     overrides=args.overrides,
     prior=args.prior,
     out=args.out,
+    leave_out_seen=args.leave_out_seen,
     trust_code=args.trust_code,
   )

@@ -9,8 +9,8 @@ import pathlib
 GROUPS = {
   'to begin': ('demo',),
   'data': ('render', 'check', 'prepare', 'inspect'),
-  'models': ('train', 'sweep', 'forecast', 'pretrain', 'convert'),
-  'scores': ('evaluate', 'report', 'score'),
+  'models': ('train', 'sweep', 'forecast', 'pretrain', 'convert', 'pack'),
+  'scores': ('evaluate', 'report', 'score', 'score_spotting'),
   'recordings of your own': ('spot', 'predict'),
 }
 SHELLS = ('bash', 'zsh', 'tcsh')

@@ -1,4 +1,4 @@
-"""The verb that spots expressions in long recordings."""
+"""The verbs that spot expressions in long recordings, and score that."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def add_spot(verbs) -> None:
       metavar='Z',
       help=f'score from which a {kind}-expression is listed',
     )
+  verb.add_argument(
+    '--no_pictures',
+    action='store_true',
+    help='make a page without faces, which may be shown to others',
+  )
 
 
 def _spot(args: argparse.Namespace) -> None:
@@ -60,6 +65,7 @@ def _spot(args: argparse.Namespace) -> None:
   rows, paths = spotting.write(
     args.recordings,
     args.out,
+    pictures=not args.no_pictures,
     fps=args.fps,
     thresholds={k: v for k, v in asked.items() if v is not None},
     **rule,
@@ -72,3 +78,47 @@ def _spot(args: argparse.Namespace) -> None:
     f'{counts.get("macro", 0)} for macro-expressions'
   )
   print(*paths, sep='\n')
+
+
+def add_score_spotting(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'score_spotting',
+    _score_spotting,
+    text='Score what is spotted in a database of long videos.',
+    example='  mejax score_spotting casme2_long DIR --out scored\n'
+    '  mejax score_spotting samm_long DIR --out scored --candidates my.csv\n\n'
+    'Videos without an event count: what is spotted there is a false alarm.\n'
+    'scores.txt has F1 over all videos with an interval over people, false\n'
+    'alarms a minute, floors, and what other rules would count. A call that\n'
+    'was interrupted goes on: the signals of each video are kept.',
+  )
+  verb.add_argument('corpus', metavar='CORPUS', help='casme2_long, ...')
+  verb.add_argument(
+    'source', type=pathlib.Path, metavar='DIR', help='folder of the database'
+  )
+  add_folder(verb, '--out', 'folder of scores.txt and candidates.csv')
+  verb.add_argument(
+    '--candidates',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='score these instead of spotting: a CSV of `mejax spot` or with a'
+    ' header of the challenges, vid,pred_onset,pred_offset,type or'
+    ' subject,video,onset,offset,emotion',
+  )
+  verb.add_argument(
+    '--images', default='', help='kind of frames, where a database has several'
+  )
+
+
+def _score_spotting(args: argparse.Namespace) -> None:
+  from mejax.experiment import spotting_database
+
+  scored = spotting_database.score(
+    args.corpus,
+    args.source,
+    saved=args.candidates,
+    out=args.out,
+    images=args.images,
+  )
+  print(scored.text)

@@ -30,6 +30,14 @@ from mejax.corpora.clip import Clip
 OPTION = 'people'
 WAYS = ('join', 'apart')
 
+# Corpora that show people of another one, under the same names.
+SAME_PEOPLE = {
+  'smic_vis': 'smic',
+  'smic_nir': 'smic',
+  'samm_long': 'samm',
+  'casme3_long': 'casme3',
+}
+
 # `S` and `p` count as prefixes only of numbers: Shan and Han are two people.
 _PREFIX = re.compile(
   r'((subject|subj|participant|patient|proband|person|child|user|pat|sub|vp|pt)'

@@ -37,6 +37,7 @@ import threadpoolctl
 import tqdm
 
 from mejax.evaluation import inner_products
+from mejax.evaluation import temperature
 from mejax.evaluation.inner_products import FoldProducts
 
 # Raised with every change that may change a number: stored baselines of another
@@ -298,11 +299,9 @@ def _rbf_svm(train, test, labels, copies):
 def _sharpness(kernel, labels, copies) -> float:
   """Returns the scale that makes decision values the most likely logits.
 
-  Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2. It
-  is the same for all classes, so that the predictions stay those of the SVM.
-  Where a class has a single training example, it is 1.
+  See `temperature.sharpness`. Where a class has a single training example, it
+  is 1.
   """
-  from scipy import optimize
   from sklearn import model_selection
 
   size = len(labels) // copies
@@ -324,12 +323,7 @@ def _sharpness(kernel, labels, copies) -> float:
       copies,
     )
 
-  def loss(logarithm):
-    shares = special.log_softmax(values * np.exp(logarithm), axis=-1)
-    return -shares[np.arange(size), own].mean()
-
-  found = optimize.minimize_scalar(loss, bounds=(-5, 5), method='bounded')
-  return float(np.exp(found.x))
+  return temperature.sharpness(values, own)
 
 
 def _mean_of(copies, scores):

@@ -124,6 +124,16 @@ def metrics_json(
   return result
 
 
+def warn(numbers: Mapping[str, Any], warning: str) -> None:
+  """Adds a warning to every number of the models in `metrics_json`."""
+  rows = [*numbers['selection'].values(), *numbers['together'].values()]
+  for one in numbers.get('settings', []):
+    rows += [*one['selection'].values(), *one['together'].values()]
+  for entry in (entry for parts in rows for entry in parts.values()):
+    every = dict.fromkeys([warning, entry.get('warning')])
+    entry['warning'] = '; '.join(filter(None, every))
+
+
 def warnings(numbers: Mapping[str, Any]) -> list[str]:
   """Returns the warnings of all rows of `metrics_json`, each once."""
   rows = [entries['full'] for entries in numbers['selection'].values()]

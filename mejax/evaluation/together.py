@@ -159,6 +159,20 @@ def metrics_json(
   }
 
 
+def warn(numbers: Mapping[str, Any], warnings: Sequence[str]) -> None:
+  """Adds the warning of each member to its own numbers, and to those of all.
+
+  Args:
+    numbers: the result of `metrics_json`.
+    warnings: those of the first members; '' for none.
+  """
+  for warning, member in zip(warnings, numbers['members'], strict=False):
+    for entries in (member['entries'], numbers['together']) if warning else ():
+      for entry in entries.values():
+        every = dict.fromkeys([entry.get('warning'), warning])
+        entry['warning'] = '; '.join(filter(None, every))
+
+
 def _differences(reference, record, first, second) -> Iterator[str]:
   """Yields a sentence for each way in which two records differ."""
   ours, theirs = _identities(reference), _identities(record)

@@ -26,7 +26,7 @@ _BOUNDS = {
   'inner_folds': (2, _LARGEST, True),
   'checkpoint_every_s': (0, math.inf, False),
 }
-_FOLDS_OVER = ('people', 'clips')
+_WORDS = {'folds': ('held_out', 'all'), 'folds_over': ('people', 'clips')}
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -51,10 +51,15 @@ def check(config: ml_collections.ConfigDict) -> None:
     # nan is within no bounds.
     if not smallest <= value <= largest:
       raise ValueError(f'{key} is {value}; expected {smallest} to {largest}.')
-  if config.folds_over not in _FOLDS_OVER:
+  for key, words in _WORDS.items():
+    if config[key] not in words:
+      raise ValueError(
+        f'{key} is {config[key]!r}; expected one of {", ".join(words)}.'
+      )
+  if config.folds == 'all' and config.folds_over == 'clips':
     raise ValueError(
-      f'folds_over is {config.folds_over!r}; expected one of'
-      f' {", ".join(_FOLDS_OVER)}.'
+      "folds is 'all' and folds_over 'clips': a score of folds over clips says"
+      ' nothing about the people for whom a model of everybody is used.'
     )
   if not config.selection:
     raise ValueError('selection is empty; expected a rule, as last.')

@@ -35,8 +35,11 @@ def of_run(
     load.prepare_command(dataset, 'data'),
     *map(shlex.quote, recipe_options.options_of(metadata)),
   ]
-  return [
-    ' '.join(prepare),
+  train = (
     f'mejax train --config {shlex.quote(config_path)} --data_dir data'
-    f' --workdir {shlex.quote(workdir)}',
-  ]
+    f' --workdir {shlex.quote(workdir)}'
+  )
+  if config.get('init'):
+    # Its folder is not known, but the digest in the config tells another one.
+    train += ' --init MODEL --leave_out_seen'
+  return [' '.join(prepare), train]

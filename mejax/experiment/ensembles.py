@@ -96,9 +96,12 @@ def score(
     for name, record in records.items()
   ]
   members += _baselines(workdirs[0], reference, baselines)
-  return together_lib.metrics_json(
+  numbers = together_lib.metrics_json(
     reference, members, protocol=runs[0].numbers['protocol']
   )
+  last = [run.numbers['selection']['last']['full'] for run in runs]
+  together_lib.warn(numbers, [entry.get('warning', '') for entry in last])
+  return numbers
 
 
 def _baselines(

@@ -25,10 +25,12 @@ from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import fold_words
+from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import saved as saved_lib
 from mejax.experiment import schema
+from mejax.experiment import seen as seen_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.saved import Saved
@@ -36,14 +38,18 @@ from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
 from mejax.training import numerics
 
-UNKNOWN = 'no held-out result: these clips may have been trained on'
+UNKNOWN = f'{seen_lib.UNKNOWN}: these clips may have been trained on'
+CHOSEN = (
+  f'{seen_lib.UNKNOWN}; the epoch of these weights may have been chosen on'
+  ' these clips'
+)
 # Chosen on generated and rendered people; see configs/generated.py.
 DEFAULT_PRIOR = 'trained'
 _SHARES = {
   'trained': '',
   'em': ', corrected for shares of classes that are estimated without labels',
 }
-CHOSEN = 'the epoch of these weights may have been chosen on these clips'
+_HINT = 'With --leave_out_seen, the others are evaluated.'
 
 
 def evaluate(
@@ -56,9 +62,13 @@ def evaluate(
   model: nn.Module | None = None,
   prior: str | None = None,
   out: str | os.PathLike | None = None,
+  leave_out_seen: bool = False,
   trust_code: bool = False,
 ) -> dict[str, Any]:
-  """Evaluates saved models on the people each one held out; prints the table.
+  """Evaluates saved models on people that they have not seen; prints the table.
+
+  Each model of a run says the people that it held out. A saved model of
+  `packing.pack` says those whom it has not seen, and refuses all others.
 
   Only the folder `out` is written: `metrics.json`, `predictions.csv`,
   `record.npz` and `baselines.npz`, so that `mejax report` can show it. The
@@ -66,7 +76,8 @@ def evaluate(
   action units also writes `units.json`, how well each tells each class.
 
   Args:
-    source: workdir of a finished run, or a folder of converted models.
+    source: workdir of a finished run, a folder of converted models, or one that
+      `packing.pack` wrote.
     data_dir: home of the prepared datasets, unless `task` is given.
     config: names dataset, protocol and view; by default the run's config, or
       the shipped config of the original model.
@@ -76,7 +87,10 @@ def evaluate(
     prior: for models of generated faces, a name of `evaluation.prior.RULES`:
       how the classes' shares in each database are taken into account, without a
       label; by default `DEFAULT_PRIOR`.
-    out: folder of the results; `evaluate/` in the source by default.
+    out: folder of the results; by default `evaluate/` in a run or a folder of
+      converted models. For a saved model it must be given.
+    leave_out_seen: whether people whom the model has seen are left out;
+      otherwise data with any of them are refused.
     trust_code: whether code that only the files of the source name, as
       `package.module:name`, may be imported and run. Names in `config` and
       `overrides` are yours and need no trust; what `task` and `model` replace
@@ -86,18 +100,14 @@ def evaluate(
     The content of `metrics.json`.
 
   Raises:
-    ValueError: models, data and config do not fit each other, the source names
-      code that is not trusted, a file of the run is damaged, or `out` is a run.
+    ValueError: models, data and config do not fit each other, the model has
+      seen people of the data, the source names code that is not trusted, a file
+      is damaged, or `out` is a run.
     FileNotFoundError: the dataset has not been prepared.
   """
   devices_lib.keep_compiled_programs()
   source = pathlib.Path(source)
-  out = source / 'evaluate' if out is None else pathlib.Path(out)
-  if workdir_lib.is_run(out):
-    raise ValueError(
-      f'{out} is the folder of a run, whose results would be lost. Choose'
-      ' another --out.'
-    )
+  out = _choose_out(source, out)
   given = own_code.names_in([config.to_dict() if config else {}, overrides])
   saved = saved_lib.read_models(
     source,
@@ -110,14 +120,27 @@ def evaluate(
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
   numerics.check_precision(config.matmul_precision)
+  view = config.view if task is None else None
   if task is None:
     task = _load_task(config, data_dir)
   task_lib.check_task(task)
+  task = seen_lib.leave_out(
+    task,
+    saved.seen,
+    whose=f'the model in {source}',
+    leave_out_seen=leave_out_seen,
+    hint=_HINT,
+  )
   outputs = _order_outputs(saved, task)
-  with jax.default_matmul_precision(config.matmul_precision):
-    logits, told = applying.apply_folds(
-      saved, task, task.groups, keep=_keep_units
-    )
+  told = {}
+  if saved.packed:
+    saved.packed.check_clips(task, view)
+    logits = saved.packed.log_probabilities(task.inputs)[None]
+  else:
+    with jax.default_matmul_precision(config.matmul_precision):
+      logits, told = applying.apply_folds(
+        saved, task, task.groups, keep=_keep_units
+      )
   left_out = applying.find_left_out(saved, task.groups)
   spare = range(len(outputs), logits.shape[-1])
   logits = logits[..., [*outputs, *spare]]
@@ -158,7 +181,7 @@ def evaluate(
     print(units_lib.format_areas(units['full']))
   if same_data:
     print(_compare(record, record_lib.read_record(source)))
-  elif not (saved.caution or saved.generated):
+  elif not (saved.caution or saved.generated or saved.packed):
     print(_say_difference(source, task))
   print(f'Written: {out}')
   return metrics
@@ -189,6 +212,27 @@ def _score_units(task: Task, told: dict[str, np.ndarray]) -> dict[str, Any]:
       logits[rows], task.labels[rows], muscles.NAMES, task.class_names
     )
   return found
+
+
+def _choose_out(
+  source: pathlib.Path, out: str | os.PathLike | None
+) -> pathlib.Path:
+  """Returns the folder of the results, or refuses it."""
+  if out is None and packed_files.is_model(source):
+    raise ValueError(
+      f'{source} is a saved model, to which nothing is added, for the results'
+      ' tell of people and labels. Name their folder by --out.'
+    )
+  out = source / 'evaluate' if out is None else pathlib.Path(out)
+  for is_other, what in (
+    (workdir_lib.is_run, 'a run, whose results'),
+    (packed_files.is_model, 'a saved model, which'),
+  ):
+    if is_other(out):
+      raise ValueError(
+        f'{out} is the folder of {what} would be lost. Choose another --out.'
+      )
+  return out
 
 
 def _write(out: pathlib.Path, record, baselines, metrics, units) -> None:
@@ -247,11 +291,14 @@ def _tell(
       f'{_SHARES[prior]}. {fold_words.without(protocol)}'
     )
   elif saved.names is None:
-    warning = UNKNOWN
+    warning = '' if saved.packed and not saved.seen.unknown else UNKNOWN
     protocol = f'One model for all clips. {fold_words.without(protocol)}'
   elif saved.caution:
     warning = f'{CHOSEN}. {saved.caution}'
-  return {'protocol': protocol, 'rules': ['last'], 'warning': warning}
+  elif saved.seen.unknown:
+    warning = UNKNOWN
+  told = {'protocol': protocol, 'rules': ['last'], 'warning': warning}
+  return told | {'started': saved.caution == '' and warning != ''}
 
 
 def _is_data_of_run(source: pathlib.Path, task: Task) -> bool:

@@ -163,9 +163,9 @@ def describe(
     settings=told.get('settings', ()),
   )
   if warning := told.get('warning'):
-    numbers['rules'] = {'last': f'The converted weights: {warning}.'}
-    for entry in numbers['selection']['last'].values():
-      entry['warning'] = warning
+    if not told.get('started'):
+      numbers['rules'] = {'last': f'The converted weights: {warning}.'}
+    summary.warn(numbers, warning)
   if owner := record_lib.owner_of(record):
     numbers[files.OWNER] = owner
   return numbers

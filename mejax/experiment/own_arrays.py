@@ -34,6 +34,8 @@ def leave_one_subject_out(
   class_names: Sequence[str] | None = None,
   config: ml_collections.ConfigDict | None = None,
   people: str = '',
+  init: str | os.PathLike | None = None,
+  leave_out_seen: bool = False,
   **changes: Any,
 ) -> dict[str, Any]:
   """Trains and evaluates a model, leaving out one subject at a time.
@@ -49,6 +51,8 @@ def leave_one_subject_out(
     config: training settings; the shipped config `synthetic` by default.
     people: what happens to subjects whose names may be one person, as `01` and
       `sub1`: '' refuses them, `join` makes one of them, `apart` keeps them.
+    init: folder of the model that training starts from, see `running.train`.
+    leave_out_seen: whether people whom that model has seen are left out.
     **changes: single values of the config, with double underscores for dots:
       `num_seeds=3`, `setting__learning_rate=1e-3`.
 
@@ -89,7 +93,14 @@ def leave_one_subject_out(
     groups=subjects,
   )
   module = None if isinstance(model, str) else model
-  return running.train(config, workdir=workdir, task=task, model=module)
+  return running.train(
+    config,
+    workdir=workdir,
+    task=task,
+    model=module,
+    init=init,
+    leave_out_seen=leave_out_seen,
+  )
 
 
 def _array(name: str, values: Any) -> np.ndarray:

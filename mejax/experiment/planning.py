@@ -31,6 +31,7 @@ from mejax.experiment import fold_words
 from mejax.experiment import identity
 from mejax.experiment import resolve
 from mejax.experiment import schema
+from mejax.experiment import starting
 from mejax.experiment import task as task_lib
 from mejax.experiment.task import Task
 from mejax.models import capabilities
@@ -42,6 +43,10 @@ from mejax.training import numerics
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 from mejax.training.setting import Setting
+
+_EVERYBODY = (
+  'One more model is trained on everybody, and no number here is of it.'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +85,7 @@ class Plan:
     rules: names of the selection rules.
     sentence: the sentence above the numbers in every table of this experiment.
     options: how the plan is carried out.
+    start: the model that training starts from; None for weights that are drawn.
     description: the config as JSON, with descriptions of the user's own objects
       in place of their names; a workdir belongs to one description.
     named_objects: for each value of the config that identifies an object of the
@@ -96,6 +102,7 @@ class Plan:
   rules: tuple[str, ...]
   sentence: str
   options: RunOptions
+  start: starting.Start | None
   description: Mapping[str, Any]
   named_objects: Mapping[str, Any]
 
@@ -156,6 +163,8 @@ def plan(
   model: nn.Module | None = None,
   protocol: Any = None,
   view: Callable[..., Any] | None = None,
+  init: str | os.PathLike | None = None,
+  leave_out_seen: bool = False,
 ) -> Plan:
   """Resolves everything that a config names.
 
@@ -167,9 +176,13 @@ def plan(
     protocol: your `datasets.protocols.Protocol`, in place of the config's.
     view: your function from examples to inputs, or your `datasets.views.View`,
       in place of the config's.
+    init: folder of the model that training starts from.
+    leave_out_seen: whether people whom that model has seen are left out;
+      otherwise data with any of them are refused.
 
   Raises:
-    ValueError: config, data and model do not fit each other.
+    ValueError: config, data and model do not fit each other, or the model that
+      training starts from has seen people of the data.
     FileNotFoundError: the dataset has not been prepared.
   """
   if (task is None) == (data_dir is None):
@@ -180,9 +193,17 @@ def plan(
   devices_lib.use_every_core()
   devices_lib.keep_compiled_programs()
   numerics.check_precision(config.matmul_precision)
+  from_config = task is None and view is None
   if task is None:
     task = resolve.load_task(config, data_dir, protocol=protocol, view=view)
   task_lib.check_task(task)
+  start = None if init is None else starting.read(init, config=config)
+  if start is not None:
+    made_by = config.view if from_config else None
+    task = starting.leave_out(
+      start, task, made_by, leave_out_seen=leave_out_seen
+    )
+  config = starting.note(config, start)
   for rule in config.selection:
     configuration.named(rule, selection.RULES, 'selection rule')
   left_out = _left_out(config, task)
@@ -191,11 +212,15 @@ def plan(
     folds = folds_lib.with_inner(
       folds, task.groups, num_inner=config.inner_folds
     )
+  if config.folds == 'all':
+    folds = folds_lib.with_everybody(folds)
   trainer = resolve.make_trainer(config, task, folds, model)
   trials, numbers = resolve.make_trials(config, folds)
   caution = capabilities.declared_by(trainer.model).caution
   folds_said = fold_words.say(task.protocol, task.groups, left_out)
-  sentences = [folds_said, copies.say(task), caution]
+  more = _EVERYBODY * (config.folds == 'all')
+  begun = start.sentence if start else ''
+  sentences = [folds_said, more, begun, copies.say(task), caution]
   own = {'model': model, 'protocol': protocol, 'view': view}
   return Plan(
     task=task,
@@ -214,6 +239,7 @@ def plan(
       mode=config.mode,
       matmul_precision=config.matmul_precision,
     ),
+    start=start,
     description=_describe(config, own),
     named_objects=_describe_named(config),
   )

@@ -23,12 +23,14 @@ from mejax.training import folds as folds_lib
 from mejax.training import loop
 
 # The words and values beside the numbers: how the protocol and the rules are
-# named, the values of each setting, and a warning of all numbers.
+# named, the values of each setting, a warning of all numbers, and whether it is
+# of the model that a training started from.
 TOLD = {
   'protocol': str,
   'rules': [str],
   'settings?': [{str: forms.NUMBER}],
   'warning?': str,
+  'started?': bool,
 }
 # What is read of the metrics.json of older versions.
 _OLD = {

@@ -49,7 +49,7 @@ _TOLD = (
   'mask_eyelids', 'versions',
 )  # fmt: skip
 _DIGITS = 16
-_VERSIONS = {'sha256': {str: str}, 'data_sha256': str}
+_VERSIONS = {'sha256': {str: str}, 'data_sha256': str, 'warning?': str}
 # Kinds and axes of the arrays: s seeds, n clips, c named classes, k classes.
 _ARRAYS = {
   'schema_version': ('iu', ''), 'class_names': ('U', 'c'), 'clip': ('U', 'n'),
@@ -105,11 +105,9 @@ def export(
   """
   workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
   folder = pathlib.Path(os.path.abspath(folder))
-  if os.path.lexists(folder) and not _holds_results(folder):
-    raise ValueError(
-      f'{folder} exists and holds no results, or more than results. Choose'
-      ' another folder.'
-    )
+  files.check_replaceable(
+    folder, marker='versions.json', names=FILES, what='results'
+  )
   files.check_writable(folder.parent, flag='--export')
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
@@ -123,7 +121,11 @@ def export(
       f'{workdir} is a search, in which each fold has settings of its own, so'
       ' no config gives its results again. Export a run of `mejax train`.'
     )
-  arrays = _arrays(record_lib.read_record(workdir))
+  record = record_lib.read_record(workdir)
+  # Runs without it are older than any warning.
+  has_told = 'told' in record
+  told = record_lib.read_told(workdir, record) if has_told else {}
+  arrays = _arrays(record)
   with files.replacing(folder) as partial:
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
     workdir_lib.write_json(partial / 'config.json', config)
@@ -137,6 +139,8 @@ def export(
       'numerics': run.get('numerics', {}),
       'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
     }
+    if warning := told.get('warning'):
+      versions['warning'] = warning
     workdir_lib.write_json(partial / 'versions.json', versions)
     with files.writing(partial / 'command.txt') as file:
       file.write(_commands(config, dataset, folder.resolve().name))
@@ -192,21 +196,12 @@ def digests(
 ) -> Shaped[np.ndarray, ' n']:
   """Returns the name of each clip in a folder of results."""
   names = zip(corpus.tolist(), subject.tolist(), clip.tolist(), strict=True)
-  return np.array(
-    [
-      hashlib.sha256('\0'.join(name).encode()).hexdigest()[:_DIGITS]
-      for name in names
-    ],
-    f'<U{_DIGITS}',
-  )
+  return np.array([digest(*name) for name in names], f'<U{_DIGITS}')
 
 
-def _holds_results(folder: pathlib.Path) -> bool:
-  """Returns whether a folder may be replaced, because it has nothing else."""
-  if folder.is_symlink() or not folder.is_dir():
-    return False
-  names = {path.name for path in folder.iterdir()}
-  return not names or ('versions.json' in names and names <= set(FILES))
+def digest(*names: str) -> str:
+  """Returns the first digits of the SHA-256 of names, joined by zero bytes."""
+  return hashlib.sha256('\0'.join(names).encode()).hexdigest()[:_DIGITS]
 
 
 def _arrays(record: selection.Record) -> dict[str, np.ndarray]:

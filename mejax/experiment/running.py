@@ -33,6 +33,8 @@ from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
 from mejax.experiment import saved as saved_lib
+from mejax.experiment import seen as seen_lib
+from mejax.experiment import starting
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
 from mejax.experiment.saved import Saved
@@ -53,6 +55,8 @@ def train(
   model: nn.Module | None = None,
   protocol: Any = None,
   view: Callable[..., Any] | None = None,
+  init: str | os.PathLike | None = None,
+  leave_out_seen: bool = False,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Trains every fold, seed and setting; writes the workdir; prints the table.
@@ -69,13 +73,18 @@ def train(
     protocol: your `datasets.protocols.Protocol`, in place of the config's.
     view: your function from examples to inputs, or your `datasets.views.View`,
       in place of the config's.
+    init: folder of the model that training starts from: one that
+      `packing.pack` or `conversion.convert` wrote.
+    leave_out_seen: whether people whom that model has seen are left out;
+      otherwise data with any of them are refused.
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
     The content of `metrics.json`; empty for a dry run.
 
   Raises:
-    ValueError: config, data, model and workdir do not fit each other.
+    ValueError: config, data, model and workdir do not fit each other, or the
+      model that training starts from has seen people of the data.
     FileNotFoundError: the dataset has not been prepared.
   """
   plan = planning.plan(
@@ -85,6 +94,8 @@ def train(
     model=model,
     protocol=protocol,
     view=view,
+    init=init,
+    leave_out_seen=leave_out_seen,
   )
   if dry_run:
     print_forecast(plan)
@@ -158,6 +169,7 @@ def run_trials(
     keep_models=plan.options.keep_models,
     names=plan.trial_names,
     owner=workdir_lib.owner(workdir),
+    start=plan.start and starting.fit(plan.start, plan.model, plan.task),
   )
 
 
@@ -248,6 +260,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
     'data_sha256': plan.task.sha256,
     'data': plan.task.describe(),
     'dataset': dict(plan.task.dataset),
+    **starting.describe(plan.start),
+    'inputs': plan.task.describe_inputs(),
     'named_objects': dict(plan.named_objects),
     'numerics': numerics.read(),
     'backend': jax.default_backend(),
@@ -261,11 +275,14 @@ def provenance(plan: Plan) -> dict[str, Any]:
 
 def tell(plan: Plan) -> dict[str, Any]:
   """Returns what stands beside the numbers of a run; see `record.TOLD`."""
-  return {
+  told = {
     'protocol': plan.sentence,
     'rules': list(plan.rules),
     'settings': [dataclasses.asdict(setting) for setting in plan.settings],
   }
+  if plan.start and plan.start.seen.unknown:
+    told |= {'warning': seen_lib.UNKNOWN, 'started': True}
+  return told
 
 
 def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads trained models: those of a run, and converted ones."""
+"""Reads trained models: those of a run, converted ones, and saved ones."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from mejax import models
 from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import conversion
+from mejax.experiment import packed as packed_lib
+from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import schema
+from mejax.experiment import seen as seen_lib
 from mejax.experiment import workdir as workdir_lib
 from mejax.training import checkpoint
 from mejax.training import folds as folds_lib
@@ -60,6 +63,11 @@ class Saved:
       clips are held out.
     parts: for a run that left people out in parts, the name of the part that
       held each group out.
+    everybody: name of the model that held nobody out, if there is one.
+    seen: whom all of the models have seen: those of a saved model, or of the
+      model that the training of a run started from.
+    packed: the saved model of `packing.pack`, if it is one; `load` is not
+      called then.
   """
 
   model: nn.Module
@@ -73,6 +81,9 @@ class Saved:
   caution: str = ''
   generated: bool = False
   parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  everybody: str | None = None
+  seen: seen_lib.Seen = seen_lib.NOBODY
+  packed: packed_lib.Model | None = None
 
 
 def read_models(
@@ -83,22 +94,23 @@ def read_models(
   replaced: Collection[str] = (),
   trust_code: bool = False,
 ) -> Saved:
-  """Reads the models of a finished run, or of a folder of converted ones.
+  """Reads the models of a finished run, converted ones, or a saved model.
 
   For a run these are the models of the outer folds with the first setting,
   after the last epoch.
 
   Args:
-    folder: workdir of a run, or a folder that `conversion.convert` wrote.
+    folder: workdir of a run, or a folder that `conversion.convert` or
+      `packing.pack` wrote.
     model: the module, for a run that was trained with your own.
     given: names of code, `package.module:name`, that you have given yourself.
     replaced: further keys of a run's config that you do not use.
     trust_code: whether all code that the files name may be imported and run.
 
   Raises:
-    ValueError: the folder holds neither, the run is not finished, it names code
-      that is not trusted, or it was trained with your own module and `model` is
-      missing. `load` raises it for a run that kept no models.
+    ValueError: the folder holds none of them, the run is not finished, it names
+      code that is not trusted, or it was trained with your own module and
+      `model` is missing. `load` raises it for a run that kept no models.
   """
   folder = pathlib.Path(folder)
   files.refuse_links(folder)
@@ -110,6 +122,8 @@ def read_models(
       trust_code=trust_code,
     )
     return _read_run(folder, config, model)
+  if packed_files.is_model(folder):
+    return _read_packed(folder, given=given, trust_code=trust_code)
   if descriptions := conversion.read_descriptions(folder):
     own_code.refuse_strange(
       list(descriptions.values()),
@@ -120,7 +134,23 @@ def read_models(
     return _read_converted(folder, descriptions)
   raise ValueError(
     f'{folder} holds neither a finished run (record.npz) nor converted models'
-    ' (model.json, as `mejax convert` writes it).'
+    ' (model.json, as `mejax convert` writes it) nor a saved model (as `mejax'
+    ' pack` writes it).'
+  )
+
+
+def _read_packed(folder, *, given, trust_code) -> Saved:
+  packed = packed_lib.load_model(folder, given=given, trust_code=trust_code)
+  return Saved(
+    model=packed.module,
+    load=lambda seed, name: packed.params,
+    seeds=(0,),
+    names=None,
+    config=packed.config,
+    classes=packed.classes,
+    epoch=packed.about['epoch'],
+    seen=packed.seen,
+    packed=packed,
   )
 
 
@@ -156,6 +186,7 @@ def _read_converted(folder, descriptions) -> Saved:
     config=configuration.load_shipped(first['config']),
     classes=tuple(first['classes']),
     caution=first['caution'],
+    seen=seen_lib.Seen(unknown=True),
   )
 
 
@@ -210,17 +241,21 @@ def _read_run(workdir, config, model) -> Saved:
 
   seeds = tuple(sorted({seed for seed, _ in trials}))
   generated = 'generator' in run.get('dataset', {})
+  held_out = np.unique(record['fold'][(record['index'] >= 0).any(1)])
+  others = sorted(set(range(len(names))) - set(held_out.tolist()))
   return Saved(
     model,
     load,
     seeds,
-    None if generated else tuple(names),
+    None if generated else tuple(names[fold] for fold in held_out.tolist()),
     config,
     classes,
     epoch=int(record['epochs'][-1]),
     test_mirror=resolve.make_settings(config)[0].test_mirror,
     generated=generated,
     parts={} if generated else _parts(record['groups'], config.num_folds),
+    everybody=names[others[0]] if others else None,
+    seen=seen_lib.from_json(run['init']) if 'init' in run else seen_lib.NOBODY,
   )
 
 

@@ -36,6 +36,13 @@ _RUN = {
   'dataset?': dict,
   'named_objects?': dict,
   'numerics?': dict,
+  'inputs?': dict,
+  'init?': {
+    'people': [str],
+    'clips': [str],
+    'unknown': bool,
+    'licences': [str],
+  },
   'placement?': {'round_size': int, 'mode': str, 'width?': int},
 }
 _PLACEMENT = {'mode', 'width', 'round_size'}
@@ -44,6 +51,8 @@ _PLACEMENT = {'mode', 'width', 'round_size'}
 # had it, because a new default must not change what an old run did.
 _MEANT: dict[int, dict[str, Any]] = {
   1: {
+    'folds': 'held_out',
+    'init': '',
     'num_folds': 0,
     'folds_over': 'people',
     'setting': {

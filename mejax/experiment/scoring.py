@@ -61,6 +61,8 @@ def score(
     rules=['last'],
     protocol_sentence=fold_words.say(task.protocol, task.groups, left_out),
   )
+  if warning := result.versions.get('warning'):
+    summary.warn(metrics, warning)
   print(table.format_numbers(metrics))
   print(_LEFT_OUT)
   if result.versions['data_sha256'] != task.sha256:
@@ -86,9 +88,10 @@ def score_together(
   Returns:
     See `evaluation.together.metrics_json`.
   """
-  records, sentence = {}, ''
+  records, sentence, warnings = {}, '', []
   for folder in folders:
     result = results_lib.read(folder, trust_code=trust_code)
+    warnings.append(result.versions.get('warning', ''))
     own = task or _load_task(result, folder, data_dir)
     records[os.fspath(folder)], left_out = match(result, own, folder)
     sentence = sentence or fold_words.say(own.protocol, own.groups, left_out)
@@ -99,6 +102,7 @@ def score_together(
     for name, record in records.items()
   ]
   numbers = together_lib.metrics_json(first, members, protocol=sentence)
+  together_lib.warn(numbers, warnings)
   print(table.format_together(numbers))
   return numbers
 

@@ -145,6 +145,12 @@ def _check_config(config: ml_collections.ConfigDict) -> None:
       f'folds_over is {config.folds_over!r}. A search needs folds over people:'
       ' it may not choose by clips of the people who are scored.'
     )
+  for name, other in (('folds', 'held_out'), ('init', '')):
+    if config[name] != other:
+      raise ValueError(
+        f'{name} is {config[name]!r}, which a search does not know: train with'
+        ' the settings that it chose, by `mejax train`.'
+      )
   if not 2 <= config.inner_folds:
     raise ValueError(
       f'inner_folds is {config.inner_folds}; expected 2 or more.'

@@ -20,10 +20,12 @@ from mejax.corpora import recordings as recordings_lib
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
+from mejax.experiment import spotting_pictures
 from mejax.motion import detection
-from mejax.motion import region_tracks
-from mejax.motion import spotting
-from mejax.motion.spotting import Candidate
+from mejax.motion.spotting import candidates as candidates_lib
+from mejax.motion.spotting import tracks as tracks_lib
+from mejax.motion.spotting.candidates import Candidate
+from mejax.motion.spotting.following import Detector
 from mejax.pages import spotting as spotting_page
 
 # The columns of the table.
@@ -48,14 +50,16 @@ class Spotted:
     fps: frames a second.
     tracks: signals of the face; None if the recording cannot be used.
     candidates: in the order of onsets.
+    clip: its frames; None if the recording cannot be used.
     problem: why it cannot be used; '' if it can.
     remarks: sentences to know before one looks.
   """
 
   name: str
   fps: float
-  tracks: region_tracks.Tracks | None
+  tracks: tracks_lib.Tracks | None
   candidates: tuple[Candidate, ...] = ()
+  clip: Clip | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
 
@@ -67,8 +71,8 @@ def spot(
   part: str = 'total',
   seconds: float | int = 0.5,
   thresholds: Mapping[str, float] | None = None,
-  gates: Collection[str] = spotting.GATES,
-  detector: region_tracks.Detector | None = None,
+  gates: Collection[str] = candidates_lib.GATES,
+  detector: Detector | None = None,
   progress: bool = True,
 ) -> pd.DataFrame:
   """Spots micro- and macro-expressions in long recordings.
@@ -76,9 +80,10 @@ def spot(
   Args:
     recordings: videos, folders of frames, or folders of these.
     fps: frames a second; needed for folders of frames only.
-    part, seconds: what a micro-expression is, as in `motion.spotting.spot`.
+    part, seconds: what a micro-expression is, as in
+      `motion.spotting.candidates.spot`.
     thresholds, gates: likewise.
-    detector: as in `motion.region_tracks.track`; YuNet by default.
+    detector: as in `motion.spotting.tracks.track`; YuNet by default.
     progress: whether to show a bar.
 
   Returns:
@@ -107,13 +112,18 @@ def spot(
 
 
 def write(
-  recordings: Paths, out: str | os.PathLike[str], **options
+  recordings: Paths,
+  out: str | os.PathLike[str],
+  *,
+  pictures: bool = True,
+  **options,
 ) -> tuple[pd.DataFrame, list[pathlib.Path]]:
   """Spots, and writes `candidates.csv` and `index.html` into a folder.
 
   Args:
     recordings: as in `spot`.
     out: the folder, which is made.
+    pictures: whether the page shows the face at onset and apex of candidates.
     **options: those of `spot`.
 
   Returns:
@@ -126,7 +136,12 @@ def write(
   paths = [out / 'candidates.csv', out / 'index.html']
   with files.writing(paths[0]) as file:
     rows.to_csv(file, index=False, lineterminator='\n', float_format='%.4f')
-  shown = [_shown(one, rows) for one in found if not one.problem]
+  detector = options.get('detector') or detection.detect
+  shown = [
+    _shown(one, rows, detector if pictures else None)
+    for one in found
+    if not one.problem
+  ]
   with files.writing(paths[1]) as file:
     file.write(spotting_page.page(shown))
   return rows, paths
@@ -136,7 +151,7 @@ def examine(
   recordings: Paths,
   *,
   fps: float | int | None = None,
-  detector: region_tracks.Detector | None = None,
+  detector: Detector | None = None,
   progress: bool = True,
   **options,
 ) -> list[Spotted]:
@@ -163,7 +178,7 @@ def examine(
 def _examine(
   recording: Recording,
   fps: float | int | None,
-  detector: region_tracks.Detector,
+  detector: Detector,
   progress: bool,
   options: Mapping[str, object],
 ) -> Spotted:
@@ -176,7 +191,8 @@ def _examine(
     problem = 'has one frame; nothing moves in it'
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
-  frames = decode.stream(_clip(recording, rate))
+  clip = _clip(recording, rate)
+  frames = decode.stream(clip)
   watched = tqdm.tqdm(
     frames,
     desc=recording.name,
@@ -186,14 +202,15 @@ def _examine(
   )
   try:
     # An iterator, so that nobody takes the bar for a list to look into.
-    tracks = region_tracks.track(iter(watched), fps=rate, detector=detector)
+    tracks = tracks_lib.track(iter(watched), fps=rate, detector=detector)
   except ValueError as error:
     return Spotted(recording.name, rate, None, problem=str(error))
   return Spotted(
     recording.name,
     rate,
     tracks,
-    tuple(spotting.spot(tracks, **options)),
+    tuple(candidates_lib.spot(tracks, **options)),
+    clip,
     remarks=(*content.remarks, *_remarks(tracks, rate)),
   )
 
@@ -216,7 +233,7 @@ def _clip(recording: Recording, fps: float) -> Clip:
   )
 
 
-def _remarks(tracks: region_tracks.Tracks, fps: float) -> list[str]:
+def _remarks(tracks: tracks_lib.Tracks, fps: float) -> list[str]:
   remarks = []
   seconds = len(tracks.numbers) / tracks.fps
   if fps < _SLOW:
@@ -271,9 +288,16 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
   return result
 
 
-def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
+def _shown(
+  spotted: Spotted, rows: pd.DataFrame, detector: Detector | None
+) -> spotting_page.Recording:
   tracks = spotted.tracks
-  overview = spotting.overview(tracks)
+  pairs = ()
+  if detector is not None:
+    pairs = spotting_pictures.pictures(
+      spotted.clip, spotted.candidates, detector
+    )
+  overview = candidates_lib.overview(tracks)
   times = tracks.numbers / spotted.fps
   own = rows[rows['recording'] == spotted.name]
   return spotting_page.Recording(
@@ -285,8 +309,9 @@ def _shown(spotted: Spotted, rows: pd.DataFrame) -> spotting_page.Recording:
     strength=overview.strength,
     blinks=_spans(overview.lids, times),
     absent=_spans(tracks.shot < 0, times),
-    threshold=spotting.THRESHOLDS['micro'],
+    threshold=candidates_lib.THRESHOLDS['micro'],
     remarks=spotted.remarks,
+    pictures=pairs,
   )
 
 

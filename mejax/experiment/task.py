@@ -55,6 +55,15 @@ class Clips:
     """`corpus/subject` of each clip."""
     return np.char.add(np.char.add(self.corpus, '/'), self.subject)
 
+  def describe_inputs(self) -> dict[str, Any]:
+    """Describes by JSON values what a saved model must know of its inputs."""
+    return {
+      'shape': list(self.inputs.shape[1:]),
+      'dtype': str(self.inputs.dtype),
+      'levels': list(self.levels),
+      'layout': dataclasses.asdict(self.layout),
+    }
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task(Clips):

@@ -27,7 +27,11 @@ Levels are a set: their order means nothing, and any of them may be absent.
 The abstract also says that the amplitude is adjusted to the individual. With
 `adaptive` a head predicts a factor for each clip, or each of its regions, from
 how much it moves; the levels are interpolated at that factor, and the model
-reads the result as its only level (`adaptive.py`). ADAPTIVE_RESULT
+reads the result as its only level (`adaptive.py`). IT GAINS NOTHING BY IT: on
+rendered people of known expressiveness the same models do as well at the
+factors of other clips (UF1 .803 and .800), so does the inverse of the true
+factor (.801), and so does flow that is multiplied by 8 for everybody (.807):
+`docs/measurements.md`.
 
 preset  parameters  GFLOP per sample with 1 level, with 4 levels
 base     2,286,723  0.249  0.997

@@ -8,8 +8,7 @@ alignment.py    from points of a face to the aligned face
 warp.py         images moved by a matrix or a flow
 head.py         the motion of the whole face
 apex.py         finds the frame of the largest movement
-region_tracks.py  follows regions of a face through a long recording
-spotting.py     spots expressions in their signals
+spotting/       spots expressions in a long recording
 magnify.py      amplification, with pyramid.py, phases.py and magnet.py
 flow.py         optical flow and strain; tvl1.py is our TV-L1
 regions.py      the four facial regions, and the eyelids

@@ -9,10 +9,12 @@ import math
 from typing import Any
 
 from jaxtyping import Float
+from jaxtyping import UInt8
 from markupsafe import Markup
 import numpy as np
 
 from mejax.pages import frame
+from mejax.pages import pictures
 from mejax.pages import svg
 
 # Seconds of a row of the timeline, and its geometry in pixels.
@@ -21,6 +23,8 @@ _WIDTH, _LEFT, _RIGHT = 860, 80, 846
 _STEP = 96
 # Seconds between two lines.
 _TICKS = (1, 2, 5, 10)
+# Regions of a candidate that are named.
+_REGIONS = 3
 # Score at the top of the curve.
 _TOP = 40.0
 _PLACES = (
@@ -46,6 +50,8 @@ class Recording:
     absent: start and end of the stretches without a face.
     threshold: of a micro-expression's score.
     remarks: sentences to know before one looks.
+    pictures: of each candidate the face at onset and apex, or None; empty to
+      show no faces.
   """
 
   name: str
@@ -58,6 +64,9 @@ class Recording:
   absent: Sequence[tuple[float, float]] = ()
   threshold: float = 0.0
   remarks: Sequence[str] = ()
+  pictures: Sequence[
+    tuple[UInt8[np.ndarray, 'h w 3'], UInt8[np.ndarray, 'h w 3']] | None
+  ] = ()
 
 
 def page(recordings: Sequence[Recording]) -> str:
@@ -88,6 +97,28 @@ def _shown(one: Recording) -> dict[str, Any]:
     'remarks': one.remarks,
     'timeline': timeline(one),
     'rows': [_row(row) for row in one.candidates],
+    'cards': [
+      _card(row, pair)
+      for row, pair in zip(one.candidates, one.pictures, strict=False)
+      if pair is not None
+    ],
+    'left_out': sum(pair is None for pair in one.pictures),
+  }
+
+
+def _card(row: Mapping[str, Any], pair) -> dict[str, Any]:
+  """Returns the two pictures of a candidate; the apex turns into the onset."""
+  onset, apex = map(pictures.jpeg, pair)
+  when = clock(row['apex_s'], 2)
+  return {
+    'kind': 'oracle' if row['type'] == 'micro' else 'honest',
+    'type': row['type'],
+    'when': when,
+    'regions': _some(row['regions']),
+    'score': f'{row["score"]:.0f}',
+    'flags': row['flags'],
+    'onset': pictures.Image(onset, f'onset, {clock(row["onset_s"], 2)}'),
+    'apex': pictures.Image(apex, f'apex, {when}', over=onset),
   }
 
 
@@ -100,10 +131,19 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
       f'{row["onset"]}–{row["apex"]}–{row["offset"]}',
       f'{row["offset_s"] - row["onset_s"]:.2f} s',
       f'{row["score"]:.1f}',
-      row['regions'],
+      _some(row['regions']),
       row['flags'],
     ],
   }
+
+
+def _some(regions: str) -> str:
+  """Returns the regions that move most; all of them are in the CSV."""
+  names = regions.split(', ')
+  more = len(names) - _REGIONS
+  if more < 2:
+    return regions
+  return f'{", ".join(names[:_REGIONS])} and {more} more'
 
 
 def clock(seconds: float | int, decimals: int = 0) -> str:

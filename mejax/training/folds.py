@@ -151,6 +151,21 @@ def with_inner(
   )
 
 
+def with_everybody(folds: Folds) -> Folds:
+  """Adds a fold that trains on every example and holds out none.
+
+  Its model is one to be used; the other folds say how good it may be.
+  """
+  every = np.ones((1, folds.train.shape[1]), np.float32)
+  return Folds(
+    train=np.concatenate([folds.train, every]),
+    test=np.concatenate([folds.test, every == 0]),
+    outer=np.append(folds.outer, np.int32(len(folds.names))),
+    inner=np.append(folds.inner, np.int32(-1)),
+    names=(*folds.names, 'everybody'),
+  )
+
+
 def held_out_index(test: Bool[np.ndarray, 'f n']) -> Int[np.ndarray, 'f h']:
   """Returns the positions of each fold's held-out examples, padded with -1."""
   index = np.full((len(test), max(1, test.sum(1).max())), -1, np.int32)

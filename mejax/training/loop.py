@@ -8,6 +8,7 @@ shown, numbers can be logged and states can be saved only between calls.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import math
@@ -63,6 +64,7 @@ def run(
   keep_models: bool = True,
   names: Sequence[str] = (),
   owner: str = '',
+  start: Mapping[str, PyTree] | None = None,
   progress: bool = True,
   title: str = '',
   may_diverge: bool = False,
@@ -89,6 +91,7 @@ def run(
     names: name of each trial for messages, such as its fold, seed and setting.
     owner: digest of what the checkpoints belong to; those of another are
       refused.
+    start: variables that every trial begins with; see `placement.make_init`.
     progress: whether to show a progress bar.
     title: title of a bar that goes away in the end; by default it stays.
     may_diverge: whether nothing is wrong if no trial has a finite loss, as in a
@@ -105,7 +108,7 @@ def run(
   num_windows = count_windows(trainer.num_epochs, eval_every)
   max_windows = min(num_windows, _MAX_WINDOWS)
   program = program or compile_program(
-    trainer, placement, devices=devices, eval_every=eval_every
+    trainer, placement, devices=devices, eval_every=eval_every, start=start
   )
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
@@ -165,8 +168,12 @@ def compile_program(
   *,
   devices: Sequence[jax.Device],
   eval_every: int,
+  start: Mapping[str, PyTree] | None = None,
 ) -> placement_lib.Program:
-  """Returns the program that `run` needs; it compiles when it is first used."""
+  """Returns the program that `run` needs; it compiles when it is first used.
+
+  Arguments are those of `run`.
+  """
   num_windows = count_windows(trainer.num_epochs, eval_every)
   return placement_lib.place(
     trainer,
@@ -174,6 +181,7 @@ def compile_program(
     devices=devices,
     eval_every=eval_every,
     max_windows=min(num_windows, _MAX_WINDOWS),
+    start=start,
   )
 
 
@@ -386,7 +394,7 @@ def _scalars(
   index = np.asarray(trials.held_out)
   truth = np.asarray(data.labels)[np.maximum(index, 0)]
   right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]
-  return {
-    'train_loss': _mean_finite(result['losses'][:, window]),
-    'held_out_accuracy': float(right.mean()),
-  }
+  scalars = {'train_loss': _mean_finite(result['losses'][:, window])}
+  if right.size:  # A model of everybody holds nothing out.
+    scalars['held_out_accuracy'] = float(right.mean())
+  return scalars

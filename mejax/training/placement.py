@@ -14,6 +14,7 @@ Trials never communicate: each device trains its own share of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
@@ -285,6 +286,7 @@ def place(
   devices: Sequence[jax.Device],
   eval_every: int,
   max_windows: int,
+  start: Mapping[str, PyTree] | None = None,
 ) -> Program:
   """Turns the functions of one trial into functions for a round of trials.
 
@@ -294,6 +296,7 @@ def place(
     devices: devices to spread the trials over.
     eval_every: epochs of a window; an evaluation follows each window.
     max_windows: the most windows in one call.
+    start: see `make_init`.
   """
   mesh = jax.make_mesh(
     (len(devices),),
@@ -306,7 +309,7 @@ def place(
   size = len(devices) * placement.width
   size *= math.ceil(placement.round_size / size)
 
-  init = make_init(trainer)
+  init = make_init(trainer, start)
 
   def put_trials(tree):
     return jax.device_put(pad(tree, size), spread)
@@ -353,14 +356,36 @@ def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
   return jax.jit(share, donate_argnums=0)
 
 
+def begin_with(
+  states: trial_lib.TrialState, start: Mapping[str, PyTree]
+) -> trial_lib.TrialState:
+  """Writes given variables into the initial states of all trials, in place."""
+
+  def write(there, new):
+    for name, value in new.items():
+      if isinstance(value, Mapping):
+        write(there[name], value)
+      else:
+        there[name][:] = value
+
+  for name, tree in start.items():
+    write(getattr(states, name), tree)
+  return states
+
+
 def make_init(
-  trainer: trial_lib.Trainer,
+  trainer: trial_lib.Trainer, start: Mapping[str, PyTree] | None = None
 ) -> Callable[[trial_lib.Trial, trial_lib.Data], PyTree]:
   """Makes a function that returns the initial states as NumPy arrays [t ...].
 
   It compiles a program for one trial and calls it for each in turn, because
   drawing weights is fast, but compiling it for all trials of all devices is
   slow.
+
+  Args:
+    trainer: the functions of one trial.
+    start: variables `params` and `collections` that every trial begins with in
+      place of those that are drawn; what they lack is drawn.
   """
 
   @jax.jit
@@ -382,6 +407,6 @@ def make_init(
       one = jax.device_get(init_one(trials, blank, i))
       for whole, x in zip(*map(jax.tree.leaves, (states, one)), strict=True):
         whole[i] = x
-    return states
+    return states if start is None else begin_with(states, start)
 
   return init

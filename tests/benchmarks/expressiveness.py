@@ -15,13 +15,15 @@ they are one network with one image.
   all levels         ARTNet with attention among the levels
   adaptive           levels read at a factor that the model predicts of a clip
   adaptive region    of each region of a clip
+  adaptive times 8   with inputs 8 times as large, so that no factor has to be
+                     large just to bring motion to the scale of the embeddings
   oracle             at the inverse of the true factor of the person, which only
                      a renderer knows
   level 1 times 8    not amplified frames: flow that is multiplied
   own deviation      level 1, each clip divided by its own deviation
 
-`adaptive permuted` is no training: the clips are shown to the models of
-`adaptive`, read at the factors of other clips.
+A row `permuted` is no training: the clips are shown to the models of the row
+above, read at the factors of other clips.
 """
 
 from __future__ import annotations
@@ -61,11 +63,11 @@ CASES = (
   'all levels',
   'adaptive',
   'adaptive region',
+  'adaptive times 8',
   'oracle',
   'level 1 times 8',
   'own deviation',
 )
-PERMUTED = 'adaptive permuted'
 PERMUTATIONS = 5
 # The share of people, the least expressive, that a column of the table is for.
 LEAST = 1 / 3
@@ -149,9 +151,11 @@ def make_case(name: str, task: Task, truth: Truth, data_dir):
   """Returns the config and the data of a case."""
   plain = load_config('model.adaptive=')
   clips = len(task.inputs)
-  if name in ('adaptive', 'adaptive region'):
-    kind = name.removeprefix('adaptive').strip() or 'clip'
-    return load_config(f'model.adaptive={kind}'), task
+  if name.startswith('adaptive'):
+    kind = 'region' if name == 'adaptive region' else 'clip'
+    gain = np.float32(8 if name == 'adaptive times 8' else 1)
+    own = dataclasses.replace(task, inputs=task.inputs * gain)
+    return load_config(f'model.adaptive={kind}'), own
   if name == 'all levels':
     return load_config('model.adaptive=', 'model.level_dropout=0.25'), task
   if name == 'uniform':
@@ -248,7 +252,10 @@ def rank_correlation(
 def correlations(
   factors: Mapping[str, Float[np.ndarray, 's n f']], task: Task, truth: Truth
 ) -> list[str]:
-  """Returns a line of Markdown for each kind of factor, and one for motion."""
+  """Returns a line of Markdown for each kind of factor, and one for motion.
+
+  They are Spearman's correlations, by `rank_correlation`.
+  """
   flow = task.inputs[:, 0].astype(np.float64)
   numbers = {name: np.log(each).mean((0, 2)) for name, each in factors.items()}
   # What the head reads; without a model.
@@ -325,24 +332,38 @@ def main(arguments: list[str] | None = None) -> None:
   for name in options.train:
     if not (workdir / name / 'metrics.json').exists():
       train(name, workdir, task, truth, options.changes)
-  done = [name for name in CASES if (workdir / name / 'record.npz').exists()]
-  logits = {name: logits_of(workdir / name) for name in done}
-  factors = {
-    name: factors_of(workdir / name, task)
-    for name in done
-    if name.startswith('adaptive')
-  }
-  if 'adaptive' in factors:
-    folder = workdir / 'adaptive'
-    logits[PERMUTED] = permuted_logits(folder, task, factors['adaptive'])
-  print('| factor | rho with 1 / expressiveness, by person | rho with 1 /')
-  print('amplitude, by clip | 5 to 95 % of clips |\n|---|---|---|---|')
-  print('\n'.join(correlations(factors, task, truth)))
+  logits, factors = {}, {}
+  for name in CASES:
+    folder = workdir / name
+    if not (folder / 'metrics.json').exists():
+      continue
+    logits[name] = logits_of(folder)
+    if name.startswith('adaptive'):
+      _, own = make_case(name, task, truth, workdir / 'data')
+      factors[name] = factors_of(folder, own)
+      logits[f'{name} permuted'] = permuted_logits(folder, own, factors[name])
   print(
-    '\n| image that is read | UF1, 95 % | UF1 of the least expressive third'
+    _head(
+      'factor',
+      'with 1 / expressiveness, by person',
+      'with 1 / amplitude, by clip',
+      '5 to 95 % of clips',
+    )
   )
-  print('| adaptive minus this |\n|---|---|---|---|')
+  print('\n'.join(correlations(factors, task, truth)), end='\n\n')
+  print(
+    _head(
+      'image that is read',
+      'UF1, 95 %',
+      'UF1, least expressive third',
+      'adaptive minus this',
+    )
+  )
   print('\n'.join(scores(logits, task, truth)))
+
+
+def _head(*cells: str) -> str:
+  return f'| {" | ".join(cells)} |\n{"|---" * len(cells)}|'
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mejax import cli
 from mejax.corpora import synthetic
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
@@ -370,6 +371,16 @@ def test_expressiveness_multiplies_the_expression_and_nothing_else(
     synthetic.write(root, **SMALL)
   with pytest.raises(ValueError, match='expressiveness: there'):
     synthetic.write(root, **SMALL, expressiveness=(0.5, 2))
+
+
+def test_the_command_renders_people_who_differ_in_expressiveness(tmp_path):
+  root = tmp_path / 'faces'
+  options = {'subjects': 2, 'clips': 1, 'size': 32, 'expressiveness': '.5,2'}
+  words = [f'--{name}={value}' for name, value in options.items()]
+  assert cli.main(['render', str(root), *words]) == 0
+  factors = [float(_truth(c)['expressiveness']) for c in synthetic.read(root)]
+  assert 0.5 <= min(factors) < max(factors) <= 2
+  assert cli.main(['render', str(tmp_path / 'b'), '--expressiveness=9,1']) == 2
 
 
 def test_the_truth_is_recovered_from_the_rendered_motion(tmp_path):

@@ -381,3 +381,35 @@ def test_a_model_for_each_subject_is_marked_as_perhaps_test_selected(
 def test_a_folder_that_holds_no_models_is_an_error(tmp_path):
   with pytest.raises(ValueError, match=r'record\.npz.*\n?.*model\.json'):
     evaluating.evaluate(tmp_path)
+
+
+def test_whatever_started_from_converted_weights_says_so_at_every_number(
+  converted, data_dir, tmp_path, capsys
+):
+  workdir = tmp_path / 'tuned'
+  metrics = experiment.train(
+    configuration.load_config(
+      'ststnet:smoke',
+      ['num_seeds=2', 'num_folds=2', 'num_epochs=1', 'eval_every=1'],
+    ),
+    data_dir=data_dir,
+    workdir=workdir,
+    init=converted(tmp_path, ['ststnet']),
+  )
+  rows = [*metrics['selection'].values(), *metrics['together'].values()]
+  assert all('nobody knows' in row['full']['warning'] for row in rows)
+  assert 'a budget fixed beforehand' in metrics['rules']['last']
+  assert 'nobody knows' in capsys.readouterr().out
+  page = (workdir / 'report/index.html').read_text()
+  assert page.count('nobody knows') > 1
+  both = experiment.together([workdir, 'lda'])
+  first, second = (each['entries']['full'] for each in both['members'])
+  assert 'nobody knows' in first['warning'] and 'warning' not in second
+  assert 'nobody knows' in both['together']['full']['warning']
+  results = experiment.export(workdir, tmp_path / 'results')
+  assert '--init MODEL' in (results / 'command.txt').read_text()
+  scored = experiment.score(results, data_dir=data_dir)
+  assert 'nobody knows' in scored['selection']['last']['full']['warning']
+  capsys.readouterr()
+  evaluating.evaluate(workdir, data_dir=data_dir)
+  assert 'nobody knows' in capsys.readouterr().out

@@ -293,6 +293,7 @@ def test_what_diverges_counts_as_nothing_and_is_told(tmp_path, capsys):
     ({'halving': 1}, 'halving is 1; expected 2 or more, or 0'),
     ({'config': ['grid.mirror=0,0.5']}, 'Leave the grid empty'),
     ({'config': ['folds_over=clips']}, 'A search needs folds over people'),
+    ({'config': ['folds=all']}, "folds is 'all', which a search does not"),
     ({'config': ['inner_folds=1']}, 'inner_folds is 1; expected 2'),
     ({'config': ['inner_folds=9']}, 'Lower inner_folds'),
   ],

@@ -11,6 +11,7 @@ import mejax
 from mejax import cli
 from mejax.corpora.faces import long_takes
 from mejax.experiment import spotting
+from tests.corpora import mp4_boxes
 from tests.known_faces import detector_of
 
 SIZE, FPS = 160, 30.0
@@ -103,6 +104,41 @@ def test_slow_recording_says_what_cannot_be_seen(take, images, tmp_path):
 def test_still_picture_has_no_candidates(take, images, tmp_path):
   path = video(tmp_path / 'still.avi', images[:1] * 60)
   assert mejax.spot(path, detector=detector_of(take), progress=False).empty
+
+
+def test_variable_rate_is_told(take, images, tmp_path):
+  path = tmp_path / 'odd.mp4'
+  height, width = images[0].shape[:2]
+  code = cv2.VideoWriter_fourcc(*'mp4v')
+  writer = cv2.VideoWriter(str(path), code, 25, (width, height))
+  for image in images[:60]:
+    writer.write(image[..., ::-1])
+  writer.release()
+  steps = np.random.default_rng(1).integers(300, 900, 60)
+  mp4_boxes.retimed(path, steps.tolist())
+  found = mejax.spot(path, detector=detector_of(take), progress=False)
+  told = [words for _, words in found.attrs['remarks']]
+  assert any('variable frame rate' in words for words in told)
+
+
+def test_recording_that_ends_in_an_event_is_flagged(take, images, tmp_path):
+  event = take.events[0]
+  path = video(tmp_path / 'cut.avi', images[: (event.apex + event.offset) // 2])
+  found = mejax.spot(path, detector=detector_of(take), progress=False)
+  assert len(found) and all('cut' in flags for flags in found['flags'])
+  assert found['apex'].between(event.apex - 2, event.apex + 2).all()
+
+
+def test_page_shows_the_face_unless_asked_not_to(take, folder, tmp_path):
+  options = {'fps': FPS, 'detector': detector_of(take), 'progress': False}
+  rows, (_, page) = spotting.write(folder, tmp_path / 'a', **options)
+  text = page.read_text()
+  # Onset, apex, and the onset once more to go back to.
+  assert text.count('src="data:image/jpeg') == 3 * len(rows)
+  _, (_, plain) = spotting.write(
+    folder, tmp_path / 'b', pictures=False, **options
+  )
+  assert 'data:image/jpeg' not in plain.read_text()
 
 
 def test_recording_that_is_too_short_says_so(take, images, tmp_path):

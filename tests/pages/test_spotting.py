@@ -48,6 +48,22 @@ def test_page_shows_candidates_remarks_and_stretches_without_a_face():
   assert '<td>blink</td>' in page
 
 
+def test_candidates_have_pictures_but_those_without():
+  black = np.zeros((40, 30, 3), np.uint8)
+  page = spotting.page([recording(pictures=[(black, black), None])])
+  assert page.count('<li class="card oracle">') == 1
+  assert page.count('<li class="card honest">') == 0
+  assert '1 candidate with the lowest' in page
+  assert 'class="cards"' not in spotting.page([recording()])
+
+
+def test_many_regions_are_counted():
+  names = 'chin, glabella, left brow, right brow, left cheek'
+  assert 'chin, glabella, left brow and 2 more<' in spotting.page(
+    [recording(candidates=[row(10.0, regions=names)])]
+  )
+
+
 def test_text_of_a_recording_cannot_become_markup():
   page = spotting.page([recording(name='<script>x</script>')])
   assert '<script>' not in page and '<b>chin</b>' not in page

@@ -105,3 +105,16 @@ def test_folds_over_clips_deal_every_class_evenly(labels, data):
 def test_too_few_or_too_many_folds_over_clips_are_refused(count):
   with pytest.raises(ValueError, match='expected 2 to 6, the number of clips'):
     folds_lib.over_clips(np.zeros(6, int), count)
+
+
+def test_a_model_of_everybody_stands_beside_the_folds():
+  groups = np.repeat(['a', 'b', 'c'], 2)
+  few = folds_lib.leave_one_group_out(groups)
+  inner = folds_lib.with_inner(few, groups, num_inner=2)
+  for folds in (few, inner):
+    more = folds_lib.with_everybody(folds)
+    for ours, theirs in zip(more[:4], folds[:4], strict=True):
+      assert ours.dtype == theirs.dtype and (ours[:-1] == theirs).all()
+    assert more.train[-1].all() and not more.test[-1].any()
+    assert more.names[more.outer[-1]] == 'everybody' and more.inner[-1] == -1
+    assert (folds_lib.held_out_index(more.test)[-1] == -1).all()

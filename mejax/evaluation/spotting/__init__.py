@@ -5,6 +5,7 @@ matching.py  which candidate finds which event, by our rule and published ones
 scores.py    F1, false alarms a minute, errors in time, average precision
 strs.py      the score of spotting and then recognising
 floors.py    spotters that know nothing or little, to compare with
+tables.py    all of it as text
 
 An interval is (onset, offset) in frame numbers, and both frames belong to it:
 its length is offset - onset + 1. A candidate can only find an event of its own

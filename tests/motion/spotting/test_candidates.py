@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mejax.motion import region_tracks
-from mejax.motion import spotting
-from mejax.motion.region_tracks import Tracks
+from mejax.motion.spotting import candidates
+from mejax.motion.spotting import places
+from mejax.motion.spotting.tracks import Tracks
 
-NAMES = list(region_tracks.REGIONS)
+NAMES = list(places.REGIONS)
 NOISE = 0.001
 FPS = 30.0
 
@@ -56,7 +56,7 @@ def overlap(one, onset, offset):
 def test_short_bump_is_found_where_it_is(seed):
   made = tracks(seed=seed)
   made = move(made, bump(made, 300, 305, 313), ['right mouth corner'], 0.02)
-  (one,) = spotting.spot(made)
+  (one,) = candidates.spot(made)
   assert one.type == 'micro' and one.regions == ('right mouth corner',)
   assert overlap(one, 300, 313) >= 0.5
   assert abs(one.apex - 305) <= 1
@@ -67,7 +67,7 @@ def test_short_bump_is_found_where_it_is(seed):
 def test_long_bump_is_a_macro_expression():
   made = tracks()
   made = move(made, bump(made, 200, 225, 260), ['left brow', 'chin'], 0.05)
-  (one,) = spotting.spot(made)
+  (one,) = candidates.spot(made)
   assert (one.type, set(one.regions)) == ('macro', {'left brow', 'chin'})
   assert overlap(one, 200, 260) >= 0.7
 
@@ -76,17 +76,17 @@ def test_short_bump_on_a_long_one_is_found_as_well():
   made = tracks()
   made = move(made, bump(made, 200, 245, 300), ['left brow'], 0.05)
   made = move(made, bump(made, 250, 255, 264), ['right mouth corner'], 0.03)
-  got = spotting.spot(made)
+  got = candidates.spot(made)
   assert [one.type for one in got] == ['macro', 'micro']
   assert overlap(got[1], 250, 264) >= 0.5
 
 
 def test_nothing_is_found_in_ten_minutes_of_noise():
-  assert spotting.spot(tracks(600)) == []
+  assert candidates.spot(tracks(600)) == []
 
 
 def test_nothing_is_found_in_a_still_picture():
-  assert spotting.spot(tracks(noise=0.0)) == []
+  assert candidates.spot(tracks(noise=0.0)) == []
 
 
 def test_score_is_in_units_of_the_recordings_own_noise():
@@ -95,14 +95,14 @@ def test_score_is_in_units_of_the_recordings_own_noise():
     made = tracks(noise=NOISE * scale)
     curve = bump(made, 300, 305, 313)
     made = move(made, curve, ['chin'], 0.03 * scale)
-    scores.append(spotting.spot(made, gates=[])[0].score)
+    scores.append(candidates.spot(made, gates=[])[0].score)
   assert scores[0] == pytest.approx(scores[1], rel=1e-6)
 
 
 def test_frames_are_numbered_as_in_the_file():
   made = tracks(fps=200 / 7, every=7)
   made = move(made, bump(made, 300, 305, 313), ['chin'], 0.03)
-  (one,) = spotting.spot(made)
+  (one,) = candidates.spot(made)
   assert abs(one.apex - (305 * 7 + 3)) <= 7
   assert overlap(one, 300 * 7, 313 * 7) >= 0.5
 
@@ -115,8 +115,8 @@ def blinked(made, onset):
 def test_blink_that_moves_only_what_is_near_the_lids_is_dropped():
   made = blinked(tracks(), 300)
   made = move(made, bump(made, 300, 305, 313), ['left brow'], 0.02)
-  assert spotting.spot(made) == []
-  (one,) = spotting.spot(made, gates=['head'])
+  assert candidates.spot(made) == []
+  (one,) = candidates.spot(made, gates=['head'])
   assert one.flags == ('blink',)
 
 
@@ -124,7 +124,7 @@ def test_expression_that_begins_with_a_blink_is_kept_and_flagged():
   made = blinked(tracks(), 299)
   moved = ['left brow', 'right mouth corner']
   made = move(made, bump(made, 300, 305, 313), moved, 0.02)
-  (one,) = spotting.spot(made)
+  (one,) = candidates.spot(made)
   assert one.flags == ('blink',) and set(one.regions) == set(moved)
 
 
@@ -134,10 +134,10 @@ def test_motion_of_the_head_raises_the_bar_and_deletes_no_time():
   turned = dataclasses.replace(made, head=head)
   curve = bump(made, 300, 305, 313)
   weak = move(turned, curve, ['chin'], 0.02)
-  assert spotting.spot(weak) == []
-  assert spotting.spot(weak, gates=[])[0].flags == ('head',)
+  assert candidates.spot(weak) == []
+  assert candidates.spot(weak, gates=[])[0].flags == ('head',)
   strong = move(turned, curve, ['chin'], 0.3)
-  assert overlap(spotting.spot(strong)[0], 300, 313) >= 0.5
+  assert overlap(candidates.spot(strong)[0], 300, 313) >= 0.5
 
 
 def test_speech_mutes_the_mouth_and_not_the_brows():
@@ -145,20 +145,20 @@ def test_speech_mutes_the_mouth_and_not_the_brows():
   t = np.arange(len(made.head)) / FPS
   talk = np.sin(np.pi * 3.5 * t) ** 2 * ((t > 5) & (t < 9))
   talking = move(made, talk, ['lower lip', 'chin'], 0.04, (0.0, 1.0))
-  assert not [one for one in spotting.spot(talking) if 155 < one.apex < 265]
+  assert not [one for one in candidates.spot(talking) if 155 < one.apex < 265]
   curve = bump(made, 200, 205, 213)
   both = move(talking, curve, ['left inner brow'], 0.03)
   assert [
-    one.regions for one in spotting.spot(both) if one.type == 'micro'
+    one.regions for one in candidates.spot(both) if one.type == 'micro'
   ] == [('left inner brow',)]
-  assert len(spotting.spot(talking, gates=['head'])) > 3
+  assert len(candidates.spot(talking, gates=['head'])) > 3
 
 
 def test_fast_rise_is_micro_only_by_the_rule_of_the_rise():
   made = tracks()
   made = move(made, bump(made, 300, 306, 340), ['chin'], 0.03)
-  assert [one.type for one in spotting.spot(made)] == ['macro']
-  got = spotting.spot(made, part='rise', seconds=8 / 30)
+  assert [one.type for one in candidates.spot(made)] == ['macro']
+  got = candidates.spot(made, part='rise', seconds=8 / 30)
   assert [one.type for one in got] == ['micro']
   assert overlap(got[0], 300, 340) >= 0.5
 
@@ -170,20 +170,55 @@ def test_nothing_is_found_where_there_is_no_face():
   motion[280:330], shot[280:330] = np.nan, -1
   shot[330:] = 1
   gone = dataclasses.replace(made, motion=motion, shot=shot)
-  assert spotting.spot(gone) == []
-  assert np.isnan(spotting.overview(gone).strength[280:330]).all()
+  assert candidates.spot(gone) == []
+  assert np.isnan(candidates.overview(gone).strength[280:330]).all()
 
 
 def test_event_at_the_end_of_a_recording_is_flagged():
   made = tracks(seconds=311 / FPS)
   made = move(made, bump(made, 300, 305, 313), ['chin'], 0.05)
-  got = spotting.spot(made)
+  got = candidates.spot(made)
   assert got and all('cut' in one.flags for one in got)
+
+
+def test_recording_that_ends_while_an_event_falls_says_so():
+  made = tracks(seconds=312 / FPS)
+  made = move(made, bump(made, 300, 305, 320), ['chin'], 0.08)
+  (one,) = candidates.spot(made)
+  assert 'cut' in one.flags and abs(one.apex - 305) <= 1
+  assert one.offset == 311
+
+
+def test_event_that_still_rises_at_the_end_is_not_known_yet():
+  made = tracks(seconds=304 / FPS)
+  made = move(made, bump(made, 300, 308, 320), ['chin'], 0.08)
+  assert candidates.spot(made) == []
+
+
+def test_length_counts_both_ends():
+  # Fifteen frames of thirty a second are half a second, eighteen are more.
+  kinds = []
+  for last in (314, 320):
+    made = tracks(noise=1e-5)
+    made = move(made, bump(made, 299, 306, last + 1), ['chin'], 0.05)
+    (one,) = candidates.spot(made)
+    assert abs(one.onset - 300) <= 1 and abs(one.offset - last) <= 1
+    kinds.append(one.type)
+  assert kinds == ['micro', 'macro']
+
+
+def test_short_movement_before_a_slow_return_is_found_once():
+  made = tracks()
+  made = move(made, bump(made, 300, 305, 313), ['chin'], 0.04)
+  made = move(made, bump(made, 295, 310, 370), ['chin'], 0.012)
+  got = candidates.spot(made)
+  assert [one.type for one in got] == ['micro']
+  assert overlap(got[0], 300, 313) >= 0.5
 
 
 @pytest.mark.parametrize('length', [1, 2, 5, 20])
 def test_recording_of_a_few_frames_gives_nothing(length):
-  assert spotting.spot(tracks(seconds=length / FPS)) == []
+  assert candidates.spot(tracks(seconds=length / FPS)) == []
 
 
 def test_unknown_gates_types_and_parts_are_refused():
@@ -194,4 +229,4 @@ def test_unknown_gates_types_and_parts_are_refused():
     {'part': 'fall'},
   ):
     with pytest.raises(ValueError, match='wink|tiny|fall'):
-      spotting.spot(made, **options)
+      candidates.spot(made, **options)

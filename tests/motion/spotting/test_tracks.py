@@ -11,11 +11,13 @@ import pytest
 from mejax.corpora.faces import camera
 from mejax.corpora.faces import long_takes
 from mejax.corpora.faces import movement
-from mejax.motion import region_tracks
+from mejax.motion.spotting import places
+from mejax.motion.spotting import shots as shots_lib
+from mejax.motion.spotting import tracks as tracks_lib
 from tests import known_faces
 
 SIZE, FPS = 160, 30.0
-NAMES = list(region_tracks.REGIONS)
+NAMES = list(places.REGIONS)
 
 
 @functools.cache
@@ -32,7 +34,7 @@ def images_of(take):
 def tracked(take, frames=None, fps=FPS):
   frames = enumerate(images_of(take)) if frames is None else iter(frames)
   detector = known_faces.detector_of(take)
-  return region_tracks.track(frames, fps=fps, detector=detector)
+  return tracks_lib.track(frames, fps=fps, detector=detector)
 
 
 def true_motion(take, name, frame):
@@ -108,11 +110,30 @@ def test_stretch_without_a_face_is_nan_and_the_rest_is_not():
 
 def test_recording_without_any_face_has_no_shot():
   grey = np.full((60, 80, 3), 90, np.uint8)
-  got = region_tracks.track(
+  got = tracks_lib.track(
     enumerate([grey] * 10), fps=FPS, detector=lambda image: []
   )
   assert (got.shot == -1).all() and got.eyes == 0
   assert np.isnan(got.motion).all()
+
+
+def test_face_that_is_there_for_a_second_is_followed():
+  take = played(seconds=1.2)
+  wall = np.full((SIZE, SIZE, 3), 90, np.uint8)
+  faces = images_of(take)
+  got = tracked(take, enumerate([*[wall] * 45, *faces, *[wall] * 45]))
+  seen = np.flatnonzero(got.shot >= 0)
+  assert seen.tolist() == list(range(45, 45 + len(faces)))
+  assert np.isfinite(got.motion[seen]).all()
+
+
+def test_frame_of_another_size_begins_a_new_shot():
+  take = played(seconds=1.2)
+  images = images_of(take)
+  small = [image[:-20, :-10] for image in images]
+  got = tracked(take, enumerate([*images, *small]))
+  assert len(set(got.shot.tolist())) == 2
+  assert (np.diff(got.shot) != 0).sum() == 1
 
 
 def test_gap_begins_a_new_shot():
@@ -157,7 +178,7 @@ def test_fast_recording_is_averaged_to_thirty_frames_a_second():
 def test_frames_are_read_one_by_one_and_let_go():
   take = played()
   images = images_of(take) * 3
-  shots = region_tracks._Shot(FPS, known_faces.detector_of(take))
+  shots = shots_lib.Shot(FPS, known_faces.detector_of(take))
   most = 0
   for n, image in enumerate(images):
     shots.add(float(n), image, 1)
@@ -183,4 +204,4 @@ def test_rendered_recording_is_the_same_each_time():
 @pytest.mark.parametrize('fps', [0.0, -1.0])
 def test_impossible_rate_is_refused(fps):
   with pytest.raises(ValueError, match='expected a number above 0'):
-    region_tracks.track(iter([]), fps=fps, detector=lambda image: [])
+    tracks_lib.track(iter([]), fps=fps, detector=lambda image: [])

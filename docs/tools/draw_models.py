@@ -1,6 +1,6 @@
 """Draws how HTNet, MMNet and ARTNet work, one picture each.
 
-  python docs/figures/draw_models.py docs/explanation
+  python docs/tools/draw_models.py docs/explanation
 
 The pictures show the models as mejax has them; the sizes are those of
 `htnet_paper`, of the released MMNet and of ARTNet with three levels.

@@ -1,6 +1,6 @@
 """Draws the way of a clip: frames, aligned, amplified, flow, regions, class.
 
-  python docs/figures/draw_strip.py docs/strip.png
+  python docs/tools/draw_strip.py docs/strip.png
 
 The person is rendered. The class is what LDA says that was fitted on the other
 rendered people. It needs matplotlib, which the extra `test` brings.

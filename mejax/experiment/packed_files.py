@@ -1,0 +1,160 @@
+"""The files of a saved model, each of which is checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import hashlib
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+from flax import traverse_util
+import jax
+from jaxtyping import PyTree
+import safetensors
+
+from mejax import files
+from mejax import forms
+from mejax.experiment import seen as seen_lib
+
+KIND = 'saved model of mejax'
+SCHEMA_VERSION = 1
+DESCRIPTION, WEIGHTS = 'model.json', 'weights.safetensors'
+EXPORTED, CARD = 'model.jax', 'MODEL.md'
+FILES = (DESCRIPTION, WEIGHTS, EXPORTED, CARD)
+AGAIN = 'Get the folder again, or write it by `mejax pack RUN --out DIR`.'
+_INPUTS = {
+  'shape': [int],
+  'dtype': str,
+  'levels': [forms.NUMBER],
+  'layout': {
+    'kind': str,
+    'levels': int,
+    'u_channel': (int, type(None)),
+    'centred': bool,
+    'windows': bool,
+  },
+}
+_FORM = {
+  'classes': [str],
+  'inputs': _INPUTS,
+  'config': dict,
+  'recipe': dict,
+  'members': [{'seed': int, 'everybody': bool}],
+  'epoch': int,
+  'temperature': forms.NUMBER,
+  'seen': seen_lib.FORM,
+  'data': dict,
+  'scores': dict,
+  'not_for': [str],
+  'licences': [str],
+  'versions': {str: str},
+  'sha256': {str: str},
+}
+
+
+def is_model(folder: str | os.PathLike) -> bool:
+  """Returns whether a folder holds a saved model, or what is left of one."""
+  folder = pathlib.Path(folder)
+  return any((folder / name).exists() for name in (WEIGHTS, EXPORTED, CARD))
+
+
+def read_description(folder: pathlib.Path) -> dict[str, Any]:
+  """Reads `model.json`, and compares the other files with their digests.
+
+  Raises:
+    FileNotFoundError: a file is missing.
+    ValueError: a file is damaged or was changed, or the folder is of another
+      kind or version.
+  """
+  if not folder.is_dir():
+    raise FileNotFoundError(f'{folder} is no folder of a saved model.')
+  files.refuse_links(folder)
+  path = folder / DESCRIPTION
+  about = files.read_json(path, hint=AGAIN)
+  _check_kind(folder, about)
+  with files.reading(path, hint=AGAIN):
+    if about.pop('digest', '') != digest(about):
+      raise ValueError('its content is not that of its digest')
+    forms.check(about, _FORM)
+    _check_values(about)
+  # In the card anybody may write. A model that JAX cannot export has no
+  # function for other places.
+  for name in (WEIGHTS, *sorted(about['sha256'].keys() & {EXPORTED})):
+    with files.reading(folder / name, hint=AGAIN):
+      if sha256(folder / name) != about['sha256'].get(name):
+        raise ValueError(f'its digest is not that in {DESCRIPTION}')
+  return about
+
+
+def _check_kind(folder: pathlib.Path, about: Mapping[str, Any]) -> None:
+  if about.get('kind') != KIND:
+    raise ValueError(
+      f'{folder / DESCRIPTION} is not that of a saved model, as `mejax pack`'
+      ' writes it.'
+    )
+  if about.get('schema_version') != SCHEMA_VERSION:
+    raise ValueError(
+      f'{folder} has schema {about.get("schema_version")}; this mejax reads'
+      f' {SCHEMA_VERSION}.'
+    )
+
+
+def _check_values(about: Mapping[str, Any]) -> None:
+  """Raises an error if values of model.json make no sense."""
+  inputs, temperature = about['inputs'], about['temperature']
+  if not inputs['shape'] or min(inputs['shape']) < 1:
+    raise ValueError(f'inputs.shape is {inputs["shape"]}')
+  if inputs['dtype'] not in ('float32', 'uint8'):
+    raise ValueError(f'inputs.dtype is {inputs["dtype"]!r}')
+  if not 0 < temperature < math.inf:
+    raise ValueError(f'temperature is {temperature}')
+  if not about['members']:
+    raise ValueError('it has no members')
+  classes = about['classes']
+  if not classes or len(set(classes)) < len(classes):
+    raise ValueError(f'classes are {classes}')
+
+
+def read_weights(
+  path: pathlib.Path, shapes: Mapping[str, jax.ShapeDtypeStruct]
+) -> PyTree:
+  """Reads arrays of known names, shapes and types.
+
+  Raises:
+    ValueError: they have others, or the file is damaged.
+  """
+  with files.reading(path, hint=AGAIN):
+    with safetensors.safe_open(path, 'numpy') as file:
+      names = set(file.keys())
+      for name in sorted(names ^ shapes.keys()):
+        there = 'and the model has none' if name in names else 'is missing'
+        raise ValueError(f'{name} {there}')
+      # Before any is read: the header may claim anything.
+      for name, each in shapes.items():
+        shape = file.get_slice(name).get_shape()
+        if tuple(shape) != each.shape:
+          raise ValueError(
+            f'{name} has shape {shape}; expected {list(each.shape)}'
+          )
+      arrays = {name: file.get_tensor(name) for name in shapes}
+    for name, array in arrays.items():
+      if array.dtype != shapes[name].dtype:
+        raise ValueError(
+          f'{name} is {array.dtype}; expected {shapes[name].dtype}'
+        )
+  return traverse_util.unflatten_dict(arrays, sep='/')
+
+
+def digest(about: Mapping[str, Any]) -> str:
+  """Returns the digest of the content of `model.json` but the digest itself."""
+  content = json.dumps(about, sort_keys=True)
+  return hashlib.sha256(content.encode()).hexdigest()
+
+
+def sha256(path: pathlib.Path) -> str:
+  """Returns the SHA-256 of a file."""
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,92 @@
+"""Bumps: regions that move away and come back."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from jaxtyping import Float
+import numpy as np
+from scipy import signal
+
+from mejax.motion.spotting import places
+from mejax.motion.spotting import run as run_lib
+from mejax.motion.spotting.run import Run
+
+_DIRECTIONS = np.array(
+  [(math.cos(a), math.sin(a)) for a in np.arange(8) * np.pi / 4]
+)
+# Share of its height by which a bump must stand above the usual place.
+_ABOVE = 0.6
+
+
+class Bump(NamedTuple):
+  """A bump of one region.
+
+  Attributes:
+    left, peak, right: where it begins, is highest and ends, in frames of a run.
+    size: its height, in distances between the eyes.
+    score: its height in units of noise.
+    region: a name of `places.REGIONS`.
+  """
+
+  left: float
+  peak: int
+  right: float
+  size: float
+  score: float
+  region: str
+
+  @property
+  def length(self) -> float:
+    """Number of frames, the first and the last included."""
+    return self.right - self.left + 1
+
+
+def find_bumps(run: Run, kind: str, limit: float) -> list[Bump]:
+  """Returns the bumps of all regions, in eight directions, above a score."""
+  usual, noise = run.usual(kind), run.noise_at(kind)
+  found = []
+  for i, name in enumerate(places.REGIONS):
+    for direction in _DIRECTIONS:
+      path = run.motion[:, i] @ direction
+      above = path - usual[:, i] @ direction
+      found += _bumps_along(run, kind, limit, path, above, noise[:, i], name)
+  return found
+
+
+def _bumps_along(
+  run: Run,
+  kind: str,
+  limit: float,
+  path: Float[np.ndarray, ' t'],
+  above: Float[np.ndarray, ' t'],
+  noise: Float[np.ndarray, ' t'],
+  name: str,
+) -> list[Bump]:
+  """Returns the bumps of a path that is so far above its usual place."""
+  peaks, found = signal.find_peaks(
+    path,
+    prominence=max(limit * noise.min(), run_lib.LEAST_MOTION[kind]),
+    wlen=run_lib.odd(run_lib.ROOM[kind] * run.fps),
+    width=0,
+    rel_height=1 - run_lib.SIDE,
+  )
+  # The rest of a rise and fall by the square of a sine.
+  rest = 1 - math.asin(math.sqrt(run_lib.SIDE)) / (math.pi / 2)
+  # Smoothing makes it wider, and both frames at its ends have moved already.
+  wide, last = run_lib.SMOOTH * run.fps, len(path) - 1.0
+  sides = zip(found['left_ips'], found['right_ips'], strict=True)
+  bumps = []
+  for peak, height, (left, right) in zip(
+    peaks.tolist(), found['prominences'], sides, strict=True
+  ):
+    score = float(height / noise[peak])
+    if score < limit or above[peak] < _ABOVE * height:
+      continue
+    start = min(peak - (peak - left) / rest + wide, peak - 1.0)
+    end = max(peak + (right - peak) / rest - wide, peak + 1.0)
+    bumps.append(
+      Bump(max(start, 0.0), peak, min(end, last), float(height), score, name)
+    )
+  return bumps
