@@ -82,11 +82,7 @@ def is_mirrored(file: pathlib.Path) -> bool:
       return False
     try:
       moov = _find_moov(stream, file.stat().st_size)[0]
-      return any(
-        _has_mirror(content)
-        for kind, content in _boxes(moov)
-        if kind == b'trak' and b'vide' in content
-      )
+      return any(map(_has_mirror, _tracks(moov)))
     except struct.error:
       return False
 
@@ -157,13 +153,11 @@ def _intact(stream: BinaryIO, size: int) -> tuple[int, ...] | None:
 def _of_mp4(stream: BinaryIO, size: int) -> Structure:
   moov, is_whole = _find_moov(stream, size)
   shown = _shown(moov) if moov and is_whole else None
-  streams = sum(
-    re.search(_PICTURES_OF_MP4, content, re.S) is not None
-    for kind, content in _boxes(moov)
-    if kind == b'trak'
-  )
   return Structure(
-    is_exact=True, is_whole=is_whole, shown=shown, streams=streams
+    is_exact=True,
+    is_whole=is_whole,
+    shown=shown,
+    streams=len(list(_tracks(moov))),
   )
 
 
@@ -233,8 +227,9 @@ def _shown(moov: bytes) -> float | None:
   for kind, content in _boxes(moov):
     if kind == b'mvhd':
       (scale,) = struct.unpack_from('>I', content, 20 if content[0] else 12)
+  for content in _tracks(moov):
     at = content.find(b'elst') + 4
-    if kind != b'trak' or b'vide' not in content or at < 4 or not scale:
+    if at < 4 or not scale:
       continue
     version, count = struct.unpack_from('>B3xI', content, at)
     row = '>QqI' if version else '>IiI'
@@ -245,6 +240,13 @@ def _shown(moov: bytes) -> float | None:
     # A row without a place in the media is a pause.
     return sum(length for length, place, _ in rows if place >= 0) / scale
   return None
+
+
+def _tracks(moov: bytes) -> Iterator[bytes]:
+  """Yields the tracks of pictures of an MP4."""
+  for kind, content in _boxes(moov):
+    if kind == b'trak' and re.search(_PICTURES_OF_MP4, content, re.S):
+      yield content
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

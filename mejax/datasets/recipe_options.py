@@ -19,9 +19,8 @@ def options_of(metadata: Mapping[str, Any]) -> list[str]:
   """
   usual = Recipe().describe()
   source = metadata.get('landmark_source', usual['landmark_source'])
-  if (
-    metadata.get('units') == 'minmax255'
-  ):  # The release of HTNet has no recipe.
+  # The release of HTNet has no recipe.
+  if metadata.get('units') == 'minmax255':
     file = source.removeprefix('file ')
     return [] if file == source else ['--landmarks', file]
   options = []

@@ -18,6 +18,7 @@ from mejax import own_code
 from mejax.evaluation import predictions
 from mejax.evaluation import prior as prior_lib
 from mejax.evaluation import selection
+from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import units as units_lib
 from mejax.experiment import applying
@@ -116,6 +117,13 @@ def evaluate(
     replaced=() if task is None else ('dataset', 'protocol', 'view'),
     trust_code=trust_code,
   )
+  if saved.generated:
+    prior = DEFAULT_PRIOR if prior is None else prior
+  elif prior is not None:
+    raise ValueError(
+      '--prior is for models of generated faces, which saw all classes equally'
+      ' often; leave it out.'
+    )
   if (source / 'metrics.json').exists():
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
@@ -147,13 +155,7 @@ def evaluate(
   if saved.generated:
     # Generated people show all classes equally often.
     even = np.full(logits.shape[-1], 1 / logits.shape[-1])
-    prior = DEFAULT_PRIOR if prior is None else prior
     logits = prior_lib.adapt(logits, task.corpus, trained=even, rule=prior)
-  elif prior is not None:
-    raise ValueError(
-      '--prior is for models of generated faces, which saw all classes equally'
-      ' often; leave it out.'
-    )
   record = record_lib.of_one_evaluation(
     task,
     left_out,
@@ -161,7 +163,7 @@ def evaluate(
     seeds=saved.seeds,
     epoch=saved.epoch,
   )
-  units = _score_units(task, told)
+  units = _score_units(task, record, told)
   owner = workdir_lib.describe_owner(
     json.loads(saved.config.to_json_best_effort()),
     {'data_sha256': task.sha256, 'data': task.describe()},
@@ -191,11 +193,14 @@ def _keep_units(out: Any) -> dict[str, Any]:
   return {name: x for name, x in out.items() if name == 'units'}
 
 
-def _score_units(task: Task, told: dict[str, np.ndarray]) -> dict[str, Any]:
+def _score_units(
+  task: Task, record: selection.Record, told: dict[str, np.ndarray]
+) -> dict[str, Any]:
   """Returns how well each action unit tells each class, in all and by database.
 
   Args:
     task: the clips.
+    record: the evaluation of them.
     told: `units`, a logit for each seed, clip and unit of `muscles.NAMES`; {}
       if the models tell none.
   """
@@ -203,15 +208,13 @@ def _score_units(task: Task, told: dict[str, np.ndarray]) -> dict[str, Any]:
     return {}
   from mejax.corpora.faces import muscles
 
-  logits, found = told['units'].mean(0), {}
-  parts = {'full': np.ones(len(task.labels), bool)}
-  if len(names := np.unique(task.corpus)) > 1:
-    parts |= {str(name): task.corpus == name for name in names}
-  for part, rows in parts.items():
-    found[part] = units_lib.score_against_classes(
+  logits = told['units'].mean(0)
+  return {
+    part: units_lib.score_against_classes(
       logits[rows], task.labels[rows], muscles.NAMES, task.class_names
     )
-  return found
+    for part, rows in summary.masks_of(record).items()
+  }
 
 
 def _choose_out(

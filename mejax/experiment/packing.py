@@ -96,7 +96,7 @@ def pack(
       f'{run} was trained by an older mejax, which did not note what its inputs'
       ' are. Train it again, in another --workdir.'
     )
-  if _is_generated(told) and recipe is None:
+  if saved.generated and recipe is None:
     print(
       'NOTE: this model was trained on generated examples. Name by --recipe_of'
       ' the prepared dataset whose recipe makes the clips that it shall read.'
@@ -112,7 +112,7 @@ def pack(
     'members': kept,
     'epoch': saved.epoch,
     **_calibrate(record),
-    'seen': (_seen(told, record) | saved.seen).to_json(),
+    'seen': _seen(saved, record).to_json(),
     'data': _describe_data(told, saved, record),
     'scores': _scores(numbers, saved),
     'not_for': list(card.NOT_FOR),
@@ -202,15 +202,13 @@ def _calibrate(record: selection.Record) -> dict[str, Any]:
   }
 
 
-def _is_generated(told: Mapping[str, Any]) -> bool:
-  return 'generator' in told.get('dataset', {})
-
-
-def _seen(told: Mapping[str, Any], record: selection.Record) -> seen_lib.Seen:
+def _seen(saved: Saved, record: selection.Record) -> seen_lib.Seen:
   # Generated people are nobody.
-  if _is_generated(told):
-    return seen_lib.NOBODY
-  return seen_lib.of(*(record[key] for key in ('corpus', 'subject', 'clip')))
+  if saved.generated:
+    return saved.seen
+  return saved.seen | seen_lib.of(
+    *(record[key] for key in ('corpus', 'subject', 'clip'))
+  )
 
 
 def _licences(own: Sequence[str], told, record) -> list[str]:
@@ -233,7 +231,7 @@ def _describe_data(told, saved: Saved, record) -> dict[str, Any]:
     'dataset': str(saved.config.dataset),
     'protocol': str(saved.config.protocol),
     'sha256': told['data_sha256'],
-    'generated': _is_generated(told),
+    'generated': saved.generated,
     'corpora': corpora,
   }
 
