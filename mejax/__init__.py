@@ -30,5 +30,5 @@ def __getattr__(name: str) -> object:
   if name == 'spot':
     import importlib
 
-    return importlib.import_module('mejax.experiment.spotting').spot
+    return importlib.import_module('mejax.experiment.spotting.recordings').spot
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

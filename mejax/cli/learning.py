@@ -284,7 +284,7 @@ def add_pack(verbs) -> None:
 
 
 def _pack(args: argparse.Namespace) -> None:
-  from mejax.experiment import packing
+  from mejax.experiment.packs import packing
 
   model = packing.pack(
     args.run,

@@ -58,11 +58,11 @@ def add_spot(verbs) -> None:
 
 
 def _spot(args: argparse.Namespace) -> None:
-  from mejax.experiment import spotting
+  from mejax.experiment.spotting import recordings
 
   asked = {'micro': args.micro_threshold, 'macro': args.macro_threshold}
   rule = {} if args.rise is None else {'part': 'rise', 'seconds': args.rise}
-  rows, paths = spotting.write(
+  rows, paths = recordings.write(
     args.recordings,
     args.out,
     pictures=not args.no_pictures,
@@ -112,9 +112,9 @@ def add_score_spotting(verbs) -> None:
 
 
 def _score_spotting(args: argparse.Namespace) -> None:
-  from mejax.experiment import spotting_database
+  from mejax.experiment.spotting import database
 
-  scored = spotting_database.score(
+  scored = database.score(
     args.corpus,
     args.source,
     saved=args.candidates,

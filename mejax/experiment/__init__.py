@@ -15,21 +15,13 @@
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
   demonstration.py  `mejax demo`: from rendered faces to a report
-  saved.py          reads trained models: of a run, converted or saved
+  packs/            saved models: made, read, started from, and whom they saw
   conversion.py     PyTorch checkpoints of an original -> a folder of models
-  packing.py        a finished run -> a saved model, with card.py, its card
-  packed.py         reads a saved model, with packed_files.py, its files, and
-                    recipes.py, how its data are made
-  seen.py           whom a model has seen
-  starting.py       trainings that start from a model
   applying.py       saved models -> logits of the people each one held out
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
-  spotting.py       spots expressions in long recordings;
-                    spotting_pictures.py shows them
-  spotting_database.py  scores that on a database of long videos, with
-                    candidate_files.py (those of others) and kept_tracks.py
+  spotting/         spots expressions in long recordings, and is scored on them
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
   ensembles.py      scores finished runs together
@@ -60,12 +52,12 @@ _HOMES = {
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
-  'load_model': 'mejax.experiment.packed',
-  'pack': 'mejax.experiment.packing',
+  'load_model': 'mejax.experiment.packs.packed',
+  'pack': 'mejax.experiment.packs.packing',
   'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
-  'spot': 'mejax.experiment.spotting',
+  'spot': 'mejax.experiment.spotting.recordings',
   'sweep': 'mejax.experiment.search.sweep',
   'export': 'mejax.experiment.results',
   'score': 'mejax.experiment.scoring',

@@ -15,7 +15,7 @@ from jaxtyping import Shaped
 import numpy as np
 
 from mejax.experiment import model_checks
-from mejax.experiment.saved import Saved
+from mejax.experiment.packs.saved import Saved
 from mejax.experiment.task import Clips
 from mejax.training import augment
 from mejax.training import folds as folds_lib

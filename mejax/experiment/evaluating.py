@@ -26,15 +26,15 @@ from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
 from mejax.experiment import finished
 from mejax.experiment import fold_words
-from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
-from mejax.experiment import saved as saved_lib
 from mejax.experiment import schema
-from mejax.experiment import seen as seen_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.saved import Saved
+from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import saved as saved_lib
+from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.packs.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
 from mejax.training import numerics

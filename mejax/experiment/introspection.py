@@ -25,7 +25,7 @@ from mejax.evaluation import selection
 from mejax.experiment import applying
 from mejax.experiment import model_checks
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.saved import Saved
+from mejax.experiment.packs.saved import Saved
 from mejax.experiment.task import Clips
 from mejax.experiment.task import Task
 from mejax.models import capabilities

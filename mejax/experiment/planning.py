@@ -31,8 +31,8 @@ from mejax.experiment import fold_words
 from mejax.experiment import identity
 from mejax.experiment import resolve
 from mejax.experiment import schema
-from mejax.experiment import starting
 from mejax.experiment import task as task_lib
+from mejax.experiment.packs import starting
 from mejax.experiment.task import Task
 from mejax.models import capabilities
 from mejax.training import cost as cost_lib

@@ -27,10 +27,10 @@ from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
 from mejax.experiment import resolve
 from mejax.experiment import running
-from mejax.experiment import saved as saved_lib
 from mejax.experiment import schema
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.planning import Plan
 from mejax.experiment.task import Task
 

@@ -32,12 +32,12 @@ from mejax.experiment import introspection
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
-from mejax.experiment import saved as saved_lib
-from mejax.experiment import seen as seen_lib
-from mejax.experiment import starting
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import saved as saved_lib
+from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.packs import starting
+from mejax.experiment.packs.saved import Saved
 from mejax.experiment.planning import Plan
-from mejax.experiment.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib

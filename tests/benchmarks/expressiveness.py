@@ -51,7 +51,7 @@ from mejax.experiment import applying
 from mejax.experiment import configuration
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
-from mejax.experiment import saved as saved_lib
+from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.task import Task
 from mejax.models import adaptive
 

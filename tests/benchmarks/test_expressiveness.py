@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mejax import models
-from mejax.experiment import saved as saved_lib
+from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.task import Task
 from mejax.training import sample
 from tests import closeness

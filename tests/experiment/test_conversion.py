@@ -13,7 +13,7 @@ from mejax import cli
 from mejax import torch_weights
 from mejax.experiment import applying
 from mejax.experiment import conversion
-from mejax.experiment import saved
+from mejax.experiment.packs import saved
 from tests.models import test_convert
 from tests.models import test_htnet_golden as golden_htnet
 

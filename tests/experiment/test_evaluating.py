@@ -22,8 +22,8 @@ from mejax.experiment import configuration
 from mejax.experiment import conversion
 from mejax.experiment import evaluating
 from mejax.experiment import resolve
-from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import saved as saved_lib
 from mejax.models.capabilities import Capabilities
 from mejax.training import cost
 from tests import closeness

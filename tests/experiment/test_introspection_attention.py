@@ -16,9 +16,9 @@ from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import introspection
 from mejax.experiment import resolve
-from mejax.experiment import saved as saved_lib
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import saved as saved_lib
 from mejax.models import htnet
 from mejax.models.capabilities import Capabilities
 from tests import own_parts

@@ -11,8 +11,8 @@ from mejax import experiment
 from mejax.datasets import generated
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
-from mejax.experiment import packing
 from mejax.experiment import pretraining
+from mejax.experiment.packs import packing
 from mejax.training import checkpoint
 from tests.corpora import htnet_tree
 

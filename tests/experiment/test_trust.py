@@ -18,7 +18,7 @@ from mejax.datasets import load
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
 from mejax.experiment import resolve
-from mejax.experiment import saved as saved_lib
+from mejax.experiment.packs import saved as saved_lib
 from tests import own_parts
 from tests.corpora import htnet_tree
 

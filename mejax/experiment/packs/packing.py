@@ -20,18 +20,18 @@ import mejax
 from mejax import files
 from mejax.evaluation import selection
 from mejax.evaluation import temperature
-from mejax.experiment import card
 from mejax.experiment import finished
-from mejax.experiment import packed
-from mejax.experiment import packed_files
-from mejax.experiment import recipes
 from mejax.experiment import record as record_lib
-from mejax.experiment import saved as saved_lib
 from mejax.experiment import schema
-from mejax.experiment import seen as seen_lib
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.packed import Model
-from mejax.experiment.saved import Saved
+from mejax.experiment.packs import card
+from mejax.experiment.packs import packed
+from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import recipes
+from mejax.experiment.packs import saved as saved_lib
+from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.packs.packed import Model
+from mejax.experiment.packs.saved import Saved
 
 MEMBERS = ('everybody', 'folds')
 _PLATFORMS = ('cpu', 'cuda', 'tpu')

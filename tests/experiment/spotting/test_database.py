@@ -8,8 +8,8 @@ import pytest
 from mejax import cli
 from mejax.corpora.faces import long_takes
 from mejax.corpora.faces.script import Script
-from mejax.experiment import candidate_files
-from mejax.experiment import spotting_database
+from mejax.experiment.spotting import candidate_files
+from mejax.experiment.spotting import database as database_lib
 from tests import known_faces
 from tests.corpora import long_trees
 from tests.corpora import trees
@@ -46,7 +46,7 @@ def database(take, tmp_path_factory):
 
 
 def scored(database, take, **options):
-  return spotting_database.score(
+  return database_lib.score(
     'casme2_long',
     database,
     detector=known_faces.detector_of(take),
@@ -74,7 +74,7 @@ def test_all_videos_count_and_the_event_is_found(database, take, tmp_path):
   def never(image):
     raise AssertionError('the signals are kept')
 
-  kept = spotting_database.score(
+  kept = database_lib.score(
     'casme2_long',
     database,
     out=tmp_path / 'out',
@@ -161,4 +161,4 @@ def test_command_scores_candidates(database, take, tmp_path, capsys):
 
 def test_unknown_database_is_refused(tmp_path):
   with pytest.raises(ValueError, match='there are casme2_long'):
-    spotting_database.score('casme2', tmp_path)
+    database_lib.score('casme2', tmp_path)

@@ -20,7 +20,7 @@ from mejax.corpora import recordings as recordings_lib
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
-from mejax.experiment import spotting_pictures
+from mejax.experiment.spotting import pictures
 from mejax.motion import detection
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting import tracks as tracks_lib
@@ -294,9 +294,7 @@ def _shown(
   tracks = spotted.tracks
   pairs = ()
   if detector is not None:
-    pairs = spotting_pictures.pictures(
-      spotted.clip, spotted.candidates, detector
-    )
+    pairs = pictures.pictures(spotted.clip, spotted.candidates, detector)
   overview = candidates_lib.overview(tracks)
   times = tracks.numbers / spotted.fps
   own = rows[rows['recording'] == spotted.name]

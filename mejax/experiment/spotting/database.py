@@ -23,8 +23,8 @@ from mejax.corpora.long_videos import LongVideo
 from mejax.evaluation.spotting import tables
 from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
-from mejax.experiment import candidate_files
-from mejax.experiment import kept_tracks
+from mejax.experiment.spotting import candidate_files
+from mejax.experiment.spotting import kept_tracks
 from mejax.motion import detection
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting import tracks as tracks_lib

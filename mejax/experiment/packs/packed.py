@@ -38,12 +38,12 @@ from mejax import files
 from mejax import own_code
 from mejax.experiment import bounds
 from mejax.experiment import model_checks
-from mejax.experiment import packed_files
-from mejax.experiment import recipes
 from mejax.experiment import resolve
 from mejax.experiment import schema
-from mejax.experiment import seen as seen_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import recipes
+from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.task import Clips
 from mejax.training import augment
 from mejax.training import sample as sample_lib

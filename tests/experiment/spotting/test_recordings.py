@@ -10,7 +10,7 @@ import pytest
 import mejax
 from mejax import cli
 from mejax.corpora.faces import long_takes
-from mejax.experiment import spotting
+from mejax.experiment.spotting import recordings
 from tests.corpora import mp4_boxes
 from tests.known_faces import detector_of
 
@@ -56,7 +56,7 @@ def test_rendered_expression_is_in_the_table_with_its_frames(take, folder):
     folder, fps=FPS, detector=detector_of(take), progress=False
   )
   assert isinstance(found, pd.DataFrame)
-  assert tuple(found.columns) == spotting.COLUMNS
+  assert tuple(found.columns) == recordings.COLUMNS
   (row,) = found[found['type'] == 'micro'].to_dict('records')
   event = take.events[0]
   # The first file has the number 11.
@@ -73,7 +73,7 @@ def test_command_writes_a_table_and_a_page(images, tmp_path, capsys):
   path = video(tmp_path / 'talk.avi', images)
   assert cli.main(['spot', str(path), '--out', str(tmp_path / 'out')]) == 0
   table = pd.read_csv(tmp_path / 'out/candidates.csv', keep_default_na=False)
-  assert list(table.columns) == list(spotting.COLUMNS)
+  assert list(table.columns) == list(recordings.COLUMNS)
   page = (tmp_path / 'out/index.html').read_text()
   assert 'talk' in page and '<svg' in page and page.count('class="grid"') > 3
   said = capsys.readouterr().out
@@ -83,7 +83,7 @@ def test_command_writes_a_table_and_a_page(images, tmp_path, capsys):
 
 def test_recording_without_a_face_says_so_and_has_no_candidates(tmp_path):
   path = video(tmp_path / 'wall.avi', [np.full((64, 96, 3), 90, np.uint8)] * 20)
-  found, (_, page) = spotting.write(
+  found, (_, page) = recordings.write(
     path, tmp_path / 'out', detector=no_face, progress=False
   )
   assert found.empty
@@ -131,11 +131,11 @@ def test_recording_that_ends_in_an_event_is_flagged(take, images, tmp_path):
 
 def test_page_shows_the_face_unless_asked_not_to(take, folder, tmp_path):
   options = {'fps': FPS, 'detector': detector_of(take), 'progress': False}
-  rows, (_, page) = spotting.write(folder, tmp_path / 'a', **options)
+  rows, (_, page) = recordings.write(folder, tmp_path / 'a', **options)
   text = page.read_text()
   # Onset, apex, and the onset once more to go back to.
   assert text.count('src="data:image/jpeg') == 3 * len(rows)
-  _, (_, plain) = spotting.write(
+  _, (_, plain) = recordings.write(
     folder, tmp_path / 'b', pictures=False, **options
   )
   assert 'data:image/jpeg' not in plain.read_text()

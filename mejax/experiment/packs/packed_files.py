@@ -17,7 +17,7 @@ import safetensors
 
 from mejax import files
 from mejax import forms
-from mejax.experiment import seen as seen_lib
+from mejax.experiment.packs import seen as seen_lib
 
 KIND = 'saved model of mejax'
 SCHEMA_VERSION = 1

@@ -22,12 +22,12 @@ from scipy import special
 from mejax import cli
 from mejax import experiment
 from mejax.evaluation import selection
-from mejax.experiment import packed as packed_lib
-from mejax.experiment import packed_files
-from mejax.experiment import packing
 from mejax.experiment import results
-from mejax.experiment import saved as saved_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import packed as packed_lib
+from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import packing
+from mejax.experiment.packs import saved as saved_lib
 from tests import closeness
 from tests.training import setup_trials
 

@@ -22,13 +22,13 @@ from mejax import models
 from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import conversion
-from mejax.experiment import packed as packed_lib
-from mejax.experiment import packed_files
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
 from mejax.experiment import schema
-from mejax.experiment import seen as seen_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import packed as packed_lib
+from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import seen as seen_lib
 from mejax.training import checkpoint
 from mejax.training import folds as folds_lib
 

@@ -13,11 +13,11 @@ from sklearn import metrics as sklearn_metrics
 from mejax import cli
 from mejax import experiment
 from mejax.experiment import evaluating
-from mejax.experiment import packed as packed_lib
-from mejax.experiment import packing
-from mejax.experiment import saved as saved_lib
-from mejax.experiment import seen as seen_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import packed as packed_lib
+from mejax.experiment.packs import packing
+from mejax.experiment.packs import saved as saved_lib
+from mejax.experiment.packs import seen as seen_lib
 from mejax.training import sample
 from tests.corpora import htnet_tree
 

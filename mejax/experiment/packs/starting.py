@@ -16,10 +16,10 @@ import ml_collections
 import numpy as np
 
 from mejax import own_code
-from mejax.experiment import packed as packed_lib
-from mejax.experiment import saved as saved_lib
-from mejax.experiment import seen as seen_lib
-from mejax.experiment.saved import Saved
+from mejax.experiment.packs import packed as packed_lib
+from mejax.experiment.packs import saved as saved_lib
+from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.packs.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import checkpoint
 
