@@ -4,6 +4,7 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
+  forecasting.py     forecast
   scores.py          report, score
   spotting.py        spot, score_spotting
   verb.py            parts that all verbs share
@@ -31,6 +32,7 @@ import mejax
 from mejax import own_code
 from mejax import signals
 from mejax.cli import data
+from mejax.cli import forecasting
 from mejax.cli import learning
 from mejax.cli import overview
 from mejax.cli import scores
@@ -94,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'forecast', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -221,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
   spotting.add_spot(verbs)
   spotting.add_score_spotting(verbs)
   learning.add_train(verbs)
+  forecasting.add_forecast(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)
