@@ -32,6 +32,7 @@ setuptools.setup(
   package_data={
     'mejax': [
       'assets/*',
+      'assets/recogniser/*',
       'configs/*.py',
       'configs/sweeps/*.py',
       'corpora/*.csv',

@@ -43,7 +43,7 @@ PIECE = 32
 _ALIKE = 0.02
 
 # Arrays in a clip's file that belong to the metadata, not to the example.
-ABOUT = ('apex_source', 'remarks', 'notes', 'pixels')
+ABOUT = ('apex_source', 'remarks', 'notes', 'pixels', 'eyes')
 
 _AGAIN = 'It may be deleted: the `mejax prepare` command makes it again.'
 
@@ -247,6 +247,12 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
   return arrays
 
 
+def load_eyes(folder: pathlib.Path, key: str) -> float:
+  """Loads the distance between the eyes, in pixels of a clip's frames."""
+  path = folder / f'{key}.npz'
+  return float(files_lib.read_npz(path, hint=_AGAIN, only=('eyes',))['eyes'])
+
+
 def _finished(clip: Clip, file: pathlib.Path) -> tuple[Clip, tuple[str, ...]]:
   """Returns the clip with what its file says, and digests of its frames."""
   about = files_lib.read_npz(file, hint=_AGAIN, only=('apex_number', *ABOUT))
@@ -386,6 +392,7 @@ def _compute(
       'remarks': np.array([*kept.remarks, *said[at][0]], np.str_),
       'notes': np.array([*kept.notes, *said[at][1]], np.str_),
       'pixels': np.array(kept.staged.pixels, np.str_),
+      'eyes': np.float32(kept.staged.eyes),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
     }

@@ -35,7 +35,7 @@ PROTOCOL = Protocol(
 _CALL, _TOGETHER = 1024, 32
 # Flow and strain are computed this much finer, and then averaged, as flow of a
 # video is before it is shrunk.
-_FINER = 2
+FINER = 2
 
 
 def examples(
@@ -111,7 +111,7 @@ def _describe(options: fields.Options, units: str) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnames='options')
 def _draw(seed, who, which, labels, options):
   """Draws pictures; each depends on its own person, number and label only."""
-  fine = dataclasses.replace(options, size=options.size * _FINER)
+  fine = dataclasses.replace(options, size=options.size * FINER)
 
   def one(row):
     who, which, label = row
@@ -120,9 +120,9 @@ def _draw(seed, who, which, labels, options):
     made = fields.picture(
       jax.random.fold_in(key, which + 1), someone, label, fine
     )
-    image = shrink(with_strain(made.flow), _FINER)
-    image *= jnp.array([1 / _FINER, 1 / _FINER, 1.0])
-    points = (made.points + 0.5) / _FINER - 0.5
+    image = shrink(with_strain(made.flow), FINER)
+    image *= jnp.array([1 / FINER, 1 / FINER, 1.0])
+    points = (made.points + 0.5) / FINER - 0.5
     return image, made.units, points
 
   return jax.lax.map(one, (who, which, labels), batch_size=_TOGETHER)

@@ -21,6 +21,7 @@
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
+  predicting/       says what motions in recordings are most like
   spotting/         spots expressions in long recordings, and is scored on them
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
@@ -54,6 +55,7 @@ _HOMES = {
   'load_config': 'mejax.experiment.configuration',
   'load_model': 'mejax.experiment.packs.packed',
   'pack': 'mejax.experiment.packs.packing',
+  'predict': 'mejax.experiment.predicting.recordings',
   'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
