@@ -46,7 +46,7 @@ def add_predict(verbs) -> None:
   verb.add_argument(
     '--whole',
     action='store_true',
-    help='take each recording as one movement, from its first to its last frame',
+    help='take each recording as one movement, from first to last frame',
   )
   for name in ('onset', 'apex', 'offset'):
     verb.add_argument(

@@ -42,6 +42,9 @@ PIECE = 32
 # Difference, as in `scenes`, up to which two frames show the same.
 _ALIKE = 0.02
 
+# Begins the remark on a clip in which nothing does.
+NOTHING_MOVES = 'nothing moves'
+
 # Arrays in a clip's file that belong to the metadata, not to the example.
 ABOUT = ('apex_source', 'remarks', 'notes', 'pixels', 'eyes')
 
@@ -300,8 +303,8 @@ class _Kept:
         return face_search.faceless(clip, apex, staged.seen)
     if not remarks and _is_still(clip, staged, apex, recipe.size):
       remarks = (
-        f'nothing moves from onset {clip.onset} to apex {apex}: they differ no '
-        'more than two frames do in which nothing moves',
+        f'{NOTHING_MOVES} from onset {clip.onset} to apex {apex}: they differ '
+        'no more than two frames do in which nothing moves',
       )
     if plan_of(clip, recipe).whole:
       shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
@@ -419,7 +422,7 @@ def _spot(
     np.concatenate(pieces), fps=clip.fps, points=staged.landmarks
   )
   if not spotted.is_found:
-    return None, ('nothing moves, so there is no apex: middle frame',)
+    return None, (f'{NOTHING_MOVES}, so there is no apex: middle frame',)
   return staged.numbers[spotted.index], ()
 
 

@@ -17,6 +17,11 @@ from mejax.pages.spotting import clock
 MOST = 60
 
 Result = Mapping[str, Any]
+_TYPES = {'whole': 'the whole recording', 'given': 'frames as given'}
+_HEAD = (
+  'recording', 'at', 'type', 'onset–apex–offset', 'most like', 'probability',
+  'motion', 'eyes apart', 'notes',
+)  # fmt: skip
 
 
 def page(
@@ -51,7 +56,12 @@ def page(
     classes=classes,
     abstain=abstain,
     facts=_facts(results, classes, abstain),
-    has_units=bool(about['units']),
+    head=_HEAD[0 if len(results) > 1 else 1 :],
+    rows=[
+      row
+      for result in results
+      for row in _rows(result, classes, abstain, several=len(results) > 1)
+    ],
   )
 
 
@@ -65,7 +75,9 @@ def _facts(results, classes, abstain) -> list[tuple[object, str]]:
   ]
   answers = [_answer(row, classes, abstain) for row in events]
   facts += [
-    (answers.count(name), f'most like {name}') for name in classes if events
+    (answers.count(name), f'most like {name}')
+    for name in classes
+    if name in answers
   ]
   if answers.count(''):
     facts.append((answers.count(''), 'undecided'))
@@ -81,7 +93,6 @@ def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
     'length': _length(result),
     'remarks': [words for words in told if words],
     'timeline': _timeline(result, events),
-    'rows': [_row(row, classes, abstain) for row in events],
     'cards': [
       _card(card, classes, abstain) for card in result['cards'][: max(most, 0)]
     ],
@@ -139,25 +150,33 @@ def _answer(row, classes, abstain) -> str:
   return best if shares[best] >= abstain else ''
 
 
-def _row(row, classes, abstain) -> dict[str, Any]:
-  answer, share = 'not recognised', ''
+def _rows(result: Result, classes, abstain, *, several: bool):
+  """Returns the rows of a recording; without a movement, why there is none."""
+  for row in result['rows']:
+    cells = ['–'] * 7 + [row['warnings']]
+    if row.get('onset') is not None:
+      cells = _cells(row, classes, abstain)
+    elif not several:
+      continue  # The page says it already.
+    yield {'kind': '', 'cells': [row['file'], *cells][0 if several else 1 :]}
+
+
+def _cells(row, classes, abstain) -> list[str]:
+  answer, share = 'not recognised', '–'
   if _said(row, classes):
     answer = _answer(row, classes, abstain) or 'undecided'
     share = f'{100 * max(row[f"p_{name}"] for name in classes):.0f} %'
-  size = row.get('motion_px')
-  return {
-    'kind': '',
-    'cells': [
-      _when(row),
-      row['type'],
-      f'{row["onset"]}–{_or(row["apex"], "?")}–{row["offset"]}',
-      answer,
-      share,
-      '' if size is None else f'{size:.2f} px',
-      '' if row.get('face_px') is None else f'{row["face_px"]:.0f} px',
-      row['warnings'],
-    ],
-  }
+  size, face = row.get('motion_px'), row.get('face_px')
+  return [
+    _when(row),
+    row['type'],
+    f'{row["onset"]}–{_or(row["apex"], "?")}–{row["offset"]}',
+    answer,
+    share,
+    '–' if size is None else f'{size:.2f} px',
+    '–' if face is None else f'{face:.0f} px',
+    row['warnings'],
+  ]
 
 
 def _or(value, other):
@@ -177,7 +196,7 @@ def _card(card, classes, abstain) -> dict[str, Any]:
   )
   return {
     'when': _when(row),
-    'type': row['type'],
+    'type': _TYPES.get(row['type'], row['type']),
     'answer': answer,
     'bars': [
       {

@@ -29,6 +29,7 @@ def annotate(
   table: pd.DataFrame,
   folder: pathlib.Path,
   *,
+  fps: float | int | None,
   progress: bool,
 ) -> list[pathlib.Path]:
   """Writes a video for each recording in which something was looked at.
@@ -40,6 +41,7 @@ def annotate(
     recordings: the recordings.
     table: from `predict`.
     folder: where the videos are written, as MP4.
+    fps: frames a second; None for those of the file.
     progress: whether to show a bar.
   """
   paths = []
@@ -49,15 +51,18 @@ def annotate(
     if not own.empty:
       path = folder / f'{recording.name[:100]}.mp4'
       folder.mkdir(parents=True, exist_ok=True)
-      _write(recording, own.to_dict('records'), path)
+      rate = fps or recording.content.fps or _RATE
+      _write(recording, own.to_dict('records'), path, float(rate))
       paths.append(path)
   return paths
 
 
 def _write(
-  recording: Recording, rows: Sequence[Mapping[str, Any]], path: pathlib.Path
+  recording: Recording,
+  rows: Sequence[Mapping[str, Any]],
+  path: pathlib.Path,
+  fps: float,
 ) -> None:
-  fps = recording.content.fps
   clip = spotting.clip_of(recording, fps)
   numbers = clip.frame_numbers
   partial = path.with_name(f'.{path.name}')
@@ -69,7 +74,7 @@ def _write(
         code = cv2.VideoWriter_fourcc(*'mp4v')
         size = drawn.shape[1::-1]
         writer = cv2.VideoWriter(
-          str(partial.with_suffix('.mp4')), code, fps or _RATE, size
+          str(partial.with_suffix('.mp4')), code, fps, size
         )
         if not writer.isOpened():
           raise OSError(f'OpenCV cannot write {path}')

@@ -108,7 +108,10 @@ def find(
   Raises:
     ValueError: frames that the caller names are not in the recording.
   """
-  content = recording.content
+  try:
+    content = recording.content
+  except (OSError, ValueError, cv2.error) as error:
+    return Found(name=recording.name, problem=str(error))
   fps = float(ask.fps) if ask.fps else content.fps
   problem = content.problem
   if not problem and len(content.files) < 2:

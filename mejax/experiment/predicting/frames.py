@@ -40,6 +40,14 @@ class Made:
   example: dict[str, np.ndarray] | None
   eyes: float
 
+  @property
+  def moves(self) -> bool:
+    """Whether there is a motion of which a model may say anything."""
+    still = clip_cache.NOTHING_MOVES
+    return self.example is not None and not any(
+      remark.startswith(still) for remark in self.clip.remarks
+    )
+
 
 def clips_of(found: Found, recipe: Recipe, folder: pathlib.Path) -> list[Clip]:
   """Returns a clip for each event of a recording.

@@ -92,7 +92,8 @@ def predict(
     progress: whether to show a bar.
 
   Returns:
-    A row for each movement, or for a recording without any:
+    A row for each movement, or for a recording without any. What is not known
+    is empty:
       file: name of the recording.
       type: `micro` or `macro`, which were spotted, `whole` or `given`.
       onset, apex, offset: frames as the file numbers them; the first of a video
@@ -149,7 +150,9 @@ def predict(
   if out:
     _write(out, table, results, model, abstain)
     if annotate:
-      annotating.annotate(found, table, out / 'annotated', progress=progress)
+      annotating.annotate(
+        found, table, out / 'annotated', fps=fps, progress=progress
+      )
   return table
 
 
@@ -264,7 +267,7 @@ def _make(
     ]
     every = [clip for own in clips for clip in own]
     made = frames_lib.make(every, recipe, place / 'made') if every else []
-  sound = [one.example for one in made if one.example]
+  sound = [one.example for one in made if one.moves]
   said = iter(())
   if sound:
     arrays = {
@@ -288,7 +291,7 @@ def _result(found: Found, made, said, work: _Work) -> Result:
   rows, cards = [], []
   for event in found.events:
     one = next(made)
-    shares, units = next(said) if one.example else (None, None)
+    shares, units = next(said) if one.moves else (None, None)
     row = rows_lib.of_event(
       found,
       event,
@@ -298,7 +301,7 @@ def _result(found: Found, made, said, work: _Work) -> Result:
       units=units,
     )
     rows.append(row)
-    if work.pictures and one.example:
+    if work.pictures and one.moves:
       fall = looking.where(work.making, one.example, shares)
       tiles = showing.tiles(work.making, one, fall)
       cards.append(showing.card(one, row, tiles))

@@ -61,7 +61,7 @@ def of_event(
     event: the stretch.
     made: what was made of it.
     making: of the model's inputs.
-    probabilities, units: what it says; None if nothing could be made.
+    probabilities, units: what it says; None if it is not asked.
   """
   clip, model = made.clip, making.model
   words = [clip.problem] if clip.problem else []
@@ -83,6 +83,9 @@ def of_event(
       for name in _FRAMES
       if row[name] is not None
     }
+  if made.example:
+    row['motion_px'] = motion(made, making.recipe.levels)
+    row['face_px'] = made.eyes
   if probabilities is None:
     return row
   row |= {
@@ -94,8 +97,6 @@ def of_event(
     for name, value in zip(model.units, units, strict=True)
   }
   row['entropy'] = entropy(probabilities)
-  row['motion_px'] = motion(made, making.recipe.levels)
-  row['face_px'] = made.eyes
   return row
 
 

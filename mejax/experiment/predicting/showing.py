@@ -22,7 +22,7 @@ _TIMES = 5
 _LEAST_FALL = 0.05
 _ARROWS = 12
 
-Picture = UInt8[np.ndarray, 'h w 3']
+Picture = UInt8[np.ndarray, '_ _ 3']
 
 
 def tiles(
