@@ -43,6 +43,7 @@ from mejax.training import devices
 _TOGETHER = 16
 _AGAIN = 'Delete it, and it is made again.'
 _KEPT = 'kept'
+_RESULT = ('name', 'fps', 'frames', 'rows', 'cards', 'curves')
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Result = dict[str, Any]
@@ -245,9 +246,10 @@ def _results(
 def _read(path: pathlib.Path) -> Result | None:
   # Whatever is wrong with a kept result, it is made again.
   try:
-    return files.read_json(path, hint=_AGAIN) if path.exists() else None
+    result = files.read_json(path, hint=_AGAIN) if path.exists() else {}
   except (OSError, ValueError):
     return None
+  return result if result.keys() == set(_RESULT) else None
 
 
 def _make(
@@ -344,7 +346,10 @@ def _write(
   """Writes the table, the pictures and the page."""
   out.mkdir(parents=True, exist_ok=True)
   with files.writing(out / 'predictions.csv') as file:
-    table.to_csv(file, index=False, lineterminator='\n', float_format='%.4f')
+    writer = files.CsvWriter(file)
+    writer.writerow(table.columns)
+    for row in table.itertuples(index=False):
+      writer.writerow([_cell(value) for value in row])
   folder = out / 'pictures'
   for result in results:
     for card in result['cards']:
@@ -362,6 +367,12 @@ def _write(
         about=_about(model),
       )
     )
+
+
+def _cell(value: Any) -> Any:
+  if pd.isna(value):
+    return ''
+  return f'{value:.4f}' if isinstance(value, float) else value
 
 
 def _about(model: Model) -> dict[str, Any]:

@@ -26,6 +26,7 @@ LAST = (
   'warnings',
 )  # fmt: skip
 _FRAMES = ('onset', 'apex', 'offset')
+_WORDS = ('file', 'type', 'most_like', 'regions', 'warnings')
 _PERCENT = 99
 
 
@@ -129,23 +130,20 @@ def table(
   result = pd.DataFrame(list(rows), columns=columns(model))
   for name in _FRAMES:
     result[name] = result[name].astype('Int64')
-  for name in ('type', 'regions', 'warnings'):
-    result[name] = result[name].fillna('').astype(str)
+  for name in result:
+    if name in _WORDS:
+      result[name] = result[name].fillna('').astype(str)
+    elif name not in (*_FRAMES, 'abstained'):
+      result[name] = result[name].astype(float)
   shares = result[[f'p_{name}' for name in model.classes]].to_numpy(float)
-  known = np.isfinite(shares).all(1)
-  best = np.where(known, np.nan_to_num(shares).argmax(1), 0)
-  top = np.where(known, np.nan_to_num(shares).max(1), np.nan)
-  answered = known & (np.nan_to_num(top) >= abstain)
-  names = np.array(model.classes, object)[best]
+  top = shares.max(1)  # Not a number where the model says nothing.
+  answered = top >= abstain
+  best = np.nan_to_num(shares).argmax(1)
   result['probability'] = top
+  names = np.array(model.classes, object)[best]
   result['most_like'] = np.where(answered, names, '')
-  result['abstained'] = pd.array(
-    [
-      bool(k and not a) if k else None
-      for k, a in zip(known, answered, strict=True)
-    ],
-    'boolean',
-  )
+  undecided = np.where(np.isnan(top), None, ~answered)
+  result['abstained'] = pd.array(undecided.tolist(), 'boolean')
   return result
 
 

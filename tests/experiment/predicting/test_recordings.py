@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import cv2
+import jax
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 
 import mejax
 from mejax import cli
@@ -19,6 +21,7 @@ from mejax.datasets import clip_cache
 from mejax.experiment.predicting import recordings
 from mejax.experiment.predicting import shipped
 from mejax.pages import notice
+from tests import closeness
 from tests.known_faces import detector_of
 from tests.pages import html_page
 
@@ -265,3 +268,13 @@ def test_the_model_that_ships_has_seen_nobody_and_tells_its_scores():
   assert '442 real clips' in card and 'LDA' in card and 'prohibits' in card
   size = sum(path.stat().st_size for path in shipped.FOLDER.iterdir())
   assert size < 1_000_000
+
+
+def test_action_units_are_those_of_the_network():
+  model = shipped.load()
+  inputs = np.random.default_rng(0).normal(size=(3, 28, 28, 3))
+  inputs = inputs.astype(np.float32)
+  member = jax.tree.map(lambda x: x[0], model.params)
+  _, out = model.module.apply(member, inputs, train=False)
+  expected = special.expit(np.asarray(out['units'], np.float64))
+  closeness.assert_close(model.predict_units(inputs), expected, 1e-5)
