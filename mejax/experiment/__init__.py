@@ -21,6 +21,7 @@
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
+  figures.py        pictures of runs and clips for a notebook
   spotting/         spots expressions in long recordings, and is scored on them
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
@@ -47,6 +48,7 @@ _HOMES = {
   'Clips': 'mejax.experiment.task',
   'Plan': 'mejax.experiment.planning',
   'Task': 'mejax.experiment.task',
+  'clip_figure': 'mejax.experiment.figures',
   'demo': 'mejax.experiment.demonstration',
   'evaluate': 'mejax.experiment.evaluating',
   'inspect': 'mejax.experiment.inspecting',
@@ -57,6 +59,7 @@ _HOMES = {
   'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
+  'run_figures': 'mejax.experiment.figures',
   'spot': 'mejax.experiment.spotting.recordings',
   'sweep': 'mejax.experiment.search.sweep',
   'export': 'mejax.experiment.results',
