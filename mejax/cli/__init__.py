@@ -9,6 +9,8 @@
   predicting.py      predict
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
+  terminal.py        what is printed is safe; bars of progress in a file
+  pulse.py           a line of the terminal that always moves
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -108,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  with terminal.guarded():
+  with terminal.guarded(f'mejax {args.verb}'):
     return _run(args, argv)
 
 

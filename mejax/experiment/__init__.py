@@ -22,6 +22,7 @@
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
   predicting/       says what motions in recordings are most like
+  figures.py        pictures of runs and clips for a notebook
   spotting/         spots expressions in long recordings, and is scored on them
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
@@ -48,6 +49,7 @@ _HOMES = {
   'Clips': 'mejax.experiment.task',
   'Plan': 'mejax.experiment.planning',
   'Task': 'mejax.experiment.task',
+  'clip_figure': 'mejax.experiment.figures',
   'demo': 'mejax.experiment.demonstration',
   'evaluate': 'mejax.experiment.evaluating',
   'inspect': 'mejax.experiment.inspecting',
@@ -59,6 +61,7 @@ _HOMES = {
   'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
+  'run_figures': 'mejax.experiment.figures',
   'spot': 'mejax.experiment.spotting.recordings',
   'sweep': 'mejax.experiment.search.sweep',
   'export': 'mejax.experiment.results',
