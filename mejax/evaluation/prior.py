@@ -19,10 +19,10 @@ from mejax.evaluation import selection
 # `trained` leaves the predictions as they are.
 RULES = ('trained', 'em', 'published')
 # Published numbers of clips in databases of spontaneous micro-expressions that
-# are not in MEGC 2019, on which models of generated faces are tried: X. Ben et
-# al., "Video-based facial micro-expression analysis" (TPAMI 2022), of MMEW; J. Li
-# et al., "CAS(ME)^3" (TPAMI 2023), of its part A. Negative: anger, disgust, fear,
-# sadness.
+# are not in MEGC 2019, on which models of generated faces are tried: MMEW (X.
+# Ben et al., "Video-based facial micro-expression analysis", TPAMI 2022) and
+# part A of CAS(ME)^3 (J. Li et al., "CAS(ME)^3", TPAMI 2023). Negative: anger,
+# disgust, fear, sadness.
 PUBLISHED = {'negative': 109 + 457, 'positive': 36 + 55, 'surprise': 89 + 187}
 # Half of the way to them, for another database need not have the same shares.
 # Chosen on generated and rendered people; see docs/generated.md.
