@@ -15,7 +15,6 @@ from typing import Any
 import dask
 import distributed
 from distributed import system
-import distributed.http.proxy  # It has a logger, too.  # noqa: F401
 
 from mejax.experiment.engine import options
 from mejax.experiment.engine.options import Engine
@@ -26,7 +25,7 @@ _SILENCE_S = 30 * 60
 # Jobs that ended are submitted again, if they are asked for again.
 _ASK_AGAIN_S = 10.0
 _CONNECT_S = 30
-_CLOSE_S = 3
+_CLOSE_S = 10
 # What a job gets if the user's jobqueue.yaml does not say.
 _CORES, _MEMORY = 4, '16GB'
 _SETTINGS = {

@@ -44,11 +44,13 @@ class Work:
     here: does a unit in this process: `(unit, progress=..., title=...)`.
     there: the function that does it in a worker, as `module:name`.
     arguments: JSON values that `there` is given beside the unit.
+    partly: returns how many trainings of a unit that is not done are done.
   """
 
   here: Callable[..., None]
   there: str
   arguments: Mapping[str, Any]
+  partly: Callable[[Unit], int] = lambda unit: 0
 
 
 class Place(Protocol):
@@ -154,6 +156,7 @@ class Workers:
         waiting.append(unit)
     tries: collections.Counter = collections.Counter()
     flying: dict[Any, tuple[Unit, str]] = {}
+    done = bar.n
     try:
       while waiting or flying:
         self._check_scheduler()
@@ -162,7 +165,9 @@ class Workers:
         for future in self._ended(flying):
           # Here first: what ended badly must be known before it is forgotten.
           unit, _ = flying.pop(future)
-          self._take(future, unit, waiting, given_up, tries, bar)
+          done += self._take(future, unit, waiting, given_up, tries)
+        partly = sum(work.partly(unit) for unit, _ in flying.values())
+        bar.update(done + partly - bar.n)
     finally:
       for future in flying:
         future.release()
@@ -224,8 +229,8 @@ class Workers:
       )
     return [future for future in flying if future.done()]
 
-  def _take(self, future, unit, waiting, given_up, tries, bar) -> None:
-    """Takes a unit back that a worker has done, or has not."""
+  def _take(self, future, unit, waiting, given_up, tries) -> int:
+    """Takes a unit back; returns how many trainings are done by it."""
     import distributed
 
     self._check_scheduler()
@@ -265,8 +270,7 @@ class Workers:
     if error:
       given_up.append(f'{name}: {error}')
       tqdm.tqdm.write(f'Given up: {given_up[-1]}. The others go on.')
-    elif path.exists():
-      bar.update(unit['count'])
+    return unit['count'] if path.exists() else 0
 
   def _check_scheduler(self) -> None:
     if self._client.status != 'running':

@@ -37,6 +37,7 @@ def run_units(
     here=functools.partial(units.do, **found.source),
     there='mejax.experiment.search.units:do_from_disk',
     arguments=found.on_disk,
+    partly=units.count_done,
   )
   found.place.run(work, these, bar)
 

@@ -44,6 +44,7 @@ _DIGITS = 12
 _KEPT = 32
 # Clips of different views that stay in memory in a worker.
 _KEPT_TASKS = 2
+_PLACEMENT = 'placement.json'
 _AGAIN = 'It may be deleted: the command that wrote it makes it again.'
 # Kinds and axes of the arrays: t trainings, h clips held out, k outputs.
 _ARRAYS = {
@@ -224,6 +225,17 @@ def do(
     _do(unit, path, progress=progress, title=title, source=source)
 
 
+def count_done(unit: Mapping[str, Any]) -> int:
+  """Returns how many trainings are done of a unit that is at work."""
+  folder = pathlib.Path(unit['result']).with_suffix('')
+  try:
+    size = json.loads((folder / _PLACEMENT).read_text())['round_size']
+  except FileNotFoundError:  # It has not begun, or is done.
+    return 0
+  rounds = len(list(folder.glob('checkpoints/round_*.npz')))
+  return min(size * rounds, unit['count'])
+
+
 def do_from_disk(
   unit: Mapping[str, Any], *, data_dir: str, data_sha256: str | None
 ) -> None:
@@ -325,7 +337,7 @@ def arrays_of(plan: Plan) -> trial_lib.Data:
 
 def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
   """Chooses a placement; whoever goes on with the unit takes the same."""
-  path = folder / 'placement.json'
+  path = folder / _PLACEMENT
   if path.exists():
     there = files.read_json(path, hint=_AGAIN)
     with files.reading(path, hint=_AGAIN):
