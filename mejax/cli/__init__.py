@@ -4,6 +4,7 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
+  engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
   spotting.py        spot, score_spotting
   predicting.py      predict

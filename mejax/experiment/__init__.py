@@ -11,6 +11,7 @@
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
   search/           searches for settings with nested folds
+  engine/           who trains: this process, or workers of a cluster
   pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
@@ -46,6 +47,7 @@ because reading a config must not take the seconds that importing JAX takes.
 import importlib
 
 _HOMES = {
+  'Engine': 'mejax.experiment.engine.options',
   'Clips': 'mejax.experiment.task',
   'Plan': 'mejax.experiment.planning',
   'Task': 'mejax.experiment.task',
