@@ -5,10 +5,14 @@
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
   forecasting.py     forecast
+  engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
   spotting.py        spot, score_spotting
+  predicting.py      predict
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
+  terminal.py        what is printed is safe; bars of progress in a file
+  pulse.py           a line of the terminal that always moves
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -35,6 +39,7 @@ from mejax.cli import data
 from mejax.cli import forecasting
 from mejax.cli import learning
 from mejax.cli import overview
+from mejax.cli import predicting
 from mejax.cli import scores
 from mejax.cli import search
 from mejax.cli import spotting
@@ -108,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  with terminal.guarded():
+  with terminal.guarded(f'mejax {args.verb}'):
     return _run(args, argv)
 
 
@@ -222,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
   spotting.add_score_spotting(verbs)
+  predicting.add_predict(verbs)
   learning.add_train(verbs)
   forecasting.add_forecast(verbs)
   learning.add_pretrain(verbs)

@@ -136,7 +136,7 @@ def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
   from mejax.training import cost as cost_lib
 
   if device == 'cpu':
-    devices = jax.devices()
+    devices = jax.local_devices()
     memory = min(map(cost_lib.available_bytes, devices))
   else:
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-from jax.sharding import PartitionSpec
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 import pytest
 
 from mejax.training import chips
