@@ -56,7 +56,7 @@ def tiles(
     (f'onset, frame {made.clip.onset}', onset),
     (f'apex, frame {made.clip.apex}', apex),
     (f'motion × {times:g}, {whose}', _large(shown)),
-    (f'flow: {size:.2g} px of the video', drawn),
+    (f'flow, up to {size:.2g} px', drawn),
     (looked, _heat(onset, fall)),
   ]
 
