@@ -6,6 +6,7 @@ import math
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -275,6 +276,6 @@ def test_action_units_are_those_of_the_network():
   inputs = np.random.default_rng(0).normal(size=(3, 28, 28, 3))
   inputs = inputs.astype(np.float32)
   member = jax.tree.map(lambda x: x[0], model.params)
-  _, out = model.module.apply(member, inputs, train=False)
+  _, out = model.module.apply(member, jnp.asarray(inputs), train=False)
   expected = special.expit(np.asarray(out['units'], np.float64))
   closeness.assert_close(model.predict_units(inputs), expected, 1e-5)
