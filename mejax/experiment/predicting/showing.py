@@ -16,8 +16,8 @@ from mejax.pages import pictures
 
 # Side of a picture in pixels.
 SIDE = 240
-# How much motion is exaggerated for the eye, if the model reads it as it is, and
-# how far it may then be, in sides of the face: beyond that, skin would fold.
+# How much motion is exaggerated for the eye, if the model reads it as it is,
+# and how far it may then be, in sides of the face: beyond it, skin would fold.
 _TIMES, _FARTHEST = 5.0, 0.05
 # A fall of the probability that has the full colour, at least.
 _LEAST_FALL = 0.05
