@@ -32,6 +32,7 @@ setuptools.setup(
   package_data={
     'mejax': [
       'assets/*',
+      'assets/recogniser/*',
       'configs/*.py',
       'configs/sweeps/*.py',
       'corpora/*.csv',
@@ -79,6 +80,13 @@ setuptools.setup(
     'tpu': ['jax[tpu]>=0.10'],
     # What `mejax sweep` searches with; it brings a database library along.
     'search': ['optuna>=5.0'],
+    # What `--engine dask` and batch systems need. Keys of the connections are
+    # made by cryptography.
+    'cluster': [
+      'cryptography>=42',
+      'dask-jobqueue>=0.9',
+      'distributed>=2026.1',
+    ],
     # The site of docs/: `mkdocs build --strict`.
     'docs': [
       'mkdocs>=1.6,<2',
@@ -89,6 +97,9 @@ setuptools.setup(
     'torch': ['torch>=2.4'],
     'test': [
       'beartype>=0.19',
+      'cryptography>=42',
+      'dask-jobqueue>=0.9',
+      'distributed>=2026.1',
       # To open datasets as data/README.md shows it.
       'grain>=0.2.10',
       'hypothesis>=6.100',

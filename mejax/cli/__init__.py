@@ -4,8 +4,10 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
+  engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
   spotting.py        spot, score_spotting
+  predicting.py      predict
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
   terminal.py        what is printed is safe; bars of progress in a file
@@ -35,6 +37,7 @@ from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
 from mejax.cli import overview
+from mejax.cli import predicting
 from mejax.cli import scores
 from mejax.cli import search
 from mejax.cli import spotting
@@ -222,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
   spotting.add_score_spotting(verbs)
+  predicting.add_predict(verbs)
   learning.add_train(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)

@@ -14,6 +14,8 @@ import pathlib
 
 import jinja2
 
+from mejax.pages import notice
+
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
@@ -44,6 +46,7 @@ def _environment() -> jinja2.Environment:
     trim_blocks=True,
     lstrip_blocks=True,
   )
+  environment.globals['responsible_use'] = notice.RESPONSIBLE_USE
   environment.filters |= {
     'plural': plural,
     'decimals': lambda value, count=3: f'{value:.{count}f}',
