@@ -147,9 +147,16 @@ def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
   expected = {
     f'mejax/{path.relative_to(root)}' for path in root.glob('configs/**/*.py')
   }
-  for pattern in ('**/*.py', 'corpora/*.csv', 'assets/*', 'pages/templates/*'):
+  for pattern in (
+    '**/*.py',
+    'corpora/*.csv',
+    'assets/**/*',
+    'pages/templates/*',
+  ):
     for path in root.glob(f'mejax/{pattern}'):
-      expected.add(str(path.relative_to(root)))
+      if path.is_file():
+        expected.add(str(path.relative_to(root)))
+  assert 'mejax/assets/recogniser/weights.safetensors' in expected
   assert 'mejax/pages/templates/page.css' in expected
   assert 'mejax/configs/sweeps/cnn.py' in expected
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()

@@ -4,10 +4,14 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
+  engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
   spotting.py        spot, score_spotting
+  predicting.py      predict
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
+  terminal.py        what is printed is safe; bars of progress in a file
+  pulse.py           a line of the terminal that always moves
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -33,6 +37,7 @@ from mejax import signals
 from mejax.cli import data
 from mejax.cli import learning
 from mejax.cli import overview
+from mejax.cli import predicting
 from mejax.cli import scores
 from mejax.cli import search
 from mejax.cli import spotting
@@ -106,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  with terminal.guarded():
+  with terminal.guarded(f'mejax {args.verb}'):
     return _run(args, argv)
 
 
@@ -220,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
   spotting.add_score_spotting(verbs)
+  predicting.add_predict(verbs)
   learning.add_train(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)

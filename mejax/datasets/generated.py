@@ -35,7 +35,7 @@ PROTOCOL = Protocol(
 _CALL, _TOGETHER = 1024, 32
 # The flow images of the release were computed larger, with their strain, and
 # shrunk then; `mejax prepare` computes flow in the size that it keeps.
-_FINER = {'released': 2, 'aligned': 1}
+FINER = {'released': 2, 'aligned': 1}
 
 
 def examples(
@@ -111,7 +111,7 @@ def _describe(options: fields.Options, units: str) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnames='options')
 def _draw(seed, who, which, labels, options):
   """Draws pictures; each depends on its own person, number and label only."""
-  factor = _FINER[options.crop]
+  factor = FINER[options.crop]
   fine = dataclasses.replace(options, size=options.size * factor)
 
   def one(row):

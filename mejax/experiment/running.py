@@ -33,6 +33,8 @@ from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.engine import chunks
+from mejax.experiment.engine.options import Engine
 from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.packs import starting
@@ -57,6 +59,7 @@ def train(
   view: Callable[..., Any] | None = None,
   init: str | os.PathLike | None = None,
   leave_out_seen: bool = False,
+  engine: Engine | None = None,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Trains every fold, seed and setting; writes the workdir; prints the table.
@@ -77,6 +80,8 @@ def train(
       `packing.pack` or `conversion.convert` wrote.
     leave_out_seen: whether people whom that model has seen are left out;
       otherwise data with any of them are refused.
+    engine: who trains; by default this process. Another one reads the data from
+      `data_dir`, so nothing may be handed over in Python.
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
@@ -84,27 +89,45 @@ def train(
 
   Raises:
     ValueError: config, data, model and workdir do not fit each other, or the
-      model that training starts from has seen people of the data.
+      model that training starts from has seen people of the data, or some
+      rounds were given up.
     FileNotFoundError: the dataset has not been prepared.
+    ConnectionError: no scheduler answers, or it was lost.
   """
+  own = {'task': task, 'model': model, 'protocol': protocol, 'view': view}
+  chunks.check_engine(
+    engine, [name for name, x in own.items() if x is not None]
+  )
   plan = planning.plan(
     config,
     data_dir=data_dir,
-    task=task,
-    model=model,
-    protocol=protocol,
-    view=view,
+    **own,
     init=init,
     leave_out_seen=leave_out_seen,
   )
   if dry_run:
     print_forecast(plan)
     return {}
-  return train_plan(plan, workdir=workdir)
+  how = chunks.spread(
+    engine,
+    config,
+    'mejax.experiment.planning:plan',
+    data_dir=data_dir and pathlib.Path(data_dir),
+    init=init and pathlib.Path(init),
+    leave_out_seen=leave_out_seen,
+  )
+  return train_plan(plan, workdir=workdir, how=how)
 
 
-def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
+def train_plan(
+  plan: Plan, *, workdir: str | os.PathLike, how: chunks.Spread | None = None
+) -> dict[str, Any]:
   """Carries out a plan in a workdir, as `train` does.
+
+  Args:
+    plan: the plan.
+    workdir: the folder.
+    how: how the run is spread over workers; by default this process trains it.
 
   Returns:
     The content of `metrics.json`.
@@ -117,8 +140,10 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      with cost_of_run.measured(workdir, plan):
-        outcome = run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan) as workers:
+        if how is not None:
+          workers += chunks.run(plan, workdir, run, how)
+        outcome = run_trials(plan, workdir, run, progress=how is None)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
@@ -146,18 +171,30 @@ def claimed(plan: Plan, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
 
 
 def run_trials(
-  plan: Plan, workdir: pathlib.Path, run: dict[str, Any]
+  plan: Plan,
+  workdir: pathlib.Path,
+  run: dict[str, Any],
+  *,
+  progress: bool = True,
 ) -> loop.Outcome:
-  """Trains all trials; a resumed run keeps the placement that it began with."""
-  devices = jax.devices()
+  """Trains all trials; a resumed run keeps the placement that it began with.
+
+  Args:
+    plan: the plan.
+    workdir: its folder.
+    run: the content of `run.json`, which gets the placement.
+    progress: whether something is left to train, and shown.
+  """
+  devices = jax.local_devices()
   if 'placement' not in run:
     run['placement'] = dataclasses.asdict(plan.place(devices))
     workdir_lib.write_json(workdir / 'run.json', run)
   placement = placement_lib.Placement(**run['placement'])
-  print(placement.describe(len(plan.trials.train), devices))
-  if warning := devices_lib.unused_gpu():
-    print(warning)
-  return loop.run(
+  if progress:
+    print(placement.describe(len(plan.trials.train), devices))
+    if warning := devices_lib.unused_gpu():
+      print(warning)
+  outcome = loop.run(
     plan.trainer,
     plan.trials,
     plan.data,
@@ -170,7 +207,10 @@ def run_trials(
     names=plan.trial_names,
     owner=workdir_lib.owner(workdir),
     start=plan.start and starting.fit(plan.start, plan.model, plan.task),
+    progress=progress,
   )
+  chunks.collect_logs(workdir)
+  return outcome
 
 
 def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
@@ -223,7 +263,7 @@ def print_forecast(plan: Plan) -> None:
 
 
 def _print_forecast(plan: Plan) -> None:
-  devices, trainer = jax.devices(), plan.trainer
+  devices, trainer = jax.local_devices(), plan.trainer
   placement = plan.place(devices)
   num_trials = len(plan.trials.train)
   first = jax.tree.map(lambda x: x[0], plan.trials)

@@ -103,6 +103,19 @@ class Options:
         raise ValueError(f'{name} is {getattr(self, name):g}; expected 0 to 10')
 
 
+def usual_crop(name: str) -> tuple[float, float, float, float]:
+  """Returns what is cut out around the face of a usual person.
+
+  Args:
+    name: a name of `CROPS`.
+
+  Returns:
+    The middle between the pupils (x, y) and their distance as shares of the
+    side, and the height of the face over its usual height at that distance.
+  """
+  return (*CROPS[name], 1.0)
+
+
 class Person(struct.PyTreeNode):
   """Everything that is the same in all pictures of a person.
 
