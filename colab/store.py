@@ -21,7 +21,7 @@ ADDRESS = ''  # OWNER/NAME on GitHub, once there is one.
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
 # What a page shows of an output; HTML is kept for the device alone.
-KEPT = ('image/svg+xml', 'image/png', 'text/markdown', 'text/plain')
+KEPT = ('image/svg+xml', 'image/jpeg', 'text/markdown', 'text/plain')
 _BADGE = re.compile(r'^\[!\[Open in Colab\].*\n\n', re.M)
 _EXTRAS = re.compile(r"^EXTRAS = '(.*)'", re.M)
 

@@ -21,6 +21,7 @@ FIGURES = {
   'functional': 1,
   'htnet_release': 2,
   'new_attention': 2,
+  'own_clip': 2,
   'quickstart': 3,
   'search': 2,
 }
@@ -42,9 +43,10 @@ def name(request) -> str:
 
 def pictures(cell) -> list[str]:
   return [
-    each.data['image/svg+xml']
+    data
     for each in cell.outputs
-    if 'image/svg+xml' in each.get('data', {})
+    for kind, data in each.get('data', {}).items()
+    if kind in ('image/svg+xml', 'image/jpeg')
   ]
 
 
@@ -106,8 +108,9 @@ def test_notebook_runs_from_top_to_bottom(name, store, tmp_path):
   cells = store.code(notebook)
   shown = [picture for cell in cells for picture in pictures(cell)]
   assert len(shown) >= FIGURES[name]
-  if name != 'functional':
-    assert list(tmp_path.rglob('report/index.html'))
+  page = {'functional': '', 'own_clip': 'predicted/index.html'}
+  page = page.get(name, 'report/index.html')
+  assert not page or list(tmp_path.rglob(page))
   said = cells[0].outputs[0].data['text/html']
   assert 'mejax runs on: ' in said
   store.strip(notebook)

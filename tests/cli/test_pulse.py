@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import sys
@@ -34,11 +35,18 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def screen(monkeypatch):
-  stream = Terminal()
-  monkeypatch.setattr(sys, 'stdout', stream)
-  monkeypatch.setattr(sys, 'stderr', stream)
   monkeypatch.setattr(pulse_lib, 'EVERY', 0.01)
-  return stream
+  return Terminal()
+
+
+@contextlib.contextmanager
+def at_work(screen, monkeypatch, **others):
+  """A command at work on a terminal, or with other streams."""
+  with monkeypatch.context() as patch:
+    for name in ('stdout', 'stderr'):
+      patch.setattr(sys, name, others.get(name, screen))
+    with terminal.guarded('mejax train'):
+      yield
 
 
 def wait(screen, words: str) -> None:
@@ -49,8 +57,10 @@ def wait(screen, words: str) -> None:
   raise AssertionError(screen.getvalue())
 
 
-def test_a_command_that_prints_nothing_shows_that_it_is_at_work(screen):
-  with terminal.guarded('mejax train'):
+def test_a_command_that_prints_nothing_shows_that_it_is_at_work(
+  screen, monkeypatch
+):
+  with at_work(screen, monkeypatch):
     print('first')
     wait(screen, 'mejax train: 0 s')
     print('second')
@@ -59,22 +69,24 @@ def test_a_command_that_prints_nothing_shows_that_it_is_at_work(screen):
   assert screen.screen() == ['first', 'second', '']
 
 
-def test_the_time_of_a_bar_goes_on_while_it_waits(screen):
-  with terminal.guarded('mejax train'):
+def test_the_time_of_a_bar_goes_on_while_it_waits(screen, monkeypatch):
+  with at_work(screen, monkeypatch):
     with tqdm.tqdm(total=2, desc='training') as bar:
-      before = screen.getvalue().count('training')
+      shown = screen.getvalue().count('training')
       for _ in range(500):
-        if screen.getvalue().count('training') > before + 2:
+        if screen.getvalue().count('training') > shown + 2:
           break
         time.sleep(0.01)
+      else:
+        raise AssertionError(screen.getvalue())
       bar.update(2)
-  assert screen.getvalue().count('training') > before + 2
-  assert 'mejax train:' not in screen.getvalue().split('2/2')[0]
+  _, _, rest = screen.getvalue().partition('training')
+  assert 'mejax train:' not in rest.partition('2/2')[0]
   assert screen.screen()[0].startswith('training: 100%')
 
 
-def test_a_line_that_is_not_finished_stays(screen):
-  with terminal.guarded('mejax train'):
+def test_a_line_that_is_not_finished_stays(screen, monkeypatch):
+  with at_work(screen, monkeypatch):
     print('so far', end=' ')
     time.sleep(0.1)
     print('so good')
@@ -83,7 +95,7 @@ def test_a_line_that_is_not_finished_stays(screen):
 
 @pytest.mark.parametrize('name', ['stdout', 'stderr'])
 def test_what_goes_into_a_file_has_no_such_line(screen, name, monkeypatch):
-  monkeypatch.setattr(sys, name, io.StringIO())
-  with terminal.guarded('mejax train'):
+  file = io.StringIO()
+  with at_work(screen, monkeypatch, **{name: file}):
     time.sleep(0.1)
-  assert screen.getvalue() == ''
+  assert screen.getvalue() == file.getvalue() == ''
