@@ -82,9 +82,13 @@ class Making:
     Raises:
       ValueError: the message lists every difference.
     """
-    # A recipe of generated pictures is none of videos.
-    known = {} if self.generated or self.remarks else clips.dataset
-    clips = dataclasses.replace(clips, dataset=known)
+    # A recipe of generated pictures is none of videos, and which face is taken
+    # is a matter of the recording.
+    source = self.model.about['recipe']['landmark_source']
+    made = (
+      {} if self.generated else {**clips.dataset, 'landmark_source': source}
+    )
+    clips = dataclasses.replace(clips, dataset=made)
     self.model.check_clips(clips, self.model.config.view)
 
 
@@ -124,8 +128,7 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
   ours = recipes.of(recipe.describe())
   there = recipes.compared(told)
   for each in (ours, there):
-    # Which of several faces is taken is a matter of the recording.
-    each['landmark_source'] = '' if remarks else source
+    del each['landmark_source']
   files.refuse_other(
     model.folder,
     there,
