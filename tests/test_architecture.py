@@ -173,11 +173,25 @@ configuration.load_config('synthetic:smoke')
 from mejax.experiment.search import spaces
 print(*spaces.list_spaces())
 """
-  path = [
-    str(tmp_path),
-    *(entry for entry in sys.path if entry.endswith('site-packages')),
-  ]
+  path = [str(tmp_path), *_libraries()]
   file, *names = python(program, cwd=tmp_path, path=path).split()
   assert file.startswith(str(tmp_path))
   assert 'htnet_regions' in names
   assert names[-len(spaces.list_spaces()) :] == spaces.list_spaces()
+
+
+@pytest.mark.slow
+def test_the_demo_of_a_wheel_runs_outside_of_the_checkout(wheel, tmp_path):
+  installed, elsewhere = tmp_path / 'installed', tmp_path / 'elsewhere'
+  zipfile.ZipFile(wheel).extractall(installed)
+  elsewhere.mkdir()
+  program = """
+from mejax import cli
+assert cli.main(['demo', '--small']) == 0
+"""
+  python(program, cwd=elsewhere, path=[str(installed), *_libraries()])
+  assert (elsewhere / 'runs/demo/run/report/index.html').exists()
+
+
+def _libraries() -> list[str]:
+  return [entry for entry in sys.path if entry.endswith('site-packages')]

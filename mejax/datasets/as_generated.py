@@ -47,7 +47,8 @@ def convert(
     flow: (u, v, strain) of each level, in pixels of the aligned face.
     size, crop, units: of the generated pictures, see `generated.examples`.
   """
-  fine = size * generated.FINER
+  finer = generated.FINER[crop]
+  fine = size * finer
   # Cut out no smaller than it is, then shrunk by means: nothing aliases.
   times = max(int(np.ceil(flow.shape[2] * max(_sides(crop)) / fine)), 1)
   matrix = _cut(crop, flow.shape[2], fine * times)
@@ -55,8 +56,8 @@ def convert(
   n, a = cut.shape[:2]
   cut = generated.shrink(jnp.asarray(cut.reshape(-1, *cut.shape[2:])), times)
   cut /= jnp.array([matrix[0, 0], matrix[1, 1]]) * times
-  image = generated.shrink(generated.with_strain(cut), generated.FINER)
-  image *= jnp.array([1 / generated.FINER, 1 / generated.FINER, 1.0])
+  image = generated.shrink(generated.with_strain(cut), finer)
+  image *= jnp.array([1 / finer, 1 / finer, 1.0])
   image = np.asarray(image).reshape(n, a, *image.shape[1:])
   return generated.stretch(image) if units == 'minmax255' else image
 

@@ -50,6 +50,8 @@ DEFAULT_PRIOR = 'trained'
 _SHARES = {
   'trained': '',
   'em': ', corrected for shares of classes that are estimated without labels',
+  'published': ', corrected half way to the shares of classes that MMEW and'
+  ' CAS(ME)^3 have published',
 }
 _HINT = 'With --leave_out_seen, the others are evaluated.'
 
@@ -200,7 +202,13 @@ def _apply(
   if saved.generated:
     # Generated people show all classes equally often.
     even = np.full(logits.shape[-1], 1 / logits.shape[-1])
-    logits = prior_lib.adapt(logits, task.corpus, trained=even, rule=prior)
+    logits = prior_lib.adapt(
+      logits,
+      task.corpus,
+      trained=even,
+      rule=prior,
+      class_names=task.class_names,
+    )
   return logits, told
 
 

@@ -10,6 +10,7 @@ clip.py         the contact sheet of one clip
 spotting.py     the page of what was spotted in recordings
 predicting.py   the page of what motions in recordings are most like
 ceiling.py      what no model reaches, and what may hold scores back
+figures.py      pictures that stand alone, for a notebook
 score_tables.py the scores of a run as rows of tables
 charts.py       the charts of a run
 levels.py       the table and chart of amplification levels

@@ -2,8 +2,9 @@
 
 Blue means honest, orange test-selected and grey a baseline; each also has its
 own shape or hatch. The contrast of text is at least 4.5 in both colour schemes.
-`templates/page.html` is the frame of all pages, `templates/page.css` their
-style, and `templates/parts.html` has macros for the parts that they share.
+`templates/page.html` is the frame of all pages, `templates/page.css` and
+`charts.css` their style, and `templates/parts.html` has macros for the parts
+that they share.
 """
 
 from __future__ import annotations
