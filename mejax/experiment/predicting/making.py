@@ -16,6 +16,7 @@ from mejax import files
 from mejax.corpora.which_face import LARGEST
 from mejax.corpora.which_face import WhichFace
 from mejax.datasets import as_generated
+from mejax.datasets import generated
 from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
 from mejax.datasets.views import View
@@ -100,7 +101,8 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
       make them of videos in the same way.
   """
   told = model.about['recipe']
-  reading = resolve.find_reading(model.config, protocol=_any_protocol())
+  # Nothing has a label here, so that any protocol will do.
+  reading = resolve.find_reading(model.config, protocol=generated.PROTOCOL)
   common = {'model': model, **{k: reading[k] for k in ('view', 'options')}}
   if not told:
     raise ValueError(
@@ -111,6 +113,12 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
   method = told['flow']['method']
   if method not in FLOWS and model.about['data'].get('generated'):
     asked = model.config.generated
+    if asked.version != generated.VERSION:
+      raise ValueError(
+        f'the model in {model.folder} was trained on flow of version'
+        f' {asked.version} of the generator, and this mejax cuts faces as'
+        f' version {generated.VERSION} does. Train it anew.'
+      )
     options = {name: asked[name] for name in ('size', 'crop')}
     recipe = as_generated.recipe_of(**options, levels=asked.levels)
     recipe = dataclasses.replace(recipe, which_face=which_face)
@@ -159,10 +167,3 @@ def _recipe(told: Mapping[str, Any], *, source: str) -> Recipe:
     remove_head_motion=told['remove_head_motion'],
     mask_eyelids=told['mask_eyelids'],
   )
-
-
-def _any_protocol():
-  """Returns a protocol, which is not used: nothing has a label here."""
-  from mejax.datasets import generated
-
-  return generated.PROTOCOL
