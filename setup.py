@@ -32,6 +32,7 @@ setuptools.setup(
   package_data={
     'mejax': [
       'assets/*',
+      'assets/recogniser/*',
       'configs/*.py',
       'configs/sweeps/*.py',
       'corpora/*.csv',
@@ -70,8 +71,13 @@ setuptools.setup(
     'xlrd>=2.0',
   ],
   extras_require={
-    'cuda': ['jax[cuda13]'],
-    'tpu': ['jax[tpu]'],
+    # CUDA 13 needs driver 580 and a Turing GPU (T4) or newer, CUDA 12 driver
+    # 525.
+    'cuda12': ['jax[cuda12]>=0.10'],
+    'cuda13': ['jax[cuda13]>=0.10'],
+    # The newest of them.
+    'cuda': ['jax[cuda13]>=0.10'],
+    'tpu': ['jax[tpu]>=0.10'],
     # What `mejax sweep` searches with; it brings a database library along.
     'search': ['optuna>=5.0'],
     # What `--engine dask` and batch systems need. Keys of the connections are

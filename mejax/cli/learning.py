@@ -350,10 +350,11 @@ def add_evaluate(verbs) -> None:
   )
   verb.add_argument(
     '--prior',
-    choices=('trained', 'em'),
-    help='for models of generated faces: take all classes as equally common, or'
-    ' estimate their shares in each database from the predictions, without'
-    ' labels (default: trained)',
+    choices=('trained', 'em', 'published'),
+    help='for models of generated faces: take all classes as equally common'
+    ' (trained, the default), estimate their shares in each database from the'
+    ' predictions (em), or go half way to the shares that MMEW and CAS(ME)^3'
+    ' have published; none of them reads a label',
   )
   _add_leave_out(verb)
   add_trust(verb, 'RUN')

@@ -59,6 +59,7 @@ def add_spot(verbs) -> None:
 
 def _spot(args: argparse.Namespace) -> None:
   from mejax.experiment.spotting import recordings
+  from mejax.pages import notice
 
   asked = {'micro': args.micro_threshold, 'macro': args.macro_threshold}
   rule = {} if args.rise is None else {'part': 'rise', 'seconds': args.rise}
@@ -77,7 +78,7 @@ def _spot(args: argparse.Namespace) -> None:
     f'{counts.get("micro", 0)} candidates for micro-expressions, '
     f'{counts.get("macro", 0)} for macro-expressions'
   )
-  print(*paths, sep='\n')
+  print(*paths, notice.RESPONSIBLE_USE, sep='\n')
 
 
 def add_score_spotting(verbs) -> None:

@@ -20,7 +20,7 @@
                      frame_rate.py their rate
   action_units.py    FACS codes
   long_videos.py     long videos with annotated events; casme2_long.py,
-                     casme3_long.py and samm_long.py read them
+                     casme3_long.py, casme3_c_long.py and samm_long.py read them
   release_counts.py  how much of each database was published
   synthetic.py       the rendered corpus; faces/ draws its faces
 
@@ -34,6 +34,7 @@ CORPORA = {
   'casme': 'mejax.corpora.casme',
   'casme2': 'mejax.corpora.casme2',
   'casme3': 'mejax.corpora.casme3',
+  'dfme': 'mejax.corpora.dfme',
   'fourdme': 'mejax.corpora.fourdme',
   'mmew': 'mejax.corpora.mmew',
   'samm': 'mejax.corpora.samm',
@@ -47,6 +48,7 @@ CORPORA = {
 # with a `DATABASE` (see `long_videos.LongDatabase`).
 LONG_VIDEOS = {
   'casme2_long': 'mejax.corpora.casme2_long',
+  'casme3_c_long': 'mejax.corpora.casme3_c_long',
   'casme3_long': 'mejax.corpora.casme3_long',
   'samm_long': 'mejax.corpora.samm_long',
 }

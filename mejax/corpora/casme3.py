@@ -4,7 +4,8 @@
     Part_A_ME_clip/frame/spNo.10_a_116/116.jpg    cut: subject, video, onset
     part_A/spNO.10/a/color/116.jpg                whole videos
     CAS(ME)3_part_C_ME.xlsx                                           165 clips
-    part_C/01/3/color/116.jpg
+    part_C/01/a/color/116.jpg                     the only video of a person
+    ME_C/01/3/color/116.jpg                       cut by others: subject, count
 
 The annotations are public (github.com/jingtingEmmaLi/CAS-ME-3). 397 clips share
 a video with others, so the name of a clip is video and onset, e.g. a_116.
@@ -58,12 +59,15 @@ def _place_a(parts: tuple[str, ...]) -> frames.Place | None:
 
 
 def _place_c(parts: tuple[str, ...]) -> frames.Place | None:
-  if len(parts) < 3 or parts[-1] != 'color' or not parts[-2].isdigit():
+  if len(parts) < 3 or parts[-1] != 'color':
     return None
-  subject = database.digits(parts[-3])
-  if subject is None:
+  match = re.fullmatch(r'(?:sub *)?(\d{1,3})', parts[-3])
+  if match is None:
     return None
-  return frames.Place(key=(subject, int(parts[-2])), depth=3, kind='videos')
+  subject, name = int(match[1]), parts[-2]
+  if name.isdigit():
+    return frames.Place(key=(subject, int(name)), depth=3, kind='clips')
+  return frames.Place(key=subject, depth=3, kind='videos')
 
 
 def _labels_a(
@@ -110,14 +114,16 @@ def _labels_c(found: database.Found) -> Iterator[database.Labelled]:
       sheet_name=row['video'],
       fps=FPS,
     )
-    yield annotation, _folder_key(found, row)
+    is_whole = found.tree is not None and found.tree.kind == 'videos'
+    count = database.digits(row['video'])
+    yield annotation, number if is_whole else (number, count)
 
 
 def _folder_key(found: database.Found, row: dict[str, str]) -> Hashable:
   """Returns the key of a row's folder; many rows may share a whole video."""
   subject, video = people.number(row['subject']), row['video'].lower()
   if found.tree is None or found.tree.kind == 'videos':
-    return (subject, int(video) if video.isdigit() else video)
+    return (subject, video)
   return _cut_key(found.tree, subject, video, row['onset'])
 
 
@@ -164,9 +170,9 @@ DATABASES = {
     },
     place_of=_place_c,
     labels=_labels_c,
-    example='part_C/01/3/color/116.jpg and CAS(ME)3_part_C_ME.xlsx',
+    example='part_C/01/a/color/116.jpg and CAS(ME)3_part_C_ME.xlsx',
     sheet_name='part_?c.*me',
-    kinds=('videos',),
+    kinds=('clips', 'videos'),
   ),
 }
 

@@ -83,6 +83,8 @@ class Database:
     kinds: kinds of trees, the preferred one first.
     inner: name of a folder within a clip's folder that may hold the frames.
     cut: as in `annotated.from_files`.
+    joins: whether there are several sheets, and several folders of clips, all
+      of which count.
     needs_sheet: whether the labels of a tree stand in a sheet; it is called
       with None if only labels are read.
   """
@@ -98,6 +100,7 @@ class Database:
   kinds: Sequence[str] = ('raw', 'cropped')
   inner: str = ''
   cut: bool = False
+  joins: bool = False
   needs_sheet: Callable[[frames.Tree | None], bool] = lambda tree: True
 
   def read(
@@ -179,6 +182,9 @@ class Database:
     # by the names of the clips in them.
     trees, files = frames.scan(root, self.place_of)
     trees = [tree for tree in trees if tree.kind in self.kinds]
+    if self.joins:
+      trees = [_joined(root, trees, kind) for kind in self.kinds]
+      trees = [tree for tree in trees if tree.clips]
     tree = frames.choose(trees, [images] if images else self.kinds)
     if tree is None and with_frames:
       there = ', '.join(f'{t.folder} ({t.kind})' for t in trees)
@@ -210,16 +216,27 @@ class Database:
     sheet: str,
     encoding: str,
   ) -> sheets.Table:
-    table = sheets.find(
-      [file for file in files if sheet.lower() in file.name.lower()],
-      fields=self.columns,
-      optional=self.optional,
-      name=self.sheet_name,
-      accepts=self.accepts,
-      encoding=encoding,
-    )
-    if table is not None:
-      return table
+    left = [file for file in files if sheet.lower() in file.name.lower()]
+    tables: list[sheets.Table] = []
+    while self.joins or not tables:
+      table = sheets.find(
+        left,
+        fields=self.columns,
+        optional=self.optional,
+        name=self.sheet_name,
+        accepts=self.accepts,
+        encoding=encoding,
+      )
+      if table is None:
+        break
+      tables.append(table)
+      left = [file for file in left if file != table.path]
+    if tables:
+      return dataclasses.replace(
+        tables[0],
+        rows=[row for table in tables for row in table.rows],
+        unread=tuple(words for table in tables for words in table.unread),
+      )
     there = ', '.join(
       file.name for file in files if file.suffix.lower() in sheets.SUFFIXES
     )
@@ -234,6 +251,15 @@ class Database:
       + f': expected one as in {self.example}, with a header that has the '
       f'columns {headings}; spreadsheets there: {there or "none"}'
     )
+
+
+def _joined(
+  root: pathlib.Path, trees: Sequence[frames.Tree], kind: str
+) -> frames.Tree:
+  """Returns one tree of all clips of a kind; the first of a name counts."""
+  own = [tree for tree in reversed(trees) if tree.kind == kind]
+  clips = {key: path for tree in own for key, path in tree.clips.items()}
+  return frames.Tree(folder=root, kind=kind, clips=dict(sorted(clips.items())))
 
 
 def digits(text: str) -> int | None:

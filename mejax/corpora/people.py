@@ -36,6 +36,7 @@ SAME_PEOPLE = {
   'smic_nir': 'smic',
   'samm_long': 'samm',
   'casme3_long': 'casme3',
+  'casme3_c_long': 'casme3_c',
 }
 
 # `S` and `p` count as prefixes only of numbers: Shan and Han are two people.

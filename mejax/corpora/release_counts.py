@@ -83,6 +83,8 @@ RELEASE_COUNTS = {
     },
   ),
   'fourdme': ReleaseCounts(subjects=(), clips=267),
+  # The sheet for training, with that of the first test, and all of the paper.
+  'dfme': ReleaseCounts(subjects=(), clips=(1856, 2330, 7526)),
   'casme3': ReleaseCounts(
     subjects=94,
     clips=860,

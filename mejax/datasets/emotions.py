@@ -48,7 +48,8 @@ _FURTHER = {
 # SMIC's other cameras show the same clips again, so a fold that holds out one
 # camera would train on its clips.
 CROSS_CORPUS = (
-  'casme', 'casme2', 'casme3', 'casme3_c', 'fourdme', 'mmew', 'samm', 'smic',
+  'casme', 'casme2', 'casme3', 'casme3_c', 'dfme', 'fourdme', 'mmew', 'samm',
+  'smic',
 )  # fmt: skip
 
 

@@ -186,6 +186,21 @@ PROTOCOLS = {
         'happy': 55,
       },
     ),
+    _of_one(
+      'dfme',
+      'dfme-7',
+      'DFME',
+      _alone(
+        'happiness',
+        'disgust',
+        'contempt',
+        'surprise',
+        'fear',
+        'anger',
+        'sadness',
+      ),  # fmt: skip
+      {},
+    ),
     Protocol(
       name='synthetic',
       sentence=(

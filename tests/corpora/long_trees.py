@@ -67,5 +67,23 @@ def casme3_long(root: pathlib.Path, rows) -> None:
   path.rename(path.with_suffix('.xls'))
 
 
+def casme3_c_long(root: pathlib.Path, rows, micro=()) -> None:
+  """Rows: subject, onset, offset, 1 or 0; of the newer sheet as they are."""
+  path = trees.write_sheet(
+    root / 'CAS(ME)3_part_C.xlsx',
+    ('Subject', 'Onset', 'Offset', 'diff', 'Exp_type', 'risk'),
+    [(s, on, off, off - on, kind, 1) for s, on, off, kind in rows],
+    title='organize',
+  )
+  path.rename(path.with_suffix('.xls'))
+  if micro:
+    trees.write_sheet(
+      root / 'CAS(ME)3_part_C_ME.xlsx',
+      trees.CASME3_C_HEADER,
+      micro,
+      title='mockCrimeME',
+    )
+
+
 def frames(folder: pathlib.Path, numbers, pattern: str) -> None:
   trees.write_frames(folder, [pattern.format(n) for n in numbers])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mejax.corpora import casme2_long
+from mejax.corpora import casme3_c_long
 from mejax.corpora import casme3_long
 from mejax.corpora import corpus
 from mejax.corpora import long_videos
@@ -214,6 +215,47 @@ def test_word_that_is_no_type_is_a_problem_that_names_the_cell(casme3_tree):
   assert "type is 'neither' in cell G5" in event.problem
 
 
+@pytest.fixture
+def casme3_c_tree(tmp_path):
+  # Part A has the same columns, and another person 4.
+  long_trees.casme3_long(
+    tmp_path, [('spNO.4', 'a', 10, 14, 60, '4', 'Micro-expression')]
+  )
+  long_trees.casme3_c_long(
+    tmp_path, [(4, 5, 9, 1), (4, 20, 70, 0), (5, 30, 36, 1)]
+  )
+  for name in ('04/a', '05/a', '01/a'):
+    folder = tmp_path / 'part_C' / name
+    long_trees.frames(folder / 'color', range(1, 81), '{}.jpg')
+    long_trees.frames(folder / 'depth', range(1, 81), '{}.png')
+  # Somebody's cut clips are no videos.
+  long_trees.frames(tmp_path / 'ME_C/04/1/color', range(5, 10), '{}.jpg')
+  return tmp_path
+
+
+def test_casme3_c_has_both_types_by_number(casme3_c_tree):
+  found = events_of(casme3_c_long.DATABASE, casme3_c_tree)
+  types = {name: event.type for name, event in found.items()}
+  assert types == {'04/5': 'micro', '04/20': 'macro', '05/30': 'micro'}
+  assert not any(event.problem or event.apex for event in found.values())
+
+
+def test_casme3_c_takes_micro_expressions_of_the_newer_sheet(casme3_c_tree):
+  long_trees.casme3_c_long(
+    casme3_c_tree,
+    [(4, 5, 9, 1), (4, 20, 70, 0)],
+    [(4, 1, 6, 9, '4', 'negative'), (1, 1, 40, 44, '1，2', 'surprise')],
+  )
+  videos = {v.name: v for v in casme3_c_long.DATABASE.read(casme3_c_tree)}
+  assert [e.onset for e in videos['04'].events] == [6, 20]
+  assert videos['04'].events[0].emotion == 'negative'
+  # Nobody annotated the macro-expressions of person 1.
+  own = videos['01'].events
+  assert [e.onset for e in own if not e.problem] == [40]
+  assert any('nobody annotated' in e.problem for e in own)
+  assert videos['05'].events == () and not videos['05'].problem
+
+
 @pytest.mark.parametrize(
   'part, apex, expected',
   [('total', None, 'micro'), ('rise', None, None), ('rise', 12, 'macro')],
@@ -230,7 +272,13 @@ def test_event_of_exactly_the_longest_time_is_a_micro_expression():
 
 
 @pytest.mark.parametrize(
-  'database', [casme2_long.DATABASE, samm_long.DATABASE, casme3_long.DATABASE]
+  'database',
+  [
+    casme2_long.DATABASE,
+    samm_long.DATABASE,
+    casme3_long.DATABASE,
+    casme3_c_long.DATABASE,
+  ],
 )
 def test_empty_folder_names_what_is_expected(database, tmp_path):
   with pytest.raises(FileNotFoundError, match='expected folders as in'):

@@ -1,10 +1,11 @@
-"""MMEW, CAS(ME)^3 and 4DME on tiny trees of their shape."""
+"""MMEW, CAS(ME)^3, DFME and 4DME on tiny trees of their shape."""
 
 from __future__ import annotations
 
 import pytest
 
 from mejax.corpora import casme3
+from mejax.corpora import dfme
 from mejax.corpora import fourdme
 from mejax.corpora import mmew
 from tests.corpora import trees
@@ -194,6 +195,69 @@ def test_casme3_c_has_no_apexes_and_commas_of_two_widths(tmp_path):
   assert second.problem == 'the folder of its frames is missing'
   with pytest.raises(ValueError, match="part is 'B'"):
     casme3.CORPUS.read(tmp_path, part='B')
+
+
+def test_casme3_c_is_one_video_a_person_whose_clips_are_counted(tmp_path):
+  trees.write_sheet(
+    tmp_path / 'CAS(ME)3_part_C_ME.xlsx',
+    trees.CASME3_C_HEADER,
+    [(4, 1, 3, 5, '4', 'negative'), (4, 2, 8, 12, '12', 'positive')],
+    title='mockCrimeME',
+  )
+  trees.write_frames(tmp_path / 'part_C/04/a/color', NUMBERED)
+  trees.write_frames(tmp_path / 'part_C/04/a/depth', NUMBERED)
+  first, second = casme3.CORPUS.read(tmp_path, part='C')
+  assert (first.identity, first.problem) == ('casme3_c/04/1_3', '')
+  assert (second.identity, second.problem) == ('casme3_c/04/2_8', '')
+  assert second.frame_numbers == tuple(range(8, 13))
+
+
+DFME_TRAIN = [
+  ('sub0003', 'sub0003_01', 0, 5, 11, 'Happiness', '12'),
+  ('sub0003', 'sub0003_02', 0, 5, 40, 'Anger', '4'),
+  ('sub0004', 'sub0005_01', 0, 5, 11, 'fear', '4'),
+]
+DFME_TEST = [('sub0100', 'sub0100_01', 1, 5, 11, 'Contempt', 'R14')]
+
+
+@pytest.fixture
+def dfme_tree(tmp_path):
+  for name, rows in (('training', DFME_TRAIN), ('test_A', DFME_TEST)):
+    trees.write_sheet(
+      tmp_path / f'annotation/{name}_full_with_AU.xlsx', trees.DFME_HEADER, rows
+    )
+  for folder in (
+    'train_data/sub0003_01', 'train_data/sub0003_02', 'train_data/sub0005_01',
+    'test_data_A/sub0100_01', 'test_data_A/sub0101_07',
+  ):  # fmt: skip
+    names = [f'{n:05d}.png' for n in range(12)]
+    trees.write_frames(tmp_path / folder, names)
+  return tmp_path
+
+
+def test_dfme_joins_the_sheets_of_training_and_test(dfme_tree):
+  clips = {clip.name: clip for clip in dfme.CORPUS.read(dfme_tree)}
+  first = clips['sub0003_01']
+  assert first.identity == 'dfme/sub0003/sub0003_01'
+  assert (first.onset, first.apex, first.offset) == (0, 5, 11)
+  # The sheet does not say which of three rates a clip has.
+  assert (first.problem, first.fps) == ('', None)
+  assert clips['sub0100_01'].problem == ''
+  assert [str(u) for u in clips['sub0100_01'].action_units] == ['R14']
+  assert 'offset 40 repaired to 11' in clips['sub0003_02'].remarks[0]
+
+
+def test_dfme_clip_of_two_people_and_folder_without_a_row_are_told(dfme_tree):
+  found = list(dfme.CORPUS.read(dfme_tree))
+  told = {clip.name: clip.problem for clip in found if clip.problem}
+  assert 'is of subject 5' in told['sub0005_01']
+  (name,) = set(told) - {'sub0005_01'}
+  assert name.endswith('sub0101_07') and 'has no row' in told[name]
+
+
+def test_dfme_reads_one_sheet_if_asked(dfme_tree):
+  clips = dfme.CORPUS.read(dfme_tree, sheet='test_A', with_frames=False)
+  assert [clip.name for clip in clips] == ['sub0100_01']
 
 
 def _fourdme_row(name, words, facs, *columns):

@@ -44,6 +44,10 @@ CASME3_HEADER = (
   'emotion',
 )  # fmt: skip
 CASME3_C_HEADER = ('sub', 'count', 'onset', 'offset', 'au', 'emotion')
+DFME_HEADER = (
+  'Subject', 'Filename', 'OnsetFrame', 'ApexFrame', 'OffsetFrame', 'Emotion',
+  'AU',
+)  # fmt: skip
 FOURDME_HEADER = (
   'sub_ID', 'fold_name', 'Emotion', 'Onset', 'Apex', 'Offset', 'AUs', 'AU4',
   'AU12', 'Positive', 'Negative', 'Surprise', 'Repression', 'Others',

@@ -277,6 +277,7 @@ def test_cross_corpus_leaves_one_database_out(full, casme3_examples):
     ('casme', 'repression', 'negative'),
     ('mmew', 'repression', None),
     ('mmew', 'sadness', 'negative'),
+    ('dfme', 'Contempt', 'negative'),
     ('fourdme', 'Negative+Repression', 'negative'),
     ('fourdme', 'Surprise+Positive', None),
     ('smic_vis', 'negative', None),

@@ -33,6 +33,7 @@ _LICENCES = {
   'smic_nir': f'SMIC: {_THEIRS}',
   'mmew': f'MMEW: {_THEIRS}',
   'fourdme': f'4DME: {_THEIRS}',
+  'dfme': f'DFME: {_THEIRS}',
   # Faces that mejax draws belong to nobody.
   'synthetic': '',
   'generated': '',

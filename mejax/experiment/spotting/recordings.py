@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
@@ -36,7 +37,7 @@ COLUMNS = (
 # Frames a second below which the shortest micro-expressions, of .17 s, have
 # fewer than four frames.
 _SLOW = 24.0
-_LEAST_SECONDS = 1.0
+LEAST_SECONDS = 1.0
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -166,7 +167,13 @@ def examine(
   paths = [recordings] if single else list(recordings)
   found = recordings_lib.find([pathlib.Path(path) for path in paths])
   spotted = [
-    _examine(one, fps, detector or detection.detect, progress, options)
+    examine_one(
+      one,
+      fps=fps,
+      detector=detector or detection.detect,
+      progress=progress,
+      **options,
+    )
     for one in found
   ]
   if all(one.problem for one in spotted):
@@ -175,13 +182,15 @@ def examine(
   return spotted
 
 
-def _examine(
+def examine_one(
   recording: Recording,
+  *,
   fps: float | int | None,
   detector: Detector,
   progress: bool,
-  options: Mapping[str, object],
+  **options,
 ) -> Spotted:
+  """Spots in one recording; if it cannot be used, the result says why."""
   content = recording.content
   rate = float(fps) if fps else content.fps
   problem = content.problem
@@ -191,7 +200,7 @@ def _examine(
     problem = 'has one frame; nothing moves in it'
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
-  clip = _clip(recording, rate)
+  clip = clip_of(recording, rate)
   frames = decode.stream(clip)
   watched = tqdm.tqdm(
     frames,
@@ -215,7 +224,7 @@ def _examine(
   )
 
 
-def _clip(recording: Recording, fps: float) -> Clip:
+def clip_of(recording: Recording, fps: float | None) -> Clip:
   """Returns the frames of a recording as `decode.stream` takes them."""
   numbers = tuple(recording.content.files)
   is_video = recording.is_video
@@ -242,7 +251,7 @@ def _remarks(tracks: tracks_lib.Tracks, fps: float) -> list[str]:
       f'{0.2 * fps:.0f} of them. What is shorter than {4 / fps:.2g} s cannot '
       'be told from noise.'
     )
-  if seconds < _LEAST_SECONDS:
+  if seconds < LEAST_SECONDS:
     remarks.append(
       f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'
     )
@@ -291,26 +300,33 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
 def _shown(
   spotted: Spotted, rows: pd.DataFrame, detector: Detector | None
 ) -> spotting_page.Recording:
-  tracks = spotted.tracks
   pairs = ()
   if detector is not None:
     pairs = pictures.pictures(spotted.clip, spotted.candidates, detector)
-  overview = candidates_lib.overview(tracks)
-  times = tracks.numbers / spotted.fps
   own = rows[rows['recording'] == spotted.name]
   return spotting_page.Recording(
     name=spotted.name,
-    seconds=float(times[-1] + 1 / spotted.fps),
     fps=spotted.fps,
     candidates=own.to_dict('records'),
-    times=times,
-    strength=overview.strength,
-    blinks=_spans(overview.lids, times),
-    absent=_spans(tracks.shot < 0, times),
-    threshold=candidates_lib.THRESHOLDS['micro'],
     remarks=spotted.remarks,
     pictures=pairs,
+    **curves(spotted),
   )
+
+
+def curves(spotted: Spotted) -> dict[str, Any]:
+  """Returns what a timeline shows, as `pages.spotting.Recording` takes it."""
+  tracks = spotted.tracks
+  overview = candidates_lib.overview(tracks)
+  times = tracks.numbers / spotted.fps
+  return {
+    'seconds': float(times[-1] + 1 / spotted.fps),
+    'times': times,
+    'strength': overview.strength,
+    'blinks': _spans(overview.lids, times),
+    'absent': _spans(tracks.shot < 0, times),
+    'threshold': candidates_lib.THRESHOLDS['micro'],
+  }
 
 
 def _spans(

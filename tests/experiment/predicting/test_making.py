@@ -1,0 +1,115 @@
+"""Videos become inputs exactly as the data of a model did, or not at all."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+
+import mejax
+from mejax import experiment
+from mejax.corpora import synthetic
+from mejax.datasets import prepare
+from mejax.datasets.recipe import Recipe
+from mejax.experiment import configuration
+from mejax.experiment import resolve
+from mejax.experiment import task as task_lib
+from mejax.experiment.packs import packing
+from mejax.experiment.predicting import making as making_lib
+from mejax.experiment.predicting import shipped
+from tests import closeness
+
+
+def with_recipe(recipe, *, generated=False):
+  """Returns the model that ships, as if its data had been made so."""
+  model = shipped.load()
+  about = copy.deepcopy(dict(model.about))
+  about['recipe'] = recipe
+  about['data']['generated'] = generated
+  return dataclasses.replace(model, about=about)
+
+
+def test_a_recipe_is_read_from_what_a_model_tells_of_it():
+  asked = Recipe(
+    levels=(1.0, 2.0), magnify='phase', flow='farneback', size=64,
+    faces='yunet', strain='magnitude', mask_eyelids=True, neighbours=2,
+    apex='midpoint',
+  )  # fmt: skip
+  making = making_lib.making_of(
+    with_recipe(asked.describe()), which_face='left'
+  )
+  assert making.recipe == dataclasses.replace(asked, which_face='left')
+
+
+@pytest.mark.parametrize(
+  'change, words',
+  [
+    ({'flow': {'method': 'tvl1', 'blur': 9.0}}, 'blur'),
+    ({'flow': {'method': 'as released'}, 'units': 'minmax255'}, 'ready-made'),
+    ({'magnify': {'method': 'learned', 'weights_sha256': 'a'}}, 'MagNet'),
+    ({'strain': 'other'}, 'strain'),
+  ],
+)
+def test_what_cannot_be_made_in_the_same_way_is_refused(change, words):
+  model = with_recipe(Recipe(levels=(2.0,)).describe() | change)
+  with pytest.raises(ValueError, match=words):
+    making_lib.making_of(model)
+
+
+def test_a_model_of_arrays_does_not_say_how_they_were_made():
+  with pytest.raises(ValueError, match='does not say how they were made'):
+    making_lib.making_of(with_recipe({}))
+
+
+def test_a_model_of_generated_flow_that_names_a_recipe_of_videos_has_it():
+  asked = Recipe(size=28)
+  making = making_lib.making_of(with_recipe(asked.describe(), generated=True))
+  assert making.recipe == asked and not making.generated
+
+
+def test_predictions_are_those_of_the_prepared_dataset(tmp_path):
+  faces = synthetic.write(
+    tmp_path / 'faces', num_subjects=2, clips_per_subject=2, progress=False
+  )
+  lines = (faces / 'labels.csv').read_text().splitlines()
+  rows = [line.split(',')[:6] for line in lines[1:]]
+  sheet = tmp_path / 'my.csv'
+  sheet.write_text(
+    'clip,subject,emotion,onset,apex,offset,fps\n'
+    + ''.join(f'{r[0]}/{r[1]},{",".join([r[0], *r[2:]])},100\n' for r in rows)
+  )
+  prepare.prepare(
+    'video',
+    source=faces,
+    data_dir=tmp_path / 'data',
+    recipe=Recipe(size=32),
+    options={'labels': str(sheet)},
+    workers=0,
+    progress=False,
+  )
+  config = configuration.load_config('linear:smoke')
+  configuration.change(config, {'dataset': 'video', 'protocol': 'own'})
+  run = tmp_path / 'run'
+  experiment.train(config, data_dir=tmp_path / 'data', workdir=run)
+  model = packing.pack(run, tmp_path / 'model')
+  task = task_lib.load_task(
+    'video', tmp_path / 'data', **resolve.find_reading(config)
+  )
+  expected = model.predict(task.inputs)
+  names = [f'{s}_{c}' for s, c in zip(task.subject, task.clip, strict=True)]
+  found = []
+  for place, row in enumerate(rows):
+    onset, apex, offset = map(int, row[3:6])
+    table = mejax.predict(
+      faces / row[0] / row[1],
+      model=model if place else run,  # A run is packed on the way.
+      onset=onset,
+      apex=apex,
+      offset=offset,
+      progress=False,
+    )
+    found.append(table[[f'p_{name}' for name in model.classes]].to_numpy()[0])
+  assert [f'{r[0]}_{r[1]}' for r in rows] == names
+  closeness.assert_close(np.array(found, np.float32), expected, 1e-5)
