@@ -1,17 +1,23 @@
 """A CNN that has never seen a real face: it is trained on generated flow.
 
-Classes and action units are learnt together; docs/generated.md tells how the
-generator was made and what of it was fitted to real pictures without labels.
-LOOKS
+Classes and action units are learnt together. Its noise and its crop were fitted
+to unlabelled statistics of the 442 clips, see docs/generated.md. Looks at their
+labels: three. The first was at version 1 of the generator (UF1 .645); the second
+at this recipe (UF1 .662, seeds together .667, UAR .732), after which `--prior
+published` was made and chosen on generated and rendered people; the third at
+that. :aligned, :htnet and :artnet have never been tried on real clips.
 Command:
   mejax pretrain --config generated --workdir RUN
-  mejax evaluate RUN --data_dir DIR
+  mejax evaluate RUN --data_dir DIR --prior published
 Variants:
-  generated:aligned  for faces as mejax aligns them, 64 pixels; it is shipped
+  generated:aligned  for faces as mejax aligns them, 64 pixels: to give away
   generated:htnet    HTNet on the whole face, 85,000 parameters
   generated:artnet   ARTNet on three amplification levels of aligned faces
   generated:smoke    takes seconds; shows that all runs, learns nothing
-TIME
+Time: 3 minutes on one busy CPU core; :aligned 6 minutes.
+Expected result: 3 seeds, UF1 on generated people .823; on the 442 clips .687 +-
+.009, UAR .713; seeds together .692 (95 % over subjects .631 to .749), UAR .717.
+LDA on real people has .738. :aligned has .818 on generated people.
 """
 
 from mejax.configs import default
@@ -34,8 +40,9 @@ def get_config(arg: str = ''):
   config.generated.update(disturbance=1.25, variety=1.2)
   if arg == 'aligned':
     config.dataset = config.protocol = 'synthetic'
-    config.generated.update(size=64, crop='aligned', units='pixel')
+    config.generated.update(people=2000, size=64, crop='aligned', units='pixel')
     config.setting.shift = 4.0
+    config.num_seeds = 2
   if arg == 'htnet':
     config.model = {'name': 'htnet', 'preset': 'face_small', 'readout': 'flat'}
     config.setting.learning_rate = 1e-3

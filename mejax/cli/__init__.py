@@ -4,6 +4,7 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
+  forecasting.py     forecast
   engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
   spotting.py        spot, score_spotting
@@ -35,6 +36,7 @@ import mejax
 from mejax import own_code
 from mejax import signals
 from mejax.cli import data
+from mejax.cli import forecasting
 from mejax.cli import learning
 from mejax.cli import overview
 from mejax.cli import predicting
@@ -99,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'forecast', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -227,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
   spotting.add_score_spotting(verbs)
   predicting.add_predict(verbs)
   learning.add_train(verbs)
+  forecasting.add_forecast(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)

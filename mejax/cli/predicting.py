@@ -90,6 +90,7 @@ def add_predict(verbs) -> None:
 
 def _predict(args: argparse.Namespace) -> None:
   from mejax.experiment.predicting import recordings
+  from mejax.experiment.predicting import writing
   from mejax.pages import notice
 
   table = recordings.predict(
@@ -107,6 +108,6 @@ def _predict(args: argparse.Namespace) -> None:
     annotate=args.annotate,
     trust_code=args.trust_code,
   )
-  print(recordings.summary(table))
+  print(writing.summary(table))
   print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
   print(notice.RESPONSIBLE_USE)

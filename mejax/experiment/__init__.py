@@ -10,6 +10,7 @@
   fold_words.py     says how the folds at hand divide the people
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
+  forecasting.py    what a run needs on hardware that is not at hand
   search/           searches for settings with nested folds
   engine/           who trains: this process, or workers of a cluster
   pretraining.py    trains on generated faces
@@ -54,6 +55,7 @@ _HOMES = {
   'clip_figure': 'mejax.experiment.figures',
   'demo': 'mejax.experiment.demonstration',
   'evaluate': 'mejax.experiment.evaluating',
+  'forecast': 'mejax.experiment.forecasting',
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',

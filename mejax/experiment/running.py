@@ -43,6 +43,7 @@ from mejax.experiment.planning import Plan
 from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
+from mejax.training import forecast as forecast_lib
 from mejax.training import loop
 from mejax.training import numerics
 from mejax.training import placement as placement_lib
@@ -255,8 +256,8 @@ def _read_own_models(plan: Plan, workdir: pathlib.Path) -> Saved:
 def print_forecast(plan: Plan) -> None:
   """Prints what a plan would train, on which devices and how long.
 
-  Memory is reported by the compiler, time is measured on a few trials. Nothing
-  is kept of the training.
+  Memory, operations and traffic are reported by the compiler, time is measured
+  on a few trials. Nothing is kept of the training.
   """
   with jax.default_matmul_precision(plan.options.matmul_precision):
     _print_forecast(plan)
@@ -268,11 +269,14 @@ def _print_forecast(plan: Plan) -> None:
   num_trials = len(plan.trials.train)
   first = jax.tree.map(lambda x: x[0], plan.trials)
   params = jax.eval_shape(trainer.init, first, plan.data).params
-  cost = cost_lib.measure_bytes(
-    trainer, plan.trials, plan.data, mode=placement.mode
+  compiled = forecast_lib.measure(
+    trainer,
+    plan.trials,
+    plan.data,
+    placement,
+    devices=devices,
+    eval_every=plan.options.eval_every,
   )
-  total = cost * placement.round_size / len(devices)
-  free = cost_lib.available_bytes(devices[0])
   seconds = cost_lib.measure_epoch_seconds(
     trainer,
     placement,
@@ -281,15 +285,20 @@ def _print_forecast(plan: Plan) -> None:
     devices=devices,
     eval_every=plan.options.eval_every,
   )
-  epochs, steps = trainer.num_epochs, len(trainer.batch_sizes)
+  free = cost_lib.available_bytes(devices[0])
   print(parameter_overview.get_parameter_overview(params, include_stats=False))
+  lines = forecast_lib.describe(
+    compiled,
+    trainer,
+    num_trials,
+    devices=devices,
+    precision=plan.options.matmul_precision,
+  )
+  print(*lines, sep='\n')
   print(
-    f'{num_trials} trials of {epochs} epochs, {epochs * steps} steps of up to'
-    f' {max(trainer.batch_sizes)} examples each\n'
-    f'{placement.describe(num_trials, devices)}\n'
-    f'{cost / 2**20:.2f} MiB a trial, {total / 2**20:.0f} MiB of'
-    f' {free / 2**20:.0f} MiB on each device\n'
-    f'about {seconds * epochs / 60:.1f} minutes, not counting compilation\n'
+    f'{free / 2**20:.0f} MiB are free on each device\n'
+    f'about {seconds * trainer.num_epochs / 60:.1f} minutes, not counting'
+    ' compilation\n'
     'Nothing was trained.'
   )
 

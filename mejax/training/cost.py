@@ -23,7 +23,7 @@ from mejax.training import trial as trial_lib
 
 # The share of free memory for trials; the rest is for the runtime and for
 # fragmentation.
-_MEMORY_SHARE = 0.9
+MEMORY_SHARE = 0.9
 # Under `map` the trials of a round run in turn, so a large round is not faster,
 # but its calls take longer. With 16 trials a device the progress bar keeps
 # moving.
@@ -32,14 +32,14 @@ _MAP_ROUND = 16
 _VMAP_MAX_PIXELS = 64 * 64
 
 
-def default_mode(inputs: Num[Array, 'n ...']) -> str:
-  """Returns the faster mode for these inputs on this backend.
+def default_mode(inputs: Num[Array, 'n ...'], backend: str = '') -> str:
+  """Returns the faster mode for these inputs on a backend; by default on this.
 
   On a CPU this is always `map`, because a CPU gains nothing from trials side by
   side, and grouped convolutions are many times slower there.
   """
   pixels = math.prod(inputs.shape[1:-1])
-  cpu = jax.default_backend() == 'cpu'
+  cpu = (backend or jax.default_backend()) == 'cpu'
   return 'map' if cpu or pixels > _VMAP_MAX_PIXELS else 'vmap'
 
 
@@ -126,7 +126,7 @@ def choose(
   mode = default_mode(data.inputs) if mode == 'auto' else mode
   num_trials = len(trials.train)
   first = jax.tree.map(lambda x: x[0], trials)
-  budget = _MEMORY_SHARE * min(map(available_bytes, devices))
+  budget = MEMORY_SHARE * min(map(available_bytes, devices))
   each = math.ceil(num_trials / len(devices))
   if mode == 'map':
     each = math.ceil(each / math.ceil(each / _MAP_ROUND))

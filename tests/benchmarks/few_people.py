@@ -23,11 +23,11 @@ import io
 import math
 import pathlib
 
-from jaxtyping import Float
 from jaxtyping import Shaped
 import numpy as np
 
 from mejax.evaluation import metrics
+from mejax.evaluation import selection
 from mejax.experiment import configuration
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
@@ -137,9 +137,10 @@ def scores(
 
 
 def read_scores(workdir: pathlib.Path) -> tuple[float, float]:
-  with np.load(workdir / 'record.npz') as record:
-    logits: Float[np.ndarray, 's n k'] = record['logits'][:, -1]
-    return scores(record['labels'], logits[0].argmax(-1))
+  with np.load(workdir / 'record.npz') as arrays:
+    record = dict(arrays)
+  (logits,) = selection.select(record, 'last').logits
+  return scores(record['labels'], logits.argmax(-1))
 
 
 def main() -> None:
@@ -155,7 +156,7 @@ def main() -> None:
   print('| training people | drawn weights | from generated faces |')
   print('|---|---|---|')
   uf1, uar = zero_shot(args)
-  print(f'| 0 | .333 / .333 | {uf1:.3f} / {uar:.3f} |')
+  print(f'| 0 | - | {uf1:.3f} / {uar:.3f} |')
   for count in map(int, args.people.split(',')):
     cells = []
     for init in (None, args.init):

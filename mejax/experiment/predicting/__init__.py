@@ -1,6 +1,8 @@
 """Says what motions in recordings are most like.
 
-recordings.py  recordings and a saved model -> a table, pictures, a page
+recordings.py  recordings and a saved model -> a table
+results.py     looks at one recording after the other; keeps what is finished
+writing.py     writes the table, the pictures and the page
 events.py      which stretches of a recording are looked at
 frames.py      the frames of these stretches, as clips
 making.py      how a model's inputs are made of the frames of a video

@@ -115,13 +115,14 @@ def _drawn(
   cv2.line(sheet, (at(number), top - 8), (at(number), top + 8), _INK, 1)
   now = [row for row in rows if row['onset'] <= number <= row['offset']]
   if now:
-    scale = foot / 90
+    said = words(now[0])
+    (wide, _), _ = cv2.getTextSize(said, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)
     cv2.putText(
       sheet,
-      words(now[0]),
+      said,
       (8, height + round(0.42 * foot)),
       cv2.FONT_HERSHEY_SIMPLEX,
-      scale,
+      min(foot / 90, (width - 16) / wide),
       _INK,
       1,
       cv2.LINE_AA,

@@ -132,7 +132,7 @@ def table(
     result[name] = result[name].astype('Int64')
   for name in result:
     if name in _WORDS:
-      result[name] = result[name].fillna('').astype(str)
+      result[name] = result[name].astype(object).fillna('').astype(str)
     elif name not in (*_FRAMES, 'abstained'):
       result[name] = result[name].astype(float)
   shares = result[[f'p_{name}' for name in model.classes]].to_numpy(float)

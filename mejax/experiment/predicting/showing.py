@@ -16,8 +16,9 @@ from mejax.pages import pictures
 
 # Side of a picture in pixels.
 SIDE = 240
-# How much motion is exaggerated for the eye, if the model reads it as it is.
-_TIMES = 5
+# How much motion is exaggerated for the eye, if the model reads it as it is,
+# and how far it may then be, in sides of the face: beyond it, skin would fold.
+_TIMES, _FARTHEST = 5.0, 0.05
 # A fall of the probability that has the full colour, at least.
 _LEAST_FALL = 0.05
 _ARROWS = 12
@@ -43,8 +44,9 @@ def tiles(
     shown = example['amplified'][levels.index(highest)]
     times, whose = highest, 'as the model reads it'
   else:
-    shown = _exaggerated(example['onset'], flow, _TIMES)
-    times, whose = _TIMES, 'for the eye'
+    far = _FARTHEST * len(flow) / max(pictures.size_of(flow), 1e-6)
+    times = max(min(_TIMES, round(2 * far) / 2), 1.5)
+    shown, whose = _exaggerated(example['onset'], flow, times), 'for the eye'
   size = rows.motion(made, levels)
   scale = pictures.scale_of(
     [pictures.size_of(flow), pictures.FAINT * len(flow)]
@@ -56,7 +58,7 @@ def tiles(
     (f'onset, frame {made.clip.onset}', onset),
     (f'apex, frame {made.clip.apex}', apex),
     (f'motion × {times:g}, {whose}', _large(shown)),
-    (f'flow: {size:.2g} px of the video', drawn),
+    (f'flow, up to {size:.2g} px', drawn),
     (looked, _heat(onset, fall)),
   ]
 

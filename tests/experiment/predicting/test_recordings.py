@@ -6,6 +6,7 @@ import math
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +19,7 @@ from mejax.corpora.faces import long_takes
 from mejax.corpora.faces import muscles
 from mejax.datasets import as_generated
 from mejax.datasets import clip_cache
-from mejax.experiment.predicting import recordings
+from mejax.experiment.predicting import results
 from mejax.experiment.predicting import shipped
 from mejax.pages import notice
 from tests import closeness
@@ -129,13 +130,13 @@ def test_the_same_call_goes_on_where_it_stopped(clips, predicted, monkeypatch):
   kept = sorted((out / 'kept').iterdir())
   kept[1].write_text('{"damaged')
   made = []
-  make = recordings._make
+  make = results._make
 
   def counted(todo, *rest):
     made.extend(todo)
     return make(todo, *rest)
 
-  monkeypatch.setattr(recordings, '_make', counted)
+  monkeypatch.setattr(results, '_make', counted)
   again = mejax.predict(clips[0], out=out, whole=True, fps=100, **QUIET)
   assert len(made) == 1
   pd.testing.assert_frame_equal(again, table, atol=1e-5)
@@ -275,6 +276,6 @@ def test_action_units_are_those_of_the_network():
   inputs = np.random.default_rng(0).normal(size=(3, 28, 28, 3))
   inputs = inputs.astype(np.float32)
   member = jax.tree.map(lambda x: x[0], model.params)
-  _, out = model.module.apply(member, inputs, train=False)
+  _, out = model.module.apply(member, jnp.asarray(inputs), train=False)
   expected = special.expit(np.asarray(out['units'], np.float64))
   closeness.assert_close(model.predict_units(inputs), expected, 1e-5)
