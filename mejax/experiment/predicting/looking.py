@@ -16,8 +16,8 @@ import numpy as np
 
 from mejax.experiment.predicting.making import Making
 
-# Places across and down, and the reach of a place as a share of the side. All of
-# them together are one batch of a saved model.
+# Places across and down, which together are one batch of a saved model, and the
+# reach of a place as a share of the side.
 GRID, _REACH = 8, 0.095
 
 
