@@ -7,18 +7,19 @@ import types
 import numpy as np
 
 from mejax.experiment.predicting import looking
+from mejax.experiment.predicting import making as making_lib
 
 SIDE = 40
 
 
-class Making:
+class Known(making_lib.Making):
   """Inputs are flow; the model looks at the mean motion in one square."""
 
-  model = types.SimpleNamespace()
-
   def __init__(self, rows, columns):
-    self.place = rows, columns
-    self.model = types.SimpleNamespace(predict=self.predict)
+    # The class is frozen.
+    object.__setattr__(self, 'place', (rows, columns))
+    model = types.SimpleNamespace(predict=self.predict)
+    object.__setattr__(self, 'model', model)
 
   def clips(self, examples):
     return types.SimpleNamespace(inputs=examples['flow'][:, 0, ..., 0])
@@ -40,7 +41,7 @@ def example():
 
 
 def test_the_probability_falls_most_where_the_model_looks():
-  making = Making(slice(0, 10), slice(30, 40))
+  making = Known(slice(0, 10), slice(30, 40))
   fall = looking.where(making, example(), np.float32([1.0, 0.0]))
   assert fall.shape == (looking.GRID, looking.GRID) and (fall >= 0).all()
   row, column = np.unravel_index(fall.argmax(), fall.shape)
