@@ -91,6 +91,7 @@ def _entries(path: pathlib.Path) -> Iterator[tuple[tuple[int, int], str]]:
 def _comes_before(line: str, number: int, window: int) -> bool:
   try:
     entry = json.loads(line)
-    return entry['round'] != number or entry['window'] < window
+    found = int(entry['round']), int(entry['window'])
+    return found[0] != number or found[1] < window
   except (ValueError, TypeError, KeyError):
     return False  # A kill cut the line short, or a disk damaged it.
