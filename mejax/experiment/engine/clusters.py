@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import logging
+from multiprocessing import resource_tracker
+import os
 import pathlib
 import tempfile
 import time
@@ -79,6 +81,7 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
   with contextlib.ExitStack() as stack:
     stack.enter_context(dask.config.set(_SETTINGS))
     _silence()
+    _track_quietly()
     if engine.scheduler:
       client = stack.enter_context(_closing(_find(engine)))
       yield Connection(client, lambda: None, 0, 0, engine.address)
@@ -183,6 +186,23 @@ def _closing(thing: Any) -> Iterator[Any]:
     # Whatever has happened to the other side, this one ends.
     with contextlib.suppress(Exception):
       thing.close(timeout=_CLOSE_S)
+
+
+def _track_quietly() -> None:
+  """Starts Python's process that frees what killed processes have left.
+
+  It would warn of what workers left that are ended in the middle of a unit,
+  after the last words of the command.
+  """
+  before = os.environ.get('PYTHONWARNINGS')
+  os.environ['PYTHONWARNINGS'] = 'ignore'
+  try:
+    resource_tracker.ensure_running()
+  finally:
+    if before is None:
+      del os.environ['PYTHONWARNINGS']
+    else:
+      os.environ['PYTHONWARNINGS'] = before
 
 
 def _silence() -> None:
