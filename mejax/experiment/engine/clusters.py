@@ -153,12 +153,19 @@ def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:
   def own(key):
     return dask.config.get(f'jobqueue.{engine.kind}.{key}', default=None)
 
+  # These reach workers of this machine by themselves.
+  settings = [
+    f'export DASK_{key.upper().replace(".", "__")}={value}'
+    for key, value in _SETTINGS.items()
+    if key.startswith('distributed.worker.memory')
+  ]
   return getattr(dask_jobqueue, options.BATCH[engine.kind])(
     cores=own('cores') or _CORES,
     memory=own('memory') or _MEMORY,
     processes=1,
     # It is the last that counts: a unit uses all cores of its job by itself.
     worker_extra_args=[*(own('worker-extra-args') or ()), '--nthreads', '1'],
+    job_script_prologue=[*(own('job-script-prologue') or ()), *settings],
     security=distributed.Security.temporary(),
     shared_temp_directory=str(folder),
     log_directory=own('log-directory') or str(folder),

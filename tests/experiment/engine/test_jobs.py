@@ -35,6 +35,7 @@ def test_the_script_of_a_job_starts_one_worker_with_keys(
   assert 'distributed.cli.dask_worker tls://' in told
   assert '--tls-key' in told and '--nthreads 1' in told
   assert told.startswith('#!')
+  assert 'export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False\n' in told
   if kind == 'slurm':
     assert '#SBATCH -n 1' in told and '--cpus-per-task=4' in told
   assert not (tmp_path / 'a').exists()
