@@ -2,7 +2,7 @@
 
 Classes and action units are learnt together. Its noise and its crop were fitted
 to unlabelled statistics of the 442 clips, see docs/generated.md. Looks at their
-labels: three. The first was at version 1 of the generator (UF1 .645); the second
+labels: three. One was at version 1 of the generator (UF1 .645), the second
 at this recipe (UF1 .662, seeds together .667, UAR .732), after which `--prior
 published` was made and chosen on generated and rendered people; the third at
 that. :aligned, :htnet and :artnet have never been tried on real clips.

@@ -25,11 +25,15 @@ _SIDE = 128
 def recipe_of(*, size: int, crop: str, levels: Sequence[float | int]) -> Recipe:
   """Returns the recipe by which videos are prepared for `convert`.
 
-  The motion of the head is removed: of generated people little of it is left.
+  As in generated pictures, the flow of aligned faces is measured in their size.
+  Elsewhere it is measured more finely, and the motion of the head is removed,
+  of which generated people have little.
 
   Args:
     size, crop, levels: of the generated pictures, see `fields.Options`.
   """
+  if crop == 'aligned' and size >= 16 and not size % 4:
+    return Recipe(levels=tuple(float(level) for level in levels), size=size)
   needed = size / min(_sides(crop))
   return Recipe(
     levels=tuple(float(level) for level in levels),

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
   import jax
   import ml_collections
 
-# Without them libtpu asks the network where it runs, and warns.
+# Without them libtpu asks the network where it runs, and warns; and only one
+# process at a time may load it, because it might use the TPU.
 _TPU = {
+  'ALLOW_MULTIPLE_LIBTPU_LOAD': 'true',
   'TPU_SKIP_MDS_QUERY': '1',
   'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
   'TPU_WORKER_HOSTNAMES': 'localhost',

@@ -188,30 +188,19 @@ def _in_groups(function, maps, count):
 
 
 def _spread(x, kernel, padding):
-  """Convolves with stride 1, in the form whose transpose is the fastest.
+  """Convolves with stride 1: each place adds to the outputs that read it.
 
-  If the map has the fewer channels, the gradient is a product with nine times
-  as many, in which each place adds up its nine parts. Otherwise it gathers the
-  outputs around a place: patches times the turned kernel. Either way nine times
-  the fewer channels pass through memory.
+  The gradient gathers the outputs around a place: patches times the turned
+  kernel.
   """
-  size, _, channels, features = kernel.shape
-  places = list(itertools.product(range(size), repeat=2))
-  if channels <= features:
-    # Padded apart and not once, because the transpose of a padding is a slice:
-    # XLA makes one loop of the sum of nine slices, and it is vectorised.
-    room = size - 1
-    parts = [
-      jnp.pad(x, ((0, 0), (room - i, i), (room - j, j), (0, 0)))
-      for i, j in places
-    ]
-    y = jnp.concatenate(parts, -1) @ kernel.reshape(-1, features)
-  else:
-    # The outputs around a place read it, and the one above does so through the
-    # kernel's last row. So the kernel is turned by half a circle, and its
-    # inputs and outputs are exchanged.
-    turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3).reshape(-1, channels)
-    y = _add_up(jnp.einsum('bhwc,pc->bhwp', x, turned), places, size - 1)
+  size = len(kernel)
+  # The outputs around a place read it, and the one above does so through the
+  # kernel's last row. So the kernel is turned by half a circle, and its inputs
+  # and outputs are exchanged.
+  turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+  turned = turned.reshape(-1, turned.shape[-1])
+  places = itertools.product(range(size), repeat=2)
+  y = _add_up(jnp.einsum('bhwc,pc->bhwp', x, turned), places, size - 1)
   # The full padding, size - 1, less what the convolution has.
   cut = size - 1 - padding
   return y[:, cut : y.shape[1] - cut, cut : y.shape[2] - cut]

@@ -20,7 +20,6 @@ import numpy as np
 
 from mejax.models import dtypes as dtypes_lib
 from mejax.models import product
-from mejax.models import random_words
 from mejax.models.dtypes import DTypes
 
 # An int, or a symbol where a model is exported for batches of any size.
@@ -269,7 +268,7 @@ def random_bits(key: Array, shape: tuple[Size, ...], *, width: int) -> Array:
   """
   rows, *rest = shape
   cuts = 32 // width
-  words = random_words.draw(key, (-(-rows // cuts), *rest))
+  words = jax.random.bits(key, (-(-rows // cuts), *rest), jnp.uint32)
   shifts = np.arange(cuts, dtype=np.uint32) * np.uint32(width)
   bits = words[:, None] >> shifts.reshape(-1, *(1 for _ in rest))
   bits = bits & np.uint32(2**width - 1)

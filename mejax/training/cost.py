@@ -27,7 +27,7 @@ MEMORY_SHARE = 0.9
 # Under `map` the trials of a round run in turn, so a large round is not faster,
 # but its calls take longer. With 16 trials a device the progress bar keeps
 # moving.
-_MAP_ROUND = 16
+MAP_ROUND = 16
 # With more pixels in an input, a single trial already keeps a device busy.
 _VMAP_MAX_PIXELS = 64 * 64
 
@@ -129,7 +129,7 @@ def choose(
   budget = MEMORY_SHARE * min(map(available_bytes, devices))
   each = math.ceil(num_trials / len(devices))
   if mode == 'map':
-    each = math.ceil(each / math.ceil(each / _MAP_ROUND))
+    each = math.ceil(each / math.ceil(each / MAP_ROUND))
   # The measurement compiles two programs, so it is done only if memory may run
   # out. Under `map` all trials share one set of activations, so the round fits
   # if a hundred times the states would fit.

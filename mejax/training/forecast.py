@@ -198,6 +198,8 @@ def fit(
   each = math.ceil(num_trials / len(devices))
   least = cost_lib.state_bytes(trainer, first, data)
   rounds = max(1, math.ceil(each * least / memory))
+  if mode == 'map':
+    rounds = max(rounds, math.ceil(each / cost_lib.MAP_ROUND))
   while rounds <= each:
     width = math.ceil(each / rounds)
     placement = placement_lib.Placement(

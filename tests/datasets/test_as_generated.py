@@ -7,6 +7,7 @@ import pytest
 
 from mejax.corpora.faces import fields
 from mejax.datasets import as_generated
+from mejax.datasets.recipe import Recipe
 from mejax.motion import alignment
 
 SIDE = 96
@@ -75,5 +76,7 @@ def test_points_lie_where_generated_pictures_have_them():
 def test_flow_is_measured_at_least_as_finely_as_the_picture_is():
   small = as_generated.recipe_of(size=28, crop='released', levels=(1, 2))
   assert small.size == 128 and small.levels == (1.0, 2.0)
+  aligned = as_generated.recipe_of(size=64, crop='aligned', levels=(1.0,))
+  assert aligned == Recipe(size=64)
   large = as_generated.recipe_of(size=256, crop='released', levels=(1.0,))
   assert large.size * min(as_generated._sides('released')) >= 256

@@ -45,15 +45,3 @@ def test_product_of_many_kernels_and_its_second_derivative_are_those_of_jax():
   closeness.assert_close(
     curvature(product.multiply), curvature(jnp.matmul), 1e-5
   )
-
-
-def test_gradient_by_the_kernel_has_a_form_that_the_cpu_library_takes():
-  if jax.default_backend() != 'cpu':
-    pytest.skip('other backends multiply plainly')
-  x, kernel = (jax.ShapeDtypeStruct(s, 'float32') for s in ((512, 64), (64, 8)))
-  gradient = jax.grad(lambda k, x: jnp.sin(product.multiply(x, k)).sum())
-  compiled = jax.jit(gradient).lower(kernel, x).compile().as_text()
-  products = [line for line in compiled.splitlines() if ' dot(' in line]
-  # A sum along the columns of the left factor is what it does not take.
-  assert products
-  assert not any('lhs_contracting_dims={0}' in line for line in products)

@@ -128,7 +128,7 @@ def test_rounds_grow_until_the_trials_fit(parts):
       *parts,
       mode='vmap',
       devices=jax.devices()[:1],
-      memory=memory,
+      memory=float(memory),
       eval_every=2,
     )
 
@@ -148,18 +148,24 @@ def test_every_chip_is_found_by_the_name_that_jax_gives_it():
   assert chips.of_kind('cpu') is None
 
 
-def test_lines_for_a_chip_name_its_limit_and_its_source(parts, together):
-  class Device:
-    platform, device_kind = 'tpu', 'TPU v5 lite'
-
+def test_lines_for_a_chip_name_its_limit_and_its_source(
+  parts, together, monkeypatch
+):
   found = dataclasses.replace(
     together, step=forecast.Work(1e6, 1e9), collectives=('all-reduce',)
   )
-  text = '\n'.join(
-    forecast.describe(
-      found, parts[0], 9, devices=[Device()], precision='default'
+  # As if this processor were one.
+  monkeypatch.setattr(chips, 'of_kind', lambda kind: chips.CHIPS['v5e'])
+  devices = jax.devices()[:1]
+
+  def describe(precision):
+    lines = forecast.describe(
+      found, parts[0], 9, devices=devices, precision=precision
     )
-  )
+    return '\n'.join(lines)
+
+  text = describe('default')
   assert 'limited by its memory traffic' in text
   assert 'cloud.google.com/tpu/docs/v5e' in text
   assert 'collectives between devices: 1 (all-reduce)' in text
+  assert '6 passes a product' in describe('highest')

@@ -113,7 +113,8 @@ def usual_crop(name: str) -> tuple[float, float, float, float]:
     The middle between the pupils (x, y) and their distance as shares of the
     side, and the height of the face over its usual height at that distance.
   """
-  return (*CROPS[name], 1.0)
+  pair = zip(CROPS[name].first, CROPS[name].second, strict=True)
+  return tuple((one + other) / 2 for one, other in pair)
 
 
 class Person(struct.PyTreeNode):

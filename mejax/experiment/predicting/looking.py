@@ -16,8 +16,9 @@ import numpy as np
 
 from mejax.experiment.predicting.making import Making
 
-# Places across and down, and the reach of a place as a share of the side.
-GRID, _REACH = 10, 0.085
+# Places across and down, the reach of a place as a share of the side, and how
+# many are held still at once, each in a copy.
+GRID, _REACH, _TOGETHER = 10, 0.085, 50
 
 
 def where(
@@ -34,9 +35,8 @@ def where(
   """
   side = example['flow'].shape[1]
   still = _windows(side)
-  parts = np.split(still, np.arange(32, len(still), 32))
   said = []
-  for part in parts:
+  for part in np.split(still, len(still) // _TOGETHER):
     changed = _stilled(example, part)
     said.append(making.model.predict(making.clips(changed).inputs))
   answer = int(np.argmax(probabilities))

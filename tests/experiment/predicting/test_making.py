@@ -11,6 +11,7 @@ import pytest
 import mejax
 from mejax import experiment
 from mejax.corpora import synthetic
+from mejax.datasets import generated
 from mejax.datasets import prepare
 from mejax.datasets.recipe import Recipe
 from mejax.experiment import configuration
@@ -22,12 +23,12 @@ from mejax.experiment.predicting import shipped
 from tests import closeness
 
 
-def with_recipe(recipe, *, generated=False):
+def with_recipe(recipe, *, is_generated=False):
   """Returns the model that ships, as if its data had been made so."""
   model = shipped.load()
   about = copy.deepcopy(dict(model.about))
   about['recipe'] = recipe
-  about['data']['generated'] = generated
+  about['data']['generated'] = is_generated
   return dataclasses.replace(model, about=about)
 
 
@@ -41,6 +42,7 @@ def test_a_recipe_is_read_from_what_a_model_tells_of_it():
     with_recipe(asked.describe()), which_face='left'
   )
   assert making.recipe == dataclasses.replace(asked, which_face='left')
+  assert not making.remarks and not making.generated
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,45 @@ def test_a_model_of_arrays_does_not_say_how_they_were_made():
 
 def test_a_model_of_generated_flow_that_names_a_recipe_of_videos_has_it():
   asked = Recipe(size=28)
-  making = making_lib.making_of(with_recipe(asked.describe(), generated=True))
+  making = making_lib.making_of(
+    with_recipe(asked.describe(), is_generated=True)
+  )
   assert making.recipe == asked and not making.generated
+
+
+def generated_only(version=generated.VERSION):
+  """Returns the model that ships, as if packed without a recipe of videos."""
+  told = {
+    'units': 'minmax255', 'strain': 'shreve', 'flow': {'method': 'generated'},
+    'levels': [1.0], 'size': 28, 'landmark_source': 'generated',
+    'magnify': {'method': 'none'}, 'generator': version,
+  }  # fmt: skip
+  model = with_recipe(told, is_generated=True)
+  config = model.config.copy_and_resolve_references()
+  config.generated.version = version
+  config.generated.update(size=28, crop='released', units='minmax255')
+  return dataclasses.replace(model, config=config)
+
+
+def test_a_model_of_generated_flow_alone_reads_videos_that_are_cut_like_it():
+  making = making_lib.making_of(generated_only())
+  assert making.recipe.remove_head_motion and making.recipe.size == 128
+  rng = np.random.default_rng(0)
+  side = making.recipe.size
+  clips = making.clips(
+    {
+      'flow': rng.normal(size=(2, 1, side, side, 3)).astype(np.float32),
+      'landmarks': np.zeros((2, 5, 2), np.float32),
+    }
+  )
+  assert clips.inputs.shape == (2, 28, 28, 3)
+  # The view normalises each channel.
+  np.testing.assert_allclose(clips.inputs.std((1, 2)), 1, atol=1e-4)
+
+
+def test_another_version_of_the_generator_is_refused():
+  with pytest.raises(ValueError, match='version 1 of the generator'):
+    making_lib.making_of(generated_only(version=1))
 
 
 def test_predictions_are_those_of_the_prepared_dataset(tmp_path):

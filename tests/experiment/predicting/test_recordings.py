@@ -17,7 +17,6 @@ from mejax import cli
 from mejax.corpora import synthetic
 from mejax.corpora.faces import long_takes
 from mejax.corpora.faces import muscles
-from mejax.datasets import as_generated
 from mejax.datasets import clip_cache
 from mejax.experiment.predicting import results
 from mejax.experiment.predicting import shipped
@@ -32,9 +31,8 @@ CLASSES = ('negative', 'positive', 'surprise')
 
 @pytest.fixture(scope='module', autouse=True)
 def small():
-  """Measures flow in smaller faces, two together: that is enough here."""
+  """Measures the flow of two faces together: that is enough here."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(as_generated, '_SIDE', 64)
     patch.setattr(clip_cache, 'BATCH', {'cpu': 2})
     yield
 
@@ -273,9 +271,12 @@ def test_the_model_that_ships_has_seen_nobody_and_tells_its_scores():
 
 def test_action_units_are_those_of_the_network():
   model = shipped.load()
-  inputs = np.random.default_rng(0).normal(size=(3, 28, 28, 3))
-  inputs = inputs.astype(np.float32)
-  member = jax.tree.map(lambda x: x[0], model.params)
-  _, out = model.module.apply(member, jnp.asarray(inputs), train=False)
-  expected = special.expit(np.asarray(out['units'], np.float64))
+  shape = (3, *model.about['inputs']['shape'])
+  inputs = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+  shares = []
+  for i in range(len(model.about['members'])):
+    member = jax.tree.map(lambda x, i=i: x[i], model.params)
+    _, out = model.module.apply(member, jnp.asarray(inputs), train=False)
+    shares.append(special.expit(np.asarray(out['units'], np.float64)))
+  expected = np.mean(shares, 0)
   closeness.assert_close(model.predict_units(inputs), expected, 1e-5)
