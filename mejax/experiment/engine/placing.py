@@ -14,6 +14,7 @@ import pathlib
 import time
 from typing import Any
 from typing import Protocol
+from typing import runtime_checkable
 
 import tqdm
 
@@ -53,6 +54,7 @@ class Work:
   partly: Callable[[Unit], int] = lambda unit: 0
 
 
+@runtime_checkable
 class Place(Protocol):
   """Where units are done."""
 
