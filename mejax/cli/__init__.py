@@ -5,7 +5,7 @@
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
   scores.py          report, score
-  spotting.py        spot, score_spotting
+  spotting.py        film, spot, score_spotting
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
 
@@ -215,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   learning.add_demo(verbs)
   data.add_render(verbs)
+  spotting.add_film(verbs)
   data.add_check(verbs)
   data.add_prepare(verbs)
   data.add_inspect(verbs)

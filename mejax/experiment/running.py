@@ -45,6 +45,9 @@ from mejax.training import loop
 from mejax.training import numerics
 from mejax.training import placement as placement_lib
 
+# The protocol of which another module trains the model.
+SPOTTING = 'spotting'
+
 
 def train(
   config: ml_collections.ConfigDict,
@@ -87,6 +90,13 @@ def train(
       model that training starts from has seen people of the data.
     FileNotFoundError: the dataset has not been prepared.
   """
+  if config.get('protocol') == SPOTTING:
+    # Imported here, because that module imports this one.
+    from mejax.experiment.spotting import training
+
+    return training.train(
+      config, data_dir=data_dir, workdir=workdir, dry_run=dry_run
+    )
   plan = planning.plan(
     config,
     data_dir=data_dir,

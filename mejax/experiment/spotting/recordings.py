@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 import numpy as np
@@ -21,23 +24,24 @@ from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.experiment.spotting import pictures
+from mejax.experiment.spotting import remarks
 from mejax.motion import detection
+from mejax.motion import oddities
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting import tracks as tracks_lib
 from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.following import Detector
 from mejax.pages import spotting as spotting_page
 
+if TYPE_CHECKING:
+  # It imports JAX, which spotting without training does without.
+  from mejax.experiment.spotting.trained import Trained
+
 # The columns of the table.
 COLUMNS = (
   'recording', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
   'offset_s', 'score', 'size', 'regions', 'flags',
 )  # fmt: skip
-# Frames a second below which the shortest micro-expressions, of .17 s, have
-# fewer than four frames.
-_SLOW = 24.0
-_LEAST_SECONDS = 1.0
-
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -74,6 +78,7 @@ def spot(
   gates: Collection[str] = candidates_lib.GATES,
   detector: Detector | None = None,
   progress: bool = True,
+  spotter: Trained | None = None,
 ) -> pd.DataFrame:
   """Spots micro- and macro-expressions in long recordings.
 
@@ -85,6 +90,8 @@ def spot(
     thresholds, gates: likewise.
     detector: as in `motion.spotting.tracks.track`; YuNet by default.
     progress: whether to show a bar.
+    spotter: a network, from `trained.read`, in place of the spotter without
+      training; its thresholds and scores are probabilities.
 
   Returns:
     A row for each candidate with `COLUMNS`: frames as the file numbers them
@@ -107,6 +114,7 @@ def spot(
       gates=gates,
       detector=detector,
       progress=progress,
+      spotter=spotter,
     )
   )
 
@@ -153,6 +161,7 @@ def examine(
   fps: float | int | None = None,
   detector: Detector | None = None,
   progress: bool = True,
+  spotter: Trained | None = None,
   **options,
 ) -> list[Spotted]:
   """Spots in each recording; see `spot`.
@@ -165,8 +174,11 @@ def examine(
   single = isinstance(recordings, str | os.PathLike)
   paths = [recordings] if single else list(recordings)
   found = recordings_lib.find([pathlib.Path(path) for path in paths])
+  find = functools.partial(candidates_lib.spot, **options)
+  if spotter is not None:
+    find = functools.partial(spotter.spot, thresholds=options.get('thresholds'))
   spotted = [
-    _examine(one, fps, detector or detection.detect, progress, options)
+    _examine(one, fps, detector or detection.detect, progress, find)
     for one in found
   ]
   if all(one.problem for one in spotted):
@@ -180,7 +192,7 @@ def _examine(
   fps: float | int | None,
   detector: Detector,
   progress: bool,
-  options: Mapping[str, object],
+  find: Callable[[tracks_lib.Tracks], list[Candidate]],
 ) -> Spotted:
   content = recording.content
   rate = float(fps) if fps else content.fps
@@ -192,9 +204,9 @@ def _examine(
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
   clip = _clip(recording, rate)
-  frames = decode.stream(clip)
+  watch = oddities.Watch()
   watched = tqdm.tqdm(
-    frames,
+    _seen(decode.stream(clip), watch),
     desc=recording.name,
     unit='frame',
     total=len(content.files),
@@ -209,9 +221,13 @@ def _examine(
     recording.name,
     rate,
     tracks,
-    tuple(candidates_lib.spot(tracks, **options)),
+    tuple(find(tracks)),
     clip,
-    remarks=(*content.remarks, *_remarks(tracks, rate)),
+    remarks=(
+      *content.remarks,
+      *remarks.on_frames(watch, rate),
+      *remarks.on_signals(tracks, rate),
+    ),
   )
 
 
@@ -233,32 +249,11 @@ def _clip(recording: Recording, fps: float) -> Clip:
   )
 
 
-def _remarks(tracks: tracks_lib.Tracks, fps: float) -> list[str]:
-  remarks = []
-  seconds = len(tracks.numbers) / tracks.fps
-  if fps < _SLOW:
-    remarks.append(
-      f'It has {fps:.3g} frames a second: a micro-expression of .2 s has '
-      f'{0.2 * fps:.0f} of them. What is shorter than {4 / fps:.2g} s cannot '
-      'be told from noise.'
-    )
-  if seconds < _LEAST_SECONDS:
-    remarks.append(
-      f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'
-    )
-  share = float((tracks.shot < 0).mean())
-  if share == 1:
-    remarks.append('It shows no face: nothing can be spotted.')
-  elif share > 0.02:
-    remarks.append(
-      f'{100 * share:.0f} % of it shows no face; nothing is spotted there.'
-    )
-  if 0 < tracks.eyes < 20:
-    remarks.append(
-      f'The face is tiny: its eyes are {tracks.eyes:.0f} pixels apart. Small '
-      'movements are lost.'
-    )
-  return remarks
+def _seen(frames: tracks_lib.Frames, watch: oddities.Watch):
+  """Yields numbered frames, which are watched as they go by."""
+  for number, image in frames:
+    watch.see(image)
+    yield number, image
 
 
 def table(found: Sequence[Spotted]) -> pd.DataFrame:
