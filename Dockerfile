@@ -1,5 +1,5 @@
 # mejax on a CPU:          docker build -t mejax .
-# on an NVIDIA GPU:        docker build --build-arg EXTRAS=cuda -t mejax .
+# on an NVIDIA GPU:        docker build --build-arg EXTRAS=cuda13 -t mejax .
 #                          docker run --gpus all ...
 # Then, for example:       docker run --rm -v "$PWD:/work" mejax demo
 FROM python:3.13-slim

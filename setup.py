@@ -32,6 +32,7 @@ setuptools.setup(
   package_data={
     'mejax': [
       'assets/*',
+      'assets/recogniser/*',
       'configs/*.py',
       'configs/sweeps/*.py',
       'corpora/*.csv',
@@ -70,10 +71,22 @@ setuptools.setup(
     'xlrd>=2.0',
   ],
   extras_require={
-    'cuda': ['jax[cuda13]'],
-    'tpu': ['jax[tpu]'],
+    # CUDA 13 needs driver 580 and a Turing GPU (T4) or newer, CUDA 12 driver
+    # 525.
+    'cuda12': ['jax[cuda12]>=0.10'],
+    'cuda13': ['jax[cuda13]>=0.10'],
+    # The newest of them.
+    'cuda': ['jax[cuda13]>=0.10'],
+    'tpu': ['jax[tpu]>=0.10'],
     # What `mejax sweep` searches with; it brings a database library along.
     'search': ['optuna>=5.0'],
+    # What `--engine dask` and batch systems need. Keys of the connections are
+    # made by cryptography.
+    'cluster': [
+      'cryptography>=42',
+      'dask-jobqueue>=0.9',
+      'distributed>=2026.1',
+    ],
     # The site of docs/: `mkdocs build --strict`.
     'docs': [
       'mkdocs>=1.6,<2',
@@ -84,6 +97,9 @@ setuptools.setup(
     'torch': ['torch>=2.4'],
     'test': [
       'beartype>=0.19',
+      'cryptography>=42',
+      'dask-jobqueue>=0.9',
+      'distributed>=2026.1',
       # To open datasets as data/README.md shows it.
       'grain>=0.2.10',
       'hypothesis>=6.100',

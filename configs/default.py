@@ -106,7 +106,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # people of all `num_folds` parts but the first, and reports on that one.
   config.generated = ml_collections.ConfigDict()
   # Version of the generator, so that a run is not continued under another.
-  config.generated.version = 1
+  config.generated.version = 2
   # Number of made-up people.
   config.generated.people = 1000
   # Number of pictures of each.

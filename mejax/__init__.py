@@ -27,8 +27,10 @@ __version__ = '0.2.0'
 def __getattr__(name: str) -> object:
   # Imported on first use, so that `import mejax` stays instant; by name, since
   # modules of all floors read the version here.
-  if name == 'spot':
+  if name in ('spot', 'predict'):
     import importlib
 
-    return importlib.import_module('mejax.experiment.spotting.recordings').spot
+    home = {'spot': 'spotting', 'predict': 'predicting'}[name]
+    module = importlib.import_module(f'mejax.experiment.{home}.recordings')
+    return getattr(module, name)
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -342,7 +342,11 @@ def no_room(path: pathlib.Path, error: Exception) -> OSError:
 
 @contextlib.contextmanager
 def locked(
-  lock: pathlib.Path, *, refusal: str = '', remove: bool = False
+  lock: pathlib.Path,
+  *,
+  refusal: str = '',
+  remove: bool = False,
+  notice: str = '',
 ) -> Iterator[None]:
   """Locks a file against every other process; makes it if it is missing.
 
@@ -352,6 +356,7 @@ def locked(
     lock: the file; its folder is made if it is not there.
     refusal: the message if another process has locked it; without a message,
       this one waits for it.
+    notice: a message that is printed before this one waits.
     remove: whether the file is removed in the end. A killed process leaves it,
       unlocked.
 
@@ -362,9 +367,14 @@ def locked(
   while True:
     with os.fdopen(_open_lock(lock), 'r+') as file:
       try:
-        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
-        raise ValueError(refusal) from None
+        if refusal:
+          raise ValueError(refusal) from None
+        if notice:
+          print(notice)
+          notice = ''
+        fcntl.flock(file, fcntl.LOCK_EX)
       # Its last owner may have removed the file after it was opened here. Then
       # the lock is on a file that nobody else can find.
       if not _is_at(lock, os.fstat(file.fileno())):

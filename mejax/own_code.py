@@ -66,7 +66,14 @@ def look_in(folder: str | os.PathLike) -> None:
   The folder is opened only when somebody's code is imported. Until then a file
   in it, for example one with the name of an optional library, is not imported.
   """
-  _folders.append(os.fspath(folder))
+  folder = os.path.abspath(folder)
+  if folder not in _folders:
+    _folders.append(folder)
+
+
+def folders() -> list[str]:
+  """Returns the folders of `look_in`, for a process that shall have them."""
+  return list(_folders)
 
 
 def open_folders() -> None:

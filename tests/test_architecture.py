@@ -147,9 +147,16 @@ def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
   expected = {
     f'mejax/{path.relative_to(root)}' for path in root.glob('configs/**/*.py')
   }
-  for pattern in ('**/*.py', 'corpora/*.csv', 'assets/*', 'pages/templates/*'):
+  for pattern in (
+    '**/*.py',
+    'corpora/*.csv',
+    'assets/**/*',
+    'pages/templates/*',
+  ):
     for path in root.glob(f'mejax/{pattern}'):
-      expected.add(str(path.relative_to(root)))
+      if path.is_file():
+        expected.add(str(path.relative_to(root)))
+  assert 'mejax/assets/recogniser/weights.safetensors' in expected
   assert 'mejax/pages/templates/page.css' in expected
   assert 'mejax/configs/sweeps/cnn.py' in expected
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
@@ -166,11 +173,25 @@ configuration.load_config('synthetic:smoke')
 from mejax.experiment.search import spaces
 print(*spaces.list_spaces())
 """
-  path = [
-    str(tmp_path),
-    *(entry for entry in sys.path if entry.endswith('site-packages')),
-  ]
+  path = [str(tmp_path), *_libraries()]
   file, *names = python(program, cwd=tmp_path, path=path).split()
   assert file.startswith(str(tmp_path))
   assert 'htnet_regions' in names
   assert names[-len(spaces.list_spaces()) :] == spaces.list_spaces()
+
+
+@pytest.mark.slow
+def test_the_demo_of_a_wheel_runs_outside_of_the_checkout(wheel, tmp_path):
+  installed, elsewhere = tmp_path / 'installed', tmp_path / 'elsewhere'
+  zipfile.ZipFile(wheel).extractall(installed)
+  elsewhere.mkdir()
+  program = """
+from mejax import cli
+assert cli.main(['demo', '--small']) == 0
+"""
+  python(program, cwd=elsewhere, path=[str(installed), *_libraries()])
+  assert (elsewhere / 'runs/demo/run/report/index.html').exists()
+
+
+def _libraries() -> list[str]:
+  return [entry for entry in sys.path if entry.endswith('site-packages')]

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import os
 import pathlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -82,6 +83,16 @@ def test_every_page_is_in_the_table_of_contents():
 
   there = [str(path.relative_to(DOCS)) for path in DOCS.rglob('*.md')]
   assert sorted(leaves(contents)) == sorted(there)
+
+
+@pytest.mark.parametrize(
+  'page', sorted((DOCS / 'reference').glob('*.md')), ids=name
+)
+def test_every_name_of_the_reference_is_there(page):
+  names = re.findall(r'^::: (\S+)$', page.read_text(), re.M)
+  assert names
+  for each in names:
+    assert pkgutil.resolve_name(each) is not None
 
 
 def test_the_pictures_of_models_are_those_that_the_script_draws(tmp_path):

@@ -1,81 +1,117 @@
-"""The notebooks run from top to bottom, and are stored clean."""
+"""The notebooks run from top to bottom, and are stored small and clean.
+
+`colab/store.py` runs them whole and stores them; here they run in a small form.
+"""
 
 from __future__ import annotations
 
-import pathlib
-import sys
-from types import SimpleNamespace
+import importlib.util
+import re
 
-from IPython.core import inputtransformer2
-import nbclient
 import nbformat
 import pytest
 
 from tests import child
+from tests.corpora import htnet_tree
 
-NOTEBOOKS = sorted((child.ROOT / 'colab').glob('*.ipynb'))
+HERE = child.ROOT / 'colab'
+NAMES = sorted(path.stem for path in HERE.glob('*.ipynb'))
+# The pictures that the last cells show.
+FIGURES = {
+  'functional': 1,
+  'htnet_release': 2,
+  'new_attention': 2,
+  'own_clip': 2,
+  'quickstart': 3,
+  'search': 2,
+}
+BYTES = 400_000  # What a repository and a page of it bear.
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook(request) -> nbformat.NotebookNode:
-  return nbformat.read(request.param, as_version=4)
+@pytest.fixture(scope='module')
+def store():
+  spec = importlib.util.spec_from_file_location('store', HERE / 'store.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
 
 
-def code(notebook) -> list[nbformat.NotebookNode]:
-  return [cell for cell in notebook.cells if cell.cell_type == 'code']
+@pytest.fixture(params=NAMES)
+def name(request) -> str:
+  return request.param
 
 
-def test_there_is_one_on_attention():
-  assert 'new_attention' in [path.stem for path in NOTEBOOKS]
+def pictures(cell) -> list[str]:
+  return [
+    data
+    for each in cell.outputs
+    for kind, data in each.get('data', {}).items()
+    if kind in ('image/svg+xml', 'image/jpeg')
+  ]
 
 
-def test_notebook_is_stored_without_outputs_and_traces_of_its_author(notebook):
+def test_these_are_the_notebooks():
+  assert sorted(FIGURES) == NAMES
+
+
+def test_a_notebook_is_short_and_its_first_cell_is_that_of_all(name, store):
+  notebook = store.read(name)
   nbformat.validate(notebook)
-  for cell in code(notebook):
-    assert cell.outputs == [] and cell.execution_count is None
-  assert all(cell.metadata == {} for cell in notebook.cells)
+  assert len(notebook.cells) < 15
+  assert notebook.cells[0].cell_type == 'markdown'
+  first, *rest = store.code(notebook)
+  assert first.source == store.first_cell('search' if name == 'search' else '')
+  assert all('pip install' not in cell.source for cell in rest)
+
+
+def test_a_notebook_is_stored_with_small_outputs_and_no_traces_of_its_author(
+  name, store
+):
+  path = HERE / f'{name}.ipynb'
+  assert path.stat().st_size < BYTES
+  notebook = store.read(name)
+  for i, cell in enumerate(store.code(notebook)):
+    assert cell.execution_count is None
+    assert cell.metadata == ({} if i else {'cellView': 'form'})
+    for output in cell.outputs:
+      assert output.output_type != 'error' and output.get('name') != 'stderr'
   assert set(notebook.metadata) == {'kernelspec', 'language_info'}
   assert notebook.metadata.language_info == {'name': 'python'}
+  # Folders of the machine on which it ran.
+  assert not re.search(r'/(tmp|root|home|work|Users)\b', path.read_text())
 
 
-def test_first_cell_installs_mejax_on_colab_and_nowhere_else(
-  notebook, monkeypatch
+def test_a_stored_notebook_shows_its_figures(name, store):
+  shown = [x for cell in store.code(store.read(name)) for x in pictures(cell)]
+  assert len(shown) >= FIGURES[name]
+
+
+def test_a_badge_opens_the_notebook_once_there_is_an_address(
+  name, store, monkeypatch
 ):
-  first, *rest = (cell.source for cell in code(notebook))
-  assert 'pip install' not in ''.join(rest)
-  plain = inputtransformer2.TransformerManager().transform_cell(first)
-  asked = []
-
-  def run(source):
-    magic = SimpleNamespace(run_line_magic=lambda *words: asked.append(words))
-    exec(source, {'get_ipython': lambda: magic})
-
-  run(plain)
-  assert asked == []
-  monkeypatch.setitem(sys.modules, 'google.colab', None)
-  # Nobody can know where a copy of this notebook came from.
-  with pytest.raises(ValueError, match='SOURCE is empty'):
-    run(plain)
-  run(plain.replace("SOURCE = ''", "SOURCE = 'git+https://HOST/mejax'"))
-  assert asked == [('pip', 'install --quiet {SOURCE}')]
+  without = store.brought_up_to_date(name)
+  monkeypatch.setattr(store, 'ADDRESS', 'owner/mejax')
+  notebook = store.brought_up_to_date(name)
+  place = 'colab.research.google.com/github/owner/mejax/blob/main/colab'
+  badge, _, rest = notebook.cells[0].source.partition('\n\n')
+  assert badge.endswith(f'](https://{place}/{name}.ipynb)')
+  assert rest == without.cells[0].source
+  cell = store.code(notebook)[0].source
+  assert "SOURCE = 'git+https://github.com/owner/mejax'" in cell
 
 
 @pytest.mark.slow
-def test_notebook_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
-  monkeypatch.setenv('PYTHONPATH', str(child.ROOT))
-  monkeypatch.setenv('MEJAX_SMALL', '1')
-  client = nbclient.NotebookClient(
-    notebook,
-    timeout=900,
-    kernel_name='python3',
-    resources={'metadata': {'path': str(tmp_path)}},
-  )
-  client.execute()
-  *_, last = (cell for cell in code(notebook) if cell.outputs)
-  pictures = [
-    output.data['image/svg+xml']
-    for output in last.outputs
-    if 'image/svg+xml' in output.get('data', {})
-  ]
-  assert len(pictures) == 2
-  assert list(pathlib.Path(tmp_path).rglob('report/index.html'))
+def test_notebook_runs_from_top_to_bottom(name, store, tmp_path):
+  htnet_tree.write_tree(tmp_path / 'clone')
+  notebook = store.brought_up_to_date(name)
+  store.run(notebook, tmp_path, MEJAX_SMALL='1', MEJAX_HTNET='clone')
+  cells = store.code(notebook)
+  shown = [picture for cell in cells for picture in pictures(cell)]
+  assert len(shown) >= FIGURES[name]
+  page = {'functional': '', 'own_clip': 'predicted/index.html'}
+  page = page.get(name, 'report/index.html')
+  assert not page or list(tmp_path.rglob(page))
+  said = cells[0].outputs[0].data['text/html']
+  assert 'mejax runs on: ' in said
+  store.strip(notebook)
+  nbformat.validate(notebook)

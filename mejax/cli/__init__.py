@@ -4,10 +4,15 @@
   recipe_options.py  flags on how frames become examples
   learning.py        demo, train, pretrain, convert, pack, evaluate
   search.py          sweep
+  forecasting.py     forecast
+  engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
   spotting.py        film, spot, score_spotting
+  predicting.py      predict
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
+  terminal.py        what is printed is safe; bars of progress in a file
+  pulse.py           a line of the terminal that always moves
 
 A verb imports its modules when it runs, so that `mejax --help` is instant.
 """
@@ -31,8 +36,10 @@ import mejax
 from mejax import own_code
 from mejax import signals
 from mejax.cli import data
+from mejax.cli import forecasting
 from mejax.cli import learning
 from mejax.cli import overview
+from mejax.cli import predicting
 from mejax.cli import scores
 from mejax.cli import search
 from mejax.cli import spotting
@@ -94,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   parser = _parser()
   args, rest = parser.parse_known_args(argv)
-  takes = args.verb in ('train', 'pretrain', 'sweep', 'evaluate')
+  takes = args.verb in ('train', 'pretrain', 'sweep', 'forecast', 'evaluate')
   args.overrides = [a for a in rest if takes and a.startswith('--config.')]
   if unknown := [a for a in rest if a not in args.overrides]:
     parser.error(
@@ -106,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  with terminal.guarded():
+  with terminal.guarded(f'mejax {args.verb}'):
     return _run(args, argv)
 
 
@@ -221,7 +228,9 @@ def _parser() -> argparse.ArgumentParser:
   data.add_inspect(verbs)
   spotting.add_spot(verbs)
   spotting.add_score_spotting(verbs)
+  predicting.add_predict(verbs)
   learning.add_train(verbs)
+  forecasting.add_forecast(verbs)
   learning.add_pretrain(verbs)
   search.add_sweep(verbs)
   learning.add_convert(verbs)

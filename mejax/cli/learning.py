@@ -7,6 +7,7 @@ import ast
 import pathlib
 import textwrap
 
+from mejax.cli import engine
 from mejax.cli.verb import add_folder
 from mejax.cli.verb import add_trust
 from mejax.cli.verb import add_verb
@@ -69,6 +70,7 @@ def add_train(verbs) -> None:
     help='start from a model that `mejax pack` or `mejax convert` wrote',
   )
   _add_leave_out(verb)
+  engine.add_engine(verb)
   verb.add_argument(
     '--dry_run',
     action='store_true',
@@ -108,7 +110,7 @@ trying several values:
 
 numbers of a setting (--config.setting.NUMBER=VALUE), with default and bounds:
 {configuration.describe_numbers()}
-"""
+{engine.TEXT}"""
 
 
 _INDENT = {'initial_indent': '  ', 'subsequent_indent': '  '}
@@ -120,6 +122,9 @@ def _train(args: argparse.Namespace) -> None:
   # First, so that a slip is reported before JAX is imported, which takes
   # seconds.
   config = configuration.load_config(args.config, args.overrides)
+  who = engine.read_engine(args)
+  if args.show_job_script:
+    return engine.show_job_script(who)
   from mejax import experiment
 
   experiment.train(
@@ -128,6 +133,7 @@ def _train(args: argparse.Namespace) -> None:
     workdir=args.workdir,
     init=args.init,
     leave_out_seen=args.leave_out_seen,
+    engine=who,
     dry_run=args.dry_run,
   )
 
@@ -153,6 +159,7 @@ def add_pretrain(verbs) -> None:
     help='a config whose section `generated` says what is trained on',
   )
   add_folder(verb, '--workdir', 'folder of this run')
+  engine.add_engine(verb)
   verb.add_argument(
     '--dry_run',
     action='store_true',
@@ -164,9 +171,14 @@ def _pretrain(args: argparse.Namespace) -> None:
   from mejax.experiment import configuration
 
   config = configuration.load_config(args.config, args.overrides)
+  who = engine.read_engine(args)
+  if args.show_job_script:
+    return engine.show_job_script(who)
   from mejax import experiment
 
-  experiment.pretrain(config, workdir=args.workdir, dry_run=args.dry_run)
+  experiment.pretrain(
+    config, workdir=args.workdir, engine=who, dry_run=args.dry_run
+  )
 
 
 def add_convert(verbs) -> None:
@@ -338,10 +350,11 @@ def add_evaluate(verbs) -> None:
   )
   verb.add_argument(
     '--prior',
-    choices=('trained', 'em'),
-    help='for models of generated faces: take all classes as equally common, or'
-    ' estimate their shares in each database from the predictions, without'
-    ' labels (default: trained)',
+    choices=('trained', 'em', 'published'),
+    help='for models of generated faces: take all classes as equally common'
+    ' (trained, the default), estimate their shares in each database from the'
+    ' predictions (em), or go half way to the shares that MMEW and CAS(ME)^3'
+    ' have published; none of them reads a label',
   )
   _add_leave_out(verb)
   add_trust(verb, 'RUN')

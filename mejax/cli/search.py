@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import textwrap
 
+from mejax.cli import engine
 from mejax.cli.verb import add_folder
 from mejax.cli.verb import add_verb
 
@@ -67,6 +68,7 @@ def add_sweep(verbs) -> None:
     help='successive halving: in each round keep the best of N settings after'
     ' short trainings, and train those N times as long (default: 0, off)',
   )
+  engine.add_engine(verb)
   verb.add_argument(
     '--dry_run',
     action='store_true',
@@ -104,7 +106,7 @@ what you get:
   report/index.html   the chosen settings as a run, with baselines
   journal.log         every setting of every fold, for optuna.load_study and
                       `optuna-dashboard journal.log`
-"""
+{engine.TEXT}"""
 
 
 _EXAMPLE = """
@@ -128,6 +130,9 @@ def _sweep(args: argparse.Namespace) -> None:
   from mejax.experiment import configuration
 
   config = configuration.load_config(args.config, args.overrides)
+  who = engine.read_engine(args)
+  if args.show_job_script:
+    return engine.show_job_script(who)
   from mejax import experiment
 
   experiment.sweep(
@@ -139,5 +144,6 @@ def _sweep(args: argparse.Namespace) -> None:
     num_settings=args.settings,
     round_size=args.round,
     halving=args.halving,
+    engine=who,
     dry_run=args.dry_run,
   )

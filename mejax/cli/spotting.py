@@ -67,6 +67,7 @@ def add_spot(verbs) -> None:
 
 def _spot(args: argparse.Namespace) -> None:
   from mejax.experiment.spotting import recordings
+  from mejax.pages import notice
 
   asked = {'micro': args.micro_threshold, 'macro': args.macro_threshold}
   rule = {} if args.rise is None else {'part': 'rise', 'seconds': args.rise}
@@ -94,7 +95,7 @@ def _spot(args: argparse.Namespace) -> None:
     f'{counts.get("micro", 0)} candidates for micro-expressions, '
     f'{counts.get("macro", 0)} for macro-expressions'
   )
-  print(*paths, sep='\n')
+  print(*paths, notice.RESPONSIBLE_USE, sep='\n')
 
 
 def add_film(verbs) -> None:

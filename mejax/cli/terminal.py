@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from mejax import signals
+from mejax.cli.pulse import Pulse
 
 # All control characters but the tab and the end of a line, and those that turn
 # the direction of text.
@@ -46,15 +47,18 @@ def _ending_if_closed() -> Iterator[None]:
 class _Plain:
   """A stream that writes only what is safe; see `plain`."""
 
-  def __init__(self, stream: Any):
-    self._stream = stream
+  def __init__(self, stream: Any, pulse: Pulse | None = None):
+    self._stream, self._pulse = stream, pulse
 
   def write(self, text: str) -> int:
     return self._send(plain(text))
 
   def _send(self, text: str) -> int:
     with _ending_if_closed():
-      return self._stream.write(text)
+      if self._pulse is None:
+        return self._stream.write(text)
+      with self._pulse.aside(text):
+        return self._stream.write(text)
 
   def flush(self) -> None:
     with _ending_if_closed():
@@ -75,8 +79,8 @@ class _Bars(_Plain):
   there it is a line every half a minute, and one when it ends.
   """
 
-  def __init__(self, stream: Any):
-    super().__init__(stream)
+  def __init__(self, stream: Any, pulse: Pulse | None = None):
+    super().__init__(stream, pulse)
     self._moves = stream.isatty()
     # What a bar shows and no line says yet; the last line of a bar, when it was
     # written, and whether nothing has followed it.
@@ -130,13 +134,23 @@ def _count(state: str) -> str:
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
-  """Makes whatever is printed safe, until the end of the block."""
+def guarded(title: str = 'mejax') -> Iterator[None]:
+  """Makes whatever is printed safe, until the end of the block.
+
+  In a terminal, something moves once a second; see `pulse`.
+
+  Args:
+    title: what is at work.
+  """
   before = sys.stdout, sys.stderr
   # Of a process that was started without them, they are None.
-  sys.stdout = sys.stdout and _Plain(sys.stdout)
-  sys.stderr = sys.stderr and _Bars(sys.stderr)
+  pulse = None
+  if all(stream and stream.isatty() for stream in before):
+    pulse = Pulse(before[1], title)
+  sys.stdout = sys.stdout and _Plain(sys.stdout, pulse)
+  sys.stderr = sys.stderr and _Bars(sys.stderr, pulse)
   try:
-    yield
+    with pulse.beating() if pulse else contextlib.nullcontext():
+      yield
   finally:
     sys.stdout, sys.stderr = before

@@ -207,6 +207,32 @@ def read(root: str | os.PathLike[str]) -> Iterator[Clip]:
   return (_read_clip(root, sheet, row) for row in _read_rows(sheet))
 
 
+def looks(root: str | os.PathLike[str]) -> dict[str, Mapping[str, float]]:
+  """Returns what each person of a rendered corpus looks like.
+
+  People are made up again by the parameters of the corpus; nothing but
+  `corpus.json` is read. For the names see `faces.drawing.NeutralFace.looks`.
+
+  Raises:
+    FileNotFoundError: there is no `corpus.json`.
+    ValueError: it is damaged, or of another version of the renderer.
+  """
+  content = files_lib.read_json(pathlib.Path(root) / 'corpus.json', hint=_AGAIN)
+  try:
+    parameters = _Parameters(**content)
+  except TypeError as error:
+    raise ValueError(f'{root}/corpus.json: {error}. {_AGAIN}') from error
+  if parameters.version != _Parameters.version:
+    raise ValueError(
+      f'{root} is of version {parameters.version} of the renderer; this is'
+      f' {_Parameters.version}. {_AGAIN}'
+    )
+  return {
+    f's{subject + 1:02d}': parameters.cast(subject).face.looks
+    for subject in range(parameters.num_subjects)
+  }
+
+
 def _read_rows(sheet: pathlib.Path) -> list[dict[str, str]]:
   """Reads the rows of the sheet, each with its columns by name."""
   try:

@@ -10,6 +10,8 @@ frames_to_flow.py  aligns faces, amplifies motion, measures flow
 clip_cache.py      makes the arrays of every clip once, and keeps them
 clip_counts.py     counts the clips, and says why some are left out
 builder.py         writes a dataset with TFDS
+generated.py       makes examples of generated flow
+as_generated.py    makes flow of videos look like those
 load.py            reads a dataset as arrays
 views.py           model inputs made from flow
 frame_pair.py      model inputs made from frames

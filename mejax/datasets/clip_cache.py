@@ -42,8 +42,11 @@ PIECE = 32
 # Difference, as in `scenes`, up to which two frames show the same.
 _ALIKE = 0.02
 
+# Begins the remark on a clip in which nothing does.
+NOTHING_MOVES = 'nothing moves'
+
 # Arrays in a clip's file that belong to the metadata, not to the example.
-ABOUT = ('apex_source', 'remarks', 'notes', 'pixels')
+ABOUT = ('apex_source', 'remarks', 'notes', 'pixels', 'eyes')
 
 _AGAIN = 'It may be deleted: the `mejax prepare` command makes it again.'
 
@@ -247,6 +250,12 @@ def load_clip(folder: pathlib.Path, key: str, recipe: Recipe) -> Arrays:
   return arrays
 
 
+def load_eyes(folder: pathlib.Path, key: str) -> float:
+  """Loads the distance between the eyes, in pixels of a clip's frames."""
+  path = folder / f'{key}.npz'
+  return float(files_lib.read_npz(path, hint=_AGAIN, only=('eyes',))['eyes'])
+
+
 def _finished(clip: Clip, file: pathlib.Path) -> tuple[Clip, tuple[str, ...]]:
   """Returns the clip with what its file says, and digests of its frames."""
   about = files_lib.read_npz(file, hint=_AGAIN, only=('apex_number', *ABOUT))
@@ -294,8 +303,8 @@ class _Kept:
         return face_search.faceless(clip, apex, staged.seen)
     if not remarks and _is_still(clip, staged, apex, recipe.size):
       remarks = (
-        f'nothing moves from onset {clip.onset} to apex {apex}: they differ no '
-        'more than two frames do in which nothing moves',
+        f'{NOTHING_MOVES} from onset {clip.onset} to apex {apex}: they differ '
+        'no more than two frames do in which nothing moves',
       )
     if plan_of(clip, recipe).whole:
       shown = dataclasses.replace(clip, frame_numbers=staged.numbers)
@@ -386,6 +395,7 @@ def _compute(
       'remarks': np.array([*kept.remarks, *said[at][0]], np.str_),
       'notes': np.array([*kept.notes, *said[at][1]], np.str_),
       'pixels': np.array(kept.staged.pixels, np.str_),
+      'eyes': np.float32(kept.staged.eyes),
       **kept.staged.truth,
       **{name: values[at] for name, values in made.items()},
     }
@@ -412,7 +422,7 @@ def _spot(
     np.concatenate(pieces), fps=clip.fps, points=staged.landmarks
   )
   if not spotted.is_found:
-    return None, ('nothing moves, so there is no apex: middle frame',)
+    return None, (f'{NOTHING_MOVES}, so there is no apex: middle frame',)
   return staged.numbers[spotted.index], ()
 
 

@@ -33,9 +33,9 @@ PROTOCOL = Protocol(
 )
 # Pictures of one call, and those of them that are in memory together.
 _CALL, _TOGETHER = 1024, 32
-# Flow and strain are computed this much finer, and then averaged, as flow of a
-# video is before it is shrunk.
-_FINER = 2
+# The flow images of the release were computed larger, with their strain, and
+# shrunk then; `mejax prepare` computes flow in the size that it keeps.
+FINER = {'released': 2, 'aligned': 1}
 
 
 def examples(
@@ -111,7 +111,8 @@ def _describe(options: fields.Options, units: str) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnames='options')
 def _draw(seed, who, which, labels, options):
   """Draws pictures; each depends on its own person, number and label only."""
-  fine = dataclasses.replace(options, size=options.size * _FINER)
+  factor = FINER[options.crop]
+  fine = dataclasses.replace(options, size=options.size * factor)
 
   def one(row):
     who, which, label = row
@@ -120,9 +121,14 @@ def _draw(seed, who, which, labels, options):
     made = fields.picture(
       jax.random.fold_in(key, which + 1), someone, label, fine
     )
-    image = shrink(with_strain(made.flow), _FINER)
-    image *= jnp.array([1 / _FINER, 1 / _FINER, 1.0])
-    points = (made.points + 0.5) / _FINER - 0.5
+    whole = with_strain(made.flow)
+    # Some programs average when they shrink, others pick.
+    picked = jax.random.bernoulli(jax.random.fold_in(key, -which - 1), 0.7)
+    image = jnp.where(
+      picked, whole[:, ::factor, ::factor], shrink(whole, factor)
+    )
+    image *= jnp.array([1 / factor, 1 / factor, 1.0])
+    points = (made.points + 0.5) / factor - 0.5
     return image, made.units, points
 
   return jax.lax.map(one, (who, which, labels), batch_size=_TOGETHER)

@@ -63,6 +63,7 @@ class Staged:
     patches: the parts of the frames around the face.
     matrix: from places in the aligned face to places in a patch.
     landmarks: five points in the aligned face.
+    eyes: pixels between the eyes in a frame.
     covered: which pixels of the aligned face come from inside the frame.
     numbers: frame number of each patch.
     beside: the patch of the frame after the onset, which shows how much frames
@@ -77,6 +78,7 @@ class Staged:
   patches: UInt8[np.ndarray, 't p p 3']
   matrix: Float[np.ndarray, '2 3']
   landmarks: Float[np.ndarray, '5 2']
+  eyes: float
   covered: Bool[np.ndarray, 's s']
   numbers: tuple[int, ...]
   beside: UInt8[np.ndarray, 'p p 3'] | None
@@ -212,6 +214,7 @@ def stage(clip: Clip, plan: Plan) -> Staged:
     patches=np.stack([patches[n] for n in shown]),
     matrix=np.asarray(inside, np.float32),
     landmarks=_undo(matrix, points).astype(np.float32),
+    eyes=float(np.linalg.norm(points[1] - points[0])),
     covered=alignment.covered(matrix, size=plan.size, frame=frame),
     numbers=tuple(shown),
     beside=patches[beside[0]] if beside else None,

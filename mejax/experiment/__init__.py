@@ -10,7 +10,9 @@
   fold_words.py     says how the folds at hand divide the people
   model_checks.py   checks that model and data fit each other
   running.py        trains a plan and evaluates it
+  forecasting.py    what a run needs on hardware that is not at hand
   search/           searches for settings with nested folds
+  engine/           who trains: this process, or workers of a cluster
   pretraining.py    trains on generated faces
   own_arrays.py     leave-one-subject-out on a user's own arrays
   baseline_cache.py the simple classifiers of data and folds, computed once
@@ -21,6 +23,8 @@
   evaluating.py     a table of saved models, on the people each one held out
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
+  predicting/       says what motions in recordings are most like
+  figures.py        pictures of runs and clips for a notebook
   spotting/         spots expressions in long recordings, and is scored on them
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
@@ -44,19 +48,24 @@ because reading a config must not take the seconds that importing JAX takes.
 import importlib
 
 _HOMES = {
+  'Engine': 'mejax.experiment.engine.options',
   'Clips': 'mejax.experiment.task',
   'Plan': 'mejax.experiment.planning',
   'Task': 'mejax.experiment.task',
+  'clip_figure': 'mejax.experiment.figures',
   'demo': 'mejax.experiment.demonstration',
   'evaluate': 'mejax.experiment.evaluating',
+  'forecast': 'mejax.experiment.forecasting',
   'inspect': 'mejax.experiment.inspecting',
   'leave_one_subject_out': 'mejax.experiment.own_arrays',
   'load_config': 'mejax.experiment.configuration',
   'load_model': 'mejax.experiment.packs.packed',
   'pack': 'mejax.experiment.packs.packing',
+  'predict': 'mejax.experiment.predicting.recordings',
   'pretrain': 'mejax.experiment.pretraining',
   'plan': 'mejax.experiment.planning',
   'report': 'mejax.experiment.reporting',
+  'run_figures': 'mejax.experiment.figures',
   'spot': 'mejax.experiment.spotting.recordings',
   'sweep': 'mejax.experiment.search.sweep',
   'export': 'mejax.experiment.results',

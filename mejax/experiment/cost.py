@@ -31,32 +31,51 @@ _FORM = {
 
 
 @contextlib.contextmanager
-def measured(workdir: pathlib.Path, plan: Plan) -> Iterator[None]:
+def measured(
+  workdir: pathlib.Path, plan: Plan
+) -> Iterator[list[dict[str, Any]]]:
   """Measures a training, and adds it to those that began it, in `cost.json`.
 
   The time includes compilation. A training that a kill ended without warning
   is not counted.
+
+  Yields:
+    A list for the workers that train, if this process does not; see `machine`.
   """
   start = time.monotonic()
+  workers: list[dict[str, Any]] = []
   try:
-    yield
+    yield workers
   finally:
     seconds = time.monotonic() - start
     # Before that, the folder has nothing to lose, and is free for another run.
     if (workdir / 'log.jsonl').exists():
-      _add(workdir, plan, seconds)
+      _add(workdir, plan, seconds, workers or [machine()])
 
 
-def _add(workdir, plan, seconds) -> None:
-  before, devices = read(workdir), jax.devices()
-  cost = {
-    'seconds': [*before.get('seconds', []), round(seconds, 3)],
+def machine() -> dict[str, Any]:
+  """Returns the devices, cores and peak memory of this process."""
+  devices = jax.local_devices()
+  return {
     'device': devices[0].device_kind,
     'devices': len(devices),
     'cores': len(os.sched_getaffinity(0))
     if hasattr(os, 'sched_getaffinity')
     else os.cpu_count(),
-    'peak_bytes': max(_peak_bytes(devices), before.get('peak_bytes', 0)),
+    'peak_bytes': _peak_bytes(devices),
+  }
+
+
+def _add(workdir, plan, seconds, workers) -> None:
+  before = read(workdir)
+  cost = {
+    'seconds': [*before.get('seconds', []), round(seconds, 3)],
+    'device': workers[0]['device'],
+    'devices': sum(each['devices'] for each in workers),
+    'cores': sum(each['cores'] for each in workers),
+    'peak_bytes': max(
+      each['peak_bytes'] for each in (*workers, {'peak_bytes': 0, **before})
+    ),
     'trials': len(plan.trials.train),
     **_of_model(plan),
   }

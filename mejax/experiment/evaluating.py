@@ -10,6 +10,7 @@ from typing import Any
 
 from flax import linen as nn
 import jax
+from jaxtyping import Float
 import ml_collections
 import numpy as np
 
@@ -49,6 +50,8 @@ DEFAULT_PRIOR = 'trained'
 _SHARES = {
   'trained': '',
   'em': ', corrected for shares of classes that are estimated without labels',
+  'published': ', corrected half way to the shares of classes that MMEW and'
+  ' CAS(ME)^3 have published',
 }
 _HINT = 'With --leave_out_seen, the others are evaluated.'
 
@@ -117,13 +120,7 @@ def evaluate(
     replaced=() if task is None else ('dataset', 'protocol', 'view'),
     trust_code=trust_code,
   )
-  if saved.generated:
-    prior = DEFAULT_PRIOR if prior is None else prior
-  elif prior is not None:
-    raise ValueError(
-      '--prior is for models of generated faces, which saw all classes equally'
-      ' often; leave it out.'
-    )
+  prior = _choose_prior(saved, prior)
   if (source / 'metrics.json').exists():
     finished.read_numbers(source, record_lib.read_record(source))
   config = configuration.override(config or saved.config, overrides)
@@ -139,23 +136,10 @@ def evaluate(
     leave_out_seen=leave_out_seen,
     hint=_HINT,
   )
-  outputs = _order_outputs(saved, task)
-  told = {}
   if saved.packed:
     saved.packed.check_clips(task, view)
-    logits = saved.packed.log_probabilities(task.inputs)[None]
-  else:
-    with jax.default_matmul_precision(config.matmul_precision):
-      logits, told = applying.apply_folds(
-        saved, task, task.groups, keep=_keep_units
-      )
+  logits, told = _apply(saved, task, prior, config.matmul_precision)
   left_out = applying.find_left_out(saved, task.groups)
-  spare = range(len(outputs), logits.shape[-1])
-  logits = logits[..., [*outputs, *spare]]
-  if saved.generated:
-    # Generated people show all classes equally often.
-    even = np.full(logits.shape[-1], 1 / logits.shape[-1])
-    logits = prior_lib.adapt(logits, task.corpus, trained=even, rule=prior)
   record = record_lib.of_one_evaluation(
     task,
     left_out,
@@ -187,6 +171,45 @@ def evaluate(
     print(_say_difference(source, task))
   print(f'Written: {out}')
   return metrics
+
+
+def _choose_prior(saved: Saved, prior: str | None) -> str | None:
+  """Returns the rule for the classes' shares; None if none applies."""
+  if saved.generated:
+    return DEFAULT_PRIOR if prior is None else prior
+  if prior is not None:
+    raise ValueError(
+      '--prior is for models of generated faces, which saw all classes equally'
+      ' often; leave it out.'
+    )
+  return None
+
+
+def _apply(
+  saved: Saved, task: Task, prior: str | None, precision: str | None
+) -> tuple[Float[np.ndarray, 's n k'], dict[str, np.ndarray]]:
+  """Returns the logits of each seed, by class of the task, and the units."""
+  outputs, told = _order_outputs(saved, task), {}
+  if saved.packed:
+    logits = saved.packed.log_probabilities(task.inputs)[None]
+  else:
+    with jax.default_matmul_precision(precision):
+      logits, told = applying.apply_folds(
+        saved, task, task.groups, keep=_keep_units
+      )
+  spare = range(len(outputs), logits.shape[-1])
+  logits = logits[..., [*outputs, *spare]]
+  if saved.generated:
+    # Generated people show all classes equally often.
+    even = np.full(logits.shape[-1], 1 / logits.shape[-1])
+    logits = prior_lib.adapt(
+      logits,
+      task.corpus,
+      trained=even,
+      rule=prior,
+      class_names=task.class_names,
+    )
+  return logits, told
 
 
 def _keep_units(out: Any) -> dict[str, Any]:

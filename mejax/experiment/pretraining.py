@@ -30,6 +30,8 @@ from mejax.experiment import running
 from mejax.experiment import schema
 from mejax.experiment import task as task_lib
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.engine import chunks
+from mejax.experiment.engine.options import Engine
 from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.planning import Plan
 from mejax.experiment.task import Task
@@ -39,6 +41,7 @@ def pretrain(
   config: ml_collections.ConfigDict,
   *,
   workdir: str | os.PathLike,
+  engine: Engine | None = None,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Trains every seed on generated people; writes the workdir; prints a table.
@@ -50,6 +53,7 @@ def pretrain(
     config: the config, from `load_config`; its section `generated` says what is
       trained on, its dataset and protocol only what is evaluated by default.
     workdir: folder of the run; made if it is not there.
+    engine: who trains; by default this process.
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
@@ -57,19 +61,23 @@ def pretrain(
 
   Raises:
     ValueError: config, model and workdir do not fit each other, or the config
-      is of another version of the generator.
+      is of another version of the generator, or some rounds were given up.
+    ConnectionError: no scheduler answers, or it was lost.
   """
   plan = make_plan(config)
   if dry_run:
     running.print_forecast(plan)
     return {}
   workdir = pathlib.Path(workdir)
+  how = chunks.spread(engine, config, f'{__name__}:make_plan')
   with running.claimed(plan, workdir) as run:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      with cost.measured(workdir, plan):
-        outcome = running.run_trials(plan, workdir, run)
+      with cost.measured(workdir, plan) as workers:
+        if how is not None:
+          workers += chunks.run(plan, workdir, run, how)
+        outcome = running.run_trials(plan, workdir, run, progress=how is None)
       _write_record(plan, outcome, workdir)
     record = record_lib.read_record(workdir)
     told = record_lib.read_told(workdir, record)

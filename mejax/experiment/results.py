@@ -37,17 +37,14 @@ from mejax.experiment import commands
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import recipes
 
 SCHEMA_VERSION = 1
 FILES = ('command.txt', 'config.json', 'versions.json', 'probabilities.npz')
 _DIGESTED = ('config.json', 'probabilities.npz')
 _AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
-_TOLD = (
-  'corpora', 'units', 'strain', 'flow', 'levels', 'magnify', 'size',
-  'neighbours', 'landmark_source', 'apex', 'remove_head_motion',
-  'mask_eyelids', 'versions',
-)  # fmt: skip
+_TOLD = ('corpora', *recipes.KEYS, 'versions')
 _DIGITS = 16
 _VERSIONS = {'sha256': {str: str}, 'data_sha256': str, 'warning?': str}
 # Kinds and axes of the arrays: s seeds, n clips, c named classes, k classes.

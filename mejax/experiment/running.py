@@ -33,6 +33,8 @@ from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.engine import chunks
+from mejax.experiment.engine.options import Engine
 from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.packs import starting
@@ -41,6 +43,7 @@ from mejax.experiment.planning import Plan
 from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
+from mejax.training import forecast as forecast_lib
 from mejax.training import loop
 from mejax.training import numerics
 from mejax.training import placement as placement_lib
@@ -60,6 +63,7 @@ def train(
   view: Callable[..., Any] | None = None,
   init: str | os.PathLike | None = None,
   leave_out_seen: bool = False,
+  engine: Engine | None = None,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Trains every fold, seed and setting; writes the workdir; prints the table.
@@ -80,6 +84,8 @@ def train(
       `packing.pack` or `conversion.convert` wrote.
     leave_out_seen: whether people whom that model has seen are left out;
       otherwise data with any of them are refused.
+    engine: who trains; by default this process. Another one reads the data from
+      `data_dir`, so nothing may be handed over in Python.
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
@@ -87,34 +93,54 @@ def train(
 
   Raises:
     ValueError: config, data, model and workdir do not fit each other, or the
-      model that training starts from has seen people of the data.
+      model that training starts from has seen people of the data, or some
+      rounds were given up.
     FileNotFoundError: the dataset has not been prepared.
+    ConnectionError: no scheduler answers, or it was lost.
   """
+  own = {'task': task, 'model': model, 'protocol': protocol, 'view': view}
   if config.get('protocol') == SPOTTING:
     # Imported here, because that module imports this one.
     from mejax.experiment.spotting import training
 
+    if engine is not None:
+      raise ValueError('the network for spotting is trained by one process')
     return training.train(
       config, data_dir=data_dir, workdir=workdir, dry_run=dry_run
     )
+  chunks.check_engine(
+    engine, [name for name, x in own.items() if x is not None]
+  )
   plan = planning.plan(
     config,
     data_dir=data_dir,
-    task=task,
-    model=model,
-    protocol=protocol,
-    view=view,
+    **own,
     init=init,
     leave_out_seen=leave_out_seen,
   )
   if dry_run:
     print_forecast(plan)
     return {}
-  return train_plan(plan, workdir=workdir)
+  how = chunks.spread(
+    engine,
+    config,
+    'mejax.experiment.planning:plan',
+    data_dir=data_dir and pathlib.Path(data_dir),
+    init=init and pathlib.Path(init),
+    leave_out_seen=leave_out_seen,
+  )
+  return train_plan(plan, workdir=workdir, how=how)
 
 
-def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
+def train_plan(
+  plan: Plan, *, workdir: str | os.PathLike, how: chunks.Spread | None = None
+) -> dict[str, Any]:
   """Carries out a plan in a workdir, as `train` does.
+
+  Args:
+    plan: the plan.
+    workdir: the folder.
+    how: how the run is spread over workers; by default this process trains it.
 
   Returns:
     The content of `metrics.json`.
@@ -127,8 +153,10 @@ def train_plan(plan: Plan, *, workdir: str | os.PathLike) -> dict[str, Any]:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
     else:
-      with cost_of_run.measured(workdir, plan):
-        outcome = run_trials(plan, workdir, run)
+      with cost_of_run.measured(workdir, plan) as workers:
+        if how is not None:
+          workers += chunks.run(plan, workdir, run, how)
+        outcome = run_trials(plan, workdir, run, progress=how is None)
       record = record_lib.make_record(
         outcome, plan.trials.held_out, plan.numbers, plan.task, plan.folds.names
       )
@@ -156,18 +184,30 @@ def claimed(plan: Plan, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
 
 
 def run_trials(
-  plan: Plan, workdir: pathlib.Path, run: dict[str, Any]
+  plan: Plan,
+  workdir: pathlib.Path,
+  run: dict[str, Any],
+  *,
+  progress: bool = True,
 ) -> loop.Outcome:
-  """Trains all trials; a resumed run keeps the placement that it began with."""
-  devices = jax.devices()
+  """Trains all trials; a resumed run keeps the placement that it began with.
+
+  Args:
+    plan: the plan.
+    workdir: its folder.
+    run: the content of `run.json`, which gets the placement.
+    progress: whether something is left to train, and shown.
+  """
+  devices = jax.local_devices()
   if 'placement' not in run:
     run['placement'] = dataclasses.asdict(plan.place(devices))
     workdir_lib.write_json(workdir / 'run.json', run)
   placement = placement_lib.Placement(**run['placement'])
-  print(placement.describe(len(plan.trials.train), devices))
-  if warning := devices_lib.unused_gpu():
-    print(warning)
-  return loop.run(
+  if progress:
+    print(placement.describe(len(plan.trials.train), devices))
+    if warning := devices_lib.unused_gpu():
+      print(warning)
+  outcome = loop.run(
     plan.trainer,
     plan.trials,
     plan.data,
@@ -180,7 +220,10 @@ def run_trials(
     names=plan.trial_names,
     owner=workdir_lib.owner(workdir),
     start=plan.start and starting.fit(plan.start, plan.model, plan.task),
+    progress=progress,
   )
+  chunks.collect_logs(workdir)
+  return outcome
 
 
 def _show_levels(plan: Plan, workdir: pathlib.Path) -> None:
@@ -225,24 +268,27 @@ def _read_own_models(plan: Plan, workdir: pathlib.Path) -> Saved:
 def print_forecast(plan: Plan) -> None:
   """Prints what a plan would train, on which devices and how long.
 
-  Memory is reported by the compiler, time is measured on a few trials. Nothing
-  is kept of the training.
+  Memory, operations and traffic are reported by the compiler, time is measured
+  on a few trials. Nothing is kept of the training.
   """
   with jax.default_matmul_precision(plan.options.matmul_precision):
     _print_forecast(plan)
 
 
 def _print_forecast(plan: Plan) -> None:
-  devices, trainer = jax.devices(), plan.trainer
+  devices, trainer = jax.local_devices(), plan.trainer
   placement = plan.place(devices)
   num_trials = len(plan.trials.train)
   first = jax.tree.map(lambda x: x[0], plan.trials)
   params = jax.eval_shape(trainer.init, first, plan.data).params
-  cost = cost_lib.measure_bytes(
-    trainer, plan.trials, plan.data, mode=placement.mode
+  compiled = forecast_lib.measure(
+    trainer,
+    plan.trials,
+    plan.data,
+    placement,
+    devices=devices,
+    eval_every=plan.options.eval_every,
   )
-  total = cost * placement.round_size / len(devices)
-  free = cost_lib.available_bytes(devices[0])
   seconds = cost_lib.measure_epoch_seconds(
     trainer,
     placement,
@@ -251,15 +297,20 @@ def _print_forecast(plan: Plan) -> None:
     devices=devices,
     eval_every=plan.options.eval_every,
   )
-  epochs, steps = trainer.num_epochs, len(trainer.batch_sizes)
+  free = cost_lib.available_bytes(devices[0])
   print(parameter_overview.get_parameter_overview(params, include_stats=False))
+  lines = forecast_lib.describe(
+    compiled,
+    trainer,
+    num_trials,
+    devices=devices,
+    precision=plan.options.matmul_precision,
+  )
+  print(*lines, sep='\n')
   print(
-    f'{num_trials} trials of {epochs} epochs, {epochs * steps} steps of up to'
-    f' {max(trainer.batch_sizes)} examples each\n'
-    f'{placement.describe(num_trials, devices)}\n'
-    f'{cost / 2**20:.2f} MiB a trial, {total / 2**20:.0f} MiB of'
-    f' {free / 2**20:.0f} MiB on each device\n'
-    f'about {seconds * epochs / 60:.1f} minutes, not counting compilation\n'
+    f'{free / 2**20:.0f} MiB are free on each device\n'
+    f'about {seconds * trainer.num_epochs / 60:.1f} minutes, not counting'
+    ' compilation\n'
     'Nothing was trained.'
   )
 

@@ -24,6 +24,7 @@ from jaxtyping import Float
 
 from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
+from mejax.models import product
 from mejax.models.dtypes import DTypes
 
 ConvFn = Callable[..., Array]
@@ -139,7 +140,8 @@ def _im2col_jvp(padding, stride, primals, tangents):
     terms = []
     if d_kernel is not None:
       seen = patches(x, len(kernel), padding=padding, stride=stride)
-      terms.append(seen @ d_kernel.reshape(-1, d_kernel.shape[-1]))
+      flat = d_kernel.reshape(-1, d_kernel.shape[-1])
+      terms.append(product.multiply(seen, flat))
     if dx is not None and stride == 1:
       terms.append(_spread(dx, kernel, padding))
     elif dx is not None and (len(kernel), padding, stride) == (3, 1, 2):

@@ -19,6 +19,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import dtypes as dtypes_lib
+from mejax.models import product
 from mejax.models.dtypes import DTypes
 
 # An int, or a symbol where a model is exported for batches of any size.
@@ -51,6 +52,7 @@ def linear(
     kernel_init=init,
     bias_init=init,
     name=name,
+    dot_general=product.dot_general,
     **dtypes._asdict(),
   )
 

@@ -8,7 +8,9 @@ search.py       the page of a search
 dataset.py      the overview of a dataset
 clip.py         the contact sheet of one clip
 spotting.py     the page of what was spotted in recordings
+predicting.py   the page of what motions in recordings are most like
 ceiling.py      what no model reaches, and what may hold scores back
+figures.py      pictures that stand alone, for a notebook
 score_tables.py the scores of a run as rows of tables
 charts.py       the charts of a run
 levels.py       the table and chart of amplification levels
@@ -16,5 +18,6 @@ attention.py    maps of where models looked
 pictures.py     arrays as colours, arrows and points, and as image data
 svg.py          elements of SVG, escaped
 frame.py        renders templates
+notice.py       the notice on responsible use
 templates/      HTML templates and style sheets
 """

@@ -2,8 +2,9 @@
 
 Blue means honest, orange test-selected and grey a baseline; each also has its
 own shape or hatch. The contrast of text is at least 4.5 in both colour schemes.
-`templates/page.html` is the frame of all pages, `templates/page.css` their
-style, and `templates/parts.html` has macros for the parts that they share.
+`templates/page.html` is the frame of all pages, `templates/page.css` and
+`charts.css` their style, and `templates/parts.html` has macros for the parts
+that they share.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import functools
 import pathlib
 
 import jinja2
+
+from mejax.pages import notice
 
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
@@ -43,6 +46,7 @@ def _environment() -> jinja2.Environment:
     trim_blocks=True,
     lstrip_blocks=True,
   )
+  environment.globals['responsible_use'] = notice.RESPONSIBLE_USE
   environment.filters |= {
     'plural': plural,
     'decimals': lambda value, count=3: f'{value:.{count}f}',

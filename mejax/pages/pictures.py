@@ -290,6 +290,12 @@ def jpeg(picture: UInt8[np.ndarray, 'h w 3']) -> str:
   return _encode(picture, 'jpeg', [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
+def decoded(source: str) -> UInt8[np.ndarray, 'h w 3']:
+  """Decodes what `png` and `jpeg` encoded, to RGB."""
+  data = base64.b64decode(source.partition('base64,')[2])
+  return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
 def _encode(picture, kind: str, options: list[int]) -> str:
   # OpenCV wants the order blue, green, red, and transparency last.
   swap = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[picture.shape[-1]]

@@ -53,7 +53,7 @@ def render(
     comparison=_compare(runs) if len(runs) > 1 else None,
     together=_together(together) if together else None,
     ceiling=ceiling.describe(runs, measured, shown or {}),
-    runs=[_describe(run) for run in runs],
+    runs=[describe(run) for run in runs],
     tables=tables,
   )
 
@@ -108,7 +108,7 @@ def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
   }
 
 
-def _describe(run: Run) -> dict[str, Any]:
+def describe(run: Run) -> dict[str, Any]:
   """Makes all that `run_sections.html` shows of one run."""
   numbers = run.numbers
   return {
@@ -178,8 +178,8 @@ def _gap(run: Run) -> dict[str, Any]:
   return {
     'honest': honest,
     'oracle': oracle,
-    'charts': charts.gap(honest, oracle)
-    + charts.epoch_histogram(run.record['epochs'], picked),
+    'added': charts.gap(honest, oracle),
+    'picked': charts.epoch_histogram(run.record['epochs'], picked),
   }
 
 

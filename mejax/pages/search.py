@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
 import numpy as np
 
 from mejax.pages import charts
@@ -23,22 +24,14 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
     name: name of the search.
     seconds: time of all units together.
   """
-  trace = np.array(numbers['trace'])
   return frame.render(
     'search.html',
     title=name,
     numbers=numbers,
     searched=_full(numbers, 'searched'),
     difference=_difference(numbers),
-    dots=charts.dot_plot(_dots(numbers), label='UF1 of held-out people'),
-    trace=charts.curves(
-      np.arange(1, trace.shape[1] + 1),
-      trace,
-      label='Best inner UF1 so far over settings',
-      kind='honest',
-      top=1.0,
-      axis='setting',
-    ),
+    dots=draw_scores(numbers),
+    trace=draw_trace(numbers),
     chosen=[
       {'kind': '', 'cells': [each['folds'], _words(each['values'])]}
       for each in numbers['chosen']
@@ -69,6 +62,24 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
     ],
     unnested=numbers['unnested'] and _words(numbers['unnested']['values']),
     cost=describe_cost(numbers, seconds),
+  )
+
+
+def draw_scores(numbers: Mapping[str, Any]) -> Markup:
+  """Draws the score of the search beside those without nested folds."""
+  return charts.dot_plot(_dots(numbers), label='UF1 of held-out people')
+
+
+def draw_trace(numbers: Mapping[str, Any]) -> Markup:
+  """Draws the best inner score so far over the settings, for all folds."""
+  trace = np.array(numbers['trace'])
+  return charts.curves(
+    np.arange(1, trace.shape[1] + 1),
+    trace,
+    label='Best inner UF1 so far over settings',
+    kind='honest',
+    top=1.0,
+    axis='setting',
   )
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 # The content of an element: text, elements, or iterables of these.
 Content = Any
 
-_NAMESPACE = 'http://www.w3.org/2000/svg'
+NAMESPACE = 'http://www.w3.org/2000/svg'
 # For drawings outside a page, which have no style sheet; text takes the colour
 # of its surroundings.
 _OWN_STYLE = """
@@ -68,7 +68,7 @@ def drawing(
 
 def standalone(picture: Markup) -> Markup:
   """Makes a drawing that can stand alone, in a file or a notebook."""
-  start = f'<svg xmlns="{_NAMESPACE}" class="alone"'
+  start = f'<svg xmlns="{NAMESPACE}" class="alone"'
   head, _, rest = picture.partition('>')
   style = element('style', Markup(_OWN_STYLE))
   return Markup(f'{start}{head.removeprefix("<svg")}>{style}{rest}')

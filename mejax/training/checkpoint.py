@@ -62,6 +62,14 @@ class Round:
     self._result = folder / f'round_{number}.npz'
     self._manager: ocp.CheckpointManager | None = None
 
+  def locked(self) -> contextlib.AbstractContextManager[None]:
+    """Locks the round, which several processes may be asked to train."""
+    return files.locked(
+      self._result.with_suffix('.lock'),
+      remove=True,
+      notice=f'Another process is at {self._result}; this one waits for it.',
+    )
+
   def result(self) -> dict[str, np.ndarray] | None:
     """Returns the arrays of a finished round; None if it is not finished.
 

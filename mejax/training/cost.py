@@ -23,23 +23,23 @@ from mejax.training import trial as trial_lib
 
 # The share of free memory for trials; the rest is for the runtime and for
 # fragmentation.
-_MEMORY_SHARE = 0.9
+MEMORY_SHARE = 0.9
 # Under `map` the trials of a round run in turn, so a large round is not faster,
 # but its calls take longer. With 16 trials a device the progress bar keeps
 # moving.
-_MAP_ROUND = 16
+MAP_ROUND = 16
 # With more pixels in an input, a single trial already keeps a device busy.
 _VMAP_MAX_PIXELS = 64 * 64
 
 
-def default_mode(inputs: Num[Array, 'n ...']) -> str:
-  """Returns the faster mode for these inputs on this backend.
+def default_mode(inputs: Num[Array, 'n ...'], backend: str = '') -> str:
+  """Returns the faster mode for these inputs on a backend; by default on this.
 
   On a CPU this is always `map`, because a CPU gains nothing from trials side by
   side, and grouped convolutions are many times slower there.
   """
   pixels = math.prod(inputs.shape[1:-1])
-  cpu = jax.default_backend() == 'cpu'
+  cpu = (backend or jax.default_backend()) == 'cpu'
   return 'map' if cpu or pixels > _VMAP_MAX_PIXELS else 'vmap'
 
 
@@ -126,10 +126,10 @@ def choose(
   mode = default_mode(data.inputs) if mode == 'auto' else mode
   num_trials = len(trials.train)
   first = jax.tree.map(lambda x: x[0], trials)
-  budget = _MEMORY_SHARE * min(map(available_bytes, devices))
+  budget = MEMORY_SHARE * min(map(available_bytes, devices))
   each = math.ceil(num_trials / len(devices))
   if mode == 'map':
-    each = math.ceil(each / math.ceil(each / _MAP_ROUND))
+    each = math.ceil(each / math.ceil(each / MAP_ROUND))
   # The measurement compiles two programs, so it is done only if memory may run
   # out. Under `map` all trials share one set of activations, so the round fits
   # if a hundred times the states would fit.

@@ -125,5 +125,6 @@ def unused_gpu() -> str:
     return ''
   return (
     f'WARNING: this machine has a GPU ({names[0]}), but JAX does not see it and'
-    " computes on the CPU. Install JAX for it: pip install -U 'jax[cuda13]'"
+    " computes on the CPU. Install JAX for it: pip install -U 'jax[cuda13]', or"
+    ' jax[cuda12] for a driver older than 580'
   )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import json
 import math
 import pathlib
+import shutil
 
 from mejax import files
+
+NAME, BOARD = 'log.jsonl', 'tensorboard'
 
 
 class Log:
@@ -22,7 +26,7 @@ class Log:
     # Imported here, because it imports PyTorch, which takes seconds.
     import tensorboardX
 
-    path = workdir / 'log.jsonl'
+    path = workdir / NAME
     text = path.read_text(errors='replace') if path.exists() else ''
     with files.writing(path) as file:
       file.writelines(
@@ -33,7 +37,7 @@ class Log:
     self._file = path.open('a')
     self._round, self._eval_every = number, eval_every
     self._board = tensorboardX.SummaryWriter(
-      str(workdir / 'tensorboard' / f'round_{number}'),
+      str(workdir / BOARD / f'round_{number}'),
       purge_step=window * eval_every + 1,
     )
 
@@ -53,9 +57,40 @@ class Log:
     self._board.close()
 
 
+def collect(folder: pathlib.Path, workdir: pathlib.Path) -> None:
+  """Moves the logs of a round that another process has trained to its run.
+
+  What lies there already of the same evaluations is replaced. Called again, as
+  after a kill, it goes on.
+  """
+  path = workdir / NAME
+  new = [*_entries(folder / NAME)]
+  places = {place for place, _ in new}
+  kept = [each for each in _entries(path) if each[0] not in places]
+  if new:
+    with files.writing(path) as file:
+      file.writelines(line + '\n' for _, line in sorted(kept + new))
+  for board in sorted(folder.glob(f'{BOARD}/*/*')):
+    there = workdir / BOARD / board.parent.name
+    there.mkdir(parents=True, exist_ok=True)
+    shutil.move(board, there / board.name)
+  shutil.rmtree(folder)
+
+
+def _entries(path: pathlib.Path) -> Iterator[tuple[tuple[int, int], str]]:
+  """Yields round and window of the lines of a log, and the line."""
+  text = path.read_text(errors='replace') if path.exists() else ''
+  for line in text.splitlines():
+    try:
+      entry = json.loads(line)
+      yield (int(entry['round']), int(entry['window'])), line
+    except (ValueError, TypeError, KeyError):
+      pass  # A kill cut the line short, or a disk damaged it.
+
+
 def _comes_before(line: str, number: int, window: int) -> bool:
   try:
     entry = json.loads(line)
-    return (entry['round'], entry['window']) < (number, window)
+    return entry['round'] != number or entry['window'] < window
   except (ValueError, TypeError, KeyError):
     return False  # A kill cut the line short, or a disk damaged it.

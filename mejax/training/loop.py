@@ -69,6 +69,8 @@ def run(
   title: str = '',
   may_diverge: bool = False,
   program: placement_lib.Program | None = None,
+  only: Sequence[int] | None = None,
+  logs: pathlib.Path | None = None,
 ) -> Outcome:
   """Trains every trial and evaluates it on its held-out examples.
 
@@ -98,6 +100,10 @@ def run(
       search that also tries bad settings.
     program: what an earlier call with the same trainer, placement, devices and
       `eval_every` compiled, from `compile_program`; it is not compiled again.
+    only: numbers of the rounds to train; by default all. Several processes may
+      share the rounds of a run.
+    logs: folder for logs; by default `workdir`. Processes that train at the
+      same time need one each.
 
   Raises:
     ValueError: `eval_every` does not divide the number of epochs, a file of a
@@ -112,9 +118,10 @@ def run(
   )
   num_trials, size = len(trials.train), placement.round_size
   num_rounds = math.ceil(num_trials / size)
+  numbers = range(num_rounds) if only is None else only
   results = []
   with tqdm.tqdm(
-    total=num_rounds * trainer.num_epochs,
+    total=len(numbers) * trainer.num_epochs,
     unit='epoch',
     desc=title or f'training {num_trials} trials',
     leave=not title,
@@ -124,7 +131,7 @@ def run(
       trainer=trainer,
       program=program,
       data=program.put_data(data),
-      workdir=workdir,
+      logs=logs or workdir,
       num_windows=num_windows,
       max_windows=max_windows,
       eval_every=eval_every,
@@ -139,19 +146,20 @@ def run(
     )
     # Each round runs to its end before the next begins. So only one round has
     # states at a time, and a finished one is never computed again.
-    for number in range(num_rounds):
+    for number in numbers:
       saved = checkpoint.Round(workdir, number, owner)
-      result = saved.result()
-      if result is None:
-        members = jax.tree.map(
-          lambda x, start=number * size: x[start : start + size], trials
-        )
-        result = rounds.train(number, members, saved)
-      else:
-        _skip(bar, trainer.num_epochs)
+      with saved.locked():
+        result = saved.result()
+        if result is None:
+          members = jax.tree.map(
+            lambda x, start=number * size: x[start : start + size], trials
+          )
+          result = rounds.train(number, members, saved)
+        else:
+          _skip(bar, trainer.num_epochs)
       results.append(result)
   finite = any(np.isfinite(each['losses'][:, -1]).any() for each in results)
-  if not (finite or may_diverge):
+  if not (finite or may_diverge or only is not None):
     raise ValueError(
       f'In the end the training loss of every trial is not finite. {_ADVICE}'
     )
@@ -213,7 +221,7 @@ class _Rounds:
   trainer: trial_lib.Trainer
   program: placement_lib.Program
   data: trial_lib.Data
-  workdir: pathlib.Path
+  logs: pathlib.Path
   num_windows: int
   max_windows: int
   eval_every: int
@@ -246,7 +254,7 @@ class _Rounds:
     spread = self.program.put_trials(trials)
     window, states, result = self._start(trials, saved)
     log = log_lib.Log(
-      self.workdir, number=number, window=window, eval_every=self.eval_every
+      self.logs, number=number, window=window, eval_every=self.eval_every
     )
     size, count, last_save = len(trials.train), 1, time.monotonic()
     while window < self.num_windows:

@@ -110,7 +110,7 @@ def _step_many(trainer, states, trials, data, batches):
   return states, losses
 
 
-def _make_epoch(trainer, trials, data, *, many):
+def make_epoch(trainer, trials, data, *, many):
   """Makes `run_epoch(number, carry) -> carry`.
 
   The carry is (states, loss_sum, steps): the sum of losses and the number of
@@ -150,7 +150,7 @@ def _run_windows(
 
   `states` and `trials` are those of a single trial, or stacked if `many`.
   """
-  run_epoch = _make_epoch(trainer, trials, data, many=many)
+  run_epoch = make_epoch(trainer, trials, data, many=many)
   predict = jax.vmap(trainer.predict) if many else trainer.predict
   zero = jnp.zeros(trials.train.shape[:-1])
 
@@ -279,6 +279,16 @@ class Program:
   variables: Callable
 
 
+def make_mesh(devices: Sequence[jax.Device]) -> jax.sharding.Mesh:
+  """Returns the devices in a row, along which trials are spread."""
+  return jax.make_mesh(
+    (len(devices),),
+    ('trial',),
+    axis_types=(jax.sharding.AxisType.Auto,),
+    devices=devices,
+  )
+
+
 def place(
   trainer: trial_lib.Trainer,
   placement: Placement,
@@ -298,12 +308,7 @@ def place(
     max_windows: the most windows in one call.
     start: see `make_init`.
   """
-  mesh = jax.make_mesh(
-    (len(devices),),
-    ('trial',),
-    axis_types=(jax.sharding.AxisType.Auto,),
-    devices=devices,
-  )
+  mesh = make_mesh(devices)
   spread = jax.sharding.NamedSharding(mesh, PartitionSpec('trial'))
   whole = jax.sharding.NamedSharding(mesh, PartitionSpec())
   size = len(devices) * placement.width

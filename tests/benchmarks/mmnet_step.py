@@ -62,12 +62,12 @@ def make_torch(frames, labels):
 
   model = torch_models.MMNet()
   adamw = torch.optim.AdamW(model.parameters(), 8e-4, weight_decay=0.6)
-  onset, apex = torch.tensor(frames).permute(1, 0, 4, 2, 3).contiguous()
+  pairs = torch.tensor(frames).movedim(-1, -3).contiguous()
   targets = torch.tensor(labels).long()
 
   def run():
     adamw.zero_grad()
-    loss = torch.nn.functional.cross_entropy(model(onset, apex), targets)
+    loss = torch.nn.functional.cross_entropy(model(pairs), targets)
     loss.backward()
     adamw.step()
 

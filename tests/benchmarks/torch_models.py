@@ -29,6 +29,48 @@ class STSTNet(nn.Module):
     return self.head(self.pool(x).flatten(1))
 
 
+class CNN(nn.Sequential):
+  """Two convolutions, a readout of places; see `mejax.models.cnn`."""
+
+  def __init__(self):
+    super().__init__(
+      nn.Conv2d(3, 32, 5, 2, 2, bias=False),
+      nn.BatchNorm2d(32),
+      nn.MaxPool2d(2, ceil_mode=True),
+      nn.ReLU(),
+      nn.Conv2d(32, 64, 3, 1, 1, bias=False),
+      nn.BatchNorm2d(64),
+      nn.MaxPool2d(2, ceil_mode=True),
+      nn.ReLU(),
+      nn.Flatten(),
+      nn.Dropout(0.5),
+      nn.Linear(4 * 4 * 64, 3),
+    )
+
+
+class SSSNet(nn.Sequential):
+  """Two convolutions, two linear layers; see `mejax.models.sssnet`."""
+
+  def __init__(self):
+    super().__init__(
+      nn.Conv2d(3, 32, 5),
+      nn.ReLU(),
+      nn.MaxPool2d(3),
+      nn.BatchNorm2d(32),
+      nn.Dropout2d(0.5),
+      nn.Conv2d(32, 64, 3),
+      nn.ReLU(),
+      nn.MaxPool2d(2),
+      nn.BatchNorm2d(64),
+      nn.Dropout2d(0.5),
+      nn.Flatten(),
+      nn.Linear(3 * 3 * 64, 256),
+      nn.ReLU(),
+      nn.Dropout(0.5),
+      nn.Linear(256, 3),
+    )
+
+
 class Transformer(nn.Module):
   """Pre-norm attention and MLP over tokens [b, n, d]."""
 
@@ -128,32 +170,88 @@ class ContinuousAttention(nn.Module):
 
 
 class MMNet(nn.Module):
-  """The released 5-class network."""
+  """Motion and position branches; the sizes are those of the release."""
 
-  def __init__(self):
+  def __init__(
+    self,
+    *,
+    size: int = 224,
+    stem: tuple[int, int] = (180, 128),
+    widths: tuple[int, ...] = (128, 128, 256, 512),
+    mlp_mult: int = 4,
+    num_classes: int = 5,
+  ):
     super().__init__()
+    self.side, width = size // 16, widths[-1]
     self.stem = nn.Sequential(
-      nn.Conv2d(3, 180, 3, 2, 1, bias=False),
-      nn.BatchNorm2d(180),
+      nn.Conv2d(3, stem[0], 3, 2, 1, bias=False),
+      nn.BatchNorm2d(stem[0]),
       nn.ReLU(),
-      nn.Conv2d(180, 128, 3, 1, 1, bias=False),
-      nn.BatchNorm2d(128),
+      nn.Conv2d(*stem, 3, 1, 1, bias=False),
+      nn.BatchNorm2d(stem[1]),
       nn.ReLU(),
     )
-    sizes = ((128, 128, 1), (128, 128, 2), (128, 256, 2), (256, 512, 2))
+    sizes = zip((stem[1], *widths), widths, (1, 2, 2, 2), strict=False)
     self.blocks = nn.ModuleList(ContinuousAttention(*size) for size in sizes)
-    self.embed = nn.Linear(3, 512)
-    self.position = nn.Parameter(0.02 * torch.randn(196, 512))
+    self.embed = nn.Linear(3, width)
+    self.position = nn.Parameter(0.02 * torch.randn(self.side**2, width))
     self.transformer = nn.Sequential(
-      *(Transformer(512, 4, 4) for _ in range(2)), nn.LayerNorm(512)
+      *(Transformer(width, 4, mlp_mult) for _ in range(2)), nn.LayerNorm(width)
     )
-    self.head = nn.Linear(512 * 196, 5)
+    self.head = nn.Linear(width * self.side**2, num_classes)
 
-  def forward(self, onset, apex):
+  def forward(self, pair):
+    onset, apex = pair.unbind(1)
     x, prior = self.stem(apex - onset), None
     for block in self.blocks:
       x, prior = block(x, prior)
-    small = nn.functional.interpolate(onset, size=(14, 14), mode='bilinear')
+    side = (self.side, self.side)
+    small = nn.functional.interpolate(onset, size=side, mode='bilinear')
     tokens = self.embed(small.flatten(2).transpose(1, 2)) + self.position
-    tokens = self.transformer(tokens).transpose(1, 2).unflatten(2, (14, 14))
+    tokens = self.transformer(tokens).transpose(1, 2).unflatten(2, side)
     return self.head((x + tokens).flatten(1))
+
+
+class ARTNet(nn.Module):
+  """Places, levels, regions; see `mejax.models.artnet`."""
+
+  def __init__(
+    self,
+    *,
+    levels: tuple[float, ...],
+    side: int,
+    patch: int,
+    dim: int,
+    heads: int,
+    depth: int,
+  ):
+    super().__init__()
+    self.patch, self.split = patch, side // patch // 2
+    tokens = self.split**2
+    self.register_buffer('scale', torch.tensor(levels).log()[:, None])
+    self.embed = nn.Linear(patch * patch * 3, dim)
+    self.place = nn.Parameter(0.5 * torch.randn(tokens, dim))
+    self.region = nn.Parameter(0.5 * torch.randn(4, 1, dim))
+    self.encoder, self.across_levels, self.across_regions = (
+      nn.Sequential(*(Transformer(dim, heads, 4) for _ in range(depth)))
+      for _ in range(3)
+    )
+    self.gather = nn.Linear(tokens * dim, dim)
+    self.alpha = nn.Sequential(
+      nn.Linear(1, dim, bias=False), nn.GELU(), nn.Linear(dim, dim, bias=False)
+    )
+    self.norm, self.pool = nn.LayerNorm(dim), nn.Linear(dim, 1, bias=False)
+    self.head = nn.Linear(dim, 3)
+
+  def forward(self, x):
+    (b, a, c), n, p = x.shape[:3], self.split, self.patch
+    x = x.view(b, a, c, 2, n, p, 2, n, p).permute(0, 1, 3, 6, 4, 7, 5, 8, 2)
+    x = self.embed(x.reshape(b, a, 4, n * n, p * p * c))
+    x = x + self.place + self.region
+    d = x.shape[-1]
+    x = self.gather(self.encoder(x.flatten(0, 2)).flatten(1)).view(b, a, 4, d)
+    x = x + self.alpha(self.scale)[:, None]
+    x = self.across_levels(x.transpose(1, 2).reshape(-1, a, d))
+    x = x.view(b, 4, a, d).transpose(1, 2)
+    x = self.norm(self.across_regions(x.reshape(-1, 4, d)).view(b, a * 4, d))
+    return self.head((self.pool(x).softmax(1) * x).sum(1))

@@ -35,8 +35,9 @@ def contracted(*names, sides=(1.0, 1.0)):
 
 def place(someone, x, y):
   """Row and column of a place on the face, given in pupil distances."""
-  x, y = (np.array([x, y]) * someone.crop[2] + someone.crop[:2]) * 56
-  return int(y), int(x)
+  middle_x, middle_y, distance, height = np.asarray(someone.crop)
+  x, y = middle_x + x * distance, middle_y + y * distance * height
+  return int(56 * y), int(56 * x)
 
 
 OF_12_PIXELS = fields.Options(size=12)
@@ -59,15 +60,16 @@ def test_pulls_are_sums_of_gaussians(seed):
   for row in range(12):
     for column in range(12):
       at = np.array([column + 0.5, row + 0.5]) / 12
-      at = (at - who.crop[:2]) / who.crop[2]
+      at = (at - who.crop[:2]) / who.crop[2] / [1, who.crop[3]]
       for p, (unit, side) in enumerate(
         zip(table.unit, table.side, strict=True)
       ):
-        away = (at - who.place[p]) / who.reach[p]
-        weight = 0.75 * np.exp(-0.5 * away @ away)
-        weight += 0.25 * np.exp(-0.5 * away @ away / 2.2**2)
         strength = float(activation[unit, (side + 1) // 2])
-        true[row, column] += strength * weight * who.move[p]
+        for wider, share in ((1.0, 1 - who.wide), (2.2, who.wide)):
+          away = (at - who.place[p]) / who.reach[p] / wider
+          move = who.move[p] + who.bend[p] @ away
+          weight = share * np.exp(-0.5 * away @ away)
+          true[row, column] += strength * weight * move
   closeness.assert_close(ours, true, 1e-5)
 
 
@@ -167,12 +169,39 @@ def test_less_total_variation_as_scikit_image_finds_it():
 def test_levels_amplify_and_a_unit_has_its_length_in_pixels():
   moving = np.zeros((16, 16, 2), np.float32)
   moving[:, :8] = [1.0, -0.5]
+  bare = np.zeros((16, 16), np.float32)
   flow = jax.jit(
-    functools.partial(flow_errors.add, amount=0.0), static_argnums=3
-  )(jax.random.key(0), moving, 0.5, (1.0, 4.0))
+    functools.partial(flow_errors.add, amount=0.0), static_argnums=4
+  )(jax.random.key(0), moving, bare, 0.5, (1.0, 4.0))
   closeness.assert_close(flow[1], 4 * flow[0], 1e-5)
   length = np.abs(flow[0]).max()
   assert 0.3 < length < 0.51
+
+
+def test_noise_is_where_skin_has_texture():
+  textured = jnp.zeros((28, 28)).at[:, :14].set(1.0)
+  still = jnp.zeros((28, 28, 2))
+  flow = jax.jit(
+    jax.vmap(
+      lambda key: flow_errors.add(
+        key, still, textured, jnp.array(1.0), (1.0,), amount=1.0
+      )
+    )
+  )(jax.random.split(jax.random.key(0), 32))
+  left, right = (np.abs(flow[:, 0, :, i : i + 14]).mean() for i in (0, 14))
+  assert left > 2 * right > 0
+
+
+def test_a_crop_lies_between_its_two_ends():
+  options = fields.Options(crop='released')
+  crops = jax.jit(jax.vmap(lambda key: fields.person(key, options).crop))(
+    jax.random.split(jax.random.key(0), 200)
+  )
+  crop = fields.CROPS['released']
+  middle = (np.array(crop.first) + crop.second) / 2
+  np.testing.assert_allclose(crops.mean(0), middle, atol=0.015)
+  # A face that is nearer to the upper border is larger in the release.
+  assert np.corrcoef(crops[:, 1], crops[:, 2])[0, 1] < -0.5
 
 
 def test_a_blur_keeps_what_is_constant_and_interpolates():

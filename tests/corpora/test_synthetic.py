@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -267,6 +268,35 @@ def test_the_same_parameters_give_the_same_bytes(pristine, tmp_path):
 def test_a_person_looks_the_same_whatever_the_number_of_people(small, tmp_path):
   more = synthetic.write(tmp_path / 'more', **{**SMALL, 'num_subjects': 3})
   assert _digests(more / 's01') == _digests(small / 's01')
+
+
+def test_looks_are_those_of_the_people_who_were_rendered(pristine):
+  looks = synthetic.looks(pristine)
+  lightness = {}
+  for clip in synthetic.read(pristine):
+    frame = cv2.imread(str(clip.frames[0])) / 255
+    eyes, mouth = np.array(clip.landmarks[:2]), np.array(clip.landmarks[3:])
+    # The cheeks lie half way from the eyes to the corners of the mouth.
+    x, y = np.rint((eyes + mouth) / 2).astype(int).T
+    lightness[clip.subject] = frame[y, x].mean()
+  assert looks.keys() == lightness.keys() and len(looks) >= 2
+  tone = [looks[name]['tone'] for name in sorted(looks)]
+  seen = [lightness[name] for name in sorted(looks)]
+  assert np.argmax(tone) == np.argmax(seen)
+  for look in looks.values():
+    assert 0.2 < look['tone'] < 1 and 0 <= look['folds'] <= 1
+    assert 0.6 < look['width'] < 0.9
+
+
+def test_looks_of_another_renderer_are_refused(small):
+  marker = small / 'corpus.json'
+  content = json.loads(marker.read_text())
+  marker.write_text(json.dumps({**content, 'version': 0}))
+  with pytest.raises(ValueError, match='version 0 of the renderer'):
+    synthetic.looks(small)
+  marker.write_text(json.dumps({**content, 'more': 0}))
+  with pytest.raises(ValueError, match='more'):
+    synthetic.looks(small)
 
 
 def test_a_second_call_keeps_whole_clips_and_mends_the_rest(small):

@@ -60,5 +60,31 @@ def test_the_rule_trained_changes_no_bit_and_others_are_refused():
   options = {'trained': EVEN}
   same = prior.adapt(logits, np.full(5, 'a'), **options, rule='trained')
   np.testing.assert_array_equal(same, logits)
-  with pytest.raises(ValueError, match="'even'; expected one of trained, em"):
+  with pytest.raises(
+    ValueError, match="'even'; expected one of trained, em, published"
+  ):
     prior.adapt(logits, np.full(5, 'a'), **options, rule='even')
+
+
+def test_published_shares_move_log_probabilities_half_way():
+  logits = np.random.default_rng(0).normal(size=(2, 5, 3))
+  names = ('surprise', 'negative', 'positive')
+  ours = prior.adapt(
+    logits, np.full(5, 'a'), trained=EVEN, rule='published', class_names=names
+  )
+  counts = np.array([276, 566, 91])
+  odds = selection.probabilities(ours) / selection.probabilities(logits)
+  odds /= odds[..., :1]
+  true = np.sqrt(counts / counts[0])
+  np.testing.assert_allclose(odds, np.broadcast_to(true, odds.shape), rtol=1e-9)
+
+
+def test_published_shares_are_refused_for_classes_without_them():
+  with pytest.raises(ValueError, match='no shares are published of a, b'):
+    prior.adapt(
+      np.zeros((1, 2, 2)),
+      np.full(2, 'x'),
+      trained=np.full(2, 0.5),
+      rule='published',
+      class_names=('a', 'b'),
+    )

@@ -74,7 +74,7 @@ def run(tmp_path_factory):
   """A finished run on own arrays: two seeds, inner folds, several rounds."""
   workdir = tmp_path_factory.mktemp('run') / 'run'
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(cost, '_MAP_ROUND', 1)
+    patch.setattr(cost, 'MAP_ROUND', 1)
     experiment.leave_one_subject_out(
       *arrays(),
       workdir=workdir,

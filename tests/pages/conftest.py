@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import json
 import pathlib
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from mejax import files
 from mejax.datasets import builder
+from mejax.evaluation import summary
 
 SIDE = 64
 LANDMARKS = np.float32([[20, 24], [43, 24], [32, 35], [23, 46], [41, 46]])
@@ -85,5 +87,32 @@ def write(tmp_path) -> Callable[..., pathlib.Path]:
     with files.replacing(folder) as partial:
       builder.write(config, partial)
     return tmp_path / 'data'
+
+  return write
+
+
+@pytest.fixture
+def workdir(make_record, tmp_path):
+  """Writes a workdir of a made-up run and returns it with its numbers."""
+
+  def write(name, change=None, **options):
+    folder = tmp_path / name
+    folder.mkdir()
+    record = make_record(**options)
+    if change:
+      change(record)
+    predictions = {
+      'majority': np.zeros(len(record['labels']), np.int32),
+      'rbf_svm': np.roll(record['labels'], 1),
+    }
+    numbers = summary.metrics_json(
+      record, predictions, protocol_sentence='Made-up clips, <one> & all.'
+    )
+    np.savez(folder / 'record.npz', **record)
+    np.savez(folder / 'baselines.npz', **predictions)
+    (folder / 'metrics.json').write_text(json.dumps(numbers))
+    config = {'model': {'name': 'htnet'}, 'num_epochs': 60}
+    (folder / 'config.json').write_text(json.dumps(config))
+    return folder, numbers
 
   return write

@@ -51,33 +51,6 @@ class _Reader(html.parser.HTMLParser):
     self.words.append(data)
 
 
-@pytest.fixture
-def workdir(make_record, tmp_path):
-  """Writes a workdir of a made-up run and returns it with its numbers."""
-
-  def write(name, change=None, **options):
-    folder = tmp_path / name
-    folder.mkdir()
-    record = make_record(**options)
-    if change:
-      change(record)
-    predictions = {
-      'majority': np.zeros(len(record['labels']), np.int32),
-      'rbf_svm': np.roll(record['labels'], 1),
-    }
-    numbers = summary.metrics_json(
-      record, predictions, protocol_sentence='Made-up clips, <one> & all.'
-    )
-    np.savez(folder / 'record.npz', **record)
-    np.savez(folder / 'baselines.npz', **predictions)
-    (folder / 'metrics.json').write_text(json.dumps(numbers))
-    config = {'model': {'name': 'htnet'}, 'num_epochs': 60}
-    (folder / 'config.json').write_text(json.dumps(config))
-    return folder, numbers
-
-  return write
-
-
 def _read(folders, tmp_path):
   path = reporting.report(list(folders), tmp_path / 'report')
   assert path == tmp_path / 'report/index.html'

@@ -56,10 +56,14 @@ class NeutralFace:
     texture: colours in [0, 1] over [-MARGIN, 1 + MARGIN] in both directions.
     points: anchors of the muscles in frame units, the left and the right one
       (in the image) of each pair; a single point stands in both rows.
+    looks: what groups of people differ in: `tone`, lightness of the skin from 0
+      to 1; `width` of the face over its height; `folds`, the depth of the folds
+      beside the mouth from 0 to 1, which is all that ages here.
   """
 
   texture: Float[np.ndarray, 'h w 3']
   points: Mapping[str, Float[np.ndarray, '2 2']]
+  looks: Mapping[str, float]
 
 
 def _relief(canvas: Canvas, p: Mapping[str, float], width):
@@ -212,4 +216,9 @@ def make_face(generator: np.random.Generator, *, size: int) -> NeutralFace:
     [round(2 * size * (1 + 2 * MARGIN))] * 2,
     interpolation=cv2.INTER_AREA,
   )
-  return NeutralFace(texture, anchors(p))
+  looks = {
+    'tone': float(tone.mean()),
+    'width': 2 * p['width'] / (p['chin'] - p['top']),
+    'folds': p['folds'],
+  }
+  return NeutralFace(texture, anchors(p), looks)

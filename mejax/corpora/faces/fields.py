@@ -29,13 +29,44 @@ from mejax.corpora.faces import muscles
 from mejax.corpora.faces import random
 
 # Raised whenever the same key and options give another picture.
-GENERATOR = 1
-# The middle between the pupils and their distance, as shares of the side.
-# `released` has the crop of the flow images of HTNet, by the points that its
-# code falls back on; `aligned` is that of `motion.alignment`.
-CROPS = {'released': (0.52, 0.385, 0.42), 'aligned': (0.5, 0.26, 0.36)}
+GENERATOR = 2
 # A unit counts as shown from this share of the strongest one.
 SHOWN = 0.3
+
+
+class Crop(NamedTuple):
+  """What is cut out of a photo: between two crops, and some way around.
+
+  Each has the middle between the pupils (x, y) and their distance as shares of
+  the side, and the height of a face over its usual height at that distance.
+  """
+
+  first: tuple[float, float, float, float]
+  second: tuple[float, float, float, float]
+  spread: tuple[float, float, float, float]
+
+
+# `released` is as the flow images of the HTNet release: their face points, of
+# which no label was read, are near the first (CASME II, SMIC) and the second
+# (SAMM), and faces were squeezed to squares. `aligned` is `motion.alignment`.
+CROPS = {
+  'released': Crop(
+    (0.515, 0.28, 0.52, 0.87),
+    (0.525, 0.40, 0.44, 0.89),
+    (0.013, 0.015, 0.022, 0.04),
+  ),
+  'aligned': Crop(
+    (0.5, 0.26, 0.36, 1.04), (0.5, 0.26, 0.36, 1.04), (0.01, 0.01, 0.012, 0.05)
+  ),
+}
+# Where skin has texture, and a flow method finds motion: brows, eyes, nostrils
+# and mouth, from the middle of the face: (x, y), reach across and down.
+_TEXTURE = (
+  ((0.5, -0.33), (0.30, 0.09)),
+  ((0.5, 0.02), (0.22, 0.10)),
+  ((0.16, 0.60), (0.12, 0.10)),
+  ((0.22, 1.06), (0.24, 0.10)),
+)
 
 _PULLS, _TABLE = muscles.pulls(), expressions.table()
 _BLINK = muscles.NAMES.index('45')
@@ -72,12 +103,29 @@ class Options:
         raise ValueError(f'{name} is {getattr(self, name):g}; expected 0 to 10')
 
 
+def usual_crop(name: str) -> tuple[float, float, float, float]:
+  """Returns what is cut out around the face of a usual person.
+
+  Args:
+    name: a name of `CROPS`.
+
+  Returns:
+    The middle between the pupils (x, y) and their distance as shares of the
+    side, and the height of the face over its usual height at that distance.
+  """
+  pair = zip(CROPS[name].first, CROPS[name].second, strict=True)
+  return tuple((one + other) / 2 for one, other in pair)
+
+
 class Person(struct.PyTreeNode):
   """Everything that is the same in all pictures of a person.
 
   Attributes:
-    crop: f32[3], middle between the pupils (x, y), their distance.
+    crop: f32[4], middle between the pupils (x, y), their distance, height.
     place, move, reach: f32[p, 2], as `muscles.Pulls`, for this face.
+    bend: f32[p, 2, 2], change of `move` over one reach across and down.
+    wide: f32, share of a pull that reaches farther.
+    texture: f32[t], strength of the texture at each of `_TEXTURE`.
     strength: f32[u], how far each unit moves.
     sides: f32[u, 2], share of it on the left and on the right of the image.
     habit: f32[u], chance that each unit is added to an expression.
@@ -89,6 +137,9 @@ class Person(struct.PyTreeNode):
   place: Any
   move: Any
   reach: Any
+  bend: Any
+  wide: Any
+  texture: Any
   strength: Any
   sides: Any
   habit: Any
@@ -118,8 +169,7 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
   count, pairs = len(muscles.NAMES), int(_PULLS.pair.max()) + 1
   first, second = jax.random.split(key)
   normal = random.Numbers(jax.random.normal(first, (1024,)))
-  crop = jnp.array(CROPS[options.crop])
-  crop += 0.016 * spread * normal(3)
+  crop = _cut(jax.random.fold_in(key, 2), options)
   # Heights of brows, eyes, nose, mouth and chin differ, and so do widths.
   heights = jnp.array([-0.6, -0.36, 0.0, 0.7, 1.06, 1.6])
   moved = heights + spread * normal(6) * jnp.array(
@@ -144,15 +194,22 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
   move = _rotate(jnp.array(_PULLS.move), turn)
   move *= jnp.exp(0.3 * spread * normal(pairs))[_PULLS.pair, None]
   reach = _PULLS.reach * jnp.exp(
-    spread * (0.15 * normal(1, 1) + 0.2 * normal(pairs, 2)[_PULLS.pair])
+    spread * (0.25 * normal(1, 1) + 0.2 * normal(pairs, 2)[_PULLS.pair])
   )
-  lean = spread * (0.25 * normal(1) + 0.2 * normal(count))
+  # Under a mirror, what mixes across with down changes its sign.
+  odd = np.where(np.eye(2), 1.0, _PULLS.side[:, None, None])
+  bend = 0.35 * spread * normal(pairs, 2, 2)[_PULLS.pair] * odd
+  bend *= jnp.linalg.norm(move, axis=1)[:, None, None]
+  lean = spread * (0.15 * normal(1) + 0.15 * normal(count))
   sides = jnp.stack([jnp.minimum(1 - lean, 1), jnp.minimum(1 + lean, 1)], 1)
   return Person(
     crop=crop,
     place=place,
     move=move,
     reach=reach,
+    bend=bend,
+    wide=0.4 * jax.nn.sigmoid(1.5 * spread * normal()),
+    texture=jnp.exp(0.5 * spread * normal(len(_TEXTURE))),
     strength=jnp.exp(0.35 * spread * normal(count)),
     sides=jnp.clip(sides, 0.1, 1),
     habit=0.3
@@ -162,6 +219,17 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
     outline=jnp.array([0.0, 0.5, 1.08, 1.6])
     + spread * normal(4) * jnp.array([0.03, 0.05, 0.10, 0.12]),
   )
+
+
+def _cut(key: PRNGKeyArray, options: Options) -> Float[Array, '4']:
+  """Draws where a face lies in a picture."""
+  first, second = jax.random.split(key)
+  crop = CROPS[options.crop]
+  reach = 0.6 * min(options.variety, 1)
+  way = 0.5 + jax.random.uniform(first, minval=-reach, maxval=reach)
+  middle = jnp.array(crop.first) * (1 - way) + jnp.array(crop.second) * way
+  normal = jax.random.normal(second, (4,))
+  return middle + options.variety * jnp.array(crop.spread) * normal
 
 
 def picture(
@@ -186,7 +254,12 @@ def picture(
   moving *= inside(who, options)[..., None]
   pixels = who.amplitude * who.crop[2] * options.size
   flow = flow_errors.add(
-    error_key, moving, pixels, options.levels, amount=options.disturbance
+    error_key,
+    moving,
+    texture(who, options),
+    pixels,
+    options.levels,
+    amount=options.disturbance,
   )
   return Picture(flow, units.at[_BLINK].set(blinks), points(who, options))
 
@@ -229,13 +302,28 @@ def pull(
   # A Gaussian is a product of one across and one down. Skin also follows from
   # farther away, by a share that is the same for all.
   total = 0.0
-  for wider, share in ((1.0, 0.75), (2.2, 0.25)):
-    away = (x - who.place[:, :1]) / (wider * who.reach[:, :1])
-    across = jnp.exp(-0.5 * away**2)
-    away = (y - who.place[:, 1:]) / (wider * who.reach[:, 1:])
-    down = jnp.exp(-0.5 * away**2)
+  for wider, share in ((1.0, 1 - who.wide), (2.2, who.wide)):
+    right = (x - who.place[:, :1]) / (wider * who.reach[:, :1])
+    across = jnp.exp(-0.5 * right**2)
+    below = (y - who.place[:, 1:]) / (wider * who.reach[:, 1:])
+    down = jnp.exp(-0.5 * below**2)
     vector = share * amount[:, None] * who.move
     total += jnp.einsum('ph,pw,pc->hwc', down, across, vector)
+    # Skin is bent, too: it does not move the same way all around a point.
+    bend = share * amount[:, None, None] * who.bend
+    total += jnp.einsum('ph,pw,pc->hwc', down, right * across, bend[..., 0])
+    total += jnp.einsum('ph,pw,pc->hwc', below * down, across, bend[..., 1])
+  return total
+
+
+def texture(who: Person, options: Options) -> Float[Array, 'h w']:
+  """Returns where the skin has texture; 1 is strong."""
+  x, y = grid(who, options)
+  total = 0.0
+  for strength, (place, reach) in zip(who.texture, _TEXTURE, strict=True):
+    across = jnp.exp(-0.5 * ((jnp.abs(x) - place[0]) / reach[0]) ** 2)
+    down = jnp.exp(-0.5 * ((y - place[1]) / reach[1]) ** 2)
+    total += strength * down[:, None] * across
   return total
 
 
@@ -279,6 +367,7 @@ def head(
   x, y = x[None, :], y[:, None] - 0.5
   # A turn moves what lies nearer to the camera more: the nose most.
   near = jnp.exp(-0.5 * ((x / 0.7) ** 2 + (y / 0.9) ** 2))
+  roll, turn = 0.5 * roll, 0.5 * turn
   u = across + 0.5 * (scale * x - roll * y) + turn * near
   v = down + 0.5 * (scale * y + roll * x) + nod * near
   return size * jnp.stack([u, v], -1)
@@ -297,9 +386,10 @@ def grid(
 ) -> tuple[Float[Array, ' w'], Float[Array, ' h']]:
   """Returns x and y of the centres of the pixels, on the face."""
   centres = (jnp.arange(options.size) + 0.5) / options.size
-  return (centres - who.crop[0]) / who.crop[2], (
-    centres - who.crop[1]
-  ) / who.crop[2]
+  distance, height = who.crop[2], who.crop[3]
+  return (centres - who.crop[0]) / distance, (centres - who.crop[1]) / (
+    distance * height
+  )
 
 
 def points(who: Person, options: Options) -> Float[Array, '5 2']:
@@ -313,7 +403,8 @@ def points(who: Person, options: Options) -> Float[Array, '5 2']:
       *who.place[corner],
     ]
   )
-  return (who.crop[:2] + who.crop[2] * places) * options.size - 0.5
+  scale = who.crop[2] * jnp.stack([jnp.ones(()), who.crop[3]])
+  return (who.crop[:2] + scale * places) * options.size - 0.5
 
 
 def _rotate(vectors, angle):

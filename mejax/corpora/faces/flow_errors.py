@@ -19,12 +19,15 @@ import numpy as np
 from mejax.corpora.faces import random
 
 # Widths of noise as shares of the side, and the grids that it is drawn on.
-_NOISE = ((0.03, 28), (0.08, 14), (0.2, 6))
+_NOISE = ((0.012, 56), (0.03, 28), (0.08, 14), (0.2, 6))
+# Skin without texture has this share of the noise that texture has.
+_BARE = 0.25
 
 
 def add(
   key: PRNGKeyArray,
   moving: Float[Array, 'h w 2'],
+  texture: Float[Array, 'h w'],
   pixels: Float[Array, ''],
   levels: Sequence[float],
   *,
@@ -35,6 +38,7 @@ def add(
   Args:
     key: draws the noise and its kind; levels share the noise of the camera.
     moving: true motion, in units of the largest of the expression.
+    texture: where the skin has texture.
     pixels: this unit in pixels, before amplification.
     levels: amplification factors.
     amount: size of the errors; 1 is as usual.
@@ -42,15 +46,21 @@ def add(
   Returns:
     Flow in pixels at each level.
   """
-  first, second, third = jax.random.split(key, 3)
+  first, second, third, fourth = jax.random.split(key, 4)
   uniform = random.Numbers(jax.random.uniform(first, (8,)))
   size = amount * uniform.log(0.03, 0.5)
   width = uniform.log(0.004, 0.045)
   weight = uniform.sometimes(0.6, 0.01, 0.3)
-  camera = smooth_noise(second, moving.shape[0])
-  steady = spread(moving + size * camera, moving.shape[0], width)
+  side = moving.shape[0]
+  seen = (_BARE + texture)[..., None]
+  camera = seen * smooth_noise(second, side)
+  # Motion is found more fully at one place than beside it.
+  uneven = spread(jax.random.normal(fourth, (56, 56, 2)), side, 0.014)
+  uneven *= amount * uniform.log(0.1, 0.8) / uneven.std()
+  moving *= 1 + seen * uneven
+  steady = spread(moving + size * camera, side, width)
   # A part of the noise is that of the method, and is not amplified.
-  own = jax.vmap(lambda key: smooth_noise(key, moving.shape[0]))(
+  own = jax.vmap(lambda key: seen * smooth_noise(key, side))(
     jax.random.split(third, len(levels))
   )
   alphas = jnp.array(levels)[:, None, None, None]

@@ -12,7 +12,9 @@ from mejax.corpora.faces.script import Event
 from mejax.corpora.faces.script import Script
 from mejax.corpora.faces.script import Stage
 
-# How often the action units of annotated micro-expressions are drawn.
+# How often each action unit is drawn. The numbers are round and ours: lowered
+# brows and dimpled corners of the mouth lead published descriptions of
+# spontaneous micro-expressions (as that of CASME II, PLoS ONE 9(1), 2014).
 _UNITS = {
   '4': 5, '14': 3, '1': 2, '2': 2, '12': 2, '10': 1, '15': 1, '17': 1,
 }  # fmt: skip

@@ -36,6 +36,7 @@ import numpy as np
 
 from mejax import files
 from mejax import own_code
+from mejax.corpora.faces import muscles
 from mejax.experiment import bounds
 from mejax.experiment import model_checks
 from mejax.experiment import resolve
@@ -75,6 +76,14 @@ class Model:
     return tuple(self.about['classes'])
 
   @property
+  def units(self) -> tuple[str, ...]:
+    """The action units that it tells, beside the classes."""
+    count = getattr(self.module, 'num_units', 0)
+    if count == len(muscles.NAMES):
+      return muscles.NAMES
+    return tuple(map(str, range(count)))
+
+  @property
   def seen(self) -> seen_lib.Seen:
     """Whom the model has seen."""
     return seen_lib.from_json(self.about['seen'])
@@ -93,23 +102,35 @@ class Model:
       params: `self.params`, or other values of the same shapes.
       inputs: as the view made them; see `about['inputs']`.
     """
+    each, _ = self._of_members(params, inputs)
+    pooled = jax.nn.logsumexp(each, axis=0)
+    return jax.nn.log_softmax(pooled / self.about['temperature'])
+
+  def apply_units(
+    self, params: PyTree, inputs: Num[Array | np.ndarray, 'b ...']
+  ) -> Float[Array, 'b u']:
+    """Returns how likely each of `units` is shown; not calibrated."""
+    _, units = self._of_members(params, inputs)
+    return jax.nn.sigmoid(units).mean(0)
+
+  def _of_members(self, params, inputs):
+    """Returns log probabilities [m, b, k] and logits of units [m, b, u]."""
     share = self.config.setting.test_mirror
     flip = augment.flip(self.layout) if share else None
     batch = sample_lib.decode(inputs)
 
     def apply_one(variables):
-      logits, _ = self.module.apply(variables, batch, train=False)
+      logits, out = self.module.apply(variables, batch, train=False)
+      units = out['units'] if self.units else jnp.zeros((len(logits), 0))
       if flip:
         other, _ = self.module.apply(variables, flip(batch), train=False)
         logits = (1 - share) * logits + share * other
       # Spare outputs stand for no class.
-      return jax.nn.log_softmax(logits[:, : len(self.classes)])
+      return jax.nn.log_softmax(logits[:, : len(self.classes)]), units
 
     with jax.default_matmul_precision(self.config.matmul_precision):
       # One after the other, so that many members need no more memory than one.
-      each = jax.lax.map(apply_one, params)
-    pooled = jax.nn.logsumexp(each, axis=0)
-    return jax.nn.log_softmax(pooled / self.about['temperature'])
+      return jax.lax.map(apply_one, params)
 
   def predict(self, inputs: Num[np.ndarray, '...']) -> np.ndarray:
     """Returns the calibrated probability of each class, f32[n, k].
@@ -124,21 +145,35 @@ class Model:
 
   def log_probabilities(self, inputs: Num[np.ndarray, '...']) -> np.ndarray:
     """Returns the logarithm of `predict`, which is finite."""
+    return self._in_batches(self._jitted, inputs, len(self.classes))
+
+  def predict_units(self, inputs: Num[np.ndarray, '...']) -> np.ndarray:
+    """Returns how likely each of `units` is shown, f32[n, u].
+
+    Nothing calibrates these numbers: they put clips into an order.
+    """
+    return self._in_batches(self._jitted_units, inputs, len(self.units))
+
+  def _in_batches(self, function, inputs, width: int) -> np.ndarray:
     inputs = self.check_inputs(inputs)
     if not len(inputs):
-      return np.zeros((0, len(self.classes)), np.float32)
+      return np.zeros((0, width), np.float32)
     parts = []
     for start in range(0, len(inputs), _BATCH):
       # The last batch is filled up, so that there is one program.
       rows = np.arange(start, start + _BATCH)
       batch = inputs[np.minimum(rows, len(inputs) - 1)]
-      found = np.asarray(self._jitted(self.params, jnp.asarray(batch)))
+      found = np.asarray(function(self.params, jnp.asarray(batch)))
       parts.append(found[: len(inputs) - start])
     return np.concatenate(parts)
 
   @functools.cached_property
   def _jitted(self):
     return jax.jit(self.apply)
+
+  @functools.cached_property
+  def _jitted_units(self):
+    return jax.jit(self.apply_units)
 
   def check_inputs(self, inputs: Num[np.ndarray, '...']) -> np.ndarray:
     """Returns inputs in the type that the model reads, or refuses them.

@@ -19,6 +19,7 @@ _COMPARED = {
 }
 # What else is told: which frames were taken, and how flow was generated.
 _TOLD = ('apex', 'neighbours', 'generator')
+KEYS = (*_COMPARED, *_TOLD)
 
 
 def of(metadata: Mapping[str, Any]) -> dict[str, Any]:

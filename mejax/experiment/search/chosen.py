@@ -70,7 +70,7 @@ def train(
       if each.candidate != picked[fold]
     ]
     these += found.make_units(others, inner=False, label='others')
-  rounds.run_units(these, found.source, bar)
+  rounds.run_units(found, these, bar)
   return these
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 import math
 from typing import Any
 
@@ -19,6 +20,7 @@ import tqdm
 
 from mejax.evaluation import metrics
 from mejax.evaluation import search
+from mejax.experiment.engine import placing
 from mejax.experiment.planning import Plan
 from mejax.experiment.search import proposing
 from mejax.experiment.search import units
@@ -28,14 +30,16 @@ from mejax.experiment.search.state import Tried
 
 
 def run_units(
-  these: Sequence[Mapping[str, Any]], source: Mapping[str, Any], bar: tqdm.tqdm
+  found: Search, these: Sequence[Mapping[str, Any]], bar: tqdm.tqdm
 ) -> None:
-  """Does units, one after another; those that are done are skipped."""
-  for number, unit in enumerate(these, 1):
-    count = len(unit['trials']['fold'])
-    title = f'unit {number} of {len(these)}: {count} trainings'
-    units.do(unit, progress=not bar.disable, title=title, **source)
-    bar.update(count)
+  """Does units where the search does them; those that are done are skipped."""
+  work = placing.Work(
+    here=functools.partial(units.do, **found.source),
+    there='mejax.experiment.search.units:do_from_disk',
+    arguments=found.on_disk,
+    partly=units.count_done,
+  )
+  found.place.run(work, these, bar)
 
 
 def scores_of(
@@ -104,7 +108,7 @@ def run_round(
       divisor=divisor,
       label=f'round{number}_rung{rung}',
     )
-    run_units(these, found.source, bar)
+    run_units(found, these, bar)
     known = scores_of(these, found.plan)
     for fold, places in left.items():
       for i in places:

@@ -14,6 +14,7 @@ import ml_collections
 import optuna
 
 from mejax.evaluation import search
+from mejax.experiment.engine import placing
 from mejax.experiment.planning import Plan
 from mejax.experiment.search import proposing
 from mejax.experiment.search import spaces
@@ -108,6 +109,9 @@ class Search:
     source: where the data come from, see `units.prepare`.
     folder: the folder of the units.
     owner: digest of what the search belongs to.
+    on_disk: where workers of a cluster find the data, see
+      `units.do_from_disk`.
+    place: where units are done.
     programs: those that were asked for.
   """
 
@@ -118,6 +122,8 @@ class Search:
   source: Mapping[str, Any]
   folder: pathlib.Path
   owner: str
+  on_disk: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  place: placing.Place = dataclasses.field(default_factory=placing.Here)
   programs: dict[tuple, dict[str, Any]] = dataclasses.field(
     default_factory=dict
   )

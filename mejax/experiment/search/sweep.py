@@ -27,6 +27,9 @@ from mejax.experiment import planning
 from mejax.experiment import running
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.engine import chunks
+from mejax.experiment.engine import placing
+from mejax.experiment.engine.options import Engine
 from mejax.experiment.search import chosen as chosen_lib
 from mejax.experiment.search import forecast
 from mejax.experiment.search import journal as journal_lib
@@ -54,6 +57,7 @@ def sweep(
   num_settings: int | None = None,
   round_size: int | None = None,
   halving: int = 0,
+  engine: Engine | None = None,
   dry_run: bool = False,
 ) -> dict[str, Any]:
   """Searches for the settings of every outer fold; writes and prints a report.
@@ -78,14 +82,18 @@ def sweep(
       from one round for the next.
     halving: keep the best one of so many settings after short trainings, and
       train those so many times as long; 0 trains all to their end.
+    engine: who trains; by default this process. Another one reads the data from
+      `data_dir`, so nothing may be handed over in Python.
     dry_run: only print what would be trained, and how long it takes.
 
   Returns:
     The content of `search.json`; empty for a dry run.
 
   Raises:
-    ValueError: config, space, options, data and workdir do not fit each other.
+    ValueError: config, space, options, data and workdir do not fit each other,
+      or some units were given up.
     FileNotFoundError: the dataset has not been prepared.
+    ConnectionError: no scheduler answers, or it was lost.
   """
   config = schema.fill(config)
   _check_config(config)
@@ -97,6 +105,7 @@ def sweep(
     'view': view,
   }
   source = {name: each for name, each in given.items() if each is not None}
+  chunks.check_engine(engine, source)
   known = spaces.load(space, config)
   options = _check_options(known, sampler, num_settings, round_size, halving)
   with config.unlocked():
@@ -121,6 +130,7 @@ def sweep(
     source=source,
     folder=workdir / 'units',
     owner='',
+    on_disk=_on_disk(source, plan, data_dir),
   )
   _check_groups(found)
   print(forecast.describe(found))
@@ -130,8 +140,11 @@ def sweep(
   with workdir_lib.locked(workdir):
     described = {**plan.description, schema.SEARCH: about}
     workdir_lib.claim(workdir, described, running.provenance(plan))
-    found = dataclasses.replace(found, owner=workdir_lib.owner(workdir))
-    return _carry_out(found, workdir)
+    with placing.opened(engine, workdir / placing.FOLDER) as place:
+      found = dataclasses.replace(
+        found, owner=workdir_lib.owner(workdir), place=place
+      )
+      return _carry_out(found, workdir)
 
 
 def _check_config(config: ml_collections.ConfigDict) -> None:
@@ -214,6 +227,14 @@ def _share_task(source, plan, space: spaces.Space) -> dict[str, Any]:
       ' over in Python. Leave it out of the space.'
     )
   return source
+
+
+def _on_disk(source, plan, data_dir) -> dict[str, Any]:
+  """Returns where a worker of a cluster finds the data."""
+  if data_dir is None:
+    return {}
+  shared = plan.task.sha256 if 'task' in source else None
+  return {'data_dir': os.path.abspath(data_dir), 'data_sha256': shared}
 
 
 def _check_groups(found: Search) -> None:

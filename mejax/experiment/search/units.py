@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import pathlib
 import shutil
@@ -26,7 +28,9 @@ from mejax.experiment import configuration
 from mejax.experiment import planning
 from mejax.experiment import resolve
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.engine import worker
 from mejax.experiment.planning import Plan
+from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import folds as folds_lib
 from mejax.training import loop
@@ -38,6 +42,9 @@ from mejax.training.setting import Setting
 _DIGITS = 12
 # Programs that stay compiled in a process.
 _KEPT = 32
+# Clips of different views that stay in memory in a worker.
+_KEPT_TASKS = 2
+_PLACEMENT = 'placement.json'
 _AGAIN = 'It may be deleted: the command that wrote it makes it again.'
 # Kinds and axes of the arrays: t trainings, h clips held out, k outputs.
 _ARRAYS = {
@@ -87,6 +94,7 @@ class Prepared:
 
 
 _prepared: dict[str, Prepared] = {}
+_tasks: dict[str, Task] = {}
 # The last task and its arrays on the device, which all its programs share.
 _placed: list[Any] = [None, None]
 
@@ -156,7 +164,7 @@ def split(
     label: begins the name of each.
 
   Returns:
-    Units, each with the path of its result.
+    Units, each with the path of its `result` and the `count` of its trainings.
   """
   count = len(unit['trials']['fold'])
   parts = np.array_split(np.arange(count), max(1, -(-count // most)))
@@ -175,7 +183,7 @@ def split(
       | {'setting': [used.index(i) for i in trials['setting']]},
     }
     path = folder.absolute() / f'{label}_{_digest(own)}.npz'
-    found.append({**own, 'result': str(path)})
+    found.append({**own, 'result': str(path), 'count': len(part)})
   return found
 
 
@@ -209,6 +217,59 @@ def do(
       loss of every trial is not finite and may not be so.
   """
   path = pathlib.Path(unit['result'])
+  with files.locked(
+    path.with_suffix('.lock'),
+    remove=True,
+    notice=f'Another process is at {path}; this one waits for it.',
+  ):
+    _do(unit, path, progress=progress, title=title, source=source)
+
+
+def count_done(unit: Mapping[str, Any]) -> int:
+  """Returns how many trainings are done of a unit that is at work."""
+  folder = pathlib.Path(unit['result']).with_suffix('')
+  try:
+    size = json.loads((folder / _PLACEMENT).read_text())['round_size']
+  except FileNotFoundError:  # It has not begun, or is done.
+    return 0
+  rounds = len(list(folder.glob('checkpoints/round_*.npz')))
+  return min(size * rounds, unit['count'])
+
+
+def do_from_disk(
+  unit: Mapping[str, Any], *, data_dir: str, data_sha256: str | None
+) -> None:
+  """Does a unit as a worker of a cluster does, with data read from disk.
+
+  Args:
+    unit: see `split`.
+    data_dir: home of the prepared datasets.
+    data_sha256: digest of the data of all units; None if their views differ.
+
+  Raises:
+    ValueError: as `do`, or the data are others.
+  """
+  config = configuration.from_json(unit['program']['config'])
+  do(unit, task=_read_task(config, data_dir, data_sha256))
+
+
+def _read_task(config, data_dir, data_sha256) -> Task:
+  """Reads the clips of a config; the last few stay in memory."""
+  parts = [config[key] for key in ('dataset', 'protocol', 'view', 'order')]
+  key = str([data_dir, parts])
+  if key not in _tasks:
+    while len(_tasks) >= _KEPT_TASKS:
+      del _tasks[next(iter(_tasks))]
+    # The command has said already what this says.
+    with contextlib.redirect_stdout(io.StringIO()):
+      _tasks[key] = resolve.load_task(config, data_dir)
+  task = _tasks[key]
+  worker.check_data(data_dir, task.sha256, data_sha256)
+  return task
+
+
+def _do(unit, path: pathlib.Path, *, progress, title, source) -> None:
+  """Does a unit that nobody else does."""
   folder = path.with_suffix('')
   if path.exists():
     _clear(unit, folder)
@@ -276,7 +337,7 @@ def arrays_of(plan: Plan) -> trial_lib.Data:
 
 def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
   """Chooses a placement; whoever goes on with the unit takes the same."""
-  path = folder / 'placement.json'
+  path = folder / _PLACEMENT
   if path.exists():
     there = files.read_json(path, hint=_AGAIN)
     with files.reading(path, hint=_AGAIN):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import functools
 import os
 import pathlib
 from typing import TYPE_CHECKING
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
@@ -174,11 +173,15 @@ def examine(
   single = isinstance(recordings, str | os.PathLike)
   paths = [recordings] if single else list(recordings)
   found = recordings_lib.find([pathlib.Path(path) for path in paths])
-  find = functools.partial(candidates_lib.spot, **options)
-  if spotter is not None:
-    find = functools.partial(spotter.spot, thresholds=options.get('thresholds'))
   spotted = [
-    _examine(one, fps, detector or detection.detect, progress, find)
+    examine_one(
+      one,
+      fps=fps,
+      detector=detector or detection.detect,
+      progress=progress,
+      spotter=spotter,
+      **options,
+    )
     for one in found
   ]
   if all(one.problem for one in spotted):
@@ -187,13 +190,16 @@ def examine(
   return spotted
 
 
-def _examine(
+def examine_one(
   recording: Recording,
+  *,
   fps: float | int | None,
   detector: Detector,
   progress: bool,
-  find: Callable[[tracks_lib.Tracks], list[Candidate]],
+  spotter: Trained | None = None,
+  **options,
 ) -> Spotted:
+  """Spots in one recording; if it cannot be used, the result says why."""
   content = recording.content
   rate = float(fps) if fps else content.fps
   problem = content.problem
@@ -203,7 +209,7 @@ def _examine(
     problem = 'has one frame; nothing moves in it'
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
-  clip = _clip(recording, rate)
+  clip = clip_of(recording, rate)
   watch = oddities.Watch()
   watched = tqdm.tqdm(
     _seen(decode.stream(clip), watch),
@@ -217,11 +223,15 @@ def _examine(
     tracks = tracks_lib.track(iter(watched), fps=rate, detector=detector)
   except ValueError as error:
     return Spotted(recording.name, rate, None, problem=str(error))
+  if spotter is None:
+    found = candidates_lib.spot(tracks, **options)
+  else:
+    found = spotter.spot(tracks, thresholds=options.get('thresholds'))
   return Spotted(
     recording.name,
     rate,
     tracks,
-    tuple(find(tracks)),
+    tuple(found),
     clip,
     remarks=(
       *content.remarks,
@@ -231,7 +241,7 @@ def _examine(
   )
 
 
-def _clip(recording: Recording, fps: float) -> Clip:
+def clip_of(recording: Recording, fps: float | None) -> Clip:
   """Returns the frames of a recording as `decode.stream` takes them."""
   numbers = tuple(recording.content.files)
   is_video = recording.is_video
@@ -286,26 +296,33 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
 def _shown(
   spotted: Spotted, rows: pd.DataFrame, detector: Detector | None
 ) -> spotting_page.Recording:
-  tracks = spotted.tracks
   pairs = ()
   if detector is not None:
     pairs = pictures.pictures(spotted.clip, spotted.candidates, detector)
-  overview = candidates_lib.overview(tracks)
-  times = tracks.numbers / spotted.fps
   own = rows[rows['recording'] == spotted.name]
   return spotting_page.Recording(
     name=spotted.name,
-    seconds=float(times[-1] + 1 / spotted.fps),
     fps=spotted.fps,
     candidates=own.to_dict('records'),
-    times=times,
-    strength=overview.strength,
-    blinks=_spans(overview.lids, times),
-    absent=_spans(tracks.shot < 0, times),
-    threshold=candidates_lib.THRESHOLDS['micro'],
     remarks=spotted.remarks,
     pictures=pairs,
+    **curves(spotted),
   )
+
+
+def curves(spotted: Spotted) -> dict[str, Any]:
+  """Returns what a timeline shows, as `pages.spotting.Recording` takes it."""
+  tracks = spotted.tracks
+  overview = candidates_lib.overview(tracks)
+  times = tracks.numbers / spotted.fps
+  return {
+    'seconds': float(times[-1] + 1 / spotted.fps),
+    'times': times,
+    'strength': overview.strength,
+    'blinks': _spans(overview.lids, times),
+    'absent': _spans(tracks.shot < 0, times),
+    'threshold': candidates_lib.THRESHOLDS['micro'],
+  }
 
 
 def _spans(

@@ -8,7 +8,7 @@ from mejax.motion.spotting.tracks import Tracks
 # Frames a second below which the shortest micro-expressions, of .17 s, have
 # fewer than four frames.
 _SLOW = 24.0
-_LEAST_SECONDS = 1.0
+LEAST_SECONDS = 1.0
 
 
 def on_frames(watch: oddities.Watch, fps: float) -> list[str]:
@@ -47,7 +47,7 @@ def on_signals(tracks: Tracks, fps: float) -> list[str]:
   seconds = len(tracks.numbers) / tracks.fps
   if slow := _slow(fps):
     remarks.append(f'It has {fps:.3g} frames a second{slow}')
-  if seconds < _LEAST_SECONDS:
+  if seconds < LEAST_SECONDS:
     remarks.append(
       f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'
     )

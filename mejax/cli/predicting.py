@@ -1,0 +1,113 @@
+"""The verb that says what motions in recordings are most like."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_trust
+from mejax.cli.verb import add_verb
+
+
+def add_predict(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'predict',
+    _predict,
+    text='Say what the motions in recordings are most like.',
+    example='  mejax predict clip.mp4\n'
+    '  mejax predict recordings/ --model models/mine --out predicted\n'
+    '  mejax predict clip.mp4 --onset 12 --apex 20 --offset 31\n\n'
+    'Without --model, the model that ships is used, which was trained on\n'
+    'generated faces only. Movements are spotted, unless --whole or frames\n'
+    'are given; a recording of less than a second is one movement.\n'
+    'predictions.csv has onset, apex and offset, the calibrated probability\n'
+    'of each class, the size of the motion and of the face, and warnings.\n'
+    'index.html shows a timeline and each movement. A recording that cannot\n'
+    'be used has a row that says why. The same command goes on where it\n'
+    'stopped.',
+  )
+  verb.add_argument(
+    'recordings',
+    nargs='+',
+    type=pathlib.Path,
+    metavar='PATH',
+    help='video files, folders of frames, folders of these',
+  )
+  verb.add_argument(
+    '--model',
+    type=pathlib.Path,
+    metavar='DIR',
+    help='a folder of `mejax pack`, or a finished run (default: the model that'
+    ' ships)',
+  )
+  add_folder(verb, '--out', 'folder of the results', 'predicted')
+  verb.add_argument(
+    '--whole',
+    action='store_true',
+    help='take each recording as one movement, from first to last frame',
+  )
+  for name in ('onset', 'apex', 'offset'):
+    verb.add_argument(
+      f'--{name}',
+      type=int,
+      metavar='N',
+      help=f'number of the {name} frame, in a single recording',
+    )
+  verb.add_argument(
+    '--abstain',
+    type=float,
+    default=0.0,
+    metavar='P',
+    help='give no answer below this probability (default: 0)',
+  )
+  verb.add_argument(
+    '--annotate',
+    action='store_true',
+    help='write a copy of each video that shows what was found',
+  )
+  verb.add_argument(
+    '--fps',
+    type=float,
+    metavar='F',
+    help='frames a second; folders of frames have none',
+  )
+  verb.add_argument(
+    '--which_face',
+    default='largest',
+    metavar='FACE',
+    help='of several faces: largest, left, right, or a place in it in pixels,'
+    ' as 412,230 (default: largest)',
+  )
+  verb.add_argument(
+    '--no_pictures',
+    action='store_true',
+    help='make no pictures of faces; the page may then be shown to others',
+  )
+  add_trust(verb, 'the model')
+
+
+def _predict(args: argparse.Namespace) -> None:
+  from mejax.experiment.predicting import recordings
+  from mejax.experiment.predicting import writing
+  from mejax.pages import notice
+
+  table = recordings.predict(
+    args.recordings,
+    model=args.model,
+    out=args.out,
+    whole=args.whole,
+    onset=args.onset,
+    apex=args.apex,
+    offset=args.offset,
+    abstain=args.abstain,
+    fps=args.fps,
+    which_face=args.which_face,
+    pictures=not args.no_pictures,
+    annotate=args.annotate,
+    trust_code=args.trust_code,
+  )
+  print(writing.summary(table))
+  print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
+  print(notice.RESPONSIBLE_USE)

@@ -1,0 +1,193 @@
+"""Connects to the workers of dask, or starts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import logging
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+import dask
+import distributed
+from distributed import system
+
+from mejax.experiment.engine import options
+from mejax.experiment.engine.options import Engine
+
+# A worker that says nothing for so long counts as lost. A library may hold
+# Python's lock for minutes, and then not even a heartbeat gets through.
+_SILENCE_S = 30 * 60
+# Jobs that ended are submitted again, if they are asked for again.
+_ASK_AGAIN_S = 10.0
+_CONNECT_S = 30
+_CLOSE_S = 10
+# What a job gets if the user's jobqueue.yaml does not say.
+_CORES, _MEMORY = 4, '16GB'
+_SETTINGS = {
+  # The tries are counted here: dask blames units that only waited on a worker.
+  'distributed.scheduler.allowed-failures': 0,
+  'distributed.scheduler.worker-ttl': f'{_SILENCE_S} s',
+  'distributed.comm.timeouts.connect': '60s',
+  'distributed.comm.timeouts.tcp': '120s',
+  'distributed.admin.tick.limit': '60s',
+  # Units leave nothing in memory that could be spilled, and a worker that is
+  # paused would take no more of them.
+  'distributed.worker.memory.target': False,
+  'distributed.worker.memory.spill': False,
+  'distributed.worker.memory.pause': False,
+  'distributed.worker.memory.terminate': 0.95,
+  'distributed.worker.profile.enabled': False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+  """Workers that can be asked.
+
+  Attributes:
+    client: dask's client.
+    keep: called again and again, it replaces jobs that have ended.
+    share: in how many parts workers divide the cores of this machine; 0 if each
+      has what it finds.
+    jobs: number of workers that were asked for; 0 if others started them.
+    place: where the workers are, for messages.
+  """
+
+  client: distributed.Client
+  keep: Callable[[], None]
+  share: int
+  jobs: int
+  place: str
+
+
+@contextlib.contextmanager
+def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
+  """Connects to the workers of an engine, and ends those that it started.
+
+  Args:
+    engine: any but the local one.
+    folder: for the keys and logs of jobs; all machines must see it.
+
+  Raises:
+    ConnectionError: no scheduler answers.
+  """
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(dask.config.set(_SETTINGS))
+    _silence()
+    if engine.scheduler:
+      client = stack.enter_context(_closing(_find(engine)))
+      yield Connection(client, lambda: None, 0, 0, engine.address)
+      return
+    if engine.kind == 'dask':
+      cluster = stack.enter_context(_closing(_start_workers(engine.jobs)))
+      keep, share, place = lambda: None, engine.jobs, 'this machine'
+    else:
+      cluster = stack.enter_context(_closing(_prepare_jobs(engine, folder)))
+      keep, share, place = _every(cluster, engine.jobs), 0, engine.kind
+    client = stack.enter_context(_closing(distributed.Client(cluster)))
+    yield Connection(client, keep, share, engine.jobs, place)
+
+
+def job_script(engine: Engine) -> str:
+  """Returns what would be submitted for each worker."""
+  _silence()
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    with (
+      dask.config.set(_SETTINGS),
+      _closing(_prepare_jobs(engine, folder)) as c,
+    ):
+      return c.job_script()
+
+
+def _find(engine: Engine) -> distributed.Client:
+  address = engine.address
+  try:
+    client = distributed.Client(address, timeout=_CONNECT_S)
+  # dask raises OSError, and ssl and the parser of its settings their own.
+  except Exception as error:
+    reason = str(error).partition('\n')[0] or type(error).__name__
+    raise ConnectionError(
+      f'no scheduler answers at {address} ({reason}). Tried for up to'
+      f' {_CONNECT_S} s. Is `dask scheduler` running there, is the port open,'
+      ' and do DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its siblings name the'
+      ' same keys here as there? docs/scale.md shows how.'
+    ) from error
+  silence = _SILENCE_S
+
+  # Sent as code, not by its name, so that a scheduler needs no mejax.
+  def settle(dask_scheduler):
+    dask_scheduler.allowed_failures = 0
+    dask_scheduler.worker_ttl = silence
+
+  client.run_on_scheduler(settle)
+  return client
+
+
+def _start_workers(count: int) -> distributed.LocalCluster:
+  return distributed.LocalCluster(
+    n_workers=count,
+    threads_per_worker=1,
+    memory_limit=system.MEMORY_LIMIT // count,
+    # Others may use this machine too.
+    protocol='tls://',
+    security=distributed.Security.temporary(),
+    host='127.0.0.1',
+    dashboard_address='127.0.0.1:0',
+    silence_logs=logging.CRITICAL,
+  )
+
+
+def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:
+  """Makes a cluster without workers, whose jobs have the user's settings."""
+  import dask_jobqueue
+
+  def own(key):
+    return dask.config.get(f'jobqueue.{engine.kind}.{key}', default=None)
+
+  return getattr(dask_jobqueue, options.BATCH[engine.kind])(
+    cores=own('cores') or _CORES,
+    memory=own('memory') or _MEMORY,
+    processes=1,
+    # It is the last that counts: a unit uses all cores of its job by itself.
+    worker_extra_args=[*(own('worker-extra-args') or ()), '--nthreads', '1'],
+    security=distributed.Security.temporary(),
+    shared_temp_directory=str(folder),
+    log_directory=own('log-directory') or str(folder),
+    silence_logs=logging.CRITICAL,
+  )
+
+
+def _every(cluster: Any, jobs: int) -> Callable[[], None]:
+  """Returns what asks for so many jobs, once in a while."""
+  last = [-_ASK_AGAIN_S]
+
+  def keep():
+    if time.monotonic() - last[0] >= _ASK_AGAIN_S:
+      cluster.scale(jobs=jobs)
+      last[0] = time.monotonic()
+
+  return keep
+
+
+@contextlib.contextmanager
+def _closing(thing: Any) -> Iterator[Any]:
+  try:
+    yield thing
+  finally:
+    # Whatever has happened to the other side, this one ends.
+    with contextlib.suppress(Exception):
+      thing.close(timeout=_CLOSE_S)
+
+
+def _silence() -> None:
+  """Keeps dask from telling what is told in words of a unit."""
+  for name in list(logging.root.manager.loggerDict):
+    if name.split('.')[0] in ('distributed', 'tornado', 'asyncio'):
+      logger = logging.getLogger(name)
+      logger.handlers, logger.propagate = [logging.NullHandler()], False

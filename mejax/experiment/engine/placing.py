@@ -1,0 +1,295 @@
+"""Hands units out until all are done or given up."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+import os
+import pathlib
+import time
+from typing import Any
+from typing import Protocol
+
+import tqdm
+
+from mejax.experiment.engine.options import Engine
+
+# Workers that a unit may end before it is given up.
+_TRIES = 3
+# Seconds between two looks at workers that come and go.
+_LOOK_S = 1.0
+# Seconds after which a file that another machine wrote must be seen here.
+_SEEN_S = 60.0
+_REMIND_S = 60.0
+
+# Where a run keeps keys and logs of its jobs.
+FOLDER = 'cluster'
+
+Unit = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+  """What is done with units.
+
+  A unit is a mapping of JSON values. Its `result` is the path of the file that
+  it writes, and `count` the number of its trainings.
+
+  Attributes:
+    here: does a unit in this process: `(unit, progress=..., title=...)`.
+    there: the function that does it in a worker, as `module:name`.
+    arguments: JSON values that `there` is given beside the unit.
+    partly: returns how many trainings of a unit that is not done are done.
+  """
+
+  here: Callable[..., None]
+  there: str
+  arguments: Mapping[str, Any]
+  partly: Callable[[Unit], int] = lambda unit: 0
+
+
+class Place(Protocol):
+  """Where units are done."""
+
+  def count(self) -> int:
+    """Returns the number of workers that there are, or shall be."""
+
+  def machines(self) -> list[dict[str, Any]]:
+    """Returns the workers that have done something, see `cost.machine`."""
+
+  def run(self, work: Work, units: Sequence[Unit], bar: tqdm.tqdm) -> None:
+    """Does units; those that are done are skipped.
+
+    Args:
+      work: what is done with each.
+      units: the units.
+      bar: counts the trainings.
+
+    Raises:
+      ValueError: some were given up, after all others were done.
+    """
+
+
+class Here:
+  """This process, which does one unit after another."""
+
+  def count(self) -> int:
+    return 1
+
+  def machines(self) -> list[dict[str, Any]]:
+    return []
+
+  def run(self, work: Work, units: Sequence[Unit], bar: tqdm.tqdm) -> None:
+    for number, unit in enumerate(units, 1):
+      title = f'unit {number} of {len(units)}: {unit["count"]} trainings'
+      work.here(unit, progress=not bar.disable, title=title)
+      bar.update(unit['count'])
+
+
+@contextlib.contextmanager
+def opened(engine: Engine | None, folder: pathlib.Path) -> Iterator[Place]:
+  """Gives the place of an engine, and ends the workers that it started.
+
+  Args:
+    engine: the engine; None for this process.
+    folder: a folder for keys and logs of jobs, which all machines see.
+
+  Raises:
+    ConnectionError: no scheduler answers.
+  """
+  if engine is None or engine.is_local:
+    yield Here()
+    return
+  from mejax.experiment.engine import clusters
+
+  folder.mkdir(parents=True, exist_ok=True)
+  with clusters.connected(engine, folder.absolute()) as connection:
+    yield Workers(connection)
+
+
+class Workers:
+  """Workers of dask.
+
+  No more units are handed out than there are workers: dask would let a unit
+  wait at one worker while another that came late has nothing to do, and blame
+  it when that worker ends.
+
+  Args:
+    connection: see `clusters.Connection`.
+  """
+
+  def __init__(self, connection: Any):
+    from mejax import own_code
+    from mejax.experiment.engine import worker
+
+    self._connection, self._client = connection, connection.client
+    self._attempt = worker.attempt
+    self._common = {
+      'about': worker.describe(),
+      'folders': own_code.folders(),
+      'share': connection.share,
+    }
+    self._machines: dict[Any, dict[str, Any]] = {}
+    self._had_workers, self._reminded = False, time.monotonic()
+
+  def count(self) -> int:
+    return self._connection.jobs or max(1, len(self._workers()))
+
+  def machines(self) -> list[dict[str, Any]]:
+    return list(self._machines.values())
+
+  def _workers(self) -> dict[str, Any]:
+    return self._client.scheduler_info(n_workers=-1)['workers']
+
+  def run(self, work: Work, units: Sequence[Unit], bar: tqdm.tqdm) -> None:
+    waiting, given_up = collections.deque(), []
+    for unit in units:
+      if pathlib.Path(unit['result']).exists():
+        work.here(unit, progress=False, title='')
+        bar.update(unit['count'])
+      else:
+        waiting.append(unit)
+    tries: collections.Counter = collections.Counter()
+    flying: dict[Any, tuple[Unit, str]] = {}
+    done = bar.n
+    try:
+      while waiting or flying:
+        self._check_scheduler()
+        self._connection.keep()
+        self._hand_out(work, waiting, flying, tries)
+        for future in self._ended(flying):
+          # Here first: what ended badly must be known before it is forgotten.
+          unit, _ = flying.pop(future)
+          done += self._take(future, unit, waiting, given_up, tries)
+        partly = sum(work.partly(unit) for unit, _ in flying.values())
+        bar.update(done + partly - bar.n)
+    finally:
+      for future in flying:
+        future.release()
+    if given_up:
+      raise ValueError(
+        f'{len(given_up)} of {len(units)} units were given up; the others are'
+        ' done, and stay so:\n' + '\n'.join(given_up) + '\nThe same command'
+        ' tries these again.'
+      )
+
+  def _hand_out(self, work, waiting, flying, tries) -> None:
+    """Gives each worker that has none a unit."""
+    busy = {address for _, address in flying.values()}
+    workers = self._workers()
+    self._remind(len(workers))
+    for address in sorted(workers.keys() - busy):
+      if not waiting:
+        return
+      unit = waiting.popleft()
+      name = _name(unit)
+      future = self._client.submit(
+        self._attempt,
+        {
+          'unit': dict(unit),
+          'do': work.there,
+          'arguments': dict(work.arguments),
+          **self._common,
+        },
+        # A key that dask knows already would give what it gave.
+        key=f'{name}-{tries[name]}-{time.monotonic_ns()}',
+        pure=False,
+        retries=0,
+        workers=[address],
+        # If that one leaves, another takes it.
+        allow_other_workers=True,
+      )
+      flying[future] = unit, address
+
+  def _remind(self, count: int) -> None:
+    now = time.monotonic()
+    if count:
+      self._had_workers, self._reminded = True, now
+    elif not self._had_workers or now - self._reminded > _REMIND_S:
+      self._had_workers, self._reminded = True, now
+      tqdm.tqdm.write(
+        f'Waiting for workers ({self._connection.place}). The work goes on when'
+        ' one comes.'
+      )
+
+  def _ended(self, flying) -> list[Any]:
+    import distributed
+
+    if not flying:
+      time.sleep(_LOOK_S)
+      return []
+    with contextlib.suppress(distributed.TimeoutError):
+      distributed.wait(
+        list(flying), timeout=_LOOK_S, return_when='FIRST_COMPLETED'
+      )
+    return [future for future in flying if future.done()]
+
+  def _take(self, future, unit, waiting, given_up, tries) -> int:
+    """Takes a unit back; returns how many trainings are done by it."""
+    import distributed
+
+    self._check_scheduler()
+    name, path = _name(unit), pathlib.Path(unit['result'])
+    error = None
+    if future.status == 'finished':
+      outcome = future.result()
+      error = outcome.get('error')
+      if outcome['said']:
+        tqdm.tqdm.write(outcome['said'])
+      if 'machine' in outcome:
+        place = outcome['host'], outcome['process']
+        self._machines[place] = outcome['machine']
+      if error:
+        error += f' ({outcome["host"]}; see {path.with_suffix(".failed.txt")})'
+      elif not _is_seen(path):
+        error = (
+          f'{path} was written on {outcome["host"]}, and is not seen here. All'
+          ' machines need the same folder under the same name.'
+        )
+    elif future.status == 'cancelled' or isinstance(
+      future.exception(), distributed.scheduler.KilledWorker
+    ):
+      tries[name] += 1
+      if tries[name] < _TRIES:
+        tqdm.tqdm.write(
+          f'A worker was lost with unit {name}: try {tries[name] + 1} of'
+          f' {_TRIES}.'
+        )
+        waiting.appendleft(unit)
+      else:
+        error = f'it ended its worker {_TRIES} times; the log of it may say why'
+    else:
+      error = f'{type(future.exception()).__name__}: {future.exception()}'
+    # As long as a future is held, dask would do it again if its worker ends.
+    future.release()
+    if error:
+      given_up.append(f'{name}: {error}')
+      tqdm.tqdm.write(f'Given up: {given_up[-1]}. The others go on.')
+    return unit['count'] if path.exists() else 0
+
+  def _check_scheduler(self) -> None:
+    if self._client.status != 'running':
+      raise ConnectionError(
+        f'the scheduler was lost ({self._connection.place}). What is done stays'
+        ' done: start the scheduler again, and repeat the command.'
+      )
+
+
+def _name(unit: Unit) -> str:
+  return pathlib.Path(unit['result']).stem
+
+
+def _is_seen(path: pathlib.Path) -> bool:
+  """Waits for a file that another machine has written, as on NFS."""
+  moment = time.monotonic() + _SEEN_S
+  while not path.exists():
+    if time.monotonic() > moment:
+      return False
+    time.sleep(_LOOK_S)
+    os.listdir(path.parent)  # It asks the server anew.
+  return True

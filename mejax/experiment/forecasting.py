@@ -1,0 +1,204 @@
+"""Weighs a run before its hardware is at hand: `mejax forecast`.
+
+The compiler runs in a process of its own, because it wants other settings of
+JAX, may take many minutes, and ends its process if it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+from typing import Any
+
+from mejax import own_code
+
+if TYPE_CHECKING:
+  import jax
+  import ml_collections
+
+# Without them libtpu asks the network where it runs, and warns; and only one
+# process at a time may load it, because it might use the TPU.
+_TPU = {
+  'ALLOW_MULTIPLE_LIBTPU_LOAD': 'true',
+  'TPU_SKIP_MDS_QUERY': '1',
+  'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
+  'TPU_WORKER_HOSTNAMES': 'localhost',
+  'TPU_WORKER_ID': '0',
+}
+# Nothing runs on a device. What was compiled before would take no time.
+_ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
+# Lines of the compiler that a message shows if it fails.
+_SHOWN = 5
+
+
+def forecast(
+  config: ml_collections.ConfigDict,
+  *,
+  device: str,
+  data_dir: str | os.PathLike,
+  limit_s: float = 1800.0,
+) -> None:
+  """Prints what a run needs on devices that are not at hand.
+
+  Args:
+    config: the config, from `configuration.load_config`.
+    device: TPUs, such as `v5e:4x4`, or `cpu` for the cores of this machine.
+    data_dir: home of the prepared datasets.
+    limit_s: seconds that the compiler has.
+
+  Raises:
+    ValueError: the device is not known, libtpu is not installed, config and
+      data do not fit each other, a trial does not fit into memory, or the
+      compiler fails or takes too long.
+    FileNotFoundError: the dataset has not been prepared.
+  """
+  _check_device(device)
+  request = {
+    'config': json.loads(config.to_json()),
+    'device': device,
+    'data_dir': str(data_dir),
+  }
+  with tempfile.TemporaryDirectory() as folder:
+    answer = pathlib.Path(folder) / 'answer.json'
+    try:
+      done = subprocess.run(
+        [sys.executable, '-P', '-m', __name__, str(answer)],
+        input=json.dumps(request),
+        env=os.environ | _ENVIRONMENT | _TPU,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors='replace',
+        timeout=limit_s,
+      )
+    except subprocess.TimeoutExpired:
+      raise ValueError(
+        f'The compiler took more than {limit_s:.0f} s for {device}, and was'
+        ' stopped. Give it more time (--limit), or a smaller model or slice;'
+        ' the memory and time of a device do not depend on how many there are'
+        ' beside it, if it has as many trials.'
+      ) from None
+    if not answer.exists():
+      last = ' | '.join(done.stderr.strip().splitlines()[-_SHOWN:])
+      raise ValueError(
+        f'The compiler for {device} ended with code {done.returncode}: {last}'
+      )
+    told = json.loads(answer.read_text())
+  if 'error' in told:
+    kind = FileNotFoundError if told['missing'] else ValueError
+    raise kind(told['error'])
+  print(told['text'], end='')
+
+
+def describe_chips() -> str:
+  """Returns the chips that a run can be compiled for, one a line."""
+  from mejax.training import chips
+
+  return '\n'.join(
+    f'  {name}  {chip.flops / 1e12:.0f} TFLOP/s in bfloat16,'
+    f' {chip.bandwidth / 1e9:.0f} GB/s, {chip.memory / 1e9:.0f} GB'
+    f' ({chip.source})'
+    for name, chip in chips.CHIPS.items()
+  )
+
+
+def _check_device(device: str) -> None:
+  from mejax.training import chips
+
+  kind, _, shape = device.partition(':')
+  if kind == 'cpu' and not shape:
+    return
+  sides = shape.split('x')
+  if kind not in chips.CHIPS or not all(side.isdecimal() for side in sides):
+    raise ValueError(
+      f'device is {device!r}; expected cpu, or a TPU and its topology, such as'
+      f' v5e:4x4. TPUs: {", ".join(chips.CHIPS)}.'
+    )
+  if importlib.util.find_spec('libtpu') is None:
+    raise ValueError(
+      "compiling for a TPU needs libtpu: pip install 'mejax[tpu]', in a"
+      " checkout pip install -e '.[tpu]'."
+    )
+
+
+def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
+  """Returns devices, and the bytes that each has for trials."""
+  import jax
+  from jax.experimental import topologies
+
+  from mejax.training import chips
+  from mejax.training import cost as cost_lib
+
+  if device == 'cpu':
+    devices = jax.local_devices()
+    memory = min(map(cost_lib.available_bytes, devices))
+  else:
+    try:
+      found = topologies.get_topology_desc(device, platform='tpu')
+    except jax.errors.JaxRuntimeError as error:
+      raise ValueError(f'{device}: {error}') from None
+    devices = list(found.devices)
+    memory = chips.CHIPS[device.partition(':')[0]].memory
+  return devices, cost_lib.MEMORY_SHARE * memory
+
+
+def _describe(request: dict[str, Any]) -> None:
+  """Prints the forecast, in the process that compiles."""
+  import jax
+
+  from mejax.experiment import configuration
+  from mejax.experiment import planning
+  from mejax.training import cost as cost_lib
+  from mejax.training import forecast as forecast_lib
+
+  config = configuration.from_json(request['config'])
+  plan = planning.plan(config, data_dir=request['data_dir'])
+  devices, memory = _find_devices(request['device'])
+  options, trainer = plan.options, plan.trainer
+  mode = options.mode
+  if mode == 'auto':
+    mode = cost_lib.default_mode(plan.data.inputs, devices[0].platform)
+  with jax.default_matmul_precision(options.matmul_precision):
+    found = forecast_lib.fit(
+      trainer,
+      plan.trials,
+      plan.data,
+      mode=mode,
+      devices=devices,
+      memory=memory,
+      eval_every=options.eval_every,
+    )
+  lines = forecast_lib.describe(
+    found,
+    trainer,
+    len(plan.trials.train),
+    devices=devices,
+    precision=options.matmul_precision,
+  )
+  print(*lines, 'Nothing was trained.', sep='\n')
+
+
+def _answer(path: pathlib.Path) -> None:
+  """Reads a request from the input, and writes the answer into a file."""
+  own_code.look_in(os.getcwd())
+  text = io.StringIO()
+  try:
+    with contextlib.redirect_stdout(text):
+      _describe(json.load(sys.stdin))
+    told = {'text': text.getvalue()}
+  except (ValueError, FileNotFoundError) as error:
+    missing = isinstance(error, FileNotFoundError)
+    told = {'error': str(error), 'missing': missing}
+  path.write_text(json.dumps(told))
+
+
+if __name__ == '__main__':
+  _answer(pathlib.Path(sys.argv[1]))

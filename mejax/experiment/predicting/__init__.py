@@ -1,0 +1,14 @@
+"""Says what motions in recordings are most like.
+
+recordings.py  recordings and a saved model -> a table
+results.py     looks at one recording after the other; keeps what is finished
+writing.py     writes the table, the pictures and the page
+events.py      which stretches of a recording are looked at
+frames.py      the frames of these stretches, as clips
+making.py      how a model's inputs are made of the frames of a video
+looking.py     where motion decides what a model says
+rows.py        the rows of the table
+showing.py     pictures of an event, and what the page shows
+annotating.py  a copy of a video with what was said of it
+shipped.py     the model that ships with mejax
+"""

@@ -1,0 +1,233 @@
+"""Decides which stretches of a recording are looked at.
+
+They are spotted; or the whole recording is one, or the caller names onset, apex
+and offset. A recording that cannot be used says why, and costs no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+import cv2
+
+from mejax.corpora.clip import Clip
+from mejax.corpora.recordings import Recording
+from mejax.datasets import staging
+from mejax.experiment.spotting import recordings as spotting
+from mejax.experiment.spotting import remarks as remarks_lib
+from mejax.motion.spotting.following import Detector
+
+WHOLE, GIVEN = 'whole', 'given'
+# What else the words of `Candidate.flags` mean.
+_BESIDE = {
+  'blink': 'the lids move, too',
+  'head': 'the head moves, too',
+  'speech': 'the mouth speaks, too',
+  'light': 'the light changes, too',
+  'cut': 'the recording, or what shows the face, begins or ends beside it',
+}
+_MACRO = (
+  'it lasts longer than a micro-expression, of which the model has seen nothing'
+  ' else'
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Event:
+  """A stretch of a recording.
+
+  Attributes:
+    type: `micro` or `macro`, which were spotted, `whole` or `given`.
+    onset, offset: frame numbers.
+    apex: frame number; None if the preparation spots it.
+    score: height in units of the recording's noise; None if not spotted.
+    regions: that moved, joined by `, `.
+    remarks: sentences at which a person should look.
+  """
+
+  type: str
+  onset: int
+  apex: int | None
+  offset: int
+  score: float | None = None
+  regions: str = ''
+  remarks: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ask:
+  """What a user asks for.
+
+  Attributes:
+    whole: whether each recording is one movement.
+    given: onset, apex and offset of a single recording, as far as known.
+    fps: frames a second; None for those of the file.
+  """
+
+  whole: bool = False
+  given: tuple[int | None, int | None, int | None] | None = None
+  fps: float | int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+  """A recording, and what is looked at in it.
+
+  Attributes:
+    name: of the recording.
+    clip: its frames; None if it cannot be used.
+    fps: frames a second; None if they are not known.
+    events: in the order of their onsets.
+    problem: why it cannot be used; '' if it can.
+    remarks: sentences on the recording.
+    curves: what a timeline shows, see `spotting.curves`; empty if nothing was
+      spotted.
+  """
+
+  name: str
+  clip: Clip | None = None
+  fps: float | None = None
+  events: tuple[Event, ...] = ()
+  problem: str = ''
+  remarks: tuple[str, ...] = ()
+  curves: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def find(
+  recording: Recording, ask: Ask, *, detector: Detector, progress: bool
+) -> Found:
+  """Finds the stretches of a recording.
+
+  Args:
+    recording: the recording.
+    ask: what is asked for.
+    detector: image to faces, for spotting.
+    progress: whether to show a bar of frames.
+
+  Raises:
+    ValueError: frames that the caller names are not in the recording.
+  """
+  try:
+    content = recording.content
+  except (OSError, ValueError, cv2.error) as error:
+    return Found(name=recording.name, problem=str(error))
+  fps = float(ask.fps) if ask.fps else content.fps
+  problem = content.problem
+  if not problem and len(content.files) < 2:
+    problem = 'it has one frame; nothing moves in it'
+  if problem:
+    return Found(name=recording.name, problem=problem)
+  numbers = tuple(content.files)
+  found = Found(
+    name=recording.name,
+    clip=spotting.clip_of(recording, fps),
+    fps=fps,
+    remarks=content.remarks,
+  )
+  if ask.given:
+    return dataclasses.replace(found, events=(_given(ask.given, numbers),))
+  if ask.whole:
+    return _whole(found, ())
+  if fps is None:
+    return dataclasses.replace(
+      found, problem='it has no frame rate: give the frames a second (--fps)'
+    )
+  seconds = len(numbers) / fps
+  if seconds < remarks_lib.LEAST_SECONDS:
+    return _whole(
+      found,
+      (
+        f'it lasts {seconds:.2f} s, too short to spot a movement in, so it was'
+        ' taken as one movement from the first frame to the last',
+      ),
+    )
+  return _spotted(found, recording, detector, progress)
+
+
+def _whole(found: Found, remarks: tuple[str, ...]) -> Found:
+  numbers = found.clip.frame_numbers
+  if len(numbers) > staging.LONGEST:
+    return dataclasses.replace(
+      found,
+      problem=f'it has {len(numbers)} frames, more than the'
+      f' {staging.LONGEST} of one movement: leave out --whole, or name --onset,'
+      ' --apex and --offset',
+    )
+  event = Event(
+    type=WHOLE,
+    onset=numbers[0],
+    apex=None,
+    offset=numbers[-1],
+    remarks=remarks,
+  )
+  return dataclasses.replace(found, events=(event,))
+
+
+def _given(
+  given: tuple[int | None, int | None, int | None], numbers: tuple[int, ...]
+) -> Event:
+  onset, apex, offset = given
+  onset = numbers[0] if onset is None else onset
+  offset = numbers[-1] if offset is None else offset
+  for name, number in (('onset', onset), ('apex', apex), ('offset', offset)):
+    if number is not None and number not in numbers:
+      raise ValueError(
+        f'{name} {number} is no frame of the recording, which has'
+        f' {len(numbers)} frames from {numbers[0]} to {numbers[-1]}'
+      )
+  if not onset <= (onset if apex is None else apex) <= offset or (
+    onset in (apex, offset)
+  ):
+    raise ValueError(
+      f'onset {onset}, apex {apex} and offset {offset} are not in this order'
+    )
+  length = sum(onset <= n <= offset for n in numbers)
+  if apex is None and length > staging.LONGEST:
+    raise ValueError(
+      f'there are {length} frames from onset to offset; an apex is spotted'
+      f' among at most {staging.LONGEST}: name it by --apex'
+    )
+  return Event(type=GIVEN, onset=onset, apex=apex, offset=offset)
+
+
+def _spotted(
+  found: Found, recording: Recording, detector: Detector, progress: bool
+) -> Found:
+  try:
+    spotted = spotting.examine_one(
+      recording, fps=found.fps, detector=detector, progress=progress
+    )
+  # A damaged frame may make OpenCV fail in any of its functions.
+  except (OSError, cv2.error) as error:
+    return dataclasses.replace(found, problem=str(error))
+  if spotted.problem:
+    return dataclasses.replace(found, problem=spotted.problem)
+  events = tuple(
+    Event(
+      type=one.type,
+      onset=one.onset,
+      apex=one.apex,
+      offset=one.offset,
+      score=one.score,
+      regions=', '.join(one.regions),
+      remarks=(
+        *(_BESIDE[flag] for flag in one.flags),
+        *((_MACRO,) if one.type == 'macro' else ()),
+      ),
+    )
+    for one in spotted.candidates
+  )
+  remarks = spotted.remarks
+  if not events and (spotted.tracks.shot >= 0).any():
+    remarks += (
+      'nothing stands out of the noise; if the recording is one movement, ask'
+      ' for --whole',
+    )
+  return dataclasses.replace(
+    found,
+    events=events,
+    remarks=remarks,
+    curves=spotting.curves(spotted),
+  )

@@ -1,0 +1,152 @@
+"""Says what motions in recordings are most like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import pathlib
+
+import pandas as pd
+import tqdm
+
+from mejax import files
+from mejax.corpora import recordings as recordings_lib
+from mejax.corpora import which_face as which_face_lib
+from mejax.experiment.packs.packed import Model
+from mejax.experiment.predicting import annotating
+from mejax.experiment.predicting import making as making_lib
+from mejax.experiment.predicting import results as results_lib
+from mejax.experiment.predicting import rows as rows_lib
+from mejax.experiment.predicting import shipped
+from mejax.experiment.predicting import writing
+from mejax.experiment.predicting.events import Ask
+from mejax.motion import detection
+from mejax.motion.spotting.following import Detector
+from mejax.training import devices
+
+# Folder of finished results, from which an interrupted call goes on.
+_KEPT = 'kept'
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def predict(
+  recordings: Paths,
+  *,
+  model: str | os.PathLike[str] | Model | None = None,
+  out: str | os.PathLike[str] | None = None,
+  whole: bool = False,
+  onset: int | None = None,
+  apex: int | None = None,
+  offset: int | None = None,
+  abstain: float | int = 0.0,
+  fps: float | int | None = None,
+  which_face: str = which_face_lib.LARGEST,
+  pictures: bool = True,
+  annotate: bool = False,
+  detector: Detector | None = None,
+  trust_code: bool = False,
+  progress: bool = True,
+) -> pd.DataFrame:
+  """Says what the motions in recordings are most like.
+
+  It never says what a person feels. Movements are spotted, unless `whole` or
+  frames are given; a recording of less than a second is one movement. A
+  recording that cannot be used has a row with the reason, and the others go on.
+
+  Args:
+    recordings: videos, folders of frames, or folders of these.
+    model: a folder of `mejax pack`, the workdir of a finished run, or what
+      `experiment.load_model` returned; the one that ships if not given.
+    out: folder for `predictions.csv`, `index.html` and `pictures/`; the same
+      call goes on where an earlier one was interrupted.
+    whole: whether each recording is one movement.
+    onset, apex, offset: frames of the movement in a single recording; the apex
+      is spotted if only the others are given.
+    abstain: smallest probability that is an answer.
+    fps: frames a second; without it, nothing can be spotted in a folder of
+      frames.
+    which_face: `largest`, `left`, `right`, or a place as `412,230`.
+    pictures: whether pictures are made; it takes `out`.
+    annotate: whether a copy of each video says what was found; it takes `out`.
+    detector: image to faces, for spotting; YuNet by default.
+    trust_code: whether code that the model names may be run.
+    progress: whether to show a bar.
+
+  Returns:
+    A row for each movement, or for a recording without any. What is not known
+    is empty:
+      file: name of the recording.
+      type: `micro` or `macro`, which were spotted, `whole` or `given`.
+      onset, apex, offset: frames as the file numbers them; the first of a video
+        is 0. With `_s`: seconds, if the frames a second are known.
+      most_like: the class that the motion is most like; '' if abstained.
+      probability: of that class; p_CLASS: of each class. They are calibrated.
+      entropy: in nats; 0 is sure, log(classes) is undecided.
+      abstained: whether the probability is below `abstain`.
+      motion_px: size of the motion in pixels of the recording.
+      motion_noise: the same in units of its noise; only where it was spotted.
+      face_px: pixels between the eyes.
+      regions: that moved; only where it was spotted.
+      warnings: sentences at which to look, joined by `; `.
+      au_NAME: how likely an action unit is shown, if the model tells them; not
+        calibrated.
+
+  Raises:
+    FileNotFoundError: a path or the model does not exist.
+    ValueError: a path is no recording, the model cannot be used on videos,
+      frames are not in the recording, or options exclude each other.
+  """
+  ask = _ask(whole, (onset, apex, offset), fps, abstain)
+  devices.keep_compiled_programs()
+  if not isinstance(model, Model):
+    model = shipped.load(model, trust_code=trust_code)
+  which = which_face_lib.parse(which_face)
+  making = making_lib.making_of(model, which_face=which)
+  single = isinstance(recordings, str | os.PathLike)
+  paths = [recordings] if single else list(recordings)
+  found = recordings_lib.find([pathlib.Path(path) for path in paths])
+  if ask.given and len(found) != 1:
+    raise ValueError(
+      f'onset, apex and offset belong to one recording; there are {len(found)}'
+    )
+  out = None if out is None else pathlib.Path(out)
+  work = results_lib.Work(
+    making,
+    ask,
+    detector or detection.detect,
+    pictures and out is not None,
+    out and out / _KEPT,
+  )
+  if out:
+    files.check_writable(out, flag='--out')
+  results = []
+  with tqdm.tqdm(
+    desc='predict', total=len(found), unit='recording', disable=not progress
+  ) as bar:
+    for result in results_lib.results_of(
+      found, work, progress and len(found) == 1
+    ):
+      results.append(result)
+      bar.update()
+  rows = [row for result in results for row in result['rows']]
+  table = rows_lib.table(rows, model, abstain=abstain)
+  if out:
+    writing.write(out, table, results, model, abstain)
+    if annotate:
+      annotating.annotate(
+        found, table, out / 'annotated', fps=fps, progress=progress
+      )
+  return table
+
+
+def _ask(whole, given, fps, abstain) -> Ask:
+  """Checks what a user asks for."""
+  if fps is not None and not 0 < fps < 10_000:
+    raise ValueError(f'fps is {fps}; expected frames a second, above 0')
+  if not 0 <= abstain <= 1:
+    raise ValueError(f'abstain is {abstain}; expected a probability, 0 to 1')
+  is_given = any(number is not None for number in given)
+  if whole and is_given:
+    raise ValueError('--whole and --onset, --apex, --offset exclude each other')
+  return Ask(whole=whole, given=given if is_given else None, fps=fps)

@@ -1,0 +1,85 @@
+"""Writes what was said of recordings: a table, pictures, a page, lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+import pandas as pd
+
+from mejax import files
+from mejax.experiment.packs.packed import Model
+from mejax.experiment.predicting import showing
+from mejax.experiment.predicting.results import Result
+from mejax.pages import predicting as page_lib
+
+# Lines that are printed; the table has all.
+_LINES = 20
+
+
+def write(
+  out: pathlib.Path,
+  table: pd.DataFrame,
+  results: Sequence[Result],
+  model: Model,
+  abstain: float | int,
+) -> None:
+  """Writes the table, the pictures and the page."""
+  out.mkdir(parents=True, exist_ok=True)
+  with files.writing(out / 'predictions.csv') as file:
+    writer = files.CsvWriter(file)
+    writer.writerow(table.columns)
+    for row in table.itertuples(index=False):
+      writer.writerow([_cell(value) for value in row])
+  folder = out / 'pictures'
+  for result in results:
+    for card in result['cards']:
+      folder.mkdir(exist_ok=True)
+      path = folder / f'{result["name"][:100]}_{card["row"]["onset"]}.jpg'
+      shares = [(name, card['row'][f'p_{name}']) for name in model.classes]
+      with files.writing(path, 'wb') as file:
+        file.write(showing.strip(card, shares))
+  with files.writing(out / 'index.html') as file:
+    file.write(
+      page_lib.page(
+        results,
+        classes=model.classes,
+        abstain=float(abstain),
+        about=_about(model),
+      )
+    )
+
+
+def _cell(value: Any) -> Any:
+  if pd.isna(value):
+    return ''
+  return f'{value:.4f}' if isinstance(value, float) else value
+
+
+def _about(model: Model) -> dict[str, Any]:
+  """Returns what a page tells of a model."""
+  about = model.about
+  return {
+    'name': model.folder.name,
+    'generated': bool(about['data'].get('generated')),
+    'members': len(about['members']),
+    'units': model.units,
+  }
+
+
+def summary(table: pd.DataFrame) -> str:
+  """Returns lines that say what a table says."""
+  lines = []
+  for row in table.to_dict('records'):
+    words = 'nothing was recognised'
+    if row['probability'] == row['probability']:
+      words = f'the motion from frame {row["onset"]} to {row["offset"]} is '
+      share = f'({100 * row["probability"]:.0f} %)'
+      words += f'most like {row["most_like"]} {share}'
+      if row['abstained']:
+        words = words.partition(' is ')[0] + f' is undecided {share}'
+    noted = f'; note: {row["warnings"]}' if row['warnings'] else ''
+    lines.append(f'{row["file"]}: {words}{noted}')
+  more = len(lines) - _LINES
+  return '\n'.join(lines[:_LINES] + [f'and {more} more'] * (more > 0))

@@ -1,0 +1,222 @@
+"""Makes the page of what motions in recordings are most like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mejax.pages import frame
+from mejax.pages import spotting
+from mejax.pages.pictures import Image
+from mejax.pages.spotting import clock
+
+# Events with pictures on a page; those of all events are files beside it.
+MOST = 60
+
+Result = Mapping[str, Any]
+_TYPES = {'whole': 'the whole recording', 'given': 'frames as given'}
+_HEAD = (
+  'recording', 'at', 'type', 'onset–apex–offset', 'most like', 'probability',
+  'motion', 'eyes apart', 'notes',
+)  # fmt: skip
+
+
+def page(
+  results: Sequence[Result],
+  *,
+  classes: Sequence[str],
+  abstain: float,
+  about: Mapping[str, Any],
+) -> str:
+  """Returns the HTML page.
+
+  Args:
+    results: of each recording `name`, `fps`, `frames`, `rows` (those of the
+      table), `cards` (`row`, `apex`, `tiles`) and `curves`, which a timeline
+      shows; JSON values.
+    classes: of the model.
+    abstain: smallest probability that is an answer.
+    about: of the model: `name`, `generated`, `members`, `units`.
+  """
+  left = MOST
+  shown = []
+  for result in results:
+    shown.append(_shown(result, classes, abstain, most=left))
+    left -= len(shown[-1]['cards'])
+  names = ', '.join(result['name'] for result in results[:3])
+  return frame.render(
+    'predicting.html',
+    title=f'Most like: {names}',
+    recordings=shown,
+    several=len(results) > 1,
+    about=about,
+    classes=classes,
+    abstain=abstain,
+    facts=_facts(results, classes, abstain),
+    head=_HEAD[0 if len(results) > 1 else 1 :],
+    rows=[
+      row
+      for result in results
+      for row in _rows(result, classes, abstain, several=len(results) > 1)
+    ],
+  )
+
+
+def _facts(results, classes, abstain) -> list[tuple[object, str]]:
+  events = [
+    row for result in results for row in result['rows'] if _said(row, classes)
+  ]
+  facts = [
+    (len(results), 'recording' + 's' * (len(results) != 1)),
+    (len(events), 'movement' + 's' * (len(events) != 1)),
+  ]
+  answers = [_answer(row, classes, abstain) for row in events]
+  facts += [
+    (answers.count(name), f'most like {name}')
+    for name in classes
+    if name in answers
+  ]
+  if answers.count(''):
+    facts.append((answers.count(''), 'undecided'))
+  return facts
+
+
+def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
+  rows = result['rows']
+  events = [row for row in rows if row.get('onset') is not None]
+  told = [row.get('warnings', '') for row in rows if row not in events]
+  return {
+    'name': result['name'],
+    'length': _length(result),
+    'remarks': [words for words in told if words],
+    'timeline': _timeline(result, events),
+    'cards': [
+      _card(card, classes, abstain) for card in result['cards'][: max(most, 0)]
+    ],
+    'left_out': len(result['cards'][max(most, 0) :]),
+  }
+
+
+def _length(result: Result) -> str:
+  if not result['frames']:
+    return ''
+  frames = frame.plural(result['frames'], 'frame')
+  if not result['fps']:
+    return frames
+  seconds = result['frames'] / result['fps']
+  long = f'{seconds:.2f} s' if seconds < 10 else clock(seconds)
+  return f'{long}, {frames} at {result["fps"]:.5g} a second'
+
+
+def _timeline(result: Result, events):
+  curves = dict(result['curves'])
+  if not curves:
+    return ''
+  for name in ('times', 'strength'):
+    curves[name] = np.array(
+      [np.nan if value is None else value for value in curves[name]]
+    )
+  return spotting.timeline(
+    spotting.Recording(
+      name=result['name'],
+      fps=result['fps'],
+      candidates=[
+        {
+          'type': row['type'],
+          'score': row['motion_noise'],
+          'regions': row['regions'],
+          'flags': '',
+          **{name: row[name] for name in ('onset_s', 'apex_s', 'offset_s')},
+        }
+        for row in events
+        if row['type'] in ('micro', 'macro')
+      ],
+      **curves,
+    )
+  )
+
+
+def _said(row, classes) -> bool:
+  return row.get(f'p_{classes[0]}') is not None
+
+
+def _answer(row, classes, abstain) -> str:
+  """Returns the class of a row; '' if none is likely enough."""
+  shares = {name: row[f'p_{name}'] for name in classes}
+  best = max(shares, key=shares.get)
+  return best if shares[best] >= abstain else ''
+
+
+def _rows(result: Result, classes, abstain, *, several: bool):
+  """Returns the rows of a recording; without a movement, why there is none."""
+  for row in result['rows']:
+    cells = ['–'] * 7 + [row['warnings']]
+    if row.get('onset') is not None:
+      cells = _cells(row, classes, abstain)
+    elif not several:
+      continue  # The page says it already.
+    yield {'kind': '', 'cells': [row['file'], *cells][0 if several else 1 :]}
+
+
+def _cells(row, classes, abstain) -> list[str]:
+  answer, share = 'not recognised', '–'
+  if _said(row, classes):
+    answer = _answer(row, classes, abstain) or 'undecided'
+    share = f'{100 * max(row[f"p_{name}"] for name in classes):.0f} %'
+  size, face = row.get('motion_px'), row.get('face_px')
+  return [
+    _when(row),
+    row['type'],
+    f'{row["onset"]}–{_or(row["apex"], "?")}–{row["offset"]}',
+    answer,
+    share,
+    '–' if size is None else f'{size:.2f} px',
+    '–' if face is None else f'{face:.0f} px',
+    row['warnings'],
+  ]
+
+
+def _or(value, other):
+  return other if value is None else value
+
+
+def _when(row) -> str:
+  start = row.get('apex_s', row.get('onset_s'))
+  return f'frame {row["onset"]}' if start is None else clock(start, 2)
+
+
+def _card(card, classes, abstain) -> dict[str, Any]:
+  row = card['row']
+  answer = _answer(row, classes, abstain)
+  units = sorted(
+    ((row[key], key[3:]) for key in row if key.startswith('au_')), reverse=True
+  )
+  return {
+    'when': _when(row),
+    'type': _TYPES.get(row['type'], row['type']),
+    'answer': answer,
+    'bars': [
+      {
+        'name': name,
+        'share': row[f'p_{name}'],
+        'kind': 'honest' if name == answer else 'baseline',
+      }
+      for name in classes
+    ],
+    'units': [
+      (name, f'{100 * share:.0f} %')
+      for share, name in units[:3]
+      if share >= 0.5
+    ],
+    'warnings': row['warnings'],
+    'tiles': [
+      (
+        Image(tile['source'], tile['caption'], over=tile['over']),
+        tile['caption'],
+      )
+      for tile in card['tiles']
+    ],
+  }

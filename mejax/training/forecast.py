@@ -1,0 +1,388 @@
+"""What the compiler says of a training: memory, operations, traffic, time.
+
+XLA compiles for devices that are not at hand as well as for those that are, so
+a run can be weighed before its hardware is rented. Nothing is executed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import math
+import re
+import time
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+from jaxtyping import PyTree
+
+from mejax.training import chips
+from mejax.training import cost as cost_lib
+from mejax.training import placement as placement_lib
+from mejax.training import trial as trial_lib
+
+_COLLECTIVES = re.compile(
+  r'\b(all-gather|all-reduce|all-to-all|collective-broadcast'
+  r'|collective-permute|ragged-all-to-all|reduce-scatter)(?:-start)?\('
+)
+_FULL = 'RESOURCE_EXHAUSTED'
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+  """Operations and bytes between a device and its memory; None if unknown."""
+
+  flops: float | None
+  bytes: float | None
+
+  def __sub__(self, other: Work) -> Work:
+    def less(one, two):
+      return None if one is None or two is None else max(one - two, 0.0)
+
+    return Work(less(self.flops, other.flops), less(self.bytes, other.bytes))
+
+  def __mul__(self, times: float) -> Work:
+    return Work(*(x and x * times for x in dataclasses.astuple(self)))
+
+  def seconds(self, flops: float, bandwidth: float) -> float | None:
+    """Returns the time on a device that does only the slower of the two."""
+    if self.flops is None or self.bytes is None:
+      return None
+    return max(self.flops / flops, self.bytes / bandwidth)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+  """A compiled training.
+
+  Attributes:
+    placement: the layout of the trials that it is compiled for.
+    rounds: rounds of trials.
+    turns: groups of `placement.width` trials that a device trains one after
+      another, in all rounds.
+    state_bytes: parameters and moments of a trial.
+    device_bytes: all that a device holds at once.
+    temporary_bytes: the part of it that exists only within a call.
+    step: a training step of the trials that a device advances together, a
+      mean over the steps of an epoch.
+    evaluation: an evaluation of these trials.
+    least_bytes: traffic of a step if states were read and written once, inputs
+      read once, and all else stayed on the chip.
+    steps: training steps of a trial.
+    evaluations: evaluations of a trial.
+    collectives: operations by which devices wait for each other.
+    compile_seconds: time to compile, on the machine that compiles.
+  """
+
+  placement: placement_lib.Placement
+  rounds: int
+  turns: int
+  state_bytes: int
+  device_bytes: int
+  temporary_bytes: int
+  step: Work
+  evaluation: Work
+  least_bytes: float
+  steps: int
+  evaluations: int
+  collectives: tuple[str, ...]
+  compile_seconds: float
+
+  def seconds(self, chip: chips.Chip, precision: str) -> float | None:
+    """Returns the least time of the whole run on a chip, by its roofline.
+
+    Args:
+      chip: its peak and bandwidth.
+      precision: that of matrix products; a finer one takes several passes.
+    """
+    passes = chips.PASSES.get(precision)
+    if passes is None:
+      return None
+    both = (
+      (self.step, self.steps),
+      (self.evaluation, self.evaluations),
+    )
+    times = [
+      work.seconds(chip.flops / passes, chip.bandwidth) for work, _ in both
+    ]
+    if None in times:
+      return None
+    return self.turns * sum(
+      time * count for time, (_, count) in zip(times, both, strict=True)
+    )
+
+
+def measure(
+  trainer: trial_lib.Trainer,
+  trials: trial_lib.Trial,
+  data: trial_lib.Data,
+  placement: placement_lib.Placement,
+  *,
+  devices: Sequence[jax.Device],
+  eval_every: int,
+) -> Forecast:
+  """Compiles the training of a round, and reads what the compiler says of it.
+
+  Args:
+    trainer: the functions of one trial.
+    trials: all trials, stacked on the leading axis.
+    data: all examples.
+    placement: how trials are laid out on the devices.
+    devices: the devices; they need not be at hand.
+    eval_every: epochs between evaluations.
+  """
+  start = time.perf_counter()
+  first = jax.tree.map(lambda x: x[0], trials)
+  state = jax.eval_shape(trainer.init, first, data)
+  whole = _compile_run(
+    trainer, (state, first, data), placement, devices, eval_every
+  )
+  epoch = _compile_epoch(trainer, (state, first, data), placement, devices)
+  seconds = time.perf_counter() - start
+  stacks = len(list(itertools.groupby(trainer.batch_sizes)))
+  num_steps = len(trainer.batch_sizes)
+  memory = whole.memory_analysis()
+  state_bytes = _size(state)
+  batch = sum(trainer.batch_sizes) / num_steps
+  example = _size((data.inputs, data.extra)) / len(data.labels)
+  rounds = math.ceil(len(trials.train) / placement.round_size)
+  together = len(devices) * placement.width
+  return Forecast(
+    placement=placement,
+    rounds=rounds,
+    turns=rounds * math.ceil(placement.round_size / together),
+    state_bytes=state_bytes,
+    device_bytes=memory.argument_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes
+    + memory.temp_size_in_bytes,
+    temporary_bytes=memory.temp_size_in_bytes,
+    # The compiler counts the body of a loop once, however often it turns. An
+    # epoch has a loop over steps for each size of batch, and there are two
+    # sizes only where each has one step.
+    step=_work(epoch) * (1 / stacks),
+    evaluation=_work(whole) - _work(epoch),
+    least_bytes=placement.width * (2 * state_bytes + batch * example),
+    steps=trainer.num_epochs * num_steps,
+    evaluations=trainer.num_epochs // eval_every,
+    collectives=find_collectives(whole.as_text()),
+    compile_seconds=seconds,
+  )
+
+
+def fit(
+  trainer: trial_lib.Trainer,
+  trials: trial_lib.Trial,
+  data: trial_lib.Data,
+  *,
+  mode: str,
+  devices: Sequence[jax.Device],
+  memory: float,
+  eval_every: int,
+) -> Forecast:
+  """Measures the training in the fewest rounds that fit into a memory.
+
+  Args:
+    trainer, trials, data, devices, eval_every: as for `measure`.
+    mode: one of `placement.MODES`.
+    memory: bytes that each device has for trials.
+
+  Raises:
+    ValueError: one trial does not fit.
+  """
+  num_trials = len(trials.train)
+  first = jax.tree.map(lambda x: x[0], trials)
+  each = math.ceil(num_trials / len(devices))
+  least = cost_lib.state_bytes(trainer, first, data)
+  rounds = max(1, math.ceil(each * least / memory))
+  if mode == 'map':
+    rounds = max(rounds, math.ceil(each / cost_lib.MAP_ROUND))
+  while rounds <= each:
+    width = math.ceil(each / rounds)
+    placement = placement_lib.Placement(
+      mode,
+      width if mode == 'vmap' else 1,
+      min(num_trials, width * len(devices)),
+    )
+    needed = math.inf
+    try:
+      found = measure(
+        trainer,
+        trials,
+        data,
+        placement,
+        devices=devices,
+        eval_every=eval_every,
+      )
+      needed = found.device_bytes
+    except jax.errors.JaxRuntimeError as error:
+      if _FULL not in str(error):
+        raise
+    if needed <= memory:
+      return found
+    more = 2 if needed == math.inf else needed / memory
+    rounds = max(rounds + 1, math.ceil(rounds * more))
+    # The last try is one trial at a time.
+    rounds = each if width > 1 and rounds > each else rounds
+  raise ValueError(
+    f'One trial does not fit into {memory / 2**20:.0f} MiB. Choose a smaller'
+    ' model or batch.'
+  )
+
+
+def find_collectives(program: str) -> tuple[str, ...]:
+  """Returns the operations of a compiled program by which devices wait."""
+  return tuple(_COLLECTIVES.findall(program))
+
+
+def _compile_run(trainer, one, placement, devices, eval_every):
+  """Compiles the call that trains a round."""
+  program = placement_lib.place(
+    trainer,
+    placement,
+    devices=devices,
+    eval_every=eval_every,
+    max_windows=1,
+  )
+  mesh = placement_lib.make_mesh(devices)
+  spread = NamedSharding(mesh, PartitionSpec('trial'))
+  whole = NamedSharding(mesh, PartitionSpec())
+  together = len(devices) * placement.width
+  size = together * math.ceil(placement.round_size / together)
+  state, trial, data = one
+  return program.run_chunk.lower(
+    _stack(state, size, spread),
+    _stack(trial, size, spread),
+    _on(data, whole),
+    0,
+    1,
+  ).compile()
+
+
+def _compile_epoch(trainer, one, placement, devices):
+  """Compiles an epoch of the trials that a device advances together."""
+  many = placement.mode == 'vmap'
+
+  def run(states, trials, data, number):
+    zero = jax.numpy.zeros(trials.train.shape[:-1])
+    run_epoch = placement_lib.make_epoch(trainer, trials, data, many=many)
+    return run_epoch(number, (states, zero, zero))
+
+  device = jax.sharding.SingleDeviceSharding(devices[0])
+  state, trial, data = one
+  if many:
+    state, trial = (_stack(x, placement.width, device) for x in (state, trial))
+  arguments = _on((state, trial, data), device)
+  return jax.jit(run, donate_argnums=0).lower(*arguments, 0).compile()
+
+
+def _stack(tree: PyTree, size: int, sharding) -> PyTree:
+  """Returns the shapes of `size` entries like this one."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(
+      (size, *x.shape), x.dtype, sharding=sharding
+    ),
+    tree,
+  )
+
+
+def _on(tree: PyTree, sharding) -> PyTree:
+  """Returns the shapes of arrays, on other devices."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+  )
+
+
+def _size(tree: PyTree) -> int:
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _work(compiled: Any) -> Work:
+  """Reads operations and traffic, which some back ends do not tell."""
+  found = compiled.cost_analysis() or {}
+  return Work(found.get('flops'), found.get('bytes accessed'))
+
+
+def describe(
+  found: Forecast,
+  trainer: trial_lib.Trainer,
+  num_trials: int,
+  *,
+  devices: Sequence[jax.Device],
+  precision: str,
+) -> list[str]:
+  """Returns lines that tell a user what the compiler said.
+
+  Args:
+    found: the forecast.
+    trainer: the functions of one trial.
+    num_trials: number of all trials.
+    devices: the devices that it was compiled for.
+    precision: that of matrix products.
+  """
+  names = sorted(set(found.collectives))
+  waits = f'{len(found.collectives)} ({", ".join(names)})' if names else 'none'
+  return [
+    f'{num_trials} trials of {trainer.num_epochs} epochs, {found.steps} steps'
+    f' of up to {max(trainer.batch_sizes)} examples each',
+    found.placement.describe(num_trials, devices),
+    *_memory(found),
+    *_step(found),
+    *_time(found, chips.of_kind(devices[0].device_kind), precision),
+    f'collectives between devices: {waits}',
+    f'compiled in {found.compile_seconds:.0f} s',
+  ]
+
+
+def _memory(found) -> list[str]:
+  state, all_, temporary = (
+    size / 2**20
+    for size in (found.state_bytes, found.device_bytes, found.temporary_bytes)
+  )
+  return [
+    f'state: {state:.2f} MiB a trial',
+    f'memory: {all_:.0f} MiB on each device, of it temporary'
+    f' {temporary:.0f} MiB, {temporary / found.placement.width:.1f} MiB for'
+    ' each trial that is trained at a time',
+  ]
+
+
+def _step(found) -> list[str]:
+  width, step = found.placement.width, found.step
+  if step.flops is None or step.bytes is None:
+    return ['operations and traffic of a step: this back end does not tell']
+  whose = 'one trial' if width == 1 else f'{width} trials together'
+  return [
+    f'a step of {whose}: {step.flops / 1e9:.3g} GFLOP, {step.bytes / 1e9:.3g}'
+    f' GB of memory traffic, {step.bytes / found.least_bytes:.1f} times what'
+    ' parameters, moments and inputs alone would need'
+  ]
+
+
+def _time(found, chip, precision) -> list[str]:
+  """Returns the line on the least time, if the chip is known."""
+  if chip is None or (least := found.seconds(chip, precision)) is None:
+    return []
+  passes = chips.PASSES[precision]
+  step = found.step
+  bound = (
+    'its operations'
+    if step.flops * passes / chip.flops > step.bytes / chip.bandwidth
+    else 'its memory traffic'
+  )
+  return [
+    f'at least {_words(least)} for all, limited by {bound}: {chip.kind} does'
+    f' {chip.flops / 1e12:.0f} TFLOP/s in bfloat16'
+    + f', {passes} passes a product' * (passes > 1)
+    + f', and {chip.bandwidth / 1e9:.0f} GB/s ({chip.source})'
+  ]
+
+
+def _words(seconds: float) -> str:
+  if seconds < 90:
+    return f'{seconds:.1f} s'
+  minutes = seconds / 60
+  return f'{minutes:.1f} minutes' if minutes < 90 else f'{minutes / 60:.1f} h'

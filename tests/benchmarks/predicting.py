@@ -1,0 +1,105 @@
+"""Measures `mejax predict`: clips a second, time and memory of long videos.
+
+    python -m tests.benchmarks.predicting render clips --number 100
+    python -m tests.benchmarks.predicting render minute.avi --seconds 60
+    python -m tests.benchmarks.predicting measure clips --whole
+    python -m tests.benchmarks.predicting measure minute.avi
+
+`render` writes videos of rendered faces; the second one is a recording with
+three short movements a minute, which goes forth and back after a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import pathlib
+import resource
+import tempfile
+import time
+
+import cv2
+import numpy as np
+import pandas as pd
+
+import mejax
+from mejax.corpora import synthetic
+from mejax.corpora.faces import long_takes
+from mejax.corpora.faces.script import Script
+
+_SCRIPT = Script(micro=3, macro=1, blinks=12, gaze=10, drift=1.0, noise=1.0)
+_MINUTE = 60
+
+
+def write(path: pathlib.Path, images, fps: float) -> None:
+  writer = None
+  for image in images:
+    if writer is None:
+      code = cv2.VideoWriter_fourcc(*'MJPG')
+      writer = cv2.VideoWriter(str(path), code, fps, image.shape[1::-1])
+    writer.write(image[..., ::-1])
+  writer.release()
+
+
+def render_clips(out: pathlib.Path, number: int) -> None:
+  out.mkdir(parents=True, exist_ok=True)
+  people = max(number // 9, 1)
+  with tempfile.TemporaryDirectory() as folder:
+    each = -(-number // people)
+    synthetic.write(folder, num_subjects=people, clips_per_subject=each)
+    table = pd.read_csv(f'{folder}/labels.csv')
+    for _, row in table.head(number).iterrows():
+      place = pathlib.Path(folder) / row['subject'] / row['clip']
+      files = sorted(place.glob('img*.png'), key=lambda p: int(p.stem[3:]))
+      name = f'{row["subject"]}-{row["clip"]}-{row["emotion"]}.avi'
+      write(out / name, (cv2.imread(str(f))[..., ::-1] for f in files), 100)
+
+
+def render_long(out: pathlib.Path, seconds: int, size: int) -> None:
+  take = long_takes.play(
+    _SCRIPT, seed=1000, seconds=min(seconds, _MINUTE), fps=30.0, size=size
+  )
+  images = list(take.frames(np.random.default_rng(0)))
+  there_and_back = itertools.cycle(images + images[-2:0:-1])
+  write(out, itertools.islice(there_and_back, 30 * seconds), 30)
+
+
+def measure(path: pathlib.Path, whole: bool) -> None:
+  with tempfile.TemporaryDirectory() as out:
+    start = time.perf_counter()
+    table = mejax.predict(path, out=out, whole=whole)
+    taken = time.perf_counter() - start
+  own, children = (
+    resource.getrusage(who).ru_maxrss / 1024
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+  )
+  said = table[table['probability'].notna()]
+  print(
+    f'{len(table)} rows, {len(said)} answers in {taken:.1f} s, '
+    f'{len(table) / taken:.2f} a second; {own:.0f} MB, and {children:.0f} MB '
+    'of the process that looks at videos'
+  )
+  truth = [name.rpartition('-')[2] for name in said['file']]
+  if set(truth) <= {'negative', 'positive', 'surprise'}:
+    print(f'{np.mean(said["most_like"] == truth):.3f} of them are right')
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser()
+  parser.add_argument('what', choices=('render', 'measure'))
+  parser.add_argument('path', type=pathlib.Path)
+  parser.add_argument('--number', type=int, default=100)
+  parser.add_argument('--seconds', type=int)
+  parser.add_argument('--size', type=int, default=160)
+  parser.add_argument('--whole', action='store_true')
+  args = parser.parse_args()
+  if args.what == 'measure':
+    measure(args.path, args.whole)
+  elif args.seconds:
+    render_long(args.path, args.seconds, args.size)
+  else:
+    render_clips(args.path, args.number)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,94 @@
+"""Runs that are weighed for hardware that is not at hand."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from mejax import cli
+from mejax import experiment
+from mejax.experiment import forecasting
+from tests.corpora import htnet_tree
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  return htnet_tree.prepare_tree(tmp_path_factory.mktemp('forecast'))
+
+
+def call(device, data_dir, *more):
+  arguments = ['--config', 'linear:smoke', '--device', device]
+  return cli.main(['forecast', *arguments, '--data_dir', str(data_dir), *more])
+
+
+def test_forecast_for_the_cores_at_hand_trains_nothing(data_dir, capsys):
+  assert call('cpu', data_dir, '--config.num_epochs=3') == 0
+  shown = capsys.readouterr().out
+  for part in (
+    'trials of 3 epochs',
+    'mode map',
+    'state: ',
+    'GFLOP',
+    'collectives between devices: none',
+    'Nothing was trained.',
+  ):
+    assert part in shown
+
+
+@pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
+)
+def test_forecast_for_a_tpu_is_compiled_without_one(data_dir, capsys):
+  assert call('v5e:2x2', data_dir) == 0
+  shown = capsys.readouterr().out
+  assert 'on 4 TPUs (TPU v5 lite), mode vmap' in shown
+  assert 'collectives between devices: none' in shown
+  assert 'TFLOP/s in bfloat16, and 819 GB/s' in shown
+
+
+@pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
+)
+def test_a_topology_that_does_not_exist_is_refused(data_dir, capsys):
+  assert call('v5e:3x5', data_dir) == 2
+  assert 'v5e:3x5' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('device', ['v9:2x2', 'v5e', 'v5e:big', 'cpu:2', ''])
+def test_an_unknown_device_is_refused_with_those_that_are_known(
+  device, data_dir, capsys
+):
+  assert call(device, data_dir) == 2
+  assert 'expected cpu, or a TPU' in capsys.readouterr().err
+
+
+def test_a_tpu_without_libtpu_is_refused_with_the_command_that_helps(
+  data_dir, capsys, monkeypatch
+):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  assert call('v5e:2x2', data_dir) == 2
+  assert "pip install 'mejax[tpu]'" in capsys.readouterr().err
+
+
+def test_data_that_are_not_prepared_are_named(tmp_path, capsys):
+  assert call('cpu', tmp_path) == 2
+  assert 'mejax prepare' in capsys.readouterr().err
+
+
+def test_a_compiler_that_takes_too_long_is_stopped(data_dir):
+  config = experiment.load_config('linear:smoke')
+  with pytest.raises(ValueError, match='more than 0 s for cpu'):
+    experiment.forecast(config, device='cpu', data_dir=data_dir, limit_s=0.1)
+
+
+def test_a_compiler_that_crashes_is_told_with_its_last_lines(
+  data_dir, monkeypatch
+):
+  # As libtpu does: it ends the process.
+  monkeypatch.setattr(
+    forecasting, '_ENVIRONMENT', {'PYTHONPATH': '', 'PYTHONHOME': '/nowhere'}
+  )
+  config = experiment.load_config('linear:smoke')
+  with pytest.raises(ValueError, match='ended with code 1: .*encodings'):
+    experiment.forecast(config, device='cpu', data_dir=data_dir)

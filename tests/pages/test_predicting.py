@@ -1,0 +1,99 @@
+"""The page of what motions are most like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mejax.pages import notice
+from mejax.pages import pictures
+from mejax.pages import predicting
+from tests.pages import html_page
+
+CLASSES = ('negative', 'positive', 'surprise')
+ABOUT = {'name': 'mine', 'generated': False, 'members': 3, 'units': ()}
+TILE = pictures.png(np.zeros((4, 4, 3), np.uint8))
+
+
+def row(onset=12, shares=(0.2, 0.1, 0.7), **values):
+  return {
+    'file': 'talk', 'type': 'micro', 'onset': onset, 'apex': onset + 6,
+    'offset': onset + 12, 'onset_s': onset / 30, 'apex_s': (onset + 6) / 30,
+    'offset_s': (onset + 12) / 30, 'motion_noise': 14.0, 'motion_px': 0.8,
+    'face_px': 52.0, 'regions': 'chin', 'warnings': '',
+    **{f'p_{k}': v for k, v in zip(CLASSES, shares, strict=True)},
+    **values,
+  }  # fmt: skip
+
+
+def result(rows=None, name='talk', cards=1, **values):
+  rows = [row()] if rows is None else rows
+  tiles = [{'caption': 'onset', 'source': TILE, 'over': ''}]
+  times = np.arange(90) / 30
+  return {
+    'name': name,
+    'fps': 30.0,
+    'frames': 90,
+    'rows': rows,
+    'cards': [
+      {'row': each, 'apex': 3, 'tiles': tiles} for each in rows[:cards]
+    ],
+    'curves': {
+      'seconds': 3.0, 'times': times.tolist(), 'strength': [None] * 90,
+      'blinks': [], 'absent': [], 'threshold': 9.0,
+    },
+    **values,
+  }  # fmt: skip
+
+
+def page(*results, abstain=0.0, **about):
+  return predicting.page(
+    results, classes=CLASSES, abstain=abstain, about=ABOUT | about
+  )
+
+
+def words(text):
+  return html_page.Page(text).text
+
+
+def test_page_names_the_class_and_says_whom_it_is_not_for():
+  text = page(result())
+  said = words(text)
+  assert 'most like surprise' in said and '70 %' in said
+  assert notice.RESPONSIBLE_USE in said
+  assert 'never what a person feels' in said
+  assert 'mean of 3 trainings' in said and 'generated' not in said
+  assert text.count('class="bar oracle"') == 1
+
+
+def test_below_the_probability_that_is_asked_for_there_is_no_answer():
+  said = words(page(result(), abstain=0.8))
+  assert 'undecided' in said and 'most like surprise' not in said
+  assert 'Below 80 % it gives no answer' in said
+
+
+def test_a_recording_without_a_movement_says_why():
+  broken = {'file': 'wall', 'warnings': 'no face <b>'}
+  text = page(result(), result([broken], 'wall', 0, frames=0, curves={}))
+  assert text.count('no face &lt;b&gt;') == 2  # Its section and the table.
+  assert 'no face <b>' in words(text)
+
+
+def test_names_and_warnings_cannot_become_markup():
+  nasty = html_page.SCRIPT
+  text = page(result([row(warnings=nasty)], nasty))
+  assert '<script>' not in text
+  assert nasty in ' '.join(html_page.Page(text).words)
+
+
+def test_a_page_has_so_many_pictures_and_counts_the_others(monkeypatch):
+  monkeypatch.setattr(predicting, 'MOST', 2)
+  rows = [row(onset) for onset in (10, 30, 50)]
+  text = page(result(rows, cards=3))
+  assert text.count('<article') == 2
+  assert 'Pictures of 1 further movement' in words(text)
+
+
+def test_action_units_are_told_by_a_model_that_knows_them():
+  units = {'au_12': 0.9, 'au_4': 0.2}
+  said = words(page(result([row(**units)]), units=('12', '4')))
+  assert '12 (90 %)' in said and '4 (20 %)' not in said
