@@ -29,10 +29,12 @@ def demo(workdir: str | os.PathLike, *, small: bool = False) -> pathlib.Path:
   devices.keep_compiled_programs()
   workdir = pathlib.Path(workdir)
   files.refuse_links(workdir)
-  size = {'num_subjects': 4, 'clips_per_subject': 3} if small else {}
-  source = synthetic.write(workdir / 'corpus', **size)
+  people, clips = (4, 3) if small else (8, 9)
+  source = synthetic.write(
+    workdir / 'corpus', num_subjects=people, clips_per_subject=clips
+  )
   config = configuration.load_config(
-    'synthetic:smoke' if small else 'synthetic'
+    'synthetic:smoke' if small else 'synthetic:demo'
   )
   prepare.prepare(
     'synthetic',

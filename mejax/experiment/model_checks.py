@@ -75,8 +75,10 @@ def output_shapes(
   """Returns the shapes of logits and `out` for one clip; computes nothing.
 
   Raises:
-    ValueError: the model declares that it takes a mask, but does not.
+    ValueError: the model declares that it takes a mask, but does not; or it is
+      called in another way than a model of mejax, or returns something else.
   """
+  name = type(model).__name__
   shape = (1, *clips.inputs.shape[1:])
   inputs = jax.ShapeDtypeStruct(shape, clips.inputs.dtype)
   takes_mask = capabilities.declared_by(model).takes_mask
@@ -91,9 +93,19 @@ def output_shapes(
   except TypeError as error:
     if takes_mask and "'mask'" in str(error):
       raise ValueError(
-        f'{type(model).__name__} declares takes_mask=True, but cannot be called'
+        f'{name} declares takes_mask=True, but cannot be called'
         f' with a mask ({error}). Add `mask=None` to its __call__, or leave the'
         ' declaration out.'
       ) from error
+    if "'train'" in str(error):
+      raise ValueError(
+        f'{name} cannot be told whether it trains ({error}). A model is called'
+        ' as model(inputs, train=...): add `*, train` to its __call__.'
+      ) from error
     raise
+  if not isinstance(outputs, tuple) or len(outputs) != 2:
+    raise ValueError(
+      f'{name} returns {type(outputs).__name__}; expected the logits and a dict'
+      ' of what else may be looked at: `return logits, {}`.'
+    )
   return outputs

@@ -140,7 +140,9 @@ def _labels(labels: Any, number: int) -> np.ndarray:
   if labels.dtype.kind not in 'iu':
     raise ValueError(
       f'labels are {labels.dtype}, as {labels.ravel().tolist()[0]!r}; expected '
-      'whole numbers: the class of each example, counted from 0'
+      'whole numbers: the class of each example, counted from 0. Names become'
+      ' numbers by `class_names, labels = np.unique(labels,'
+      ' return_inverse=True)`'
     )
   if labels.shape != (number,):
     raise ValueError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mejax.corpora.faces import fields
+from mejax.corpora.faces import individuals
 from mejax.datasets import as_generated
+from mejax.datasets.recipe import Recipe
 from mejax.motion import alignment
 
 SIDE = 96
@@ -22,11 +23,11 @@ def field():
 
 def place_of(crop, size, x, y):
   """Returns where a pixel of a picture lies in the aligned face."""
-  middle_x, middle_y, apart, height = fields.usual_crop(crop)
+  middle_x, middle_y, apart, height = individuals.usual_crop(crop)
   # In distances between the pupils, from their middle.
   away = ((x + 0.5) / size - middle_x) / apart
   down = ((y + 0.5) / size - middle_y) / (apart * height)
-  own_x, own_y, own_apart, own_height = fields.usual_crop('aligned')
+  own_x, own_y, own_apart, own_height = individuals.usual_crop('aligned')
   return np.array(
     [
       (own_x + away * own_apart) * SIDE - 0.5,
@@ -67,7 +68,7 @@ def test_points_lie_where_generated_pictures_have_them():
   eyes = as_generated.convert_points(
     points, side=SIDE, size=28, crop='released'
   )[0, :2]
-  x, y, apart, _ = fields.usual_crop('released')
+  x, y, apart, _ = individuals.usual_crop('released')
   expected = [[x - apart / 2, y], [x + apart / 2, y]]
   np.testing.assert_allclose((eyes + 0.5) / 28, expected, atol=1e-5)
 
@@ -75,5 +76,7 @@ def test_points_lie_where_generated_pictures_have_them():
 def test_flow_is_measured_at_least_as_finely_as_the_picture_is():
   small = as_generated.recipe_of(size=28, crop='released', levels=(1, 2))
   assert small.size == 128 and small.levels == (1.0, 2.0)
+  aligned = as_generated.recipe_of(size=64, crop='aligned', levels=(1.0,))
+  assert aligned == Recipe(size=64)
   large = as_generated.recipe_of(size=256, crop='released', levels=(1.0,))
   assert large.size * min(as_generated._sides('released')) >= 256

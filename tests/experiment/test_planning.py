@@ -201,6 +201,30 @@ def test_a_wrong_declaration_is_refused_before_training(task, model, message):
     experiment.plan(load_config(), task=task, model=model)
 
 
+class Untold(nn.Module):
+  @nn.compact
+  def __call__(self, inputs):
+    return nn.Dense(3)(inputs.reshape(len(inputs), -1)), {}
+
+
+class Bare(nn.Module):
+  @nn.compact
+  def __call__(self, inputs, *, train: bool):
+    return nn.Dense(3)(inputs.reshape(len(inputs), -1))
+
+
+@pytest.mark.parametrize(
+  ('model', 'message'),
+  [
+    (Untold(), r'Untold cannot be told whether it trains.*add `\*, train`'),
+    (Bare(), r'Bare returns \w+; expected the logits and a dict.*logits, {}'),
+  ],
+)
+def test_a_net_as_flax_has_it_is_told_what_is_missing(task, model, message):
+  with pytest.raises(ValueError, match=message):
+    experiment.plan(load_config(), task=task, model=model)
+
+
 def test_shapes_of_outputs_cost_no_computation(task):
   logits, out = model_checks.output_shapes(own_parts.Linear(), task)
   assert logits.shape == (1, 3) and out == {}

@@ -57,30 +57,44 @@ def clips_of(found: Found, recipe: Recipe, folder: pathlib.Path) -> list[Clip]:
     recipe: how its frames will be prepared.
     folder: frames of a video are written here.
   """
-  clips = [_clip(found, event) for event in found.events]
+  clips, needed = [_clip(found, event) for event in found.events], []
   if found.clip.video is None:
     return clips
-  needed = [_needed(clip, recipe) for clip in clips]
-  wanted = set().union(*needed)
+  for i, clip in enumerate(clips):
+    try:
+      needed.append(_needed(clip, recipe))
+    except ValueError as error:  # There are too many to spot an apex in.
+      clips[i] = dataclasses.replace(clip, problem=str(error))
+      needed.append(set())
+  files, problem = _written(found.clip, set().union(*needed), folder)
+  for i, own in enumerate(needed):
+    if own - files.keys():
+      words = problem or 'frames of it are missing'
+      clips[i] = dataclasses.replace(clips[i], problem=words)
+    elif own:
+      frames = _frames(clips[i], own, files)
+      clips[i] = dataclasses.replace(clips[i], video=None, frames=frames)
+  return clips
+
+
+def _written(
+  clip: Clip, wanted: set[int], folder: pathlib.Path
+) -> tuple[dict[int, pathlib.Path], str]:
+  """Writes some frames of a video; returns their files, and what went wrong."""
   files, problem = {}, ''
   folder.mkdir(parents=True, exist_ok=True)
+  frames = decode.stream(clip)
   try:
-    for number, image in decode.stream(found.clip):
+    while len(files) < len(wanted):
+      number, image = next(frames, (None, None))
+      if number is None:
+        break
       if number in wanted:
         files[number] = folder / f'{number}.png'
         cv2.imwrite(str(files[number]), image[..., ::-1], _PNG)
-        if len(files) == len(wanted):
-          break
   except (OSError, ValueError, cv2.error) as error:
     problem = str(error)
-  return [
-    dataclasses.replace(clip, problem=problem or 'its frames are missing')
-    if own - files.keys()
-    else dataclasses.replace(
-      clip, video=None, positions=(), frames=_frames(clip, own, files)
-    )
-    for clip, own in zip(clips, needed, strict=True)
-  ]
+  return files, problem
 
 
 def make(

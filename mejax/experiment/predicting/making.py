@@ -16,6 +16,7 @@ from mejax import files
 from mejax.corpora.which_face import LARGEST
 from mejax.corpora.which_face import WhichFace
 from mejax.datasets import as_generated
+from mejax.datasets import generated
 from mejax.datasets.recipe import FLOWS
 from mejax.datasets.recipe import Recipe
 from mejax.datasets.views import View
@@ -82,9 +83,13 @@ class Making:
     Raises:
       ValueError: the message lists every difference.
     """
-    # A recipe of generated pictures is none of videos.
-    known = {} if self.generated or self.remarks else clips.dataset
-    clips = dataclasses.replace(clips, dataset=known)
+    # A recipe of generated pictures is none of videos, and which face is taken
+    # is a matter of the recording.
+    source = self.model.about['recipe']['landmark_source']
+    made = (
+      {} if self.generated else {**clips.dataset, 'landmark_source': source}
+    )
+    clips = dataclasses.replace(clips, dataset=made)
     self.model.check_clips(clips, self.model.config.view)
 
 
@@ -96,7 +101,8 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
       make them of videos in the same way.
   """
   told = model.about['recipe']
-  reading = resolve.find_reading(model.config, protocol=_any_protocol())
+  # Nothing has a label here, so that any protocol will do.
+  reading = resolve.find_reading(model.config, protocol=generated.PROTOCOL)
   common = {'model': model, **{k: reading[k] for k in ('view', 'options')}}
   if not told:
     raise ValueError(
@@ -107,6 +113,12 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
   method = told['flow']['method']
   if method not in FLOWS and model.about['data'].get('generated'):
     asked = model.config.generated
+    if asked.version != generated.VERSION:
+      raise ValueError(
+        f'the model in {model.folder} was trained on flow of version'
+        f' {asked.version} of the generator, and this mejax cuts faces as'
+        f' version {generated.VERSION} does. Train it anew.'
+      )
     options = {name: asked[name] for name in ('size', 'crop')}
     recipe = as_generated.recipe_of(**options, levels=asked.levels)
     recipe = dataclasses.replace(recipe, which_face=which_face)
@@ -124,8 +136,7 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
   ours = recipes.of(recipe.describe())
   there = recipes.compared(told)
   for each in (ours, there):
-    # Which of several faces is taken is a matter of the recording.
-    each['landmark_source'] = '' if remarks else source
+    del each['landmark_source']
   files.refuse_other(
     model.folder,
     there,
@@ -156,10 +167,3 @@ def _recipe(told: Mapping[str, Any], *, source: str) -> Recipe:
     remove_head_motion=told['remove_head_motion'],
     mask_eyelids=told['mask_eyelids'],
   )
-
-
-def _any_protocol():
-  """Returns a protocol, which is not used: nothing has a label here."""
-  from mejax.datasets import generated
-
-  return generated.PROTOCOL

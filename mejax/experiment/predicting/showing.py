@@ -80,8 +80,9 @@ def strip(card: dict[str, Any], shares: list[tuple[str, float]]) -> bytes:
     _write(sheet, tile['caption'].replace('×', 'x'), (x, gap + SIDE + 20))
   x = gap + count * (SIDE + gap)
   _write(sheet, 'the motion is most like', (x, gap + 14))
+  step = min(40, SIDE // len(shares))
   for i, (name, share) in enumerate(shares):
-    y = gap + 34 + 40 * i
+    y = gap + 34 + step * i
     cv2.rectangle(sheet, (x, y), (x + SIDE, y + 10), (228, 225, 218), -1)
     end = x + round(SIDE * share)
     cv2.rectangle(sheet, (x, y), (end, y + 10), (20, 99, 140), -1)

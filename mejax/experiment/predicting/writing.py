@@ -14,6 +14,9 @@ from mejax.experiment.predicting import showing
 from mejax.experiment.predicting.results import Result
 from mejax.pages import predicting as page_lib
 
+# Lines that are printed; the table has all.
+_LINES = 20
+
 
 def write(
   out: pathlib.Path,
@@ -26,7 +29,7 @@ def write(
   out.mkdir(parents=True, exist_ok=True)
   with files.writing(out / 'predictions.csv') as file:
     writer = files.CsvWriter(file)
-    writer.writerow(table.columns)
+    writer.writerow(list(table.columns))
     for row in table.itertuples(index=False):
       writer.writerow([_cell(value) for value in row])
   folder = out / 'pictures'
@@ -78,4 +81,5 @@ def summary(table: pd.DataFrame) -> str:
         words = words.partition(' is ')[0] + f' is undecided {share}'
     noted = f'; note: {row["warnings"]}' if row['warnings'] else ''
     lines.append(f'{row["file"]}: {words}{noted}')
-  return '\n'.join(lines)
+  more = len(lines) - _LINES
+  return '\n'.join(lines[:_LINES] + [f'and {more} more'] * (more > 0))

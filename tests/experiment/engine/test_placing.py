@@ -1,0 +1,165 @@
+"""Units are handed out until all are done or given up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import tqdm
+
+from mejax.experiment.engine import placing
+from mejax.experiment.engine.options import Engine
+from tests import child
+from tests.experiment.engine import toys
+
+
+@contextlib.contextmanager
+def bar():
+  with tqdm.tqdm(total=100, disable=True) as shown:
+    # One that is disabled does not count.
+    shown.update = lambda count: setattr(shown, 'n', shown.n + count)
+    yield shown
+
+
+def test_this_process_does_one_unit_after_another(tmp_path):
+  done = []
+  these = [toys.unit(tmp_path, name) for name in 'ab']
+
+  def here(unit, *, progress, title):
+    done.append((unit, progress, title))
+
+  with bar() as shown, placing.opened(None, tmp_path / 'no') as place:
+    place.run(toys.work(here=here), these, shown)
+    assert shown.n == 4
+  assert [unit for unit, _, _ in done] == these
+  assert done[1][1:] == (False, 'unit 2 of 2: 2 trainings')
+  assert not (tmp_path / 'no').exists()
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+  pytest.importorskip('distributed', reason='needs the extra cluster')
+  folder = tmp_path_factory.mktemp('keys')
+  # Workers import what the tests import.
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('PYTHONPATH', str(child.ROOT))
+    with placing.opened(Engine('dask', jobs=2), folder) as place:
+      yield place
+
+
+@pytest.mark.slow
+def test_bad_units_are_named_and_given_up_and_the_others_go_on(
+  place, tmp_path, capsys
+):
+  these = [
+    toys.unit(tmp_path, 'poisoned', 'poison'),
+    toys.unit(tmp_path, 'raising', 'raise'),
+    toys.unit(tmp_path, 'exiting', 'exit'),
+    *(toys.unit(tmp_path, f'good{i}') for i in range(5)),
+  ]
+  (tmp_path / 'good0.npz').write_text('there')
+  with bar() as shown, pytest.raises(ValueError) as raised:
+    place.run(toys.work(), these, shown)
+  message = str(raised.value)
+  assert message.startswith('3 of 8 units were given up; the others are done')
+  assert 'poisoned: it ended its worker 3 times' in message
+  assert 'raising: Odd: 1 and 2' in message and 'raising.failed.txt' in message
+  assert 'exiting: SystemExit: 3' in message
+  assert [len(toys.starts(each)) for each in these] == [3, 1, 1, 0, 1, 1, 1, 1]
+  assert (tmp_path / 'good0.npz').read_text() == 'there'
+  assert (tmp_path / 'good4.npz').read_text() == 'done'
+  assert shown.n == 2 * 5
+  told = capsys.readouterr().out
+  assert 'A worker was lost with unit poisoned: try 3 of 3' in told
+  assert 'Given up: raising' in told and 'good1 is said' in told
+
+
+@pytest.mark.slow
+def test_a_unit_whose_worker_is_killed_is_done_by_another(
+  place, tmp_path, capsys
+):
+  these = [toys.unit(tmp_path, f'u{i}', seconds=2.0) for i in range(4)]
+
+  def kill():
+    while not toys.starts(these[0]):
+      time.sleep(0.05)
+    os.kill(toys.starts(these[0])[0], signal.SIGKILL)
+
+  thread = threading.Thread(target=kill)
+  thread.start()
+  with bar() as shown:
+    place.run(toys.work(), these, shown)
+    assert shown.n == 8
+  thread.join()
+  assert [len(toys.starts(each)) for each in these] == [2, 1, 1, 1]
+  # Never two at once in a worker, and both had work.
+  assert len({toys.starts(each)[-1] for each in these}) >= 2
+  assert 'A worker was lost with unit u0: try 2 of 3' in capsys.readouterr().out
+  # What is held would be done again when its worker ends.
+  assert not place._client.futures
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(tmp_path):
+  pytest.importorskip('distributed', reason='needs the extra cluster')
+  these = [toys.unit(tmp_path, f'u{i}', seconds=3.0 * i) for i in range(3)]
+  for last in (False, True):
+    with _scheduler(tmp_path) as (scheduler, address):
+      engine = Engine('dask', address)
+      if not last:
+        threading.Thread(target=_kill_after, args=(scheduler, these[0])).start()
+        with pytest.raises(ConnectionError, match='scheduler was lost'):
+          with placing.opened(engine, tmp_path) as place, bar() as shown:
+            place.run(toys.work(), these, shown)
+      else:
+        with placing.opened(engine, tmp_path) as place, bar() as shown:
+          place.run(toys.work(), these, shown)
+          assert place.count() == 1
+  assert all(pathlib.Path(each['result']).exists() for each in these)
+  assert len(toys.starts(these[0])) == 1
+
+
+@contextlib.contextmanager
+def _scheduler(folder):
+  """A scheduler with one worker, as somebody starts them by hand."""
+  file = folder / 'scheduler.json'
+  file.unlink(missing_ok=True)
+  options = {
+    'env': child.environment() | {'MALLOC_TRIM_THRESHOLD_': '0'},
+    'stdout': subprocess.DEVNULL,
+    'stderr': subprocess.DEVNULL,
+  }
+  dask = [sys.executable, '-m', 'dask']
+  command = [
+    *dask, 'scheduler', '--host', '127.0.0.1', '--port', '0',
+    '--dashboard-address', '127.0.0.1:0', '--scheduler-file', str(file),
+  ]  # fmt: skip
+  scheduler = subprocess.Popen(command, **options)
+  worker = subprocess.Popen(
+    [
+      *dask, 'worker', '--scheduler-file', str(file), '--nthreads', '1',
+      '--no-dashboard', '--death-timeout', '20', '--local-directory', folder,
+    ],
+    **options,
+  )  # fmt: skip
+  try:
+    while not file.exists():
+      time.sleep(0.1)
+    yield scheduler, str(file)
+  finally:
+    for process in (worker, scheduler):
+      process.kill()
+      process.wait()
+
+
+def _kill_after(scheduler, unit):
+  while not pathlib.Path(unit['result']).exists():
+    time.sleep(0.05)
+  scheduler.kill()
