@@ -103,8 +103,8 @@ def train(
     # Imported here, because that module imports this one.
     from mejax.experiment.spotting import training
 
-    if engine is not None:
-      raise ValueError('the network for spotting is trained by one process')
+    if engine is not None and not engine.is_local:
+      raise ValueError('the network for spotting is trained by one process.')
     return training.train(
       config, data_dir=data_dir, workdir=workdir, dry_run=dry_run
     )

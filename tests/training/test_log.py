@@ -46,6 +46,7 @@ def test_rounds_before_are_kept(tmp_path):
 
 def test_logs_of_rounds_that_others_trained_are_moved_to_their_places(tmp_path):
   def write(folder, number, windows, *, begin=0):
+    folder.mkdir(parents=True, exist_ok=True)
     one = _open(folder, number=number, window=begin)
     for window in windows:
       one.write(window, {'train_loss': float(10 * number + window)})

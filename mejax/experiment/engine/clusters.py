@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
+import gc
 import logging
 from multiprocessing import resource_tracker
 import os
@@ -101,11 +102,13 @@ def job_script(engine: Engine) -> str:
   _silence()
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    with (
-      dask.config.set(_SETTINGS),
-      _closing(_prepare_jobs(engine, folder)) as c,
-    ):
-      return c.job_script()
+    cluster = _prepare_jobs(engine, folder)
+    with dask.config.set(_SETTINGS), _closing(cluster):
+      text = cluster.job_script()
+    # Its files of keys go when it does, and so before their folder.
+    del cluster
+    gc.collect()
+  return text
 
 
 def _find(engine: Engine) -> distributed.Client:

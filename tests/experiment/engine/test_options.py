@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 
+import ml_collections
 import pytest
 
 from mejax import cli
 from mejax import experiment
+from mejax.experiment import running
 from mejax.experiment.engine import options
+from mejax.experiment.spotting import training
 from tests.experiment.search import small_search
 
 
@@ -101,6 +104,15 @@ def test_what_is_handed_over_in_python_would_not_reach_a_worker(tmp_path):
     with pytest.raises(ValueError, match='task was handed over in Python'):
       call()
   assert not (tmp_path / 'a').exists()
+
+
+def test_the_network_for_spotting_is_trained_by_this_process(monkeypatch):
+  monkeypatch.setattr(training, 'train', lambda config, **options: {'it': 1})
+  config = ml_collections.ConfigDict({'protocol': running.SPOTTING})
+  for engine in (None, options.Engine()):
+    assert experiment.train(config, workdir='x', engine=engine) == {'it': 1}
+  with pytest.raises(ValueError, match='is trained by one process'):
+    experiment.train(config, workdir='x', engine=options.Engine('dask', jobs=1))
 
 
 def test_a_scheduler_that_does_not_answer_is_told_with_what_was_tried(
