@@ -127,6 +127,17 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # How much people and their faces differ; 1 is usual.
   config.generated.variety = 1.0
 
+  # How the network for spotting is trained (the protocol 'spotting'); other
+  # protocols do not read this. Its dataset is a folder that `mejax film` or
+  # `mejax score_spotting` wrote.
+  config.spotting = ml_collections.ConfigDict()
+  # False alarms of each type a minute that thresholds leave in training people.
+  config.spotting.budget = 0.5
+  # Frames of a window, thirty a second.
+  config.spotting.window = 512
+  # Frames at each end of a window that are seen, but not told of.
+  config.spotting.margin = 64
+
   # How trials share a device: 'vmap' together, 'map' in turn, 'auto' decides.
   config.mode = 'auto'
   # Precision of matrix products in JAX: 'highest' is full float32, also where

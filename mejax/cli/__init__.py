@@ -7,7 +7,7 @@
   forecasting.py     forecast
   engine.py          flags on who trains: this process, or a cluster
   scores.py          report, score
-  spotting.py        spot, score_spotting
+  spotting.py        film, spot, score_spotting
   predicting.py      predict
   verb.py            parts that all verbs share
   overview.py        verbs by task, completion in a shell
@@ -222,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   learning.add_demo(verbs)
   data.add_render(verbs)
+  spotting.add_film(verbs)
   data.add_check(verbs)
   data.add_prepare(verbs)
   data.add_inspect(verbs)

@@ -8,7 +8,7 @@ import pathlib
 # In the order of the work. A verb that is not listed comes last.
 GROUPS = {
   'to begin': ('demo',),
-  'data': ('render', 'check', 'prepare', 'inspect'),
+  'data': ('render', 'film', 'check', 'prepare', 'inspect'),
   'models': ('train', 'sweep', 'forecast', 'pretrain', 'convert', 'pack'),
   'scores': ('evaluate', 'report', 'score', 'score_spotting'),
   'recordings of your own': ('spot', 'predict'),

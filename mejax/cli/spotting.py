@@ -1,4 +1,4 @@
-"""The verbs that spot expressions in long recordings, and score that."""
+"""The verbs on long recordings: film, spot, score_spotting."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ def add_spot(verbs) -> None:
       help=f'score from which a {kind}-expression is listed',
     )
   verb.add_argument(
+    '--spotter',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='a network, trained by `mejax train --config spotter'
+    ' --config.folds=all`, in place of spotting without training; its scores'
+    ' and thresholds are probabilities',
+  )
+  verb.add_argument(
     '--no_pictures',
     action='store_true',
     help='make a page without faces, which may be shown to others',
@@ -63,6 +71,15 @@ def _spot(args: argparse.Namespace) -> None:
 
   asked = {'micro': args.micro_threshold, 'macro': args.macro_threshold}
   rule = {} if args.rise is None else {'part': 'rise', 'seconds': args.rise}
+  if args.spotter is not None:
+    from mejax.experiment.spotting import trained
+
+    if rule:
+      raise ValueError(
+        '--rise tells types apart without training; a trained spotter tells'
+        ' them as in its training recordings'
+      )
+    rule = {'spotter': trained.read(args.spotter)}
   rows, paths = recordings.write(
     args.recordings,
     args.out,
@@ -79,6 +96,55 @@ def _spot(args: argparse.Namespace) -> None:
     f'{counts.get("macro", 0)} for macro-expressions'
   )
   print(*paths, notice.RESPONSIBLE_USE, sep='\n')
+
+
+def add_film(verbs) -> None:
+  verb = add_verb(
+    verbs,
+    'film',
+    _film,
+    text='Render long recordings of made-up people as signals to spot in.',
+    example='  mejax film data/rendered_long --people 16\n'
+    '  mejax train --config spotter --data_dir data --workdir runs/spotter\n\n'
+    'Each person has a recording in which nothing is expressed, and one with\n'
+    'four micro- and four macro-expressions a minute. Only the signals that\n'
+    '`mejax spot` measures are kept. A minute takes half a minute on a core.\n'
+    'The same command goes on where it was stopped.',
+  )
+  verb.add_argument(
+    'folder', type=pathlib.Path, metavar='DIR', help='folder of the signals'
+  )
+  for name, default, text in (
+    ('people', 16, 'number of people'),
+    ('seconds', 60, 'length of each recording'),
+    ('fps', 30, 'frames a second'),
+    ('size', 160, 'width and height of the frames in pixels'),
+    ('seed', 0, 'number of the first person; each number is another person'),
+  ):
+    verb.add_argument(
+      f'--{name}',
+      type=int,
+      default=default,
+      metavar='N',
+      help=f'{text} (default: {default})',
+    )
+
+
+def _film(args: argparse.Namespace) -> None:
+  from mejax.experiment.spotting import filming
+
+  videos = filming.film(
+    args.folder,
+    people=args.people,
+    seconds=args.seconds,
+    fps=args.fps,
+    size=args.size,
+    seed=args.seed,
+  )
+  print(
+    f'{len(videos)} recordings of {args.people} people, '
+    f'{sum(video.minutes for video in videos):.1f} minutes, in {args.folder}'
+  )
 
 
 def add_score_spotting(verbs) -> None:
@@ -108,6 +174,14 @@ def add_score_spotting(verbs) -> None:
     ' subject,video,onset,offset,emotion',
   )
   verb.add_argument(
+    '--recogniser',
+    default='',
+    metavar='CONFIG',
+    help='spot, then recognise: give candidates a class by a model of this'
+    ' config, as cnn, trained on the true events of all other people; STRS'
+    ' tells how good both are together',
+  )
+  verb.add_argument(
     '--images', default='', help='kind of frames, where a database has several'
   )
 
@@ -121,5 +195,6 @@ def _score_spotting(args: argparse.Namespace) -> None:
     saved=args.candidates,
     out=args.out,
     images=args.images,
+    recogniser=args.recogniser,
   )
   print(scored.text)

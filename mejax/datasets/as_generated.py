@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
-from mejax.corpora.faces import fields
+from mejax.corpora.faces import individuals
 from mejax.datasets import generated
 from mejax.datasets.recipe import Recipe
 
@@ -30,7 +30,7 @@ def recipe_of(*, size: int, crop: str, levels: Sequence[float | int]) -> Recipe:
   of which generated people have little.
 
   Args:
-    size, crop, levels: of the generated pictures, see `fields.Options`.
+    size, crop, levels: of the generated pictures, see `individuals.Options`.
   """
   if crop == 'aligned' and size >= 16 and not size % 4:
     return Recipe(levels=tuple(float(level) for level in levels), size=size)
@@ -77,14 +77,16 @@ def convert_points(
 
 def _sides(crop: str) -> tuple[float, float]:
   """Returns width and height of a cut, in sides of the aligned face."""
-  *_, own, own_height = fields.usual_crop('aligned')
-  *_, apart, height = fields.usual_crop(crop)
+  *_, own, own_height = individuals.usual_crop('aligned')
+  *_, apart, height = individuals.usual_crop(crop)
   return own / apart, own * own_height / (apart * height)
 
 
 def _cut(crop: str, side: int, into: int) -> Float[np.ndarray, '2 3']:
   """Returns the matrix from places in a cut to places in the aligned face."""
-  places = [np.array(fields.usual_crop(name)[:2]) for name in ('aligned', crop)]
+  places = [
+    np.array(individuals.usual_crop(name)[:2]) for name in ('aligned', crop)
+  ]
   sides = np.array(_sides(crop))
   scale = sides * side / into
   # Whole numbers are the centres of pixels.

@@ -171,9 +171,11 @@ def check_used(
   aligned = [_with_surroundings(images[n], face.seen[n]) for n in used]
   if scenes.difference(*aligned) > _OTHER:
     onset, apex = used
+    turn = scenes.find_turn(images[onset], images[apex])
+    how = f'picture is turned by {turn} degrees' if turn else 'scene changes'
     raise ValueError(
-      f'onset {onset} and apex {apex} do not show the same face: the scene '
-      'changes between them'
+      f'onset {onset} and apex {apex} do not show the same face: the {how} '
+      'between them'
     )
 
 

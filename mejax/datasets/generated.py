@@ -18,6 +18,7 @@ import numpy as np
 
 from mejax.corpora.faces import expressions
 from mejax.corpora.faces import fields
+from mejax.corpora.faces import individuals
 from mejax.corpora.faces import muscles
 from mejax.datasets import emotions
 from mejax.datasets.protocols import Protocol
@@ -54,7 +55,7 @@ def examples(
     seed: decides people and pictures.
     units: `pixel`, or `minmax255` for channels that are stretched from 0 to 255
       one by one, as those of the released images.
-    **options: see `fields.Options`.
+    **options: see `individuals.Options`.
 
   Returns:
     Examples as `load.load_examples` returns them, and action_units f32[n, u];
@@ -66,7 +67,7 @@ def examples(
     raise ValueError(
       f'{pictures} pictures of {people} people; expected 1 of each or more'
     )
-  options = fields.Options(**options)
+  options = individuals.Options(**options)
   who = np.repeat(np.arange(people), pictures)
   which = np.tile(np.arange(pictures), people)
   labels = ((who + which) % len(expressions.CLASSES)).astype(np.int32)
@@ -94,7 +95,7 @@ def examples(
   return found, _describe(options, units)
 
 
-def _describe(options: fields.Options, units: str) -> dict[str, Any]:
+def _describe(options: individuals.Options, units: str) -> dict[str, Any]:
   """Returns metadata as those of a prepared dataset."""
   return {
     'units': units,
@@ -117,7 +118,7 @@ def _draw(seed, who, which, labels, options):
   def one(row):
     who, which, label = row
     key = jax.random.fold_in(jax.random.key(seed), who)
-    someone = fields.person(jax.random.fold_in(key, 0), fine)
+    someone = individuals.person(jax.random.fold_in(key, 0), fine)
     made = fields.picture(
       jax.random.fold_in(key, which + 1), someone, label, fine
     )

@@ -254,8 +254,16 @@ def _check_sizes(images: dict[int, np.ndarray]) -> None:
 
 def _check_scene(clip: Clip, patches: dict[int, np.ndarray]) -> None:
   """Refuses a clip whose scene changes."""
-  cut = scenes.find_cut(list(patches.values()))
+  images = list(patches.values())
+  cut = scenes.find_cut(images)
   if cut is not None:
+    if turn := scenes.find_turn(images[cut - 1], images[cut]):
+      raise ValueError(
+        f'the picture is turned by {turn} degrees at frame '
+        f'{list(patches)[cut]}, between onset {clip.onset} and offset '
+        f'{clip.offset}: turn its frames back, or label onset and offset on '
+        'one side of it'
+      )
     raise ValueError(
       f'the scene changes at frame {list(patches)[cut]}, between onset '
       f'{clip.onset} and offset {clip.offset}: label onset and offset in one '

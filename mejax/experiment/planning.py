@@ -165,6 +165,7 @@ def plan(
   view: Callable[..., Any] | None = None,
   init: str | os.PathLike | None = None,
   leave_out_seen: bool = False,
+  make_trainer: Callable[..., trial_lib.Trainer] = resolve.make_trainer,
 ) -> Plan:
   """Resolves everything that a config names.
 
@@ -179,6 +180,7 @@ def plan(
     init: folder of the model that training starts from.
     leave_out_seen: whether people whom that model has seen are left out;
       otherwise data with any of them are refused.
+    make_trainer: makes the functions of one trial, as `resolve.make_trainer`.
 
   Raises:
     ValueError: config, data and model do not fit each other, or the model that
@@ -214,7 +216,7 @@ def plan(
     )
   if config.folds == 'all':
     folds = folds_lib.with_everybody(folds)
-  trainer = resolve.make_trainer(config, task, folds, model)
+  trainer = make_trainer(config, task, folds, model)
   trials, numbers = resolve.make_trials(config, folds)
   caution = capabilities.declared_by(trainer.model).caution
   folds_said = fold_words.say(task.protocol, task.groups, left_out)

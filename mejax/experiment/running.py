@@ -48,6 +48,9 @@ from mejax.training import loop
 from mejax.training import numerics
 from mejax.training import placement as placement_lib
 
+# The protocol of which another module trains the model.
+SPOTTING = 'spotting'
+
 
 def train(
   config: ml_collections.ConfigDict,
@@ -96,6 +99,15 @@ def train(
     ConnectionError: no scheduler answers, or it was lost.
   """
   own = {'task': task, 'model': model, 'protocol': protocol, 'view': view}
+  if config.get('protocol') == SPOTTING:
+    # Imported here, because that module imports this one.
+    from mejax.experiment.spotting import training
+
+    if engine is not None:
+      raise ValueError('the network for spotting is trained by one process')
+    return training.train(
+      config, data_dir=data_dir, workdir=workdir, dry_run=dry_run
+    )
   chunks.check_engine(
     engine, [name for name, x in own.items() if x is not None]
   )

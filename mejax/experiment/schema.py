@@ -147,7 +147,7 @@ def _add(config: Any, defaults: Any) -> None:
   for key, value in defaults.items():
     if key not in config:
       config[key] = value
-    elif key in ('setting', 'grid', 'generated'):
+    elif key in ('setting', 'grid', 'generated', 'spotting'):
       _add(config[key], value)
 
 

@@ -2,6 +2,7 @@
 
   htnet.py, mmnet.py, artnet.py   the three systems
   cnn.py, ststnet.py, ...         small networks
+  spotter.py         tells of each frame of a recording, and is no classifier
   attention.py       attention as a function; scores.py is its arithmetic
   base.py            what all models decide alike
   adaptive.py        reads amplification levels at a factor of each clip

@@ -4,6 +4,7 @@ faces.py        finds the face of a clip, with detection.py (YuNet), mesh.py
                 (FaceMesh), face_models.py (their files) and upright.py (turned
                 faces)
 scenes.py       tells a scene cut from motion; stillness.py noise from motion
+oddities.py     frames that are shown twice, and a picture that is turned
 alignment.py    from points of a face to the aligned face
 warp.py         images moved by a matrix or a flow
 head.py         the motion of the whole face

@@ -21,7 +21,7 @@ _CUT, _ABOVE, _AROUND = 0.15, 3.0, 5
 
 
 def difference(
-  first: UInt8[np.ndarray, 'h w 3'], second: UInt8[np.ndarray, 'h w 3']
+  first: UInt8[np.ndarray, 'h w 3'], second: UInt8[np.ndarray, 'k l 3']
 ) -> float:
   """Returns how much of two pictures differs: 0 none, about 1 all.
 
@@ -30,6 +30,23 @@ def difference(
   """
   one, two = _small(first), _small(second)
   return _difference(one, two)
+
+
+def find_turn(
+  first: UInt8[np.ndarray, 'h w 3'], second: UInt8[np.ndarray, 'k l 3']
+) -> int:
+  """Returns by how many degrees clockwise a picture was turned into another.
+
+  It is 0 if they show the same as they are, or nothing that they share in any
+  turn by quarters.
+  """
+  apart = difference(first, second)
+  if apart < _CUT:
+    return 0
+  # The second one turned back.
+  each = [difference(first, np.rot90(second, k)) for k in (1, 2, 3)]
+  best = int(np.argmin(each))
+  return 90 * (best + 1) if each[best] < min(_CUT, apart / 2) else 0
 
 
 def find_cut(frames: Sequence[UInt8[np.ndarray, 'h w 3']]) -> int | None:

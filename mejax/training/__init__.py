@@ -4,7 +4,8 @@ One training is a set of pure functions, in `trial.py`. `setting.py` defines the
 numbers that may differ between trainings of one program. `schedule.py` and
 `optimizer.py` compute a step, `batches.py` draws its examples, `sample.py`
 reads them, `augment.py` and `augment_frames.py` change them, and `average.py`
-averages weights over steps.
+averages weights over steps. `curves.py` has those of a model that says
+something of each frame of a window.
 
 For many trainings, `folds.py` decides who is held out, `devices.py` sets up the
 processors, `cost.py` finds out how many trials fit into memory, `placement.py`

@@ -71,9 +71,11 @@ def collect(folder: pathlib.Path, workdir: pathlib.Path) -> None:
     with files.writing(path) as file:
       file.writelines(line + '\n' for _, line in sorted(kept + new))
   for board in sorted(folder.glob(f'{BOARD}/*/*')):
-    there = workdir / BOARD / board.parent.name
-    there.mkdir(parents=True, exist_ok=True)
-    shutil.move(board, there / board.name)
+    there = workdir / BOARD / board.parent.name / board.name
+    there.parent.mkdir(parents=True, exist_ok=True)
+    while there.exists():  # Two of one second have one name.
+      there = there.with_name(f'{there.name}.more')
+    shutil.move(board, there)
   shutil.rmtree(folder)
 
 
@@ -91,6 +93,7 @@ def _entries(path: pathlib.Path) -> Iterator[tuple[tuple[int, int], str]]:
 def _comes_before(line: str, number: int, window: int) -> bool:
   try:
     entry = json.loads(line)
-    return entry['round'] != number or entry['window'] < window
+    found = int(entry['round']), int(entry['window'])
+    return found[0] != number or found[1] < window
   except (ValueError, TypeError, KeyError):
     return False  # A kill cut the line short, or a disk damaged it.

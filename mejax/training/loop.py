@@ -399,10 +399,12 @@ def _scalars(
   window: int,
 ) -> dict[str, float]:
   """Returns the numbers of an evaluation to log; no epoch is chosen by them."""
-  index = np.asarray(trials.held_out)
-  truth = np.asarray(data.labels)[np.maximum(index, 0)]
-  right = (result['logits'][:, window].argmax(-1) == truth)[index >= 0]
   scalars = {'train_loss': _mean_finite(result['losses'][:, window])}
+  index, logits = np.asarray(trials.held_out), result['logits'][:, window]
+  if logits.ndim != 3:  # They are no classes of clips.
+    return scalars
+  truth = np.asarray(data.labels)[np.maximum(index, 0)]
+  right = (logits.argmax(-1) == truth)[index >= 0]
   if right.size:  # A model of everybody holds nothing out.
     scalars['held_out_accuracy'] = float(right.mean())
   return scalars

@@ -2,13 +2,16 @@
 
   python -m tests.benchmarks.kills [--kills 200] [--verbs train prepare]
 
-Each of render, prepare, train and report is ended in turn by SIGKILL, SIGTERM
-and SIGINT, at moments spread over its life, until one life ends by itself. Then
-its files must equal those of a command that was left alone. A second after the
-end no process may be left. A command that was asked to end must say how to go
-on, must say nothing after that, and must end with the code of its signal. The
-last lines count the ends by verb, signal and code; a code below 0 is that of a
-process that was still importing, or already leaving.
+Each verb is ended in turn by SIGKILL, SIGTERM and SIGINT, at moments spread
+over its life, until one life ends by itself. Then its files must equal those of
+a command that was left alone. Where two workers of dask train (`workers` is a
+run, `search_workers` a search), one of them is killed in each life too, and the
+command that was left alone trained by itself: so the engines agree as well.
+
+Soon after the end no process may be left. A command that was asked to end must
+say how to go on, must say nothing after that, and must end with the code of its
+signal. The last lines count the ends by verb, signal and code; a code below 0
+is that of a process that was still importing, or already leaving.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import collections
 from collections.abc import Iterator
+import contextlib
 import hashlib
 import itertools
 import os
@@ -34,24 +38,47 @@ from tests import child
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Seconds after which a command is taken to hang.
 PATIENCE = 120
-VERBS = ('render', 'prepare', 'train', 'report')
+# What a verb of this list needs, those before it have written.
+_NEEDED = ('render', 'prepare', 'train')
+VERBS = (*_NEEDED, 'report', 'sweep', 'workers', 'search_workers')
+# With workers, and the verb that gives the same files without.
+WORKERS = {'workers': 'train_map', 'search_workers': 'sweep'}
+_DASK = ' --engine dask --jobs 2'
 # What a run may write otherwise each time: times, and the log of TensorBoard.
-_OTHERWISE = ('tensorboard', 'checkpoints', 'run.json', '.lock', '.jax')
+_OTHERWISE = (
+  'tensorboard', 'checkpoints', 'run.json', '.lock', '.jax', 'cost.json',
+  'cluster', 'units', 'journal.log',
+)  # fmt: skip
+# Pages that tell how long something took.
+_TELLS_TIME = ('report', 'search')
+_SPACE = """
+def get_space(trial):
+  trial.suggest_float('setting.learning_rate', 1e-3, 1e-1, log=True)
+"""
 # What a training keeps in the data folder that `prepare` made.
 _KEPT = 'baselines'
 
 
 def arguments(verb: str, home: pathlib.Path, out: pathlib.Path) -> list[str]:
   """Returns the command line of a verb that reads `home` and writes `out`."""
+  train = (
+    f'--config linear:smoke --data_dir {home}/prepare --workdir {out}'
+    ' --config.dataset=synthetic --config.protocol=synthetic'
+    ' --config.checkpoint_every_s=0'
+  )
+  sweep = f'sweep {train} --space {home}/space.py --settings 8 --round 4'
+  sweep += ' --config.inner_folds=2 --config.num_epochs=20 --config.mode=map'
+  run = f'train {train} --config.num_epochs=200 --config.num_seeds=4'
   return {
     'render': f'render {out} --subjects 4 --clips 3 --size 96',
     'prepare': f'prepare synthetic --source {home}/render --data_dir {out}'
     ' --size 64 --faces given --workers 2',
-    'train': f'train --config linear:smoke --data_dir {home}/prepare'
-    f' --workdir {out} --config.dataset=synthetic'
-    ' --config.protocol=synthetic --config.num_epochs=200'
-    ' --config.checkpoint_every_s=0',
+    'train': f'train {train} --config.num_epochs=200',
     'report': f'report {home}/train --out {out}',
+    'sweep': sweep,
+    'search_workers': sweep + _DASK,
+    'train_map': run,
+    'workers': run + _DASK,
   }[verb].split()
 
 
@@ -68,14 +95,19 @@ def start(command: list[str]) -> subprocess.Popen:
   )
 
 
-def contents(folder: pathlib.Path) -> dict[str, str]:
+def contents(folder: pathlib.Path, verb: str) -> dict[str, str]:
   """Returns a digest of each file that must be the same to the last bit."""
+  otherwise = _OTHERWISE
+  if verb != 'report':
+    otherwise += _TELLS_TIME
+  if verb in WORKERS.values():  # Its rounds are other ones.
+    otherwise += ('log.jsonl',)
   return {
     str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
     for path in sorted(folder.rglob('*'))
     if path.is_file()
     and not any(
-      part.startswith(_OTHERWISE) or part.endswith('.lock') or part == _KEPT
+      part.startswith(otherwise) or part.endswith('.lock') or part == _KEPT
       for part in path.relative_to(folder).parts
     )
   }
@@ -110,14 +142,32 @@ def left_alone(command: list[str]) -> float:
   return time.monotonic() - begin
 
 
-def end(process: subprocess.Popen, number: int, *, after: float) -> int:
-  """Ends a command after so many seconds; returns its exit code."""
+def kill_worker(session: int) -> bool:
+  """Kills one of the workers of a command; whether there was one."""
+  workers = [line for line in left_over(session) if 'spawn_main' in line]
+  if workers:
+    with contextlib.suppress(ProcessLookupError):
+      os.kill(int(workers[-1].split()[0]), signal.SIGKILL)
+  return bool(workers)
+
+
+def end(
+  process: subprocess.Popen, number: int, *, after: float, patience: float = 1
+) -> int:
+  """Ends a command after so many seconds; returns its exit code.
+
+  Args:
+    process: the command.
+    number: the signal.
+    after: the seconds.
+    patience: seconds after which none of its processes may be left.
+  """
   try:
     process.communicate(timeout=after)
   except subprocess.TimeoutExpired:
     process.send_signal(number)
   errors = wait(process)
-  deadline = time.monotonic() + 1
+  deadline = time.monotonic() + patience
   while (left := left_over(process.pid)) and time.monotonic() < deadline:
     time.sleep(0.05)
   if left:
@@ -161,13 +211,25 @@ def end_often(
   shutil.rmtree(broken, ignore_errors=True)
   # The page of a run shows the name of its folder.
   command, ends = arguments(verb, home, broken / verb), collections.Counter()
+  alone = WORKERS.get(verb, verb)
   for _ in range(6):
-    number = next(numbers)
-    code = end(start(command), number, after=moments.uniform(0, life))
+    number, process = next(numbers), start(command)
+    after = moments.uniform(0, life)
+    if verb in WORKERS:
+      time.sleep(moments.uniform(0, after))
+      after /= 2
+      if kill_worker(process.pid):
+        ends[verb, 'SIGKILL of a worker', ''] += 1
+    # Workers notice in seconds that the command has gone.
+    patience = 20 if verb in WORKERS else 1
+    code = end(process, number, after=after, patience=patience)
     if code:
       ends[verb, signal.Signals(number).name, code] += 1
   left_alone(command)
-  expected, found = contents(home / verb), contents(broken / verb)
+  expected, found = (
+    contents(home / alone, alone),
+    contents(broken / verb, alone),
+  )
   wrong = [
     name
     for name in expected.keys() | found.keys()
@@ -194,11 +256,19 @@ def main() -> None:
   # If it is ended itself, it still says what it has counted.
   with signals.raising(), tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
+    (folder / 'whole').mkdir()
+    (folder / 'whole/space.py').write_text(_SPACE)
+    wanted = [WORKERS.get(verb, verb) for verb in args.verbs]
     lives = {
       verb: left_alone(
         arguments(verb, folder / 'whole', folder / 'whole' / verb)
       )
-      for verb in VERBS
+      for verb in dict.fromkeys((*_NEEDED, *wanted))
+    }
+    # To begin, two workers take seconds.
+    lives |= {
+      verb: 15 + 2 * lives[WORKERS[verb]]
+      for verb in WORKERS.keys() & args.verbs
     }
     print(f'seconds of a life: {lives}', flush=True)
     try:
@@ -206,7 +276,7 @@ def main() -> None:
         verb = next(verbs)
         ends += end_often(verb, folder, life=lives[verb], **how)
     finally:
-      for key, count in sorted(ends.items()):
+      for key, count in sorted(ends.items(), key=str):
         print(*key, count)
 
 

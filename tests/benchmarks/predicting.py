@@ -64,20 +64,16 @@ def render_long(out: pathlib.Path, seconds: int, size: int) -> None:
   write(out, itertools.islice(there_and_back, 30 * seconds), 30)
 
 
-def measure(path: pathlib.Path, whole: bool) -> None:
+def measure(path: pathlib.Path, whole: bool, pictures: bool) -> None:
   with tempfile.TemporaryDirectory() as out:
     start = time.perf_counter()
-    table = mejax.predict(path, out=out, whole=whole)
+    table = mejax.predict(path, out=out, whole=whole, pictures=pictures)
     taken = time.perf_counter() - start
-  own, children = (
-    resource.getrusage(who).ru_maxrss / 1024
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-  )
+  memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
   said = table[table['probability'].notna()]
   print(
     f'{len(table)} rows, {len(said)} answers in {taken:.1f} s, '
-    f'{len(table) / taken:.2f} a second; {own:.0f} MB, and {children:.0f} MB '
-    'of the process that looks at videos'
+    f'{len(table) / taken:.2f} a second; {memory:.0f} MB'
   )
   truth = [name.rpartition('-')[2] for name in said['file']]
   if set(truth) <= {'negative', 'positive', 'surprise'}:
@@ -92,9 +88,10 @@ def main() -> None:
   parser.add_argument('--seconds', type=int)
   parser.add_argument('--size', type=int, default=160)
   parser.add_argument('--whole', action='store_true')
+  parser.add_argument('--no_pictures', action='store_true')
   args = parser.parse_args()
   if args.what == 'measure':
-    measure(args.path, args.whole)
+    measure(args.path, args.whole, not args.no_pictures)
   elif args.seconds:
     render_long(args.path, args.seconds, args.size)
   else:

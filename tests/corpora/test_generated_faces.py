@@ -15,17 +15,18 @@ from skimage import restoration
 from mejax.corpora.faces import expressions
 from mejax.corpora.faces import fields
 from mejax.corpora.faces import flow_errors
+from mejax.corpora.faces import individuals
 from mejax.corpora.faces import muscles
 from mejax.corpora.faces import random
 from tests import closeness
 
-OPTIONS = fields.Options(size=56, variety=0.0)
+OPTIONS = individuals.Options(size=56, variety=0.0)
 
 
 @pytest.fixture(scope='module')
 def someone():
   """The mean face."""
-  return fields.person(jax.random.key(0), OPTIONS)
+  return individuals.person(jax.random.key(0), OPTIONS)
 
 
 def contracted(*names, sides=(1.0, 1.0)):
@@ -40,13 +41,13 @@ def place(someone, x, y):
   return int(56 * y), int(56 * x)
 
 
-OF_12_PIXELS = fields.Options(size=12)
+OF_12_PIXELS = individuals.Options(size=12)
 
 
 @jax.jit
 def _draw_pulls(seed):
   one, two = jax.random.split(jax.random.key(seed))
-  who = fields.person(one, OF_12_PIXELS)
+  who = individuals.person(one, OF_12_PIXELS)
   activation = jax.random.uniform(two, (len(muscles.NAMES), 2))
   return who, activation, fields.pull(who, activation, OF_12_PIXELS)
 
@@ -116,8 +117,10 @@ def test_one_side_alone_moves_that_side(someone):
 
 
 def test_what_lies_on_no_face_stands_still(someone):
-  options = fields.Options(size=56, variety=0.0, crop='aligned')
-  inside = fields.inside(fields.person(jax.random.key(0), options), options)
+  options = individuals.Options(size=56, variety=0.0, crop='aligned')
+  inside = fields.inside(
+    individuals.person(jax.random.key(0), options), options
+  )
   assert inside[20, 28] > 0.99
   assert inside[-1, 0] < 0.05
 
@@ -142,7 +145,7 @@ def test_combinations_name_known_units_and_every_class_has_its_own():
 
 
 def test_the_units_of_an_expression_are_those_of_its_class():
-  people = jax.vmap(lambda key: fields.person(key, OPTIONS))(
+  people = jax.vmap(lambda key: individuals.person(key, OPTIONS))(
     jax.random.split(jax.random.key(1), 300)
   )
   keys = jax.random.split(jax.random.key(2), 300)
@@ -193,11 +196,11 @@ def test_noise_is_where_skin_has_texture():
 
 
 def test_a_crop_lies_between_its_two_ends():
-  options = fields.Options(crop='released')
-  crops = jax.jit(jax.vmap(lambda key: fields.person(key, options).crop))(
+  options = individuals.Options(crop='released')
+  crops = jax.jit(jax.vmap(lambda key: individuals.person(key, options).crop))(
     jax.random.split(jax.random.key(0), 200)
   )
-  crop = fields.CROPS['released']
+  crop = individuals.CROPS['released']
   middle = (np.array(crop.first) + crop.second) / 2
   np.testing.assert_allclose(crops.mean(0), middle, atol=0.015)
   # A face that is nearer to the upper border is larger in the release.

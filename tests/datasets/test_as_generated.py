@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mejax.corpora.faces import fields
+from mejax.corpora.faces import individuals
 from mejax.datasets import as_generated
 from mejax.datasets.recipe import Recipe
 from mejax.motion import alignment
@@ -23,11 +23,11 @@ def field():
 
 def place_of(crop, size, x, y):
   """Returns where a pixel of a picture lies in the aligned face."""
-  middle_x, middle_y, apart, height = fields.usual_crop(crop)
+  middle_x, middle_y, apart, height = individuals.usual_crop(crop)
   # In distances between the pupils, from their middle.
   away = ((x + 0.5) / size - middle_x) / apart
   down = ((y + 0.5) / size - middle_y) / (apart * height)
-  own_x, own_y, own_apart, own_height = fields.usual_crop('aligned')
+  own_x, own_y, own_apart, own_height = individuals.usual_crop('aligned')
   return np.array(
     [
       (own_x + away * own_apart) * SIDE - 0.5,
@@ -68,7 +68,7 @@ def test_points_lie_where_generated_pictures_have_them():
   eyes = as_generated.convert_points(
     points, side=SIDE, size=28, crop='released'
   )[0, :2]
-  x, y, apart, _ = fields.usual_crop('released')
+  x, y, apart, _ = individuals.usual_crop('released')
   expected = [[x - apart / 2, y], [x + apart / 2, y]]
   np.testing.assert_allclose((eyes + 0.5) / 28, expected, atol=1e-5)
 

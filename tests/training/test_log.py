@@ -44,6 +44,35 @@ def test_rounds_before_are_kept(tmp_path):
   assert [line['round'] for line in _lines(tmp_path)] == [0, 1]
 
 
+def test_logs_of_rounds_that_others_trained_are_moved_to_their_places(tmp_path):
+  def write(folder, number, windows, *, begin=0):
+    one = _open(folder, number=number, window=begin)
+    for window in windows:
+      one.write(window, {'train_loss': float(10 * number + window)})
+    one.close()
+
+  write(tmp_path, 1, range(3))
+  other = tmp_path / 'other'
+  # It went on with round 1 from an earlier checkpoint, and began round 0.
+  write(other / 'a', 1, range(2, 4), begin=2)
+  write(other / 'b', 0, range(2))
+  text = (other / 'b/log.jsonl').read_text()
+  (other / 'b/log.jsonl').write_text(text + ''.join(DAMAGED))
+  for name in 'ab':
+    log.collect(other / name, tmp_path)
+  assert [line['train_loss'] for line in _lines(tmp_path)] == [
+    0.0,
+    1.0,
+    10.0,
+    11.0,
+    12.0,
+    13.0,
+  ]
+  assert len([*tmp_path.glob('tensorboard/round_1/*')]) == 2
+  assert len([*tmp_path.glob('tensorboard/round_0/*')]) == 1
+  assert not [*other.iterdir()]
+
+
 def test_tensorboard_is_told_to_drop_what_is_redone_and_no_more(
   tmp_path, monkeypatch
 ):

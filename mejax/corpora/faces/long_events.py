@@ -66,16 +66,25 @@ def draw_expressions(
     if one.on_top and hosts:
       start, length = hosts[int(generator.integers(len(hosts)))]
       placed.append((one, start + float(generator.uniform(0.3, 0.6)) * length))
+  labels = [''] * len(placed)
+  if script.classes:
+    names = list(script.classes)
+    first = int(generator.integers(len(names)))
+    labels = [names[(first + i) % len(names)] for i in range(len(placed))]
   events = [
-    _event(one, start, _units(generator, script), stage)
-    for one, start in placed
+    _event(one, start, _units(generator, script, label), label, stage)
+    for (one, start), label in zip(placed, labels, strict=True)
   ]
   moves = [_act(generator, event, stage) for event in events]
   return sorted(events, key=lambda event: event.onset), moves
 
 
-def _units(generator: np.random.Generator, script: Script) -> tuple[str, ...]:
-  """Draws one or two action units."""
+def _units(
+  generator: np.random.Generator, script: Script, label: str
+) -> tuple[str, ...]:
+  """Draws one or two action units; a class has all of its own."""
+  if label:
+    return script.classes[label]
   names = script.units or tuple(_UNITS)
   shares = np.array([_UNITS[name] for name in names], float)
   number = min(int(generator.integers(1, 3)), len(names))
@@ -86,7 +95,11 @@ def _units(generator: np.random.Generator, script: Script) -> tuple[str, ...]:
 
 
 def _event(
-  one: _Wanted, start: float, units: tuple[str, ...], stage: Stage
+  one: _Wanted,
+  start: float,
+  units: tuple[str, ...],
+  label: str,
+  stage: Stage,
 ) -> Event:
   onset, last = round(start * stage.fps), stage.num_frames - 1
   rise = max(round(one.rise * stage.fps), 1)
@@ -98,6 +111,7 @@ def _event(
     offset=min(onset + length - 1, last),
     amplitude=one.amplitude,
     units=units,
+    label=label,
   )
 
 

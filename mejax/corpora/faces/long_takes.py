@@ -58,15 +58,21 @@ class LongTake:
   ) -> Iterator[UInt8[np.ndarray, 'h w 3']]:
     """Renders one frame after the other; `generator` draws the noise."""
     for t in range(self.num_frames):
-      pose = [pose for start, pose in self.poses if start <= t][-1]
-      moved = np.zeros((self.size, self.size, 2), np.float32)
-      for one in self.movements:
-        if abs(one.envelope[t]) > 1e-5:
-          moved += one.field * one.envelope[t]
-      image = camera.render(self.person.face, pose, movement.backward(moved))
-      if self.away and self.away[0] <= t <= self.away[1]:
-        image = np.full_like(image, image[0].mean())
-      yield self.lighting.expose(image, t, generator)
+      yield self.frame(t, generator)
+
+  def frame(
+    self, t: int, generator: np.random.Generator
+  ) -> UInt8[np.ndarray, 'h w 3']:
+    """Renders the frame of a number."""
+    pose = [pose for start, pose in self.poses if start <= t][-1]
+    moved = np.zeros((self.size, self.size, 2), np.float32)
+    for one in self.movements:
+      if abs(one.envelope[t]) > 1e-5:
+        moved += one.field * one.envelope[t]
+    image = camera.render(self.person.face, pose, movement.backward(moved))
+    if self.away and self.away[0] <= t <= self.away[1]:
+      image = np.full_like(image, image[0].mean())
+    return self.lighting.expose(image, t, generator)
 
   def numbered(
     self, generator: np.random.Generator
@@ -84,6 +90,7 @@ def play(
   seconds: float | int,
   fps: float | int,
   size: int,
+  take: int = 0,
 ) -> LongTake:
   """Decides everything about a recording except the camera's noise.
 
@@ -94,8 +101,10 @@ def play(
     seconds: length.
     fps: frames a second.
     size: side of the frames in pixels.
+    take: another one shows the same person at other times.
   """
-  draw = [np.random.default_rng([seed, i]) for i in range(9)]
+  more = [take] if take else []
+  draw = [np.random.default_rng([seed, i, *more * (i > 0)]) for i in range(9)]
   num_frames = round(seconds * fps)
   person = acting.cast(draw[0], size=size, hard=0.3)
   pose = camera.Pose(

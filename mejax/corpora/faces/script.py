@@ -20,6 +20,8 @@ class Script:
     amplitude: of micro-expressions, drawn between the two.
     macro_amplitude: likewise.
     units: action units to draw from; the usual ones if empty.
+    classes: action units of each class of expressions, which take turns in
+      place of `units`; an event then has a label.
     on_top: share of the micro-expressions that lie on a macro-expression.
     blinks: a minute.
     gaze: movements of the eyes a minute.
@@ -39,6 +41,9 @@ class Script:
   amplitude: tuple[float, float] = (0.8, 2.0)
   macro_amplitude: tuple[float, float] = (3.0, 8.0)
   units: tuple[str, ...] = ()
+  classes: Mapping[str, tuple[str, ...]] = dataclasses.field(
+    default_factory=dict
+  )
   on_top: float | int = 0.0
   blinks: float | int = 0.0
   gaze: float | int = 0.0
@@ -63,6 +68,7 @@ class Event:
   offset: int
   amplitude: float
   units: tuple[str, ...]
+  label: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ events.py    events, videos, and the overlap of intervals
 matching.py  which candidate finds which event, by our rule and published ones
 scores.py    F1, false alarms a minute, errors in time, average precision
 strs.py      the score of spotting and then recognising
+budget.py    thresholds from a budget of false alarms; two spotters compared
 floors.py    spotters that know nothing or little, to compare with
 tables.py    all of it as text
 

@@ -97,7 +97,8 @@ def spread(
     key: os.path.abspath(x) if isinstance(x, os.PathLike) else x
     for key, x in arguments.items()
   }
-  return Spread(engine, plan_by, own, json.loads(config.to_json()))
+  whole = config.copy_and_resolve_references()
+  return Spread(engine, plan_by, own, json.loads(whole.to_json()))
 
 
 def run(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import logging
+from multiprocessing import resource_tracker
+import os
 import pathlib
 import tempfile
 import time
@@ -79,6 +81,7 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
   with contextlib.ExitStack() as stack:
     stack.enter_context(dask.config.set(_SETTINGS))
     _silence()
+    _track_quietly()
     if engine.scheduler:
       client = stack.enter_context(_closing(_find(engine)))
       yield Connection(client, lambda: None, 0, 0, engine.address)
@@ -150,12 +153,19 @@ def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:
   def own(key):
     return dask.config.get(f'jobqueue.{engine.kind}.{key}', default=None)
 
+  # These reach workers of this machine by themselves.
+  settings = [
+    f'export DASK_{key.upper().replace(".", "__")}={value}'
+    for key, value in _SETTINGS.items()
+    if key.startswith('distributed.worker.memory')
+  ]
   return getattr(dask_jobqueue, options.BATCH[engine.kind])(
     cores=own('cores') or _CORES,
     memory=own('memory') or _MEMORY,
     processes=1,
     # It is the last that counts: a unit uses all cores of its job by itself.
     worker_extra_args=[*(own('worker-extra-args') or ()), '--nthreads', '1'],
+    job_script_prologue=[*(own('job-script-prologue') or ()), *settings],
     security=distributed.Security.temporary(),
     shared_temp_directory=str(folder),
     log_directory=own('log-directory') or str(folder),
@@ -183,6 +193,23 @@ def _closing(thing: Any) -> Iterator[Any]:
     # Whatever has happened to the other side, this one ends.
     with contextlib.suppress(Exception):
       thing.close(timeout=_CLOSE_S)
+
+
+def _track_quietly() -> None:
+  """Starts Python's process that frees what killed processes have left.
+
+  It would warn of what workers left that are ended in the middle of a unit,
+  after the last words of the command.
+  """
+  before = os.environ.get('PYTHONWARNINGS')
+  os.environ['PYTHONWARNINGS'] = 'ignore'
+  try:
+    resource_tracker.ensure_running()
+  finally:
+    if before is None:
+      del os.environ['PYTHONWARNINGS']
+    else:
+      os.environ['PYTHONWARNINGS'] = before
 
 
 def _silence() -> None:

@@ -110,8 +110,12 @@ def opened(engine: Engine | None, folder: pathlib.Path) -> Iterator[Place]:
   from mejax.experiment.engine import clusters
 
   folder.mkdir(parents=True, exist_ok=True)
-  with clusters.connected(engine, folder.absolute()) as connection:
-    yield Workers(connection)
+  try:
+    with clusters.connected(engine, folder.absolute()) as connection:
+      yield Workers(connection)
+  finally:
+    with contextlib.suppress(OSError):  # There are logs of jobs in it.
+      folder.rmdir()
 
 
 class Workers:
@@ -146,7 +150,10 @@ class Workers:
     return list(self._machines.values())
 
   def _workers(self) -> dict[str, Any]:
-    return self._client.scheduler_info(n_workers=-1)['workers']
+    try:
+      return self._client.scheduler_info(n_workers=-1)['workers']
+    except OSError as error:
+      raise self._lost() from error
 
   def run(self, work: Work, units: Sequence[Unit], bar: tqdm.tqdm) -> None:
     waiting, given_up = collections.deque(), []
@@ -225,7 +232,8 @@ class Workers:
     if not flying:
       time.sleep(_LOOK_S)
       return []
-    with contextlib.suppress(distributed.TimeoutError):
+    # One is cancelled when the scheduler is lost; that is told below.
+    with contextlib.suppress(TimeoutError, distributed.CancelledError):
       distributed.wait(
         list(flying), timeout=_LOOK_S, return_when='FIRST_COMPLETED'
       )
@@ -276,10 +284,13 @@ class Workers:
 
   def _check_scheduler(self) -> None:
     if self._client.status != 'running':
-      raise ConnectionError(
-        f'the scheduler was lost ({self._connection.place}). What is done stays'
-        ' done: start the scheduler again, and repeat the command.'
-      )
+      raise self._lost()
+
+  def _lost(self) -> ConnectionError:
+    return ConnectionError(
+      f'the scheduler was lost ({self._connection.place}). What is done stays'
+      ' done: start the scheduler again, and repeat the command.'
+    )
 
 
 def _name(unit: Unit) -> str:

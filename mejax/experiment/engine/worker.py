@@ -126,10 +126,10 @@ def _look_in(folders) -> None:
 @functools.cache
 def _pin(share: int) -> None:
   """Takes a part of this machine's cores, before JAX counts them."""
-  import distributed
-
   if not (share and hasattr(os, 'sched_setaffinity')):
     return
+  import distributed
+
   cores = sorted(os.sched_getaffinity(0))
   if share <= len(cores):
     # Workers of this machine are numbered; one that is started again keeps its

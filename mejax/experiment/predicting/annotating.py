@@ -104,7 +104,7 @@ def _drawn(
   sheet = sheet.astype(np.uint8)
   sheet[:height, :width] = image
 
-  def at(frame: float) -> int:
+  def at(frame: int) -> int:
     return round((frame - span[0]) / max(span[1] - span[0], 1) * (width - 1))
 
   top = height + round(0.72 * foot)

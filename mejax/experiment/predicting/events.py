@@ -16,6 +16,7 @@ from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.datasets import staging
 from mejax.experiment.spotting import recordings as spotting
+from mejax.experiment.spotting import remarks as remarks_lib
 from mejax.motion.spotting.following import Detector
 
 WHOLE, GIVEN = 'whole', 'given'
@@ -134,7 +135,7 @@ def find(
       found, problem='it has no frame rate: give the frames a second (--fps)'
     )
   seconds = len(numbers) / fps
-  if seconds < spotting.LEAST_SECONDS:
+  if seconds < remarks_lib.LEAST_SECONDS:
     return _whole(
       found,
       (

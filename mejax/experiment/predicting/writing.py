@@ -29,7 +29,7 @@ def write(
   out.mkdir(parents=True, exist_ok=True)
   with files.writing(out / 'predictions.csv') as file:
     writer = files.CsvWriter(file)
-    writer.writerow(table.columns)
+    writer.writerow(list(table.columns))
     for row in table.itertuples(index=False):
       writer.writerow([_cell(value) for value in row])
   folder = out / 'pictures'

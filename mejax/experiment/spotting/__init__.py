@@ -2,7 +2,15 @@
 
 recordings.py       one recording, or a folder of them: candidates and a page
 pictures.py         shows a candidate
+remarks.py          what a recording cannot show, in words
+recognising.py      the class of a candidate: spot, then recognise
 database.py         scores the spotter on a database of long videos
 candidate_files.py  reads the candidates of others
 kept_tracks.py      keeps what was measured of a recording
+signal_sets.py      folders of such recordings, with what happens in each
+filming.py          such a folder of rendered people
+windows.py          recordings cut into windows for a network, and joined again
+training.py         trains the network, leaving people out
+comparing.py        scores it, and the spotter without training beside it
+trained.py          the file of a trained network
 """

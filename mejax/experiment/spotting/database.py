@@ -12,19 +12,24 @@ import dataclasses
 import importlib
 import pathlib
 
+import numpy as np
 import tqdm
 
 from mejax import files
 from mejax.corpora import LONG_VIDEOS
 from mejax.corpora import cells
 from mejax.corpora import decode
+from mejax.corpora import people
 from mejax.corpora.long_videos import LongDatabase
 from mejax.corpora.long_videos import LongVideo
+from mejax.datasets import emotions
 from mejax.evaluation.spotting import tables
 from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
+from mejax.experiment import configuration
 from mejax.experiment.spotting import candidate_files
 from mejax.experiment.spotting import kept_tracks
+from mejax.experiment.spotting import signal_sets
 from mejax.motion import detection
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting import tracks as tracks_lib
@@ -56,6 +61,7 @@ def score(
   saved: str | pathlib.Path | None = None,
   out: str | pathlib.Path | None = None,
   images: str = '',
+  recogniser: str = '',
   detector: Detector | None = None,
   progress: bool = True,
 ) -> Scored:
@@ -67,8 +73,12 @@ def score(
     saved: a CSV of candidates, as `candidate_files` reads it. Spots if not
       given.
     out: folder for `candidates.csv`, `scores.txt` and the signals of each
-      video; with them an interrupted call goes on where it was.
+      video, see `signal_sets`; with them an interrupted call goes on where it
+      was, and a network can be trained on them.
     images: kind of frames, as in `LongDatabase.read`.
+    recogniser: a config, as `cnn`: its model is trained on the true events of
+      all other people, and gives candidates a class, see `recognising`; `out`
+      must be given.
     detector: as in `motion.spotting.tracks.track`; YuNet by default.
     progress: whether to show a bar.
 
@@ -112,12 +122,21 @@ def score(
     for key, video in zip(keys, good, strict=True)
     if key in found
   )
+  more = ''
+  if recogniser:
+    if folder is None:
+      raise ValueError('a recogniser is trained in a folder: give `out`')
+    videos, more = _recognised(
+      videos, good, recogniser, folder / 'recogniser', detector, progress
+    )
   left_out = [(v.identity, v.problem) for v in every if v.problem]
   left_out += [('/'.join(key), words) for key, words in problems.items()]
-  text = _text(name, videos, left_out, good)
+  text = '\n\n'.join(filter(None, [_text(name, videos, left_out, good), more]))
   if folder is not None:
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder, videos, text)
+    if given is None:  # Then the signals of all of them are there.
+      signal_sets.write(folder, videos)
   return Scored(videos, text)
 
 
@@ -142,6 +161,55 @@ def video_of(video: LongVideo, candidates: Sequence[Event]) -> Video:
       if not event.problem
     ),
     candidates=tuple(candidates),
+  )
+
+
+def _recognised(
+  videos: Sequence[Video],
+  good: Sequence[LongVideo],
+  config: str,
+  workdir: pathlib.Path,
+  detector: Detector | None,
+  progress: bool,
+) -> tuple[tuple[Video, ...], str]:
+  """Returns the videos with classes of their candidates, and the scores."""
+  # It imports JAX, which spotting without training does without.
+  from mejax.experiment.spotting import recognising
+
+  clips = {(one.subject, one.name): one.clip() for one in good}
+
+  def read(video: Video, numbers: Sequence[int]):
+    clip = clips[video.subject, video.name]
+    known = np.array(clip.frame_numbers)
+    near = [int(known[abs(known - number).argmin()]) for number in numbers]
+    return decode.decode(clip, near)
+
+  found = recognising.recognise(
+    [_classed(video, good[0].corpus) for video in videos],
+    read,
+    config=configuration.load_config(config),
+    workdir=workdir,
+    detector=detector,
+    progress=progress,
+  )
+  return found.videos, found.text
+
+
+def _classed(video: Video, corpus: str) -> Video:
+  """Returns a video whose events have one of three classes, or none."""
+  home = people.SAME_PEOPLE.get(corpus)
+
+  def class_of(word: str) -> str:
+    if home is not None:
+      return emotions.cross_corpus(home, word) or ''
+    return emotions.three(corpus, emotions.plain(word)) or ''
+
+  return dataclasses.replace(
+    video,
+    truths=tuple(
+      dataclasses.replace(event, label=class_of(event.label))
+      for event in video.truths
+    ),
   )
 
 

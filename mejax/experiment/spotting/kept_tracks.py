@@ -9,10 +9,35 @@ import pathlib
 import numpy as np
 
 from mejax import files
+from mejax import forms
 from mejax.motion.spotting.tracks import Tracks
 
 # Signals that an older program kept are made again.
 _FORMAT = 1
+_AGAIN = 'delete it, and it is made again'
+_ARRAYS = {
+  'numbers': ('f', 't'),
+  'motion': ('f', 'trd'),
+  'lids': ('f', 'td'),
+  'head': ('f', 't'),
+  'light': ('f', 't'),
+  'shot': ('i', 't'),
+  'fps': ('f', ''),
+  'eyes': ('f', ''),
+}
+
+
+def read(path: pathlib.Path) -> Tracks:
+  """Returns the signals in a file.
+
+  Raises:
+    FileNotFoundError: there is none.
+    ValueError: the file is damaged, or of an older program.
+  """
+  tracks, (version, _) = _read(path)
+  if version != _FORMAT:
+    raise ValueError(f'{path} was written by another mejax: {_AGAIN}')
+  return tracks
 
 
 def kept(
@@ -29,11 +54,9 @@ def kept(
     ValueError: the file is damaged.
   """
   if path.exists():
-    values = files.read_npz(path, hint='delete it, and it is made again')
-    told = int(values.pop('format', 0)), str(values.pop('source', ''))
+    tracks, told = _read(path)
     if told == (_FORMAT, source):
-      plain = {name: float(values.pop(name)) for name in ('fps', 'eyes')}
-      return Tracks(**values, **plain)
+      return tracks
   tracks = make()
   path.parent.mkdir(parents=True, exist_ok=True)
   values = {
@@ -43,3 +66,12 @@ def kept(
   with files.writing(path, 'wb') as file:
     np.savez(file, format=_FORMAT, source=source, **values)
   return tracks
+
+
+def _read(path: pathlib.Path) -> tuple[Tracks, tuple[int, str]]:
+  values = files.read_npz(path, hint=_AGAIN)
+  told = int(values.pop('format', 0)), str(values.pop('source', ''))
+  with files.reading(path, hint=_AGAIN):
+    forms.check_arrays(values, _ARRAYS)
+  plain = {name: float(values[name]) for name in ('fps', 'eyes')}
+  return Tracks(**{name: values[name] for name in _ARRAYS} | plain), told

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
+from typing import TYPE_CHECKING
 from typing import Any
 
 from jaxtyping import Float
@@ -22,23 +23,24 @@ from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.experiment.spotting import pictures
+from mejax.experiment.spotting import remarks
 from mejax.motion import detection
+from mejax.motion import oddities
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting import tracks as tracks_lib
 from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.following import Detector
 from mejax.pages import spotting as spotting_page
 
+if TYPE_CHECKING:
+  # It imports JAX, which spotting without training does without.
+  from mejax.experiment.spotting.trained import Trained
+
 # The columns of the table.
 COLUMNS = (
   'recording', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
   'offset_s', 'score', 'size', 'regions', 'flags',
 )  # fmt: skip
-# Frames a second below which the shortest micro-expressions, of .17 s, have
-# fewer than four frames.
-_SLOW = 24.0
-LEAST_SECONDS = 1.0
-
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -75,6 +77,7 @@ def spot(
   gates: Collection[str] = candidates_lib.GATES,
   detector: Detector | None = None,
   progress: bool = True,
+  spotter: Trained | None = None,
 ) -> pd.DataFrame:
   """Spots micro- and macro-expressions in long recordings.
 
@@ -86,6 +89,8 @@ def spot(
     thresholds, gates: likewise.
     detector: as in `motion.spotting.tracks.track`; YuNet by default.
     progress: whether to show a bar.
+    spotter: a network, from `trained.read`, in place of the spotter without
+      training; its thresholds and scores are probabilities.
 
   Returns:
     A row for each candidate with `COLUMNS`: frames as the file numbers them
@@ -108,6 +113,7 @@ def spot(
       gates=gates,
       detector=detector,
       progress=progress,
+      spotter=spotter,
     )
   )
 
@@ -154,6 +160,7 @@ def examine(
   fps: float | int | None = None,
   detector: Detector | None = None,
   progress: bool = True,
+  spotter: Trained | None = None,
   **options,
 ) -> list[Spotted]:
   """Spots in each recording; see `spot`.
@@ -172,6 +179,7 @@ def examine(
       fps=fps,
       detector=detector or detection.detect,
       progress=progress,
+      spotter=spotter,
       **options,
     )
     for one in found
@@ -188,6 +196,7 @@ def examine_one(
   fps: float | int | None,
   detector: Detector,
   progress: bool,
+  spotter: Trained | None = None,
   **options,
 ) -> Spotted:
   """Spots in one recording; if it cannot be used, the result says why."""
@@ -201,9 +210,9 @@ def examine_one(
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
   clip = clip_of(recording, rate)
-  frames = decode.stream(clip)
+  watch = oddities.Watch()
   watched = tqdm.tqdm(
-    frames,
+    _seen(decode.stream(clip), watch),
     desc=recording.name,
     unit='frame',
     total=len(content.files),
@@ -214,13 +223,21 @@ def examine_one(
     tracks = tracks_lib.track(iter(watched), fps=rate, detector=detector)
   except ValueError as error:
     return Spotted(recording.name, rate, None, problem=str(error))
+  if spotter is None:
+    found = candidates_lib.spot(tracks, **options)
+  else:
+    found = spotter.spot(tracks, thresholds=options.get('thresholds'))
   return Spotted(
     recording.name,
     rate,
     tracks,
-    tuple(candidates_lib.spot(tracks, **options)),
+    tuple(found),
     clip,
-    remarks=(*content.remarks, *_remarks(tracks, rate)),
+    remarks=(
+      *content.remarks,
+      *remarks.on_frames(watch, rate),
+      *remarks.on_signals(tracks, rate),
+    ),
   )
 
 
@@ -242,32 +259,11 @@ def clip_of(recording: Recording, fps: float | None) -> Clip:
   )
 
 
-def _remarks(tracks: tracks_lib.Tracks, fps: float) -> list[str]:
-  remarks = []
-  seconds = len(tracks.numbers) / tracks.fps
-  if fps < _SLOW:
-    remarks.append(
-      f'It has {fps:.3g} frames a second: a micro-expression of .2 s has '
-      f'{0.2 * fps:.0f} of them. What is shorter than {4 / fps:.2g} s cannot '
-      'be told from noise.'
-    )
-  if seconds < LEAST_SECONDS:
-    remarks.append(
-      f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'
-    )
-  share = float((tracks.shot < 0).mean())
-  if share == 1:
-    remarks.append('It shows no face: nothing can be spotted.')
-  elif share > 0.02:
-    remarks.append(
-      f'{100 * share:.0f} % of it shows no face; nothing is spotted there.'
-    )
-  if 0 < tracks.eyes < 20:
-    remarks.append(
-      f'The face is tiny: its eyes are {tracks.eyes:.0f} pixels apart. Small '
-      'movements are lost.'
-    )
-  return remarks
+def _seen(frames: tracks_lib.Frames, watch: oddities.Watch):
+  """Yields numbered frames, which are watched as they go by."""
+  for number, image in frames:
+    watch.see(image)
+    yield number, image
 
 
 def table(found: Sequence[Spotted]) -> pd.DataFrame:

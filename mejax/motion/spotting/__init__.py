@@ -7,6 +7,8 @@ head.py        what the head does as a whole, fitted and removed
 run.py         signals of a stretch, its noise, and what else happens in it
 bumps.py       regions that move away and come back
 candidates.py  bumps that belong together: onset, apex, offset, type, score
+inputs.py      what a network reads of the signals
+curves.py      what a network says for each frame -> candidates
 live.py        the same while a recording goes on, from past frames only
 
 An analysed frame is one of about thirty a second; distances are shares of that

@@ -18,6 +18,10 @@ _DIRECTIONS = np.array(
 )
 # Share of its height by which a bump must stand above the usual place.
 _ABOVE = 0.6
+# Frames: what comes and goes sooner is a point that was lost for a frame, and
+# smoothing made it 4.2 frames long. The shortest micro-expressions last .17 s,
+# which is five frames.
+_SHORTEST = 4.3
 
 
 class Bump(NamedTuple):
@@ -86,6 +90,8 @@ def _bumps_along(
       continue
     start = min(peak - (peak - left) / rest + wide, peak - 1.0)
     end = max(peak + (right - peak) / rest - wide, peak + 1.0)
+    if end - start + 1 < _SHORTEST:
+      continue
     bumps.append(
       Bump(max(start, 0.0), peak, min(end, last), float(height), score, name)
     )

@@ -191,7 +191,9 @@ def _candidate(run: Run, kind: str, group: list[Bump]) -> Candidate | None:
     bump for bump in group if abs(bump.left - best.left) <= _TOGETHER * run.fps
   ]
   regions = tuple(dict.fromkeys(bump.region for bump in together))
-  flags = _flags(run, kind, best)
+  flags = flags_of(
+    run, kind, math.floor(best.left), best.peak, math.ceil(best.right)
+  )
   if kind == MICRO:
     if 'blink' in flags and 'blink' in run.gates:
       if set(regions) <= places.BESIDE_LIDS:
@@ -212,8 +214,10 @@ def _candidate(run: Run, kind: str, group: list[Bump]) -> Candidate | None:
   )
 
 
-def _flags(run: Run, kind: str, bump: Bump) -> tuple[str, ...]:
-  first, last = math.floor(bump.left), math.ceil(bump.right)
+def flags_of(
+  run: Run, kind: str, first: int, peak: int, last: int
+) -> tuple[str, ...]:
+  """Returns what else happened between two frames of a run."""
   flags = []
   for start, stop in run.blinks:
     shared = min(stop, last) - max(start, first) + 1
@@ -223,7 +227,7 @@ def _flags(run: Run, kind: str, bump: Bump) -> tuple[str, ...]:
   own = slice(first, last + 1)
   if run.head_noise(kind)[own].max() > run.noise.min():
     flags.append('head')
-  if run.speech[bump.peak]:
+  if run.speech[peak]:
     flags.append('speech')
   if run.light[own].max() > 0.03:
     flags.append('light')

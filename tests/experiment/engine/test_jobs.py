@@ -21,11 +21,11 @@ from tests.experiment.engine import toys
 pytest.importorskip('dask_jobqueue', reason='needs the extra cluster')
 
 
-@pytest.mark.parametrize('kind', ['slurm', 'pbs', 'sge', 'lsf'])
+# What LSF gets depends on its version, which dask-jobqueue asks it.
+@pytest.mark.parametrize('kind', ['slurm', 'pbs', 'sge'])
 def test_the_script_of_a_job_starts_one_worker_with_keys(
-  kind, tmp_path, monkeypatch, capsys
+  kind, tmp_path, capsys
 ):
-  monkeypatch.setenv('DASK_JOBQUEUE__SLURM__QUEUE', 'short')
   code = cli.main(
     f'train --config linear:smoke --workdir {tmp_path}/a --engine {kind}'
     ' --jobs 2 --show_job_script'.split()
@@ -35,6 +35,7 @@ def test_the_script_of_a_job_starts_one_worker_with_keys(
   assert 'distributed.cli.dask_worker tls://' in told
   assert '--tls-key' in told and '--nthreads 1' in told
   assert told.startswith('#!')
+  assert 'export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False\n' in told
   if kind == 'slurm':
     assert '#SBATCH -n 1' in told and '--cpus-per-task=4' in told
   assert not (tmp_path / 'a').exists()
@@ -42,7 +43,7 @@ def test_the_script_of_a_job_starts_one_worker_with_keys(
 
 SBATCH = """#!/bin/bash
 # A batch system of one machine: it keeps the script, as the real one does.
-n=$(ls {home} | wc -l)
+n=$$
 cp "${{@: -1}}" {home}/$n.sh
 setsid bash {home}/$n.sh >{home}.log 2>&1 </dev/null &
 echo $! > {home}/$n.pid
@@ -65,8 +66,6 @@ def test_a_job_that_is_killed_costs_a_try_and_all_jobs_are_cancelled_in_the_end(
     (tools / name).chmod(stat.S_IRWXU)
   monkeypatch.setenv('PATH', f'{tools}:{os.environ["PATH"]}')
   monkeypatch.setenv('PYTHONPATH', str(child.ROOT))
-  monkeypatch.setenv('DASK_JOBQUEUE__SLURM__MEMORY', '1GB')
-  monkeypatch.setenv('DASK_JOBQUEUE__SLURM__CORES', '1')
   these = [toys.unit(tmp_path, f'u{i}', seconds=1.5) for i in range(4)]
 
   def kill():

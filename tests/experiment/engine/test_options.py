@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 
-import numpy as np
 import pytest
 
 from mejax import cli
@@ -136,4 +135,3 @@ def test_only_a_batch_system_has_a_script_to_show(tmp_path, capsys):
   assert code == 2
   assert 'submits no jobs' in capsys.readouterr().err
   assert not (tmp_path / 'a').exists()
-  assert np.all([kind in options.KINDS for kind in options.BATCH])

@@ -6,18 +6,20 @@ import copy
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mejax
-from mejax import experiment
 from mejax.corpora import synthetic
 from mejax.datasets import generated
+from mejax.datasets import load
 from mejax.datasets import prepare
+from mejax.datasets import protocols
 from mejax.datasets.recipe import Recipe
-from mejax.experiment import configuration
 from mejax.experiment import resolve
 from mejax.experiment import task as task_lib
 from mejax.experiment.packs import packing
+from mejax.experiment.packs import recipes
 from mejax.experiment.predicting import making as making_lib
 from mejax.experiment.predicting import shipped
 from tests import closeness
@@ -112,43 +114,52 @@ def test_predictions_are_those_of_the_prepared_dataset(tmp_path):
   faces = synthetic.write(
     tmp_path / 'faces', num_subjects=2, clips_per_subject=2, progress=False
   )
-  lines = (faces / 'labels.csv').read_text().splitlines()
-  rows = [line.split(',')[:6] for line in lines[1:]]
+  rows = pd.read_csv(faces / 'labels.csv', dtype=str)
   sheet = tmp_path / 'my.csv'
-  sheet.write_text(
-    'clip,subject,emotion,onset,apex,offset,fps\n'
-    + ''.join(f'{r[0]}/{r[1]},{",".join([r[0], *r[2:]])},100\n' for r in rows)
+  named = rows['subject'] + '/' + rows['clip']
+  rows.assign(clip=named).drop(columns=['action_units', 'amplitude']).to_csv(
+    sheet, index=False
   )
   prepare.prepare(
     'video',
     source=faces,
     data_dir=tmp_path / 'data',
-    recipe=Recipe(size=32),
+    recipe=Recipe(size=64),
     options={'labels': str(sheet)},
     workers=0,
     progress=False,
   )
-  config = configuration.load_config('linear:smoke')
-  configuration.change(config, {'dataset': 'video', 'protocol': 'own'})
-  run = tmp_path / 'run'
-  experiment.train(config, data_dir=tmp_path / 'data', workdir=run)
-  model = packing.pack(run, tmp_path / 'model')
-  task = task_lib.load_task(
-    'video', tmp_path / 'data', **resolve.find_reading(config)
+  model = with_recipe(
+    recipes.told(load.read_metadata('video', tmp_path / 'data'))
   )
+  reading = resolve.find_reading(
+    model.config, protocol=protocols.PROTOCOLS['own']
+  )
+  task = task_lib.load_task('video', tmp_path / 'data', **reading)
   expected = model.predict(task.inputs)
-  names = [f'{s}_{c}' for s, c in zip(task.subject, task.clip, strict=True)]
+  assert task.clip.tolist() == (rows['subject'] + '_' + rows['clip']).tolist()
   found = []
-  for place, row in enumerate(rows):
-    onset, apex, offset = map(int, row[3:6])
+  for row in rows.itertuples():
     table = mejax.predict(
-      faces / row[0] / row[1],
-      model=model if place else run,  # A run is packed on the way.
-      onset=onset,
-      apex=apex,
-      offset=offset,
+      faces / row.subject / row.clip,
+      model=model,
+      onset=int(row.onset),
+      apex=int(row.apex),
+      offset=int(row.offset),
       progress=False,
     )
     found.append(table[[f'p_{name}' for name in model.classes]].to_numpy()[0])
-  assert [f'{r[0]}_{r[1]}' for r in rows] == names
   closeness.assert_close(np.array(found, np.float32), expected, 1e-5)
+
+
+def test_a_finished_run_is_packed_on_the_way(tmp_path, monkeypatch):
+  (tmp_path / 'record.npz').touch()
+  asked = []
+
+  def pack(run, out, *, trust_code):
+    asked.append((run, trust_code))
+    return shipped.load()
+
+  monkeypatch.setattr(packing, 'pack', pack)
+  assert shipped.load(tmp_path, trust_code=True).classes
+  assert asked == [(tmp_path, True)]

@@ -64,6 +64,18 @@ def test_short_bump_is_found_where_it_is(seed):
   assert one.flags == ()
 
 
+def test_point_that_is_lost_for_a_frame_is_no_movement():
+  made = tracks(noise=1e-4)
+  lost = np.zeros(len(made.head))
+  lost[300] = 1
+  assert candidates.spot(move(made, lost, ['left cheek'], 0.03)) == []
+  # Five frames are a movement.
+  (one,) = candidates.spot(
+    move(made, bump(made, 299, 302, 305), ['left cheek'], 0.03)
+  )
+  assert one.onset <= 301 <= one.offset
+
+
 def test_long_bump_is_a_macro_expression():
   made = tracks()
   made = move(made, bump(made, 200, 225, 260), ['left brow', 'chin'], 0.05)

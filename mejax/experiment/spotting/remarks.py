@@ -1,0 +1,66 @@
+"""Sentences to know before one looks at what was spotted."""
+
+from __future__ import annotations
+
+from mejax.motion import oddities
+from mejax.motion.spotting.tracks import Tracks
+
+# Frames a second below which the shortest micro-expressions, of .17 s, have
+# fewer than four frames.
+_SLOW = 24.0
+LEAST_SECONDS = 1.0
+
+
+def on_frames(watch: oddities.Watch, fps: float) -> list[str]:
+  """Returns what is odd about the frames."""
+  remarks = []
+  if watch.repeated:
+    real = fps * (1 - watch.repeated)
+    remarks.append(
+      f'{100 * watch.repeated:.0f} % of its {fps:.3g} frames a second repeat '
+      f'the frame before, so it shows {real:.3g} different ones a second'
+      + (_slow(real) or '.')
+    )
+  if watch.turned:
+    at, degrees = watch.turned[0]
+    remarks.append(
+      f'The picture is turned by {degrees} degrees before second '
+      f'{at / fps:.0f}: nothing is spotted where the face lies on its side. '
+      'Turn that part back first.'
+    )
+  return remarks
+
+
+def _slow(fps: float) -> str:
+  """Says what so few frames a second cannot show; '' if they are enough."""
+  if fps >= _SLOW:
+    return ''
+  return (
+    f': a micro-expression of .2 s has {0.2 * fps:.0f} of them. What is '
+    f'shorter than {4 / fps:.2g} s cannot be told from noise.'
+  )
+
+
+def on_signals(tracks: Tracks, fps: float) -> list[str]:
+  """Returns what the signals cannot show."""
+  remarks = []
+  seconds = len(tracks.numbers) / tracks.fps
+  if slow := _slow(fps):
+    remarks.append(f'It has {fps:.3g} frames a second{slow}')
+  if seconds < LEAST_SECONDS:
+    remarks.append(
+      f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'
+    )
+  share = float((tracks.shot < 0).mean())
+  if share == 1:
+    remarks.append('It shows no face: nothing can be spotted.')
+  elif share > 0.02:
+    remarks.append(
+      f'{100 * share:.0f} % of it shows no face; nothing is spotted there.'
+    )
+  if 0 < tracks.eyes < 20:
+    remarks.append(
+      f'The face is tiny: its eyes are {tracks.eyes:.0f} pixels apart. Small '
+      'movements are lost.'
+    )
+  return remarks
