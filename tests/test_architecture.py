@@ -102,7 +102,7 @@ def test_setup_declares_exactly_what_the_package_imports(root):
     {_normal(re.match(r'[\w-]+', line).group()) for line in lines}
     for lines in (
       ast.literal_eval(arguments['install_requires']),
-      [*extras['torch'], *extras['search']],
+      [*extras['torch'], *extras['search'], *extras['cluster']],
     )
   )
   homes = importlib.metadata.packages_distributions()
@@ -111,8 +111,10 @@ def test_setup_declares_exactly_what_the_package_imports(root):
     for module in imported
     for home in set(homes.get(module, [module]))
   }
-  # Weights in files of PyTorch are read with it, and searches are Optuna's;
-  # nothing else needs either.
+  # dask comes with distributed, which makes keys with cryptography.
+  optional = (optional - {'cryptography'}) | {'dask'}
+  # Weights in files of PyTorch are read with it, searches are Optuna's, and
+  # workers on other machines are dask's; nothing else needs any of them.
   assert needed - declared == optional
   # TFDS needs the first two at run time without asking for them, and the export
   # of JAX the last.
