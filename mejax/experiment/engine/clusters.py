@@ -124,14 +124,11 @@ def _find(engine: Engine) -> distributed.Client:
       ' and do DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its siblings name the'
       ' same keys here as there? docs/scale.md shows how.'
     ) from error
-  silence = _SILENCE_S
-
-  # Sent as code, not by its name, so that a scheduler needs no mejax.
-  def settle(dask_scheduler):
-    dask_scheduler.allowed_failures = 0
-    dask_scheduler.worker_ttl = silence
-
-  client.run_on_scheduler(settle)
+  settings = {'allowed_failures': 0, 'worker_ttl': _SILENCE_S}
+  # A function without a name is sent as code: a scheduler needs no mejax.
+  client.run_on_scheduler(
+    lambda dask_scheduler: vars(dask_scheduler).update(settings)
+  )
   return client
 
 
