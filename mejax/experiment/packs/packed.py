@@ -121,7 +121,7 @@ class Model:
 
     def apply_one(variables):
       logits, out = self.module.apply(variables, batch, train=False)
-      units = out['units'] if self.units else jnp.zeros((len(logits), 0))
+      units = out['units'] if self.units else jnp.zeros((logits.shape[0], 0))
       if flip:
         other, _ = self.module.apply(variables, flip(batch), train=False)
         logits = (1 - share) * logits + share * other
