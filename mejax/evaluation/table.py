@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mejax.evaluation import best_baseline
+from mejax.evaluation import bootstrap
 from mejax.evaluation import summary
 
 _HEAD = f'{"":<25} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
@@ -45,6 +46,7 @@ def format_predictions(numbers: Mapping[str, Any]) -> str:
   entries = [rule['full'] for rule in numbers['entries'].values()]
   if any(entry['subjects'] for entry in entries):
     lines.append('[95 % interval, from resampling the subjects]')
+    lines += bootstrap.describe_few(next(iter(numbers['entries'].values())))
   warnings = [entry['warning'] for entry in entries if 'warning' in entry]
   lines += [f'* {warning}' for warning in dict.fromkeys(warnings)]
   exact = ', '.join(
@@ -91,6 +93,7 @@ def together_notes(numbers: Mapping[str, Any]) -> list[str]:
     lines.append(f'of several seeds, their mean probability: {named}')
   lines += [
     '[95 % interval, from resampling the subjects]',
+    *bootstrap.describe_few(numbers['together']),
     f'together minus {numbers["best"]}, the best single one by these very'
     ' predictions: {:+.3f} [{:+.3f}, {:+.3f}]'.format(*numbers['minus_best']),
   ]
@@ -113,6 +116,7 @@ def _notes(numbers) -> list[str]:
     )
   if seeds < 5:
     lines.append('Fewer than 5 seeds: too few to report.')
+  lines += bootstrap.describe_few(numbers['selection']['last'])
   lines += [f'* {warning}' for warning in summary.warnings(numbers)]
   if best := best_baseline.describe(numbers):
     lines += [
