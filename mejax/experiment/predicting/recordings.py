@@ -91,6 +91,7 @@ def predict(
       warnings: sentences at which to look, joined by `; `.
       au_NAME: how likely an action unit is shown, if the model tells them; not
         calibrated.
+    `attrs['cautions']` holds sentences to know before one believes the model.
 
   Raises:
     FileNotFoundError: a path or the model does not exist.
@@ -131,6 +132,7 @@ def predict(
       bar.update()
   rows = [row for result in results for row in result['rows']]
   table = rows_lib.table(rows, model, abstain=abstain)
+  table.attrs['cautions'] = writing.cautions(model)
   if out:
     writing.write(out, table, results, model, abstain)
     if annotate:

@@ -144,8 +144,11 @@ def write(
   with files.writing(paths[0]) as file:
     rows.to_csv(file, index=False, lineterminator='\n', float_format='%.4f')
   detector = options.get('detector') or detection.detect
+  limits = candidates_lib.THRESHOLDS | dict(options.get('thresholds') or {})
+  # The curve has units of noise, and no probabilities.
+  limit = 0.0 if options.get('spotter') else limits['micro']
   shown = [
-    _shown(one, rows, detector if pictures else None)
+    _shown(one, rows, detector if pictures else None, limit)
     for one in found
     if not one.problem
   ]
@@ -294,7 +297,10 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
 
 
 def _shown(
-  spotted: Spotted, rows: pd.DataFrame, detector: Detector | None
+  spotted: Spotted,
+  rows: pd.DataFrame,
+  detector: Detector | None,
+  threshold: float,
 ) -> spotting_page.Recording:
   pairs = ()
   if detector is not None:
@@ -306,7 +312,7 @@ def _shown(
     candidates=own.to_dict('records'),
     remarks=spotted.remarks,
     pictures=pairs,
-    **curves(spotted),
+    **(curves(spotted) | {'threshold': threshold}),
   )
 
 

@@ -117,6 +117,8 @@ def test_files_say_the_same_as_the_table(predicted):
   for name in table['most_like']:
     assert f'most like {name}' in page.text
   assert notice.RESPONSIBLE_USE in page.text
+  assert page.text.count('99 % of it below') == len(table)
+  assert page.text.count('held still there, the answer loses') == len(table)
   strips = sorted((out / 'pictures').iterdir())
   assert len(strips) == 3
   assert cv2.imread(str(strips[0])).shape[1] > 5 * 240
@@ -255,6 +257,7 @@ def test_command_prints_what_it_found_and_the_notice(clips, predicted, capsys):
   said = capsys.readouterr().out
   assert said.count('is most like') == 3 and ' feels' in said
   assert notice.RESPONSIBLE_USE in said
+  assert said.count(notice.GENERATED) == 1
   assert cli.main([*command, '--onset', '3', '--out', str(out)]) == 2
   assert 'exclude each other' in capsys.readouterr().err
 
