@@ -15,6 +15,7 @@ from mejax.experiment.predicting.results import Result
 from mejax.pages import notice
 from mejax.pages import predicting as page_lib
 
+RESULTS = ('predictions.csv', 'index.html')
 # Lines that are printed; the table has all.
 _LINES = 20
 
