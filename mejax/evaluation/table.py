@@ -50,7 +50,7 @@ def format_predictions(numbers: Mapping[str, Any]) -> str:
   warnings = [entry['warning'] for entry in entries if 'warning' in entry]
   lines += [f'* {warning}' for warning in dict.fromkeys(warnings)]
   exact = ', '.join(
-    f'{word} {entries[0][name]:.4f}'
+    f'{word} {entries[0][name]:.4f}' + _interval(entries[0], name)
     for name, word in (('uf1', 'UF1'), ('uar', 'UAR'), ('accuracy', 'accuracy'))
   )
   lines.append(f'in four digits: {exact}')
@@ -170,6 +170,11 @@ def _row(name, part, entry, *, width=14):
     f'{name:<{width}} {part:<10} {entry["n"]:>5}  {uf1:<32} '
     f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16} {above}'
   ).rstrip()
+
+
+def _interval(entry, name):
+  found = entry[f'{name}_ci']
+  return '' if found is None else ' [{:.3f}, {:.3f}]'.format(*found)
 
 
 def _spread(entry, name):
