@@ -23,6 +23,7 @@ from jaxtyping import PyTree
 import numpy as np
 import tqdm
 
+from mejax import bars
 from mejax import signals
 from mejax.training import checkpoint
 from mejax.training import log as log_lib
@@ -120,7 +121,7 @@ def run(
   num_rounds = math.ceil(num_trials / size)
   numbers = range(num_rounds) if only is None else only
   results = []
-  with tqdm.tqdm(
+  with bars.Bar(
     total=len(numbers) * trainer.num_epochs,
     unit='epoch',
     desc=title or f'training {num_trials} trials',

@@ -97,7 +97,10 @@ def test_outcome_has_every_evaluation_and_the_log_says_the_same(tmp_path):
   np.testing.assert_allclose(losses, outcome.train_loss.mean(0), rtol=1e-6)
 
 
-def test_the_bar_says_when_it_compiles_and_then_the_loss(tmp_path, capsys):
+def test_the_bar_says_when_it_compiles_and_then_the_loss(
+  tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
   _run(tmp_path, progress=True)
   shown = capsys.readouterr().err
   before, _, after = shown.partition('compiling')

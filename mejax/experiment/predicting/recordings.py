@@ -6,8 +6,8 @@ import os
 import pathlib
 
 import pandas as pd
-import tqdm
 
+from mejax import bars
 from mejax.corpora import recordings as recordings_lib
 from mejax.corpora import which_face as which_face_lib
 from mejax.experiment import calls
@@ -134,7 +134,7 @@ def predict(
   if out:
     calls.check(out, asked, writing.RESULTS)
   results = []
-  with tqdm.tqdm(
+  with bars.Bar(
     desc='predict', total=len(found), unit='recording', disable=not progress
   ) as bar:
     for result in results_lib.results_of(

@@ -14,8 +14,8 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 import pandas as pd
-import tqdm
 
+from mejax import bars
 from mejax import files
 from mejax.corpora import decode
 from mejax.corpora import recordings as recordings_lib
@@ -245,7 +245,7 @@ def examine_one(
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
   clip = clip_of(recording, rate)
   watch = oddities.Watch()
-  watched = tqdm.tqdm(
+  watched = bars.Bar(
     _seen(decode.stream(clip), watch),
     desc=recording.name,
     unit='frame',
