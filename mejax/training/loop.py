@@ -269,14 +269,15 @@ class _Rounds:
       for i in range(window, window + count):
         log.write(i, _scalars(trials, self.data, result, i))
       window += count
+      loss = _mean_finite(result['losses'][:, window - 1])
+      self.bar.set_postfix(train_loss=f'{loss:.3f}', refresh=False)
       if is_first:
         # Compiling took most of this call, and says nothing of the others.
         self.bar.unpause()
         _skip(self.bar, count * self.eval_every)
       else:
         self.bar.update(count * self.eval_every)
-      loss = _mean_finite(result['losses'][:, window - 1])
-      self.bar.set_postfix(train_loss=f'{loss:.3f}')
+      self.bar.refresh()
       since = time.monotonic() - last_save
       due = asked() or since > self.checkpoint_every_s
       if window < self.num_windows and due:
