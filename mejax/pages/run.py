@@ -83,6 +83,31 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
     ),
     'first': first.name,
     'differences': rows,
+    'settings': _differing_values(runs),
+  }
+
+
+def _differing_values(runs: Sequence[Run]) -> dict[str, Any] | None:
+  """Makes the table of config values that differ; None without two configs.
+
+  What a difference of scores is due to is one of them, or several.
+  """
+  known = [run for run in runs if run.config]
+  if len(known) < 2:
+    return None
+  values = [
+    {name: json.dumps(value) for name, value in _flat(run.config, '')}
+    for run in known
+  ]
+  names = dict.fromkeys(name for each in values for name in each)
+  rows = [
+    [name, *(each.get(name, 'not set') for each in values)] for name in names
+  ]
+  return {
+    'names': ['value', *(run.name for run in known)],
+    'rows': [
+      {'kind': '', 'cells': row} for row in rows if len(set(row[1:])) > 1
+    ],
   }
 
 

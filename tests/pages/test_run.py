@@ -181,6 +181,20 @@ def test_runs_on_the_same_clips_are_compared_in_pairs(workdir, tmp_path):
   assert re.search(r'other minus one\s+not comparable', words)
 
 
+def test_values_of_the_config_that_differ_are_listed(workdir, tmp_path):
+  first, second = (workdir(name)[0] for name in ('one', 'two'))
+  config = json.loads((second / 'config.json').read_text())
+  config |= {'num_epochs': 20, 'num_seeds': 1}
+  (second / 'config.json').write_text(json.dumps(config))
+  _, words, _ = _read([first, second], tmp_path)
+  table = ' '.join(words.split()).partition('What differs between the runs')[2]
+  found = re.search(r'value one two (.*?) The ceiling', table).group(1)
+  assert found == 'num_epochs 60 20 num_seeds not set 1'
+  (second / 'config.json').write_text((first / 'config.json').read_text())
+  _, words, _ = _read([first, second], tmp_path)
+  assert 'All values of the config are the same' in ' '.join(words.split())
+
+
 def test_an_unfinished_workdir_is_a_clear_error(workdir, tmp_path):
   folder, _ = workdir('run')
   (folder / 'metrics.json').unlink()
