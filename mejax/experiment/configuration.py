@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import inspect
 import pathlib
+import shlex
 from typing import Any
 
 from absl import flags
@@ -132,8 +133,8 @@ def _read_json(
     content,
     where=path,
     given=given,
-    hint='If you know this code and trust it, name it yourself, as in'
-    ' --config.model.name=package.module:name.',
+    hint='If you know this code and trust it, name it yourself: add'
+    f' {shlex.join(own_code.flags_in(content))}.',
   )
   with files.reading(path, hint='Give another --config.'):
     schema.check(content)

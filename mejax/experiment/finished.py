@@ -52,6 +52,8 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
   has_config = (workdir / 'config.json').exists()
   config = schema.read_config(workdir) if has_config else {}
   facts = schema.read_run(workdir) if (workdir / 'run.json').exists() else {}
+  # An older mejax did not note it.
+  data_dir = facts.get('data_dir', 'YOUR_DATA')
   return Run(
     name=name,
     numbers=read_numbers(workdir, record),
@@ -61,11 +63,13 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     attention=_read_attention(workdir),
     baselines=workdir_lib.read_baselines(workdir),
     cost=cost_lib.read(workdir),
+    data_dir=data_dir,
     commands=commands.of_run(
       config,
       facts.get('dataset', {}),
       config_path=str(workdir / 'config.json'),
       workdir=f'{workdir}-again',
+      data_dir=data_dir,
     ),
   )
 

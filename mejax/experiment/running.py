@@ -320,6 +320,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
   return {
     'data_sha256': plan.task.sha256,
     'data': plan.task.describe(),
+    **({'data_dir': plan.data_dir} if plan.data_dir else {}),
     'dataset': dict(plan.task.dataset),
     **starting.describe(plan.start),
     'inputs': plan.task.describe_inputs(),

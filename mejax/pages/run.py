@@ -160,6 +160,7 @@ def describe(run: Run) -> dict[str, Any]:
     ),
     'cost': cost.describe(run.cost),
     'commands': run.commands,
+    'of_arrays': run.config.get('dataset') == '',
     'rules': [
       {'kind': score_tables.kind_of(rule), 'cells': [rule, sentence]}
       for rule, sentence in numbers['rules'].items()

@@ -407,7 +407,7 @@ def test_whatever_started_from_converted_weights_says_so_at_every_number(
   assert 'nobody knows' in first['warning'] and 'warning' not in second
   assert 'nobody knows' in both['together']['full']['warning']
   results = experiment.export(workdir, tmp_path / 'results')
-  assert '--init MODEL' in (results / 'command.txt').read_text()
+  assert '--init YOUR_MODEL' in (results / 'command.txt').read_text()
   scored = experiment.score(results, data_dir=data_dir)
   assert 'nobody knows' in scored['selection']['last']['full']['warning']
   capsys.readouterr()

@@ -83,11 +83,14 @@ def test_the_tables_beside_the_page_hold_all_runs(workdir, tmp_path):
 def test_the_page_says_how_to_train_the_run_again(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, _ = _read([folder], tmp_path)
-  assert 'The same again' not in text  # A run on arrays.
+  assert 'The same again' not in text  # It is not known.
+  (folder / 'config.json').write_text(json.dumps({'dataset': ''}))
+  _, words, _ = _read([folder], tmp_path)
+  assert 'trained on arrays in Python, so no command' in ' '.join(words.split())
   config = {'dataset': 'htnet_release', 'model': {'name': 'htnet'}}
   (folder / 'config.json').write_text(json.dumps(config))
   text, words, _ = _read([folder], tmp_path)
-  assert 'mejax prepare htnet_release --source PATH' in words
+  assert 'mejax prepare htnet_release --source YOUR_HTNET_RELEASE' in words
   assert f'mejax train --config {folder}/config.json' in words
 
 
@@ -452,7 +455,7 @@ def test_clips_that_every_model_misses_are_listed_with_a_way_to_see_them(
   words = ' '.join(words.split())
   assert 'every one of them misses 1; to 1 of these, all give the' in words
   assert f'{missed[0]} {labels[0]} {others[0]}' in words
-  assert f'mejax inspect mine --data_dir data --clip {missed[0]}' in words
+  assert f'mejax inspect mine --data_dir YOUR_DATA --clip {missed[0]}' in words
   # Licensed pictures stay where the data are.
   assert '<img' not in text
 
