@@ -263,7 +263,7 @@ def test_no_run_is_overwritten(run, tmp_path, left):
 
 
 def test_what_a_run_does_not_tell_by_name_must_be_handed_over(run):
-  with pytest.raises(ValueError, match='with a model of your own'):
+  with pytest.raises(ValueError, match='was handed over in Python'):
     evaluating.evaluate(run, task=task(*arrays()))
   with pytest.raises(ValueError, match='trained on arrays'):
     evaluating.evaluate(run, data_dir='data', model=Statistics())
