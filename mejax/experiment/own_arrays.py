@@ -78,9 +78,7 @@ def leave_one_subject_out(
     config.update(dict.fromkeys(_OF_DATASETS, '') | {'view': {'name': ''}})
     config.setting.mirror = 0.0
     config.model = {'name': model} if isinstance(model, str) else {}
-  configuration.change(
-    config, {key.replace('__', '.'): value for key, value in changes.items()}
-  )
+  configuration.change(config, changes, separator='__')
   task = Task(
     inputs=inputs,
     labels=labels,

@@ -263,6 +263,10 @@ def claim(
     what='a run with another config',
     hint='Repeat that config to resume it, or choose a new --workdir.',
   )
+  # Only a run on a dataset has a home of datasets; arrays come from Python.
+  again = 'Choose a new --workdir, or prepare the dataset as it was.'
+  if not run.get('data_dir'):
+    again = 'Choose a new workdir, or give the data as they were.'
   for key, what, hint in (
     (
       'named_objects',
@@ -272,7 +276,7 @@ def claim(
     (
       'data',
       'a run on other data',
-      'Choose a new --workdir, or give the data as they were.',
+      again,
     ),
     (
       'numerics',
@@ -287,7 +291,6 @@ def claim(
       files.refuse_other(workdir, old[key], new, what=what, hint=hint)
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
-      f'{workdir} was trained on other data than there is now. Choose a new'
-      ' --workdir, or prepare the dataset as it was.'
+      f'{workdir} was trained on other data than there is now. {again}'
     )
   return old

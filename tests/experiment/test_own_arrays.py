@@ -73,6 +73,12 @@ SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
     ({'subjects': np.array([b'\xff'] * 9)}, 'a subject is no UTF-8'),
     ({'dataset': 'synthetic'}, 'dataset belongs to a dataset, and not to arr'),
     ({'view__name': 'full_flow'}, 'view__name belongs to a dataset'),
+    (
+      {'learning_rate': 1e-3},
+      "no value 'learning_rate'.*names are setting__learning_rate, grid__",
+    ),
+    ({'num_seeds': 'x'}, 'Bad value for num_seeds'),
+    ({'model': 'htnet:tiny'}, "model='htnet', model__preset='tiny'"),
   ],
 )
 def test_misuse_is_refused_before_anything_is_written(tmp_path, changes, words):
