@@ -51,6 +51,9 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
   record = record_lib.read_record(workdir)
   has_config = (workdir / 'config.json').exists()
   config = schema.read_config(workdir) if has_config else {}
+  if config.get('dataset') == '' and 'view' in config:
+    # What a config left there had no effect on arrays.
+    config['view'] = {'name': ''}
   facts = schema.read_run(workdir) if (workdir / 'run.json').exists() else {}
   # An older mejax did not note it.
   data_dir = facts.get('data_dir', 'YOUR_DATA')

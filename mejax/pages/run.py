@@ -145,6 +145,7 @@ def describe(run: Run) -> dict[str, Any]:
     'entry': run.entry(),
     'headline': _headline(run),
     'diverged': summary.describe_diverged(numbers),
+    'loss_remarks': summary.describe_loss(run.record),
     'best_baseline': best_baseline.describe(numbers),
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),
