@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import math
+import os
 import pathlib
 import reprlib
 from typing import Any
@@ -87,9 +88,16 @@ def _read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def read_runs(workdirs: Sequence[pathlib.Path]) -> list[Run]:
-  """Reads several runs, each under a name of its own; see `read_run`."""
-  short = [workdir.resolve().name for workdir in workdirs]
-  names = short if len(set(short)) == len(short) else map(str, workdirs)
+  """Reads several runs, each under a name of its own; see `read_run`.
+
+  The name is that of the folder, or the way to it from the folder that all are
+  in: `demo/run` and `wider`.
+  """
+  full = [workdir.resolve() for workdir in workdirs]
+  parent = os.path.commonpath([path.parent for path in full])
+  names = [path.relative_to(parent).as_posix() for path in full]
+  if len(set(names)) < len(names):
+    names = list(map(str, workdirs))
   return [
     read_run(workdir, name=name)
     for workdir, name in zip(workdirs, names, strict=True)
