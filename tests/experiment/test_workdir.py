@@ -118,8 +118,11 @@ def test_what_an_older_config_did_not_list_may_stand_at_what_it_was(begun):
 @pytest.mark.parametrize(
   ('home', 'words'),
   [
-    ({'data_dir': 'data'}, 'other data.*new --workdir, or prepare the dataset'),
-    ({}, 'other data.*new workdir, or give the data as they were'),
+    (
+      {'dataset': {'a': 1}},
+      'other data.*new --workdir, or prepare the dataset',
+    ),
+    ({'dataset': {}}, 'other data.*new workdir, or give the data as they were'),
   ],
 )
 def test_other_data_is_refused(begun, home, words):
