@@ -17,8 +17,8 @@ def add_predict(verbs) -> None:
     _predict,
     text='Say what the motions in recordings are most like.',
     example='  mejax predict clip.mp4\n'
-    '  mejax predict recordings/ --model models/mine --out predicted\n'
-    '  mejax predict clip.mp4 --onset 12 --apex 20 --offset 31\n\n'
+    '  mejax predict recordings/ --model models/mine --out mine\n'
+    '  mejax predict clip.mp4 --onset 12 --apex 20 --offset 31 --out one\n\n'
     'Without --model, the model that ships is used, which was trained on\n'
     'generated faces only. Movements are spotted, unless --whole or frames\n'
     'are given; a recording of less than a second is one movement.\n'
@@ -26,7 +26,8 @@ def add_predict(verbs) -> None:
     'of each class, the size of the motion and of the face, and warnings.\n'
     'index.html shows a timeline and each movement. A recording that cannot\n'
     'be used has a row that says why. The same command goes on where it\n'
-    'stopped.',
+    'stopped. Results of other options in the folder are not replaced: choose\n'
+    'another --out for them.',
   )
   verb.add_argument(
     'recordings',

@@ -95,7 +95,8 @@ def add_score(verbs) -> None:
     example='  mejax score results/ststnet --data_dir data\n'
     '  mejax score --together results/ststnet results/sssnet\n'
     '  mejax score predictions.csv\n'
-    '  mejax score theirs.csv --option truth=gt_label --table theirs.tex\n\n'
+    '  mejax score theirs.csv --option truth=emotion --option prediction=net\n'
+    '  mejax score theirs.csv --table theirs.tex\n\n'
     'A folder of results holds no labels. These come from the dataset;\n'
     'command.txt in the folder says how to prepare it. Nothing is trained but\n'
     'the baselines.\n\n'
@@ -104,7 +105,8 @@ def add_score(verbs) -> None:
     'clip and seed are read if they are there: subjects give the intervals,\n'
     'corpora a row for each database. If a column has another name than\n'
     'usual, tell it: --option truth=COLUMN. The names of the classes, in the\n'
-    'order of their numbers: --option classes=negative,positive,surprise',
+    'order of their numbers: --option classes=negative,positive,surprise. Of\n'
+    'predictions.csv in a run, the run tells them.',
   )
   verb.add_argument(
     'sources',

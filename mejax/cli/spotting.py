@@ -15,12 +15,13 @@ def add_spot(verbs) -> None:
     'spot',
     _spot,
     text='Find where in long recordings something small happened.',
-    example='  mejax spot interview.mp4 --out spotted\n'
-    '  mejax spot recordings/ --out spotted --fps 200\n\n'
+    example='  mejax spot interview.mp4\n'
+    '  mejax spot recordings/ --out spotted_all --fps 200\n\n'
     'No onset is needed, and no training. candidates.csv has onset, apex and\n'
     'offset in frames and seconds, the score in units of the noise of the\n'
     'recording, the regions that moved, and what happened beside it: blink,\n'
-    'head, speech, light, cut. index.html shows a timeline.',
+    'head, speech, light, cut. index.html shows a timeline. Results of other\n'
+    'options in the folder are not replaced: choose another --out for them.',
   )
   verb.add_argument(
     'recordings',
@@ -29,7 +30,7 @@ def add_spot(verbs) -> None:
     metavar='PATH',
     help='video files, folders of frames, folders of these',
   )
-  add_folder(verb, '--out', 'folder of candidates.csv and index.html')
+  add_folder(verb, '--out', 'folder of the results', 'spotted')
   verb.add_argument(
     '--fps',
     type=float,

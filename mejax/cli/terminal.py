@@ -1,4 +1,4 @@
-"""Makes what is printed safe, and bars of progress readable in a file.
+"""Makes what is printed safe.
 
 A terminal obeys control characters: they can hide what was printed, or print
 something else over it. No name in a message needs them.
@@ -11,9 +11,9 @@ import contextlib
 import re
 import signal
 import sys
-import time
 from typing import Any
 
+from mejax import bars
 from mejax import signals
 from mejax.cli.pulse import Pulse
 
@@ -22,10 +22,6 @@ from mejax.cli.pulse import Pulse
 _UNSAFE = re.compile(
   '[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]'
 )
-# A bar of progress returns to the start of its line, or to the line above it.
-_BAR = re.compile('\r|\x1b\\[A')
-# Seconds between two lines of a bar where there is no terminal.
-EVERY = 30.0
 
 
 def plain(text: str) -> str:
@@ -73,64 +69,22 @@ class _Plain:
 
 
 class _Bars(_Plain):
-  """The stream that bars of progress go to.
-
-  In a terminal a bar moves. A file or a pipe would keep every state of it, so
-  there it is a line every half a minute, and one when it ends.
-  """
+  """The stream that bars of progress go to; see `bars.Lines` for files."""
 
   def __init__(self, stream: Any, pulse: Pulse | None = None):
     super().__init__(stream, pulse)
-    self._moves = stream.isatty()
-    # What a bar shows and no line says yet; the last line of a bar, when it was
-    # written, and whether nothing has followed it.
-    self._shown, self._line = '', ''
-    self._written, self._is_last = time.monotonic(), False
+    self._lines = None
+    if not stream.isatty():
+      self._lines = bars.Lines(stream, lambda text: self._send(plain(text)))
 
   def write(self, text: str) -> int:
-    parts = _BAR.split(text)
-    marks = _BAR.findall(text)
-    if self._moves:
-      safe = [plain(parts[0])]
-      for mark, part in zip(marks, parts[1:], strict=True):
-        safe += [mark, plain(part)]
-      return self._send(''.join(safe))
-    first, *states = map(plain, parts)
-    self._put(first)
-    for state in states:
-      self._put_state(state)
-    return len(text)
-
-  def _put(self, text: str) -> None:
-    """Writes what is no state of a bar, below the bar if one is shown."""
-    if not text:
-      return
-    if self._shown and _count(self._shown) != _count(self._line):
-      self._put_line(self._shown)
-    self._is_last |= bool(self._shown)
-    if self._is_last and text.startswith('\n'):  # The end of the bar.
-      text, self._line = text[1:], ''
-    self._shown, self._is_last = '', False
-    self._send(text)
-
-  def _put_state(self, text: str) -> None:
-    """Keeps a state of a bar, or writes it if it is time."""
-    state, end, rest = text.partition('\n')
-    self._shown, self._is_last = state.rstrip(), False
-    if self._shown and time.monotonic() - self._written >= EVERY:
-      self._put_line(self._shown)
-      self._shown = ''
-    self._put(end + rest)
-
-  def _put_line(self, state: str) -> None:
-    self._send(f'{state}\n')
-    self._line = state
-    self._written, self._is_last = time.monotonic(), True
-
-
-def _count(state: str) -> str:
-  """Returns what a bar has counted, without its times."""
-  return state.partition(' [')[0]
+    if self._lines:
+      return self._lines.write(text)
+    parts = bars.MOVES.split(text)
+    safe = [plain(parts[0])]
+    for mark, part in zip(bars.MOVES.findall(text), parts[1:], strict=True):
+      safe += [mark, plain(part)]
+    return self._send(''.join(safe))
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ import pathlib
 import cv2
 import numpy as np
 import pandas as pd
-import tqdm
 
+from mejax import bars
 from mejax import files as files_lib
 from mejax import limits
 from mejax.corpora import action_units
@@ -169,7 +169,7 @@ def write(
   _claim(root, parameters)
   rows = []
   total = num_subjects * clips_per_subject
-  with tqdm.tqdm(
+  with bars.Bar(
     total=total, desc='synthetic', unit='clip', disable=not progress
   ) as bar:
     for subject in range(num_subjects):

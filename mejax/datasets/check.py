@@ -10,8 +10,8 @@ import dataclasses
 import pathlib
 
 import numpy as np
-import tqdm
 
+from mejax import bars
 from mejax.corpora import LONG_VIDEOS
 from mejax.corpora import cells
 from mejax.corpora import footage
@@ -94,7 +94,7 @@ def check_corpus(
     root = [source] if corpus.takes_recordings else source
     unread = corpus.unread(root, **options)
     reading = corpus.read(root, **options)
-    watched = tqdm.tqdm(reading, desc='read', unit='clip', disable=not progress)
+    watched = bars.Bar(reading, desc='read', unit='clip', disable=not progress)
     # Names that may be one person are told below, with all the rest.
     settled = people.settled(iter(watched), way or 'apart')
     clips = footage.remark_copies(map(_with_empty_files, settled))

@@ -9,8 +9,7 @@ import dataclasses
 import importlib
 import pathlib
 
-import tqdm
-
+from mejax import bars
 from mejax.corpora import LONG_VIDEOS
 from mejax.corpora import cells
 from mejax.corpora import decode
@@ -53,9 +52,7 @@ def check_videos(
   head = f'{name} in {source}'
   try:
     reading = database.read(source, **options)
-    watched = tqdm.tqdm(
-      reading, desc='read', unit='video', disable=not progress
-    )
+    watched = bars.Bar(reading, desc='read', unit='video', disable=not progress)
     videos = [_decoded(video) for video in watched]
   except (OSError, ValueError) as error:
     text = f'{head}\n\nIt cannot be used: {error}'

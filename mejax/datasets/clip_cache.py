@@ -19,6 +19,7 @@ import jax
 import numpy as np
 import tqdm
 
+from mejax import bars
 from mejax import files as files_lib
 from mejax.corpora import footage
 from mejax.corpora.clip import Clip
@@ -84,7 +85,7 @@ def digest_clips(
 
   with futures.ThreadPoolExecutor(workers_lib.cores()) as pool:
     return list(
-      tqdm.tqdm(
+      bars.Bar(
         pool.map(digest, clips),
         desc='hash',
         total=len(clips),
@@ -128,7 +129,7 @@ def make_clips(
   files = [folder / f'{keys[clip.identity]}.npz' for clip in usable]
   todo = [i for i, file in enumerate(files) if not _is_whole(file)]
   workers = workers_lib.cores() if workers is None else workers
-  bar = tqdm.tqdm(
+  bar = bars.Bar(
     desc='make',
     total=len(usable),
     initial=len(usable) - len(todo),
@@ -212,7 +213,7 @@ def examine_clips(
     if not clip.problem and (clip.frames or clip.video)
   ]
   workers = workers_lib.cores() if workers is None else workers
-  bar = tqdm.tqdm(
+  bar = bars.Bar(
     desc='check', total=len(places), unit='clip', disable=not progress
   )
   clips, pixels = list(clips), {}

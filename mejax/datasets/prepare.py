@@ -16,9 +16,9 @@ import cv2
 import jax
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 import mejax
+from mejax import bars
 from mejax import files
 from mejax.corpora import cells
 from mejax.corpora.clip import Clip
@@ -209,7 +209,7 @@ def _write(
 ) -> None:
   """Writes the examples of all usable clips, whole or not at all."""
   clips = clip_counts.usable(clips)
-  bar = tqdm.tqdm(
+  bar = bars.Bar(
     desc=f'write {name}', total=len(clips), unit='clip', disable=not progress
   )
 

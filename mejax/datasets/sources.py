@@ -18,8 +18,8 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import tqdm
 
+from mejax import bars
 from mejax.corpora import footage
 from mejax.corpora import htnet_release
 from mejax.corpora import people
@@ -156,7 +156,7 @@ class ReadyMadeFlow:
     """
     looked_at, digests = [], []
     bar = {'desc': 'check', 'unit': 'clip', 'disable': not self.progress}
-    for clip in tqdm.tqdm(clips, **bar):
+    for clip in bars.Bar(clips, **bar):
       try:
         flow = b'' if clip.problem else load_flow(clip)['flow'].tobytes()
       except (OSError, ValueError) as error:
@@ -196,9 +196,7 @@ def _bar(progress: bool) -> Callable[[Iterator[Clip]], Iterator[Clip]]:
   """Returns a function that shows a bar while clips are read."""
 
   def watch(clips: Iterator[Clip]) -> Iterator[Clip]:
-    return iter(
-      tqdm.tqdm(clips, desc='read', unit='clip', disable=not progress)
-    )
+    return iter(bars.Bar(clips, desc='read', unit='clip', disable=not progress))
 
   return watch
 

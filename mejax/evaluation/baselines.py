@@ -34,8 +34,8 @@ from jaxtyping import Num
 import numpy as np
 from scipy import special
 import threadpoolctl
-import tqdm
 
+from mejax import bars
 from mejax.evaluation import inner_products
 from mejax.evaluation import temperature
 from mejax.evaluation.inner_products import FoldProducts
@@ -124,7 +124,7 @@ def baselines(
     threadpoolctl.threadpool_limits(1),
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     warnings.catch_warnings(),
-    tqdm.tqdm(
+    bars.Bar(
       total=len(folds), desc='baselines', unit='fold', disable=not progress
     ) as bar,
   ):

@@ -9,6 +9,8 @@ is a weighted sum of matrices and does not need the predictions again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 from jaxtyping import Float
 from jaxtyping import Integer
@@ -19,6 +21,10 @@ from mejax.evaluation import metrics
 
 RESAMPLES = 2000
 LEVEL = 0.95
+# Of fewer people, a percentile interval is narrower than one by Student's t by
+# a fifth or more (Hesterberg 2015, "What Teachers Should Know About the
+# Bootstrap").
+ENOUGH_PEOPLE = 10
 
 Statistic = Callable[..., np.ndarray]
 
@@ -39,6 +45,27 @@ def group_confusion(
     num_classes=num_classes,
     num_outputs=num_outputs,
   )
+
+
+def describe_few(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+  """Returns a warning for each part that has too few people; [] for none.
+
+  Args:
+    entries: those of `full` and of each part, see `summary.metrics_json`.
+  """
+  few = {
+    part: entry['subjects']
+    for part, entry in entries.items()
+    if 0 < entry['subjects'] < ENOUGH_PEOPLE
+  }
+  if 'full' in few:  # Its parts have fewer still.
+    few = {'full': few['full']}
+  return [
+    f'{"" if part == "full" else f"{part}: "}Only {count}'
+    f' {"people" if count > 1 else "person"}: resampling so few gives intervals'
+    f' that are too narrow. Use at least {ENOUGH_PEOPLE}.'
+    for part, count in few.items()
+  ]
 
 
 def interval(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mejax.evaluation import best_baseline
+from mejax.evaluation import bootstrap
 from mejax.evaluation import summary
 
 _HEAD = f'{"":<25} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
@@ -45,10 +46,11 @@ def format_predictions(numbers: Mapping[str, Any]) -> str:
   entries = [rule['full'] for rule in numbers['entries'].values()]
   if any(entry['subjects'] for entry in entries):
     lines.append('[95 % interval, from resampling the subjects]')
+    lines += bootstrap.describe_few(next(iter(numbers['entries'].values())))
   warnings = [entry['warning'] for entry in entries if 'warning' in entry]
   lines += [f'* {warning}' for warning in dict.fromkeys(warnings)]
   exact = ', '.join(
-    f'{word} {entries[0][name]:.4f}'
+    f'{word} {entries[0][name]:.4f}' + _interval(entries[0], name)
     for name, word in (('uf1', 'UF1'), ('uar', 'UAR'), ('accuracy', 'accuracy'))
   )
   lines.append(f'in four digits: {exact}')
@@ -91,6 +93,7 @@ def together_notes(numbers: Mapping[str, Any]) -> list[str]:
     lines.append(f'of several seeds, their mean probability: {named}')
   lines += [
     '[95 % interval, from resampling the subjects]',
+    *bootstrap.describe_few(numbers['together']),
     f'together minus {numbers["best"]}, the best single one by these very'
     ' predictions: {:+.3f} [{:+.3f}, {:+.3f}]'.format(*numbers['minus_best']),
   ]
@@ -113,6 +116,7 @@ def _notes(numbers) -> list[str]:
     )
   if seeds < 5:
     lines.append('Fewer than 5 seeds: too few to report.')
+  lines += bootstrap.describe_few(numbers['selection']['last'])
   lines += [f'* {warning}' for warning in summary.warnings(numbers)]
   if best := best_baseline.describe(numbers):
     lines += [
@@ -166,6 +170,11 @@ def _row(name, part, entry, *, width=14):
     f'{name:<{width}} {part:<10} {entry["n"]:>5}  {uf1:<32} '
     f'{_spread(entry, "uar"):<16} {_spread(entry, "accuracy"):<16} {above}'
   ).rstrip()
+
+
+def _interval(entry, name):
+  found = entry[f'{name}_ci']
+  return '' if found is None else ' [{:.3f}, {:.3f}]'.format(*found)
 
 
 def _spread(entry, name):

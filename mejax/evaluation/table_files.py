@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from mejax import files
 from mejax.evaluation import baselines
+from mejax.evaluation import bootstrap
 from mejax.evaluation import entries as entries_lib
 from mejax.evaluation import summary
 
@@ -122,9 +123,15 @@ def _how_to_read(rows: Sequence[Row]) -> list[str]:
     lines.append('± is the standard deviation over seeds.')
   if any(row.entry['subjects'] for row in rows):
     lines.append('95 %: interval from resampling the subjects.')
+  with_run = len({row.run for row in rows}) > 1
+  for run, model in dict.fromkeys((row.run, row.model) for row in rows):
+    few = bootstrap.describe_few(
+      {r.part: r.entry for r in rows if (r.run, r.model) == (run, model)}
+    )
+    lines += [f'{run}: ' * with_run + each for each in few]
   warnings = [row.entry.get('warning') for row in rows]
   lines += [f'*: {each}.' for each in dict.fromkeys(warnings) if each]
-  return lines
+  return list(dict.fromkeys(lines))
 
 
 def _cells(row: Row, *, with_run: bool) -> list[str]:

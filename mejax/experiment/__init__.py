@@ -33,6 +33,7 @@
   results.py        folders of held-out probabilities without labels
   scoring.py        scores such folders on the data at hand
   commands.py       the commands that make a run again
+  calls.py          keeps a folder of results for one call
   cost.py           what a training took: time, memory, operations
   predictions_file.py     a table of truths and predictions that anybody made
   scoring_predictions.py  scores such a table

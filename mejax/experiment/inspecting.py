@@ -11,8 +11,7 @@ import re
 import shlex
 from typing import Any
 
-import tqdm
-
+from mejax import bars
 from mejax import files
 from mejax.datasets import load
 from mejax.pages import clip as clip_page
@@ -164,8 +163,8 @@ def _overview(
 ) -> list[pathlib.Path]:
   tiles = [
     Tile.of_example(examples[i], metadata['units'])
-    for i in tqdm.trange(
-      len(examples), desc='inspect', unit='clip', disable=not progress
+    for i in bars.Bar(
+      range(len(examples)), desc='inspect', unit='clip', disable=not progress
     )
   ]
   tiles.sort(key=Tile.order)

@@ -28,8 +28,9 @@ from mejax.corpora.cells import Cell
 # Usual headings of each column, without case, blanks and signs.
 COLUMNS = {
   'truth': (
-    'truth', 'groundtruth', 'groundtruthlabel', 'gt', 'true', 'truelabel',
-    'trueclass', 'ytrue', 'label', 'labels', 'target', 'actual',
+    'truth', 'groundtruth', 'groundtruthlabel', 'gt', 'gtlabel', 'gtclass',
+    'true', 'truelabel', 'trueclass', 'ytrue', 'label', 'labels', 'target',
+    'actual',
   ),
   'prediction': (
     'prediction', 'predictions', 'pred', 'preds', 'predicted', 'predict',
@@ -172,7 +173,10 @@ def _arrange(
   for field, column in table.items():
     for cell in column:
       if not cells.is_word(cell):
-        raise ValueError(f'a {field} is {cells.described(cell)}')
+        raise ValueError(
+          f'a {field} is {cells.described(cell)}; fill in the cell, or take its'
+          ' row out of the table'
+        )
   truth, prediction, class_names = _number_classes(table, classes)
   first: dict[tuple, int] = {}
   predicted: dict[str, list] = {}

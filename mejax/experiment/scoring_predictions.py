@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import os
+import pathlib
 from typing import Any
 
+from mejax import files
 from mejax.evaluation import predicted
 from mejax.evaluation import table
 from mejax.experiment import predictions_file
@@ -22,7 +24,8 @@ def score_predictions(
   whether epochs or settings were selected on the people who are scored.
 
   Args:
-    path: a CSV file or a workbook.
+    path: a CSV file or a workbook. Of `predictions.csv` in a run, the run tells
+      the names of the classes.
     options: see `predictions_file.read`.
 
   Returns:
@@ -32,6 +35,10 @@ def score_predictions(
     FileNotFoundError: the file is missing.
     ValueError: a column is missing, or a cell is not understood.
   """
+  options = dict(options or {})
+  if 'classes' not in options and (names := _names_beside(path)):
+    options['classes'] = ','.join(names)
+    print(f'Names of the classes, from metrics.json: {", ".join(names)}')
   found = predictions_file.read(path, options)
   numbers = predicted.metrics_json(
     found.truth,
@@ -51,3 +58,16 @@ def score_predictions(
     'Nothing here tells how these predictions were selected; ask their authors.'
   )
   return numbers
+
+
+def _names_beside(path: str | os.PathLike) -> list[str]:
+  """Returns the names of the classes of a run; [] for any other table."""
+  path = pathlib.Path(path)
+  beside = path.with_name('metrics.json')
+  if path.name != 'predictions.csv' or not beside.exists():
+    return []
+  names = files.read_json(
+    beside, hint='Or name the classes, by --option classes=NAME,NAME,...'
+  ).get('class_names', [])
+  # A comma would make two names of one.
+  return [] if any(',' in str(name) for name in names) else list(names)

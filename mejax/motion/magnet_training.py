@@ -29,8 +29,8 @@ from jaxtyping import Float
 from jaxtyping import Key
 from jaxtyping import PyTree
 import optax
-import tqdm
 
+from mejax import bars
 from mejax import files
 from mejax import limits
 from mejax.motion import magnet
@@ -236,7 +236,7 @@ def train(
   if file.exists():
     state = _restore(file, settings, state)
   done = int(state['step'])
-  with tqdm.tqdm(total=steps, initial=done, unit='step') as bar:
+  with bars.Bar(total=steps, initial=done, unit='step') as bar:
     for step in range(done + 1, steps + 1):
       state, error = train_step(
         state, key, module=module, schedule=schedule, size=size

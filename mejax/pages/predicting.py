@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mejax.pages import frame
+from mejax.pages import notice
 from mejax.pages import spotting
 from mejax.pages.pictures import Image
 from mejax.pages.spotting import clock
@@ -53,6 +54,7 @@ def page(
     recordings=shown,
     several=len(results) > 1,
     about=about,
+    caution=notice.GENERATED,
     classes=classes,
     abstain=abstain,
     facts=_facts(results, classes, abstain),

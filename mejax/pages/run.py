@@ -160,6 +160,7 @@ def describe(run: Run) -> dict[str, Any]:
     'numbers': numbers,
     'warning': selection.WARNING,
     'warnings': summary.warnings(numbers),
+    'few': bootstrap.describe_few(numbers['selection'][score_tables.HEADLINE]),
     'chosen': best_baseline.CHOSEN,
     'entry': run.entry(),
     'headline': _headline(run),

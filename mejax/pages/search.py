@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 import numpy as np
 
+from mejax.evaluation import bootstrap
 from mejax.pages import charts
 from mejax.pages import frame
 
@@ -28,6 +29,7 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
     'search.html',
     title=name,
     numbers=numbers,
+    few=bootstrap.describe_few(numbers['scores']['searched']),
     searched=_full(numbers, 'searched'),
     difference=_difference(numbers),
     dots=draw_scores(numbers),
@@ -97,6 +99,7 @@ def format_numbers(numbers: Mapping[str, Any], *, seconds: float) -> str:
       )
   lines += [
     '[95 % interval, from resampling the subjects]',
+    *bootstrap.describe_few(numbers['scores']['searched']),
     f'searched minus as configured: {_difference(numbers)}',
   ]
   if best := numbers['unnested']:

@@ -19,19 +19,19 @@ from mejax.pages import svg
 
 # Seconds of a row of the timeline, and its geometry in pixels.
 _ROW_SECONDS = 60.0
-_WIDTH, _LEFT, _RIGHT = 860, 80, 846
-_STEP = 96
+_WIDTH, _LEFT, _RIGHT = 860, 80, 826
+_STEP = 138
 # Seconds between two lines.
 _TICKS = (1, 2, 5, 10)
 # Regions of a candidate that are named.
 _REGIONS = 3
-# Score at the top of the curve.
+# Score at the top of the curve, at least: less would look like much.
 _TOP = 40.0
 _PLACES = (
   ('micro', 0, 13, 'bar oracle'),
   ('macro', 16, 13, 'bar honest'),
 )
-_CURVE, _LIDS = (34, 66), 70
+_CURVE, _LIDS = (38, 92), 98
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Recording:
       noise; nan where there is no face.
     blinks: start and end of each.
     absent: start and end of the stretches without a face.
-    threshold: of a micro-expression's score.
+    threshold: of a micro-expression's score, in units of noise; 0 for none.
     remarks: sentences to know before one looks.
     pictures: of each candidate the face at onset and apex, or None; empty to
       show no faces.
@@ -96,6 +96,7 @@ def _shown(one: Recording) -> dict[str, Any]:
     ],
     'remarks': one.remarks,
     'timeline': timeline(one),
+    'threshold': one.threshold,
     'rows': [_row(row) for row in one.candidates],
     'cards': [
       _card(row, pair)
@@ -190,7 +191,7 @@ def _line(one: Recording, start: float, long: float, top: float) -> list[Any]:
     x = at(start + float(second))
     parts += [
       svg.line('grid', x, top, x, top + _LIDS + 6),
-      svg.text(x, top + _LIDS + 18, clock(start + float(second)), 'small',
+      svg.text(x, top + _LIDS + 23, clock(start + float(second)), 'small',
                'middle'),
     ]  # fmt: skip
   for times in one.absent:
@@ -209,14 +210,25 @@ def _line(one: Recording, start: float, long: float, top: float) -> list[Any]:
         )
         times = (row['onset_s'], row['offset_s'])
         parts += span(colour, times, y, height, tip)
-  parts.append(svg.text(_LEFT - 10, top + 56, 'movement', 'small', 'end'))
+  middle = top + sum(_CURVE) / 2 + 4
+  parts.append(svg.text(_LEFT - 10, middle, 'movement', 'small', 'end'))
   parts.append(svg.text(_LEFT - 10, top + _LIDS + 7, 'lids', 'small', 'end'))
   return parts
 
 
 def _curve(one: Recording, start: float, long: float, at, top: float):
-  """Draws the largest movement in each pixel of a minute."""
+  """Draws the largest movement in each pixel of a minute, and its scale.
+
+  The scale is a square root: small movements are seen beside large ones.
+  """
   upper, lower = top + _CURVE[0], top + _CURVE[1]
+  # Of a recording without any face, no number is finite.
+  most = max(one.strength[np.isfinite(one.strength)], default=0.0)
+  most = max(float(most), one.threshold, _TOP)
+
+  def height(score: float) -> float:
+    return lower - math.sqrt(max(score, 0) / most) * (lower - upper)
+
   own = (one.times >= start) & (one.times < start + long)
   own &= np.isfinite(one.strength)
   points, last = [], -np.inf
@@ -226,14 +238,21 @@ def _curve(one: Recording, start: float, long: float, at, top: float):
     # No line leads over a stretch without a face.
     frame_width = (_RIGHT - _LEFT) / long * (one.times[-1] - one.times[0])
     reach = max(2.0, 1.6 * frame_width / max(len(one.times) - 1, 1))
-    heights = np.clip(one.strength[own] / _TOP, 0, 1)
+    scores = one.strength[own]
     for x in np.unique(places):
-      y = lower - float(heights[places == x].max()) * (lower - upper)
+      y = height(float(scores[places == x].max()))
       points.append(f'{"L" if x - last <= reach else "M"}{x} {y:.1f}')
       last = x
-  level = lower - min(one.threshold / _TOP, 1) * (lower - upper)
+  scale = [
+    [
+      svg.line(kind, _LEFT, height(score), _RIGHT, height(score)),
+      svg.text(_RIGHT + 6, height(score) + 4, f'{score:.3g}', 'small'),
+    ]
+    for kind, score in (('grid', most), ('axis faint', one.threshold))
+    if score
+  ]
   return [
-    svg.line('axis faint', _LEFT, level, _RIGHT, level),
+    scale,
     svg.element('path', class_='curve baseline thin', d=''.join(points))
     if points
     else [],

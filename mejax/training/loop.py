@@ -23,6 +23,7 @@ from jaxtyping import PyTree
 import numpy as np
 import tqdm
 
+from mejax import bars
 from mejax import signals
 from mejax.training import checkpoint
 from mejax.training import log as log_lib
@@ -120,7 +121,7 @@ def run(
   num_rounds = math.ceil(num_trials / size)
   numbers = range(num_rounds) if only is None else only
   results = []
-  with tqdm.tqdm(
+  with bars.Bar(
     total=len(numbers) * trainer.num_epochs,
     unit='epoch',
     desc=title or f'training {num_trials} trials',
@@ -259,7 +260,7 @@ class _Rounds:
     size, count, last_save = len(trials.train), 1, time.monotonic()
     while window < self.num_windows:
       count = min(count, self.num_windows - window)
-      start = time.monotonic()
+      is_first, start = not self.compiled, time.monotonic()
       states = self._call(states, spread, result, window, count, size=size)
       seconds = time.monotonic() - start
       # Checked before anything is logged or saved: what has diverged must not
@@ -268,7 +269,12 @@ class _Rounds:
       for i in range(window, window + count):
         log.write(i, _scalars(trials, self.data, result, i))
       window += count
-      self.bar.update(count * self.eval_every)
+      if is_first:
+        # Compiling took most of this call, and says nothing of the others.
+        self.bar.unpause()
+        _skip(self.bar, count * self.eval_every)
+      else:
+        self.bar.update(count * self.eval_every)
       loss = _mean_finite(result['losses'][:, window - 1])
       self.bar.set_postfix(train_loss=f'{loss:.3f}')
       since = time.monotonic() - last_save
@@ -379,10 +385,11 @@ def _on_host(tree: PyTree, size: int) -> PyTree:
 
 
 def _skip(bar: tqdm.tqdm, epochs: int) -> None:
-  """Shows epochs as done that were trained before; the speed ignores them."""
+  """Shows epochs as done that the speed, and what remains, ignore."""
   if not bar.disable:
     bar.initial += epochs
     bar.n += epochs
+    bar.last_print_n = bar.n
     bar.refresh()
 
 

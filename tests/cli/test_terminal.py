@@ -11,6 +11,7 @@ from hypothesis import strategies
 import pytest
 import tqdm
 
+from mejax import bars
 from mejax.cli import terminal
 
 
@@ -53,7 +54,7 @@ def test_without_streams_nothing_is_printed(monkeypatch):
 def clock(monkeypatch):
   """Replaces the clock of the module; each bar moves it on by a second."""
   now = [100.0]
-  monkeypatch.setattr(terminal.time, 'monotonic', lambda: now[0])
+  monkeypatch.setattr(bars.time, 'monotonic', lambda: now[0])
   return now
 
 

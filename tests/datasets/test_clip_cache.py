@@ -14,8 +14,8 @@ import cv2
 import jax
 import numpy as np
 import pytest
-import tqdm
 
+from mejax import bars
 from mejax.corpora import synthetic
 from mejax.corpora.clip import Clip
 from mejax.datasets import builder
@@ -255,7 +255,7 @@ def test_the_bar_counts_clips_that_are_made_and_says_compiling(
 ):
   seen = []
 
-  class Bar(tqdm.tqdm):
+  class Bar(bars.Bar):
     def set_postfix_str(self, text='', refresh=True):
       seen.append(text)
 
@@ -265,7 +265,7 @@ def test_the_bar_counts_clips_that_are_made_and_says_compiling(
         made = tmp_path.glob('mejax/.synthetic.made/*.npz')
         seen.append((self.n, len(list(made))))
 
-  monkeypatch.setattr(tqdm, 'tqdm', Bar)
+  monkeypatch.setattr(bars, 'Bar', Bar)
   monkeypatch.setattr(clip_cache, 'BATCH', {jax.default_backend(): 8})
   _prepare(corpus, tmp_path, progress=True)
   assert seen == ['compiling', '', (8, 8), '', (9, 9)]

@@ -191,6 +191,16 @@ def test_the_table_holds_the_numbers_and_labels_the_oracle(make_record):
   assert 'majority' in text and 'Fewer than 5 seeds' in text
 
 
+def test_too_few_people_are_warned_of_as_too_few_seeds_are(make_record):
+  text = table.format_numbers(_numbers(make_record()))
+  # There are 25, of whom casme2 has 9, samm 10 and smic 6.
+  assert 'Only 25' not in text and 'samm: Only' not in text
+  assert 'casme2: Only 9 people' in text and 'smic: Only 6 people' in text
+  small = (('casme2', 4, 6.0), ('samm', 4, 5.0))
+  text = table.format_numbers(_numbers(make_record(corpora=small)))
+  assert 'Only 8 people' in text and ': Only' not in text
+
+
 def test_diverged_trainings_are_counted_and_said(make_record):
   record = make_record(num_seeds=1)
   record['logits'][3] = np.nan

@@ -49,6 +49,12 @@ def test_csv_has_every_digit_and_every_warning(rows, tmp_path):
   assert any(line['warning'] == selection.WARNING for line in found)
 
 
+def test_too_few_people_are_warned_of(rows, tmp_path):
+  table_files.write(tmp_path / 'table.md', rows, [])
+  text = (tmp_path / 'table.md').read_text()
+  assert text.count('casme2: Only 9 people') == 1 and 'samm: Only' not in text
+
+
 def _cells(text):
   """The cells of the only table, as a Markdown library reads them."""
   page = markdown.markdown(text, extensions=['tables'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import hypothesis
 from hypothesis import strategies as st
@@ -46,7 +47,9 @@ def test_the_published_predictions_of_ststnet(shared, capsys):
   }.items()
   assert full['subjects'] == 68
   text = capsys.readouterr().out
-  assert 'UF1 0.7353, UAR 0.7186' in text and '0.7605' in text
+  low, high = full['uar_ci']
+  assert f'UAR 0.7186 [{low:.3f}, {high:.3f}]' in text
+  assert 'UF1 0.7353 [' in text and '0.7605' in text
 
 
 @hypothesis.given(
@@ -125,6 +128,27 @@ def test_predictions_of_a_run_give_its_numbers(tmp_path):
   assert selection.WARNING in str(numbers)
 
 
+def test_of_a_run_the_names_of_the_classes_are_known(tmp_path, capsys):
+  record = records.make(num_seeds=1)
+  path = tmp_path / 'predictions.csv'
+  predictions.write_csv(path, record)
+  names = scoring_predictions.score_predictions(path)['class_names']
+  assert names == ['0', '1', '2']  # It lies alone.
+  (tmp_path / 'metrics.json').write_text(json.dumps({'class_names': NAMES}))
+  found = scoring_predictions.score_predictions(path)
+  assert found['class_names'] == list(NAMES)
+  assert 'from metrics.json' in capsys.readouterr().out
+  other = tmp_path / 'theirs.csv'
+  other.write_bytes(path.read_bytes())
+  assert scoring_predictions.score_predictions(other)['class_names'] == names
+
+
+@pytest.mark.parametrize('truth', ['gt_label', 'gt class', 'true_label'])
+def test_labels_of_the_ground_truth_are_found(write, truth):
+  found = predictions_file.read(write(f'{truth},pred_label\n0,0\n1,0\n'))
+  assert found.columns == {'truth': truth, 'prediction': 'pred_label'}
+
+
 def test_without_subjects_there_is_no_interval_and_a_note(write, capsys):
   path = write('truth,prediction\n0,0\n1,0\n1,1\n')
   numbers = scoring_predictions.score_predictions(path)
@@ -181,7 +205,7 @@ def test_options_name_columns_that_have_other_names(write):
     ('truth,pred\n0,0\n', {'truth': 'gt'}, "no column 'gt'"),
     ('truth,pred\n0,0\n', {'prediction': 'truth'}, 'two meanings'),
     ('truth,pred\n0,0\n', {'tru': 'gt'}, "option 'tru' is unknown"),
-    ('truth,pred\n0,0\n,1\n', {}, "truth is '' in cell A3"),
+    ('truth,pred\n0,0\n,1\n', {}, "truth is '' in cell A3; fill in the cell"),
     ('truth,pred\n0,0\n1,nan\n', {}, "prediction is 'nan' in cell B3"),
     ('truth,pred\n0,0\n1,2\n', {}, "prediction is '2' in cell B3.*0, 1"),
     ('truth,pred\n3,0\n', {'classes': 'x,y'}, "truth is '3' in cell A2"),

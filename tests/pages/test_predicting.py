@@ -62,7 +62,16 @@ def test_page_names_the_class_and_says_whom_it_is_not_for():
   assert notice.RESPONSIBLE_USE in said
   assert 'never what a person feels' in said
   assert 'mean of 3 trainings' in said and 'generated' not in said
+  # The timeline is explained as that of `mejax spot` is.
+  assert 'The faint line is the score' in said and 'a square root' in said
+  assert 'those of the picture, not of the person' in said
   assert text.count('class="bar oracle"') == 1
+
+
+def test_of_a_model_of_generated_people_the_head_of_the_page_says_so():
+  said = words(page(result(), generated=True))
+  assert said.count(notice.GENERATED) == 1
+  assert said.index(notice.GENERATED) < said.index('most like surprise')
 
 
 def test_below_the_probability_that_is_asked_for_there_is_no_answer():

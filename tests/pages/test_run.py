@@ -111,6 +111,7 @@ def test_the_page_holds_the_numbers_and_the_words(workdir, tmp_path):
   assert 'Made-up clips, <one> & all.' in words
   assert selection.WARNING in words and 'For research only' in words
   assert '2 seeds: too few' in words and 'model.name' in words
+  assert 'casme2: Only 9 people' in words
   assert all(name in words for name in ('casme2', 'samm', 'smic'))
   gap = (
     numbers['selection']['oracle']['full']['uf1']

@@ -11,7 +11,13 @@ from tests.pages import html_page
 def entry(uf1, **more):
   interval = [uf1 - 0.1, uf1 + 0.1]
   return {
-    'full': {'uf1': uf1, 'uf1_ci': interval, 'uar': uf1, 'uf1_seeds': [uf1]}
+    'full': {
+      'uf1': uf1,
+      'uf1_ci': interval,
+      'uar': uf1,
+      'uf1_seeds': [uf1],
+      'subjects': 9,
+    }
     | more
   }
 
@@ -74,6 +80,8 @@ def test_the_page_escapes_names_and_leads_to_the_report_of_the_run(numbers):
   assert html_page.Page(page).links == ['../report/index.html']
   for words in ('0.700', 'not an estimate', 'too few to publish', '+0.100'):
     assert words in page
+  assert 'Only 9 people' in page
+  assert 'Only 9 people' in search.format_numbers(numbers, seconds=90.0)
 
 
 def test_without_an_un_nested_best_nothing_is_said_of_it(numbers):

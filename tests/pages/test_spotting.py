@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mejax.pages import spotting
+from tests.pages import html_page
 
 
 def row(start, kind='micro', regions='chin'):
@@ -45,6 +46,10 @@ def test_page_shows_candidates_remarks_and_stretches_without_a_face():
   assert page.count('class="away"') == 1
   assert 'It has 15 frames a second.' in page
   assert '0:10.20' in page and '300–306–312' in page
+  assert 'The faint line is the score' in page
+  assert 'those of the picture, not of the person' in html_page.Page(page).text
+  without = spotting.page([recording(threshold=0.0)])
+  assert 'The faint line' not in without and 'axis faint' not in without
   assert '<td>blink</td>' in page
 
 
@@ -71,7 +76,7 @@ def test_text_of_a_recording_cannot_become_markup():
 
 def test_each_minute_has_its_row_and_marks_stay_inside():
   drawing = str(spotting.timeline(recording()))
-  assert 'height="310"' in drawing
+  assert 'height="436"' in drawing
   assert [t for t in ('0:00', '1:00', '2:00') if f'>{t}<' in drawing] == [
     '0:00',
     '1:00',
@@ -86,6 +91,45 @@ def test_each_minute_has_its_row_and_marks_stay_inside():
 def test_curve_has_no_point_where_there_is_no_face():
   drawing = str(spotting.timeline(recording(strength=np.full(4500, np.nan))))
   assert 'curve' not in drawing
+
+
+def heights(strength):
+  drawing = str(
+    spotting.timeline(
+      recording(seconds=4.0, times=np.arange(4.0), strength=np.array(strength))
+    )
+  )
+  path = re.search(r'class="curve[^"]*" d="([^"]*)"', drawing)[1]
+  return [float(y) for y in re.findall(r' ([\d.]+)', path)], drawing
+
+
+def test_the_largest_movement_is_at_the_top_and_none_is_cut():
+  found, drawing = heights([0.0, 58.0, 102.0, 1.0])
+  assert found[2] < found[1] < found[3] < found[0]
+  # The scale is a square root, and says its largest number and the threshold.
+  assert (found[0] - found[1]) / (found[0] - found[2]) == pytest.approx(
+    np.sqrt(58 / 102), abs=0.01
+  )
+  assert '>102</text>' in drawing and '>9</text>' in drawing
+  assert '>40</text>' in heights([0.0, 1.0, 1.0, 1.0])[1]
+
+
+def test_labels_do_not_touch():
+  texts = re.findall(
+    r'<text class="small" x="([\d.]+)" y="([\d.]+)"(?: text-anchor="(\w+)")?>'
+    '([^<]*)<',
+    str(spotting.timeline(recording())),
+  )
+  assert len(texts) > 10
+  boxes = []
+  for x, y, anchor, words in texts:
+    wide, x, y = 7 * len(words), float(x), float(y)
+    left = x - wide * {'': 0, 'middle': 0.5, 'end': 1}[anchor]
+    boxes.append((left, left + wide, y - 12.5, y + 1))
+  for i, one in enumerate(boxes):
+    for two in boxes[:i]:
+      apart = one[1] <= two[0] or two[1] <= one[0]
+      assert apart or one[3] <= two[2] or two[3] <= one[2], (one, two)
 
 
 def test_recording_without_candidates_says_so():

@@ -97,12 +97,31 @@ def test_outcome_has_every_evaluation_and_the_log_says_the_same(tmp_path):
   np.testing.assert_allclose(losses, outcome.train_loss.mean(0), rtol=1e-6)
 
 
-def test_the_bar_says_when_it_compiles_and_then_the_loss(tmp_path, capsys):
+def test_the_bar_says_when_it_compiles_and_then_the_loss(
+  tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
   _run(tmp_path, progress=True)
   shown = capsys.readouterr().err
   before, _, after = shown.partition('compiling')
   assert 'train_loss' not in before
   assert 'train_loss' in after and 'compiling' not in after.split('\r')[-1]
+
+
+def test_the_time_that_remains_is_not_that_of_compiling(tmp_path, monkeypatch):
+  told, call = [], loop._Rounds._call
+
+  def slow(rounds, *args, **options):
+    told.append(rounds.bar.format_dict)
+    found = call(rounds, *args, **options)
+    time.sleep(0.0 if rounds.bar.n else 3.0)  # As if it compiled for longer.
+    return found
+
+  monkeypatch.setattr(loop._Rounds, '_call', slow)
+  _run(tmp_path, progress=True)
+  before, after, *_ = told
+  assert (before['n'], after['n'], after['initial']) == (0, 2, 2)
+  assert after['rate'] is None and after['elapsed'] < 1
 
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch, caplog):

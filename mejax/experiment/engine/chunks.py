@@ -21,8 +21,8 @@ from typing import Any
 
 import jax
 import ml_collections
-import tqdm
 
+from mejax import bars
 from mejax.experiment import configuration
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.engine import placing
@@ -153,7 +153,7 @@ def run(
     ]
     work = placing.Work(_skip, f'{__name__}:do', {})
     title = f'training {count} trials'
-    with tqdm.tqdm(total=count, unit='trial', desc=title) as bar:
+    with bars.Bar(total=count, unit='trial', desc=title) as bar:
       place.run(work, these, bar)
     return place.machines()
 
@@ -168,7 +168,7 @@ def _choose(place, about, folder: pathlib.Path, count: int) -> dict[str, Any]:
   path = folder / placing.FOLDER / 'placement.json'
   path.unlink(missing_ok=True)
   work = placing.Work(_skip, f'{__name__}:choose', {})
-  with tqdm.tqdm(disable=True) as bar:
+  with bars.Bar(disable=True) as bar:
     place.run(work, [{**about, 'result': str(path), 'count': 0}], bar)
   chosen = placement_lib.Placement(
     **json.loads(path.read_text(encoding='utf-8'))

@@ -11,8 +11,8 @@ import cv2
 from jaxtyping import UInt8
 import numpy as np
 import pandas as pd
-import tqdm
 
+from mejax import bars
 from mejax.corpora import decode
 from mejax.corpora.recordings import Recording
 from mejax.experiment.spotting import recordings as spotting
@@ -46,7 +46,7 @@ def annotate(
   """
   paths = []
   bar = {'desc': 'annotate', 'unit': 'recording', 'disable': not progress}
-  for recording in tqdm.tqdm(recordings, **bar):
+  for recording in bars.Bar(recordings, **bar):
     own = table[(table['file'] == recording.name) & table['onset'].notna()]
     if not own.empty:
       path = folder / f'{recording.name[:100]}.mp4'

@@ -101,15 +101,10 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
       make them of videos in the same way.
   """
   told = model.about['recipe']
+  _refuse_own(model)
   # Nothing has a label here, so that any protocol will do.
   reading = resolve.find_reading(model.config, protocol=generated.PROTOCOL)
   common = {'model': model, **{k: reading[k] for k in ('view', 'options')}}
-  if not told:
-    raise ValueError(
-      f'the model in {model.folder} was trained on arrays of its owner, and'
-      ' does not say how they were made. Prepare videos by `mejax prepare`,'
-      ' train on these, and pack that run.'
-    )
   method = told['flow']['method']
   if method not in FLOWS and model.about['data'].get('generated'):
     asked = model.config.generated
@@ -146,6 +141,24 @@ def making_of(model: Model, *, which_face: WhichFace = LARGEST) -> Making:
   )
   recipe = dataclasses.replace(recipe, which_face=which_face)
   return Making(**common, recipe=recipe, remarks=remarks)
+
+
+def _refuse_own(model: Model) -> None:
+  """Refuses a model of inputs that its owner made, not mejax."""
+  if not model.about['recipe']:
+    raise ValueError(
+      f'the model in {model.folder} was trained on arrays, and does not say how'
+      ' they were made of a video. Make such arrays yourself, and hand them to'
+      ' mejax.experiment.load_model(FOLDER).predict(arrays), where FOLDER is'
+      ' what `mejax pack` wrote. Or prepare videos by `mejax prepare`, and'
+      ' train on these.'
+    )
+  if not getattr(model.config.view, 'name', ''):
+    raise ValueError(
+      f'the model in {model.folder} was trained with a view that was given as a'
+      ' function, which it does not carry. Train it with the name of the view,'
+      ' --config.view.name=package.module:name, and predict with --trust_code.'
+    )
 
 
 def _recipe(told: Mapping[str, Any], *, source: str) -> Recipe:

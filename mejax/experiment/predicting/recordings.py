@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
 import pathlib
 
 import pandas as pd
-import tqdm
 
-from mejax import files
+from mejax import bars
 from mejax.corpora import recordings as recordings_lib
 from mejax.corpora import which_face as which_face_lib
+from mejax.experiment import calls
+from mejax.experiment.packs import packed_files
 from mejax.experiment.packs.packed import Model
 from mejax.experiment.predicting import annotating
 from mejax.experiment.predicting import making as making_lib
@@ -27,11 +27,9 @@ from mejax.training import devices
 # Folder of finished results, from which an interrupted call goes on.
 _KEPT = 'kept'
 
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
 
 def predict(
-  recordings: Paths,
+  recordings: calls.Paths,
   *,
   model: str | os.PathLike[str] | Model | None = None,
   out: str | os.PathLike[str] | None = None,
@@ -59,7 +57,8 @@ def predict(
     model: a folder of `mejax pack`, the workdir of a finished run, or what
       `experiment.load_model` returned; the one that ships if not given.
     out: folder for `predictions.csv`, `index.html` and `pictures/`; the same
-      call goes on where an earlier one was interrupted.
+      call goes on where an earlier one was interrupted, and one with other
+      options is refused.
     whole: whether each recording is one movement.
     onset, apex, offset: frames of the movement in a single recording; the apex
       is spotted if only the others are given.
@@ -91,11 +90,13 @@ def predict(
       warnings: sentences at which to look, joined by `; `.
       au_NAME: how likely an action unit is shown, if the model tells them; not
         calibrated.
+    `attrs['cautions']` holds sentences to know before one believes the model.
 
   Raises:
     FileNotFoundError: a path or the model does not exist.
     ValueError: a path is no recording, the model cannot be used on videos,
-      frames are not in the recording, or options exclude each other.
+      frames are not in the recording, options exclude each other, or `out`
+      holds the results of another call.
   """
   ask = _ask(whole, (onset, apex, offset), fps, abstain)
   devices.keep_compiled_programs()
@@ -118,10 +119,22 @@ def predict(
     pictures and out is not None,
     out and out / _KEPT,
   )
+  asked = {
+    'verb': 'predict',
+    'recordings': calls.paths_of(recordings),
+    'model': os.path.realpath(model.folder),
+    'model_sha256': packed_files.digest(model.about),
+    'whole': whole,
+    'frames': [n if n is None else int(n) for n in (onset, apex, offset)],
+    'abstain': float(abstain),
+    'fps': fps and float(fps),
+    'which_face': which_face,
+    'pictures': pictures,
+  }
   if out:
-    files.check_writable(out, flag='--out')
+    calls.check(out, asked, writing.RESULTS)
   results = []
-  with tqdm.tqdm(
+  with bars.Bar(
     desc='predict', total=len(found), unit='recording', disable=not progress
   ) as bar:
     for result in results_lib.results_of(
@@ -131,8 +144,10 @@ def predict(
       bar.update()
   rows = [row for result in results for row in result['rows']]
   table = rows_lib.table(rows, model, abstain=abstain)
+  table.attrs['cautions'] = writing.cautions(model)
   if out:
     writing.write(out, table, results, model, abstain)
+    calls.note(out, asked)
     if annotate:
       annotating.annotate(
         found, table, out / 'annotated', fps=fps, progress=progress

@@ -27,7 +27,7 @@ LAST = (
 )  # fmt: skip
 _FRAMES = ('onset', 'apex', 'offset')
 _WORDS = ('file', 'type', 'most_like', 'regions', 'warnings')
-_PERCENT = 99
+PERCENT = 99
 
 
 def columns(model: Model) -> list[str]:
@@ -114,7 +114,7 @@ def motion(made: Made, levels: Sequence[float]) -> float:
   length = np.linalg.norm(flow, axis=-1)
   points = made.example['landmarks']
   aligned = math.dist(points[0], points[1])
-  return float(np.percentile(length, _PERCENT)) * made.eyes / aligned
+  return float(np.percentile(length, PERCENT)) * made.eyes / aligned
 
 
 def table(

@@ -6,6 +6,7 @@ it. The command that makes it stands in mejax/assets/README.md.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -38,6 +39,7 @@ def load(
   from mejax.experiment.packs import packing
 
   with tempfile.TemporaryDirectory() as place:
-    return packing.pack(
+    model = packing.pack(
       folder, pathlib.Path(place) / folder.name, trust_code=trust_code
     )
+  return dataclasses.replace(model, folder=folder)  # For messages.

@@ -53,13 +53,17 @@ def tiles(
   )
   drawn = _flow(flow, scale)
   top = float(fall.max())
-  looked = f'where the motion decides: up to {100 * top:.0f} points'
+  points = f'{100 * top:.0f} point{"s" * (round(100 * top) != 1)} of 100'
   return [
     (f'onset, frame {made.clip.onset}', onset),
     (f'apex, frame {made.clip.apex}', apex),
     (f'motion × {times:g}, {whose}', _large(shown)),
-    (f'flow, up to {size:.2g} px', drawn),
-    (looked, _heat(onset, fall)),
+    (f'flow, {rows.PERCENT} % of it below {size:.2g} px', drawn),
+    (
+      'where the motion decides: held still there, the answer loses at most'
+      f' {points}',
+      _heat(onset, fall),
+    ),
   ]
 
 
@@ -77,7 +81,8 @@ def strip(card: dict[str, Any], shares: list[tuple[str, float]]) -> bytes:
   for i, tile in enumerate(card['tiles']):
     x = gap + i * (SIDE + gap)
     sheet[gap : gap + SIDE, x : x + SIDE] = pictures.decoded(tile['source'])
-    _write(sheet, tile['caption'].replace('×', 'x'), (x, gap + SIDE + 20))
+    words = tile['caption'].partition(':')[0].replace('×', 'x')
+    _write(sheet, words, (x, gap + SIDE + 20))
   x = gap + count * (SIDE + gap)
   _write(sheet, 'the motion is most like', (x, gap + 14))
   step = min(40, SIDE // len(shares))

@@ -12,8 +12,10 @@ from mejax import files
 from mejax.experiment.packs.packed import Model
 from mejax.experiment.predicting import showing
 from mejax.experiment.predicting.results import Result
+from mejax.pages import notice
 from mejax.pages import predicting as page_lib
 
+RESULTS = ('predictions.csv', 'index.html')
 # Lines that are printed; the table has all.
 _LINES = 20
 
@@ -62,7 +64,7 @@ def _about(model: Model) -> dict[str, Any]:
   about = model.about
   return {
     'name': model.folder.name,
-    'generated': bool(about['data'].get('generated')),
+    'generated': bool(cautions(model)),
     'members': len(about['members']),
     'units': model.units,
   }
@@ -82,4 +84,10 @@ def summary(table: pd.DataFrame) -> str:
     noted = f'; note: {row["warnings"]}' if row['warnings'] else ''
     lines.append(f'{row["file"]}: {words}{noted}')
   more = len(lines) - _LINES
-  return '\n'.join(lines[:_LINES] + [f'and {more} more'] * (more > 0))
+  lines = lines[:_LINES] + [f'and {more} more'] * (more > 0)
+  return '\n'.join([*lines, *table.attrs['cautions']])
+
+
+def cautions(model: Model) -> list[str]:
+  """Returns sentences to know before one believes a model."""
+  return [notice.GENERATED] * bool(model.about['data'].get('generated'))

@@ -21,8 +21,8 @@ from typing import Any
 
 from flax import linen as nn
 import ml_collections
-import tqdm
 
+from mejax import bars
 from mejax.experiment import planning
 from mejax.experiment import running
 from mejax.experiment import schema
@@ -269,7 +269,7 @@ def _carry_out(found: Search, workdir: pathlib.Path) -> dict[str, Any]:
   journal = journal_lib.Journal(workdir, found.owner)
   tried: dict[int, list[Tried]] = {fold: [] for fold in range(len(names))}
   total = sum(forecast.count(found))
-  with tqdm.tqdm(total=total, unit='training', desc='search') as bar:
+  with bars.Bar(total=total, unit='training', desc='search') as bar:
     for number in range(len(options.sizes())):
       new = rounds.run_round(found, number, tried, bar)
       for fold, own in new.items():

@@ -13,8 +13,8 @@ import importlib
 import pathlib
 
 import numpy as np
-import tqdm
 
+from mejax import bars
 from mejax import files
 from mejax.corpora import LONG_VIDEOS
 from mejax.corpora import cells
@@ -105,7 +105,7 @@ def score(
   problems = {}
   if given is None:
     found = {}
-    watched = tqdm.tqdm(good, desc='spot', unit='video', disable=not progress)
+    watched = bars.Bar(good, desc='spot', unit='video', disable=not progress)
     for key, video in zip(keys, watched, strict=True):
       try:
         tracks = _tracks_of(

@@ -16,8 +16,8 @@ import pathlib
 
 from jaxtyping import UInt8
 import numpy as np
-import tqdm
 
+from mejax import bars
 from mejax import files
 from mejax import forms
 from mejax.corpora.faces import long_takes
@@ -77,7 +77,7 @@ def film(
   folder = pathlib.Path(folder)
   videos = []
   takes = [(who, name) for who in range(people) for name in ('calm', 'acted')]
-  for who, name in tqdm.tqdm(
+  for who, name in bars.Bar(
     takes, desc='film', unit='recording', disable=not progress
   ):
     take = play(name, seed + who, seconds=seconds, fps=fps, size=size)

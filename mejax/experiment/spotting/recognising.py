@@ -19,8 +19,8 @@ from jaxtyping import Float
 from jaxtyping import UInt8
 import ml_collections
 import numpy as np
-import tqdm
 
+from mejax import bars
 from mejax.datasets import frames_to_flow
 from mejax.datasets import views
 from mejax.datasets.recipe import Recipe
@@ -102,7 +102,7 @@ def recognise(
       f'the true micro-expressions have the classes {list(classes)}; expected '
       'two or more'
     )
-  bar = tqdm.tqdm(rows, desc='flow', unit='event', disable=not progress)
+  bar = bars.Bar(rows, desc='flow', unit='event', disable=not progress)
   flows = [_flow(videos[r.video], r.event, read, detector) for r in bar]
   kept = [i for i, flow in enumerate(flows) if flow is not None]
   rows = [rows[i] for i in kept]

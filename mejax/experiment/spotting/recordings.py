@@ -14,14 +14,15 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 import pandas as pd
-import tqdm
 
+from mejax import bars
 from mejax import files
 from mejax.corpora import decode
 from mejax.corpora import recordings as recordings_lib
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
+from mejax.experiment import calls
 from mejax.experiment.spotting import pictures
 from mejax.experiment.spotting import remarks
 from mejax.motion import detection
@@ -41,7 +42,8 @@ COLUMNS = (
   'recording', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
   'offset_s', 'score', 'size', 'regions', 'flags',
 )  # fmt: skip
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+RESULTS = ('candidates.csv', 'index.html')
+Paths = calls.Paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,29 +131,61 @@ def write(
 
   Args:
     recordings: as in `spot`.
-    out: the folder, which is made.
+    out: the folder, which is made. The results of a call with other options
+      are not replaced.
     pictures: whether the page shows the face at onset and apex of candidates.
     **options: those of `spot`.
 
   Returns:
     The table, and the two paths.
+
+  Raises:
+    ValueError: also if `out` holds the results of another call.
   """
-  found = examine(recordings, **options)
   out = pathlib.Path(out)
+  asked = _asked(recordings, pictures, options)
+  calls.check(out, asked, RESULTS)
+  found = examine(recordings, **options)
   out.mkdir(parents=True, exist_ok=True)
   rows = table(found)
-  paths = [out / 'candidates.csv', out / 'index.html']
+  paths = [out / name for name in RESULTS]
   with files.writing(paths[0]) as file:
     rows.to_csv(file, index=False, lineterminator='\n', float_format='%.4f')
   detector = options.get('detector') or detection.detect
+  limits = candidates_lib.THRESHOLDS | asked['thresholds']
+  # The curve has units of noise, and no probabilities.
+  limit = 0.0 if options.get('spotter') else limits['micro']
   shown = [
-    _shown(one, rows, detector if pictures else None)
+    _shown(one, rows, detector if pictures else None, limit)
     for one in found
     if not one.problem
   ]
   with files.writing(paths[1]) as file:
     file.write(spotting_page.page(shown))
+  calls.note(out, asked)
   return rows, paths
+
+
+def _asked(
+  recordings: Paths, pictures: bool, options: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns the options of a call as JSON values."""
+  fps, spotter = options.get('fps'), options.get('spotter')
+  return {
+    'verb': 'spot',
+    'recordings': calls.paths_of(recordings),
+    'fps': fps and float(fps),
+    'part': options.get('part', 'total'),
+    'seconds': float(options.get('seconds', 0.5)),
+    'thresholds': {
+      kind: float(least)
+      for kind, least in (options.get('thresholds') or {}).items()
+    },
+    'gates': sorted(options.get('gates', candidates_lib.GATES)),
+    # They are those of its training.
+    'spotter': spotter and dict(spotter.thresholds),
+    'pictures': pictures,
+  }
 
 
 def examine(
@@ -211,7 +245,7 @@ def examine_one(
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
   clip = clip_of(recording, rate)
   watch = oddities.Watch()
-  watched = tqdm.tqdm(
+  watched = bars.Bar(
     _seen(decode.stream(clip), watch),
     desc=recording.name,
     unit='frame',
@@ -294,7 +328,10 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
 
 
 def _shown(
-  spotted: Spotted, rows: pd.DataFrame, detector: Detector | None
+  spotted: Spotted,
+  rows: pd.DataFrame,
+  detector: Detector | None,
+  threshold: float,
 ) -> spotting_page.Recording:
   pairs = ()
   if detector is not None:
@@ -306,7 +343,7 @@ def _shown(
     candidates=own.to_dict('records'),
     remarks=spotted.remarks,
     pictures=pairs,
-    **curves(spotted),
+    **(curves(spotted) | {'threshold': threshold}),
   )
 
 

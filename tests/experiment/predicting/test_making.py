@@ -16,6 +16,7 @@ from mejax.datasets import load
 from mejax.datasets import prepare
 from mejax.datasets import protocols
 from mejax.datasets.recipe import Recipe
+from mejax.experiment import identity
 from mejax.experiment import resolve
 from mejax.experiment import task as task_lib
 from mejax.experiment.packs import packing
@@ -62,9 +63,27 @@ def test_what_cannot_be_made_in_the_same_way_is_refused(change, words):
     making_lib.making_of(model)
 
 
-def test_a_model_of_arrays_does_not_say_how_they_were_made():
-  with pytest.raises(ValueError, match='does not say how they were made'):
-    making_lib.making_of(with_recipe({}))
+def with_view(model, view):
+  config = model.config.copy_and_resolve_references()
+  with config.unlocked(), config.ignore_type():
+    config.view = view
+  return dataclasses.replace(model, config=config)
+
+
+def test_a_model_of_arrays_is_refused_with_the_call_that_takes_arrays():
+  # As `own_arrays.leave_one_subject_out` writes it.
+  model = with_view(with_recipe({}), {'name': ''})
+  with pytest.raises(ValueError, match=r'arrays.*load_model.*predict\(arrays'):
+    making_lib.making_of(model)
+
+
+def test_a_view_given_as_a_function_is_refused_with_the_way_to_name_it():
+  def view(examples):
+    return examples['flow'][:, 0]
+
+  model = with_view(with_recipe(Recipe().describe()), identity.describe(view))
+  with pytest.raises(ValueError, match=r'view\.name=package\.module:name'):
+    making_lib.making_of(model)
 
 
 def test_a_model_of_generated_flow_that_names_a_recipe_of_videos_has_it():
@@ -161,5 +180,6 @@ def test_a_finished_run_is_packed_on_the_way(tmp_path, monkeypatch):
     return shipped.load()
 
   monkeypatch.setattr(packing, 'pack', pack)
-  assert shipped.load(tmp_path, trust_code=True).classes
+  # Messages name the run, and not a folder that is gone.
+  assert shipped.load(tmp_path, trust_code=True).folder == tmp_path
   assert asked == [(tmp_path, True)]

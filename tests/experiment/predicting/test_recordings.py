@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import cv2
 import jax
@@ -20,6 +21,7 @@ from mejax.corpora.faces import muscles
 from mejax.datasets import clip_cache
 from mejax.experiment.predicting import results
 from mejax.experiment.predicting import shipped
+from mejax.experiment.spotting import recordings as spotting
 from mejax.pages import notice
 from tests import closeness
 from tests.known_faces import detector_of
@@ -117,6 +119,8 @@ def test_files_say_the_same_as_the_table(predicted):
   for name in table['most_like']:
     assert f'most like {name}' in page.text
   assert notice.RESPONSIBLE_USE in page.text
+  assert page.text.count('99 % of it below') == len(table)
+  assert page.text.count('held still there, the answer loses') == len(table)
   strips = sorted((out / 'pictures').iterdir())
   assert len(strips) == 3
   assert cv2.imread(str(strips[0])).shape[1] > 5 * 240
@@ -139,9 +143,24 @@ def test_the_same_call_goes_on_where_it_stopped(clips, predicted, monkeypatch):
   pd.testing.assert_frame_equal(again, table, atol=1e-5)
 
 
-def test_below_a_probability_there_is_no_answer(clips, predicted):
+def test_results_of_another_call_are_not_replaced(clips, predicted):
+  _, out = predicted
+  before = (out / 'predictions.csv').read_bytes()
+  with pytest.raises(ValueError, match='abstain: there 0.0, asked for 0.5'):
+    mejax.predict(clips[0], out=out, whole=True, fps=100, abstain=0.5, **QUIET)
+  with pytest.raises(ValueError, match='recordings: there'):
+    mejax.predict(clips[0].parent, out=out, whole=True, fps=100, **QUIET)
+  with pytest.raises(ValueError, match="verb: there 'predict'"):
+    spotting.write(clips[0], out)
+  assert (out / 'predictions.csv').read_bytes() == before
+
+
+def test_below_a_probability_there_is_no_answer(clips, predicted, tmp_path):
   table, out = predicted
   limit = float(table['probability'].median())
+  # Whatever was said of each recording is kept for any call.
+  shutil.copytree(out / 'kept', tmp_path / 'kept')
+  out = tmp_path
   again = mejax.predict(
     clips[0], out=out, whole=True, fps=100, abstain=limit, **QUIET
   )
@@ -255,6 +274,7 @@ def test_command_prints_what_it_found_and_the_notice(clips, predicted, capsys):
   said = capsys.readouterr().out
   assert said.count('is most like') == 3 and ' feels' in said
   assert notice.RESPONSIBLE_USE in said
+  assert said.count(notice.GENERATED) == 1
   assert cli.main([*command, '--onset', '3', '--out', str(out)]) == 2
   assert 'exclude each other' in capsys.readouterr().err
 

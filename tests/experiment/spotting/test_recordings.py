@@ -83,14 +83,34 @@ def test_command_writes_a_table_and_a_page(images, tmp_path, capsys):
 
 def test_recording_without_a_face_says_so_and_has_no_candidates(tmp_path):
   path = video(tmp_path / 'wall.avi', [np.full((64, 96, 3), 90, np.uint8)] * 20)
-  found, (_, page) = recordings.write(
-    path, tmp_path / 'out', detector=no_face, progress=False
-  )
+  options = {'detector': no_face, 'progress': False}
+  found, (_, page) = recordings.write(path, tmp_path / 'out', **options)
   assert found.empty
   assert ('wall', 'It shows no face: nothing can be spotted.') in (
     found.attrs['remarks']
   )
   assert 'It shows no face' in page.read_text()
+  recordings.write(path, tmp_path / 'out', **options)
+  with pytest.raises(ValueError, match='pictures: there True, asked for False'):
+    recordings.write(path, tmp_path / 'out', pictures=False, **options)
+
+
+def test_page_shows_the_threshold_that_was_asked_for(tmp_path):
+  path = video(tmp_path / 'wall.avi', [np.full((64, 96, 3), 90, np.uint8)] * 20)
+  _, (_, page) = recordings.write(
+    path,
+    tmp_path / 'out',
+    detector=no_face,
+    progress=False,
+    thresholds={'micro': 20.0},
+  )
+  assert '>20</text>' in page.read_text()
+
+
+def test_files_of_something_else_are_not_replaced(tmp_path):
+  (tmp_path / 'index.html').write_text('mine')
+  with pytest.raises(ValueError, match='index.html of something else'):
+    recordings.write(tmp_path / 'talk.avi', tmp_path)
 
 
 def test_slow_recording_says_what_cannot_be_seen(take, images, tmp_path):
