@@ -123,6 +123,23 @@ def refuse(
   )
 
 
+def flags_in(config: Mapping[str, Any]) -> list[str]:
+  """Lists `--config.key=value` for each value that names somebody's code.
+
+  Args:
+    config: JSON values of a config.
+  """
+  flags = []
+  for key, value in config.items():
+    if isinstance(value, Mapping):
+      inner = flags_in(value)
+      flags += [each.replace('.', f'.{key}.', 1) for each in inner]
+    elif any(not _SHIPPED.fullmatch(name) for name in _walk(value)):
+      text = value if isinstance(value, str) else ','.join(map(str, value))
+      flags.append(f'--config.{key}={text}')
+  return flags
+
+
 def names_in(content: Any) -> list[str]:
   """Lists the names of code in JSON values, each once.
 

@@ -256,14 +256,25 @@ def dataset_folder(name: str, data_dir: str | pathlib.Path) -> pathlib.Path:
   )
 
 
-def prepare_command(name: str, data_dir: str | pathlib.Path) -> str:
-  """Returns the command that makes a dataset."""
-  folder = shlex.quote(str(data_dir))
-  if name in CORPORA:
-    return f'mejax prepare {name} --source PATH --data_dir {folder}'
+def prepare_command(
+  name: str, data_dir: str | pathlib.Path, *, corpora: Sequence[str] = ()
+) -> str:
+  """Returns the command that makes a dataset.
+
+  Args:
+    name: of the dataset.
+    data_dir: home of the prepared datasets.
+    corpora: what it was made of, if that is known. The folder of each is called
+      YOUR_CORPUS, by its name.
+  """
+  # In shell words, because the names may come from the files of a stranger.
+  corpora = list(map(str, corpora)) or [name] * (name in CORPORA)
+  sources = shlex.join(f'YOUR_{corpus.upper()}' for corpus in corpora)
+  named = [] if corpora == [name] else ['--name', name]
   return (
-    f'mejax prepare CORPUS ... --source PATH ... --name {name}'
-    f' --data_dir {folder}'
+    f'mejax prepare {shlex.join(corpora) or "CORPUS ..."}'
+    f' --source {sources or "YOUR_CORPUS ..."} '
+    + shlex.join([*named, '--data_dir', str(data_dir)])
   )
 
 

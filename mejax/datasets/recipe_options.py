@@ -38,7 +38,7 @@ def options_of(metadata: Mapping[str, Any]) -> list[str]:
     if value != 'none':  # Nothing is amplified.
       add(name, value, default)
     if value == 'learned':
-      options += ['--weights', 'FILE']
+      options += ['--weights', 'YOUR_WEIGHTS']
   source, _, which = source.partition('; of several faces ')
   add('faces', source.partition(':')[0], Recipe.faces)
   add('which_face', which, '')

@@ -21,6 +21,8 @@ SCHEMA_VERSION = 3
 NOT_CHOSEN = (
   'not chosen: picking the best of these rows would be test selection'
 )
+# A last training loss above this share of the first is remarked.
+_HARDLY = 0.9
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
 
@@ -258,6 +260,25 @@ def _diverged(record: selection.Record) -> list[dict[str, Any]]:
       'epoch': int(record['epochs'][by_epoch[trial].argmax()]),
     }
     for trial in np.flatnonzero(by_epoch.any(1)).tolist()
+  ]
+
+
+def describe_loss(record: selection.Record) -> list[str]:
+  """Returns a sentence on a training loss that hardly fell; [] if it fell.
+
+  Args:
+    record: see `selection`; the outer folds of its first setting count.
+  """
+  chosen = (record['inner'] < 0) & (
+    record['setting'] == record['setting'].min()
+  )
+  loss = np.asarray(record['train_loss'], float)[chosen].mean(0)
+  if len(loss) < 2 or not loss[-1] > _HARDLY * loss[0]:
+    return []  # Of nan nothing is known; `describe_diverged` tells the rest.
+  return [
+    f'The training loss hardly fell, from {loss[0]:.3f} to {loss[-1]:.3f}: the'
+    ' models learned little. The scale of the inputs, the learning rate or the'
+    ' number of epochs may not suit them.'
   ]
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import inspect
 import pathlib
+import shlex
 from typing import Any
 
 from absl import flags
@@ -132,8 +133,8 @@ def _read_json(
     content,
     where=path,
     given=given,
-    hint='If you know this code and trust it, name it yourself, as in'
-    ' --config.model.name=package.module:name.',
+    hint='If you know this code and trust it, name it yourself: add'
+    f' {shlex.join(own_code.flags_in(content))}.',
   )
   with files.reading(path, hint='Give another --config.'):
     schema.check(content)
@@ -179,23 +180,32 @@ def named(spec: str | Any, table: Mapping[str, Any], what: str) -> Any:
 
 
 def change(
-  config: ml_collections.ConfigDict, values: Mapping[str, Any]
+  config: ml_collections.ConfigDict,
+  values: Mapping[str, Any],
+  *,
+  separator: str = '.',
 ) -> None:
   """Sets values of a config in place, by dotted key.
 
   A new `model.name` or `view.name` drops the options of the old one.
 
+  Args:
+    config: the config.
+    values: the new values, by key.
+    separator: what keys have, here and in messages, in the place of dots.
+
   Raises:
     ValueError: the config does not have a key, or a value has the wrong type.
   """
-  _choose_parts(config, values.items())
-  for key, value in values.items():
+  dotted = {key.replace(separator, '.'): key for key in values}
+  _choose_parts(config, [(key, values[dotted[key]]) for key in dotted])
+  for key, spelt in dotted.items():
     _list_option(config, key)
-    _check_known(key, dict(leaves(config)))
+    _check_known(key, dict(leaves(config)), separator)
     try:
-      config.update_from_flattened_dict({key: value})
+      config.update_from_flattened_dict({key: values[spelt]})
     except TypeError as error:
-      raise ValueError(f'Bad value for {key}: {error}') from None
+      raise ValueError(f'Bad value for {spelt}: {error}') from None
 
 
 def override(
@@ -321,14 +331,17 @@ def _settable(value: Any) -> Any:
   return value
 
 
-def _check_known(key: str, known: Mapping[str, Any]) -> None:
+def _check_known(
+  key: str, known: Mapping[str, Any], separator: str = '.'
+) -> None:
   if key not in known:
     # `setting` and `grid` have the same names; `setting` is meant more often.
     names = sorted(known, key=lambda name: name.startswith('grid.'))
     closest = _closest(key, names)[:5]
+    key, names = key.replace('.', separator), ', '.join(closest)
     raise ValueError(
       f'The config has no value {key!r} to set. The closest names are'
-      f' {", ".join(closest)}.'
+      f' {names.replace(".", separator)}.'
     )
 
 

@@ -101,7 +101,7 @@ def evaluate(
       is not imported.
 
   Returns:
-    The content of `metrics.json`.
+    The content of `metrics.json`, see `evaluation.summary.metrics_json`.
 
   Raises:
     ValueError: models, data and config do not fit each other, the model has

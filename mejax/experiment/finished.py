@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import math
+import os
 import pathlib
 import reprlib
 from typing import Any
@@ -51,7 +52,12 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
   record = record_lib.read_record(workdir)
   has_config = (workdir / 'config.json').exists()
   config = schema.read_config(workdir) if has_config else {}
+  if config.get('dataset') == '' and 'view' in config:
+    # What a config left there had no effect on arrays.
+    config['view'] = {'name': ''}
   facts = schema.read_run(workdir) if (workdir / 'run.json').exists() else {}
+  # An older mejax did not note it.
+  data_dir = facts.get('data_dir', 'YOUR_DATA')
   return Run(
     name=name,
     numbers=read_numbers(workdir, record),
@@ -61,11 +67,13 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     attention=_read_attention(workdir),
     baselines=workdir_lib.read_baselines(workdir),
     cost=cost_lib.read(workdir),
+    data_dir=data_dir,
     commands=commands.of_run(
       config,
       facts.get('dataset', {}),
       config_path=str(workdir / 'config.json'),
       workdir=f'{workdir}-again',
+      data_dir=data_dir,
     ),
   )
 
@@ -80,9 +88,16 @@ def _read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def read_runs(workdirs: Sequence[pathlib.Path]) -> list[Run]:
-  """Reads several runs, each under a name of its own; see `read_run`."""
-  short = [workdir.resolve().name for workdir in workdirs]
-  names = short if len(set(short)) == len(short) else map(str, workdirs)
+  """Reads several runs, each under a name of its own; see `read_run`.
+
+  The name is that of the folder, or the way to it from the folder that all are
+  in: `demo/run` and `wider`.
+  """
+  full = [workdir.resolve() for workdir in workdirs]
+  parent = os.path.commonpath([path.parent for path in full])
+  names = [path.relative_to(parent).as_posix() for path in full]
+  if len(set(names)) < len(names):
+    names = list(map(str, workdirs))
   return [
     read_run(workdir, name=name)
     for workdir, name in zip(workdirs, names, strict=True)

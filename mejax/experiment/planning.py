@@ -90,6 +90,7 @@ class Plan:
       in place of their names; a workdir belongs to one description.
     named_objects: for each value of the config that identifies an object of the
       user as `package.module:name`, a description of that object.
+    data_dir: home of the prepared dataset, as it was given; None for a task.
   """
 
   task: Task
@@ -105,6 +106,7 @@ class Plan:
   start: starting.Start | None
   description: Mapping[str, Any]
   named_objects: Mapping[str, Any]
+  data_dir: str | None = None
 
   @property
   def model(self) -> nn.Module:
@@ -244,6 +246,7 @@ def plan(
     start=start,
     description=_describe(config, own),
     named_objects=_describe_named(config),
+    data_dir=data_dir and str(data_dir),
   )
 
 

@@ -57,7 +57,8 @@ def pretrain(
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
-    The content of `metrics.json`; empty for a dry run.
+    The content of `metrics.json`, see `evaluation.summary.metrics_json`; empty
+    for a dry run.
 
   Raises:
     ValueError: config, model and workdir do not fit each other, or the config

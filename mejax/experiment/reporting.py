@@ -32,7 +32,7 @@ def report(
 
   Args:
     sources: folders of finished runs; if there are several, the others are
-      compared with the first.
+      compared with the first, which is printed, too.
     out: folder of the report; by default `report/` in the workdir, or beside
       the first workdir if there are several.
     together: whether to score the sources together as well, print the table and
@@ -88,8 +88,11 @@ def report(
     row for run in runs for row in table_files.rows_of(run.name, run.numbers)
   ]
   protocols = dict.fromkeys(run.numbers['protocol'] for run in runs)
+  compared = run_page.sentences(runs)
   for name in TABLES:
-    table_files.write(out / name, rows, list(protocols))
+    table_files.write(out / name, rows, [*protocols, *compared])
+  if compared:
+    print(*compared, sep='\n')
   with files.writing(out / 'index.html') as file:
     file.write(
       run_page.render(

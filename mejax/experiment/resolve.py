@@ -19,14 +19,11 @@ import ml_collections
 import numpy as np
 
 from mejax import models
-from mejax import own_code
 from mejax.experiment import configuration
 from mejax.experiment import model_checks
 from mejax.experiment import task as task_lib
 from mejax.experiment.task import Task
-from mejax.models import attention
 from mejax.models import capabilities
-from mejax.models import mmnet
 from mejax.training import augment as augment_lib
 from mejax.training import batches
 from mejax.training import folds as folds_lib
@@ -38,12 +35,6 @@ from mejax.training.setting import Setting
 
 # Each has weights of all examples in memory, and takes seconds to train.
 _MOST_TRIALS = 1_000_000
-# Model fields that a config sets by name, and the objects for these names.
-_TABLES = {
-  'attention_fn': attention.ATTENTION,
-  'level_attention_fn': attention.ATTENTION,
-  'gate': mmnet.GATES,
-}
 
 
 def load_task(
@@ -110,13 +101,9 @@ def find_reading(
 
 
 def make_model(config: ml_collections.ConfigDict, num_classes: int):
-  """Makes the model of a config; fields set by a name get the named object."""
+  """Makes the model of a config, see `models.make`."""
   options = dict(config.model)
   name = options.pop('name')
-  for field, value in options.items():
-    table = _TABLES.get(field, {})
-    if table or own_code.is_name(value):
-      options[field] = configuration.named(value, table, field)
   return models.make(name, num_classes=num_classes, **options)
 
 

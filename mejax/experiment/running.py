@@ -24,6 +24,7 @@ import mejax
 from mejax import files
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
+from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.experiment import baseline_cache
 from mejax.experiment import cost as cost_of_run
@@ -89,7 +90,8 @@ def train(
     dry_run: only print what would be trained, on which devices and how long.
 
   Returns:
-    The content of `metrics.json`; empty for a dry run.
+    The content of `metrics.json`, see `evaluation.summary.metrics_json`; empty
+    for a dry run.
 
   Raises:
     ValueError: config, data, model and workdir do not fit each other, or the
@@ -320,6 +322,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
   return {
     'data_sha256': plan.task.sha256,
     'data': plan.task.describe(),
+    **({'data_dir': plan.data_dir} if plan.data_dir else {}),
     'dataset': dict(plan.task.dataset),
     **starting.describe(plan.start),
     'inputs': plan.task.describe_inputs(),
@@ -370,6 +373,6 @@ def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   predictions.write_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])
   )
-  print(table.format_numbers(metrics))
+  print(table.format_numbers(metrics), *summary.describe_loss(record), sep='\n')
   print(f'Report: {reporting.report([workdir])}')
   return metrics

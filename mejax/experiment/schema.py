@@ -33,6 +33,7 @@ _RUN = {
   'schema_version': int,
   'data_sha256': str,
   'data?': dict,
+  'data_dir?': str,
   'dataset?': dict,
   'named_objects?': dict,
   'numerics?': dict,

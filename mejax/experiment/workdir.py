@@ -236,6 +236,10 @@ def claim(
   config = json.loads(json.dumps(config))
   run = {'schema_version': SCHEMA_VERSION, **run}
   config_path, run_path = workdir / 'config.json', workdir / 'run.json'
+  # A run on arrays comes from Python, where nothing has dashes.
+  flag, as_it_was = '--workdir', 'prepare the dataset as it was'
+  if run.get('dataset') == {}:
+    flag, as_it_was = 'workdir', 'give the data as they were'
   strangers = [
     path.name
     for path in workdir.iterdir()
@@ -244,7 +248,7 @@ def claim(
   if strangers and not config_path.exists():
     raise ValueError(
       f'{workdir} is not empty and holds no run (no config.json, but'
-      f' {", ".join(sorted(strangers)[:3])}). Choose a new folder as --workdir.'
+      f' {", ".join(sorted(strangers)[:3])}). Choose a new folder as {flag}.'
     )
   if not set(strangers) - set(_FIRST):
     write_json(config_path, config)
@@ -261,24 +265,24 @@ def claim(
     schema.complete(schema.read_config(workdir), old['schema_version']),
     schema.complete(config, SCHEMA_VERSION),
     what='a run with another config',
-    hint='Repeat that config to resume it, or choose a new --workdir.',
+    hint=f'Repeat that config to resume it, or choose a new {flag}.',
   )
   for key, what, hint in (
     (
       'named_objects',
       'a run with another version of your own code',
-      'Restore that version, or name a new --workdir.',
+      f'Restore that version, or name a new {flag}.',
     ),
     (
       'data',
       'a run on other data',
-      'Choose a new --workdir, or give the data as they were.',
+      f'Choose a new {flag}, or {as_it_was}.',
     ),
     (
       'numerics',
       'a run with other options of JAX, which change its numbers',
       'Set them as they were: each is the environment variable of that name in'
-      ' capitals. Or choose a new --workdir.',
+      f' capitals. Or choose a new {flag}.',
     ),
   ):
     # Runs of mejax 0.1 recorded none of them, those of 0.2 only the first.
@@ -288,6 +292,6 @@ def claim(
   if old['data_sha256'] != run['data_sha256']:
     raise ValueError(
       f'{workdir} was trained on other data than there is now. Choose a new'
-      ' --workdir, or prepare the dataset as it was.'
+      f' {flag}, or {as_it_was}.'
     )
   return old

@@ -30,6 +30,7 @@ import flax.linen as nn
 
 from mejax import own_code
 from mejax.models import artnet
+from mejax.models import attention
 from mejax.models import base
 from mejax.models import cnn
 from mejax.models import htnet
@@ -90,15 +91,23 @@ MODELS: dict[str, Known] = {
   'ststnet': Known(STSTNet, ststnet.PRESETS, 'ststnet'),
 }
 
+# Fields that hold a function, and the functions that have a name.
+FUNCTIONS: dict[str, Mapping[str, Any]] = {
+  'attention_fn': attention.ATTENTION,
+  'level_attention_fn': attention.ATTENTION,
+  'gate': mmnet.GATES,
+}
+
 
 def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
   """Builds a model from a preset, with single fields replaced.
 
   Args:
     name: a name of `MODELS`, or `package.module:name` of a class or function
-      of your own, which is called with the fields as they are.
+      of your own, which is called with the fields.
     preset: a name of the model's presets; the default preset if None.
-    **fields: fields of the model that differ from the preset's.
+    **fields: fields of the model that differ from the preset's. One that holds
+      a function takes a name, too: one of `FUNCTIONS`, or of your own.
 
   Raises:
     ValueError: the model, the preset or a field is unknown, or a model of your
@@ -106,7 +115,7 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
   """
   # A Linen module must be hashable, so it has tuples where JSON has lists.
   fields = {
-    field: tuple(value) if isinstance(value, list) else value
+    field: tuple(value) if isinstance(value, list) else _named(field, value)
     for field, value in fields.items()
   }
   if name not in MODELS:
@@ -133,8 +142,31 @@ def _check_names(known: Known, preset: str, fields: Mapping[str, Any]) -> None:
     raise ValueError(wrong)
 
 
+def _named(field: str, value: Any) -> Any:
+  """Returns the function of a name; any other value as it is."""
+  known = FUNCTIONS.get(field, {})
+  if own_code.is_name(value):
+    return own_code.load(value, field)
+  if not known or not isinstance(value, str):
+    return value
+  if value not in known:
+    raise ValueError(
+      f'Unknown {field} {value!r}.'
+      + base.closest(value, list(known), 'names')
+      + ' Your own is named as package.module:name.'
+    )
+  return known[value]
+
+
 def _import_own(name: str) -> Any:
   """Imports a model that is named as `package.module:name`."""
+  known, _, preset = name.partition(':')
+  if known in MODELS:
+    raise ValueError(
+      f'{name!r} is no model. A preset is given apart: --config.model.name='
+      f'{known} --config.model.preset={preset}; in Python, models.make('
+      f'{known!r}, {preset!r}), or model={known!r}, model__preset={preset!r}.'
+    )
   if ':' not in name:
     raise ValueError(
       f'Unknown model {name!r}.'

@@ -320,7 +320,7 @@ def attend(
   Raises:
     ValueError: the output is not `[*b, n, h, e]`, the weights are neither None
       nor `[*b, h, n, m]`, the result is not a pair, or the function takes no
-      mask where one is needed.
+      mask where one is needed; or it cannot be called in this way.
   """
   name = getattr(attention_fn, '__name__', repr(attention_fn))
   # The simplest function, of query, key and value, works in most models.
@@ -333,7 +333,7 @@ def attend(
       ' absent here; add `mask=None`, Bool [*b, m], which marks the keys that'
       ' count'
     )
-  result = attention_fn(query, key, value, **options)
+  result = _call(attention_fn, name, (query, key, value), options)
   if not (isinstance(result, tuple) and len(result) == 2):
     raise ValueError(
       f'attention function {name} returned {type(result).__name__};'
@@ -355,6 +355,30 @@ def attend(
       f' expected {expected}: [*b, h, n, m], or None'
     )
   return output, weights
+
+
+def _call(attention_fn, name, arrays, options):
+  """Calls the function; what it raises says how functions are called here."""
+  if isinstance(attention_fn, nn.Module):
+    return attention_fn(*arrays, **options)
+  try:
+    inspect.signature(attention_fn).bind(*arrays, **options)
+  except TypeError as error:
+    raise ValueError(
+      f'attention function {name} cannot be called with (query, key, value):'
+      f' {error}. functools.partial gives it values for further arguments'
+    ) from error
+  try:
+    return attention_fn(*arrays, **options)
+  except (TypeError, ValueError) as error:
+    if arrays[0].ndim == 4:  # The shapes of JAX's functions.
+      raise
+    raise ValueError(
+      f'attention function {name} failed on a query of shape'
+      f' {arrays[0].shape}: {error}. If it takes one axis of examples alone, as'
+      ' jax.nn.dot_product_attention does, mejax.models.attention.from_jax'
+      ' adapts it'
+    ) from error
 
 
 def _log_features(x):

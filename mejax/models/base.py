@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
@@ -61,8 +60,17 @@ def closest(word: str, known: Sequence[str], what: str) -> str:
   return f'{meant} Known {what}: {", ".join(known)}.'
 
 
-def takes(function: Callable[..., Any], option: str) -> bool:
-  """Returns whether a function, module or class of modules takes an option."""
+def takes(function: Any, option: str) -> bool:
+  """Returns whether a function, module or class of modules takes an option.
+
+  Raises:
+    ValueError: it is none of them.
+  """
+  if not callable(function):
+    raise ValueError(
+      f'{function!r} is no function. To give it by its name, make the model by'
+      ' mejax.models.make.'
+    )
   if inspect.isclass(function):
     function = function.__call__
   parameters = inspect.signature(function).parameters

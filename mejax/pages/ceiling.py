@@ -73,8 +73,8 @@ def _agreement(agreed, run: Run, shown) -> dict[str, Any]:
   identities = [identity_of(clip) for clip in agreed['clips']]
   command = ''
   if identities and (dataset := run.config.get('dataset')):
-    named = shlex.join(identities[:_IN_COMMAND])
-    command = f'mejax inspect {dataset} --data_dir data --clip {named}'
+    words = ['mejax', 'inspect', dataset, '--data_dir', run.data_dir]
+    command = shlex.join([*words, '--clip', *identities[:_IN_COMMAND]])
   return {
     **agreed,
     'command': command,

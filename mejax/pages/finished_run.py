@@ -31,6 +31,7 @@ class Run:
       `evaluation.baselines`; empty if there are none.
     cost: what the training took, see `cost.describe`; empty if it is not known.
     commands: what makes the data and the run again; empty if that is not known.
+    data_dir: home of the prepared dataset, as it was given.
   """
 
   name: str
@@ -42,6 +43,7 @@ class Run:
   baselines: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   commands: Sequence[str] = ()
+  data_dir: str = 'YOUR_DATA'
 
   @property
   def setting(self) -> int:

@@ -59,7 +59,7 @@ def render(
 
 
 def _compare(runs: Sequence[Run]) -> dict[str, Any]:
-  first, *others = runs
+  first = runs[0]
   dots = [
     _dot(run.name, run.entry(), f'run{i % 4}') for i, run in enumerate(runs)
   ]
@@ -68,21 +68,65 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
     if best := best_baseline.describe(run.numbers):
       name = f'{run.name} minus its best baseline, {best["name"]}'
       rows.append({'kind': '', 'cells': [name, best['difference']]})
-  for run in others:
-    words = 'not comparable: other clips or labels'
-    if run.examples() == first.examples():
-      words = _difference(
-        *bootstrap.paired_difference(first.matrices(), run.matrices())
-      )
-    rows.append(
-      {'kind': '', 'cells': [f'{run.name} minus {first.name}', words]}
-    )
+  rows += [{'kind': '', 'cells': cells} for cells in _paired(runs)]
   return {
     'dots': charts.dot_plot(
       [*dots, *_baseline_dots(first)], label='UF1 of the runs and the baselines'
     ),
     'first': first.name,
     'differences': rows,
+    'settings': _differing_values(runs),
+  }
+
+
+def _paired(runs: Sequence[Run]) -> list[tuple[str, str]]:
+  """Returns what is subtracted, and the difference, for all but the first."""
+  first, *others = runs
+  rows = []
+  for run in others:
+    words = 'not comparable: other clips or labels'
+    if run.examples() == first.examples():
+      words = _difference(
+        *bootstrap.paired_difference(first.matrices(), run.matrices())
+      )
+    rows.append((f'{run.name} minus {first.name}', words))
+  return rows
+
+
+def sentences(runs: Sequence[Run]) -> list[str]:
+  """Returns what a terminal and a table say of several runs; [] of one."""
+  said = [
+    f'UF1 of {what}: {words}' + ', paired over people.' * (words[0] in '+-')
+    for what, words in _paired(runs)
+  ]
+  found = _differing_values(runs) if len(runs) > 1 else None
+  if found and found['rows']:
+    names = ', '.join(row['cells'][0] for row in found['rows'])
+    said.append(f'Values of the config that differ: {names}.')
+  return said
+
+
+def _differing_values(runs: Sequence[Run]) -> dict[str, Any] | None:
+  """Makes the table of config values that differ; None without two configs.
+
+  What a difference of scores is due to is one of them, or several.
+  """
+  known = [run for run in runs if run.config]
+  if len(known) < 2:
+    return None
+  values = [
+    {name: json.dumps(value) for name, value in _flat(run.config, '')}
+    for run in known
+  ]
+  names = dict.fromkeys(name for each in values for name in each)
+  rows = [
+    [name, *(each.get(name, 'not set') for each in values)] for name in names
+  ]
+  return {
+    'names': ['value', *(run.name for run in known)],
+    'rows': [
+      {'kind': '', 'cells': row} for row in rows if len(set(row[1:])) > 1
+    ],
   }
 
 
@@ -121,6 +165,7 @@ def describe(run: Run) -> dict[str, Any]:
     'entry': run.entry(),
     'headline': _headline(run),
     'diverged': summary.describe_diverged(numbers),
+    'loss_remarks': summary.describe_loss(run.record),
     'best_baseline': best_baseline.describe(numbers),
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),
@@ -136,6 +181,7 @@ def describe(run: Run) -> dict[str, Any]:
     ),
     'cost': cost.describe(run.cost),
     'commands': run.commands,
+    'of_arrays': run.config.get('dataset') == '',
     'rules': [
       {'kind': score_tables.kind_of(rule), 'cells': [rule, sentence]}
       for rule, sentence in numbers['rules'].items()

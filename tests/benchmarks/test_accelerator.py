@@ -14,6 +14,7 @@ from tests.benchmarks import fold_training
 pytestmark = pytest.mark.usefixtures('unoptimised')
 
 
+@pytest.mark.slow
 def test_every_section_is_measured(tmp_path):
   accelerator.main(['--small', '--out', str(tmp_path / 'a.json')])
   told = json.loads((tmp_path / 'a.json').read_text())

@@ -47,7 +47,7 @@ def test_gate_and_attention_of_a_config_may_be_ones_own():
   assert model.attention_fn is attention.TalkingHeads
   config.model.gate = 'none'
   with pytest.raises(
-    ValueError, match="Unknown gate 'none'. Known: continuous"
+    ValueError, match="Unknown gate 'none'. Known names: continuous"
   ):
     resolve.make_model(config, 5)
 

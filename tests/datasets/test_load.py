@@ -26,7 +26,8 @@ def dataset(tree, tmp_path):
 
 
 def test_a_dataset_that_is_not_there_names_the_command_that_makes_it(tmp_path):
-  command = f'mejax prepare htnet_release --source PATH --data_dir {tmp_path}'
+  source = '--source YOUR_HTNET_RELEASE'
+  command = f'mejax prepare htnet_release {source} --data_dir {tmp_path}'
   for read in (load.load_examples, load.read_metadata):
     with pytest.raises(FileNotFoundError) as error:
       read('htnet_release', tmp_path)

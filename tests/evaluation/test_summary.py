@@ -110,6 +110,24 @@ def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
   assert list(entries) == ['full'] and entries['full']['uf1_std'] == 0
 
 
+@pytest.mark.parametrize(
+  ('loss', 'said'),
+  [
+    ([1.1, 1.05, 1.02], ['from 1.100 to 1.020']),
+    ([1.1, 1.0, 0.6], []),
+    ([1.1, np.nan, np.nan], []),
+    ([1.1], []),
+  ],
+)
+def test_a_training_loss_that_hardly_fell_is_remarked(make_record, loss, said):
+  record = make_record(num_seeds=1)
+  trials = len(record['seed'])
+  record['train_loss'] = np.tile(np.float32(loss), (trials, 1))
+  found = summary.describe_loss(record)
+  assert len(found) == len(said)
+  assert all(words in line for words, line in zip(said, found, strict=True))
+
+
 def test_an_oracle_never_stands_without_an_honest_number(make_record):
   numbers = _numbers(make_record(num_seeds=1), rules=('oracle',))
   assert list(numbers['selection']) == ['last', 'oracle']

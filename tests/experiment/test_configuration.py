@@ -423,8 +423,9 @@ def test_code_that_only_the_json_of_a_run_names_is_refused(tmp_path):
   path.write_text(config.to_json())
   with pytest.raises(
     ValueError, match='names code.*double_softmax.*name it your'
-  ):
+  ) as error:
     configuration.load_config(str(path))
   given = '--config.model.attention_fn=tests.own_parts:double_softmax'
+  assert f'add {given}.' in str(error.value)
   again = configuration.load_config(str(path), [given])
   assert again.to_dict() == config.to_dict()

@@ -263,7 +263,7 @@ def test_no_run_is_overwritten(run, tmp_path, left):
 
 
 def test_what_a_run_does_not_tell_by_name_must_be_handed_over(run):
-  with pytest.raises(ValueError, match='with a model of your own'):
+  with pytest.raises(ValueError, match='was handed over in Python'):
     evaluating.evaluate(run, task=task(*arrays()))
   with pytest.raises(ValueError, match='trained on arrays'):
     evaluating.evaluate(run, data_dir='data', model=Statistics())
@@ -407,7 +407,7 @@ def test_whatever_started_from_converted_weights_says_so_at_every_number(
   assert 'nobody knows' in first['warning'] and 'warning' not in second
   assert 'nobody knows' in both['together']['full']['warning']
   results = experiment.export(workdir, tmp_path / 'results')
-  assert '--init MODEL' in (results / 'command.txt').read_text()
+  assert '--init YOUR_MODEL' in (results / 'command.txt').read_text()
   scored = experiment.score(results, data_dir=data_dir)
   assert 'nobody knows' in scored['selection']['last']['full']['warning']
   capsys.readouterr()

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
+import pathlib
+
 import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax.evaluation import entries
 
 INPUTS = np.zeros((9, 4, 4, 3), np.float32)
 LABELS = np.arange(9) % 3
 SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
+
+
+def test_the_page_lists_every_key_of_an_entry_and_the_defaults():
+  root = pathlib.Path(__file__).parents[2]
+  page = ' '.join((root / 'docs/how_to/own_arrays.md').read_text().split())
+  counts = np.ones((1, 3, 2, 2), int)
+  for key in [*entries.of_counts(counts), 'last_minus', 'warning']:
+    name, _, ending = key.rpartition('_')
+    if ending in ('ci', 'std', 'seeds'):
+      key = name
+      assert f'`_{ending}`' in page
+    assert f'`{key}`' in page
+  config = experiment.load_config('synthetic')
+  assert (
+    f'{config.num_epochs} epochs, {config.num_seeds} seeds, batches of'
+    f' {config.batch_size}, AdamW at 2e-3'
+  ) in page and config.setting.learning_rate == 2e-3
+  assert f'label smoothing {config.setting.label_smoothing}' in page
+  default = inspect.signature(experiment.leave_one_subject_out).parameters
+  assert f'the model is `{default["model"].default}`' in page
 
 
 @pytest.mark.parametrize(
@@ -73,6 +97,12 @@ SUBJECTS = np.repeat(['a', 'b', 'c'], 3)
     ({'subjects': np.array([b'\xff'] * 9)}, 'a subject is no UTF-8'),
     ({'dataset': 'synthetic'}, 'dataset belongs to a dataset, and not to arr'),
     ({'view__name': 'full_flow'}, 'view__name belongs to a dataset'),
+    (
+      {'learning_rate': 1e-3},
+      "no value 'learning_rate'.*names are setting__learning_rate, grid__",
+    ),
+    ({'num_seeds': 'x'}, 'Bad value for num_seeds'),
+    ({'model': 'htnet:tiny'}, "model='htnet', model__preset='tiny'"),
   ],
 )
 def test_misuse_is_refused_before_anything_is_written(tmp_path, changes, words):

@@ -370,8 +370,10 @@ def test_the_command_line_goes_from_a_run_to_results_and_back(
   shown = capsys.readouterr().out
   assert not cli.main(['report', 'runs/linear', '--export', 'results/linear'])
   capsys.readouterr()
+  page = pathlib.Path('runs/linear/report/index.html').read_text()
+  assert 'mejax train --config runs/linear/config.json --data_dir data' in page
   text = (tmp_path / 'results/linear/command.txt').read_text()
-  prepare, train, score = (line.split()[1:] for line in text.splitlines())
+  prepare, train, score = (line.split()[1:] for line in text.splitlines()[1:])
   assert prepare[:2] == ['prepare', 'htnet_release']
   assert not cli.main(score)
   again = capsys.readouterr().out

@@ -115,9 +115,19 @@ def test_what_an_older_config_did_not_list_may_stand_at_what_it_was(begun):
     workdir.claim(begun, CONFIG | {'num_folds': 4}, RUN)
 
 
-def test_other_data_is_refused(begun):
-  with pytest.raises(ValueError, match='other data'):
-    workdir.claim(begun, CONFIG, {'data_sha256': 'abd'})
+@pytest.mark.parametrize(
+  ('home', 'words'),
+  [
+    (
+      {'dataset': {'a': 1}},
+      'other data.*new --workdir, or prepare the dataset',
+    ),
+    ({'dataset': {}}, 'other data.*new workdir, or give the data as they were'),
+  ],
+)
+def test_other_data_is_refused(begun, home, words):
+  with pytest.raises(ValueError, match=words):
+    workdir.claim(begun, CONFIG, {'data_sha256': 'abd'} | home)
 
 
 def test_a_newer_schema_is_refused(begun):

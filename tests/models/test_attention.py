@@ -10,6 +10,7 @@ import pytest
 
 from mejax import models
 from mejax.models import attention
+from mejax.models import base
 from mejax.models import htnet
 from mejax.models import layers
 from tests import closeness
@@ -115,6 +116,24 @@ def test_window_follows_the_given_grid():
 def test_wrong_result_is_an_error_that_says_what_came(function, message):
   with pytest.raises(ValueError, match=message):
     attention.attend(function, *inputs())
+
+
+@pytest.mark.parametrize(
+  'function, message',
+  [
+    (jax.nn.dot_product_attention, 'dot_product_attention failed.*from_jax'),
+    (lambda q, k, v, scale, bias: (v, None), "argument: 'scale'.*partial"),
+  ],
+)
+def test_a_function_that_is_called_otherwise_is_told_how(function, message):
+  query, key, value = (x[None] for x in inputs())
+  with pytest.raises(ValueError, match=message):
+    attention.attend(function, query, key, value)
+
+
+def test_a_name_in_the_place_of_a_function_is_told():
+  with pytest.raises(ValueError, match="'softmax' is no function.*models.make"):
+    base.takes('softmax', 'train')
 
 
 def init(model, x):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mejax import models
+from mejax.models import attention
 from tests import own_parts
 
 
@@ -33,6 +34,16 @@ def test_a_model_of_ones_own_is_named_by_its_module():
   assert model == own_parts.Scaled(num_classes=4, widths=(3, 2))
 
 
+def test_functions_are_given_by_their_names_too():
+  names = {
+    'softmax': attention.softmax,
+    'tests.own_parts:double_softmax': own_parts.double_softmax,
+  }
+  for name, function in names.items():
+    model = models.make('htnet', 'tiny', attention_fn=name)
+    assert model == models.make('htnet', 'tiny', attention_fn=function)
+
+
 @pytest.mark.parametrize(
   ('name', 'fields', 'words'),
   [
@@ -41,6 +52,9 @@ def test_a_model_of_ones_own_is_named_by_its_module():
     ('no.such:Model', {}, "'no.such:Model' cannot be imported"),
     ('htnet', {'preset': 'tny'}, "HTNet has no preset 'tny'.*mean 'tiny'"),
     ('htnet', {'dimm': 3}, "HTNet has no field 'dimm'.*mean 'dim'.*patch_size"),
+    ('htnet:tiny', {}, r"is no model. A preset.*make\('htnet', 'tiny'\)"),
+    ('htnet', {'attention_fn': 'sofmax'}, "attention_fn.*mean 'softmax'"),
+    ('htnet', {'attention_fn': 'no.such:f'}, "'no.such:f' cannot be imported"),
     ('htnet', {'parent': None}, "HTNet has no field 'parent'"),
   ],
 )

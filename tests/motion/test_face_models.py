@@ -25,7 +25,8 @@ def test_a_model_is_the_published_file_and_its_notice_says_which(name):
 def test_nothing_ships_without_a_notice():
   notice = (face_models.ASSETS / 'README.md').read_text()
   for path in face_models.ASSETS.iterdir():
-    assert path.name == 'README.md' or f'`{path.name}`' in notice
+    name = f'{path.name}/' if path.is_dir() else path.name
+    assert name == 'README.md' or f'`{name}`' in notice
 
 
 @pytest.mark.parametrize('name', face_models.SHA256)

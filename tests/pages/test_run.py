@@ -83,11 +83,14 @@ def test_the_tables_beside_the_page_hold_all_runs(workdir, tmp_path):
 def test_the_page_says_how_to_train_the_run_again(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, _ = _read([folder], tmp_path)
-  assert 'The same again' not in text  # A run on arrays.
+  assert 'The same again' not in text  # It is not known.
+  (folder / 'config.json').write_text(json.dumps({'dataset': ''}))
+  _, words, _ = _read([folder], tmp_path)
+  assert 'trained on arrays in Python, so no command' in ' '.join(words.split())
   config = {'dataset': 'htnet_release', 'model': {'name': 'htnet'}}
   (folder / 'config.json').write_text(json.dumps(config))
   text, words, _ = _read([folder], tmp_path)
-  assert 'mejax prepare htnet_release --source PATH' in words
+  assert 'mejax prepare htnet_release --source YOUR_HTNET_RELEASE' in words
   assert f'mejax train --config {folder}/config.json' in words
 
 
@@ -155,7 +158,21 @@ def test_a_diverged_training_does_not_break_the_page(workdir, tmp_path):
   assert not re.search(r'["\s,]nan["\s,]', text)
 
 
-def test_runs_on_the_same_clips_are_compared_in_pairs(workdir, tmp_path):
+def test_a_run_is_named_by_the_way_from_the_folder_that_all_are_in(
+  workdir, tmp_path
+):
+  (tmp_path / 'demo').mkdir()
+  folders = [workdir(name)[0] for name in ('demo/run', 'wider')]
+  runs = finished.read_runs(folders)
+  assert [run.name for run in runs] == ['demo/run', 'wider']
+  assert finished.read_runs(folders[:1])[0].name == 'run'
+  twice = [run.name for run in finished.read_runs([folders[0]] * 2)]
+  assert twice == [str(folders[0])] * 2
+
+
+def test_runs_on_the_same_clips_are_compared_in_pairs(
+  workdir, tmp_path, capsys
+):
   first, _ = workdir('one', num_seeds=2)
 
   def improve(record):
@@ -174,12 +191,36 @@ def test_runs_on_the_same_clips_are_compared_in_pairs(workdir, tmp_path):
   assert numbers['selection']['last']['full']['uf1'] == 1
   other, _ = workdir('other', num_seeds=2, draw=1)
   _, words, _ = _read([first, second, other], tmp_path)
+  # The difference on the page is that in the terminal and in the table.
+  value = re.search(r'two minus one (\S+ \[.*?\])', ' '.join(words.split()))[1]
+  said = f'UF1 of two minus one: {value}, paired over people.'
+  printed = capsys.readouterr().out.splitlines()
+  assert said in printed
+  assert any(line.startswith('UF1 of other minus one: not') for line in printed)
+  assert said in (tmp_path / 'report/table.md').read_text().replace('\\', '')
   best = numbers['best_baseline']
   difference = f'{numbers["baselines"][best]["full"]["last_minus"][0]:+.3f}'
   row = f'two minus its best baseline, {baselines.NAMES[best]} {difference}'
   assert row in ' '.join(words.split())
   assert re.search(r'two minus one\s+\+0\.\d+ \[\+0', words)
   assert re.search(r'other minus one\s+not comparable', words)
+
+
+def test_values_of_the_config_that_differ_are_listed(workdir, tmp_path, capsys):
+  first, second = (workdir(name)[0] for name in ('one', 'two'))
+  config = json.loads((second / 'config.json').read_text())
+  config |= {'num_epochs': 20, 'num_seeds': 1}
+  (second / 'config.json').write_text(json.dumps(config))
+  _, words, _ = _read([first, second], tmp_path)
+  table = ' '.join(words.split()).partition('What differs between the runs')[2]
+  found = re.search(r'value one two (.*?) The ceiling', table).group(1)
+  assert found == 'num_epochs 60 20 num_seeds not set 1'
+  said = 'Values of the config that differ: num_epochs, num_seeds.'
+  assert said in capsys.readouterr().out.splitlines()
+  (second / 'config.json').write_text((first / 'config.json').read_text())
+  _, words, _ = _read([first, second], tmp_path)
+  assert 'Values of the config' not in capsys.readouterr().out
+  assert 'All values of the config are the same' in ' '.join(words.split())
 
 
 def test_an_unfinished_workdir_is_a_clear_error(workdir, tmp_path):
@@ -439,7 +480,7 @@ def test_clips_that_every_model_misses_are_listed_with_a_way_to_see_them(
   words = ' '.join(words.split())
   assert 'every one of them misses 1; to 1 of these, all give the' in words
   assert f'{missed[0]} {labels[0]} {others[0]}' in words
-  assert f'mejax inspect mine --data_dir data --clip {missed[0]}' in words
+  assert f'mejax inspect mine --data_dir YOUR_DATA --clip {missed[0]}' in words
   # Licensed pictures stay where the data are.
   assert '<img' not in text
 

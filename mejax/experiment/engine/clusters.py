@@ -11,6 +11,7 @@ import logging
 from multiprocessing import resource_tracker
 import os
 import pathlib
+import signal
 import tempfile
 import time
 from typing import Any
@@ -148,7 +149,7 @@ def _start_workers(count: int) -> distributed.LocalCluster:
 
 def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:
   """Makes a cluster without workers, whose jobs have the user's settings."""
-  import dask_jobqueue
+  dask_jobqueue = _import_jobqueue()
 
   def own(key):
     return dask.config.get(f'jobqueue.{engine.kind}.{key}', default=None)
@@ -171,6 +172,16 @@ def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:
     log_directory=own('log-directory') or str(folder),
     silence_logs=logging.CRITICAL,
   )
+
+
+def _import_jobqueue() -> Any:
+  """Imports dask_jobqueue, which takes Ctrl-C for itself, and gives it back."""
+  before = signal.getsignal(signal.SIGINT)
+  try:
+    import dask_jobqueue
+  finally:
+    signal.signal(signal.SIGINT, before)
+  return dask_jobqueue
 
 
 def _every(cluster: Any, jobs: int) -> Callable[[], None]:

@@ -208,8 +208,11 @@ def _read_run(workdir, config, model) -> Saved:
   if model is None:
     if 'name' not in config.model:
       raise ValueError(
-        f'{workdir} was trained with a model of your own. Call'
-        ' mejax.experiment.evaluate with that model.'
+        f'The model of {workdir} was handed over in Python, so its files do not'
+        ' hold it. mejax.experiment.evaluate takes it as'
+        ' model=...; for all else, train again and name the model, as in'
+        " model='htnet', model__preset='tiny',"
+        " model__attention_fn='my_module:my_function'."
       )
     model = resolve.make_model(config, len(classes))
   names = record['fold_names'].tolist()

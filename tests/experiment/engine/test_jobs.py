@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 
@@ -18,7 +21,11 @@ from tests import child
 from tests.experiment.engine import test_placing
 from tests.experiment.engine import toys
 
-pytest.importorskip('dask_jobqueue', reason='needs the extra cluster')
+# Not imported here: it would take Ctrl-C from all other tests.
+pytestmark = pytest.mark.skipif(
+  importlib.util.find_spec('dask_jobqueue') is None,
+  reason='needs the extra cluster',
+)
 
 
 # What LSF gets depends on its version, which dask-jobqueue asks it.
@@ -39,6 +46,20 @@ def test_the_script_of_a_job_starts_one_worker_with_keys(
   if kind == 'slurm':
     assert '#SBATCH -n 1' in told and '--cpus-per-task=4' in told
   assert not (tmp_path / 'a').exists()
+
+
+def test_what_happens_on_ctrl_c_stays_as_it_was():
+  program = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mejax.experiment.engine import clusters
+from mejax.experiment.engine.options import Engine
+assert '#SBATCH' in clusters.job_script(Engine('slurm', jobs=1))
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+  subprocess.run(
+    [sys.executable, '-c', program], env=child.environment(), check=True
+  )
 
 
 SBATCH = """#!/bin/bash
