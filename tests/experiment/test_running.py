@@ -294,7 +294,7 @@ def test_bad_arrays_get_a_clear_error(tmp_path, spoil, message):
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ({'learning_rate': 1.0}, 'setting.learning_rate'),
+    ({'learning_rate': 1.0}, 'setting__learning_rate'),
     ({'model': 'htnett'}, "Unknown model 'htnett'.*htnet"),
     ({'model': 'tests.own_parts:Missing'}, 'cannot be imported'),
     ({'optimizer': 'adamax'}, "Unknown optimizer 'adamax'.*adamw"),
