@@ -4,7 +4,7 @@ The faces are of `mejax render`, prepared with --size 64.
 Variants:  synthetic:demo  what `mejax demo` trains: one seed, 20 epochs
            synthetic:smoke  takes seconds; shows that all runs, learns nothing
 Time: 50 seconds on two CPU cores. The demo, faces and compilation included:
-about 105 seconds of one core.
+about 110 seconds of one core.
 Expected result: UF1 .805 +- .027 at the last epoch, 2 seeds, 12 subjects, 108
 clips; baselines .851 (LDA), .812 (RBF-SVM) and .806 (logistic regression).
 The demo, 8 of these subjects, 72 clips: UF1 .734 (95 % .589 to .860); baselines
