@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import json
 import os
 import pathlib
@@ -312,9 +314,10 @@ def _export(
     return jnp.exp(model.apply(params, inputs))
 
   try:
-    exported = jax_export.export(jax.jit(probabilities), platforms=_PLATFORMS)(
-      dict(shapes), inputs
-    )
+    with _without_folders():
+      exported = jax_export.export(
+        jax.jit(probabilities), platforms=_PLATFORMS
+      )(dict(shapes), inputs)
   # Of JAX, or of code of the user's own: anything may come.
   except Exception as error:
     reason = str(error).partition('\n')[0] or type(error).__name__
@@ -325,3 +328,18 @@ def _export(
     )
     return bytearray()
   return exported.serialize()
+
+
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+  """Keeps the folders of this machine out of a program that is given away.
+
+  JAX notes for each operation the file of the code that asked for it.
+  """
+  name = 'jax_hlo_source_file_canonicalization_regex'
+  before = getattr(jax.config, name)
+  jax.config.update(name, r'.*[/\\]')
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)

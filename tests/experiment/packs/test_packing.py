@@ -215,6 +215,18 @@ def test_generated_people_are_nobody_and_a_recipe_can_be_named(
   assert not model.about['recipe']['remove_head_motion']
 
 
+def test_a_model_tells_no_folder_of_the_machine_that_made_it(root, run, folder):
+  for path in (
+    *folder.iterdir(),
+    *(root / 'mejax/assets/recogniser').iterdir(),
+  ):
+    data = path.read_bytes()
+    for place in (root, run, run.parent.parent, pathlib.Path(jax.__file__)):
+      assert str(place).encode() not in data
+    # The model that ships was made elsewhere: no file is named with a folder.
+    assert not re.search(rb'/[\w.-]+/[\w./-]+\.py', data), path.name
+
+
 def test_the_same_run_makes_the_same_model(run, folder, tmp_path):
   packing.pack(run, tmp_path / 'mine', licences=['Apache-2.0'], trust_code=True)
   assert {path.name for path in folder.iterdir()} == FILES
