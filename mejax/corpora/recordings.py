@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import dataclasses
 import difflib
 import functools
+import os
 import pathlib
 import re
 from typing import NamedTuple
@@ -24,6 +25,9 @@ from mejax.corpora import fields
 from mejax.corpora import frames as frame_files
 from mejax.corpora import isolated
 from mejax.corpora import timing
+
+# One recording, or several.
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 SUFFIXES = (
   '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.mpg', '.mpeg', '.webm', '.wmv',
@@ -78,6 +82,12 @@ class Recording:
     if not cells.is_utf8(str(self.path)):
       return Content({}, problem=decode.NOT_UTF8)
     return (_in_video if self.is_video else _in_folder)(self.path)
+
+
+def listed(paths: Paths) -> list[pathlib.Path]:
+  """Returns paths as a list, a single one too."""
+  single = isinstance(paths, str | os.PathLike)
+  return [pathlib.Path(path) for path in ([paths] if single else paths)]
 
 
 def find(paths: Sequence[pathlib.Path]) -> list[Recording]:

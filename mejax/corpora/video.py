@@ -64,7 +64,7 @@ Row = Mapping[str, str]
 
 
 def read(
-  paths: str | pathlib.Path | Sequence[str | pathlib.Path],
+  paths: recordings.Paths,
   *,
   labels: str | pathlib.Path | None = None,
   encoding: str = '',
@@ -89,9 +89,7 @@ def read(
     ValueError: a path holds no recording, the sheet lacks a column or cannot be
       understood, or none of its rows has the name of a recording.
   """
-  if isinstance(paths, str | pathlib.Path):
-    paths = [paths]
-  found = recordings.find([pathlib.Path(path) for path in paths])
+  found = recordings.find(recordings.listed(paths))
   if labels is None:
     return map(_unlabelled, found)
   labels = pathlib.Path(labels)
@@ -326,7 +324,7 @@ def _fault(
 
 
 def unread(
-  paths: str | pathlib.Path | Sequence[str | pathlib.Path],
+  paths: recordings.Paths,
   *,
   labels: str | pathlib.Path | None = None,
   encoding: str = '',

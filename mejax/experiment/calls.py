@@ -14,17 +14,15 @@ import pathlib
 from typing import Any
 
 from mejax import files
+from mejax.corpora import recordings as recordings_lib
 
 FILE = 'call.json'
 _HINT = 'Repeat that call, or choose another --out.'
 
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-
-def paths_of(recordings: Paths) -> list[str]:
+def paths_of(recordings: recordings_lib.Paths) -> list[str]:
   """Returns the recordings of a call as JSON values, in any working folder."""
-  single = isinstance(recordings, str | os.PathLike)
-  paths = [recordings] if single else recordings
+  paths = recordings_lib.listed(recordings)
   return sorted(os.path.realpath(path) for path in paths)
 
 

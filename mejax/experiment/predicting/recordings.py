@@ -29,7 +29,7 @@ _KEPT = 'kept'
 
 
 def predict(
-  recordings: calls.Paths,
+  recordings: recordings_lib.Paths,
   *,
   model: str | os.PathLike[str] | Model | None = None,
   out: str | os.PathLike[str] | None = None,
@@ -104,9 +104,7 @@ def predict(
     model = shipped.load(model, trust_code=trust_code)
   which = which_face_lib.parse(which_face)
   making = making_lib.making_of(model, which_face=which)
-  single = isinstance(recordings, str | os.PathLike)
-  paths = [recordings] if single else list(recordings)
-  found = recordings_lib.find([pathlib.Path(path) for path in paths])
+  found = recordings_lib.find(recordings_lib.listed(recordings))
   if ask.given and len(found) != 1:
     raise ValueError(
       f'onset, apex and offset belong to one recording; there are {len(found)}'

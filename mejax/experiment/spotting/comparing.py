@@ -121,7 +121,12 @@ def choose(videos: Sequence[Video], a_minute: float | int) -> Thresholds:
 
 def video_of(recorded: Recorded, found: Sequence[Candidate]) -> Video:
   """Returns a recording with candidates."""
-  events = [
+  return dataclasses.replace(recorded.video, candidates=events_of(found))
+
+
+def events_of(found: Sequence[Candidate]) -> tuple[Event, ...]:
+  """Returns candidates as the evaluation takes them."""
+  return tuple(
     Event(
       onset=one.onset,
       apex=one.apex,
@@ -130,8 +135,7 @@ def video_of(recorded: Recorded, found: Sequence[Candidate]) -> Video:
       score=one.score,
     )
     for one in found
-  ]
-  return dataclasses.replace(recorded.video, candidates=tuple(events))
+  )
 
 
 def report(

@@ -28,6 +28,7 @@ from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
 from mejax.experiment import configuration
 from mejax.experiment.spotting import candidate_files
+from mejax.experiment.spotting import comparing
 from mejax.experiment.spotting import kept_tracks
 from mejax.experiment.spotting import signal_sets
 from mejax.motion import detection
@@ -237,16 +238,7 @@ def _spotted(tracks: Tracks, database: LongDatabase) -> list[Event]:
   found = candidates_lib.spot(
     tracks, part=database.rule.part, seconds=database.rule.seconds
   )
-  return [
-    Event(
-      onset=one.onset,
-      apex=one.apex,
-      offset=one.offset,
-      type=one.type,
-      score=one.score,
-    )
-    for one in found
-  ]
+  return list(comparing.events_of(found))
 
 
 def _text(

@@ -43,7 +43,7 @@ COLUMNS = (
   'offset_s', 'score', 'size', 'regions', 'flags',
 )  # fmt: skip
 RESULTS = ('candidates.csv', 'index.html')
-Paths = calls.Paths
+Paths = recordings_lib.Paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,9 +204,7 @@ def examine(
   """
   if fps is not None and not 0 < fps < 10_000:
     raise ValueError(f'fps is {fps}; expected frames a second, above 0')
-  single = isinstance(recordings, str | os.PathLike)
-  paths = [recordings] if single else list(recordings)
-  found = recordings_lib.find([pathlib.Path(path) for path in paths])
+  found = recordings_lib.find(recordings_lib.listed(recordings))
   spotted = [
     examine_one(
       one,

@@ -24,6 +24,7 @@ from mejax.experiment.predicting import shipped
 from mejax.experiment.spotting import recordings as spotting
 from mejax.pages import notice
 from tests import closeness
+from tests.corpora import test_decode
 from tests.known_faces import detector_of
 from tests.pages import html_page
 
@@ -68,13 +69,7 @@ def images(take):
 
 
 def video(path, images, fps=30.0):
-  height, width = images[0].shape[:2]
-  code = cv2.VideoWriter_fourcc(*'MJPG')
-  writer = cv2.VideoWriter(str(path), code, fps, (width, height))
-  for image in images:
-    writer.write(image[..., ::-1])
-  writer.release()
-  return path
+  return test_decode.write_video(path, images, fps=fps, codec='MJPG')
 
 
 def frames_of(clips, row):

@@ -12,6 +12,7 @@ from mejax import cli
 from mejax.corpora.faces import long_takes
 from mejax.experiment.spotting import recordings
 from tests.corpora import mp4_boxes
+from tests.corpora import test_decode
 from tests.known_faces import detector_of
 
 SIZE, FPS = 160, 30.0
@@ -42,13 +43,7 @@ def folder(images, tmp_path_factory):
 
 
 def video(path, images, fps=FPS):
-  height, width = images[0].shape[:2]
-  code = cv2.VideoWriter_fourcc(*'MJPG')
-  writer = cv2.VideoWriter(str(path), code, fps, (width, height))
-  for image in images:
-    writer.write(image[..., ::-1])
-  writer.release()
-  return path
+  return test_decode.write_video(path, images, fps=fps, codec='MJPG')
 
 
 def test_rendered_expression_is_in_the_table_with_its_frames(take, folder):
@@ -127,13 +122,9 @@ def test_still_picture_has_no_candidates(take, images, tmp_path):
 
 
 def test_variable_rate_is_told(take, images, tmp_path):
-  path = tmp_path / 'odd.mp4'
-  height, width = images[0].shape[:2]
-  code = cv2.VideoWriter_fourcc(*'mp4v')
-  writer = cv2.VideoWriter(str(path), code, 25, (width, height))
-  for image in images[:60]:
-    writer.write(image[..., ::-1])
-  writer.release()
+  path = test_decode.write_video(
+    tmp_path / 'odd.mp4', images[:60], codec='mp4v'
+  )
   steps = np.random.default_rng(1).integers(300, 900, 60)
   mp4_boxes.retimed(path, steps.tolist())
   found = mejax.spot(path, detector=detector_of(take), progress=False)
