@@ -36,6 +36,8 @@ class Clip:
       frame has number 0.
     positions: for a video that has lost frames, the position of each of
       `frame_numbers` among the frames that are left; otherwise empty.
+    turn: degrees anticlockwise, 0, 90, 180 or 270, by which `decode` turns
+      frames, since the camera was held so.
     onset: number of the first frame of the movement.
     apex: number of the frame of largest movement.
     offset: number of the last frame of the movement.
@@ -65,6 +67,7 @@ class Clip:
   frame_numbers: tuple[int, ...] = ()
   video: pathlib.Path | None = None
   positions: tuple[int, ...] = ()
+  turn: int = 0
   onset: int | None = None
   apex: int | None = None
   offset: int | None = None

@@ -47,10 +47,10 @@ def decode(
   """Decodes the frames with these numbers to RGB, in the given order.
 
   Grey becomes RGB, 16 bits per channel become 8, alpha is dropped, an image or
-  video is turned and mirrored as its file says, and pixels that are not square
-  are stretched (see `pixel_shape`); all places in frames are those of the
-  result. A video is decoded from its first frame on, since seeking misses the
-  frame in many videos.
+  video is turned and mirrored as its file says, pixels that are not square are
+  stretched (see `pixel_shape`), and then frames are turned as the clip says;
+  all places in frames are those of the result. A video is decoded from its
+  first frame on, since seeking misses the frame in many videos.
 
   Args:
     clip: the clip.
@@ -88,7 +88,7 @@ def decode(
         f'{name} has {w}x{h} pixels, {names[0]} has {w0}x{h0}; expected one '
         'size in a clip'
       )
-  return frames
+  return [_turned(frame, clip) for frame in frames]
 
 
 def stream(clip: Clip) -> Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]]:
@@ -110,13 +110,36 @@ def stream(clip: Clip) -> Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]]:
   while True:
     # Some at a time, since what others print is held back meanwhile.
     with decoder_log.listening() as said:
-      some = list(itertools.islice(pictures, _AT_ONCE))
+      piece = list(itertools.islice(pictures, _AT_ONCE))
     if problem := decoder_log.problem(said, clip.video.name):
       raise ValueError(problem)
-    if not some:
+    if not piece:
       return
-    for place, image in some:
-      yield numbers[place], image
+    for place, image in piece:
+      yield numbers[place], _turned(image, clip)
+
+
+def some(
+  clip: Clip, wanted: Collection[int]
+) -> Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]]:
+  """Yields number and RGB of some frames of a clip, in order.
+
+  A video is decoded no farther than the frame that is asked for.
+
+  Raises:
+    ValueError: as `decode`, when the frame is reached.
+  """
+  if clip.video is None:
+    for number in sorted(wanted):
+      yield number, decode(clip, [number])[0]
+    return
+  left = set(wanted)
+  for number, image in stream(clip):
+    if number in left:
+      left.remove(number)
+      yield number, image
+    if not left:
+      return
 
 
 def find_depth(clip: Clip) -> Depth | None:
@@ -172,6 +195,12 @@ def raw(clip: Clip, numbers: Sequence[int]) -> Iterator[bytes]:
           yield piece
     except OSError as error:
       raise _unreadable(file, error) from error
+
+
+def _turned(
+  image: UInt8[np.ndarray, 'h w 3'], clip: Clip
+) -> UInt8[np.ndarray, 'a b 3']:
+  return np.ascontiguousarray(np.rot90(image, clip.turn // 90))
 
 
 def _check_known(clip: Clip, numbers: Sequence[int]) -> None:

@@ -70,11 +70,13 @@ class Recording:
     path: of the file or folder.
     name: the shortest end of the path that differs from all others.
     is_video: whether it is a video.
+    given: the path as the caller wrote it, with what lies below it.
   """
 
   path: pathlib.Path
   name: str
   is_video: bool
+  given: pathlib.Path
 
   @functools.cached_property
   def content(self) -> Content:
@@ -122,13 +124,14 @@ def find(paths: Sequence[pathlib.Path]) -> list[Recording]:
         f'{path} is no video ({" ".join(SUFFIXES)}); of images name the folder'
       )
     for place in places:
-      found.setdefault(place.resolve(), place)
+      given = path / place.relative_to(path.absolute())
+      found.setdefault(place.resolve(), (place, given))
   if faults:
     raise ValueError('; '.join(faults))
-  places = list(found.values())
+  names = _names([place for place, _ in found.values()])
   return [
-    Recording(path=place, name=name, is_video=not place.is_dir())
-    for place, name in zip(places, _names(places), strict=True)
+    Recording(path=place, name=name, is_video=not place.is_dir(), given=given)
+    for (place, given), name in zip(found.values(), names, strict=True)
   ]
 
 

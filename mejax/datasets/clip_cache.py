@@ -382,6 +382,7 @@ def _compute(
       made['flow'][at],
       covered[at],
       recipe,
+      scale=_scale(kept.staged),
       is_rendered=bool(kept.staged.truth),
     )
     for at, kept in places.items()
@@ -402,6 +403,12 @@ def _compute(
     }
     for at, kept in places.items()
   }
+
+
+def _scale(staged: staging.Staged) -> float:
+  """Returns how many pixels of a frame are one of the aligned face."""
+  left, right = staged.landmarks[:2]
+  return staged.eyes / float(np.linalg.norm(right - left))
 
 
 def _spot(

@@ -36,6 +36,8 @@ LONGEST = 0.08
 _MOVED = 0.004
 # The quantile of motion that counts as the longest.
 _LONG = 0.99
+# What can be done about a face that moves as a whole.
+REMEDY = '--remove_head_motion takes that out'
 
 
 @functools.partial(jax.jit, static_argnames='size')
@@ -175,6 +177,7 @@ def remarks(
   covered: Bool[np.ndarray, 's s'],
   recipe: Recipe,
   *,
+  scale: float,
   is_rendered: bool = False,
 ) -> tuple[list[str], list[str]]:
   """Says where the motion of one clip is not what it seems.
@@ -185,6 +188,8 @@ def remarks(
     flow: (u, v, strain) of each level, as `measure_motion` returns it.
     covered: the pixels that come from inside the frame.
     recipe: how the flow was made.
+    scale: pixels of the recording to one of the aligned face; remarks tell
+      motion in those of the recording.
     is_rendered: whether the face was rendered; its head then drifts on purpose.
   """
   said, notes = [], []
@@ -197,7 +202,7 @@ def remarks(
   lowest, highest = min(recipe.levels), max(recipe.levels)
   uv = flow[recipe.levels.index(lowest), ..., :2]
   if not recipe.remove_head_motion:
-    whole = _of_the_whole(uv / lowest, covered, recipe.size)
+    whole = _of_the_whole(uv / lowest, covered, scale)
     if is_rendered:
       notes += [f'{words}; it was rendered to do so' for words in whole]
     else:
@@ -206,20 +211,21 @@ def remarks(
   motion = np.quantile(_length(uv), _LONG) / lowest
   if motion > LONGEST * recipe.size:
     said.append(
-      f'moves by {motion:.1f} px of {recipe.size}; no micro-expression does: '
-      'look at its onset and apex'
+      f'moves by {scale * motion:.1f} px of the recording; no micro-expression '
+      'does: look at its onset and apex'
     )
   reach = motion_magnify.REACH[recipe.magnify]
   if highest > 1 and highest * motion > reach:
     said.append(
-      f'moves by {motion:.1f} px, which {recipe.magnify} cannot amplify '
-      f'{highest:g} times: its range ends at {reach:g} px'
+      f'moves by {scale * motion:.1f} px of the recording, which '
+      f'{recipe.magnify} cannot amplify {highest:g} times: its range ends at '
+      f'{scale * reach:.1f} px'
     )
   return said, notes
 
 
 def _of_the_whole(
-  uv: Float[np.ndarray, 's s 2'], covered: Bool[np.ndarray, 's s'], size: int
+  uv: Float[np.ndarray, 's s 2'], covered: Bool[np.ndarray, 's s'], scale: float
 ) -> list[str]:
   """Returns a remark if the face moves as a whole more than its parts do."""
   counts = cv2.erode(covered.astype(np.uint8), _MARGIN, borderValue=1) > 0
@@ -229,11 +235,11 @@ def _of_the_whole(
   rest = np.asarray(rest)
   whole = float(np.median(_length(uv - rest)[counts]))
   parts = float(np.quantile(_length(rest)[counts], _LONG))
-  if whole < max(_MOVED * size, parts):
+  if whole < max(_MOVED * len(uv), parts):
     return []
   return [
-    f'the whole face moves by {whole:.1f} px of {size}, more than its parts do '
-    f'({parts:.1f} px): --remove_head_motion takes that out'
+    f'the whole face moves by {scale * whole:.1f} px of the recording, more '
+    f'than its parts do ({scale * parts:.1f} px): {REMEDY}'
   ]
 
 

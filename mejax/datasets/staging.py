@@ -141,6 +141,8 @@ def digest(clip: Clip, plan: Plan) -> str:
   about += (clip.landmarks, clip.frame_numbers, clip.apex_source)
   if clip.which_face:  # Without it the digest is that of older datasets.
     about += (clip.which_face,)
+  if clip.turn:
+    about += (clip.turn,)
   found.update(repr(about).encode())
   read = {*face_search.numbers(clip), *shown_numbers(clip, plan)}
   for piece in decode.raw(clip, sorted(read)):

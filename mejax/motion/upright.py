@@ -11,7 +11,9 @@ flow can use have 13 or more.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
 
@@ -29,6 +31,9 @@ _LEAST_SCORE, _LEAST_FIT = 0.75, 0.0
 _WORTH, _MARGIN = 30.0, 4.0
 # Quarter turns anticlockwise, the likeliest first.
 _TURNS = (2, 1, 3)
+# Frames that agree on the turn of a recording, and, if it has fewer with a
+# face, those that are enough to turn it: one may be anything.
+_AGREE, _LEAST = 3, 2
 
 Detector = Callable[[UInt8[np.ndarray, 'h w 3']], list[DetectedFace]]
 Found = list[list[DetectedFace]]
@@ -74,6 +79,31 @@ def search(
       for image in images
     ]
   return found, 90 * turn
+
+
+def turn_of(
+  images: Iterable[UInt8[np.ndarray, 'h w 3']], detector: Detector
+) -> int:
+  """Returns how many degrees anticlockwise put a recording's face upright.
+
+  Each frame that shows a face has a vote; 0, 90, 180 or 270 is returned, and 0
+  unless most votes agree on another.
+
+  Args:
+    images: RGB frames from all of the recording; no more are taken as soon as
+      three agree.
+    detector: image to faces, of upright faces only.
+  """
+  votes = collections.Counter()
+  for image in images:
+    found, turn = search([image], detector)
+    votes[turn] += bool(found[0])
+    if votes[turn] == _AGREE:
+      return turn
+  for turn, count in votes.items():
+    if count >= _LEAST and 2 * count > votes.total():
+      return turn
+  return 0
 
 
 # Position of the image, score, fit.

@@ -113,6 +113,28 @@ def test_frames_come_in_the_order_asked_for_and_as_often(tmp_path):
     assert decode(clip, []) == []
 
 
+@pytest.mark.parametrize(
+  'turn, how',
+  [(0, None), (90, cv2.ROTATE_90_COUNTERCLOCKWISE), (180, cv2.ROTATE_180),
+   (270, cv2.ROTATE_90_CLOCKWISE)],
+)  # fmt: skip
+def test_frames_are_turned_as_the_clip_says(tmp_path, turn, how):
+  images = [picture(i) for i in range(4)]
+  files = [
+    write_image(tmp_path / f'{i}.png', image) for i, image in enumerate(images)
+  ]
+  video = write_video(tmp_path / 'v.avi', images)
+  expected = [i if how is None else cv2.rotate(i, how) for i in images]
+  for clip in (clip_of(files), video_clip(video, 4)):
+    clip = dataclasses.replace(clip, turn=turn)
+    np.testing.assert_array_equal(decode(clip, range(4)), expected)
+    streamed = dict(decode_lib.stream(clip))
+    np.testing.assert_array_equal([streamed[i] for i in range(4)], expected)
+    (one, first), (two, second) = decode_lib.some(clip, {3, 1})
+    assert (one, two) == (1, 3)
+    np.testing.assert_array_equal([first, second], [expected[1], expected[3]])
+
+
 @pytest.mark.parametrize('suffix', ['.avi', '.mkv'])
 def test_a_lossless_video_gives_every_frame_exactly(tmp_path, suffix):
   images = [picture(i) for i in range(30)]

@@ -149,12 +149,12 @@ def test_outside_of_the_frame_is_no_flow_and_it_is_said():
   flow = frames_to_flow.measure_motion(frames, weight, recipe)['flow'][0]
   assert (flow[:, :, 28:] == 0).all()
   assert flow[0, 32, 27, 0] > 0.5
-  (remark,), notes = frames_to_flow.remarks(flow, covered[0], recipe)
+  (remark,), notes = frames_to_flow.remarks(flow, covered[0], recipe, scale=2.0)
   assert remark.startswith('53% of the aligned face lies outside')
   assert not notes
   covered[0] = True
   covered[0, :8, :8] = False
-  said, (note,) = frames_to_flow.remarks(flow, covered[0], recipe)
+  said, (note,) = frames_to_flow.remarks(flow, covered[0], recipe, scale=2.0)
   assert not said
   assert note.startswith('2% of the aligned face lies outside')
 
@@ -167,24 +167,30 @@ def test_a_face_that_moves_as_a_whole_is_told(size):
   flow = np.zeros((1, size, size, 3), np.float32)
   flow[0, ..., 1] = parts * bump
   covered = np.ones((size, size), bool)
-  said, _ = frames_to_flow.remarks(flow, covered, Recipe(size=size))
+  said, _ = frames_to_flow.remarks(flow, covered, Recipe(size=size), scale=2.0)
   assert said == []
   flow[0, ..., 0] += whole[0] - turn * y
   flow[0, ..., 1] += whole[1] + turn * x
-  (said,), _ = frames_to_flow.remarks(flow, covered, Recipe(size=size))
-  assert said.startswith('the whole face moves by 2.')
-  assert f'px of {size}, more than its parts do (1.' in said
+  (said,), _ = frames_to_flow.remarks(
+    flow, covered, Recipe(size=size), scale=2.0
+  )
+  assert said.startswith('the whole face moves by 4.')
+  assert 'px of the recording, more than its parts do (3.' in said
   assert '--remove_head_motion' in said
   # A rendered head drifts on purpose: that is a note.
   recipe = Recipe(size=size)
-  _, (note,) = frames_to_flow.remarks(flow, covered, recipe, is_rendered=True)
+  _, (note,) = frames_to_flow.remarks(
+    flow, covered, recipe, is_rendered=True, scale=2.0
+  )
   assert note == f'{said}; it was rendered to do so'
   recipe = Recipe(size=size, remove_head_motion=True)
-  assert frames_to_flow.remarks(flow, covered, recipe) == ([], [])
+  assert frames_to_flow.remarks(flow, covered, recipe, scale=2.0) == ([], [])
   # The part outside of the frame does not count.
   flow[0, :, size // 2 - 2 :], covered[:, size // 2 :] = 0, False
-  (_, said), _ = frames_to_flow.remarks(flow, covered, Recipe(size=size))
-  assert said.startswith('the whole face moves by 2.')
+  (_, said), _ = frames_to_flow.remarks(
+    flow, covered, Recipe(size=size), scale=2.0
+  )
+  assert said.startswith('the whole face moves by 4.')
 
 
 @pytest.mark.parametrize(
@@ -204,7 +210,7 @@ def test_motion_beyond_a_range_is_said(motion, options, words):
   for i, level in enumerate(recipe.levels):
     flow[i, 40:80, 40:80, 0] = level * motion
   whole = np.ones(flow.shape[1:3], bool)
-  said, _ = frames_to_flow.remarks(flow, whole, recipe)
+  said, _ = frames_to_flow.remarks(flow, whole, recipe, scale=2.0)
   assert len(said) == len(words)
   for remark, word in zip(said, words, strict=True):
     assert word in remark

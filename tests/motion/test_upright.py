@@ -116,6 +116,29 @@ def test_an_ordinary_face_is_searched_in_no_other_turn():
   assert calls == [picture.shape] * 3
 
 
+def frames_of(turns) -> list[np.ndarray]:
+  picture = sample_faces.image('hopper', scale=0.5)
+  return [np.ascontiguousarray(np.rot90(picture, turn)) for turn in turns]
+
+
+@pytest.mark.parametrize('turn', range(4))
+def test_frames_of_a_recording_agree_on_its_turn(turn):
+  images = iter(frames_of([turn] * 4))
+  assert upright.turn_of(images, faces.detect) == (360 - 90 * turn) % 360
+  assert len(list(images)) == 1  # Three of them are enough.
+
+
+@pytest.mark.parametrize(
+  'turns, degrees',
+  [([], 0), ([1], 0), ([1, 0], 0), ([1, 1], 270), ([2, 0, 2], 180),
+   ([1, 0, 1, 0], 0)],
+)  # fmt: skip
+def test_a_recording_is_turned_by_most_of_its_frames_only(turns, degrees):
+  empty = np.full((60, 80, 3), 90, np.uint8)
+  images = [empty, *frames_of(turns), empty]
+  assert upright.turn_of(images, faces.detect) == degrees
+
+
 def test_the_box_is_turned_with_its_face():
   picture = sample_faces.image('hopper')
   (face, *_) = faces.detect_dense(picture)

@@ -16,6 +16,8 @@ from mejax import bars
 from mejax.corpora import decode
 from mejax.corpora.recordings import Recording
 from mejax.experiment.spotting import recordings as spotting
+from mejax.experiment.spotting import turning
+from mejax.motion.spotting.following import Detector
 
 # Frames a second of a copy of frames that have no rate.
 _RATE = 25.0
@@ -30,6 +32,7 @@ def annotate(
   folder: pathlib.Path,
   *,
   fps: float | int | None,
+  detector: Detector,
   progress: bool,
 ) -> list[pathlib.Path]:
   """Writes a video for each recording in which something was looked at.
@@ -42,6 +45,7 @@ def annotate(
     table: from `predict`.
     folder: where the videos are written, as MP4.
     fps: frames a second; None for those of the file.
+    detector: image to faces, by which a turned picture is turned back.
     progress: whether to show a bar.
   """
   paths = []
@@ -52,7 +56,7 @@ def annotate(
       path = folder / f'{recording.name[:100]}.mp4'
       folder.mkdir(parents=True, exist_ok=True)
       rate = fps or recording.content.fps or _RATE
-      _write(recording, own.to_dict('records'), path, float(rate))
+      _write(recording, own.to_dict('records'), path, float(rate), detector)
       paths.append(path)
   return paths
 
@@ -62,8 +66,9 @@ def _write(
   rows: Sequence[Mapping[str, Any]],
   path: pathlib.Path,
   fps: float,
+  detector: Detector,
 ) -> None:
-  clip = spotting.clip_of(recording, fps)
+  clip = turning.turned_back(spotting.clip_of(recording, fps), detector)
   numbers = clip.frame_numbers
   partial = path.with_name(f'.{path.name}')
   writer = None

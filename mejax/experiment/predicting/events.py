@@ -17,6 +17,7 @@ from mejax.corpora.recordings import Recording
 from mejax.datasets import staging
 from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import remarks as remarks_lib
+from mejax.experiment.spotting import turning
 from mejax.motion.spotting.following import Detector
 
 WHOLE, GIVEN = 'whole', 'given'
@@ -127,9 +128,10 @@ def find(
     remarks=content.remarks,
   )
   if ask.given:
-    return dataclasses.replace(found, events=(_given(ask.given, numbers),))
+    given = _given(ask.given, numbers)
+    return dataclasses.replace(_upright(found, detector), events=(given,))
   if ask.whole:
-    return _whole(found, ())
+    return _whole(_upright(found, detector), ())
   if fps is None:
     return dataclasses.replace(
       found, problem='it has no frame rate: give the frames a second (--fps)'
@@ -137,13 +139,20 @@ def find(
   seconds = len(numbers) / fps
   if seconds < remarks_lib.LEAST_SECONDS:
     return _whole(
-      found,
+      _upright(found, detector),
       (
         f'it lasts {seconds:.2f} s, too short to spot a movement in, so it was'
         ' taken as one movement from the first frame to the last',
       ),
     )
   return _spotted(found, recording, detector, progress)
+
+
+def _upright(found: Found, detector: Detector) -> Found:
+  """Turns the picture back, if the face lies on its side."""
+  clip = turning.turned_back(found.clip, detector)
+  remarks = (*found.remarks, *remarks_lib.on_turn(clip.turn))
+  return dataclasses.replace(found, clip=clip, remarks=remarks)
 
 
 def _whole(found: Found, remarks: tuple[str, ...]) -> Found:
@@ -227,6 +236,7 @@ def _spotted(
     )
   return dataclasses.replace(
     found,
+    clip=spotted.clip,
     events=events,
     remarks=remarks,
     curves=spotting.curves(spotted),

@@ -75,10 +75,12 @@ def predict(
   Returns:
     A row for each movement, or for a recording without any. What is not known
     is empty:
-      file: name of the recording.
+      file: name of the recording, as short as it can be.
+      path: of its file or folder, as it was given, with what lies below it.
       type: `micro` or `macro`, which were spotted, `whole` or `given`.
       onset, apex, offset: frames as the file numbers them; the first of a video
-        is 0. With `_s`: seconds, if the frames a second are known.
+        is 0. With `_s`: seconds from the first frame of the recording, if the
+        frames a second are known.
       most_like: the class that the motion is most like; '' if abstained.
       probability: of that class; p_CLASS: of each class. They are calibrated.
       entropy: in nats; 0 is sure, log(classes) is undecided.
@@ -140,7 +142,11 @@ def predict(
     ):
       results.append(result)
       bar.update()
-  rows = [row for result in results for row in result['rows']]
+  rows = [
+    {**row, 'path': str(one.given)}
+    for one, result in zip(found, results, strict=True)
+    for row in result['rows']
+  ]
   table = rows_lib.table(rows, model, abstain=abstain)
   table.attrs['cautions'] = writing.cautions(model)
   if out:
@@ -148,7 +154,12 @@ def predict(
     calls.note(out, asked)
     if annotate:
       annotating.annotate(
-        found, table, out / 'annotated', fps=fps, progress=progress
+        found,
+        table,
+        out / 'annotated',
+        fps=fps,
+        detector=work.detector,
+        progress=progress,
       )
   return table
 

@@ -18,15 +18,15 @@ from mejax.experiment.predicting.making import Making
 
 # Columns before and behind those of the classes; those of action units end it.
 FIRST = (
-  'file', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s', 'offset_s',
-  'most_like', 'probability',
+  'file', 'path', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
+  'offset_s', 'most_like', 'probability',
 )  # fmt: skip
 LAST = (
   'entropy', 'abstained', 'motion_px', 'motion_noise', 'face_px', 'regions',
   'warnings',
 )  # fmt: skip
 _FRAMES = ('onset', 'apex', 'offset')
-_WORDS = ('file', 'type', 'most_like', 'regions', 'warnings')
+_WORDS = ('file', 'path', 'type', 'most_like', 'regions', 'warnings')
 PERCENT = 99
 
 
@@ -80,7 +80,7 @@ def of_event(
   }
   if found.fps:
     row |= {
-      f'{name}_s': row[name] / found.fps
+      f'{name}_s': (row[name] - found.clip.frame_numbers[0]) / found.fps
       for name in _FRAMES
       if row[name] is not None
     }

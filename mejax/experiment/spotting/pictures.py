@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -53,7 +52,7 @@ def pictures(
   boxes: dict[int, tuple[slice, slice]] = {}
   first, second = {}, {}
   wanted = {number for span in spans.values() for number in span}
-  for number, image in _frames(clip, wanted):
+  for number, image in decode.some(clip, wanted):
     for i, (onset, apex) in spans.items():
       if number == onset:
         if number not in boxes:
@@ -65,23 +64,6 @@ def pictures(
     Pair(first[i], second[i]) if i in second else None
     for i in range(len(candidates))
   ]
-
-
-def _frames(
-  clip: Clip, wanted: set[int]
-) -> Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]]:
-  """Yields some frames of a clip in their order."""
-  if clip.video is None:
-    for number in sorted(wanted):
-      yield number, decode.decode(clip, [number])[0]
-    return
-  left = set(wanted)
-  frames = decode.stream(clip)
-  while left:
-    number, image = next(frames)
-    if number in left:
-      left.remove(number)
-      yield number, image
 
 
 def _box(

@@ -25,6 +25,7 @@ from mejax.corpora.recordings import Recording
 from mejax.experiment import calls
 from mejax.experiment.spotting import pictures
 from mejax.experiment.spotting import remarks
+from mejax.experiment.spotting import turning
 from mejax.motion import detection
 from mejax.motion import oddities
 from mejax.motion.spotting import candidates as candidates_lib
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 # The columns of the table.
 COLUMNS = (
   'recording', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
-  'offset_s', 'score', 'size', 'regions', 'flags',
+  'offset_s', 'score', 'size', 'regions', 'flags', 'path',
 )  # fmt: skip
 RESULTS = ('candidates.csv', 'index.html')
 Paths = recordings_lib.Paths
@@ -58,6 +59,7 @@ class Spotted:
     clip: its frames; None if the recording cannot be used.
     problem: why it cannot be used; '' if it can.
     remarks: sentences to know before one looks.
+    path: of the recording, as the caller wrote it.
   """
 
   name: str
@@ -67,6 +69,7 @@ class Spotted:
   clip: Clip | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
+  path: str = ''
 
 
 def spot(
@@ -89,16 +92,19 @@ def spot(
     part, seconds: what a micro-expression is, as in
       `motion.spotting.candidates.spot`.
     thresholds, gates: likewise.
-    detector: as in `motion.spotting.tracks.track`; YuNet by default.
+    detector: as in `motion.spotting.tracks.track`; YuNet by default, with
+      which a picture that is turned by a multiple of 90 degrees is turned back.
     progress: whether to show a bar.
     spotter: a network, from `trained.read`, in place of the spotter without
       training; its thresholds and scores are probabilities.
 
   Returns:
     A row for each candidate with `COLUMNS`: frames as the file numbers them
-    (the first of a video is 0), seconds, the score in units of noise, the size
-    as a share of the distance between the eyes, and the names of regions and
-    flags, joined by `, `. `attrs['remarks']` holds (recording, sentence).
+    (the first of a video is 0), seconds from the first frame, the score in
+    units of noise, the size as a share of the distance between the eyes, the
+    names of regions and flags, joined by `, `, and the path of the recording as
+    it was given, with what lies below it. `attrs['remarks']` holds (recording,
+    sentence).
 
   Raises:
     FileNotFoundError: a path does not exist.
@@ -241,7 +247,7 @@ def examine_one(
     problem = 'has one frame; nothing moves in it'
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
-  clip = clip_of(recording, rate)
+  clip = turning.turned_back(clip_of(recording, rate), detector)
   watch = oddities.Watch()
   watched = bars.Bar(
     _seen(decode.stream(clip), watch),
@@ -267,9 +273,11 @@ def examine_one(
     clip,
     remarks=(
       *content.remarks,
+      *remarks.on_turn(clip.turn),
       *remarks.on_frames(watch, rate),
       *remarks.on_signals(tracks, rate),
     ),
+    path=str(recording.given),
   )
 
 
@@ -304,7 +312,7 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
   for spotted in found:
     for one in spotted.candidates:
       times = {
-        f'{name}_s': getattr(one, name) / spotted.fps
+        f'{name}_s': _seconds(spotted, getattr(one, name))
         for name in ('onset', 'apex', 'offset')
       }
       rows.append(
@@ -312,6 +320,7 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
         | times
         | {
           'recording': spotted.name,
+          'path': spotted.path,
           'regions': ', '.join(one.regions),
           'flags': ', '.join(one.flags),
         }
@@ -323,6 +332,11 @@ def table(found: Sequence[Spotted]) -> pd.DataFrame:
     for words in (*spotted.remarks, *filter(None, [spotted.problem]))
   ]
   return result
+
+
+def _seconds(spotted: Spotted, number):
+  """Returns the time of a frame, or of some, since the first one."""
+  return (number - spotted.clip.frame_numbers[0]) / spotted.fps
 
 
 def _shown(
@@ -349,7 +363,7 @@ def curves(spotted: Spotted) -> dict[str, Any]:
   """Returns what a timeline shows, as `pages.spotting.Recording` takes it."""
   tracks = spotted.tracks
   overview = candidates_lib.overview(tracks)
-  times = tracks.numbers / spotted.fps
+  times = _seconds(spotted, tracks.numbers)
   return {
     'seconds': float(times[-1] + 1 / spotted.fps),
     'times': times,

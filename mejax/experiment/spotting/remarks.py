@@ -31,6 +31,25 @@ def on_frames(watch: oddities.Watch, fps: float) -> list[str]:
   return remarks
 
 
+def on_turn(turn: int) -> list[str]:
+  """Returns what was done with a turned picture.
+
+  Args:
+    turn: degrees anticlockwise by which it was turned back; 0 if it is upright.
+  """
+  if not turn:
+    return []
+  how = {
+    90: '90 degrees clockwise',
+    180: '180 degrees',
+    270: '90 degrees anticlockwise',
+  }[turn]
+  return [
+    f'The picture is turned by {how}. It was turned back first: left, right '
+    'and places are those of the upright picture.'
+  ]
+
+
 def _slow(fps: float) -> str:
   """Says what so few frames a second cannot show; '' if they are enough."""
   if fps >= _SLOW:
