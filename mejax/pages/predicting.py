@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from jaxtyping import Float
+from jaxtyping import UInt8
 import numpy as np
 
 from mejax.pages import frame
 from mejax.pages import notice
+from mejax.pages import pictures
 from mejax.pages import spotting
 from mejax.pages.pictures import Image
 from mejax.pages.spotting import clock
 
+# A fall of the probability that has the full colour on every page, and the
+# probability below which an answer is hardly one.
+FULL_FALL, _WEAK = 0.25, 0.5
 # Events with pictures on a page; those of all events are files beside it.
 MOST = 60
 
@@ -36,8 +42,9 @@ def page(
 
   Args:
     results: of each recording `name`, `fps`, `frames`, `rows` (those of the
-      table), `cards` (`row`, `apex`, `tiles`) and `curves`, which a timeline
-      shows; JSON values.
+      table, with `own_warnings`, those that the recording does not share),
+      `cards` (`row`, `apex`, `tiles`), `remarks` on all of it and `curves`,
+      which a timeline shows; JSON values.
     classes: of the model.
     abstain: smallest probability that is an answer.
     about: of the model: `name`, `generated`, `members`, `units`.
@@ -47,6 +54,9 @@ def page(
   for result in results:
     shown.append(_shown(result, classes, abstain, most=left))
     left -= len(shown[-1]['cards'])
+  # A caption that is read once need not be read again.
+  for one in [one for one in shown if one['timeline']][:1]:
+    one['explains'] = True
   names = ', '.join(result['name'] for result in results[:3])
   return frame.render(
     'predicting.html',
@@ -57,6 +67,8 @@ def page(
     caution=notice.GENERATED,
     classes=classes,
     abstain=abstain,
+    weak=_weak(results, classes, abstain),
+    key=_key() if any(one['cards'] for one in shown) else None,
     facts=_facts(results, classes, abstain),
     head=_HEAD[0 if len(results) > 1 else 1 :],
     rows=[
@@ -64,6 +76,40 @@ def page(
       for result in results
       for row in _rows(result, classes, abstain, several=len(results) > 1)
     ],
+  )
+
+
+def _key() -> dict[str, str]:
+  """Returns the colours of flow, and of what the answer loses."""
+  values = np.tile(np.linspace(0, 1, 128)[None], (16, 1))
+  return {
+    'wheel': pictures.png(pictures.wheel(136)),
+    'ramp': pictures.png(veiled(np.full((16, 128, 1), 208.0), values)),
+    'full': f'{100 * FULL_FALL:.0f}',
+  }
+
+
+def veiled(
+  grey: Float[np.ndarray, 'h w 1'], value: Float[np.ndarray, 'h w']
+) -> UInt8[np.ndarray, 'h w 3']:
+  """Colours a grey picture where the motion decides.
+
+  Args:
+    grey: 0 to 255.
+    value: 0 for no colour, 1 for the full one.
+  """
+  share = 0.8 * value[..., None] ** 0.8
+  mixed = (1 - share) * grey + share * 255 * pictures.heat_colour(value)
+  return np.rint(mixed).clip(0, 255).astype(np.uint8)
+
+
+def _weak(results, classes, abstain) -> int:
+  """Returns how many answers are less likely than all others together."""
+  return sum(
+    abstain <= max(row[f'p_{name}'] for name in classes) < _WEAK
+    for result in results
+    for row in result['rows']
+    if _said(row, classes)
   )
 
 
@@ -93,7 +139,7 @@ def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
   return {
     'name': result['name'],
     'length': _length(result),
-    'remarks': [words for words in told if words],
+    'remarks': list(filter(None, [*result.get('remarks', ()), *told])),
     'timeline': _timeline(result, events),
     'cards': [
       _card(card, classes, abstain) for card in result['cards'][: max(most, 0)]
@@ -177,8 +223,12 @@ def _cells(row, classes, abstain) -> list[str]:
     share,
     '–' if size is None else f'{size:.2f} px',
     '–' if face is None else f'{face:.0f} px',
-    row['warnings'],
+    _own(row),
   ]
+
+
+def _own(row) -> str:
+  return row.get('own_warnings', row['warnings'])
 
 
 def _or(value, other):
@@ -193,6 +243,7 @@ def _when(row) -> str:
 def _card(card, classes, abstain) -> dict[str, Any]:
   row = card['row']
   answer = _answer(row, classes, abstain)
+  share = max(row[f'p_{name}'] for name in classes)
   units = sorted(
     ((row[key], key[3:]) for key in row if key.startswith('au_')), reverse=True
   )
@@ -200,6 +251,8 @@ def _card(card, classes, abstain) -> dict[str, Any]:
     'when': _when(row),
     'type': _TYPES.get(row['type'], row['type']),
     'answer': answer,
+    'share': f'{100 * share:.0f} %',
+    'is_weak': share < _WEAK,
     'bars': [
       {
         'name': name,
@@ -213,7 +266,7 @@ def _card(card, classes, abstain) -> dict[str, Any]:
       for share, name in units[:3]
       if share >= 0.5
     ],
-    'warnings': row['warnings'],
+    'warnings': _own(row),
     'tiles': [
       (
         Image(tile['source'], tile['caption'], over=tile['over']),

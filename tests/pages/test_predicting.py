@@ -87,6 +87,48 @@ def test_a_recording_without_a_movement_says_why():
   assert 'no face <b>' in words(text)
 
 
+def test_an_answer_below_half_says_so_and_what_can_be_asked_for():
+  rows = [row(shares=(0.17, 0.35, 0.48)), row(40)]
+  text = page(result(rows, cards=2))
+  said = words(text)
+  assert 'most like surprise, at only 48 %' in said
+  assert '1 movement has no class with half of the probability' in said
+  assert '--abstain .5' in said
+  for said in (words(page(result())), words(page(result(rows), abstain=0.5))):
+    assert 'at only' not in said and '--abstain' not in said
+
+
+def test_what_holds_for_a_recording_stands_there_and_not_beside_each():
+  common, own = 'The picture is turned', 'the lids move'
+  rows = [
+    row(onset, warnings=f'{own}; {common}', own_warnings=own)
+    for onset in (10, 30)
+  ]
+  said = words(page(result(rows, cards=2, remarks=[common])))
+  assert said.count(common) == 1
+  assert said.count(own) == 4  # Two movements, each in the table as well.
+
+
+def test_the_curve_is_explained_once_and_colours_have_a_key():
+  text = page(result(), result(name='other'))
+  said = words(text)
+  assert said.count('The faint line is the score') == 1
+  assert said.count('red to the right, cyan to the left') == 1
+  assert f'{100 * predicting.FULL_FALL:.0f} points' in said
+  assert 'red to the right' not in words(page(result(cards=0)))
+
+
+def test_the_colour_of_a_fall_has_one_scale():
+  grey = np.full((2, 3, 1), 200.0)
+  pale, full = (
+    predicting.veiled(grey, np.full((2, 3), value)).astype(int)
+    for value in (0.1, 1.0)
+  )
+  none = predicting.veiled(grey, np.zeros((2, 3)))
+  assert (none == 200).all()
+  assert abs(full - 200).sum() > 4 * abs(pale - 200).sum() > 0
+
+
 def test_names_and_warnings_cannot_become_markup():
   nasty = html_page.SCRIPT
   text = page(result([row(warnings=nasty)], nasty))

@@ -7,6 +7,7 @@ and offset. A recording that cannot be used says why, and costs no other.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -29,6 +30,8 @@ _BESIDE = {
   'light': 'the light changes, too',
   'cut': 'the recording, or what shows the face, begins or ends beside it',
 }
+# So many movements are a custom of a recording.
+_SEVERAL = 3
 _MACRO = (
   'it lasts longer than a micro-expression, of which the model has seen nothing'
   ' else'
@@ -80,6 +83,7 @@ class Found:
     name: of the recording.
     clip: its frames; None if it cannot be used.
     fps: frames a second; None if they are not known.
+    first: number of the frame from which seconds count.
     events: in the order of their onsets.
     problem: why it cannot be used; '' if it can.
     remarks: sentences on the recording.
@@ -90,6 +94,7 @@ class Found:
   name: str
   clip: Clip | None = None
   fps: float | None = None
+  first: int = 0
   events: tuple[Event, ...] = ()
   problem: str = ''
   remarks: tuple[str, ...] = ()
@@ -125,6 +130,7 @@ def find(
     name=recording.name,
     clip=spotting.clip_of(recording, fps),
     fps=fps,
+    first=numbers[0],
     remarks=content.remarks,
   )
   if ask.given:
@@ -201,6 +207,40 @@ def _given(
   return Event(type=GIVEN, onset=onset, apex=apex, offset=offset)
 
 
+def _told_once(
+  events: tuple[Event, ...], flags: Sequence[Sequence[str]]
+) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+  """Tells of the recording what happens beside most of its movements.
+
+  What stands beside each is read beside none.
+
+  Args:
+    events: movements, with remarks.
+    flags: of each.
+
+  Returns:
+    The events without these remarks, and remarks on the recording.
+  """
+  count = len(events)
+  often = {
+    words: number
+    for flag, words in _BESIDE.items()
+    if (number := sum(flag in own for own in flags)) > count / 2
+  }
+  if count < _SEVERAL:
+    return events, ()
+  events = tuple(
+    dataclasses.replace(
+      one, remarks=tuple(words for words in one.remarks if words not in often)
+    )
+    for one in events
+  )
+  return events, tuple(
+    f'beside {number} of its {count} movements {words}'
+    for words, number in often.items()
+  )
+
+
 def _spotted(
   found: Found, recording: Recording, detector: Detector, progress: bool
 ) -> Found:
@@ -229,6 +269,8 @@ def _spotted(
     for one in spotted.candidates
   )
   remarks = spotted.remarks
+  events, common = _told_once(events, [one.flags for one in spotted.candidates])
+  remarks += common
   if not events and (spotted.tracks.shot >= 0).any():
     remarks += (
       'nothing stands out of the noise; if the recording is one movement, ask'

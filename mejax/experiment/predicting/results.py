@@ -32,7 +32,7 @@ from mejax.motion.spotting.following import Detector
 # ones each is kept as soon as it is finished.
 _TOGETHER, _BYTES = 16, 20_000_000
 _AGAIN = 'Delete it, and it is made again.'
-_RESULT = ('name', 'fps', 'frames', 'rows', 'cards', 'curves')
+_RESULT = ('name', 'fps', 'frames', 'rows', 'cards', 'curves', 'remarks')
 
 Result = dict[str, Any]
 
@@ -189,6 +189,10 @@ def _result(found: Found, made, said, work: Work) -> Result:
       'rows': rows,
       'cards': cards,
       'curves': curves,
+      # Where nothing is looked at, the row has them.
+      'remarks': rows_lib.remarks_on(found, work.making)
+      if found.events
+      else [],
     }
   )
 

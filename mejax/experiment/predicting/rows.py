@@ -57,6 +57,8 @@ def of_event(
 ) -> dict[str, Any]:
   """Returns the row of a stretch, without what depends on abstaining.
 
+  It has `own_warnings` too, those that its recording does not share.
+
   Args:
     found: its recording.
     event: the stretch.
@@ -65,8 +67,8 @@ def of_event(
     probabilities, units: what it says; None if it is not asked.
   """
   clip, model = made.clip, making.model
-  words = [clip.problem] if clip.problem else []
-  words += [*event.remarks, *found.remarks, *clip.remarks, *making.remarks]
+  own = [clip.problem, *event.remarks, *clip.remarks]
+  words = [*own, *remarks_on(found, making)]
   apex = clip.apex if event.apex is not None or not clip.problem else None
   row = {
     'file': found.name,
@@ -77,10 +79,11 @@ def of_event(
     'motion_noise': event.score,
     'regions': event.regions,
     'warnings': _joined(words),
+    'own_warnings': _joined(own),
   }
   if found.fps:
     row |= {
-      f'{name}_s': (row[name] - found.clip.frame_numbers[0]) / found.fps
+      f'{name}_s': (row[name] - found.first) / found.fps
       for name in _FRAMES
       if row[name] is not None
     }
@@ -101,6 +104,11 @@ def of_event(
   return row
 
 
+def remarks_on(found: Found, making: Making) -> list[str]:
+  """Returns sentences that hold for all of a recording."""
+  return [*found.remarks, *making.remarks]
+
+
 def entropy(probabilities: Float[np.ndarray, ' k']) -> float:
   """Returns the entropy in nats: 0 if sure, log(k) if nothing is known."""
   shares = probabilities.astype(np.float64)
@@ -112,9 +120,13 @@ def motion(made: Made, levels: Sequence[float]) -> float:
   lowest = min(levels)
   flow = made.example['flow'][levels.index(lowest), ..., :2] / lowest
   length = np.linalg.norm(flow, axis=-1)
+  return float(np.percentile(length, PERCENT)) * scale_of(made)
+
+
+def scale_of(made: Made) -> float:
+  """Returns how many pixels of a frame are one of the aligned face."""
   points = made.example['landmarks']
-  aligned = math.dist(points[0], points[1])
-  return float(np.percentile(length, PERCENT)) * made.eyes / aligned
+  return made.eyes / math.dist(points[0], points[1])
 
 
 def table(

@@ -13,14 +13,13 @@ from mejax.experiment.predicting import rows
 from mejax.experiment.predicting.frames import Made
 from mejax.experiment.predicting.making import Making
 from mejax.pages import pictures
+from mejax.pages import predicting
 
 # Side of a picture in pixels.
 SIDE = 240
 # How much motion is exaggerated for the eye, if the model reads it as it is,
 # and how far it may then be, in sides of the face: beyond it, skin would fold.
 _TIMES, _FARTHEST = 5.0, 0.05
-# A fall of the probability that has the full colour, at least.
-_LEAST_FALL = 0.05
 _ARROWS = 12
 
 Picture = UInt8[np.ndarray, '_ _ 3']
@@ -52,13 +51,18 @@ def tiles(
     [pictures.size_of(flow), pictures.FAINT * len(flow)]
   )
   drawn = _flow(flow, scale)
+  full = scale * rows.scale_of(made)
   top = float(fall.max())
   points = f'{100 * top:.0f} point{"s" * (round(100 * top) != 1)} of 100'
   return [
     (f'onset, frame {made.clip.onset}', onset),
     (f'apex, frame {made.clip.apex}', apex),
     (f'motion × {times:g}, {whose}', _large(shown)),
-    (f'flow, {rows.PERCENT} % of it below {size:.2g} px', drawn),
+    (
+      f'flow, {rows.PERCENT} % of it below {size:.2g} px: the colour is full at'
+      f' {full:.2g} px',
+      drawn,
+    ),
     (
       'where the motion decides: held still there, the answer loses at most'
       f' {points}',
@@ -176,11 +180,8 @@ def _heat(face: Picture, fall: Float[np.ndarray, 'g g']) -> Picture:
   """Lays the falls of the probability over a grey face."""
   grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float64)
   value = pictures.enlarge(fall.astype(np.float64), SIDE)
-  value = np.clip(value / max(float(fall.max()), _LEAST_FALL), 0, 1)
-  share = 0.8 * value[..., None] ** 0.8
-  pale = 255 - 0.75 * (255 - grey)
-  mixed = (1 - share) * pale + share * 255 * pictures.heat_colour(value)
-  return np.rint(mixed).clip(0, 255).astype(np.uint8)
+  value = np.clip(value / predicting.FULL_FALL, 0, 1)
+  return predicting.veiled(255 - 0.75 * (255 - grey), value)
 
 
 def _write(sheet: Picture, words: str, at: tuple[int, int]) -> None:

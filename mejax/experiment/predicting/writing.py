@@ -16,6 +16,8 @@ from mejax.pages import notice
 from mejax.pages import predicting as page_lib
 
 RESULTS = ('predictions.csv', 'index.html')
+# Probability below which an answer is hardly one.
+_WEAK = 0.5
 # Lines that are printed; the table has all.
 _LINES = 20
 
@@ -83,8 +85,14 @@ def summary(table: pd.DataFrame) -> str:
         words = words.partition(' is ')[0] + f' is undecided {share}'
     noted = f'; note: {row["warnings"]}' if row['warnings'] else ''
     lines.append(f'{row["file"]}: {words}{noted}')
+  weak = table['probability'].lt(_WEAK) & ~table['abstained'].fillna(True)
   more = len(lines) - _LINES
   lines = lines[:_LINES] + [f'and {more} more'] * (more > 0)
+  if weak.any():
+    lines.append(
+      f'{weak.sum()} of these answers have a probability below'
+      f' {100 * _WEAK:.0f} %: --abstain {_WEAK:g} leaves them undecided'
+    )
   return '\n'.join([*lines, *table.attrs['cautions']])
 
 

@@ -6,6 +6,8 @@ turn changes no pixel, and the answers must be those of the upright recording.
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -27,6 +29,14 @@ TURNS = {
   ),
 }
 SHARES = ['p_negative', 'p_positive', 'p_surprise']
+
+
+@pytest.fixture(scope='module', autouse=True)
+def small():
+  """Measures the flow of four faces together: that is enough here."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(clip_cache, 'BATCH', {'cpu': 4})
+    yield
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +61,6 @@ def folder(take, tmp_path_factory):
 @pytest.fixture(scope='module')
 def found(folder):
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(clip_cache, 'BATCH', {'cpu': 4})
     patch.chdir(folder.parent)
     return mejax.predict(
       folder.relative_to(folder.parent), fps=FPS, progress=False
@@ -123,3 +132,16 @@ def test_a_turned_video_that_is_one_movement_is_turned_back(
     [turned[name] for name in SHARES], abs=1e-5
   )
   assert turned['most_like'] and turned['apex'] == upright['apex']
+
+
+def test_a_head_that_moves_is_told_in_pixels_of_the_recording(take, tmp_path):
+  image = take.frame(0, np.random.default_rng(0))
+  images = [image] * 3 + [np.roll(image, 3, axis=1)] * 4
+  path = test_decode.write_video(tmp_path / 'head.avi', images, fps=FPS)
+  (row,) = mejax.predict(path, progress=False).to_dict('records')
+  told = re.search(r'face moves by ([\d.]+) px of the rec', row['warnings'])
+  assert float(told.group(1)) == pytest.approx(3, abs=0.4)
+  assert row['motion_px'] == pytest.approx(3, abs=0.8)
+  # `predict` has no option that takes it out.
+  assert 'hold the head still' in row['warnings']
+  assert '--remove_head_motion takes' not in row['warnings']

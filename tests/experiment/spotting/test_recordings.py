@@ -60,7 +60,7 @@ def test_rendered_expression_is_in_the_table_with_its_frames(take, folder):
   )
   assert shared / (event.offset - event.onset) >= 0.5
   assert abs(row['apex'] - (event.apex + 11)) <= 1
-  assert row['apex_s'] == pytest.approx(row['apex'] / FPS)
+  assert row['apex_s'] == pytest.approx((row['apex'] - 11) / FPS)
   assert row['regions'] and row['score'] > 9
 
 
