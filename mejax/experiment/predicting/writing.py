@@ -88,10 +88,11 @@ def summary(table: pd.DataFrame) -> str:
   weak = table['probability'].lt(_WEAK) & ~table['abstained'].fillna(True)
   more = len(lines) - _LINES
   lines = lines[:_LINES] + [f'and {more} more'] * (more > 0)
-  if weak.any():
+  if count := int(weak.sum()):
+    have = 'has' if count == 1 else 'have'
     lines.append(
-      f'{weak.sum()} of these answers have a probability below'
-      f' {100 * _WEAK:.0f} %: --abstain {_WEAK:g} leaves them undecided'
+      f'{count} of these answers {have} a probability below {100 * _WEAK:.0f} %:'
+      f' --abstain {_WEAK:g} leaves them undecided'
     )
   return '\n'.join([*lines, *table.attrs['cautions']])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import cv2
@@ -32,10 +33,8 @@ def turned_back(clip: Clip, detector: Detector) -> Clip:
   wanted = {numbers[int(at)] for at in middles}
 
   def seen():
-    try:
-      yield from (image for _, image in decode.some(clip, wanted))
     # Whoever needs a frame that is damaged tells of it.
-    except (OSError, ValueError, cv2.error):
-      return
+    with contextlib.suppress(OSError, ValueError, cv2.error):
+      yield from (image for _, image in decode.some(clip, wanted))
 
   return dataclasses.replace(clip, turn=upright.turn_of(seen(), detector))
