@@ -91,8 +91,8 @@ def summary(table: pd.DataFrame) -> str:
   if count := int(weak.sum()):
     have = 'has' if count == 1 else 'have'
     lines.append(
-      f'{count} of these answers {have} a probability below {100 * _WEAK:.0f} %:'
-      f' --abstain {_WEAK:g} leaves them undecided'
+      f'{count} of these answers {have} a probability below'
+      f' {100 * _WEAK:.0f} %: --abstain {_WEAK:g} leaves them undecided'
     )
   return '\n'.join([*lines, *table.attrs['cautions']])
 
