@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -167,30 +169,39 @@ def test_a_face_that_moves_as_a_whole_is_told(size):
   flow = np.zeros((1, size, size, 3), np.float32)
   flow[0, ..., 1] = parts * bump
   covered = np.ones((size, size), bool)
-  said, _ = frames_to_flow.remarks(flow, covered, Recipe(size=size), scale=2.0)
+  said, _ = frames_to_flow.remarks(flow, covered, Recipe(size=size), scale=1.0)
   assert said == []
   flow[0, ..., 0] += whole[0] - turn * y
   flow[0, ..., 1] += whole[1] + turn * x
   (said,), _ = frames_to_flow.remarks(
+    flow, covered, Recipe(size=size), scale=1.0
+  )
+  assert said.startswith('the whole face moves by 2.')
+  assert 'px of the recording, more than its parts do (1.' in said
+  assert '--remove_head_motion' in said
+  # Where two pixels of the recording are one of the aligned face:
+  (other,), _ = frames_to_flow.remarks(
     flow, covered, Recipe(size=size), scale=2.0
   )
-  assert said.startswith('the whole face moves by 4.')
-  assert 'px of the recording, more than its parts do (3.' in said
-  assert '--remove_head_motion' in said
+  once, twice = (
+    [float(number) for number in re.findall(r'([\d.]+) px', words)]
+    for words in (said, other)
+  )
+  np.testing.assert_allclose(twice, 2 * np.array(once), atol=0.15)
   # A rendered head drifts on purpose: that is a note.
   recipe = Recipe(size=size)
   _, (note,) = frames_to_flow.remarks(
-    flow, covered, recipe, is_rendered=True, scale=2.0
+    flow, covered, recipe, is_rendered=True, scale=1.0
   )
   assert note == f'{said}; it was rendered to do so'
   recipe = Recipe(size=size, remove_head_motion=True)
-  assert frames_to_flow.remarks(flow, covered, recipe, scale=2.0) == ([], [])
+  assert frames_to_flow.remarks(flow, covered, recipe, scale=1.0) == ([], [])
   # The part outside of the frame does not count.
   flow[0, :, size // 2 - 2 :], covered[:, size // 2 :] = 0, False
   (_, said), _ = frames_to_flow.remarks(
-    flow, covered, Recipe(size=size), scale=2.0
+    flow, covered, Recipe(size=size), scale=1.0
   )
-  assert said.startswith('the whole face moves by 4.')
+  assert said.startswith('the whole face moves by 2.')
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ _BESIDE = {
   'light': 'the light changes, too',
   'cut': 'the recording, or what shows the face, begins or ends beside it',
 }
-# So many movements are a custom of a recording.
+# From so many movements on, what most have beside them is told once.
 _SEVERAL = 3
 _MACRO = (
   'it lasts longer than a micro-expression, of which the model has seen nothing'
