@@ -55,7 +55,7 @@ def read_engine(args: argparse.Namespace):
   return options.Engine(args.engine, args.scheduler, args.jobs)
 
 
-def show_job_script(engine, workdir: str) -> None:
+def show_job_script(engine, workdir: pathlib.Path) -> None:
   """Prints the script of the jobs of an engine.
 
   Args:
@@ -75,7 +75,7 @@ def show_job_script(engine, workdir: str) -> None:
   from mejax.experiment.engine import clusters
   from mejax.experiment.engine import placing
 
-  print(clusters.job_script(engine, pathlib.Path(workdir) / placing.FOLDER))
+  print(clusters.job_script(engine, workdir / placing.FOLDER))
   print(
     'Cores, memory, time and queue are those of ~/.config/dask/jobqueue.yaml,'
     ' where it names them, and else what dask-jobqueue and mejax suggest. When'

@@ -121,7 +121,7 @@ def format_numbers(numbers: Mapping[str, Any], *, seconds: float) -> str:
     lines.append(f'{key["key"]:<28} {_importance(key):<6} {effects}')
   trace = np.mean(numbers['trace'], 0)
   course = ', '.join(
-    f'{trace[i]:.3f} after {frame.plural(i + 1, "setting")}'
+    f'{trace[i]:.3f} after {i + 1}' + ' setting' * (i == 0)
     for i in sorted({0, len(trace) // 2, len(trace) - 1})
   )
   lines += [
