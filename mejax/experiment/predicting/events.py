@@ -17,9 +17,11 @@ from mejax.corpora.recordings import Recording
 from mejax.datasets import staging
 from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import remarks as remarks_lib
+from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.following import Detector
 
 WHOLE, GIVEN = 'whole', 'given'
+NOTHING = 'nothing stands out of the noise'
 # What else the words of `Candidate.flags` mean.
 _BESIDE = {
   'blink': 'the lids move, too',
@@ -146,6 +148,22 @@ def find(
   return _spotted(found, recording, detector, progress)
 
 
+def of_candidate(one: Candidate) -> Event:
+  """Returns what is looked at where something was spotted."""
+  return Event(
+    type=one.type,
+    onset=one.onset,
+    apex=one.apex,
+    offset=one.offset,
+    score=one.score,
+    regions=', '.join(one.regions),
+    remarks=(
+      *(_BESIDE[flag] for flag in one.flags),
+      *((_MACRO,) if one.type == 'macro' else ()),
+    ),
+  )
+
+
 def _whole(found: Found, remarks: tuple[str, ...]) -> Found:
   numbers = found.clip.frame_numbers
   if len(numbers) > staging.LONGEST:
@@ -204,26 +222,11 @@ def _spotted(
     return dataclasses.replace(found, problem=str(error))
   if spotted.problem:
     return dataclasses.replace(found, problem=spotted.problem)
-  events = tuple(
-    Event(
-      type=one.type,
-      onset=one.onset,
-      apex=one.apex,
-      offset=one.offset,
-      score=one.score,
-      regions=', '.join(one.regions),
-      remarks=(
-        *(_BESIDE[flag] for flag in one.flags),
-        *((_MACRO,) if one.type == 'macro' else ()),
-      ),
-    )
-    for one in spotted.candidates
-  )
+  events = tuple(map(of_candidate, spotted.candidates))
   remarks = spotted.remarks
   if not events and (spotted.tracks.shot >= 0).any():
     remarks += (
-      'nothing stands out of the noise; if the recording is one movement, ask'
-      ' for --whole',
+      f'{NOTHING}; if the recording is one movement, ask for --whole',
     )
   return dataclasses.replace(
     found,

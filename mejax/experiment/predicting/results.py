@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import hashlib
@@ -16,6 +17,7 @@ import numpy as np
 
 import mejax
 from mejax import files
+from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.experiment.packs import packed_files
 from mejax.experiment.predicting import events as events_lib
@@ -130,13 +132,31 @@ def _make(
       events_lib.find(one, work.ask, detector=work.detector, progress=progress)
       for one in recordings
     ]
-    recipe, model = work.making.recipe, work.making.model
+    recipe = work.making.recipe
     clips = [
       frames_lib.clips_of(found, recipe, place / str(i)) if found.events else []
       for i, found in enumerate(stretches)
     ]
-    every = [clip for own in clips for clip in own]
-    made = frames_lib.make(every, recipe, place / 'made') if every else []
+    return say(stretches, clips, work, place / 'made')
+
+
+def say(
+  stretches: Sequence[Found],
+  clips: Sequence[Sequence[Clip]],
+  work: Work,
+  folder: pathlib.Path,
+) -> list[Result]:
+  """Says what the model says of stretches of recordings.
+
+  Args:
+    stretches: the recordings.
+    clips: of the stretches of each, see `frames.clips_of`.
+    work: what is done with them.
+    folder: for a file of each clip.
+  """
+  recipe, model = work.making.recipe, work.making.model
+  every = [clip for own in clips for clip in own]
+  made = frames_lib.make(every, recipe, folder) if every else []
   sound = [one.example for one in made if one.moves]
   said = iter(())
   if sound:
@@ -177,28 +197,26 @@ def _result(found: Found, made, said, work: Work) -> Result:
       cards.append(showing.card(one, row, tiles))
   if not rows:
     rows.append(rows_lib.of_problem(found))
-  curves = {
-    name: value.tolist() if isinstance(value, np.ndarray) else value
-    for name, value in found.curves.items()
-  }
-  return _plain(
+  return plain(
     {
       'name': found.name,
       'fps': found.fps,
       'frames': len(found.clip.frame_numbers) if found.clip else 0,
       'rows': rows,
       'cards': cards,
-      'curves': curves,
+      'curves': found.curves,
     }
   )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
   """Returns JSON values; what is not finite becomes None."""
-  if isinstance(value, dict):
-    return {name: _plain(each) for name, each in value.items()}
+  if isinstance(value, np.ndarray):
+    return plain(value.tolist())
+  if isinstance(value, Mapping):
+    return {name: plain(each) for name, each in value.items()}
   if isinstance(value, list | tuple):
-    return [_plain(each) for each in value]
+    return [plain(each) for each in value]
   if isinstance(value, float):
     return round(value, 6) if np.isfinite(value) else None
   return value

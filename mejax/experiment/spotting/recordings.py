@@ -11,6 +11,7 @@ import pathlib
 from typing import TYPE_CHECKING
 from typing import Any
 
+from jaxtyping import Bool
 from jaxtyping import Float
 import numpy as np
 import pandas as pd
@@ -58,6 +59,7 @@ class Spotted:
     clip: its frames; None if the recording cannot be used.
     problem: why it cannot be used; '' if it can.
     remarks: sentences to know before one looks.
+    is_by_network: whether scores are probabilities that a network tells.
   """
 
   name: str
@@ -67,6 +69,7 @@ class Spotted:
   clip: Clip | None = None
   problem: str = ''
   remarks: tuple[str, ...] = ()
+  is_by_network: bool = False
 
 
 def spot(
@@ -270,6 +273,7 @@ def examine_one(
       *remarks.on_frames(watch, rate),
       *remarks.on_signals(tracks, rate),
     ),
+    is_by_network=spotter is not None,
   )
 
 
@@ -348,15 +352,41 @@ def _shown(
 def curves(spotted: Spotted) -> dict[str, Any]:
   """Returns what a timeline shows, as `pages.spotting.Recording` takes it."""
   tracks = spotted.tracks
-  overview = candidates_lib.overview(tracks)
-  times = tracks.numbers / spotted.fps
   return {
-    'seconds': float(times[-1] + 1 / spotted.fps),
+    **curves_of(
+      candidates_lib.overview(tracks),
+      tracks.numbers / spotted.fps,
+      is_absent=tracks.shot < 0,
+      fps=spotted.fps,
+    ),
+    # The curve has units of noise, and no probabilities.
+    'threshold': 0.0
+    if spotted.is_by_network
+    else candidates_lib.THRESHOLDS['micro'],
+  }
+
+
+def curves_of(
+  overview: candidates_lib.Overview,
+  times: Float[np.ndarray, ' t'],
+  *,
+  is_absent: Bool[np.ndarray, ' t'],
+  fps: float,
+) -> dict[str, Any]:
+  """Returns the curves of a timeline, without its threshold.
+
+  Args:
+    overview: of the signals.
+    times: of their frames, in seconds.
+    is_absent: where there is no face.
+    fps: frames a second of the recording.
+  """
+  return {
+    'seconds': float(times[-1] + 1 / fps),
     'times': times,
     'strength': overview.strength,
     'blinks': _spans(overview.lids, times),
-    'absent': _spans(tracks.shot < 0, times),
-    'threshold': candidates_lib.THRESHOLDS['micro'],
+    'absent': _spans(is_absent, times),
   }
 
 
