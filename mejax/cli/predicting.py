@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+from mejax.cli.verb import add_spotter
 from mejax.cli.verb import add_trust
 from mejax.cli.verb import add_verb
+from mejax.cli.verb import read_spotter
 
 _OUT = 'predicted'
 
@@ -95,6 +97,7 @@ def add_predict(verbs) -> None:
     action='store_true',
     help='make no pictures of faces; the page may then be shown to others',
   )
+  add_spotter(verb)
   _add_camera(verb)
   add_trust(verb, 'the model')
 
@@ -142,6 +145,7 @@ def _predict(args: argparse.Namespace) -> None:
     which_face=args.which_face,
     pictures=not args.no_pictures,
     annotate=args.annotate,
+    spotter=read_spotter(args),
     trust_code=args.trust_code,
   )
   print(writing.summary(table))
@@ -171,6 +175,7 @@ def _watch(args: argparse.Namespace) -> None:
     annotate=args.annotate,
     show=show,
     tell=print,
+    spotter=read_spotter(args),
     trust_code=args.trust_code,
   )
   print(writing.summary(table))

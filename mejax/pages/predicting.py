@@ -95,6 +95,7 @@ def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
     'length': _length(result),
     'remarks': [words for words in told if words],
     'timeline': _timeline(result, events),
+    'has_threshold': bool(result['curves'].get('threshold')),
     'cards': [
       _card(card, classes, abstain) for card in result['cards'][: max(most, 0)]
     ],

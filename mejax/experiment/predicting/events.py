@@ -17,6 +17,7 @@ from mejax.corpora.recordings import Recording
 from mejax.datasets import staging
 from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import remarks as remarks_lib
+from mejax.experiment.spotting.trained import Trained
 from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.following import Detector
 
@@ -44,7 +45,8 @@ class Event:
     type: `micro` or `macro`, which were spotted, `whole` or `given`.
     onset, offset: frame numbers.
     apex: frame number; None if the preparation spots it.
-    score: height in units of the recording's noise; None if not spotted.
+    score: height in units of the recording's noise; None if it was not spotted,
+      or by a network.
     regions: that moved, joined by `, `.
     remarks: sentences at which a person should look.
   """
@@ -98,7 +100,12 @@ class Found:
 
 
 def find(
-  recording: Recording, ask: Ask, *, detector: Detector, progress: bool
+  recording: Recording,
+  ask: Ask,
+  *,
+  detector: Detector,
+  progress: bool,
+  spotter: Trained | None = None,
 ) -> Found:
   """Finds the stretches of a recording.
 
@@ -107,6 +114,7 @@ def find(
     ask: what is asked for.
     detector: image to faces, for spotting.
     progress: whether to show a bar of frames.
+    spotter: a network that spots, in place of the spotter without training.
 
   Raises:
     ValueError: frames that the caller names are not in the recording.
@@ -145,17 +153,22 @@ def find(
         ' taken as one movement from the first frame to the last',
       ),
     )
-  return _spotted(found, recording, detector, progress)
+  return _spotted(found, recording, detector, progress, spotter)
 
 
-def of_candidate(one: Candidate) -> Event:
-  """Returns what is looked at where something was spotted."""
+def of_candidate(one: Candidate, *, is_by_network: bool) -> Event:
+  """Returns what is looked at where something was spotted.
+
+  Args:
+    one: what was spotted.
+    is_by_network: whether its score is a probability.
+  """
   return Event(
     type=one.type,
     onset=one.onset,
     apex=one.apex,
     offset=one.offset,
-    score=one.score,
+    score=None if is_by_network else one.score,
     regions=', '.join(one.regions),
     remarks=(
       *(_BESIDE[flag] for flag in one.flags),
@@ -211,18 +224,29 @@ def _given(
 
 
 def _spotted(
-  found: Found, recording: Recording, detector: Detector, progress: bool
+  found: Found,
+  recording: Recording,
+  detector: Detector,
+  progress: bool,
+  spotter: Trained | None,
 ) -> Found:
   try:
     spotted = spotting.examine_one(
-      recording, fps=found.fps, detector=detector, progress=progress
+      recording,
+      fps=found.fps,
+      detector=detector,
+      progress=progress,
+      spotter=spotter,
     )
   # A damaged frame may make OpenCV fail in any of its functions.
   except (OSError, cv2.error) as error:
     return dataclasses.replace(found, problem=str(error))
   if spotted.problem:
     return dataclasses.replace(found, problem=spotted.problem)
-  events = tuple(map(of_candidate, spotted.candidates))
+  events = tuple(
+    of_candidate(one, is_by_network=spotter is not None)
+    for one in spotted.candidates
+  )
   remarks = spotted.remarks
   if not events and (spotted.tracks.shot >= 0).any():
     remarks += (

@@ -39,6 +39,7 @@ from mejax.experiment.predicting.results import Work
 from mejax.experiment.predicting.streams import Stream
 from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import remarks
+from mejax.experiment.spotting.trained import Trained
 from mejax.motion import detection
 from mejax.motion import glance
 from mejax.motion.spotting import candidates as candidates_lib
@@ -73,6 +74,7 @@ def watch(
   show: Show | None = None,
   tell: Callable[[str], None] | None = None,
   detector: Detector | None = None,
+  spotter: Trained | None = None,
   trust_code: bool = False,
 ) -> pd.DataFrame:
   """Says what motions before a camera are most like, while it runs.
@@ -84,7 +86,7 @@ def watch(
   Args:
     camera: number of a camera; or a video or folder of frames, which is looked
       at as if a camera showed it.
-    model, abstain, which_face, detector, trust_code: as in
+    model, abstain, which_face, detector, spotter, trust_code: as in
       `recordings.predict`.
     out: folder for `predictions.csv`, `index.html` and `pictures/`, which holds
       no results yet.
@@ -118,6 +120,7 @@ def watch(
     detector or detection.detect,
     is_drawn or (pictures and out is not None),
     None,
+    spotter,
   )
   stream = streams.open_stream(camera, fps=fps)
   with contextlib.ExitStack() as stack:
@@ -215,6 +218,11 @@ class _Watch:
     self._results: list[Result] = []
     self._overview = candidates_lib.Overview(np.zeros(0), np.zeros(0, bool))
     self._times, self._is_absent = np.zeros(0), np.zeros(0, bool)
+    self._find = candidates_lib.spot
+    self._threshold = candidates_lib.THRESHOLDS['micro']
+    if work.spotter is not None:
+      # The curve has units of noise, and no probabilities.
+      self._find, self._threshold = work.spotter.spot, 0.0
     self._last = 0
     self._is_over = False
 
@@ -224,17 +232,25 @@ class _Watch:
     seconds: float | int | None,
   ) -> None:
     """Looks at the stream until it ends, or somebody ends it."""
+    work = self._work
     # Ctrl-C is the usual way to end it, and no fault.
     with contextlib.suppress(KeyboardInterrupt, signals.Terminated):
       with signals.held() as has_come:
         frames = self._kept.through(self._until(seconds, has_come))
         for moment in live.watch(
-          frames, fps=self._stream.fps, detector=self._work.detector
+          frames,
+          fps=self._stream.fps,
+          detector=work.detector,
+          find=self._find,
         ):
           if moment.tracks:
             self._note(moment.tracks)
           for known in moment.known:
-            self._ask(events_lib.of_candidate(known.candidate))
+            self._ask(
+              events_lib.of_candidate(
+                known.candidate, is_by_network=work.spotter is not None
+              )
+            )
           self._collect()
           if takers and not self._is_over:
             drawn = live_view.draw(self._view(moment))
@@ -272,7 +288,7 @@ class _Watch:
           is_absent=self._is_absent,
           fps=stream.fps,
         ),
-        'threshold': candidates_lib.THRESHOLDS['micro'],
+        'threshold': self._threshold,
       }
     if not one['rows']:
       words = events_lib.NOTHING
@@ -389,7 +405,7 @@ class _Watch:
       seen=self._glance.see(moment.image),
       times=self._times,
       strength=self._overview.strength,
-      threshold=candidates_lib.THRESHOLDS['micro'],
+      threshold=self._threshold,
       events=[*rows, *waiting],
       last=last,
     )

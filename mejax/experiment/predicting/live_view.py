@@ -67,7 +67,7 @@ class View:
     number, image: of the frame.
     seen: how the face moves; None if there is none.
     times, strength: curve of movement, in seconds and units of noise.
-    threshold: of a micro-expression's score.
+    threshold: of a micro-expression's score; 0 for none.
     events: rows of the events so far, in order.
     last: the last of them; None before the first.
   """
@@ -233,8 +233,12 @@ def _timeline(sheet: Picture, view: View) -> None:
     share = np.sqrt(max(score, 0.0) / most)
     return round(top + height - 6 - share * (height - 14))
 
-  line = high(view.threshold)
-  cv2.line(sheet, (left, line), (right, line), _FAINT, 1)
+  words = 'movement, 20 seconds'
+  if view.threshold:
+    words += '; the line is where a short one counts'
+    line = high(view.threshold)
+    cv2.line(sheet, (left, line), (right, line), _FAINT, 1)
+  _write(sheet, words, (left, top - 9), 0.42, _SOFT)
   points = [
     (at(time), high(score))
     for time, score in zip(view.times[own], view.strength[own], strict=True)
@@ -246,8 +250,6 @@ def _timeline(sheet: Picture, view: View) -> None:
   if right - known > 2:  # What is still followed has no curve yet.
     begin = max(known, left)
     _box(sheet, (begin, top), (right - begin, height), _FAINT, share=0.4)
-  words = 'movement, 20 seconds; the line is where a short one counts'
-  _write(sheet, words, (left, top - 9), 0.42, _SOFT)
   _write(sheet, 'now', (right - 30, top - 9), 0.42, _SOFT)
 
 

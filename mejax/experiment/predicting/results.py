@@ -28,6 +28,7 @@ from mejax.experiment.predicting import showing
 from mejax.experiment.predicting.events import Ask
 from mejax.experiment.predicting.events import Found
 from mejax.experiment.predicting.making import Making
+from mejax.experiment.spotting.trained import Trained
 from mejax.motion.spotting.following import Detector
 
 # Recordings whose stretches are prepared together, and their bytes: of long
@@ -49,6 +50,7 @@ class Work:
     detector: for spotting.
     pictures: whether pictures are made.
     kept: folder of finished results; None to keep none.
+    spotter: a network that spots, in place of the spotter without training.
   """
 
   making: Making
@@ -56,6 +58,7 @@ class Work:
   detector: Detector
   pictures: bool
   kept: pathlib.Path | None
+  spotter: Trained | None = None
 
   def path(self, recording: Recording) -> pathlib.Path:
     """Returns the file of a result; its name covers all that decides it."""
@@ -64,6 +67,7 @@ class Work:
       mejax.__version__,
       self.making.recipe.describe(),
       dataclasses.astuple(self.ask),
+      self.spotter and self.spotter.digest,
       self.pictures,
       recording.name,
       [
@@ -129,7 +133,13 @@ def _make(
   with tempfile.TemporaryDirectory(prefix='mejax-predict-') as folder:
     place = pathlib.Path(folder)
     stretches = [
-      events_lib.find(one, work.ask, detector=work.detector, progress=progress)
+      events_lib.find(
+        one,
+        work.ask,
+        detector=work.detector,
+        progress=progress,
+        spotter=work.spotter,
+      )
       for one in recordings
     ]
     recipe = work.making.recipe

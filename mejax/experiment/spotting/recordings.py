@@ -345,6 +345,7 @@ def _shown(
     candidates=own.to_dict('records'),
     remarks=spotted.remarks,
     pictures=pairs,
+    is_by_network=spotted.is_by_network,
     **(curves(spotted) | {'threshold': threshold}),
   )
 

@@ -22,6 +22,7 @@ from mejax.datasets import clip_cache
 from mejax.experiment.predicting import results
 from mejax.experiment.predicting import shipped
 from mejax.experiment.spotting import recordings as spotting
+from mejax.experiment.spotting import trained
 from mejax.pages import notice
 from tests import closeness
 from tests.corpora import test_decode
@@ -181,6 +182,22 @@ def test_a_recording_is_spotted_in_and_shown_on_a_timeline(
   while shown.grab():
     count += 1
   assert count == len(images)
+
+
+def test_a_network_may_spot_instead(take, images, tmp_path):
+  path = video(tmp_path / 'talk.avi', images)
+  out = tmp_path / 'out'
+  call = {'out': out, 'detector': detector_of(take), 'pictures': False, **QUIET}
+  found = mejax.predict(path, spotter=trained.read(), **call)
+  (row,) = found[found['type'] == 'micro'].to_dict('records')
+  assert abs(row['apex'] - take.events[0].apex) <= 1
+  assert row['most_like'] in CLASSES
+  # Its score is a probability, and not in units of noise.
+  assert math.isnan(row['motion_noise'])
+  page = (out / 'index.html').read_text()
+  assert 'The faint line' not in page and '<path class="curve' in page
+  with pytest.raises(ValueError, match='spotter: there'):
+    mejax.predict(path, **call)
 
 
 def test_given_frames_are_those_of_the_whole_clip(clips, predicted):
