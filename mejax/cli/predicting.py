@@ -187,8 +187,12 @@ def _check(args: argparse.Namespace, is_camera: bool) -> None:
   """Refuses flags that belong to the other kind of call."""
   files = ('whole', 'onset', 'apex', 'offset')
   wrong = files if is_camera else ('seconds', 'no_window')
+  given = {name: getattr(args, name) for name in wrong}
+  # 0 is a number of a frame.
   named = [
-    f'--{name}' for name in wrong if getattr(args, name) not in (None, False)
+    f'--{name}'
+    for name, value in given.items()
+    if value is not None and value is not False
   ]
   if is_camera and args.recordings:
     named.insert(0, 'recordings')

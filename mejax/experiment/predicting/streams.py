@@ -26,8 +26,9 @@ from mejax.motion.spotting.tracks import Frames
 
 # Frames that a camera needs to set its light, and those whose rate is measured.
 _SETTLING, _MEASURED = 5, 20
-# Frames a second of a camera that tells no rate, at most.
-_USUAL = 30.0
+# Frames a second of a camera, at most, and the share by which what it tells may
+# differ from what comes.
+_FASTEST, _NEAR = 240.0, 0.1
 # Seconds of frames that wait while the last ones are worked on.
 _WAITING = 4.0
 # Attempts to get a picture of a camera.
@@ -112,8 +113,10 @@ def _rate(number: int, capture, clock: Callable[[], float]) -> float:
   for _ in range(_MEASURED):
     _taken(capture)
   measured = _MEASURED / max(clock() - begun, 1e-6)
-  told = capture.get(cv2.CAP_PROP_FPS)
-  return round(min(measured, told if told > 0 else _USUAL), 1)
+  told = float(capture.get(cv2.CAP_PROP_FPS))
+  if abs(measured - told) <= _NEAR * told:
+    return told
+  return round(min(measured, _FASTEST), 1)
 
 
 def _taken(capture) -> UInt8[np.ndarray, 'h w 3'] | None:

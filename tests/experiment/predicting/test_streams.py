@@ -54,7 +54,13 @@ def test_the_frames_of_a_camera_are_numbered_by_their_time(monkeypatch):
 
 @pytest.mark.parametrize(
   'each, told, expected',
-  [(1 / 15, 30.0, 15.0), (1e-5, 30.0, 30.0), (1 / 50, 0.0, 30.0)],
+  [
+    (1 / 15, 30.0, 15.0),  # In the dark.
+    (1 / 29, 30.0, 30.0),
+    (1 / 60, 30.0, 60.0),
+    (1 / 50, 0.0, 50.0),
+    (1e-5, 30.0, 240.0),
+  ],
 )
 def test_the_rate_of_a_camera_is_measured(monkeypatch, each, told, expected):
   camera = Camera(np.arange(40) * each, told=told)
