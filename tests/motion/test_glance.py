@@ -13,12 +13,13 @@ SIZE, EYES = 200, 50.0
 POINTS = np.array(
   [[75, 80], [125, 80], [100, 105], [82, 130], [118, 130]], np.float32
 )
-# Of the square around such a face: its side, left and top.
+BOX_OF_FACE = (60.0, 60.0, 80.0, 90.0)
+# The side of the square around such a face.
 BOX = round(glance_lib._SQUARE * EYES)
 
 
 def detector(image):
-  face = DetectedFace(points=POINTS, box=(60, 60, 80, 90), score=1.0)
+  face = DetectedFace(points=POINTS, box=BOX_OF_FACE, score=1.0)
   return [face] if image.std() > 20 else []
 
 
@@ -88,7 +89,7 @@ def test_a_face_at_the_border_is_seen():
 
   def near(_):
     points = POINTS - np.float32([70, 0])
-    return [DetectedFace(points=points, box=(-10, 60, 80, 90), score=1.0)]
+    return [DetectedFace(points=points, box=BOX_OF_FACE, score=1.0)]
 
   glance = glance_lib.Glance(5.0, near)
   assert glance.see(image).box[0] < 0

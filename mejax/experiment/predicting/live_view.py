@@ -136,12 +136,20 @@ def _coloured(image: Picture, seen: Seen) -> Picture:
   length = np.linalg.norm(seen.flow, axis=-1)
   colours = pictures.flow_colour(seen.flow, scale=_FULL).astype(np.float32)
   share = 0.75 * np.clip((length - _NONE) / (_FULL - _NONE), 0, 1) ** 0.7
-  moved = np.float32([[side / SIDE, 0, left], [0, side / SIDE, top]])
-  size = image.shape[1::-1]
-  colours = cv2.warpAffine(colours, moved, size)
-  share = cv2.warpAffine(share.astype(np.float32), moved, size)[..., None]
-  mixed = (1 - share) * image + share * colours
-  return np.rint(mixed).clip(0, 255).astype(np.uint8)
+  both = np.dstack([colours, share]).astype(np.float32)
+  both = cv2.resize(both, (side, side), interpolation=cv2.INTER_LINEAR)
+  # The square may reach beyond the frame.
+  height, width = image.shape[:2]
+  rows = slice(max(top, 0), min(top + side, height))
+  columns = slice(max(left, 0), min(left + side, width))
+  both = both[rows.start - top :, columns.start - left :]
+  own = image[rows, columns]
+  both = both[: own.shape[0], : own.shape[1]]
+  share = both[..., 3:]
+  mixed = (1 - share) * own + share * both[..., :3]
+  result = image.copy()
+  result[rows, columns] = np.rint(mixed).clip(0, 255)
+  return result
 
 
 def _arrows(shown: Picture, seen: Seen, scale: float) -> None:
@@ -281,7 +289,9 @@ def _box(
 ) -> None:
   (x, y), (width, height) = at, size
   own = sheet[y : y + height, x : x + width]
-  own[:] = np.rint((1 - share) * own + share * np.array(colour))
+  if share < 1:
+    colour = np.rint((1 - share) * own + share * np.array(colour))
+  own[:] = colour
 
 
 def _write(
