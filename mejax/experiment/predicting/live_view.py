@@ -14,7 +14,6 @@ from jaxtyping import UInt8
 import numpy as np
 
 from mejax.experiment.predicting import annotating
-from mejax.motion.glance import SIDE
 from mejax.motion.glance import Seen
 from mejax.pages import notice
 from mejax.pages import pictures
