@@ -200,14 +200,17 @@ def test_without_a_display_it_is_said_what_to_do(monkeypatch):
 def test_a_stream_without_a_face_says_so(tmp_path):
   wall = np.full((64, 96, 3), 90, np.uint8)
   test_decode.write_video(tmp_path / 'wall.avi', [wall] * 40)
-  shown = []
+  times = []
   table = live.watch(
     tmp_path / 'wall.avi',
-    show=lambda picture, at: not shown.append(picture),
+    fps=100,
+    show=lambda picture, at: not times.append(at),
     detector=lambda _: [],
   )
   assert table['warnings'].tolist() == ['no face was seen']
-  assert len(shown) == 41
+  # So fast, three frames are looked at together; the last ones come twice.
+  np.testing.assert_allclose(times[:3], [0.01, 0.04, 0.07])
+  assert len(times) == 14 + 1
 
 
 def view(size=(120, 160), **more):

@@ -116,7 +116,8 @@ def test_the_flow_is_the_bump(name, tmp_path):
   truth = np.array(BY[name]) @ (1, 1j)
   assert abs(measured - truth) < 0.35 * abs(truth)
   # What is two distances of the eyes away stays where it is.
-  far = np.hypot(*(np.indices(flow.shape[:2]).T - (line, column)).T).T
+  rows, columns = np.indices(flow.shape[:2])
+  far = np.hypot(rows - line, columns - column)
   still = flow[far > 1.3 * abs(there[1] - there[0])]
   assert np.percentile(np.linalg.norm(still, axis=-1), 95) < 0.2 * abs(
     truth * factor
