@@ -139,8 +139,8 @@ def _coloured(image: Picture, seen: Seen) -> Picture:
   both = cv2.resize(both, (side, side), interpolation=cv2.INTER_LINEAR)
   # The square may reach beyond the frame.
   height, width = image.shape[:2]
-  rows = slice(max(top, 0), min(top + side, height))
-  columns = slice(max(left, 0), min(left + side, width))
+  rows = slice(max(top, 0), max(min(top + side, height), 0))
+  columns = slice(max(left, 0), max(min(left + side, width), 0))
   both = both[rows.start - top :, columns.start - left :]
   own = image[rows, columns]
   both = both[: own.shape[0], : own.shape[1]]

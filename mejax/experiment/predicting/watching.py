@@ -63,10 +63,10 @@ class Kept:
     for number, image in frames:
       self._frames.append((number, image))
       self._bytes += image.nbytes
-      first = self._frames[0]
-      while number - first[0] > self._reach or self._bytes > _BYTES:
+      while len(self._frames) > 1 and (
+        number - self._frames[0][0] > self._reach or self._bytes > _BYTES
+      ):
         self._bytes -= self._frames.popleft()[1].nbytes
-        first = self._frames[0]
       yield number, image
 
   def numbers(self) -> tuple[int, ...]:

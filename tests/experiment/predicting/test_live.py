@@ -15,6 +15,7 @@ from mejax.corpora.faces import long_takes
 from mejax.datasets import clip_cache
 from mejax.experiment.predicting import live
 from mejax.experiment.predicting import live_view
+from mejax.experiment.predicting import watching
 from mejax.experiment.predicting import window
 from mejax.motion import glance
 from mejax.pages import notice
@@ -211,6 +212,17 @@ def test_a_stream_without_a_face_says_so(tmp_path):
   # So fast, three frames are looked at together; the last ones come twice.
   np.testing.assert_allclose(times[:3], [0.01, 0.04, 0.07])
   assert len(times) == 14 + 1
+
+
+def test_frames_of_the_last_seconds_are_kept_and_no_more(monkeypatch):
+  image = np.zeros((10, 10, 3), np.uint8)
+  kept = watching.Kept(2.0)  # 9 seconds are 18 frames.
+  found = list(kept.through((i, image) for i in range(0, 100, 2)))
+  assert [number for number, _ in found] == list(range(0, 100, 2))
+  assert kept.numbers() == tuple(range(80, 100, 2))
+  monkeypatch.setattr(watching, '_BYTES', 1000)
+  list(kept.through((i, image) for i in range(100, 110)))
+  assert kept.numbers() == (107, 108, 109)
 
 
 def view(size=(120, 160), **more):
