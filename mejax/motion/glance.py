@@ -1,6 +1,7 @@
 """Measures how a face moves now, for the eye: between a frame and one before.
 
-It is quick, so that it goes along with a camera, and no number rests on it.
+It is quick, so that it goes along with a camera, and shortens what is narrow: no
+number rests on it.
 What is spotted comes from `spotting`, which follows a face for seconds.
 """
 

@@ -92,10 +92,10 @@ def test_the_apex_that_is_spotted_is_the_true_one(name, tmp_path):
   eyes = np.linalg.norm(np.subtract(*eyes_of(name)))
   assert row['face_px'] == pytest.approx(eyes, rel=0.1)
   # The flow is smooth, and 99 % of the face moves less than the place does.
-  assert row['motion_px'] == pytest.approx(np.hypot(*BY[name]), rel=0.35)
+  assert 0.5 < row['motion_px'] / np.hypot(*BY[name]) < 1.1
 
 
-def test_the_flow_is_the_bump(name, tmp_path):
+def test_the_flow_follows_the_bump_and_has_half_of_its_length(name, tmp_path):
   path = filmed(name, tmp_path / f'{name}.avi')
   (recording,) = recordings_lib.find([path])
   event = events_lib.Event(type='given', onset=ONSET, apex=APEX, offset=OFFSET)
@@ -114,8 +114,9 @@ def test_the_flow_is_the_bump(name, tmp_path):
   column, line = round(at.real), round(at.imag)
   measured = flow[line, column] @ (1, 1j) / factor
   truth = np.array(BY[name]) @ (1, 1j)
-  assert abs(measured - truth) < 0.35 * abs(truth)
-  # What is two distances of the eyes away stays where it is.
+  ratio = measured / truth
+  assert 0.5 < ratio.real < 1.1 and abs(ratio.imag) < 0.15
+  # What is far away, in distances between the eyes, stays where it is.
   rows, columns = np.indices(flow.shape[:2])
   far = np.hypot(rows - line, columns - column)
   still = flow[far > 1.3 * abs(there[1] - there[0])]
