@@ -1,8 +1,8 @@
 """Measures how a face moves now, for the eye: between a frame and one before.
 
-It is quick, so that it goes along with a camera, and shortens what is narrow: no
-number rests on it.
-What is spotted comes from `spotting`, which follows a face for seconds.
+It is quick, so that it goes along with a camera, and shortens what is narrow:
+no number rests on it. What is spotted comes from `spotting`, which follows a
+face for seconds.
 """
 
 from __future__ import annotations
