@@ -185,8 +185,7 @@ def _asked(
       for kind, least in (options.get('thresholds') or {}).items()
     },
     'gates': sorted(options.get('gates', candidates_lib.GATES)),
-    # They are those of its training.
-    'spotter': spotter and dict(spotter.thresholds),
+    'spotter': spotter and spotter.digest,
     'pictures': pictures,
   }
 
