@@ -105,7 +105,8 @@ def _head(sheet: Picture, view: View) -> None:
   )
   if view.seen:
     words += f'   eyes {view.seen.eyes:.0f} px apart'
-  _write(sheet, words, (_EDGE + 210, 40), 0.48, _SOFT, room=_PICTURE[0] - 210)
+  room = WIDTH - 2 * _EDGE - 210
+  _write(sheet, words, (_EDGE + 210, 40), 0.48, _SOFT, room=room)
 
 
 def _frame(sheet: Picture, view: View) -> None:
