@@ -33,6 +33,7 @@ setuptools.setup(
     'mejax': [
       'assets/*',
       'assets/recogniser/*',
+      'assets/spotter/*',
       'configs/*.py',
       'configs/sweeps/*.py',
       'corpora/*.csv',

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_spotter
 from mejax.cli.verb import add_trust
 from mejax.cli.verb import add_verb
+from mejax.cli.verb import read_spotter
+
+_OUT = 'predicted'
 
 
 def add_predict(verbs) -> None:
@@ -18,7 +21,8 @@ def add_predict(verbs) -> None:
     text='Say what the motions in recordings are most like.',
     example='  mejax predict clip.mp4\n'
     '  mejax predict recordings/ --model models/mine --out mine\n'
-    '  mejax predict clip.mp4 --onset 12 --apex 20 --offset 31 --out one\n\n'
+    '  mejax predict clip.mp4 --onset 12 --apex 20 --offset 31 --out one\n'
+    '  mejax predict --camera 0\n\n'
     'Without --model, the model that ships is used, which was trained on\n'
     'generated faces only. Movements are spotted, unless --whole or frames\n'
     'are given; a recording of less than a second is one movement.\n'
@@ -27,11 +31,13 @@ def add_predict(verbs) -> None:
     'index.html shows a timeline and each movement. A recording that cannot\n'
     'be used has a row that says why. The same command goes on where it\n'
     'stopped. Results of other options in the folder are not replaced: choose\n'
-    'another --out for them.',
+    'another --out for them. --camera shows in a window how the face moves,\n'
+    'and the last movement; Escape, q or Ctrl-C ends it, and nothing is kept\n'
+    'unless --out is given.',
   )
   verb.add_argument(
     'recordings',
-    nargs='+',
+    nargs='*',
     type=pathlib.Path,
     metavar='PATH',
     help='video files, folders of frames, folders of these',
@@ -43,7 +49,12 @@ def add_predict(verbs) -> None:
     help='a folder of `mejax pack`, or a finished run (default: the model that'
     ' ships)',
   )
-  add_folder(verb, '--out', 'folder of the results', 'predicted')
+  verb.add_argument(
+    '--out',
+    type=pathlib.Path,
+    metavar='DIR',
+    help=f'folder of the results (default: {_OUT}; of a camera, none)',
+  )
   verb.add_argument(
     '--whole',
     action='store_true',
@@ -86,14 +97,41 @@ def add_predict(verbs) -> None:
     action='store_true',
     help='make no pictures of faces; the page may then be shown to others',
   )
+  add_spotter(verb)
+  _add_camera(verb)
   add_trust(verb, 'the model')
 
 
+def _add_camera(verb) -> None:
+  verb.add_argument(
+    '--camera',
+    metavar='N',
+    help='look at a camera while it runs: its number, the first is 0; or the'
+    ' path of a video, which is looked at as if a camera showed it',
+  )
+  verb.add_argument(
+    '--seconds',
+    type=float,
+    metavar='S',
+    help='how long to look at a camera (default: until somebody ends it)',
+  )
+  verb.add_argument(
+    '--no_window',
+    action='store_true',
+    help='of a camera, show nothing, and print each movement',
+  )
+
+
 def _predict(args: argparse.Namespace) -> None:
+  if args.camera is not None:
+    _watch(args)
+    return
   from mejax.experiment.predicting import recordings
   from mejax.experiment.predicting import writing
   from mejax.pages import notice
 
+  _check(args, False)
+  args.out = args.out or pathlib.Path(_OUT)
   table = recordings.predict(
     args.recordings,
     model=args.model,
@@ -107,8 +145,62 @@ def _predict(args: argparse.Namespace) -> None:
     which_face=args.which_face,
     pictures=not args.no_pictures,
     annotate=args.annotate,
+    spotter=read_spotter(args),
     trust_code=args.trust_code,
   )
   print(writing.summary(table))
   print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
   print(notice.RESPONSIBLE_USE)
+
+
+def _watch(args: argparse.Namespace) -> None:
+  """Looks at a camera."""
+  from mejax.experiment.predicting import live
+  from mejax.experiment.predicting import window
+  from mejax.experiment.predicting import writing
+  from mejax.pages import notice
+
+  _check(args, True)
+  print(notice.RESPONSIBLE_USE, flush=True)
+  show = None if args.no_window else window.open_window()
+  table = live.watch(
+    args.camera,
+    model=args.model,
+    out=args.out,
+    abstain=args.abstain,
+    fps=args.fps,
+    seconds=args.seconds,
+    which_face=args.which_face,
+    pictures=not args.no_pictures,
+    annotate=args.annotate,
+    show=show,
+    tell=print,
+    spotter=read_spotter(args),
+    trust_code=args.trust_code,
+  )
+  print(writing.summary(table))
+  if args.out:
+    print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
+
+
+def _check(args: argparse.Namespace, is_camera: bool) -> None:
+  """Refuses flags that belong to the other kind of call."""
+  files = ('whole', 'onset', 'apex', 'offset')
+  wrong = files if is_camera else ('seconds', 'no_window')
+  given = {name: getattr(args, name) for name in wrong}
+  # 0 is a number of a frame.
+  named = [
+    f'--{name}'
+    for name, value in given.items()
+    if value is not None and value is not False
+  ]
+  if is_camera and args.recordings:
+    named.insert(0, 'recordings')
+  if named:
+    raise ValueError(
+      f'{", ".join(named)} and --camera exclude each other'
+      if is_camera
+      else f'{", ".join(named)} belongs to --camera'
+    )
+  if not is_camera and not args.recordings:
+    raise ValueError('name a recording, or --camera 0')

@@ -6,7 +6,9 @@ import argparse
 import pathlib
 
 from mejax.cli.verb import add_folder
+from mejax.cli.verb import add_spotter
 from mejax.cli.verb import add_verb
+from mejax.cli.verb import read_spotter
 
 
 def add_spot(verbs) -> None:
@@ -51,14 +53,7 @@ def add_spot(verbs) -> None:
       metavar='Z',
       help=f'score from which a {kind}-expression is listed',
     )
-  verb.add_argument(
-    '--spotter',
-    type=pathlib.Path,
-    metavar='RUN',
-    help='a network, trained by `mejax train --config spotter'
-    ' --config.folds=all`, in place of spotting without training; its scores'
-    ' and thresholds are probabilities',
-  )
+  add_spotter(verb)
   verb.add_argument(
     '--no_pictures',
     action='store_true',
@@ -72,15 +67,14 @@ def _spot(args: argparse.Namespace) -> None:
 
   asked = {'micro': args.micro_threshold, 'macro': args.macro_threshold}
   rule = {} if args.rise is None else {'part': 'rise', 'seconds': args.rise}
-  if args.spotter is not None:
-    from mejax.experiment.spotting import trained
-
+  spotter = read_spotter(args)
+  if spotter is not None:
     if rule:
       raise ValueError(
         '--rise tells types apart without training; a trained spotter tells'
         ' them as in its training recordings'
       )
-    rule = {'spotter': trained.read(args.spotter)}
+    rule = {'spotter': spotter}
   rows, paths = recordings.write(
     args.recordings,
     args.out,

@@ -82,6 +82,34 @@ def add_trust(verb, whose: str) -> None:
   )
 
 
+def add_spotter(verb) -> None:
+  """Adds the flags that choose a network in place of the usual spotter."""
+  one = verb.add_mutually_exclusive_group()
+  one.add_argument(
+    '--network',
+    action='store_true',
+    help='spot by the network that ships, in place of spotting without'
+    ' training: it was trained on rendered people, and has fewer false alarms'
+    ' among them; its scores and thresholds are probabilities',
+  )
+  one.add_argument(
+    '--spotter',
+    type=pathlib.Path,
+    metavar='RUN',
+    help='the same by a network of your own, trained by `mejax train --config'
+    ' spotter --config.folds=all`',
+  )
+
+
+def read_spotter(args: argparse.Namespace):
+  """Returns the network that `add_spotter` chose; None for none."""
+  if not args.network and args.spotter is None:
+    return None
+  from mejax.experiment.spotting import trained
+
+  return trained.read(args.spotter)
+
+
 def pair(text: str) -> tuple[str, str]:
   key, equals, value = text.partition('=')
   if not (key and equals):

@@ -9,6 +9,7 @@ alignment.py    from points of a face to the aligned face
 warp.py         images moved by a matrix or a flow
 head.py         the motion of the whole face
 apex.py         finds the frame of the largest movement
+glance.py       how a face moves now, for the eye
 spotting/       spots expressions in a long recording
 magnify.py      amplification, with pyramid.py, phases.py and magnet.py
 flow.py         optical flow and strain; tvl1.py is our TV-L1

@@ -141,6 +141,7 @@ def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
     'length': _length(result),
     'remarks': list(filter(None, [*result.get('remarks', ()), *told])),
     'timeline': _timeline(result, events),
+    'has_threshold': bool(result['curves'].get('threshold')),
     'cards': [
       _card(card, classes, abstain) for card in result['cards'][: max(most, 0)]
     ],

@@ -43,7 +43,8 @@ class Recording:
     seconds: its length.
     fps: frames a second.
     candidates: rows with `type`, `onset_s`, `apex_s`, `offset_s`, `onset`,
-      `apex`, `offset`, `score`, `regions` and `flags`.
+      `apex`, `offset`, `score`, `regions` and `flags`. A timeline alone takes
+      rows without a score.
     times, strength: how far the face is from its usual place, in units of
       noise; nan where there is no face.
     blinks: start and end of each.
@@ -52,6 +53,7 @@ class Recording:
     remarks: sentences to know before one looks.
     pictures: of each candidate the face at onset and apex, or None; empty to
       show no faces.
+    is_by_network: whether scores are probabilities that a network tells.
   """
 
   name: str
@@ -67,6 +69,13 @@ class Recording:
   pictures: Sequence[
     tuple[UInt8[np.ndarray, 'h w 3'], UInt8[np.ndarray, 'h w 3']] | None
   ] = ()
+  is_by_network: bool = False
+
+  def score(self, row: Mapping[str, Any], decimals: int) -> str:
+    """Returns the score of a candidate in words."""
+    if self.is_by_network:
+      return f'{100 * row["score"]:.0f} %'
+    return f'{row["score"]:.{decimals}f}'
 
 
 def page(recordings: Sequence[Recording]) -> str:
@@ -76,6 +85,7 @@ def page(recordings: Sequence[Recording]) -> str:
     title='Spotted: ' + ', '.join(one.name for one in recordings[:3]),
     recordings=[_shown(one) for one in recordings],
     several=len(recordings) > 1,
+    is_by_network=any(one.is_by_network for one in recordings),
   )
 
 
@@ -97,9 +107,9 @@ def _shown(one: Recording) -> dict[str, Any]:
     'remarks': one.remarks,
     'timeline': timeline(one),
     'threshold': one.threshold,
-    'rows': [_row(row) for row in one.candidates],
+    'rows': [_row(one, row) for row in one.candidates],
     'cards': [
-      _card(row, pair)
+      _card(one, row, pair)
       for row, pair in zip(one.candidates, one.pictures, strict=False)
       if pair is not None
     ],
@@ -107,7 +117,7 @@ def _shown(one: Recording) -> dict[str, Any]:
   }
 
 
-def _card(row: Mapping[str, Any], pair) -> dict[str, Any]:
+def _card(one: Recording, row: Mapping[str, Any], pair) -> dict[str, Any]:
   """Returns the two pictures of a candidate; the apex turns into the onset."""
   onset, apex = map(pictures.jpeg, pair)
   when = clock(row['apex_s'], 2)
@@ -116,14 +126,14 @@ def _card(row: Mapping[str, Any], pair) -> dict[str, Any]:
     'type': row['type'],
     'when': when,
     'regions': _some(row['regions']),
-    'score': f'{row["score"]:.0f}',
+    'score': one.score(row, 0),
     'flags': row['flags'],
     'onset': pictures.Image(onset, f'onset, {clock(row["onset_s"], 2)}'),
     'apex': pictures.Image(apex, f'apex, {when}', over=onset),
   }
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+def _row(one: Recording, row: Mapping[str, Any]) -> dict[str, Any]:
   return {
     'kind': 'oracle' if row['type'] == 'micro' else '',
     'cells': [
@@ -131,11 +141,15 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
       clock(row['apex_s'], 2),
       f'{row["onset"]}–{row["apex"]}–{row["offset"]}',
       f'{row["offset_s"] - row["onset_s"]:.2f} s',
-      f'{row["score"]:.1f}',
+      one.score(row, 1),
       _some(row['regions']),
       row['flags'],
     ],
   }
+
+
+def _scored(one: Recording, row: Mapping[str, Any]) -> str:
+  return '' if row['score'] is None else f', score {one.score(row, 1)}'
 
 
 def _some(regions: str) -> str:
@@ -204,8 +218,8 @@ def _line(one: Recording, start: float, long: float, top: float) -> list[Any]:
     for row in one.candidates:
       if row['type'] == kind:
         tip = (
-          f'{kind}, {clock(row["onset_s"], 2)} to {clock(row["offset_s"], 2)}, '
-          f'score {row["score"]:.1f}: {row["regions"]}'
+          f'{kind}, {clock(row["onset_s"], 2)} to {clock(row["offset_s"], 2)}'
+          f'{_scored(one, row)}: {row["regions"]}'
           + (f' ({row["flags"]})' if row['flags'] else '')
         )
         times = (row['onset_s'], row['offset_s'])

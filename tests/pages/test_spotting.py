@@ -53,6 +53,33 @@ def test_page_shows_candidates_remarks_and_stretches_without_a_face():
   assert '<td>blink</td>' in page
 
 
+def test_scores_of_a_network_are_probabilities_wherever_they_stand():
+  black = np.zeros((40, 30, 3), np.uint8)
+  rows = [row(10.0) | {'score': 0.874}, row(130.0, 'macro') | {'score': 0.5}]
+  one = recording(
+    candidates=rows,
+    pictures=[(black, black), None],
+    is_by_network=True,
+    threshold=0.0,
+  )
+  page = spotting.page([one])
+  text = html_page.Page(page).text
+  assert text.count('87 %') == 3  # Table, picture and tip of the timeline.
+  assert text.count('50 %') == 2
+  assert 'Scores are probabilities' in text
+  assert 'Scores are in units' not in text
+  assert 'set on rendered faces' not in text
+  usual = html_page.Page(spotting.page([recording()])).text
+  assert 'Scores are in units of noise' in usual
+
+
+def test_a_timeline_takes_rows_without_a_score():
+  drawn = str(
+    spotting.timeline(recording(candidates=[row(10.0) | {'score': None}]))
+  )
+  assert '0:10.00 to 0:10.40: chin' in drawn and 'score' not in drawn
+
+
 def test_candidates_have_pictures_but_those_without():
   black = np.zeros((40, 30, 3), np.uint8)
   page = spotting.page([recording(pictures=[(black, black), None])])

@@ -10,5 +10,10 @@ looking.py     where motion decides what a model says
 rows.py        the rows of the table
 showing.py     pictures of an event, and what the page shows
 annotating.py  a copy of a video with what was said of it
+live.py        looks at a camera while it runs
+watching.py    what is known of it, and what is recognised meanwhile
+streams.py     opens a camera, or a recorded stream in its place
+live_view.py   draws what is known at a frame
+window.py      shows it in a window
 shipped.py     the model that ships with mejax
 """

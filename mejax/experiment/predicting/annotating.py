@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import pathlib
 from typing import Any
 
@@ -54,7 +57,6 @@ def annotate(
     own = table[(table['file'] == recording.name) & table['onset'].notna()]
     if not own.empty:
       path = folder / f'{recording.name[:100]}.mp4'
-      folder.mkdir(parents=True, exist_ok=True)
       rate = fps or recording.content.fps or _RATE
       _write(recording, own.to_dict('records'), path, float(rate), detector)
       paths.append(path)
@@ -70,27 +72,47 @@ def _write(
 ) -> None:
   clip = turning.turned_back(spotting.clip_of(recording, fps), detector)
   numbers = clip.frame_numbers
+  with film(path, fps) as add:
+    try:
+      for number, image in decode.stream(clip):
+        add(_drawn(image, number, rows, (numbers[0], numbers[-1])))
+    except (ValueError, cv2.error) as error:
+      print(f'{recording.name}: the annotated video ends early: {error}')
+
+
+@contextlib.contextmanager
+def film(
+  path: pathlib.Path, fps: float
+) -> Iterator[Callable[[UInt8[np.ndarray, 'h w 3']], None]]:
+  """Writes a video, which has its name when it is whole.
+
+  Args:
+    path: an MP4 file.
+    fps: frames a second.
+
+  Yields:
+    A function that takes the next picture; all have one size, of even sides.
+  """
   partial = path.with_name(f'.{path.name}')
   writer = None
+
+  def add(picture: UInt8[np.ndarray, 'h w 3']) -> None:
+    nonlocal writer
+    if writer is None:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      code = cv2.VideoWriter_fourcc(*'mp4v')
+      writer = cv2.VideoWriter(str(partial), code, fps, picture.shape[1::-1])
+      if not writer.isOpened():
+        raise OSError(f'OpenCV cannot write {path}')
+    writer.write(picture[..., ::-1])
+
   try:
-    for number, image in decode.stream(clip):
-      drawn = _drawn(image, number, rows, (numbers[0], numbers[-1]))
-      if writer is None:
-        code = cv2.VideoWriter_fourcc(*'mp4v')
-        size = drawn.shape[1::-1]
-        writer = cv2.VideoWriter(
-          str(partial.with_suffix('.mp4')), code, fps, size
-        )
-        if not writer.isOpened():
-          raise OSError(f'OpenCV cannot write {path}')
-      writer.write(drawn[..., ::-1])
-  except (ValueError, cv2.error) as error:
-    print(f'{recording.name}: the annotated video ends early: {error}')
+    yield add
   finally:
     if writer is not None:
       writer.release()
   if writer is not None:
-    partial.with_suffix('.mp4').replace(path)
+    partial.replace(path)
 
 
 def _drawn(

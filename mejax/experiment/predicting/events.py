@@ -19,9 +19,12 @@ from mejax.datasets import staging
 from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import remarks as remarks_lib
 from mejax.experiment.spotting import turning
+from mejax.experiment.spotting.trained import Trained
+from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.following import Detector
 
 WHOLE, GIVEN = 'whole', 'given'
+NOTHING = 'nothing stands out of the noise'
 # What else the words of `Candidate.flags` mean.
 _BESIDE = {
   'blink': 'the lids move, too',
@@ -46,7 +49,8 @@ class Event:
     type: `micro` or `macro`, which were spotted, `whole` or `given`.
     onset, offset: frame numbers.
     apex: frame number; None if the preparation spots it.
-    score: height in units of the recording's noise; None if not spotted.
+    score: height in units of the recording's noise; None if it was not spotted,
+      or by a network.
     regions: that moved, joined by `, `.
     remarks: sentences at which a person should look.
   """
@@ -102,7 +106,12 @@ class Found:
 
 
 def find(
-  recording: Recording, ask: Ask, *, detector: Detector, progress: bool
+  recording: Recording,
+  ask: Ask,
+  *,
+  detector: Detector,
+  progress: bool,
+  spotter: Trained | None = None,
 ) -> Found:
   """Finds the stretches of a recording.
 
@@ -111,6 +120,7 @@ def find(
     ask: what is asked for.
     detector: image to faces, for spotting.
     progress: whether to show a bar of frames.
+    spotter: a network that spots, in place of the spotter without training.
 
   Raises:
     ValueError: frames that the caller names are not in the recording.
@@ -151,7 +161,28 @@ def find(
         ' taken as one movement from the first frame to the last',
       ),
     )
-  return _spotted(found, recording, detector, progress)
+  return _spotted(found, recording, detector, progress, spotter)
+
+
+def of_candidate(one: Candidate, *, is_by_network: bool) -> Event:
+  """Returns what is looked at where something was spotted.
+
+  Args:
+    one: what was spotted.
+    is_by_network: whether its score is a probability.
+  """
+  return Event(
+    type=one.type,
+    onset=one.onset,
+    apex=one.apex,
+    offset=one.offset,
+    score=None if is_by_network else one.score,
+    regions=', '.join(one.regions),
+    remarks=(
+      *(_BESIDE[flag] for flag in one.flags),
+      *((_MACRO,) if one.type == 'macro' else ()),
+    ),
+  )
 
 
 def _upright(found: Found, detector: Detector) -> Found:
@@ -242,11 +273,19 @@ def _told_once(
 
 
 def _spotted(
-  found: Found, recording: Recording, detector: Detector, progress: bool
+  found: Found,
+  recording: Recording,
+  detector: Detector,
+  progress: bool,
+  spotter: Trained | None,
 ) -> Found:
   try:
     spotted = spotting.examine_one(
-      recording, fps=found.fps, detector=detector, progress=progress
+      recording,
+      fps=found.fps,
+      detector=detector,
+      progress=progress,
+      spotter=spotter,
     )
   # A damaged frame may make OpenCV fail in any of its functions.
   except (OSError, cv2.error) as error:
@@ -254,18 +293,7 @@ def _spotted(
   if spotted.problem:
     return dataclasses.replace(found, problem=spotted.problem)
   events = tuple(
-    Event(
-      type=one.type,
-      onset=one.onset,
-      apex=one.apex,
-      offset=one.offset,
-      score=one.score,
-      regions=', '.join(one.regions),
-      remarks=(
-        *(_BESIDE[flag] for flag in one.flags),
-        *((_MACRO,) if one.type == 'macro' else ()),
-      ),
-    )
+    of_candidate(one, is_by_network=spotter is not None)
     for one in spotted.candidates
   )
   remarks = spotted.remarks
@@ -273,8 +301,7 @@ def _spotted(
   remarks += common
   if not events and (spotted.tracks.shot >= 0).any():
     remarks += (
-      'nothing stands out of the noise; if the recording is one movement, ask'
-      ' for --whole',
+      f'{NOTHING}; if the recording is one movement, ask for --whole',
     )
   return dataclasses.replace(
     found,

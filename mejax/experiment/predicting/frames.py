@@ -6,11 +6,13 @@ video are taken on one way through it, and kept without loss for a while.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 import pathlib
 
 import cv2
+from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora import decode
@@ -22,6 +24,7 @@ from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 from mejax.experiment.predicting.events import Event
 from mejax.experiment.predicting.events import Found
+from mejax.motion.spotting.tracks import Frames
 
 # What can be done here about a face that moves as a whole.
 _REMEDY = (
@@ -55,24 +58,32 @@ class Made:
     )
 
 
-def clips_of(found: Found, recipe: Recipe, folder: pathlib.Path) -> list[Clip]:
+def clips_of(
+  found: Found,
+  recipe: Recipe,
+  folder: pathlib.Path,
+  *,
+  stream: Frames | None = None,
+) -> list[Clip]:
   """Returns a clip for each event of a recording.
 
   Args:
     found: the recording.
     recipe: how its frames will be prepared.
-    folder: frames of a video are written here.
+    folder: frames of a video, or of a stream, are written here.
+    stream: number and RGB of each frame, if they are in no file.
   """
   clips, needed = [_clip(found, event) for event in found.events], []
-  if found.clip.video is None:
+  if stream is None and found.clip.video is None:
     return clips
+  stream = decode.stream(found.clip) if stream is None else stream
   for i, clip in enumerate(clips):
     try:
       needed.append(_needed(clip, recipe))
     except ValueError as error:  # There are too many to spot an apex in.
       clips[i] = dataclasses.replace(clip, problem=str(error))
       needed.append(set())
-  files, problem = _written(found.clip, set().union(*needed), folder)
+  files, problem = _written(iter(stream), set().union(*needed), folder)
   for i, own in enumerate(needed):
     if own - files.keys():
       words = problem or 'frames of it are missing'
@@ -86,12 +97,13 @@ def clips_of(found: Found, recipe: Recipe, folder: pathlib.Path) -> list[Clip]:
 
 
 def _written(
-  clip: Clip, wanted: set[int], folder: pathlib.Path
+  frames: Iterator[tuple[int, UInt8[np.ndarray, 'h w 3']]],
+  wanted: set[int],
+  folder: pathlib.Path,
 ) -> tuple[dict[int, pathlib.Path], str]:
-  """Writes some frames of a video; returns their files, and what went wrong."""
+  """Writes some of the frames; returns their files, and what went wrong."""
   files, problem = {}, ''
   folder.mkdir(parents=True, exist_ok=True)
-  frames = decode.stream(clip)
   try:
     while len(files) < len(wanted):
       number, image = next(frames, (None, None))

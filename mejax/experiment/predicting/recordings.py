@@ -20,6 +20,7 @@ from mejax.experiment.predicting import rows as rows_lib
 from mejax.experiment.predicting import shipped
 from mejax.experiment.predicting import writing
 from mejax.experiment.predicting.events import Ask
+from mejax.experiment.spotting.trained import Trained
 from mejax.motion import detection
 from mejax.motion.spotting.following import Detector
 from mejax.training import devices
@@ -43,6 +44,7 @@ def predict(
   pictures: bool = True,
   annotate: bool = False,
   detector: Detector | None = None,
+  spotter: Trained | None = None,
   trust_code: bool = False,
   progress: bool = True,
 ) -> pd.DataFrame:
@@ -69,6 +71,8 @@ def predict(
     pictures: whether pictures are made; it takes `out`.
     annotate: whether a copy of each video says what was found; it takes `out`.
     detector: image to faces, for spotting; YuNet by default.
+    spotter: a network that spots, from `spotting.trained.read`, in place of the
+      spotter without training.
     trust_code: whether code that the model names may be run.
     progress: whether to show a bar.
 
@@ -86,7 +90,8 @@ def predict(
       entropy: in nats; 0 is sure, log(classes) is undecided.
       abstained: whether the probability is below `abstain`.
       motion_px: size of the motion in pixels of the recording.
-      motion_noise: the same in units of its noise; only where it was spotted.
+      motion_noise: the same in units of its noise; only where it was spotted
+        without a network.
       face_px: pixels between the eyes.
       regions: that moved; only where it was spotted.
       warnings: sentences at which to look, joined by `; `.
@@ -118,6 +123,7 @@ def predict(
     detector or detection.detect,
     pictures and out is not None,
     out and out / _KEPT,
+    spotter,
   )
   asked = {
     'verb': 'predict',
@@ -131,6 +137,8 @@ def predict(
     'which_face': which_face,
     'pictures': pictures,
   }
+  if spotter is not None:
+    asked['spotter'] = spotter.digest
   if out:
     calls.check(out, asked, writing.RESULTS)
   results = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import hashlib
@@ -16,6 +17,7 @@ import numpy as np
 
 import mejax
 from mejax import files
+from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.experiment.packs import packed_files
 from mejax.experiment.predicting import events as events_lib
@@ -26,6 +28,7 @@ from mejax.experiment.predicting import showing
 from mejax.experiment.predicting.events import Ask
 from mejax.experiment.predicting.events import Found
 from mejax.experiment.predicting.making import Making
+from mejax.experiment.spotting.trained import Trained
 from mejax.motion.spotting.following import Detector
 
 # Recordings whose stretches are prepared together, and their bytes: of long
@@ -47,6 +50,7 @@ class Work:
     detector: for spotting.
     pictures: whether pictures are made.
     kept: folder of finished results; None to keep none.
+    spotter: a network that spots, in place of the spotter without training.
   """
 
   making: Making
@@ -54,6 +58,7 @@ class Work:
   detector: Detector
   pictures: bool
   kept: pathlib.Path | None
+  spotter: Trained | None = None
 
   def path(self, recording: Recording) -> pathlib.Path:
     """Returns the file of a result; its name covers all that decides it."""
@@ -62,6 +67,7 @@ class Work:
       mejax.__version__,
       self.making.recipe.describe(),
       dataclasses.astuple(self.ask),
+      self.spotter and self.spotter.digest,
       self.pictures,
       recording.name,
       [
@@ -127,16 +133,40 @@ def _make(
   with tempfile.TemporaryDirectory(prefix='mejax-predict-') as folder:
     place = pathlib.Path(folder)
     stretches = [
-      events_lib.find(one, work.ask, detector=work.detector, progress=progress)
+      events_lib.find(
+        one,
+        work.ask,
+        detector=work.detector,
+        progress=progress,
+        spotter=work.spotter,
+      )
       for one in recordings
     ]
-    recipe, model = work.making.recipe, work.making.model
+    recipe = work.making.recipe
     clips = [
       frames_lib.clips_of(found, recipe, place / str(i)) if found.events else []
       for i, found in enumerate(stretches)
     ]
-    every = [clip for own in clips for clip in own]
-    made = frames_lib.make(every, recipe, place / 'made') if every else []
+    return say(stretches, clips, work, place / 'made')
+
+
+def say(
+  stretches: Sequence[Found],
+  clips: Sequence[Sequence[Clip]],
+  work: Work,
+  folder: pathlib.Path,
+) -> list[Result]:
+  """Says what the model says of stretches of recordings.
+
+  Args:
+    stretches: the recordings.
+    clips: of the stretches of each, see `frames.clips_of`.
+    work: what is done with them.
+    folder: for a file of each clip.
+  """
+  recipe, model = work.making.recipe, work.making.model
+  every = [clip for own in clips for clip in own]
+  made = frames_lib.make(every, recipe, folder) if every else []
   sound = [one.example for one in made if one.moves]
   said = iter(())
   if sound:
@@ -177,18 +207,14 @@ def _result(found: Found, made, said, work: Work) -> Result:
       cards.append(showing.card(one, row, tiles))
   if not rows:
     rows.append(rows_lib.of_problem(found))
-  curves = {
-    name: value.tolist() if isinstance(value, np.ndarray) else value
-    for name, value in found.curves.items()
-  }
-  return _plain(
+  return plain(
     {
       'name': found.name,
       'fps': found.fps,
       'frames': len(found.clip.frame_numbers) if found.clip else 0,
       'rows': rows,
       'cards': cards,
-      'curves': curves,
+      'curves': found.curves,
       # Where nothing is looked at, the row has them.
       'remarks': rows_lib.remarks_on(found, work.making)
       if found.events
@@ -197,12 +223,14 @@ def _result(found: Found, made, said, work: Work) -> Result:
   )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
   """Returns JSON values; what is not finite becomes None."""
-  if isinstance(value, dict):
-    return {name: _plain(each) for name, each in value.items()}
+  if isinstance(value, np.ndarray):
+    return plain(value.tolist())
+  if isinstance(value, Mapping):
+    return {name: plain(each) for name, each in value.items()}
   if isinstance(value, list | tuple):
-    return [_plain(each) for each in value]
+    return [plain(each) for each in value]
   if isinstance(value, float):
     return round(value, 6) if np.isfinite(value) else None
   return value

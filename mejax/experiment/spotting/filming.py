@@ -113,6 +113,11 @@ def film(
   return videos
 
 
+def is_film(folder: pathlib.Path) -> bool:
+  """Returns whether `film` wrote a folder."""
+  return (folder / _NAME).exists()
+
+
 def reader(
   folder: str | os.PathLike[str],
 ) -> Callable[[Video, Sequence[int]], list[UInt8[np.ndarray, 'h w 3']]]:

@@ -11,6 +11,7 @@ import pathlib
 from typing import TYPE_CHECKING
 from typing import Any
 
+from jaxtyping import Bool
 from jaxtyping import Float
 import numpy as np
 import pandas as pd
@@ -60,6 +61,7 @@ class Spotted:
     problem: why it cannot be used; '' if it can.
     remarks: sentences to know before one looks.
     path: of the recording, as the caller wrote it.
+    is_by_network: whether scores are probabilities that a network tells.
   """
 
   name: str
@@ -70,6 +72,7 @@ class Spotted:
   problem: str = ''
   remarks: tuple[str, ...] = ()
   path: str = ''
+  is_by_network: bool = False
 
 
 def spot(
@@ -188,8 +191,7 @@ def _asked(
       for kind, least in (options.get('thresholds') or {}).items()
     },
     'gates': sorted(options.get('gates', candidates_lib.GATES)),
-    # They are those of its training.
-    'spotter': spotter and dict(spotter.thresholds),
+    'spotter': spotter and spotter.digest,
     'pictures': pictures,
   }
 
@@ -278,6 +280,7 @@ def examine_one(
       *remarks.on_signals(tracks, rate),
     ),
     path=str(recording.given),
+    is_by_network=spotter is not None,
   )
 
 
@@ -355,6 +358,7 @@ def _shown(
     candidates=own.to_dict('records'),
     remarks=spotted.remarks,
     pictures=pairs,
+    is_by_network=spotted.is_by_network,
     **(curves(spotted) | {'threshold': threshold}),
   )
 
@@ -362,15 +366,41 @@ def _shown(
 def curves(spotted: Spotted) -> dict[str, Any]:
   """Returns what a timeline shows, as `pages.spotting.Recording` takes it."""
   tracks = spotted.tracks
-  overview = candidates_lib.overview(tracks)
-  times = _seconds(spotted, tracks.numbers)
   return {
-    'seconds': float(times[-1] + 1 / spotted.fps),
+    **curves_of(
+      candidates_lib.overview(tracks),
+      _seconds(spotted, tracks.numbers),
+      is_absent=tracks.shot < 0,
+      fps=spotted.fps,
+    ),
+    # The curve has units of noise, and no probabilities.
+    'threshold': 0.0
+    if spotted.is_by_network
+    else candidates_lib.THRESHOLDS['micro'],
+  }
+
+
+def curves_of(
+  overview: candidates_lib.Overview,
+  times: Float[np.ndarray, ' t'],
+  *,
+  is_absent: Bool[np.ndarray, ' t'],
+  fps: float,
+) -> dict[str, Any]:
+  """Returns the curves of a timeline, without its threshold.
+
+  Args:
+    overview: of the signals.
+    times: of their frames, in seconds.
+    is_absent: where there is no face.
+    fps: frames a second of the recording.
+  """
+  return {
+    'seconds': float(times[-1] + 1 / fps),
     'times': times,
     'strength': overview.strength,
     'blinks': _spans(overview.lids, times),
-    'absent': _spans(tracks.shot < 0, times),
-    'threshold': candidates_lib.THRESHOLDS['micro'],
+    'absent': _spans(is_absent, times),
   }
 
 

@@ -50,6 +50,12 @@ def on_turn(turn: int) -> list[str]:
   ]
 
 
+def on_rate(fps: float) -> list[str]:
+  """Returns what so few frames a second cannot show."""
+  slow = _slow(fps)
+  return [f'It has {fps:.3g} frames a second{slow}'] if slow else []
+
+
 def _slow(fps: float) -> str:
   """Says what so few frames a second cannot show; '' if they are enough."""
   if fps >= _SLOW:
@@ -62,10 +68,8 @@ def _slow(fps: float) -> str:
 
 def on_signals(tracks: Tracks, fps: float) -> list[str]:
   """Returns what the signals cannot show."""
-  remarks = []
+  remarks = on_rate(fps)
   seconds = len(tracks.numbers) / tracks.fps
-  if slow := _slow(fps):
-    remarks.append(f'It has {fps:.3g} frames a second{slow}')
   if seconds < LEAST_SECONDS:
     remarks.append(
       f'It lasts {seconds:.2f} s: there is no rest to compare a movement with.'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import jax
 from jaxtyping import Float
 import numpy as np
 
+import mejax
 from mejax import files
 from mejax.experiment.spotting import windows as windows_lib
 from mejax.models.spotter import Spotter
@@ -22,6 +24,9 @@ from mejax.motion.spotting import inputs as inputs_lib
 from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.tracks import Tracks
 
+NAME = 'spotter.npz'
+# The network that ships; the commands that make it are in its parent's README.
+FOLDER = pathlib.Path(mejax.__file__).parent / 'assets' / 'spotter'
 _FORMAT = 1
 _HINT = 'the `mejax train` command of its run makes it again if it is deleted'
 
@@ -45,6 +50,21 @@ class Trained(NamedTuple):
   margin: int
   people: tuple[str, ...]
   scores: str
+
+  @property
+  def digest(self) -> str:
+    """SHA-256 of all that decides what is spotted."""
+    found = hashlib.sha256()
+    told = [
+      self.model,
+      sorted(self.thresholds.items()),
+      self.length,
+      self.margin,
+    ]
+    found.update(repr(told).encode())
+    for name, array in sorted(_flat(self.params).items()):
+      found.update(name.encode() + np.asarray(array).tobytes())
+    return found.hexdigest()
 
   def curves(self, tracks: Tracks) -> Float[np.ndarray, 't q']:
     """Returns the probability of each type at each of `inputs.times`."""
@@ -82,7 +102,6 @@ def probability(logits: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b']:
 
 def write(path: pathlib.Path, trained: Trained) -> None:
   """Writes the file."""
-  flat = traverse_util.flatten_dict(trained.params, sep='/')
   about = {
     'format': _FORMAT,
     'width': trained.model.width,
@@ -98,20 +117,30 @@ def write(path: pathlib.Path, trained: Trained) -> None:
     np.savez(
       file,
       about=json.dumps(about),
-      **{f'params/{name}': np.asarray(array) for name, array in flat.items()},
+      **{
+        f'params/{name}': np.asarray(array)
+        for name, array in _flat(trained.params).items()
+      },
     )
 
 
-def read(path: str | os.PathLike[str]) -> Trained:
+def _flat(params: Any) -> dict[str, Any]:
+  return traverse_util.flatten_dict(params, sep='/')
+
+
+def read(path: str | os.PathLike[str] | None = None) -> Trained:
   """Reads such a file, or the one in the folder of a run.
+
+  Args:
+    path: of the file or folder; the network that ships with mejax if not given.
 
   Raises:
     FileNotFoundError: it is not there.
     ValueError: it is damaged, or of another mejax.
   """
-  path = pathlib.Path(path)
+  path = FOLDER if path is None else pathlib.Path(path)
   if path.is_dir():
-    path = path / 'spotter.npz'
+    path = path / NAME
   if not path.exists():
     raise FileNotFoundError(
       f'{path} is no trained spotter: `mejax train --config spotter'

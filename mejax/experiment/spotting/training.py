@@ -28,7 +28,9 @@ from mejax.experiment import running
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.planning import Plan
+from mejax.experiment.spotting import card as card_lib
 from mejax.experiment.spotting import comparing
+from mejax.experiment.spotting import filming
 from mejax.experiment.spotting import signal_sets
 from mejax.experiment.spotting import trained as trained_lib
 from mejax.experiment.spotting import windows as windows_lib
@@ -62,7 +64,8 @@ def train(
   """Trains, writes `scores.txt` and `metrics.json`, and prints the table.
 
   The same call on the same workdir resumes. With `config.folds` `all`,
-  `spotter.npz` is a network of everybody, for `mejax spot --spotter`.
+  `spotter.npz` is a network of everybody, for `mejax spot --spotter`, and
+  `MODEL.md` its card.
 
   Args:
     config: its dataset is a folder of `data_dir`, see `signal_sets`.
@@ -99,10 +102,17 @@ def train(
       compared, sentence=plan.sentence, a_minute=own.budget
     )
     if config.folds == 'all':
-      trained_lib.write(
-        workdir / 'spotter.npz',
-        spotted.everybody(own, run['placement']['round_size'], workdir, text),
+      trained = spotted.everybody(
+        own, run['placement']['round_size'], workdir, text
       )
+      trained_lib.write(workdir / trained_lib.NAME, trained)
+      with files.writing(workdir / card_lib.NAME) as file:
+        is_rendered = filming.is_film(pathlib.Path(data_dir) / config.dataset)
+        file.write(
+          card_lib.card(
+            trained, dataset=config.dataset, is_rendered=is_rendered
+          )
+        )
     with files.writing(workdir / 'scores.txt') as file:
       file.write(text + '\n')
     workdir_lib.write_json(workdir / 'metrics.json', metrics)

@@ -7,17 +7,23 @@ after it ended.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
+import functools
 from typing import NamedTuple
+
+from jaxtyping import UInt8
+import numpy as np
 
 from mejax.motion.spotting import candidates as candidates_lib
 from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.following import Detector
 from mejax.motion.spotting.tracks import Frames
 from mejax.motion.spotting.tracks import Recorder
+from mejax.motion.spotting.tracks import Tracks
 
 # Seconds that are looked at, and that a candidate must have ended before.
-_SEEN, _SETTLED = 20.0, 0.5
+SEEN, _SETTLED = 20.0, 0.5
 
 
 class Known(NamedTuple):
@@ -25,6 +31,21 @@ class Known(NamedTuple):
 
   candidate: Candidate
   at: float
+
+
+class Moment(NamedTuple):
+  """What is known when a frame has come.
+
+  Attributes:
+    number, image: of the frame; above 40 frames a second, of some together.
+    tracks: signals of the last seconds, if there are new ones.
+    known: candidates that became known, in the order of their onsets.
+  """
+
+  number: float
+  image: UInt8[np.ndarray, 'h w 3']
+  tracks: Tracks | None
+  known: tuple[Known, ...]
 
 
 def spot(
@@ -41,33 +62,55 @@ def spot(
   Raises:
     ValueError: as in `tracks.track`.
   """
+  find = functools.partial(candidates_lib.spot, **options)
+  for moment in watch(frames, fps=fps, detector=detector, find=find):
+    yield from moment.known
+
+
+def watch(
+  frames: Frames,
+  *,
+  fps: float | int,
+  detector: Detector,
+  find: Callable[[Tracks], list[Candidate]] = candidates_lib.spot,
+) -> Iterator[Moment]:
+  """Yields what is known at each frame, and once more at the end.
+
+  Args:
+    frames, fps, detector: as in `spot`.
+    find: signals to candidates.
+
+  Raises:
+    ValueError: as in `tracks.track`.
+  """
   recorder = Recorder(fps, detector)
   told: list[Candidate] = []
-  number = None
+  number, image = None, None
   for number, image in recorder.averaged(frames):
     if not recorder.add(number, image):
+      yield Moment(number, image, None, ())
       continue
-    yield from _new(recorder, number, told, number - _SETTLED * fps, options)
-    recorder.forget(number - _SEEN * fps)
-    told = [one for one in told if one.offset >= number - 2 * _SEEN * fps]
-  recorder.close()
+    tracks = recorder.tracks()
+    known = _new(find(tracks), number, told, number - _SETTLED * fps)
+    yield Moment(number, image, tracks, known)
+    recorder.forget(number - SEEN * fps)
+    told = [one for one in told if one.offset >= number - 2 * SEEN * fps]
   # What is under way at the end is told, too; without a frame, this raises.
-  last = recorder.tracks().numbers[-1]
-  yield from _new(recorder, last, told, last, options)
+  tracks = recorder.close()
+  last = tracks.numbers[-1]
+  yield Moment(number, image, tracks, _new(find(tracks), last, told, last))
 
 
 def _new(
-  recorder: Recorder,
-  at: float,
-  told: list[Candidate],
-  before: float,
-  options: dict,
-) -> Iterator[Known]:
-  """Yields and notes the candidates that end before a frame and are new."""
-  for one in candidates_lib.spot(recorder.tracks(), **options):
+  found: list[Candidate], at: float, told: list[Candidate], before: float
+) -> tuple[Known, ...]:
+  """Returns and notes the candidates that end before a frame and are new."""
+  known = []
+  for one in found:
     if one.offset <= before and not any(_overlap(one, old) for old in told):
       told.append(one)
-      yield Known(one, at)
+      known.append(Known(one, at))
+  return tuple(known)
 
 
 def _overlap(one: Candidate, other: Candidate) -> bool:

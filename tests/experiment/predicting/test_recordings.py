@@ -22,6 +22,8 @@ from mejax.datasets import clip_cache
 from mejax.experiment.predicting import results
 from mejax.experiment.predicting import shipped
 from mejax.experiment.spotting import recordings as spotting
+from mejax.experiment.spotting import trained
+from mejax.motion.spotting import curves
 from mejax.pages import notice
 from tests import closeness
 from tests.corpora import test_decode
@@ -183,6 +185,25 @@ def test_a_recording_is_spotted_in_and_shown_on_a_timeline(
   while shown.grab():
     count += 1
   assert count == len(images)
+
+
+def test_a_network_may_spot_instead(take, images, tmp_path):
+  path = video(tmp_path / 'talk.avi', images)
+  out = tmp_path / 'out'
+  call = {'out': out, 'detector': detector_of(take), 'pictures': False, **QUIET}
+  # It has learnt from minutes, and is not sure of a few seconds.
+  limits = {'micro': curves.LEAST, 'macro': 1.1}
+  spotter = trained.read()._replace(thresholds=limits)
+  found = mejax.predict(path, spotter=spotter, **call)
+  assert (found['type'] == 'micro').all()
+  assert (found['apex'] - take.events[0].apex).abs().min() <= 3
+  assert found['most_like'].isin(CLASSES).any()
+  # Its score is a probability, and not in units of noise.
+  assert found['motion_noise'].isna().all()
+  page = (out / 'index.html').read_text()
+  assert 'The faint line' not in page and '<path class="curve' in page
+  with pytest.raises(ValueError, match='spotter: there'):
+    mejax.predict(path, **call)
 
 
 def test_given_frames_are_those_of_the_whole_clip(clips, predicted):

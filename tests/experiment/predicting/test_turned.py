@@ -15,6 +15,7 @@ import pytest
 import mejax
 from mejax.corpora.faces import long_takes
 from mejax.datasets import clip_cache
+from mejax.experiment.predicting import streams
 from tests import closeness
 from tests.corpora import test_decode
 
@@ -145,3 +146,13 @@ def test_a_head_that_moves_is_told_in_pixels_of_the_recording(take, tmp_path):
   # `predict` has no option that takes it out.
   assert 'hold the head still' in row['warnings']
   assert '--remove_head_motion takes' not in row['warnings']
+
+
+def test_a_turned_video_in_place_of_a_camera_is_turned_back(folder):
+  upright = streams.open_stream(folder / 'upright', fps=FPS)
+  turned = streams.open_stream(folder / 'clockwise', fps=FPS)
+  assert upright.remarks == ()
+  assert 'by 90 degrees clockwise' in turned.remarks[0]
+  np.testing.assert_array_equal(
+    next(iter(turned.frames))[1], next(iter(upright.frames))[1]
+  )

@@ -12,6 +12,7 @@ from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
 from mejax.experiment import configuration
 from mejax.experiment import running
+from mejax.experiment.spotting import card as card_lib
 from mejax.experiment.spotting import kept_tracks
 from mejax.experiment.spotting import signal_sets
 from mejax.experiment.spotting import trained as trained_lib
@@ -121,6 +122,26 @@ def test_file_of_everybody_spots_in_a_new_recording(run, tmp_path):
   trained_lib.write(tmp_path / 'x.npz', spotter)
   again = trained_lib.read(tmp_path / 'x.npz')
   assert again.spot(tracks) == found and again.thresholds == spotter.thresholds
+  assert again.digest == spotter.digest
+  other = spotter._replace(thresholds={'micro': 0.9, 'macro': 0.9})
+  assert other.digest != spotter.digest
+  text = (workdir / 'MODEL.md').read_text()
+  assert (workdir / 'scores.txt').read_text().strip() in text
+  assert 'p0, p1, p2, p3, p4, p5.' in text and 'prohibits' in text
+  # These people are not known to be rendered.
+  assert 'Those of the recordings bind it.' in text
+
+
+def test_the_network_that_ships_has_its_card_and_has_seen_no_real_person():
+  spotter = trained_lib.read()
+  text = card_lib.card(spotter, dataset='rendered_long', is_rendered=True)
+  assert (trained_lib.FOLDER / 'MODEL.md').read_text() == text
+  assert spotter.people == tuple(f'p{100 + i:05d}' for i in range(16))
+  assert 'Apache-2.0' in text and 'It has 5,378 weights' in text
+  # The F1 of people held out, beside that of the spotter without training.
+  assert 'overall                network  0.819  [0.738, 0.896]' in text
+  assert 'overall  untrained, as shipped  0.709  [0.604, 0.812]' in text
+  assert (trained_lib.FOLDER / trained_lib.NAME).stat().st_size < 100_000
 
 
 def test_people_held_out_change_no_weight_of_their_fold(home, tmp_path):
