@@ -82,7 +82,7 @@ def search(
 
 
 def turn_of(
-  images: Iterable[UInt8[np.ndarray, 'h w 3']], detector: Detector
+  images: Iterable[UInt8[np.ndarray, '_ _ 3']], detector: Detector
 ) -> int:
   """Returns how many degrees anticlockwise put a recording's face upright.
 

@@ -55,13 +55,13 @@ def page(
     shown.append(_shown(result, classes, abstain, most=left))
     left -= len(shown[-1]['cards'])
   # A caption that is read once need not be read again.
-  for one in [one for one in shown if one['timeline']][:1]:
-    one['explains'] = True
+  first = next((one for one in shown if one['timeline']), None)
   names = ', '.join(result['name'] for result in results[:3])
   return frame.render(
     'predicting.html',
     title=f'Most like: {names}',
     recordings=shown,
+    explained=first,
     several=len(results) > 1,
     about=about,
     caution=notice.GENERATED,

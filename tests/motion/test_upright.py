@@ -129,13 +129,11 @@ def test_frames_of_a_recording_agree_on_its_turn(turn):
 
 
 @pytest.mark.parametrize(
-  'turns, degrees',
-  [([], 0), ([1], 0), ([1, 0], 0), ([1, 1], 270), ([2, 0, 2], 180),
-   ([1, 0, 1, 0], 0)],
-)  # fmt: skip
+  'turns, degrees', [([1], 0), ([1, 0], 0), ([1, 1], 270), ([2, 0, 2], 180)]
+)
 def test_a_recording_is_turned_by_most_of_its_frames_only(turns, degrees):
   empty = np.full((60, 80, 3), 90, np.uint8)
-  images = [empty, *frames_of(turns), empty]
+  images = [empty, *frames_of(turns)]
   assert upright.turn_of(images, faces.detect) == degrees
 
 

@@ -267,7 +267,7 @@ def _told_once(
     for one in events
   )
   return events, tuple(
-    f'beside {number} of its {count} movements {words}'
+    f'Beside {number} of its {count} movements {words}'
     for words, number in often.items()
   )
 

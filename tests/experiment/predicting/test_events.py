@@ -41,7 +41,7 @@ def find(monkeypatch, flags):
 def test_what_is_beside_most_movements_is_told_once(monkeypatch):
   flags = [('head', 'blink'), ('head',), ('head',), ()]
   found = find(monkeypatch, flags)
-  assert found.remarks == ('beside 3 of its 4 movements the head moves, too',)
+  assert found.remarks == ('Beside 3 of its 4 movements the head moves, too',)
   told = [one.remarks for one in found.events]
   assert told == [('the lids move, too',), (), (), ()]
 

@@ -97,7 +97,7 @@ def test_the_event_is_that_of_the_recording(take, found):
 def test_seconds_count_from_the_first_frame(found):
   for name in ('onset', 'apex', 'offset'):
     expected = (found[name].astype(float) - FIRST) / FPS
-    np.testing.assert_allclose(found[f'{name}_s'], expected)
+    np.testing.assert_allclose(found[f'{name}_s'], expected, atol=1e-5)
 
 
 def test_paths_are_those_that_were_given(folder, found):
@@ -107,19 +107,22 @@ def test_paths_are_those_that_were_given(folder, found):
 
 def test_spotted_frames_are_those_of_the_upright_picture(folder, found):
   spotted = mejax.spot(folder / 'head_down', fps=FPS, progress=False)
-  told = ['type', 'onset', 'apex', 'offset', 'regions', 'onset_s']
-  assert spotted[told].equals(
-    rows_of(found, 'upright')[told].astype(spotted[told].dtypes)
-  )
+  upright = rows_of(found, 'upright')
+  for name in ('type', 'onset', 'apex', 'offset', 'regions'):
+    assert spotted[name].tolist() == upright[name].tolist()
+  np.testing.assert_allclose(spotted['apex_s'], upright['apex_s'], atol=1e-5)
   assert spotted['path'].unique().tolist() == [str(folder / 'head_down')]
   assert any('by 180 degrees' in w for _, w in spotted.attrs['remarks'])
 
 
-@pytest.mark.parametrize('options', [{'whole': True}, {'onset': 3, 'apex': 9}])
+@pytest.mark.parametrize('is_given', [False, True])
 def test_a_turned_video_that_is_one_movement_is_turned_back(
-  take, tmp_path, options
+  take, tmp_path, is_given
 ):
   (event,) = take.events
+  options = {'whole': True}
+  if is_given:
+    options = {'onset': 0, 'apex': event.apex - event.onset}
   generator = np.random.default_rng(0)
   images = [take.frame(event.onset + t, generator) for t in range(14)]
   rows = []
