@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import types
 
 import numpy as np
 import pytest
@@ -13,6 +12,19 @@ from mejax.corpora.recordings import Recording
 from mejax.experiment.predicting import events
 from mejax.experiment.spotting import recordings as spotting
 from mejax.motion.spotting.candidates import Candidate
+from mejax.motion.spotting.tracks import Tracks
+
+# Signals of three seconds in which a face is seen.
+TRACKS = Tracks(
+  numbers=np.arange(7.0, 107),
+  fps=30.0,
+  motion=np.zeros((100, 16, 2)),
+  lids=np.zeros((100, 2)),
+  head=np.zeros(100),
+  light=np.ones(100),
+  shot=np.zeros(100, int),
+  eyes=50.0,
+)
 
 
 def candidate(onset, flags):
@@ -30,8 +42,7 @@ def find(monkeypatch, flags):
   one.__dict__['content'] = Content(files, fps=30.0)
   found = [candidate(10 * i + 10, own) for i, own in enumerate(flags)]
   spotted = spotting.Spotted(
-    'talk', 30.0, types.SimpleNamespace(shot=np.zeros(9)), tuple(found),
-    spotting.clip_of(one, 30.0),
+    'talk', 30.0, TRACKS, tuple(found), spotting.clip_of(one, 30.0)
   )  # fmt: skip
   monkeypatch.setattr(spotting, 'examine_one', lambda *_, **__: spotted)
   monkeypatch.setattr(spotting, 'curves', lambda _: {})
