@@ -386,11 +386,15 @@ def test_learned_amplification_reads_its_weights(corpus, tmp_path):
     width=4, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
   )
   frames = jax.numpy.zeros((1, 32, 32, 3))
-  start = jax.jit(module.init)(
-    jax.random.key(0), frames, frames, jax.numpy.ones(())
+  shapes = jax.eval_shape(
+    module.init, jax.random.key(0), frames, frames, jax.numpy.ones(())
+  )
+  draw = np.random.default_rng(0).normal
+  params = jax.tree.map(
+    lambda x: draw(0, 0.1, x.shape).astype(x.dtype), shapes['params']
   )
   file = tmp_path / 'magnet.npz'
-  magnet.save_params(file, start['params'])
+  magnet.save_params(file, params)
   recipe = Recipe(
     size=32, magnify='learned', weights=file, levels=(2.0,), flow='farneback'
   )
