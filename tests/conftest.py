@@ -34,31 +34,28 @@ hypothesis.settings.register_profile('search', **PATIENT)
 hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS', 'same'))
 
 
-# Files of few and long tests, the longest first: a worker that began one at the
-# end would still be at it when the others have nothing left.
+# Files of long tests, the longest first: a worker that began one at the end
+# would still be at it when the others have nothing left.
 LONG = (
-  # Those whose tests are slow.
+  # Of which most tests are slow.
   'test_readme.py',
   'test_docs.py',
   'test_notebooks.py',
-  'test_derivatives.py',
+  'test_runs.py',
   'test_export.py',
   # The others.
   'test_dtypes.py',
-  'test_htnet_golden.py',
   'test_mmnet_golden.py',
-  'test_evaluating.py',
-  'test_pretraining.py',
   'test_clip_cache.py',
-  'test_tvl1.py',
-  'test_magnify.py',
-  'test_artnet.py',
+  'test_htnet_golden.py',
   'test_running.py',
   'test_sweep.py',
+  'test_pretraining.py',
+  'test_derivatives.py',
   'test_placement.py',
   'test_sample.py',
   'test_loop.py',
-  'test_mmnet.py',
+  'test_magnet_training.py',
 )
 
 
