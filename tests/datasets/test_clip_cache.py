@@ -368,7 +368,11 @@ def test_large_datasets_are_written_in_parts_and_read_in_order(
 
 def test_levels_and_eyelids_and_head_motion(corpus, tmp_path):
   recipe = Recipe(
-    size=64, levels=(1.0, 3.0), mask_eyelids=True, remove_head_motion=True
+    size=64,
+    levels=(1.0, 3.0),
+    flow='farneback',
+    mask_eyelids=True,
+    remove_head_motion=True,
   )
   _prepare(corpus, tmp_path, recipe)
   examples = load.load_examples('synthetic', tmp_path)

@@ -17,6 +17,7 @@ from mejax.models import offapexnet
 from mejax.models import resnet
 from mejax.models import sssnet
 from tests import closeness
+from tests import compiling
 from tests.models import smallest
 
 MODULES = {
@@ -97,7 +98,7 @@ def test_padding_rows_change_neither_logits_nor_statistics(name):
   model = models.make(name, 'tiny', dropout=0.0)
   variables = init(model)
 
-  @jax.jit
+  @functools.partial(jax.jit, compiler_options=compiling.options())
   def run(x, mask):
     return model.apply(
       variables, x, train=True, mask=mask, mutable=['batch_stats']
@@ -114,7 +115,9 @@ def test_dropout_acts_in_training_alone(name):
   model = models.make(name, 'tiny', dropout=0.5)
   variables = init(model)
 
-  @functools.partial(jax.jit, static_argnums=0)
+  @functools.partial(
+    jax.jit, static_argnums=0, compiler_options=compiling.options()
+  )
   def logits(train, seed):
     return model.apply(
       variables,
