@@ -46,7 +46,7 @@ def find(monkeypatch, flags):
   )  # fmt: skip
   monkeypatch.setattr(spotting, 'examine_one', lambda *_, **__: spotted)
   monkeypatch.setattr(spotting, 'curves', lambda _: {})
-  return events.find(one, events.Ask(), detector=None, progress=False)
+  return events.find(one, events.Ask(), detector=lambda _: [], progress=False)
 
 
 def test_what_is_beside_most_movements_is_told_once(monkeypatch):
