@@ -25,6 +25,7 @@ NOT_CHOSEN = (
 _HARDLY = 0.9
 # A model that is surely this much below the best baseline is remarked.
 _FAR = 0.1
+_ENOUGH_SEEDS = 5
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
 
@@ -263,6 +264,16 @@ def _diverged(record: selection.Record) -> list[dict[str, Any]]:
     }
     for trial in np.flatnonzero(by_epoch.any(1)).tolist()
   ]
+
+
+def describe_few_seeds(numbers: Mapping[str, Any]) -> list[str]:
+  """Returns a warning of too few seeds; [] for none.
+
+  Args:
+    numbers: the result of `metrics_json`.
+  """
+  few = numbers['num_seeds'] < _ENOUGH_SEEDS
+  return [f'Fewer than {_ENOUGH_SEEDS} seeds: too few to report.'] * few
 
 
 def describe_training(
