@@ -127,7 +127,7 @@ def test_what_only_forecasts_does_not_promise_to_go_on(
   monkeypatch, capsys, word
 ):
   monkeypatch.setattr(learning, '_train', lambda _: signal.raise_signal(word))
-  arguments = ['train', '--config', 'cnn', '--dry_run']
+  arguments = ['train', '--config', 'cnn', '--workdir', 'run', '--dry_run']
   assert cli.main(arguments) == 128 + word
   shown = capsys.readouterr().err
   assert 'nothing is left to go on with' in shown and 'from here' not in shown

@@ -121,9 +121,9 @@ def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
 )
 def test_a_training_loss_that_hardly_fell_is_remarked(make_record, loss, said):
   record = make_record(num_seeds=1)
+  numbers = summary.metrics_json(record, {}, protocol_sentence='')
   trials = len(record['seed'])
   record['train_loss'] = np.tile(np.float32(loss), (trials, 1))
-  numbers = summary.metrics_json(record, {}, protocol_sentence='')
   found = summary.describe_training(record, numbers)
   assert len(found) == len(said)
   assert all(words in line for words, line in zip(said, found, strict=True))

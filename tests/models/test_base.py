@@ -159,7 +159,7 @@ def test_another_size_is_named_beside_the_right_one(name, size, words):
 
 
 @pytest.mark.parametrize('name', models.MODELS)
-def test_channels_before_the_sides_are_refused_by_every_model(name):
+def test_channels_before_the_sides_are_refused_by_every_model(name, untyped):
   model, (*levels, high, wide, channels) = make(name)
   init = functools.partial(jax.eval_shape, model.init, jax.random.key(0))
   first = (2, *levels, channels, high, wide)
