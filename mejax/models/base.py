@@ -118,14 +118,15 @@ def settle_train(model: nn.Module, train: bool | None, *fields: str) -> bool:
   return False
 
 
-def check_layout(model: nn.Module, inputs: Array) -> None:
+def check_layout(model: nn.Module, inputs: Array, *, axes: int = 4) -> None:
   """Raises ValueError if images have their channels first, as in PyTorch.
 
   Args:
     model: the model, for the message.
-    inputs: its input.
+    inputs: its input; one with fewer or more axes is wrong in another way.
+    axes: how many axes the inputs of the model have.
   """
-  if inputs.ndim < 4:
+  if inputs.ndim != axes:
     return
   channels, *sides = inputs.shape[-3:]
   if channels <= _MOST_CHANNELS and min(sides) >= _LEAST_SIDE:

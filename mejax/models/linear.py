@@ -37,7 +37,7 @@ class Linear(base.Model):
       ValueError: the parameters were initialised with another size, or the
         channels of images come first.
     """
-    base.check_layout(self, inputs)
+    base.check_layout(self, inputs, axes=max(4, inputs.ndim))
     if not inputs.ndim:
       raise ValueError('Linear got a lone number; expected examples [b, ...]')
     inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)
