@@ -13,6 +13,7 @@ import pytest
 
 from mejax import cli
 from mejax import signals
+from mejax.cli import learning
 from mejax.cli import scores
 from tests import child
 
@@ -119,6 +120,20 @@ def test_a_command_ended_by_sigterm_says_how_to_go_on(monkeypatch, capsys):
   assert cli.main(['report', 'runs/a b']) == 143
   shown = capsys.readouterr().err
   assert 'Ended by SIGTERM' in shown and "mejax report 'runs/a b'" in shown
+
+
+@pytest.mark.parametrize('word', [signal.SIGTERM, signal.SIGINT])
+def test_what_only_forecasts_does_not_promise_to_go_on(
+  monkeypatch, capsys, word
+):
+  monkeypatch.setattr(learning, '_train', lambda _: signal.raise_signal(word))
+  arguments = ['train', '--config', 'cnn', '--workdir', 'run', '--dry_run']
+  assert cli.main(arguments) == 128 + word
+  shown = capsys.readouterr().err
+  assert 'nothing is left to go on with' in shown and 'from here' not in shown
+  # Without the flag there is.
+  cli.main(arguments[:-1])
+  assert 'goes on from here' in capsys.readouterr().err
 
 
 # As if the signal had come before a library could cancel its timer.

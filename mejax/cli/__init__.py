@@ -125,10 +125,10 @@ def _run(args: argparse.Namespace, argv: Sequence[str]) -> int:
     with signals.raising():
       return args.call(args) or 0
   except KeyboardInterrupt:
-    _say_how_to_go_on('Interrupted', argv)
+    _say_how_to_go_on('Interrupted', args, argv)
     return 130
   except signals.Terminated as ending:
-    _say_how_to_go_on(f'Ended by {ending.name}', argv)
+    _say_how_to_go_on(f'Ended by {ending.name}', args, argv)
     return ending.code
   except Exception as error:
     text = str(error) if _is_expected(error) else _explain(error)
@@ -151,15 +151,16 @@ def _current_folder() -> str:
     ) from None
 
 
-def _say_how_to_go_on(what: str, argv: Sequence[str]) -> None:
-  again = shlex.join(['mejax', *argv])
+def _say_how_to_go_on(
+  what: str, args: argparse.Namespace, argv: Sequence[str]
+) -> None:
+  said = '. The same command goes on from here:\n  '
+  said += shlex.join(['mejax', *argv])
+  if args.verb == 'forecast' or getattr(args, 'dry_run', False):
+    said = '; nothing was trained, and nothing is left to go on with.'
   # A terminal that was closed takes no message.
   with contextlib.suppress(OSError, signals.Terminated):
-    print(
-      f'\n{what}. The same command goes on from here:\n  {again}',
-      file=sys.stderr,
-      flush=True,
-    )
+    print(f'\n{what}{said}', file=sys.stderr, flush=True)
 
 
 def _is_expected(error: Exception) -> bool:

@@ -23,6 +23,8 @@ NOT_CHOSEN = (
 )
 # A last training loss above this share of the first is remarked.
 _HARDLY = 0.9
+# A model that is surely this much below the best baseline is remarked.
+_FAR = 0.1
 _ENOUGH_SEEDS = 5
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
@@ -274,12 +276,37 @@ def describe_few_seeds(numbers: Mapping[str, Any]) -> list[str]:
   return [f'Fewer than {_ENOUGH_SEEDS} seeds: too few to report.'] * few
 
 
-def describe_loss(record: selection.Record) -> list[str]:
-  """Returns a sentence on a training loss that hardly fell; [] if it fell.
+def describe_training(
+  record: selection.Record, numbers: Mapping[str, Any]
+) -> list[str]:
+  """Returns sentences on models that learned little; [] if they learned.
 
   Args:
     record: see `selection`; the outer folds of its first setting count.
+    numbers: the result of `metrics_json`.
   """
+  return [*_describe_loss(record), *_describe_far_below(numbers)]
+
+
+def _describe_far_below(numbers: Mapping[str, Any]) -> list[str]:
+  best = best_baseline.describe(numbers)
+  if best is None:
+    return []
+  # The upper end of the interval: chance alone does not make it.
+  *_, high = numbers['baselines'][numbers['best_baseline']]['full'][
+    'last_minus'
+  ]
+  if not high < -_FAR:
+    return []
+  return [
+    f'The models are far below {best["name"]}, so the inputs tell more than'
+    ' they learned: suspect the learning rate, the number of epochs, and the'
+    ' scale and order of the axes and channels of the inputs.'
+  ]
+
+
+def _describe_loss(record: selection.Record) -> list[str]:
+  """Returns a sentence on a training loss that hardly fell."""
   chosen = (record['inner'] < 0) & (
     record['setting'] == record['setting'].min()
   )

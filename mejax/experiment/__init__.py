@@ -28,6 +28,7 @@
   spotting/         spots expressions in long recordings, and is scored on them
   finished.py       reads finished runs
   reporting.py      writes the page of finished runs
+  comparing.py      how far a run is above another, paired over people
   ensembles.py      scores finished runs together
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
@@ -53,6 +54,7 @@ _HOMES = {
   'Clips': 'mejax.experiment.task',
   'Plan': 'mejax.experiment.planning',
   'Task': 'mejax.experiment.task',
+  'compare': 'mejax.experiment.comparing',
   'clip_figure': 'mejax.experiment.figures',
   'demo': 'mejax.experiment.demonstration',
   'evaluate': 'mejax.experiment.evaluating',

@@ -15,6 +15,7 @@ import numpy as np
 
 from mejax import files
 from mejax import forms
+from mejax import models
 from mejax.evaluation import attention
 from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import selection
@@ -68,6 +69,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     baselines=workdir_lib.read_baselines(workdir),
     cost=cost_lib.read(workdir),
     data_dir=data_dir,
+    defaults=_defaults(config),
     commands=commands.of_run(
       config,
       facts.get('dataset', {}),
@@ -76,6 +78,18 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
       data_dir=data_dir,
     ),
   )
+
+
+def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what a config leaves to its model, by the names in the config."""
+  model = config.get('model')
+  # The section may be the description of a user's own model.
+  named = model if isinstance(model, Mapping) else {}
+  name, preset = named.get('name'), named.get('preset')
+  if not (isinstance(name, str) and isinstance(preset, str | None)):
+    return {}
+  fields = models.defaults(name, preset)
+  return {f'model.{name}': value for name, value in fields.items()}
 
 
 def _read_attention(workdir: pathlib.Path) -> dict[str, np.ndarray]:

@@ -36,6 +36,8 @@ _TPU = {
 }
 # Nothing runs on a device. What was compiled before would take no time.
 _ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
+# What is said before the compiler is silent.
+COMPILING = 'Compiling, which may take minutes. Nothing is trained or kept.'
 # Lines of the compiler that a message shows if it fails.
 _SHOWN = 5
 
@@ -67,6 +69,7 @@ def forecast(
     'device': device,
     'data_dir': str(data_dir),
   }
+  print(COMPILING, flush=True)
   with tempfile.TemporaryDirectory() as folder:
     answer = pathlib.Path(folder) / 'answer.json'
     try:

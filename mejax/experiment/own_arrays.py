@@ -36,6 +36,7 @@ def leave_one_subject_out(
   people: str = '',
   init: str | os.PathLike | None = None,
   leave_out_seen: bool = False,
+  dry_run: bool = False,
   **changes: Any,
 ) -> dict[str, Any]:
   """Trains and evaluates a model, leaving out one subject at a time.
@@ -54,6 +55,7 @@ def leave_one_subject_out(
       `sub1`: '' refuses them, `join` makes one of them, `apart` keeps them.
     init: folder of the model that training starts from, see `running.train`.
     leave_out_seen: whether people whom that model has seen are left out.
+    dry_run: only print what would be trained, on which devices and how long.
     **changes: single values of the config, with double underscores for dots:
       `num_seeds=3`, `setting__learning_rate=1e-3`.
 
@@ -61,7 +63,7 @@ def leave_one_subject_out(
     The content of `metrics.json`, see `evaluation.summary.metrics_json`. The
     score at the last epoch is `['selection']['last']['full']`, with the keys
     `uf1`, `uf1_ci` (95 % over people), `uf1_std` (over seeds), the same for
-    `uar` and `accuracy`, `confusion`, `n` and `subjects`.
+    `uar` and `accuracy`, `confusion`, `n` and `subjects`. Empty for a dry run.
 
   Raises:
     ValueError: a subject is blank or `nan`, or may be another subject; or the
@@ -102,6 +104,7 @@ def leave_one_subject_out(
     model=module,
     init=init,
     leave_out_seen=leave_out_seen,
+    dry_run=dry_run,
   )
 
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 
 from mejax import files
+from mejax import forms
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import table_files
@@ -17,6 +18,8 @@ from mejax.pages import ceiling as ceiling_page
 from mejax.pages import run as run_page
 
 TABLES = ('table.md', 'table.tex', 'table.csv')
+# Which runs a folder compares, so that the report of others replaces none.
+_RUNS = 'runs.json'
 
 
 def report(
@@ -35,7 +38,8 @@ def report(
     sources: folders of finished runs; if there are several, the others are
       compared with the first, which is printed, too.
     out: folder of the report; by default `report/` in the workdir, or beside
-      the first workdir if there are several.
+      the first workdir if there are several: `report-2/` if that is the report
+      of other runs.
     together: whether to score the sources together as well, print the table and
       write `together.json`. Then names of baselines may be among them; see
       `ensembles.together`.
@@ -50,7 +54,8 @@ def report(
 
   Raises:
     FileNotFoundError: a run is not finished, or its dataset not prepared.
-    ValueError: a file is damaged, or sources cannot be scored together.
+    ValueError: a file is damaged, sources cannot be scored together, or the
+      folder is the report of other runs.
   """
   if together:
     workdirs, baselines = ensembles.split(sources)
@@ -62,10 +67,7 @@ def report(
         f'{workdir} holds no finished run (no metrics.json). Finish it with the'
         ' `mejax train` command that began it.'
       )
-  if out is None:
-    beside = workdirs[0].parent if len(workdirs) > 1 else workdirs[0]
-    out = beside / 'report'
-    files.refuse_way_out(out, beside)
+  out = _folder(workdirs) if out is None else pathlib.Path(out)
   runs = finished.read_runs(workdirs)
   numbers, shown = {}, {}
   if together:
@@ -80,9 +82,12 @@ def report(
     )
     if agreed := ceiling_page.agree(runs):
       shown = ceilings.draw_clips(runs[0], agreed['clips'], data_dir)
-  out = pathlib.Path(out)
   files.check_writable(out, flag='--out')
+  _refuse_others(out, workdirs)
   out.mkdir(parents=True, exist_ok=True)
+  if len(workdirs) > 1:
+    content = {'runs': _seen_from(out, workdirs)}
+    workdir_lib.write_json(out / _RUNS, content)
   for name, content in numbers.items():
     workdir_lib.write_json(out / f'{name}.json', content)
   rows = [
@@ -110,3 +115,47 @@ def report(
       )
     )
   return out / 'index.html'
+
+
+def _folder(workdirs: Sequence[pathlib.Path]) -> pathlib.Path:
+  """Returns the folder of a report that nobody has given a place."""
+  if len(workdirs) == 1:
+    out = workdirs[0] / 'report'
+    files.refuse_way_out(out, workdirs[0])
+    return out
+  number, out = 1, workdirs[0].parent / 'report'
+  while _compared_in(out) not in ([], _seen_from(out, workdirs)):
+    number += 1
+    out = out.with_name(f'report-{number}')
+  files.refuse_way_out(out, workdirs[0].parent)
+  return out
+
+
+def _refuse_others(out: pathlib.Path, workdirs: Sequence[pathlib.Path]) -> None:
+  """Refuses to replace the comparison of other runs."""
+  if _compared_in(out) not in ([], _seen_from(out, workdirs)):
+    raise ValueError(
+      f'{out} is the report of other runs, see {_RUNS} there. Choose another'
+      ' --out.'
+    )
+
+
+def _seen_from(
+  out: pathlib.Path, workdirs: Sequence[pathlib.Path]
+) -> list[str]:
+  """Returns the ways from a report to its runs, which stay when both move."""
+  home = os.path.realpath(out)
+  return [
+    os.path.relpath(os.path.realpath(workdir), home) for workdir in workdirs
+  ]
+
+
+def _compared_in(out: pathlib.Path) -> list[str]:
+  """Returns which runs a folder compares; [] if it does not say."""
+  if not (out / _RUNS).exists():
+    return []
+  hint = f'Delete {out}, or choose another --out.'
+  content = files.read_json(out / _RUNS, hint=hint)
+  with files.reading(out / _RUNS, hint=hint):
+    forms.check(content, {'runs': [str]})
+  return content['runs']

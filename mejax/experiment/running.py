@@ -29,6 +29,7 @@ from mejax.evaluation import table
 from mejax.experiment import baseline_cache
 from mejax.experiment import cost as cost_of_run
 from mejax.experiment import finished
+from mejax.experiment import forecasting
 from mejax.experiment import introspection
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
@@ -273,6 +274,7 @@ def print_forecast(plan: Plan) -> None:
   Memory, operations and traffic are reported by the compiler, time is measured
   on a few trials. Nothing is kept of the training.
   """
+  print(forecasting.COMPILING, flush=True)
   with jax.default_matmul_precision(plan.options.matmul_precision):
     _print_forecast(plan)
 
@@ -373,6 +375,7 @@ def evaluate_record(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
   predictions.write_csv(
     workdir / 'predictions.csv', record, rules=list(metrics['selection'])
   )
-  print(table.format_numbers(metrics), *summary.describe_loss(record), sep='\n')
+  remarks = summary.describe_training(record, metrics)
+  print(table.format_numbers(metrics), *remarks, sep='\n')
   print(f'Report: {reporting.report([workdir])}')
   return metrics

@@ -4,6 +4,7 @@
   cnn.py, ststnet.py, ...         small networks
   spotter.py         tells of each frame of a recording, and is no classifier
   attention.py       attention as a function; scores.py is its arithmetic
+  hearing.py         asks a function whether tokens hear of each other
   base.py            what all models decide alike
   adaptive.py        reads amplification levels at a factor of each clip
   readout.py         what the last layer reads of the last map
@@ -23,6 +24,7 @@ with Flax's meaning.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 from typing import NamedTuple
 
@@ -128,6 +130,33 @@ def make(name: str, preset: str | None = None, **fields: Any) -> nn.Module:
     # (1, 2) is the same model as (1.0, 2.0).
     fields['levels'] = tuple(float(alpha) for alpha in fields['levels'])
   return known.module(**{**known.presets[preset], **fields})
+
+
+def defaults(name: str, preset: str | None = None) -> dict[str, Any]:
+  """Returns the fields of a model of mejax as a config writes them.
+
+  A function is its name. What has no such value is left out.
+
+  Args:
+    name: a name of `MODELS`; of any other nothing is known.
+    preset: a name of the model's presets, likewise; the default preset if None.
+  """
+  known = MODELS.get(name)
+  preset = known.default if known and preset is None else preset
+  if known is None or preset not in known.presets:
+    return {}
+  fields = {
+    field.name: field.default
+    for field in dataclasses.fields(known.module)
+    if field.default is not dataclasses.MISSING
+  } | dict(known.presets[preset])
+  found = {}
+  for field, value in fields.items():
+    for word, function in FUNCTIONS.get(field, {}).items():
+      value = word if value is function else value
+    if isinstance(value, str | int | float | tuple):
+      found[field] = value
+  return found
 
 
 def _check_names(known: Known, preset: str, fields: Mapping[str, Any]) -> None:

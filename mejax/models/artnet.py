@@ -382,6 +382,7 @@ class ARTNet(base.Model):
     return kept if present is None else kept & present
 
   def _check_inputs(self, inputs) -> None:
+    base.check_layout(self, inputs, axes=5)
     if inputs.ndim != 5:
       raise ValueError(
         f'ARTNet got inputs of shape {inputs.shape}; expected flow at each'

@@ -15,6 +15,9 @@ A function or module that takes them is called with two more arguments:
   mask: Bool `[*b, m]`, which marks the keys that count, or None if all do;
     needed where some tokens may be absent, as with ARTNet's levels.
 
+When a model first meets a function, `hearing` asks it whether tokens hear of
+each other, because one for the axes `[b, h, n, d]` has the same shapes.
+
 What is computed here, for inputs of any floating dtype:
 - Scores, weights and sums are float32, or float64 if an input is. The output
   has the dtype of `value`.
@@ -45,6 +48,7 @@ from jaxtyping import Float
 import numpy as np
 
 from mejax.models import base
+from mejax.models import hearing
 from mejax.models import scores as scores_lib
 
 AttentionFn = Callable[..., tuple[Array, Array | None]]
@@ -289,6 +293,12 @@ def own(
   # The module in a field is shared by all blocks; called there directly, it
   # would have one set of parameters for all of them.
   if inspect.isclass(function):
+    if not issubclass(function, nn.Module):
+      raise ValueError(
+        f'{name} is the class {function.__name__}, which is no Flax module.'
+        f' Give an instance, {function.__name__}(...), or a function; what has'
+        ' parameters is a flax.linen.Module, whose class will do.'
+      )
     function = function(parent=None)
   if not isinstance(function, nn.Module):
     return function
@@ -320,7 +330,8 @@ def attend(
   Raises:
     ValueError: the output is not `[*b, n, h, e]`, the weights are neither None
       nor `[*b, h, n, m]`, the result is not a pair, or the function takes no
-      mask where one is needed; or it cannot be called in this way.
+      mask where one is needed; or it cannot be called in this way; or it
+      attends among heads, see `hearing`.
   """
   name = getattr(attention_fn, '__name__', repr(attention_fn))
   # The simplest function, of query, key and value, works in most models.
@@ -354,6 +365,13 @@ def attend(
       f'attention function {name} returned weights of shape {weights.shape};'
       f' expected {expected}: [*b, h, n, m], or None'
     )
+  # Ours are known to be sound.
+  own_code = getattr(attention_fn, '__module__', None) != __name__
+  if own_code and queries == key.shape[-3]:
+    sizes = hearing.Sizes(
+      len(batch), queries, heads, query.shape[-1], value.shape[-1]
+    )
+    hearing.check(attention_fn, name, sizes, frozenset(options))
   return output, weights
 
 

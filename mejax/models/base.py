@@ -19,6 +19,9 @@ from mejax.models import capabilities
 
 # Linen's own fields: a module takes them, but a config does not set them.
 LINENS = ('parent', 'name')
+# An axis of at most three, before two of at least eight, holds channels.
+_MOST_CHANNELS = 3
+_LEAST_SIDE = 8
 
 
 class Model(nn.Module, kw_only=True):
@@ -113,6 +116,25 @@ def settle_train(model: nn.Module, train: bool | None, *fields: str) -> bool:
       ' train=True or train=False'
     )
   return False
+
+
+def check_layout(model: nn.Module, inputs: Array, *, axes: int = 4) -> None:
+  """Raises ValueError if images have their channels first, as in PyTorch.
+
+  Args:
+    model: the model, for the message.
+    inputs: its input; one with fewer or more axes is wrong in another way.
+    axes: how many axes the inputs of the model have.
+  """
+  if inputs.ndim != axes:
+    return
+  channels, *sides = inputs.shape[-3:]
+  if channels <= _MOST_CHANNELS and min(sides) >= _LEAST_SIDE:
+    raise ValueError(
+      f'{type(model).__name__} got inputs of shape {inputs.shape}, with the'
+      f' channels ({channels}) before the sides, as in PyTorch; here they are'
+      ' the last axis: np.moveaxis(inputs, -3, -1)'
+    )
 
 
 def check_channels(

@@ -99,6 +99,7 @@ class CNN(base.Model):
       ValueError: the inputs do not fit, the readout is unknown, or `train` is
         needed.
     """
+    base.check_layout(self, inputs)
     if inputs.ndim != 4:
       raise ValueError(
         f'CNN got inputs of shape {inputs.shape}; expected [b, h, w, c]'

@@ -327,6 +327,7 @@ class HTNet(base.Model):
     return position.reshape(count, -1).astype(dtypes.dtype)
 
   def _check_sizes(self, inputs):
+    base.check_layout(self, inputs)
     size, hierarchies = self.image_size, len(self.depths)
     if inputs.ndim != 4 or inputs.shape[1:3] != (size, size):
       raise ValueError(

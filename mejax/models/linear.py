@@ -34,8 +34,10 @@ class Linear(base.Model):
     """Computes logits, and an empty dict.
 
     Raises:
-      ValueError: the parameters were initialised with another size.
+      ValueError: the parameters were initialised with another size, or the
+        channels of images come first.
     """
+    base.check_layout(self, inputs, axes=max(4, inputs.ndim))
     if not inputs.ndim:
       raise ValueError('Linear got a lone number; expected examples [b, ...]')
     inputs, dtypes = dtypes_lib.settle(inputs, self.dtype, self.param_dtype)

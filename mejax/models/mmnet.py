@@ -392,6 +392,7 @@ class MMNet(base.Model):
     return head(flat), out
 
   def _check_sizes(self, inputs):
+    base.check_layout(self, inputs, axes=5)
     size = self.image_size
     if inputs.ndim != 5 or inputs.shape[1:4] != (2, size, size):
       raise ValueError(

@@ -75,6 +75,7 @@ class OffApexNet(base.Model):
         multiples of 4, the parameters were initialised with another size, or
         `train` is needed.
     """
+    base.check_layout(self, inputs)
     if (
       inputs.ndim != 4
       or inputs.shape[-1] < 2

@@ -94,6 +94,7 @@ class SSSNet(base.Model):
     Raises:
       ValueError: the inputs do not fit, or `train` is needed.
     """
+    base.check_layout(self, inputs)
     if inputs.ndim != 4 or min(inputs.shape[1:3]) < 16:
       raise ValueError(
         f'SSSNet got inputs of shape {inputs.shape}; expected [b, h, w, c] with'

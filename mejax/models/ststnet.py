@@ -73,6 +73,7 @@ class STSTNet(base.Model):
     Raises:
       ValueError: the inputs have another shape, or `train` is needed.
     """
+    base.check_layout(self, inputs)
     if inputs.shape[1:] != (28, 28, 3):
       raise ValueError(
         f'STSTNet got inputs of shape {inputs.shape}; expected [b, 28, 28, 3]'

@@ -11,6 +11,7 @@ from jaxtyping import Integer
 import numpy as np
 
 from mejax.evaluation import bootstrap
+from mejax.evaluation import metrics
 from mejax.evaluation import selection
 from mejax.pages import score_tables
 
@@ -32,6 +33,8 @@ class Run:
     cost: what the training took, see `cost.describe`; empty if it is not known.
     commands: what makes the data and the run again; empty if that is not known.
     data_dir: home of the prepared dataset, as it was given.
+    defaults: values of the config that it leaves to the model, such as
+      `model.attention_fn`, where they are known.
   """
 
   name: str
@@ -44,6 +47,7 @@ class Run:
   cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   commands: Sequence[str] = ()
   data_dir: str = 'YOUR_DATA'
+  defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @property
   def setting(self) -> int:
@@ -65,6 +69,20 @@ class Run:
       self.record['groups'],
       num_classes=len(self.record['class_names']),
       num_outputs=self.record['logits'].shape[-1],
+    )
+
+  def minus(
+    self, other: Run, statistic: bootstrap.Statistic = metrics.uf1_of
+  ) -> tuple[float, float, float] | None:
+    """Returns this score minus that of another run, with its 95 % interval.
+
+    Both are those of the last epoch, on the same resamples of people, see
+    `bootstrap.paired_difference`. None if their clips or labels differ.
+    """
+    if self.examples() != other.examples():
+      return None
+    return bootstrap.paired_difference(
+      other.matrices(), self.matrices(), statistic
     )
 
   def examples(self) -> list[tuple]:

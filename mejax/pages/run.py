@@ -85,20 +85,21 @@ def _paired(runs: Sequence[Run]) -> list[tuple[str, str]]:
   rows = []
   for run in others:
     words = 'not comparable: other clips or labels'
-    if run.examples() == first.examples():
-      words = _difference(
-        *bootstrap.paired_difference(first.matrices(), run.matrices())
-      )
+    if difference := run.minus(first):
+      words = _difference(*difference)
     rows.append((f'{run.name} minus {first.name}', words))
   return rows
 
 
 def sentences(runs: Sequence[Run]) -> list[str]:
   """Returns what a terminal and a table say of several runs; [] of one."""
+  pairs = _paired(runs)
   said = [
     f'UF1 of {what}: {words}' + ', paired over people.' * (words[0] in '+-')
-    for what, words in _paired(runs)
+    for what, words in pairs
   ]
+  if any(words[0] in '+-' for _, words in pairs):
+    said.append('An interval that contains 0 shows no clear difference.')
   found = _differing_values(runs) if len(runs) > 1 else None
   if found and found['rows']:
     names = ', '.join(row['cells'][0] for row in found['rows'])
@@ -114,11 +115,13 @@ def _differing_values(runs: Sequence[Run]) -> dict[str, Any] | None:
   known = [run for run in runs if run.config]
   if len(known) < 2:
     return None
+  flat = [dict(_flat(run.config, '')) for run in known]
+  names = dict.fromkeys(name for each in flat for name in each)
+  # A value that one run sets is in force in the others, too, at its default.
   values = [
-    {name: json.dumps(value) for name, value in _flat(run.config, '')}
-    for run in known
+    {name: json.dumps(value) for name, value in (run.defaults | each).items()}
+    for run, each in zip(known, flat, strict=True)
   ]
-  names = dict.fromkeys(name for each in values for name in each)
   rows = [
     [name, *(each.get(name, 'not set') for each in values)] for name in names
   ]
@@ -165,7 +168,7 @@ def describe(run: Run) -> dict[str, Any]:
     'entry': run.entry(),
     'headline': _headline(run),
     'diverged': summary.describe_diverged(numbers),
-    'loss_remarks': summary.describe_loss(run.record),
+    'remarks': summary.describe_training(run.record, numbers),
     'best_baseline': best_baseline.describe(numbers),
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),

@@ -121,10 +121,11 @@ def run(
   num_rounds = math.ceil(num_trials / size)
   numbers = range(num_rounds) if only is None else only
   results = []
+  title_of_bar = title or f'training {num_trials} trials'
   with bars.Bar(
     total=len(numbers) * trainer.num_epochs,
     unit='epoch',
-    desc=title or f'training {num_trials} trials',
+    desc=title_of_bar,
     leave=not title,
     disable=not progress,
   ) as bar:
@@ -148,6 +149,11 @@ def run(
     # Each round runs to its end before the next begins. So only one round has
     # states at a time, and a finished one is never computed again.
     for number in numbers:
+      if num_rounds > 1:
+        # The bar counts the epochs of all rounds, so it has more of them.
+        bar.set_description(
+          f'{title_of_bar}, round {number + 1} of {num_rounds}', refresh=False
+        )
       saved = checkpoint.Round(workdir, number, owner)
       with saved.locked():
         result = saved.result()

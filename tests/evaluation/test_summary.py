@@ -121,11 +121,24 @@ def test_one_corpus_has_no_parts_and_one_seed_no_spread(make_record):
 )
 def test_a_training_loss_that_hardly_fell_is_remarked(make_record, loss, said):
   record = make_record(num_seeds=1)
+  numbers = summary.metrics_json(record, {}, protocol_sentence='')
   trials = len(record['seed'])
   record['train_loss'] = np.tile(np.float32(loss), (trials, 1))
-  found = summary.describe_loss(record)
+  found = summary.describe_training(record, numbers)
   assert len(found) == len(said)
   assert all(words in line for words, line in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize('is_right', [True, False])
+def test_models_far_below_a_simple_classifier_are_remarked(
+  make_record, is_right
+):
+  record = make_record(num_seeds=1, skill=0.0)
+  said = {'lda': record['labels'] * is_right}
+  numbers = summary.metrics_json(record, said, protocol_sentence='')
+  found = ' '.join(summary.describe_training(record, numbers))
+  high = numbers['baselines']['lda']['full']['last_minus'][2]
+  assert is_right == (high < -0.1) == ('far below LDA' in found)
 
 
 def test_an_oracle_never_stands_without_an_honest_number(make_record):

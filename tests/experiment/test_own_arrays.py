@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax import files
 from mejax.evaluation import entries
+from mejax.evaluation import summary
+from tests import records
 
 INPUTS = np.zeros((9, 4, 4, 3), np.float32)
 LABELS = np.arange(9) % 3
@@ -26,6 +29,10 @@ def test_the_page_lists_every_key_of_an_entry_and_the_defaults():
       key = name
       assert f'`_{ending}`' in page
     assert f'`{key}`' in page
+  record = records.make(num_seeds=1, num_settings=2)
+  numbers = summary.metrics_json(record, {}, protocol_sentence='')
+  for key in [*numbers, files.OWNER]:
+    assert f'`{key}`' in page or f"numbers['{key}']" in page
   config = experiment.load_config('synthetic')
   assert (
     f'{config.num_epochs} epochs, {config.num_seeds} seeds, batches of'

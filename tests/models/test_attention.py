@@ -132,6 +132,22 @@ def test_a_function_that_is_called_otherwise_is_told_how(function, message):
     attention.attend(function, query, key, value)
 
 
+def test_a_class_that_is_no_module_is_told():
+  class Cold:
+    def __call__(self, query, key, value):
+      return attention.softmax(query, key, value)
+
+  x = jnp.zeros((1, 28, 28, 3))
+  model = models.make('htnet', 'tiny', attention_fn=Cold)
+  with pytest.raises(
+    ValueError, match=r'Cold, which is no Flax module.*Cold\('
+  ):
+    jax.eval_shape(model.init, jax.random.key(0), x)
+  # An instance is a function like any other.
+  model = models.make('htnet', 'tiny', attention_fn=Cold())
+  jax.eval_shape(model.init, jax.random.key(0), x)
+
+
 def test_a_name_in_the_place_of_a_function_is_told():
   with pytest.raises(ValueError, match="'softmax' is no function.*models.make"):
     base.takes('softmax', 'train')
@@ -355,13 +371,14 @@ def test_a_function_gets_the_options_that_it_takes(option):
   given = {'train': True, 'mask': jnp.ones((5, 3, 9), bool)}
   seen = {}
 
+  # The first call is that of the model; others ask what hears of what.
   def named(query, key, value, *, mask=None, train=None):
-    seen.update(mask=mask, train=train)
-    return value, None
+    seen.setdefault(option, {'mask': mask, 'train': train}[option])
+    return attention.softmax(query, key, value)
 
   def any_option(query, key, value, **options):
-    seen.update(options)
-    return value, None
+    seen.setdefault(option, options[option])
+    return attention.softmax(query, key, value)
 
   for function in (named, any_option, functools.partial(named)):
     seen.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import pickle
 
 import flax.linen as nn
@@ -157,6 +158,25 @@ def test_another_size_is_named_beside_the_right_one(name, size, words):
   shape = (1, *shape[:-3], size, size, 3)
   with pytest.raises(ValueError, match=words):
     apply_shapes(model, variables, *shape, train=False)
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_channels_before_the_sides_are_refused_by_every_model(name, untyped):
+  model, (*levels, high, wide, channels) = make(name)
+  init = functools.partial(jax.eval_shape, model.init, jax.random.key(0))
+  first = (2, *levels, channels, high, wide)
+  with pytest.raises(
+    ValueError, match=r'channels \(3\) before the sides.*moveaxis'
+  ):
+    init(jnp.zeros(first))
+  moved = np.moveaxis(np.zeros(first), -3, -1)
+  init(moved)
+
+
+@pytest.mark.parametrize('shape', [(2, 3), (2, 3, 28), (2, 3, 3, 3), (2, 9, 9)])
+def test_features_that_are_no_images_are_taken_as_they_are(shape):
+  model, _ = make('linear')
+  jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
 
 
 @pytest.mark.parametrize('name', models.MODELS)

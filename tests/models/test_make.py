@@ -24,6 +24,25 @@ def test_the_default_preset_is_one_of_the_table(name):
   assert isinstance(models.make(name), known.module)
 
 
+@pytest.mark.parametrize(
+  'name, preset',
+  [
+    (name, preset)
+    for name, known in models.MODELS.items()
+    for preset in known.presets
+  ],
+)
+def test_the_defaults_of_a_model_make_it_again(name, preset):
+  found = models.defaults(name, preset)
+  assert models.make(name, preset, **found) == models.make(name, preset)
+  if 'attention_fn' in found:
+    assert found['attention_fn'] == 'softmax'
+
+
+def test_of_a_model_of_ones_own_no_defaults_are_known():
+  assert models.defaults('tests.own_parts:Scaled') == {}
+
+
 def test_lists_become_tuples_so_that_a_model_can_be_hashed():
   model = models.make('htnet', 'tiny', depths=[1, 1])
   assert hash(model) == hash(models.make('htnet', 'tiny'))

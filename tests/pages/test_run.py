@@ -196,6 +196,7 @@ def test_runs_on_the_same_clips_are_compared_in_pairs(
   said = f'UF1 of two minus one: {value}, paired over people.'
   printed = capsys.readouterr().out.splitlines()
   assert said in printed
+  assert 'An interval that contains 0 shows no clear difference.' in printed
   assert any(line.startswith('UF1 of other minus one: not') for line in printed)
   assert said in (tmp_path / 'report/table.md').read_text().replace('\\', '')
   best = numbers['best_baseline']
@@ -221,6 +222,36 @@ def test_values_of_the_config_that_differ_are_listed(workdir, tmp_path, capsys):
   _, words, _ = _read([first, second], tmp_path)
   assert 'Values of the config' not in capsys.readouterr().out
   assert 'All values of the config are the same' in ' '.join(words.split())
+
+
+def test_a_value_that_only_one_run_sets_stands_beside_its_default(
+  workdir, tmp_path
+):
+  plain = {'name': 'htnet', 'preset': 'tiny'}
+  # The width is that of the preset, so it does not differ.
+  own = plain | {'attention_fn': 'own:cosine', 'dim': 8}
+  folders = []
+  for name, model in (('one', plain), ('two', own)):
+    folders.append(workdir(name)[0])
+    config = {'model': model, 'num_epochs': 60}
+    (folders[-1] / 'config.json').write_text(json.dumps(config))
+  _, words, _ = _read(folders, tmp_path)
+  table = ' '.join(words.split()).partition('What differs between the runs')[2]
+  found = re.search(r'value one two (.*?) The ceiling', table).group(1)
+  assert found == 'model.attention_fn "softmax" "own:cosine"'
+
+
+def test_a_comparison_replaces_no_other(workdir, tmp_path):
+  one, two, three = (workdir(name)[0] for name in ('one', 'two', 'three'))
+  first = reporting.report([one, two])
+  page = first.read_bytes()
+  assert first == tmp_path / 'report/index.html'
+  second = reporting.report([one, three])
+  assert second == tmp_path / 'report-2/index.html'
+  assert reporting.report([one, two]) == first and first.read_bytes() == page
+  with pytest.raises(ValueError, match='report of other runs.*another --out'):
+    reporting.report([two, three], first.parent)
+  assert str(tmp_path) not in (first.parent / 'runs.json').read_text()
 
 
 def test_an_unfinished_workdir_is_a_clear_error(workdir, tmp_path):

@@ -78,13 +78,16 @@ def _run(workdir, *, inputs=None, **options):
   arrays = given.make_arrays()
   inputs = arrays[0] if inputs is None else inputs
   size = len(np.unique(arrays[2]))
-  options = {'eval_every': 2, 'progress': False} | options
+  options = {
+    'eval_every': 2,
+    'progress': False,
+    'placement': placement.Placement('map', 1, size),
+  } | options
   return loop.run(
     given.make_trainer(arrays[2]),
     given.make_trials(arrays[2]),
     given.make_data(inputs, arrays[1]),
     workdir=workdir,
-    placement=placement.Placement('map', 1, size),
     devices=jax.devices()[:1],
     **options,
   )
@@ -106,6 +109,13 @@ def test_the_bar_says_when_it_compiles_and_then_the_loss(
   before, _, after = shown.partition('compiling')
   assert 'train_loss' not in before
   assert 'train_loss' in after and 'compiling' not in after.split('\r')[-1]
+
+
+def test_the_bar_says_which_round_it_is(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+  _run(tmp_path, progress=True, placement=placement.Placement('map', 1, 5))
+  shown = capsys.readouterr().err
+  assert 'trials, round 1 of 2:' in shown and 'round 2 of 2:' in shown
 
 
 def test_the_time_that_remains_is_not_that_of_compiling(tmp_path, monkeypatch):

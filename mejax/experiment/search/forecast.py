@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from mejax.experiment import forecasting
 from mejax.experiment.search import units
 from mejax.experiment.search.state import Search
 from mejax.training import cost as cost_lib
@@ -46,6 +47,7 @@ def count(found: Search) -> tuple[int, int]:
 
 def show(found: Search) -> None:
   """Prints how many trainings there are, and how long they take."""
+  print(forecasting.COMPILING, flush=True)
   inner, outer = count(found)
   rungs, groups = _rungs(found), range(len(found.space.groups))
   share = sum(n / divisor for n, divisor in rungs) / sum(n for n, _ in rungs)
