@@ -104,7 +104,8 @@ def watch(
       takers.append(stack.enter_context(_filmed(path, stream.fps)))
     one.run(takers, seconds)
   result = one.result(pictures)
-  table = rows_lib.table(result['rows'], model, abstain=abstain)
+  rows = [{**row, 'path': str(camera)} for row in result['rows']]
+  table = rows_lib.table(rows, model, abstain=abstain)
   table.attrs['cautions'] = writing.cautions(model)
   if out:
     writing.write(out, table, [result], model, abstain)
