@@ -132,6 +132,22 @@ def test_blink_that_moves_only_what_is_near_the_lids_is_dropped():
   assert one.flags == ('blink',)
 
 
+def test_what_every_blink_drags_along_is_no_movement():
+  made = tracks(noise=3e-4)
+  for onset in (100, 200, 300, 400):
+    made = blinked(made, onset)
+  # Far from the lids: the fit of the head leaves it there.
+  path = made.lids.mean(1)
+  made = move(made, path, ['left nose wing', 'upper lip'], 0.08, (0.0, -1.0))
+  assert candidates.spot(made) == []
+  assert len(candidates.spot(made, gates=['head'])) == 4
+  # An expression during one of them is found where it is.
+  curve = bump(made, 300, 305, 313)
+  (one,) = candidates.spot(move(made, curve, ['upper lip'], 0.02))
+  assert one.flags == ('blink',) and one.regions == ('upper lip',)
+  assert overlap(one, 300, 313) >= 0.5 and abs(one.apex - 305) <= 1
+
+
 def test_expression_that_begins_with_a_blink_is_kept_and_flagged():
   made = blinked(tracks(), 299)
   moved = ['left brow', 'right mouth corner']
