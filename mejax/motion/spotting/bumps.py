@@ -22,6 +22,10 @@ _ABOVE = 0.6
 # smoothing made it 4.2 frames long. The shortest micro-expressions last .17 s,
 # which is five frames.
 _SHORTEST = 4.3
+# Share of its way that skin moves from one frame to the next at most: half of
+# it in the shortest micro-expressions, more with noise. What jumps further is a
+# point that was taken for another one nearby.
+_JUMP = 0.8
 
 
 class Bump(NamedTuple):
@@ -55,7 +59,14 @@ def find_bumps(run: Run, kind: str, limit: float) -> list[Bump]:
     for direction in _DIRECTIONS:
       path = run.motion[:, i] @ direction
       above = path - usual[:, i] @ direction
-      found += _bumps_along(run, kind, limit, path, above, noise[:, i], name)
+      tracked = run.tracked[:, i] @ direction
+      found += [
+        bump
+        for bump in _bumps_along(
+          run, kind, limit, path, above, noise[:, i], name
+        )
+        if not _jumps(bump, tracked, path)
+      ]
   return found
 
 
@@ -96,3 +107,13 @@ def _bumps_along(
       Bump(max(start, 0.0), peak, min(end, last), float(height), score, name)
     )
   return bumps
+
+
+def _jumps(
+  bump: Bump, tracked: Float[np.ndarray, ' t'], path: Float[np.ndarray, ' t']
+) -> bool:
+  """Returns whether one step between frames makes most of a bump."""
+  own = slice(max(math.floor(bump.left) - 1, 0), math.ceil(bump.right) + 2)
+  # Where a recording ends, a bump is less high than its path.
+  step = np.abs(np.diff(tracked[own])).max(initial=0)
+  return bool(step > _JUMP * np.ptp(path[own]))

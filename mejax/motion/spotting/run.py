@@ -59,8 +59,10 @@ class Run:
     self.fps, self.gates = tracks.fps, gates
     self.numbers = tracks.numbers[own]
     smooth = SMOOTH * self.fps
+    # As it was followed, without what is done below.
+    self.tracked = tracks.motion[own]
     self.motion = ndimage.gaussian_filter1d(
-      tracks.motion[own], smooth, axis=0, mode='nearest'
+      self.tracked, smooth, axis=0, mode='nearest'
     )
     self.lids = ndimage.gaussian_filter1d(
       tracks.lids[own].mean(1), smooth, mode='nearest'

@@ -76,6 +76,21 @@ def test_point_that_is_lost_for_a_frame_is_no_movement():
   assert one.onset <= 301 <= one.offset
 
 
+@pytest.mark.parametrize(
+  'frames', [range(300, 308), [300, 301, 303, 304, 306, 307, 309], [300, 301]]
+)
+def test_point_that_jumps_between_two_places_is_no_movement(frames):
+  made = tracks(noise=3e-4)
+  jumps = np.zeros(len(made.head))
+  jumps[list(frames)] = 1
+  assert candidates.spot(move(made, jumps, ['right cheek'], 0.05)) == []
+  # It hides nothing that moves elsewhere.
+  curve = bump(made, 300, 304, 311)
+  both = move(move(made, jumps, ['right cheek'], 0.05), curve, ['chin'], 0.02)
+  (one,) = candidates.spot(both)
+  assert one.regions == ('chin',)
+
+
 def test_long_bump_is_a_macro_expression():
   made = tracks()
   made = move(made, bump(made, 200, 225, 260), ['left brow', 'chin'], 0.05)
