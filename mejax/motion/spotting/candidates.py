@@ -263,8 +263,7 @@ def _is_part(run: Run, micro: Candidate, macro: Candidate) -> bool:
 
 
 def _are_near(run: Run, one: int, other: int) -> bool:
-  frames_each = float(run.numbers[1] - run.numbers[0])
-  return abs(one - other) <= _TOGETHER * run.fps * frames_each
+  return abs(one - other) <= _TOGETHER * run.fps * run.every
 
 
 def _shared(one: Bump, other: Bump) -> float:

@@ -27,7 +27,7 @@ LEAST_MOTION = {MICRO: 4e-3, MACRO: 1.2e-2}
 # Height at which the sides of a bump are found, as a share.
 SIDE = 0.2
 # Seconds: a standard deviation that removes what is faster than 5 Hz.
-SMOOTH = 0.03
+_SMOOTH = 0.03
 # Seconds in which a bump of each type, and rest around it, has room.
 ROOM = {MICRO: 1.6, MACRO: 10.0}
 # Seconds of the lag whose differences are noise.
@@ -58,7 +58,10 @@ class Run:
   def __init__(self, tracks: Tracks, own: slice, gates: Collection[str]):
     self.fps, self.gates = tracks.fps, gates
     self.numbers = tracks.numbers[own]
-    smooth = SMOOTH * self.fps
+    # Frames of the file that one analysed frame stands for.
+    steps = np.diff(self.numbers)
+    self.every = float(np.median(steps)) if len(steps) else 1.0
+    smooth = _SMOOTH * self.fps
     # As it was followed, without what is done below.
     self.tracked = tracks.motion[own]
     self.motion = ndimage.gaussian_filter1d(

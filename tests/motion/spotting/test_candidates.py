@@ -250,6 +250,22 @@ def test_length_counts_both_ends():
   assert kinds == ['micro', 'macro']
 
 
+@pytest.mark.parametrize('fps, every', [(30.0, 1), (60.0, 2), (200.0, 7)])
+def test_first_and_last_frame_are_right_at_every_rate(fps, every):
+  made = tracks(fps=fps / every, every=every, noise=1e-5)
+  fine = tracks(len(made.head) * every / fps, fps=fps)
+  errors = []
+  for i, seconds in enumerate([0.3, 0.35, 0.4, 0.45, 0.5]):
+    first = round(10 * fps) + i
+    last = first + round(seconds * fps) - 1
+    curve = bump(fine, first - 1, first + round(0.4 * (last - first)), last + 1)
+    # Neighbouring frames are averaged, as `tracks.track` does.
+    curve = curve.reshape(-1, every).mean(1)
+    (one,) = candidates.spot(move(made, curve, ['chin'], 0.05))
+    errors.append([one.onset - first, one.offset - last])
+  assert np.abs(np.mean(errors, 0)).max() / fps < 0.010
+
+
 def test_short_movement_before_a_slow_return_is_found_once():
   made = tracks()
   made = move(made, bump(made, 300, 305, 313), ['chin'], 0.04)
