@@ -19,9 +19,15 @@ _DIRECTIONS = np.array(
 # Share of its height by which a bump must stand above the usual place.
 _ABOVE = 0.6
 # Frames: what comes and goes sooner is a point that was lost for a frame, and
-# smoothing made it 4.2 frames long. The shortest micro-expressions last .17 s,
+# smoothing made it 3.2 frames long. The shortest micro-expressions last .17 s,
 # which is five frames.
-_SHORTEST = 4.3
+_SHORTEST = 3.5
+# Seconds by which smoothing moves both sides of a bump away from its middle.
+_WIDER = 0.0125
+# Share of its way that skin moves from one frame to the next at most: half of
+# it in the shortest micro-expressions, more with noise. What jumps further is a
+# point that was taken for another one nearby.
+_JUMP = 0.8
 
 
 class Bump(NamedTuple):
@@ -32,6 +38,7 @@ class Bump(NamedTuple):
     size: its height, in distances between the eyes.
     score: its height in units of noise.
     region: a name of `places.REGIONS`.
+    length: number of frames, the first and the last included.
   """
 
   left: float
@@ -40,11 +47,7 @@ class Bump(NamedTuple):
   size: float
   score: float
   region: str
-
-  @property
-  def length(self) -> float:
-    """Number of frames, the first and the last included."""
-    return self.right - self.left + 1
+  length: float
 
 
 def find_bumps(run: Run, kind: str, limit: float) -> list[Bump]:
@@ -55,7 +58,14 @@ def find_bumps(run: Run, kind: str, limit: float) -> list[Bump]:
     for direction in _DIRECTIONS:
       path = run.motion[:, i] @ direction
       above = path - usual[:, i] @ direction
-      found += _bumps_along(run, kind, limit, path, above, noise[:, i], name)
+      tracked = run.tracked[:, i] @ direction
+      found += [
+        bump
+        for bump in _bumps_along(
+          run, kind, limit, path, above, noise[:, i], name
+        )
+        if not _jumps(bump, tracked, path)
+      ]
   return found
 
 
@@ -78,8 +88,10 @@ def _bumps_along(
   )
   # The rest of a rise and fall by the square of a sine.
   rest = 1 - math.asin(math.sqrt(run_lib.SIDE)) / (math.pi / 2)
-  # Smoothing makes it wider, and both frames at its ends have moved already.
-  wide, last = run_lib.SMOOTH * run.fps, len(path) - 1.0
+  # The frames at both ends have moved already: those of the file, of which
+  # several make one that is analysed.
+  step = 1 / run.every
+  wide, last = _WIDER * run.fps + step, len(path) - 1.0
   sides = zip(found['left_ips'], found['right_ips'], strict=True)
   bumps = []
   for peak, height, (left, right) in zip(
@@ -90,9 +102,28 @@ def _bumps_along(
       continue
     start = min(peak - (peak - left) / rest + wide, peak - 1.0)
     end = max(peak + (right - peak) / rest - wide, peak + 1.0)
-    if end - start + 1 < _SHORTEST:
+    if end - start + step < _SHORTEST:
       continue
+    start, end = max(start, 0.0), min(end, last)
     bumps.append(
-      Bump(max(start, 0.0), peak, min(end, last), float(height), score, name)
+      Bump(
+        left=start,
+        peak=peak,
+        right=end,
+        size=float(height),
+        score=score,
+        region=name,
+        length=end - start + step,
+      )
     )
   return bumps
+
+
+def _jumps(
+  bump: Bump, tracked: Float[np.ndarray, ' t'], path: Float[np.ndarray, ' t']
+) -> bool:
+  """Returns whether one step between frames makes most of a bump."""
+  own = slice(max(math.floor(bump.left) - 1, 0), math.ceil(bump.right) + 2)
+  # Where a recording ends, a bump is less high than its path.
+  step = np.abs(np.diff(tracked[own])).max(initial=0)
+  return bool(step > _JUMP * np.ptp(path[own]))

@@ -6,9 +6,9 @@ and ends where its region is at rest, as far as a smooth rise and fall tell that
 from the height at which noise hides them.
 
 The thresholds were set on rendered recordings without an expression, and leave
-half a false alarm a minute there; see tests/benchmarks/spotting.py. Nothing
-here looks at the largest value of a recording: much published code does, and
-then spots something in every recording.
+half a false alarm a minute there at most; see tests/benchmarks/spotting.py.
+Nothing here looks at the largest value of a recording: much published code
+does, and then spots something in every recording.
 """
 
 from __future__ import annotations
@@ -263,8 +263,7 @@ def _is_part(run: Run, micro: Candidate, macro: Candidate) -> bool:
 
 
 def _are_near(run: Run, one: int, other: int) -> bool:
-  frames_each = float(run.numbers[1] - run.numbers[0])
-  return abs(one - other) <= _TOGETHER * run.fps * frames_each
+  return abs(one - other) <= _TOGETHER * run.fps * run.every
 
 
 def _shared(one: Bump, other: Bump) -> float:

@@ -1,6 +1,7 @@
 """A stretch of a recording: its signals, its noise, and what else happens.
 
-Head and light raise the noise while they change, so that nothing is deleted.
+Head and light raise the noise while they change, and what the lids drag along
+is removed, so that nothing is deleted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 from scipy import signal
 
+from mejax.motion.spotting import lids as lids_lib
 from mejax.motion.spotting import places
 from mejax.motion.spotting.tracks import Tracks
 
@@ -25,19 +27,17 @@ LEAST_MOTION = {MICRO: 4e-3, MACRO: 1.2e-2}
 # Height at which the sides of a bump are found, as a share.
 SIDE = 0.2
 # Seconds: a standard deviation that removes what is faster than 5 Hz.
-SMOOTH = 0.03
+_SMOOTH = 0.03
 # Seconds in which a bump of each type, and rest around it, has room.
 ROOM = {MICRO: 1.6, MACRO: 10.0}
 # Seconds of the lag whose differences are noise.
 _LAG = 0.1
-# Distances between the eyes: what is noise and a blink, at least.
-_LEAST_NOISE, _LEAST_BLINK = 4e-4, 0.01
+# Distances between the eyes: what is noise, at least.
+_LEAST_NOISE = 4e-4
 # What a distance of the head, and a share of brightness, add to the noise.
 _HEAD_NOISE, _LIGHT_NOISE = {MICRO: 0.02, MACRO: 0.01}, 0.02
 # Seconds over which the path of the head is measured for each type.
 _HEAD_SECONDS = {MICRO: 0.25, MACRO: 2.0}
-# Seconds that the lids may move in a blink.
-_LONGEST_BLINK = 0.9
 # Where the mouth turns so many times within so many seconds to both sides, it
 # speaks.
 _SPEECH = (1.0, 5)
@@ -58,9 +58,14 @@ class Run:
   def __init__(self, tracks: Tracks, own: slice, gates: Collection[str]):
     self.fps, self.gates = tracks.fps, gates
     self.numbers = tracks.numbers[own]
-    smooth = SMOOTH * self.fps
+    # Frames of the file that one analysed frame stands for.
+    steps = np.diff(self.numbers)
+    self.every = float(np.median(steps)) if len(steps) else 1.0
+    smooth = _SMOOTH * self.fps
+    # As it was followed, without what is done below.
+    self.tracked = tracks.motion[own]
     self.motion = ndimage.gaussian_filter1d(
-      tracks.motion[own], smooth, axis=0, mode='nearest'
+      self.tracked, smooth, axis=0, mode='nearest'
     )
     self.lids = ndimage.gaussian_filter1d(
       tracks.lids[own].mean(1), smooth, mode='nearest'
@@ -74,7 +79,12 @@ class Run:
     self.light = ndimage.maximum_filter1d(light, reach) - (
       ndimage.minimum_filter1d(light, reach)
     )
-    self.blinks = self._blinks()
+    room = odd(ROOM[MICRO] * self.fps)
+    self.blinks = lids_lib.find_blinks(self.lids, fps=self.fps, room=room)
+    if 'blink' in gates:
+      self.motion = lids_lib.remove_drag(
+        self.motion, self.lids, self.blinks, room=room
+      )
     self.noise = self._noise()
     self.speech = self._speech()
 
@@ -102,24 +112,6 @@ class Run:
     # has the noise of two frames.
     sigma = np.median(steps, 0) / 1.177 / math.sqrt(2)
     return np.maximum(sigma, _LEAST_NOISE)
-
-  def _blinks(self) -> list[tuple[int, int]]:
-    """Returns the first and last frame of each bump of the lids."""
-    steps = abs(np.diff(self.lids))
-    noise = 1.4826 * np.median(steps) if len(steps) else 0.0
-    _, found = signal.find_peaks(
-      self.lids,
-      prominence=max(8 * noise, _LEAST_BLINK),
-      wlen=odd(ROOM[MICRO] * self.fps),
-      width=0,
-      rel_height=1 - SIDE,
-    )
-    sides = zip(found['left_ips'], found['right_ips'], strict=True)
-    return [
-      (math.floor(left), math.ceil(right))
-      for left, right in sides
-      if right - left < _LONGEST_BLINK * self.fps
-    ]
 
   def usual(self, kind: str) -> Float[np.ndarray, 't r 2']:
     """Returns where each region usually is, around each frame."""

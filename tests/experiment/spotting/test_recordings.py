@@ -90,6 +90,22 @@ def test_recording_without_a_face_says_so_and_has_no_candidates(tmp_path):
     recordings.write(path, tmp_path / 'out', pictures=False, **options)
 
 
+def test_face_for_a_second_is_looked_at_and_the_rest_is_said(
+  take, images, tmp_path
+):
+  event = take.events[0]
+  first = event.onset - 8
+  wall = [np.full((SIZE, SIZE, 3), 90, np.uint8)] * 40
+  seen = images[first : first + 30]
+  path = video(tmp_path / 'short.avi', [*wall, *seen, *wall])
+  found = mejax.spot(path, detector=detector_of(take), progress=False)
+  told = [words for _, words in found.attrs['remarks']]
+  assert '73 % of it shows no face; nothing is spotted there.' in told
+  (row,) = found.to_dict('records')
+  assert abs(row['apex'] - (event.apex - first + 40)) <= 1
+  assert 40 <= row['onset'] < row['offset'] < 70
+
+
 def test_page_shows_the_threshold_that_was_asked_for(tmp_path):
   path = video(tmp_path / 'wall.avi', [np.full((64, 96, 3), 90, np.uint8)] * 20)
   _, (_, page) = recordings.write(
