@@ -69,5 +69,8 @@ def listed(
   found = {key: array[rows] for key, array in examples.items()}
   found['action_units'] = np.array(shown, np.float32).reshape(-1, len(units))
   lacking = len(names) - len(rows)
-  note = f'{lacking} clips without a list of action units are left out.'
+  note = (
+    f'Left out, without a list of action units: {lacking} of {len(names)}'
+    ' clips.'
+  )
   return found, note if lacking else ''

@@ -6,6 +6,7 @@ whom it held out are scored with them. `units.json` has both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import pathlib
 from typing import Any
 
@@ -60,50 +61,58 @@ def write(plan: Plan, workdir: pathlib.Path) -> None:
 
 
 def score(plan: Plan, workdir: pathlib.Path) -> dict[str, Any]:
-  """Returns scores of all who were held out, and of each fold.
+  """Returns scores of all who were held out, and of each database.
 
   Returns:
     The result of `evaluation.units.score`; `names` of the units, and for each
     fold their `thresholds`; `chosen`, how they were; and `parts`, the means
-    over the units of each fold, if there are several.
+    over the units of each database, if there are several.
   """
   saved = saved_lib.read_models(workdir, plan.model, trust_code=True)
-  truth = plan.task.extra['units']
+  task, folds, ask = plan.task, plan.folds, _asking(saved)
+  truth = task.extra['units']
   numbers = map(str, range(truth.shape[1]))
-  names = plan.task.dataset.get('action_units', list(numbers))
+  names = task.dataset.get('action_units', list(numbers))
   shares = np.full(truth.shape, np.nan)
-  limits, parts, thresholds = shares.copy(), {}, {}
-  for row in np.flatnonzero(plan.folds.inner < 0).tolist():
-    name = plan.folds.names[plan.folds.outer[row]]
-    train, test = plan.folds.train[row] > 0, plan.folds.test[row]
-    told = shares_of(saved, name, plan.task.inputs)
+  limits, thresholds = shares.copy(), {}
+  for row in np.flatnonzero(folds.inner < 0).tolist():
+    name = folds.names[folds.outer[row]]
+    told = ask(name, task.inputs)
+    if told is None:
+      print(f'{name}: its models diverged, and tell no action units.')
+      continue
+    train, test = folds.train[row] > 0, folds.test[row]
     chosen = units_lib.choose_thresholds(told[train], truth[train])
     thresholds[name] = chosen.tolist()
-    if test.any():  # Everybody's model holds nobody out.
-      shares[test], limits[test] = told[test], chosen
-      parts[name] = {
-        'examples': int(test.sum()),
-        **units_lib.score(told[test], truth[test], names, chosen)['mean'],
-      }
+    # Everybody's model holds nobody out.
+    shares[test], limits[test] = told[test], chosen
   held = np.isfinite(shares).all(1)
+
+  def scored(rows):
+    return units_lib.score(shares[rows], truth[rows], names, limits[rows])
+
+  corpora = np.unique(task.corpus[held]).tolist()
+  masks = {name: held & (task.corpus == name) for name in corpora}
   return {
-    **units_lib.score(shares[held], truth[held], names, limits[held]),
+    **scored(held),
     'names': list(names),
     'thresholds': thresholds,
     'chosen': _CHOSEN,
-    'parts': parts if len(parts) > 1 else {},
+    'parts': {
+      name: {'examples': int(mask.sum()), **scored(mask)['mean']}
+      for name, mask in masks.items()
+      if len(masks) > 1
+    },
   }
 
 
-def shares_of(
-  saved: Saved, name: str, inputs: np.ndarray
-) -> Float[np.ndarray, 'n u']:
-  """Returns how likely each unit is shown: the mean over the seeds.
+def _asking(
+  saved: Saved,
+) -> Callable[[str, np.ndarray], Float[np.ndarray, 'n u'] | None]:
+  """Returns a function that tells how likely each unit is shown.
 
-  Args:
-    saved: the models.
-    name: of the fold whose models are asked.
-    inputs: [n ...], as the view made them.
+  It takes the name of a fold and inputs [n ...], and returns the mean over the
+  seeds that did not diverge; None if all did.
   """
 
   @jax.jit
@@ -115,8 +124,13 @@ def shares_of(
 
     return jax.lax.map(one, inputs, batch_size=_BATCH)
 
-  told = [ask(saved.load(seed, name), inputs) for seed in saved.seeds]
-  return np.mean([np.asarray(each, np.float64) for each in told], 0)
+  def mean(name, inputs):
+    told = [ask(saved.load(seed, name), inputs) for seed in saved.seeds]
+    told = [np.asarray(each, np.float64) for each in told]
+    sound = [each for each in told if np.isfinite(each).all()]
+    return np.mean(sound, 0) if sound else None
+
+  return mean
 
 
 def read(workdir: pathlib.Path) -> dict[str, Any]:
