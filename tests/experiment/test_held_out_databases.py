@@ -24,6 +24,7 @@ from mejax.experiment import configuration
 from mejax.experiment import evaluating
 from mejax.experiment import unit_scores
 from mejax.experiment.packs import saved as saved_lib
+from mejax.motion import faces
 from tests.corpora import trees
 from tests.datasets import bad_trees
 
@@ -85,10 +86,16 @@ def data_dir(tmp_path_factory):
   recipe = Recipe(size=SIZE, flow='farneback', faces='none', apex='midpoint')
   corpora = NAME.split('_')
   made = root / 'data'
-  bad_trees.make(
-    corpora, [root / name for name in corpora], made, recipe=recipe
-  )
+  sources = [root / name for name in corpora]
+  with pytest.MonkeyPatch.context() as patch:
+    # To look for faces in every pattern would take a minute.
+    patch.setattr(faces, 'locate', no_face)
+    bad_trees.make(corpora, sources, made, recipe=recipe)
   return made
+
+
+def no_face(*_, **__):
+  raise faces.NoFace('patterns have none')
 
 
 @pytest.fixture(scope='module')
