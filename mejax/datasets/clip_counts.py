@@ -11,6 +11,7 @@ from typing import Any
 
 from mejax.corpora import cells
 from mejax.corpora.clip import Clip
+from mejax.datasets import shown_units
 
 # Kinds of warnings that the table lists.
 _KINDS = 12
@@ -61,6 +62,7 @@ def describe_clips(clips: Sequence[Clip]) -> dict[str, Any]:
     'clips': [clip.identity for clip in taken],
     'fps': {clip.identity: clip.fps for clip in taken if clip.fps},
     'counts': {k: dict(v) for k, v in counts.items()},
+    shown_units.KEY: shown_units.describe(taken),
     'skipped': [
       {
         'identity': clip.identity,

@@ -92,6 +92,16 @@ def cross_corpus(corpus: str, emotion: str) -> str | None:
   return found.pop() if len(found) == 1 else None
 
 
+def of_units(corpus: str, emotion: str) -> str | None:
+  """Returns one of the composite's classes or `others`, where units are coded.
+
+  For the six databases that MEB joins to score action units.
+  """
+  if corpus not in ('casme', 'casme2', 'casme3', 'fourdme', 'mmew', 'samm'):
+    return None
+  return cross_corpus(corpus, emotion) or 'others'
+
+
 def every(corpus: str, emotion: str) -> str | None:
   """Returns the corpus's own word in lower case, unless it is `unknown`."""
   del corpus

@@ -36,6 +36,7 @@ _METADATA = {
   'mask_eyelids?': bool,
   'fps?': {str: forms.NUMBER},
   'counts?': {str: {str: int}},
+  'units_shown?': {str: [int]},
   'versions?': {str: str},
 }
 

@@ -32,7 +32,7 @@ from mejax.datasets.recipe import Recipe
 # Metadata that may differ between two datasets that were made in the same way.
 _RESULTS = (
   'schema_version', 'versions', 'clips', 'counts', 'skipped', 'warnings',
-  'notes', 'fps',
+  'notes', 'fps', 'units_shown',
 )  # fmt: skip
 # The metadata's key for the digest of labels and frames.
 _SOURCE = 'source_sha256'

@@ -16,6 +16,7 @@ import pathlib
 from mejax.corpora import cells
 from mejax.corpora.release_counts import Count
 from mejax.datasets import emotions
+from mejax.datasets import shown_units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Protocol:
     excluded: single clips that do not count although their class does: from
       `corpus/subject/clip` to the reason.
     left_out: what is held out as a whole, `subject` or `corpus`.
+    units: action units that are told beside the classes; clips do not count
+      whose sheet has no list of them.
   """
 
   name: str
@@ -44,6 +47,7 @@ class Protocol:
   )
   excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
   left_out: str = 'subject'
+  units: tuple[str, ...] = ()
 
 
 def _of_one(
@@ -113,6 +117,18 @@ PROTOCOLS = {
       class_of=emotions.cross_corpus,
       excluded=_EXCLUDED,
       left_out='corpus',
+    ),
+    Protocol(
+      name='cd6me',
+      sentence=(
+        'Twelve action units, and the three classes of MEGC 2019 or others, '
+        'over CASME, CASME II, SAMM, CAS(ME)^3, MMEW and 4DME, one database '
+        'left out at a time.'
+      ),
+      classes=(*emotions.THREE, 'others'),
+      class_of=emotions.of_units,
+      left_out='corpus',
+      units=shown_units.MEB,
     ),
     _of_one(
       'casme2',

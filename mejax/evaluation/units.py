@@ -1,4 +1,9 @@
-"""Scores what models tell of action units."""
+"""Scores what models tell of action units, and decides which they tell.
+
+A model says of each unit, from 0 to 1, how likely it is shown: its share. Few
+shares of a rare unit reach one half, so each unit has a threshold of its own,
+which is chosen on other people than those who are scored.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,25 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from jaxtyping import Bool
+from jaxtyping import Float
 from jaxtyping import Int
 from jaxtyping import Real
 from jaxtyping import Shaped
 import numpy as np
 import scipy.stats
+
+# The threshold of a unit for which none was chosen.
+HALF = 0.5
+# What `score` tells of a unit, and its title in a table.
+SCORES = {
+  'area': 'area',
+  'f1': 'F1',
+  'f1_macro': 'macro',
+  'f1_half': 'at .5',
+  'f1_macro_half': 'macro',
+}
+_HEAD = ' '.join(f'{title:>5}' for title in SCORES.values())
 
 
 def area(
@@ -31,39 +50,101 @@ def area(
 
 
 def f1(
-  logits: Real[np.ndarray, ' n'], truth: Shaped[np.ndarray, ' n']
+  told: Bool[np.ndarray, ' n'], shown: Bool[np.ndarray, ' n']
 ) -> float | None:
-  """Returns the F1 of logits above 0; None if nothing is shown."""
-  shown, said = np.asarray(truth) > 0, np.asarray(logits) > 0
+  """Returns the F1 of what is told; None if nothing is shown."""
   if not shown.any():
     return None
-  return float(2 * (shown & said).sum() / (shown.sum() + said.sum()))
+  return float(2 * (shown & told).sum() / (shown.sum() + told.sum()))
+
+
+def f1_macro(
+  told: Bool[np.ndarray, ' n'], shown: Bool[np.ndarray, ' n']
+) -> float | None:
+  """Returns the mean F1 of showing a unit and of not showing it.
+
+  None if nothing is shown. What is neither shown nor told counts in no mean.
+  """
+  if not shown.any():
+    return None
+  if shown.all() and told.all():
+    return 1.0
+  return (f1(told, shown) + (f1(~told, ~shown) or 0.0)) / 2
+
+
+def choose_thresholds(
+  shares: Real[np.ndarray, 'n u'], truth: Shaped[np.ndarray, 'n u']
+) -> Float[np.ndarray, ' u']:
+  """Returns, for each unit, the threshold with the best F1 on these examples.
+
+  It lies half way between the two shares that it parts. A unit that nobody
+  shows keeps one half.
+  """
+  return np.array(
+    [_threshold(*columns) for columns in zip(shares.T, truth.T, strict=True)]
+  )
+
+
+def _threshold(shares, truth) -> float:
+  order = np.argsort(-shares, kind='stable')
+  shares, shown = shares[order].astype(np.float64), np.asarray(truth)[order] > 0
+  if not shown.any():
+    return HALF
+  told = np.arange(1, len(shares) + 1)
+  scores = 2 * np.cumsum(shown) / (shown.sum() + told)
+  below = np.append(shares[1:], 0.0)
+  # Equal shares cannot be parted.
+  scores[(below == shares) & (told < len(shares))] = -1
+  best = scores.argmax()
+  return float((shares[best] + below[best]) / 2)
 
 
 def score(
-  logits: Real[np.ndarray, 'n u'],
+  shares: Real[np.ndarray, 'n u'],
   truth: Shaped[np.ndarray, 'n u'],
   names: Sequence[str],
+  thresholds: Real[np.ndarray, '... u'] | None = None,
 ) -> dict[str, Any]:
   """Scores action units against those that are shown.
 
+  Args:
+    shares: how likely each unit is shown, from 0 to 1.
+    truth: which are shown.
+    names: of the units.
+    thresholds: of each unit, or of each example and unit; a unit is told from
+      its threshold on. One half by default.
+
   Returns:
-    `units`: for each name, `area`, `f1` and the number of examples that show
-    it; `macro`: the means of area and F1 over the units that have them.
+    `units`: for each name, `area`, `f1`, `f1_macro`, `f1_half` and
+    `f1_macro_half` (with one half as threshold), and the number of examples
+    that show it; `mean`: the means of these over the units that have them.
   """
+  half = np.full(shares.shape[1], HALF)
+  told = shares >= (half if thresholds is None else thresholds)
+  shown = np.asarray(truth) > 0
   units = {
     name: {
-      'area': area(logits[:, i], truth[:, i]),
-      'f1': f1(logits[:, i], truth[:, i]),
-      'shown': int((truth[:, i] > 0).sum()),
+      'area': area(shares[:, i], shown[:, i]),
+      'f1': f1(told[:, i], shown[:, i]),
+      'f1_macro': f1_macro(told[:, i], shown[:, i]),
+      'f1_half': f1(shares[:, i] >= HALF, shown[:, i]),
+      'f1_macro_half': f1_macro(shares[:, i] >= HALF, shown[:, i]),
+      'shown': int(shown[:, i].sum()),
     }
     for i, name in enumerate(names)
   }
-  macro = {}
-  for key in ('area', 'f1'):
-    found = [unit[key] for unit in units.values() if unit[key] is not None]
-    macro[key] = float(np.mean(found)) if found else None
-  return {'units': units, 'macro': macro}
+  return {'units': units, 'mean': mean(list(units.values()))}
+
+
+def mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+  """Returns the mean of each score over the rows that have it."""
+  found = {
+    key: [row[key] for row in rows if row[key] is not None] for key in SCORES
+  }
+  return {
+    key: float(np.mean(values)) if values else None
+    for key, values in found.items()
+  }
 
 
 def score_against_classes(
@@ -84,13 +165,21 @@ def score_against_classes(
 
 def format_scores(numbers: Mapping[str, Any]) -> str:
   """Returns the result of `score` as a table."""
-  lines = ['action unit   area    F1  shown']
-  rows = {**numbers['units'], 'macro': numbers['macro']}
+  lines = [f'action unit  {_HEAD}  shown']
+  rows = {**numbers['units'], 'mean': numbers['mean']}
   for name, row in rows.items():
-    shown = row.get('shown', '')
-    lines.append(
-      f'{name:<11} {_number(row["area"])} {_number(row["f1"])} {shown:>6}'
-    )
+    cells = ' '.join(_number(row[key]) for key in SCORES)
+    lines.append(f'{name:<12} {cells} {row.get("shown", ""):>6}')
+  return '\n'.join(lines)
+
+
+def format_parts(parts: Mapping[str, Mapping[str, Any]]) -> str:
+  """Returns the means over the units of each part as a table."""
+  lines = [f'held out     {_HEAD}  clips']
+  mean_of_parts = mean(list(parts.values()))
+  for name, row in {**parts, 'mean': mean_of_parts}.items():
+    cells = ' '.join(_number(row[key]) for key in SCORES)
+    lines.append(f'{name:<12} {cells} {row.get("examples", ""):>6}')
   return '\n'.join(lines)
 
 

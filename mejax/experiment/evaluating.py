@@ -147,7 +147,7 @@ def evaluate(
     seeds=saved.seeds,
     epoch=saved.epoch,
   )
-  units = _score_units(task, record, told)
+  units = _score_units(task, record, told, saved.units)
   owner = workdir_lib.describe_owner(
     json.loads(saved.config.to_json_best_effort()),
     {'data_sha256': task.sha256, 'data': task.describe()},
@@ -217,24 +217,26 @@ def _keep_units(out: Any) -> dict[str, Any]:
 
 
 def _score_units(
-  task: Task, record: selection.Record, told: dict[str, np.ndarray]
+  task: Task,
+  record: selection.Record,
+  told: dict[str, np.ndarray],
+  names: Sequence[str],
 ) -> dict[str, Any]:
   """Returns how well each action unit tells each class, in all and by database.
 
   Args:
     task: the clips.
     record: the evaluation of them.
-    told: `units`, a logit for each seed, clip and unit of `muscles.NAMES`; {}
-      if the models tell none.
+    told: `units`, a logit for each seed, clip and unit; {} if the models tell
+      none.
+    names: of the units.
   """
-  if not told:
+  if not told or told['units'].shape[-1] != len(names):
     return {}
-  from mejax.corpora.faces import muscles
-
   logits = told['units'].mean(0)
   return {
     part: units_lib.score_against_classes(
-      logits[rows], task.labels[rows], muscles.NAMES, task.class_names
+      logits[rows], task.labels[rows], names, task.class_names
     )
     for part, rows in summary.masks_of(record).items()
   }

@@ -56,8 +56,9 @@ def check_units(model: nn.Module, task: Task) -> None:
   """
   if 'units' not in task.extra:
     raise ValueError(
-      'setting.units trains action units, which only generated data have: use'
-      ' `mejax pretrain`, or set it to 0.'
+      'setting.units trains action units, which these data do not tell: use'
+      ' `mejax pretrain`, or a protocol that reads them from sheets, such as'
+      ' cd6me, or set it to 0.'
     )
   expected = (1, *task.extra['units'].shape[1:])
   _, out = output_shapes(model, task)

@@ -18,8 +18,6 @@ import numpy as np
 
 from mejax.evaluation import predictions
 from mejax.evaluation import table
-from mejax.evaluation import units as units_lib
-from mejax.experiment import applying
 from mejax.experiment import cost
 from mejax.experiment import finished
 from mejax.experiment import planning
@@ -29,10 +27,10 @@ from mejax.experiment import resolve
 from mejax.experiment import running
 from mejax.experiment import schema
 from mejax.experiment import task as task_lib
+from mejax.experiment import unit_scores
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.engine import chunks
 from mejax.experiment.engine.options import Engine
-from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.planning import Plan
 from mejax.experiment.task import Task
 
@@ -86,7 +84,7 @@ def pretrain(
     workdir_lib.write_json(workdir / 'metrics.json', metrics)
     predictions.write_csv(workdir / 'predictions.csv', record, rules=['last'])
     print(table.format_numbers(metrics))
-    _score_units(plan, workdir)
+    unit_scores.write(plan, workdir)
     print(f'Report: {reporting.report([workdir])}')
   return metrics
 
@@ -184,17 +182,3 @@ def _write_record(plan: Plan, outcome, workdir: pathlib.Path) -> None:
   )
   record |= record_lib.about(workdir_lib.owner(workdir), running.tell(plan))
   workdir_lib.save_npz(workdir / 'record.npz', record)
-
-
-def _score_units(plan: Plan, workdir: pathlib.Path) -> None:
-  """Prints and writes how well action units are told, if any are."""
-  if not getattr(plan.model, 'num_units', 0):
-    return
-  clips = _only(plan.task, _held_out(plan))
-  saved = saved_lib.read_models(workdir, plan.model, trust_code=True)
-  _, found = applying.apply_folds(saved, clips, keep=lambda out: out['units'])
-  numbers = units_lib.score(
-    found.mean(0), clips.extra['units'], clips.dataset['action_units']
-  )
-  workdir_lib.write_json(workdir / 'units.json', numbers)
-  print(units_lib.format_scores(numbers))

@@ -34,6 +34,7 @@ from mejax.experiment import introspection
 from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
+from mejax.experiment import unit_scores
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.engine import chunks
 from mejax.experiment.engine.options import Engine
@@ -169,6 +170,7 @@ def train_plan(
     if not plan.divides_people:
       _show_levels(plan, workdir)
       _show_attention(plan, workdir)
+      unit_scores.write(plan, workdir)
     return evaluate_record(plan, workdir)
 
 

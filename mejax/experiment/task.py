@@ -180,7 +180,12 @@ def make_task(
   """
   from mejax.datasets import backdrop
   from mejax.datasets import labelling
+  from mejax.datasets import shown_units
 
+  lacking = ''
+  if protocol.units:
+    examples, lacking = shown_units.listed(examples, metadata, protocol.units)
+    metadata = {**metadata, 'action_units': list(protocol.units)}
   selection = labelling.apply(
     protocol, examples, skipped=metadata.get('skipped', ())
   )
@@ -191,7 +196,11 @@ def make_task(
   examples = {name: array[chosen] for name, array in examples.items()}
   labels, groups = selection.labels[positions], selection.groups[positions]
   clips = make_clips(examples, metadata, view=view, options=options)
+  if protocol.units:
+    told = {'units': examples['action_units']}
+    clips = dataclasses.replace(clips, extra={**clips.extra, **told})
   sentences = [protocol.sentence, *_deviations(selection, metadata)]
+  sentences += [lacking] * bool(lacking)
   if _mosaic_mode(view, options) == 'released':
     sentences += _say_crops(examples['crop_points'])
   if view.kind:

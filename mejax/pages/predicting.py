@@ -47,12 +47,13 @@ def page(
       which a timeline shows; JSON values.
     classes: of the model.
     abstain: smallest probability that is an answer.
-    about: of the model: `name`, `generated`, `members`, `units`.
+    about: of the model: `name`, `generated`, `members`, and `units`, the
+      threshold of each action unit that it tells.
   """
   left = MOST
   shown = []
   for result in results:
-    shown.append(_shown(result, classes, abstain, most=left))
+    shown.append(_shown(result, classes, abstain, about['units'], most=left))
     left -= len(shown[-1]['cards'])
   # A caption that is read once need not be read again.
   first = next((one for one in shown if one['timeline']), None)
@@ -132,7 +133,9 @@ def _facts(results, classes, abstain) -> list[tuple[object, str]]:
   return facts
 
 
-def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
+def _shown(
+  result: Result, classes, abstain, thresholds, *, most: int
+) -> dict[str, Any]:
   rows = result['rows']
   events = [row for row in rows if row.get('onset') is not None]
   told = [row.get('warnings', '') for row in rows if row not in events]
@@ -143,7 +146,8 @@ def _shown(result: Result, classes, abstain, *, most: int) -> dict[str, Any]:
     'timeline': _timeline(result, events),
     'has_threshold': bool(result['curves'].get('threshold')),
     'cards': [
-      _card(card, classes, abstain) for card in result['cards'][: max(most, 0)]
+      _card(card, classes, abstain, thresholds)
+      for card in result['cards'][: max(most, 0)]
     ],
     'left_out': len(result['cards'][max(most, 0) :]),
   }
@@ -241,13 +245,11 @@ def _when(row) -> str:
   return f'frame {row["onset"]}' if start is None else clock(start, 2)
 
 
-def _card(card, classes, abstain) -> dict[str, Any]:
+def _card(card, classes, abstain, thresholds) -> dict[str, Any]:
   row = card['row']
   answer = _answer(row, classes, abstain)
   share = max(row[f'p_{name}'] for name in classes)
-  units = sorted(
-    ((row[key], key[3:]) for key in row if key.startswith('au_')), reverse=True
-  )
+  units = [(name, row[f'au_{name}']) for name in thresholds]
   return {
     'when': _when(row),
     'type': _TYPES.get(row['type'], row['type']),
@@ -264,8 +266,8 @@ def _card(card, classes, abstain) -> dict[str, Any]:
     ],
     'units': [
       (name, f'{100 * share:.0f} %')
-      for share, name in units[:3]
-      if share >= 0.5
+      for name, share in units
+      if share >= thresholds[name]
     ],
     'warnings': _own(row),
     'tiles': [

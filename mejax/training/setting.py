@@ -107,7 +107,7 @@ class Setting:
     0.0, 'examples are mixed in pairs with Beta(this, this) shares', stream=7
   )
   units: Value = _number(
-    0.0, 'weight of the loss of action units, which only generated data have'
+    0.0, 'weight of the loss of action units, where the data tell them'
   )
   ema: Value = _number(
     0.0,

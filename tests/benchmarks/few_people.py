@@ -10,7 +10,8 @@ and one for each grouping. Of the other people of a fold, k are drawn for each
 seed, the same with and without `--init`; the next larger k has them too. Every
 training has as many steps as that of `cnn` on all people. From a model it
 starts with a quarter of the learning rate; that was fixed beforehand. What is
-finished is not trained again. Prints UF1 / UAR, means over the seeds.
+finished is not trained again. Prints UF1 / UAR, means over the seeds, and the
+standard deviation of UF1 over them.
 """
 
 from __future__ import annotations
@@ -165,7 +166,10 @@ def main() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
           found.append(read_scores(train(args, count, seed, init)))
       uf1, uar = np.mean(found, 0)
-      cells.append(f'{uf1:.3f} / {uar:.3f}')
+      spread = ''
+      if args.seeds > 1:
+        spread = f' +- {np.std(found, 0, ddof=1)[0]:.3f}'
+      cells.append(f'{uf1:.3f}{spread} / {uar:.3f}')
     print(f'| {count or "all"} | {" | ".join(cells)} |', flush=True)
 
 

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from jaxtyping import Integer
 from jaxtyping import Shaped
 import numpy as np
+from scipy import special
 
 from mejax.corpora import synthetic
 from mejax.corpora.faces import muscles
@@ -33,6 +34,7 @@ from mejax.evaluation import units as units_lib
 from mejax.experiment import applying
 from mejax.experiment import resolve
 from mejax.experiment import task as task_lib
+from mejax.experiment import unit_scores
 from mejax.experiment.packs import saved as saved_lib
 
 # Where people are divided; the names of the parts.
@@ -110,10 +112,17 @@ def main() -> None:
   clips = task_lib.make_clips(
     examples, metadata, view=reading['view'], options=reading['options']
   )
-  logits, told = applying.apply_folds(
-    saved, clips, keep=lambda out: out['units']
-  )
-  said = selection.probabilities(logits).mean(0).argmax(-1)
+  if saved.packed:
+    said = saved.packed.log_probabilities(clips.inputs).argmax(-1)
+    shares = saved.packed.predict_units(clips.inputs)
+    thresholds = saved.packed.thresholds
+  else:
+    logits, told = applying.apply_folds(
+      saved, clips, keep=lambda out: out['units']
+    )
+    said = selection.probabilities(logits).mean(0).argmax(-1)
+    shares = special.expit(told).mean(0)
+    (thresholds,) = unit_scores.read(args.run)['thresholds'].values()
   labels = np.array(
     [saved.classes.index(word) for word in examples['emotion'].tolist()]
   )
@@ -122,9 +131,10 @@ def main() -> None:
   truth = read_units(args.faces, names)
   rendered = np.flatnonzero(truth.any(0))
   numbers = units_lib.score(
-    told.mean(0)[:, rendered],
+    shares[:, rendered],
     truth[:, rendered],
     np.array(muscles.NAMES)[rendered].tolist(),
+    np.array(thresholds)[rendered],
   )
   print(units_lib.format_scores(numbers))
   print('\n| people | number | UF1 (95 %) | UAR |\n|---|---|---|---|')

@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from mejax.corpora import action_units
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_counts
 
@@ -17,9 +18,10 @@ def _clip(corpus, subject, name, emotion, **about):
 
 
 SAID = 'no face in 1 of 3 frames'
+UNITS = action_units.parse('L12C+4(k)+(6 or 7)+25')
 CLIPS = [
   _clip('casme2', 'sub01', 'EP02', 'happiness', remarks=(SAID,)),
-  _clip('casme2', 'sub01', 'EP03', 'disgust', fps=200.0),
+  _clip('casme2', 'sub01', 'EP03', 'disgust', fps=200.0, action_units=UNITS),
   _clip('samm', '006', '006_1', 'happiness', notes=('apex 9 was spotted',)),
   _clip('samm', '007', '007_1', 'anger', problem='the apex is missing'),
 ]
@@ -34,6 +36,8 @@ def test_metadata_counts_what_is_taken_and_names_what_is_not():
       'casme2': {'happiness': 1, 'disgust': 1},
       'samm': {'happiness': 1},
     },
+    # The others have no list. 4 does not move; 6 or 7 is left open.
+    'units_shown': {'casme2/sub01/EP03': [12, 25]},
     'skipped': [
       {
         'identity': 'samm/007/007_1',

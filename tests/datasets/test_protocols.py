@@ -288,6 +288,24 @@ def test_the_three_classes_of_other_databases(corpus, emotion, name):
   assert PROTOCOLS['cross-corpus'].class_of(corpus, emotion) == name
 
 
+@pytest.mark.parametrize(
+  ('corpus', 'emotion', 'name'),
+  [
+    ('samm', 'Other', 'others'),
+    ('casme', 'tense', 'others'),
+    ('mmew', 'happiness', 'positive'),
+    ('casme3', 'Others', 'others'),
+    ('fourdme', 'Surprise+Positive', 'others'),
+    # SMIC has no list of units; the other two are not among the six of MEB.
+    ('smic', 'negative', None),
+    ('dfme', 'happiness', None),
+    ('casme3_c', 'negative', None),
+  ],
+)
+def test_where_units_are_coded_every_clip_has_a_class(corpus, emotion, name):
+  assert PROTOCOLS['cd6me'].class_of(corpus, emotion) == name
+
+
 def test_a_short_protocol_says_what_is_short_and_which_clips_miss(
   full, tmp_path
 ):

@@ -57,6 +57,9 @@ def test_a_run_has_what_a_run_has_and_holds_people_out(run):
   assert about['dataset']['generator'] == generated.VERSION
   units = json.loads((workdir / 'units.json').read_text())
   assert set(units['units']) == set(about['dataset']['action_units'])
+  assert units['names'] == about['dataset']['action_units']
+  (thresholds,) = units['thresholds'].values()
+  assert len(thresholds) == 18 and not units['parts']
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(run, tmp_path, monkeypatch):
@@ -108,7 +111,7 @@ def test_configs_that_hold_nobody_out_are_refused(changes, message, tmp_path):
 
 def test_real_clips_have_no_action_units_to_train(tmp_path):
   data_dir = htnet_tree.prepare_tree(tmp_path)
-  with pytest.raises(ValueError, match='only generated data have'):
+  with pytest.raises(ValueError, match='which these data do not tell'):
     experiment.plan(config(num_folds=0), data_dir=data_dir)
 
 
@@ -147,7 +150,10 @@ def test_a_prior_is_refused_for_models_that_saw_people(tmp_path):
 def test_it_is_packed_and_then_says_the_same_of_clips(run, tmp_path):
   data_dir = htnet_tree.prepare_tree(tmp_path)
   recipe = packing.recipe_of('htnet_release', data_dir)
-  experiment.pack(run[0], out=tmp_path / 'model', recipe=recipe)
+  model = experiment.pack(run[0], out=tmp_path / 'model', recipe=recipe)
+  units = json.loads((run[0] / 'units.json').read_text())
+  assert list(model.units) == units['names']
+  assert [model.thresholds.tolist()] == list(units['thresholds'].values())
   said = {}
   for source in (run[0], tmp_path / 'model'):
     out = tmp_path / f'of {source.name}'

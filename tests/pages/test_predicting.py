@@ -10,7 +10,7 @@ from mejax.pages import predicting
 from tests.pages import html_page
 
 CLASSES = ('negative', 'positive', 'surprise')
-ABOUT = {'name': 'mine', 'generated': False, 'members': 3, 'units': ()}
+ABOUT = {'name': 'mine', 'generated': False, 'members': 3, 'units': {}}
 TILE = pictures.png(np.zeros((4, 4, 3), np.uint8))
 
 
@@ -145,6 +145,7 @@ def test_a_page_has_so_many_pictures_and_counts_the_others(monkeypatch):
 
 
 def test_action_units_are_told_by_a_model_that_knows_them():
-  units = {'au_12': 0.9, 'au_4': 0.2}
-  said = words(page(result([row(**units)]), units=('12', '4')))
-  assert '12 (90 %)' in said and '4 (20 %)' not in said
+  shares = {'au_12': 0.9, 'au_4': 0.2, 'au_9': 0.2}
+  thresholds = {'12': 0.5, '4': 0.3, '9': 0.1}
+  said = words(page(result([row(**shares)]), units=thresholds))
+  assert '12 (90 %), 9 (20 %)' in said and '4 (20 %)' not in said

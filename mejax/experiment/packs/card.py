@@ -96,6 +96,7 @@ def render(name: str, about: Mapping[str, Any], notes: str = '') -> str:
     *_seen(about),
     '## Scores',
     *_scores(about),
+    *_units(about),
     *([notes.strip()] if notes.strip() else []),
     '## Use it',
     *_use(name, about),
@@ -196,6 +197,30 @@ def _scores(about) -> Iterator[str]:
     f' predictions: their mean negative log likelihood was'
     f' {fitted["loss_before"]:.3f} and became {fitted["loss"]:.3f}.'
   )
+
+
+def _units(about) -> Iterator[str]:
+  """Says which action units are told, and how well, if thresholds are known."""
+  if 'units' not in about:
+    return
+  told, mean = about['units'], about['units']['mean']
+  yield '## Action units'
+  yield (
+    'It tells an action unit whose share reaches a threshold.'
+    f' {told["chosen"]} Means over the units on people who were held out: area'
+    f' under the ROC curve {_number(mean["area"])}, F1'
+    f' {_number(mean["f1"])}, and {_number(mean["f1_half"])} with one half as'
+    f' threshold; mean F1 of showing and of not showing a unit'
+    f' {_number(mean["f1_macro"])}, and {_number(mean["f1_macro_half"])}.'
+  )
+  cells = [f'{x:.2f}' for x in told['thresholds']]
+  rows = (['unit', *told['names']], ['---'] * (1 + len(cells)))
+  rows += (['threshold', *cells],)
+  yield '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _number(value: float | None) -> str:
+  return '-' if value is None else f'{value:.3f}'
 
 
 def _row(label: str, entry: Mapping[str, Any]) -> str:

@@ -37,6 +37,7 @@ import numpy as np
 from mejax import files
 from mejax import own_code
 from mejax.corpora.faces import muscles
+from mejax.evaluation import units as units_lib
 from mejax.experiment import bounds
 from mejax.experiment import model_checks
 from mejax.experiment import resolve
@@ -78,10 +79,19 @@ class Model:
   @property
   def units(self) -> tuple[str, ...]:
     """The action units that it tells, beside the classes."""
+    if told := self.about.get('units'):
+      return tuple(told['names'])
     count = getattr(self.module, 'num_units', 0)
     if count == len(muscles.NAMES):
       return muscles.NAMES
     return tuple(map(str, range(count)))
+
+  @property
+  def thresholds(self) -> Float[np.ndarray, ' u']:
+    """From which share on each of `units` is told; one half if not chosen."""
+    if told := self.about.get('units'):
+      return np.array(told['thresholds'], np.float64)
+    return np.full(len(self.units), units_lib.HALF)
 
   @property
   def seen(self) -> seen_lib.Seen:
@@ -150,7 +160,8 @@ class Model:
   def predict_units(self, inputs: Num[np.ndarray, '...']) -> np.ndarray:
     """Returns how likely each of `units` is shown, f32[n, u].
 
-    Nothing calibrates these numbers: they put clips into an order.
+    Nothing calibrates these numbers: they put clips into an order. A unit is
+    told where it reaches its `thresholds`.
     """
     return self._in_batches(self._jitted_units, inputs, len(self.units))
 
@@ -261,9 +272,17 @@ def load_model(
     bounds.check(config)
     module = make_module(config, about)
     shapes = variable_shapes(module, about)
+    _check_units(module, about)
   weights = packed_files.read_weights(folder / packed_files.WEIGHTS, shapes)
   params = jax.tree.map(jnp.asarray, weights)
   return Model(folder, module, params, about, config)
+
+
+def _check_units(module: nn.Module, about: Mapping[str, Any]) -> None:
+  """Raises ValueError if names of action units are not those of the module."""
+  count = getattr(module, 'num_units', 0)
+  if 'units' in about and len(about['units']['names']) != count:
+    raise ValueError(f'it names other action units than the {count} it tells')
 
 
 def make_module(

@@ -45,6 +45,13 @@ _FORM = {
   'members': [{'seed': int, 'everybody': bool}],
   'epoch': int,
   'temperature': forms.NUMBER,
+  # Models of mejax 0.2 and older have no thresholds.
+  'units?': {
+    'names': [str],
+    'thresholds': [forms.NUMBER],
+    'mean': {str: (float, int, type(None))},
+    'chosen': str,
+  },
   'seen': seen_lib.FORM,
   'data': dict,
   'scores': dict,
@@ -111,11 +118,21 @@ def _check_values(about: Mapping[str, Any]) -> None:
     raise ValueError(f'inputs.dtype is {inputs["dtype"]!r}')
   if not 0 < temperature < math.inf:
     raise ValueError(f'temperature is {temperature}')
+  if 'units' in about:
+    _check_units(about['units'])
   if not about['members']:
     raise ValueError('it has no members')
   classes = about['classes']
   if not classes or len(set(classes)) < len(classes):
     raise ValueError(f'classes are {classes}')
+
+
+def _check_units(told: Mapping[str, Any]) -> None:
+  names, thresholds = told['names'], told['thresholds']
+  if not names or len(set(names)) < len(names):
+    raise ValueError(f'action units are {names}')
+  if len(thresholds) != len(names) or not all(0 <= x <= 1 for x in thresholds):
+    raise ValueError(f'thresholds of action units are {thresholds}')
 
 
 def read_weights(

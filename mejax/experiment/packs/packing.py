@@ -25,6 +25,7 @@ from mejax.evaluation import temperature
 from mejax.experiment import finished
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
+from mejax.experiment import unit_scores
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.packs import card
 from mejax.experiment.packs import packed
@@ -114,6 +115,7 @@ def pack(
     'members': kept,
     'epoch': saved.epoch,
     **_calibrate(record),
+    **_units(run, saved, kept),
     'seen': _seen(saved, record).to_json(),
     'data': _describe_data(told, saved, record),
     'scores': _scores(numbers, saved),
@@ -202,6 +204,24 @@ def _calibrate(record: selection.Record) -> dict[str, Any]:
       'loss': temperature.loss(sharpness * pooled, labels),
     },
   }
+
+
+def _units(
+  run: pathlib.Path, saved: Saved, kept: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+  """Returns the thresholds of action units, the mean of those of the folds."""
+  count = getattr(saved.model, 'num_units', 0)
+  numbers = unit_scores.read(run) if count else {}
+  if not numbers:
+    return {}
+  chosen = numbers['thresholds']
+  if len(numbers['names']) != count:
+    raise ValueError(f'{run / unit_scores.FILE} is of another model.')
+  if kept[0]['everybody']:
+    chosen = {saved.everybody: chosen[saved.everybody]}
+  told = {name: numbers[name] for name in ('names', 'mean', 'chosen')}
+  told['thresholds'] = np.mean(list(chosen.values()), 0).tolist()
+  return {'units': told}
 
 
 def _seen(saved: Saved, record: selection.Record) -> seen_lib.Seen:

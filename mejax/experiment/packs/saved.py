@@ -66,6 +66,7 @@ class Saved:
     everybody: name of the model that held nobody out, if there is one.
     seen: whom all of the models have seen: those of a saved model, or of the
       model that the training of a run started from.
+    units: names of the action units that the models tell.
     packed: the saved model of `packing.pack`, if it is one; `load` is not
       called then.
   """
@@ -83,6 +84,7 @@ class Saved:
   parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   everybody: str | None = None
   seen: seen_lib.Seen = seen_lib.NOBODY
+  units: tuple[str, ...] = ()
   packed: packed_lib.Model | None = None
 
 
@@ -151,6 +153,7 @@ def _read_packed(folder, *, given, trust_code) -> Saved:
     epoch=packed.about['epoch'],
     generated=packed.about['data']['generated'],
     seen=packed.seen,
+    units=packed.units,
     packed=packed,
   )
 
@@ -260,6 +263,7 @@ def _read_run(workdir, config, model) -> Saved:
     parts={} if generated else _parts(record['groups'], config.num_folds),
     everybody=names[others[0]] if others else None,
     seen=seen_lib.from_json(run['init']) if 'init' in run else seen_lib.NOBODY,
+    units=tuple(run.get('dataset', {}).get('action_units', ())),
   )
 
 

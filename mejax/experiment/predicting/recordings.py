@@ -95,6 +95,8 @@ def predict(
       face_px: pixels between the eyes.
       regions: that moved; only where it was spotted.
       warnings: sentences at which to look, joined by `; `.
+      units: the action units that reach their thresholds, as `4+7`, if the
+        model tells any.
       au_NAME: how likely an action unit is shown, if the model tells them; not
         calibrated.
     `attrs['cautions']` holds sentences to know before one believes the model.

@@ -16,7 +16,8 @@ from mejax.experiment.predicting.events import Found
 from mejax.experiment.predicting.frames import Made
 from mejax.experiment.predicting.making import Making
 
-# Columns before and behind those of the classes; those of action units end it.
+# Columns before and behind those of the classes; those of action units, `units`
+# and one for each, end it.
 FIRST = (
   'file', 'path', 'type', 'onset', 'apex', 'offset', 'onset_s', 'apex_s',
   'offset_s', 'most_like', 'probability',
@@ -26,7 +27,9 @@ LAST = (
   'warnings',
 )  # fmt: skip
 _FRAMES = ('onset', 'apex', 'offset')
-_WORDS = ('file', 'path', 'type', 'most_like', 'regions', 'warnings')
+_WORDS = (
+  'file', 'path', 'type', 'most_like', 'regions', 'warnings', 'units',
+)  # fmt: skip
 PERCENT = 99
 
 
@@ -36,6 +39,7 @@ def columns(model: Model) -> list[str]:
     *FIRST,
     *(f'p_{name}' for name in model.classes),
     *LAST,
+    *(['units'] if model.units else []),
     *(f'au_{name}' for name in model.units),
   ]
 
@@ -156,6 +160,12 @@ def table(
   result['most_like'] = np.where(answered, names, '')
   undecided = np.where(np.isnan(top), None, ~answered)
   result['abstained'] = pd.array(undecided.tolist(), 'boolean')
+  if model.units:
+    told = result[[f'au_{name}' for name in model.units]].to_numpy(float)
+    # Where the model says nothing, no unit reaches its threshold.
+    result['units'] = [
+      '+'.join(np.array(model.units)[row]) for row in told >= model.thresholds
+    ]
   return result
 
 

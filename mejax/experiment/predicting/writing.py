@@ -68,7 +68,7 @@ def _about(model: Model) -> dict[str, Any]:
     'name': model.folder.name,
     'generated': bool(cautions(model)),
     'members': len(about['members']),
-    'units': model.units,
+    'units': dict(zip(model.units, model.thresholds.tolist(), strict=True)),
   }
 
 

@@ -267,6 +267,9 @@ def test_a_flipped_byte_is_named(folder, tmp_path_factory, data):
     assert model.about == intact.about
 
 
+UNITS = {'names': ['1'], 'thresholds': [0.5], 'mean': {}, 'chosen': 'so'}
+
+
 def rewrite(folder, change, *, weights=None):
   """Changes a model by somebody who knows how digests are made."""
   path = folder / 'model.json'
@@ -303,6 +306,9 @@ def put(about, *keys, to):
     (('inputs', 'shape'), [-4, 4, 3]),
     (('inputs', 'dtype'), 'object'),
     (('inputs', 'layout'), {'kind': 'image'}),
+    (('units',), {**UNITS, 'thresholds': [2.0]}),
+    (('units',), {**UNITS, 'thresholds': []}),
+    (('units',), UNITS),  # The model tells none.
     (('config',), {'num_epochs': 'many'}),
     (('config', 'setting', 'test_mirror'), 7),
     (('config', 'model'), {'name': 'htnet', 'widht': 3}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 
@@ -107,6 +108,14 @@ def test_a_row_is_consistent_in_itself(predicted):
   assert table['motion_px'].between(0.1, 2).all()
   units = table[[f'au_{name}' for name in muscles.NAMES]].to_numpy(float)
   assert ((units > 0) & (units < 1)).all()
+  thresholds = shipped.load().about['units']['thresholds']
+  for told, row in zip(table['units'], units, strict=True):
+    above = {
+      name
+      for name, share, limit in zip(muscles.NAMES, row, thresholds, strict=True)
+      if share >= limit
+    }
+    assert set(told.split('+')) - {''} == above
 
 
 def test_files_say_the_same_as_the_table(predicted):
@@ -319,3 +328,12 @@ def test_action_units_are_those_of_the_network():
     shares.append(special.expit(np.asarray(out['units'], np.float64)))
   expected = np.mean(shares, 0)
   closeness.assert_close(model.predict_units(inputs), expected, 1e-5)
+
+
+def test_a_model_without_thresholds_tells_units_from_one_half_on():
+  model = shipped.load()
+  assert (model.thresholds < 0.5).all()
+  about = {key: x for key, x in model.about.items() if key != 'units'}
+  older = dataclasses.replace(model, about=about)
+  assert older.units == muscles.NAMES
+  assert older.thresholds.tolist() == [0.5] * len(muscles.NAMES)
