@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
+import sys
 
 TEXT = """
 several processes or machines:
@@ -53,8 +55,12 @@ def read_engine(args: argparse.Namespace):
   return options.Engine(args.engine, args.scheduler, args.jobs)
 
 
-def show_job_script(engine) -> None:
+def show_job_script(engine, workdir: pathlib.Path) -> None:
   """Prints the script of the jobs of an engine.
+
+  Args:
+    engine: the engine.
+    workdir: folder of the run.
 
   Raises:
     ValueError: it submits none.
@@ -67,5 +73,12 @@ def show_job_script(engine) -> None:
       f' --engine {" or ".join(options.BATCH)}.'
     )
   from mejax.experiment.engine import clusters
+  from mejax.experiment.engine import placing
 
-  print(clusters.job_script(engine))
+  print(clusters.job_script(engine, workdir / placing.FOLDER))
+  print(
+    'Cores, memory, time and queue are those of ~/.config/dask/jobqueue.yaml,'
+    ' where it names them, and else what dask-jobqueue and mejax suggest. When'
+    ' the time of a job is over, another goes on from its checkpoint.',
+    file=sys.stderr,
+  )

@@ -124,7 +124,7 @@ def _train(args: argparse.Namespace) -> None:
   config = configuration.load_config(args.config, args.overrides)
   who = engine.read_engine(args)
   if args.show_job_script:
-    return engine.show_job_script(who)
+    return engine.show_job_script(who, args.workdir)
   from mejax import experiment
 
   experiment.train(
@@ -173,7 +173,7 @@ def _pretrain(args: argparse.Namespace) -> None:
   config = configuration.load_config(args.config, args.overrides)
   who = engine.read_engine(args)
   if args.show_job_script:
-    return engine.show_job_script(who)
+    return engine.show_job_script(who, args.workdir)
   from mejax import experiment
 
   experiment.pretrain(

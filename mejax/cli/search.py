@@ -132,7 +132,7 @@ def _sweep(args: argparse.Namespace) -> None:
   config = configuration.load_config(args.config, args.overrides)
   who = engine.read_engine(args)
   if args.show_job_script:
-    return engine.show_job_script(who)
+    return engine.show_job_script(who, args.workdir)
   from mejax import experiment
 
   experiment.sweep(

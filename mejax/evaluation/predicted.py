@@ -28,7 +28,8 @@ def metrics_json(
   `entries` maps each rule of selection to entries of `full` and of each corpus,
   if there are several; see `summary.metrics_json`. Without people, the
   intervals are None. `mistaken` has what is published in the place of the
-  scores of the first rule, see `mistaken`.
+  scores of the first rule, see `mistaken`. If people are known, `people` counts
+  all, and those whose labels are of one class.
 
   Args:
     truth: class of each clip.
@@ -65,6 +66,9 @@ def metrics_json(
       for entry in found[rule].values():
         entry['warning'] = selection.WARNING
   first = next(iter(predicted))
+  counts = count(first, masks['full'])
+  classes_of = (counts[0].sum(-1) > 0).sum(-1)
+  known = people is not None
   return {
     'num_seeds': len(predicted[first]),
     'class_names': list(class_names),
@@ -73,9 +77,13 @@ def metrics_json(
       for part, mask in masks.items()
     },
     'entries': found,
-    'mistaken': mistaken(
-      count(first, masks['full']), people_are_known=people is not None
-    ),
+    'mistaken': mistaken(counts, people_are_known=known),
+    'people': {
+      'all': len(classes_of),
+      'of one class': int((classes_of == 1).sum()),
+    }
+    if known
+    else {},
   }
 
 
@@ -101,6 +109,7 @@ def mistaken(
     ).mean(),
   }
   if people_are_known:
+    # Of a person only classes count that are among his labels or predictions.
     found['UF1 of each person, averaged'] = metrics.uf1_of(counts).mean()
     found['accuracy of each person, averaged'] = metrics.accuracy_of(
       counts

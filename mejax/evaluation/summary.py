@@ -23,6 +23,7 @@ NOT_CHOSEN = (
 )
 # A last training loss above this share of the first is remarked.
 _HARDLY = 0.9
+_ENOUGH_SEEDS = 5
 # Trainings that a table names one by one.
 _MOST_NAMED = 10
 
@@ -261,6 +262,16 @@ def _diverged(record: selection.Record) -> list[dict[str, Any]]:
     }
     for trial in np.flatnonzero(by_epoch.any(1)).tolist()
   ]
+
+
+def describe_few_seeds(numbers: Mapping[str, Any]) -> list[str]:
+  """Returns a warning of too few seeds; [] for none.
+
+  Args:
+    numbers: the result of `metrics_json`.
+  """
+  few = numbers['num_seeds'] < _ENOUGH_SEEDS
+  return [f'Fewer than {_ENOUGH_SEEDS} seeds: too few to report.'] * few
 
 
 def describe_loss(record: selection.Record) -> list[str]:

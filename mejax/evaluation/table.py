@@ -8,7 +8,9 @@ from typing import Any
 from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
 from mejax.evaluation import summary
+from mejax.evaluation import table_files
 
+_OTHERS = 'Other numbers, which are published as UF1 or UAR now and then'
 _HEAD = f'{"":<25} {"n":>5}  {"UF1":<32} {"UAR":<16} {"accuracy":<16}'
 
 
@@ -60,13 +62,26 @@ def format_predictions(numbers: Mapping[str, Any]) -> str:
   for name, row in zip(names, entries[0]['confusion'], strict=True):
     counts = ' '.join(f'{count:>5}' for count in row)
     lines.append(f'{name:<{width}}  {counts}')
-  lines += [
-    '',
-    'Other numbers, which are published as UF1 or UAR now and then:',
-  ]
+  lines += ['', f'{_OTHERS}:']
   for name, value in numbers['mistaken'].items():
     lines.append(f'  {name:<40} {value:.4f}')
+  if people := numbers['people']:
+    lines += [
+      '  UF1 of a person counts the classes of the labels and predictions of',
+      f'  that person; {people["of one class"]} of {people["all"]} people have'
+      ' labels of one class.',
+    ]
   return '\n'.join(lines)
+
+
+def describe_mistaken(numbers: Mapping[str, Any]) -> str:
+  """Returns a sentence on what is published in the place of scores.
+
+  Args:
+    numbers: the result of `predicted.metrics_json`.
+  """
+  told = (f'{name} {value:.4f}' for name, value in numbers['mistaken'].items())
+  return f'{_OTHERS}: {", ".join(told)}.'
 
 
 def format_together(numbers: Mapping[str, Any]) -> str:
@@ -114,8 +129,7 @@ def _notes(numbers) -> list[str]:
     lines.append(
       'seeds together: the class with their largest mean probability'
     )
-  if seeds < 5:
-    lines.append('Fewer than 5 seeds: too few to report.')
+  lines += summary.describe_few_seeds(numbers)
   lines += bootstrap.describe_few(numbers['selection']['last'])
   lines += [f'* {warning}' for warning in summary.warnings(numbers)]
   if best := best_baseline.describe(numbers):
@@ -162,9 +176,7 @@ def _row(name, part, entry, *, width=14):
   uf1 = _spread(entry, 'uf1')
   if entry['uf1_ci'] is not None:
     uf1 += ' [{:.3f}, {:.3f}]'.format(*entry['uf1_ci'])
-  above = ''
-  if 'last_minus' in entry:
-    above = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus'])
+  above = table_files.describe_minus(entry)
   name += ' *' if 'warning' in entry else ''
   return (
     f'{name:<{width}} {part:<10} {entry["n"]:>5}  {uf1:<32} '

@@ -24,9 +24,13 @@ from mejax.evaluation import entries as entries_lib
 from mejax.evaluation import summary
 
 _HEAD = ('n', 'UF1', '95 %', 'UAR', '95 %', 'accuracy', 'mean precision')
+# Of a baseline: how far the models are above it, paired over people.
+_MINUS = 'last minus it'
 _BOOK = r"""%% Needs \usepackage{booktabs}.
 \begin{table}
+\centering
 \caption{%s}
+\label{%s}
 \begin{tabular}{%s}
 \toprule
 %s
@@ -48,6 +52,8 @@ _MARKDOWN = re.compile(r'[\\`*_{}\[\]#]')
 # Not every Markdown understands a backslash before these.
 _MARKDOWN_ENTITY = re.compile('[<>&|~$]')
 _BLANK = re.compile(r'\s+')
+# What a label of LaTeX may not hold, for sure.
+_LABEL = re.compile('[^A-Za-z0-9:]+')
 
 
 class Row(NamedTuple):
@@ -119,10 +125,15 @@ def check_ending(path: pathlib.Path) -> None:
 def _how_to_read(rows: Sequence[Row]) -> list[str]:
   """Returns sentences on the numbers, and each warning once."""
   lines = []
+  runs = dict.fromkeys(row.run for row in rows if row.model == 'last')
+  if runs:
+    lines.append(f'last: the models of {", ".join(runs)} at their last epoch.')
   if any(len(row.entry['uf1_seeds']) > 1 for row in rows):
     lines.append('± is the standard deviation over seeds.')
   if any(row.entry['subjects'] for row in rows):
     lines.append('95 %: interval from resampling the subjects.')
+  if any('last_minus' in row.entry for row in rows):
+    lines.append(f'{_MINUS}: difference of UF1, paired over the subjects.')
   with_run = len({row.run for row in rows}) > 1
   for run, model in dict.fromkeys((row.run, row.model) for row in rows):
     few = bootstrap.describe_few(
@@ -134,7 +145,7 @@ def _how_to_read(rows: Sequence[Row]) -> list[str]:
   return list(dict.fromkeys(lines))
 
 
-def _cells(row: Row, *, with_run: bool) -> list[str]:
+def _cells(row: Row, *, with_run: bool, with_minus: bool) -> list[str]:
   entry = row.entry
   mark = ' *' if 'warning' in entry else ''
   return [
@@ -145,6 +156,7 @@ def _cells(row: Row, *, with_run: bool) -> list[str]:
     *(_spread(entry, 'uf1'), _interval(entry, 'uf1')),
     *(_spread(entry, 'uar'), _interval(entry, 'uar')),
     *(_spread(entry, 'accuracy'), _spread(entry, 'mean_precision')),
+    *[describe_minus(entry)] * with_minus,
   ]
 
 
@@ -158,29 +170,39 @@ def _interval(entry, name) -> str:
   return '' if found is None else '{:.3f}–{:.3f}'.format(*found)
 
 
-def _head(rows: Sequence[Row]) -> tuple[list[str], bool]:
-  with_run = len({row.run for row in rows}) > 1
-  return [*['run'] * with_run, 'model', 'clips of', *_HEAD], with_run
+def describe_minus(entry: Mapping[str, Any]) -> str:
+  """Returns how far `last` is above a baseline; '' if `entry` is of none."""
+  found = entry.get('last_minus')
+  return '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*found) if found else ''
+
+
+def _lines(rows: Sequence[Row]) -> list[list[str]]:
+  """Returns the cells of the table, its head first."""
+  shown = {
+    'with_run': len({row.run for row in rows}) > 1,
+    'with_minus': any('last_minus' in row.entry for row in rows),
+  }
+  head = [*['run'] * shown['with_run'], 'model', 'clips of', *_HEAD]
+  head += [_MINUS] * shown['with_minus']
+  return [head, *(_cells(row, **shown) for row in rows)]
 
 
 def _write_markdown(file: IO[str], rows, sentences) -> None:
-  head, with_run = _head(rows)
+  head, *body = _lines(rows)
   lines = [head, ['---'] * len(head)]
-  lines += [
-    [markdown(cell) for cell in _cells(row, with_run=with_run)] for row in rows
-  ]
+  lines += [[markdown(cell) for cell in cells] for cells in body]
   file.write(''.join(f'{markdown(each)}\n\n' for each in sentences))
   file.write(''.join(f'| {" | ".join(line)} |\n' for line in lines))
 
 
 def _write_latex(file: IO[str], rows, sentences) -> None:
-  head, with_run = _head(rows)
-  lines = [_cells(row, with_run=with_run) for row in rows]
-  left = 'l' * (2 + with_run)
+  head, *lines = _lines(rows)
+  left = 'l' * head.index(_HEAD[0])
   file.write(
     _BOOK
     % (
       latex(' '.join(sentences)),
+      _LABEL.sub('-', f'tab:{rows[0].run}') if rows else 'tab:runs',
       left + 'r' * (len(head) - len(left)),
       _latex_row(head),
       '\n'.join(map(_latex_row, lines)),
@@ -198,7 +220,9 @@ def _write_csv(file: IO[str], rows, sentences) -> None:
   ends = ('', '_std', '_low', '_high')
   names = [f'{name}{end}' for name in entries_lib.STATISTICS for end in ends]
   writer.writerow(
-    ['run', 'model', 'part', 'n', 'subjects', 'seeds', *names, 'warning']
+    ['run', 'model', 'part', 'n', 'subjects', 'seeds', *names]
+    + [f'last_minus{end}' for end in ('', '_low', '_high')]
+    + ['warning']
   )
   for row in rows:
     entry, numbers = row.entry, []
@@ -206,6 +230,7 @@ def _write_csv(file: IO[str], rows, sentences) -> None:
       interval = entry[f'{name}_ci'] or ('', '')
       numbers += [entry[name], entry[f'{name}_std'], *interval]
     counts = [entry['n'], entry['subjects'], len(entry['uf1_seeds'])]
+    numbers += entry.get('last_minus', [''] * 3)
     writer.writerow([*row[:3], *counts, *numbers, entry.get('warning', '')])
 
 

@@ -170,13 +170,15 @@ def _arrange(
   table: Table, classes: Sequence[str], headings: Mapping[str, str]
 ) -> Predictions:
   """Sorts the rows of a table by rule and seed."""
-  for field, column in table.items():
-    for cell in column:
-      if not cells.is_word(cell):
-        raise ValueError(
-          f'a {field} is {cells.described(cell)}; fill in the cell, or take its'
-          ' row out of the table'
-        )
+  _refuse(
+    [
+      f'a {field} is {cells.described(cell)}'
+      for field, column in table.items()
+      for cell in column
+      if not cells.is_word(cell)
+    ],
+    'fill in the cell, or take its row out of the table',
+  )
   truth, prediction, class_names = _number_classes(table, classes)
   first: dict[tuple, int] = {}
   predicted: dict[str, list] = {}
@@ -202,6 +204,14 @@ def _arrange(
     columns=headings,
     remarks=tuple(_remarks(corpus, people)),
   )
+
+
+def _refuse(wrong: Sequence[str], advice: str) -> None:
+  """Refuses what is wrong of a table, if anything is; names the first few."""
+  if wrong:
+    more = len(wrong) - _MOST_NAMED
+    told = [*wrong[:_MOST_NAMED], *[f'and {more} more'] * (more > 0)]
+    raise ValueError(f'{", ".join(told)}; {advice}')
 
 
 def _runs(table: Table) -> Iterator[tuple[str, str, list[int]]]:
@@ -272,12 +282,21 @@ def _number_classes(
     order = sorted(spelled, key=int if are_numbers else None)
     known = {key: spelled[key] for key in order}
   number = {key: i for i, key in enumerate(known)}
-  arrays = []
-  for field, names in columns.items():
-    for name, cell in zip(names, table[field], strict=True):
-      if name.casefold() not in number:
-        raise ValueError(_say_unknown(field, cell, known, classes))
-    arrays.append(np.array([number[name.casefold()] for name in names]))
+  _refuse(
+    [
+      f'a {field} is {cells.described(cell)}'
+      for field, names in columns.items()
+      for name, cell in zip(names, table[field], strict=True)
+      if name.casefold() not in number
+    ],
+    f'expected one of the {"classes that you name" if classes else "truths"}'
+    f' ({", ".join(known)}). If it is a class that no clip has, name all, by'
+    ' --option classes=NAME,NAME,...',
+  )
+  arrays = [
+    np.array([number[name.casefold()] for name in names])
+    for names in columns.values()
+  ]
   return *arrays, tuple(known.values())
 
 
@@ -286,15 +305,6 @@ def _class(cell: Cell) -> str:
   name = cells.visible(cell)
   whole = _WHOLE.fullmatch(name)
   return str(int(whole[1])) if whole else name
-
-
-def _say_unknown(field, cell, known, classes) -> str:
-  where = 'classes that you name' if classes else 'truths'
-  return (
-    f'a {field} is {cells.described(cell)}, which is none of the {where}'
-    f' ({", ".join(known)}). If it is a class that no clip has, name all, by'
-    ' --option classes=NAME,NAME,...'
-  )
 
 
 def _remarks(corpus: Sequence[str], people: Sequence[str]) -> Iterator[str]:

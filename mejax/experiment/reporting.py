@@ -7,6 +7,7 @@ import os
 import pathlib
 
 from mejax import files
+from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import table_files
 from mejax.experiment import ensembles
@@ -89,8 +90,13 @@ def report(
   ]
   protocols = dict.fromkeys(run.numbers['protocol'] for run in runs)
   compared = run_page.sentences(runs)
+  few = [
+    each for run in runs for each in summary.describe_few_seeds(run.numbers)
+  ]
   for name in TABLES:
-    table_files.write(out / name, rows, [*protocols, *compared])
+    table_files.write(
+      out / name, rows, list(dict.fromkeys([*protocols, *compared, *few]))
+    )
   if compared:
     print(*compared, sep='\n')
   with files.writing(out / 'index.html') as file:

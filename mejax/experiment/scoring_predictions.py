@@ -52,6 +52,8 @@ def score_predictions(
     + ', '.join(f'{field} = {name!r}' for field, name in found.columns.items())
   )
   print(table.format_predictions(numbers))
+  if all(name.isdigit() for name in found.class_names):
+    print('Name the classes by --option classes=NAME,NAME,...')
   for remark in found.remarks:
     print(f'NOTE: {remark}')
   print(

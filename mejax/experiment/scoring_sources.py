@@ -9,6 +9,7 @@ import pathlib
 
 from mejax import files
 from mejax.corpora import spreadsheets
+from mejax.evaluation import table as table_lib
 from mejax.evaluation import table_files
 from mejax.experiment import scoring
 from mejax.experiment import scoring_predictions
@@ -68,6 +69,7 @@ def score_sources(
       sentences.append(numbers['protocol'])
     else:
       numbers = scoring_predictions.score_predictions(path, options)
+      sentences.append(f'{path}: {table_lib.describe_mistaken(numbers)}')
     rows += table_files.rows_of(str(path), numbers)
   if table is not None:
     table_files.write(table, rows, list(dict.fromkeys(sentences)))

@@ -8,6 +8,7 @@ from typing import Any
 from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.evaluation import table_files
 
 HEADLINE = 'last'
 
@@ -44,6 +45,8 @@ def _table_rows(label, entries) -> list[dict[str, Any]]:
     kind = 'oracle' if 'warning' in entry else ''
     whole = part == 'full'
     cells = [label if whole else part, *_cells(entry)]
+    if minus := table_files.describe_minus(entry):
+      cells.append(minus)
     place = 'first' if whole else 'part'
     rows.append({'kind': f'{kind} {place}', 'cells': cells})
   return rows

@@ -14,6 +14,8 @@ from mejax.pages import frame
 
 # Settings and folds that a terminal lists.
 _LISTED = 8
+# Below it, importances are remarked.
+_ENOUGH_SETTINGS = 8
 _KINDS = {'searched': 'honest', 'as configured': 'honest'}
 
 
@@ -62,6 +64,7 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
       for key in numbers['keys']
       for i, effect in enumerate(key['effects'])
     ],
+    few_settings=describe_few_settings(numbers),
     unnested=numbers['unnested'] and _words(numbers['unnested']['values']),
     cost=describe_cost(numbers, seconds),
   )
@@ -110,20 +113,34 @@ def format_numbers(numbers: Mapping[str, Any], *, seconds: float) -> str:
   if more := len(numbers['chosen']) - _LISTED:
     lines += [f'        and {more} more'] * (more > 0)
   lines += ['', 'Importance (PED-ANOVA), and inner UF1 minus that of the fold:']
+  lines += describe_few_settings(numbers)
   for key in numbers['keys']:
     effects = ', '.join(
       f'{each["label"]}: {each["difference"]:+.3f}' for each in key['effects']
     )
     lines.append(f'{key["key"]:<28} {_importance(key):<6} {effects}')
   trace = np.mean(numbers['trace'], 0)
+  course = ', '.join(
+    f'{trace[i]:.3f} after {i + 1}' + ' setting' * (i == 0)
+    for i in sorted({0, len(trace) // 2, len(trace) - 1})
+  )
   lines += [
     '',
-    f'Best inner UF1 so far, mean over folds: {trace[0]:.3f} after 1 setting,'
-    f' {trace[len(trace) // 2]:.3f} after {len(trace) // 2 + 1},'
-    f' {trace[-1]:.3f} after {len(trace)}',
+    f'Best inner UF1 so far, mean over folds: {course}',
     *describe_cost(numbers, seconds),
   ]
   return '\n'.join(lines)
+
+
+def describe_few_settings(numbers: Mapping[str, Any]) -> list[str]:
+  """Returns a warning of importances that say little; [] for none."""
+  tried = len(numbers['trace'][0])
+  if tried >= _ENOUGH_SETTINGS:
+    return []
+  return [
+    f'Only {frame.plural(tried, "setting")}: values that changed together'
+    ' cannot be told apart.'
+  ]
 
 
 def describe_cost(numbers: Mapping[str, Any], seconds: float) -> list[str]:
@@ -132,7 +149,8 @@ def describe_cost(numbers: Mapping[str, Any], seconds: float) -> list[str]:
   lines = [
     f'{cost["trainings"]} trainings of inner folds,'
     f' {cost["outer_trainings"]} of outer folds; {seconds / 60:.1f} minutes in'
-    ' all units together, as far as they were not interrupted.'
+    ' all units together, as far as they were not interrupted. Outer'
+    ' folds train settings, and the config as it is.'
   ]
   if cost['epochs'] != cost['epochs_without_halving']:
     saved = 1 - cost['epochs'] / cost['epochs_without_halving']

@@ -46,6 +46,8 @@ def test_csv_has_every_digit_and_every_warning(rows, tmp_path):
     low, high = row.entry['uar_ci']
     assert (float(line['uar_low']), float(line['uar_high'])) == (low, high)
     assert line['warning'] == row.entry.get('warning', '')
+    minus = [line[f'last_minus{end}'] for end in ('', '_low', '_high')]
+    assert minus == [str(x) for x in row.entry.get('last_minus', [''] * 3)]
   assert any(line['warning'] == selection.WARNING for line in found)
 
 
@@ -77,6 +79,9 @@ def test_markdown_shows_each_number_and_marks_what_is_no_estimate(
   for row, line in zip(rows, lines, strict=True):
     assert line[3].split(' ')[0] == f'{row.entry["uf1"]:.3f}'
     assert line[0].endswith(' *') == ('warning' in row.entry)
+    # Only baselines are compared with the models.
+    assert (line[-1] != '') == (row.model == 'majority class')
+  assert head[-1] == 'last minus it' and lines[-1][-1][0] in '+-'
   assert NASTY in html.unescape(markdown.markdown(text))
   assert selection.WARNING in text
 
@@ -125,6 +130,8 @@ def test_latex_is_one_table_of_booktabs(rows, tmp_path):
     assert line.endswith(r' \\')
     assert len(re.findall(r'(?<!\\)&', line)) == len(columns) - 1
   assert table_files.latex(NASTY) in text and selection.WARNING in text
+  assert re.search(r'\\label\{tab:[A-Za-z0-9-]+\}\n', text)
+  assert 'at their last epoch' in text
 
 
 def test_several_runs_have_a_column_of_their_names(rows, tmp_path):

@@ -98,18 +98,22 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
     yield Connection(client, keep, share, engine.jobs, place)
 
 
-def job_script(engine: Engine) -> str:
-  """Returns what would be submitted for each worker."""
+def job_script(engine: Engine, folder: str | os.PathLike) -> str:
+  """Returns what would be submitted for each worker.
+
+  Args:
+    engine: submits jobs.
+    folder: where keys and logs of the jobs would be. Nothing is written there.
+  """
   _silence()
   with tempfile.TemporaryDirectory() as name:
-    folder = pathlib.Path(name)
-    cluster = _prepare_jobs(engine, folder)
+    cluster = _prepare_jobs(engine, pathlib.Path(name))
     with dask.config.set(_SETTINGS), _closing(cluster):
       text = cluster.job_script()
     # Its files of keys go when it does, and so before their folder.
     del cluster
     gc.collect()
-  return text
+  return text.replace(name, os.path.abspath(folder))
 
 
 def _find(engine: Engine) -> distributed.Client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import time
 from typing import Any
 
 import jax
@@ -48,14 +49,18 @@ def show(found: Search) -> None:
   inner, outer = count(found)
   rungs, groups = _rungs(found), range(len(found.space.groups))
   share = sum(n / divisor for n, divisor in rungs) / sum(n for n, _ in rungs)
-  total = 0.0
+  total, began = 0.0, time.monotonic()
   for is_inner, whole in ((True, inner * share), (False, outer)):
     programs = [found.program(group, inner=is_inner) for group in groups]
     seconds = [_time(program, found.source) for program in programs]
     total += whole * sum(seconds) / len(seconds)
+  compiling = time.monotonic() - began
+  which = 'each setting' if found.options.shared else 'the chosen setting'
   print(
-    f'{inner} trainings of inner folds and {outer} of outer folds\n'
-    f'about {total / 60:.1f} minutes, not counting compilation\n'
+    f'{inner} trainings of inner folds and {outer} of outer folds, of {which}'
+    ' and of the config as it is\n'
+    f'about {total / 60:.1f} minutes, and {compiling / 60:.1f} to compile, as'
+    ' here\n'
     'Nothing was trained.'
   )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import re
 import signal
 import stat
 import subprocess
@@ -45,6 +46,9 @@ def test_the_script_of_a_job_starts_one_worker_with_keys(
   assert 'export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False\n' in told
   if kind == 'slurm':
     assert '#SBATCH -n 1' in told and '--cpus-per-task=4' in told
+  # Its logs and keys are those of the run, which is not begun.
+  key = re.search(r'--tls-key (\S+)', told)[1]
+  assert pathlib.Path(key).parent == tmp_path / 'a/cluster'
   assert not (tmp_path / 'a').exists()
 
 
@@ -54,7 +58,7 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mejax.experiment.engine import clusters
 from mejax.experiment.engine.options import Engine
-assert '#SBATCH' in clusters.job_script(Engine('slurm', jobs=1))
+assert '#SBATCH' in clusters.job_script(Engine('slurm', jobs=1), 'cluster')
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 """
   subprocess.run(
