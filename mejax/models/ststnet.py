@@ -238,7 +238,7 @@ def pool_by_place(
 ) -> tuple[Float[Array, 'd n b'], Float[Array, 'd b'], Float[Array, 'd b']]:
   """Does the same, one place after the other, in the form for TPUs.
 
-  For each trial of 256 examples a TPU's compiler then needs 10 MiB of temporary
+  For each trial of 256 examples a TPU's compiler then needs 21 MiB of temporary
   memory in place of 117: it would store a joint array of nine places, and what
   the gradient makes of it, in several layouts. For the same reason cells and
   examples stay one axis, for 100 cells fill no whole tiles. A CPU takes twice
