@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
 import getpass
 import os
 import pathlib
@@ -13,6 +13,7 @@ import hypothesis
 import jax
 import pytest
 
+from tests import compiling
 from tests import records
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -33,30 +34,40 @@ hypothesis.settings.register_profile('search', **PATIENT)
 hypothesis.settings.load_profile(os.environ.get('HYPOTHESIS', 'same'))
 
 
-# Files of few and long tests. They come first, or one worker would still be at
-# them when the others have nothing left.
+# Files of long tests, the longest first: a worker that began one at the end
+# would still be at it when the others have nothing left.
 LONG = (
+  # Of which most tests are slow.
   'test_readme.py',
-  'test_derivatives.py',
-  'test_mmnet.py',
+  'test_docs.py',
   'test_notebooks.py',
-  'test_tvl1.py',
+  'test_runs.py',
+  'test_export.py',
+  # The others.
   'test_dtypes.py',
-  'test_loop.py',
+  'test_mmnet_golden.py',
+  'test_clip_cache.py',
+  'test_htnet_golden.py',
   'test_running.py',
   'test_sweep.py',
-  'test_sample.py',
+  'test_pretraining.py',
+  'test_derivatives.py',
   'test_placement.py',
-  'test_mmnet_golden.py',
-  'test_htnet_golden.py',
-  'test_clip_cache.py',
-  'test_known_truth.py',
-  'test_magnify.py',
+  'test_sample.py',
+  'test_loop.py',
+  'test_magnet_training.py',
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-  items.sort(key=lambda item: item.path.name not in LONG)
+  begin = {name: number for number, name in enumerate(LONG)}
+  items.sort(key=lambda item: begin.get(item.path.name, len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+  """Lets the collector look seldom, and not at what stays until the end."""
+  gc.freeze()
+  gc.set_threshold(*gc.get_threshold()[:2], 100)
 
 
 def pytest_configure() -> None:
@@ -74,18 +85,11 @@ def pytest_configure() -> None:
     jax.config.update(name, value if name.endswith('dir') else float(value))
 
 
-@pytest.fixture(scope='module')
-def unoptimised() -> Iterator[None]:
-  """Compiles the programs of a file in a third of the time.
-
-  For large programs that run once or twice, whose results a tolerance judges
-  or another run of the same program.
-  """
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
-  # JAX would hand these programs to the next file, which may compare bits.
-  jax.clear_caches()
+@pytest.fixture(scope='module', autouse=True)
+def optimisation(request: pytest.FixtureRequest) -> None:
+  """Compiles the programs of files that are marked `unoptimised` quickly."""
+  marked = request.node.get_closest_marker('unoptimised') is not None
+  compiling.quickly(marked)
 
 
 @pytest.fixture(scope='session')

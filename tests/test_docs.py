@@ -19,6 +19,8 @@ import yaml
 from tests import child
 from tests import doc_blocks
 
+pytestmark = pytest.mark.unoptimised
+
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
 PAGE = DOCS / 'models.md'
@@ -153,23 +155,26 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(
 
 
 @pytest.fixture(scope='module')
-def workplace(tmp_path_factory):
-  """A folder with the command `mejax`, clones, and the demo."""
+def demo(tmp_path_factory):
+  """The folder of the demo, which pages read."""
   folder = tmp_path_factory.mktemp('docs')
-  doc_blocks.make_workplace(folder)
   subprocess.run(
-    [folder / 'bin/mejax', 'demo', '--small'],
+    [sys.executable, '-m', 'mejax', 'demo', '--small'],
     cwd=folder,
     env=child.environment(),
     check=True,
     stdout=subprocess.DEVNULL,
   )
-  return folder
+  return folder / 'runs/demo'
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('page', RUN, ids=name)
-def test_the_blocks_of_a_page_run_one_after_another(page, workplace):
+def test_the_blocks_of_a_page_run_one_after_another(page, demo, tmp_path):
+  # Each page has a folder of its own, so that none needs what another made.
+  doc_blocks.make_workplace(tmp_path)
+  (tmp_path / 'runs').mkdir()
+  (tmp_path / 'runs/demo').symlink_to(demo)
+  # The datasets of that page are those of the demo.
   is_data = page.parent == ROOT / 'data'
-  # Its datasets are those of the demo.
-  doc_blocks.run(page, workplace / 'runs/demo' if is_data else workplace)
+  doc_blocks.run(page, demo if is_data else tmp_path)

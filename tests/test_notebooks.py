@@ -14,6 +14,8 @@ import pytest
 from tests import child
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 HERE = child.ROOT / 'colab'
 NAMES = sorted(path.stem for path in HERE.glob('*.ipynb'))
 # The pictures that the last cells show.

@@ -24,6 +24,8 @@ from mejax import cli
 from mejax.experiment import configuration
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text()
 BLOCKS = re.findall(r'^```(bash|python)\n(.*?)^```$', README, re.M | re.S)

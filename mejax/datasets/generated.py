@@ -32,8 +32,9 @@ PROTOCOL = Protocol(
   classes=emotions.THREE,
   class_of=emotions.three,
 )
-# Pictures of one call, and those of them that are in memory together.
-_CALL, _TOGETHER = 1024, 32
+# Pictures of one call, and those of them that are in memory together. Few are
+# wanted as well as many, and the last call draws as many as the others.
+_CALL, _TOGETHER = 128, 32
 # The flow images of the release were computed larger, with their strain, and
 # shrunk then; `mejax prepare` computes flow in the size that it keeps.
 FINER = {'released': 2, 'aligned': 1}

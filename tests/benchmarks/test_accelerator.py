@@ -11,7 +11,7 @@ pytest.importorskip('torch', reason='needs the extra `torch`')
 from tests.benchmarks import accelerator
 from tests.benchmarks import fold_training
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from tests import closeness
 from tests.benchmarks import expressiveness
 from tests.models import smallest
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 PEOPLE, CLIPS = 6, 3
 

@@ -10,6 +10,8 @@ from mejax.experiment import resolve
 from tests.configs import programs
 from tests.datasets import frames_dataset
 
+pytestmark = pytest.mark.unoptimised
+
 EMOTIONS = ('negative', 'positive', 'surprise')
 
 

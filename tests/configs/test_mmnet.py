@@ -15,6 +15,8 @@ from tests import own_parts
 from tests.configs import programs
 from tests.datasets import frames_dataset
 
+pytestmark = pytest.mark.unoptimised
+
 EMOTIONS = {
   'mmnet_casme2:smoke': ('happiness', 'disgust', 'others'),
   'mmnet_casme2:3_smoke': ('happiness', 'surprise', 'fear', 'others'),

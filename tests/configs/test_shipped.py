@@ -15,6 +15,8 @@ from mejax.models import originals
 from tests.configs import programs
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
 NAMES = sorted(
   path.stem for path in CONFIGS.glob('*.py') if path.stem != 'default'

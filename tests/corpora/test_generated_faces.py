@@ -20,6 +20,8 @@ from mejax.corpora.faces import muscles
 from mejax.corpora.faces import random
 from tests import closeness
 
+pytestmark = pytest.mark.unoptimised
+
 OPTIONS = individuals.Options(size=56, variety=0.0)
 
 

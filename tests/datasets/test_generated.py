@@ -12,6 +12,8 @@ from mejax.motion import flow as flow_lib
 from mejax.training import folds
 from tests import closeness
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture(scope='module')
 def made():

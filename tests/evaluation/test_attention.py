@@ -12,6 +12,9 @@ from mejax import models
 from mejax.evaluation import attention
 from mejax.models import attention as attention_fns
 from mejax.models import capabilities
+from tests.models import smallest
+
+pytestmark = pytest.mark.unoptimised
 
 
 def test_uniform_attention_is_a_fair_share_everywhere():
@@ -128,9 +131,8 @@ def test_map_of_a_model_is_hot_where_it_reads(attention_fn, others_count):
     'artnet', 'tiny', levels=(1, 4), attention_fn=attention_fn
   )
   apply = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
-  init = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))
   x = jax.random.normal(jax.random.key(1), (1, 2, 32, 32, 3))
-  variables = init(x)
+  variables = smallest.variables(model, x)
   width = variables['params']['embed']['bias'].size
   gathered = jnp.repeat(jnp.arange(4) == 2, width)
   variables['params']['gather']['kernel'] *= gathered[:, None]

@@ -19,6 +19,8 @@ from mejax.training import folds as folds_lib
 from tests.datasets import frames_dataset
 from tests.pages import html_page
 
+pytestmark = pytest.mark.unoptimised
+
 OVERRIDES = ('dataset=synthetic', 'protocol=synthetic')
 
 

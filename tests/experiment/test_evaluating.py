@@ -32,6 +32,8 @@ from tests.corpora import htnet_tree
 from tests.models import test_convert
 from tests.training import setup_trials
 
+pytestmark = pytest.mark.unoptimised
+
 
 class Statistics(nn.Module):
   """A small model with batch statistics that shows what it reads."""
@@ -316,7 +318,7 @@ def test_evaluate_from_the_command_line_finds_all_in_the_run(
 ):
   # Predictions with averaged weights, and with the mirrored clip.
   numbers = ['setting.test_mirror=0.5', 'setting.ema=0.5']
-  config = configuration.load_config('htnet_regions:smoke', numbers)
+  config = configuration.load_config('linear:smoke', numbers)
   experiment.train(config, data_dir=data_dir, workdir=tmp_path / 'run')
   capsys.readouterr()
   arguments = ['evaluate', str(tmp_path / 'run'), '--data_dir', str(data_dir)]

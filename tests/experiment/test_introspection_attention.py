@@ -23,6 +23,8 @@ from mejax.models import htnet
 from mejax.models.capabilities import Capabilities
 from tests import own_parts
 
+pytestmark = pytest.mark.unoptimised
+
 TITLE = 'Where the models looked'
 
 

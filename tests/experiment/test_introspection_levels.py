@@ -21,6 +21,8 @@ from mejax.experiment import task as task_lib
 from mejax.models.capabilities import Capabilities
 from mejax.training import sample
 
+pytestmark = pytest.mark.unoptimised
+
 ALPHAS = (1.0, 4.0)
 CAUTION = 'Nothing but a stand-in.'
 

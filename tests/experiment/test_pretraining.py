@@ -16,6 +16,8 @@ from mejax.experiment.packs import packing
 from mejax.training import checkpoint
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 
 def config(**changes):
   found = configuration.load_config('generated:smoke')

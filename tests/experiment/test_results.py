@@ -23,6 +23,8 @@ from mejax.experiment import schema
 from mejax.experiment import scoring
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 CONFIG = {'dataset': '', 'protocol': '', 'view': {'name': ''}, 'model': {}}
 RUN = {
   'schema_version': 1,

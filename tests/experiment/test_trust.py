@@ -22,6 +22,8 @@ from mejax.experiment.packs import saved as saved_lib
 from tests import own_parts
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 EVIL = 'def make(**fields):\n  raise RuntimeError("CODE OF A STRANGER RAN")\n'
 # What the user of these tests says on his command line.
 OWN = (

@@ -49,6 +49,14 @@ def inputs(name: str, count: int = 3, *, seed: int = 0) -> jax.Array:
   return jax.random.normal(jax.random.key(seed), shape, jnp.float32)
 
 
+@functools.partial(jax.jit, static_argnames=('model', 'train'))
+def apply(
+  model: nn.Module, variables: Any, x: Any, *, train: bool = False, **options
+) -> Any:
+  """Calls a model; tests of equal models and shapes share one program."""
+  return model.apply(variables, x, train=train, **options)
+
+
 def variables(model: nn.Module, x: jax.Array) -> dict[str, Any]:
   """Draws variables of about the size of trained ones.
 

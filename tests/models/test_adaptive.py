@@ -20,7 +20,7 @@ from mejax.models import adaptive
 from tests import closeness
 from tests.models import smallest
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 ALPHAS = (1.0, 2.0, 4.0)
 KINDS = pytest.mark.parametrize('kind', adaptive.FACTORS)
@@ -37,19 +37,20 @@ def case(kind: str):
 
 def apply(kind, x=None, **options):
   model, variables, own = case(kind)
-  run = jax.jit(functools.partial(model.apply, train=False))
-  return run(variables, own if x is None else x, **options)
+  return smallest.apply(model, variables, own if x is None else x, **options)
 
 
 def read(x, factor, levels=ALPHAS, present=None):
   """Returns the image that is read, by jitted code of ours."""
+  return read_image(
+    x, jnp.asarray(factor), jnp.atleast_2d(jnp.array(levels)), present
+  )
 
-  @jax.jit
-  def run(x, factor, levels, present):
-    shares = adaptive.share_levels(jnp.log(levels), jnp.log(factor), present)
-    return adaptive.read(x, shares)[:, 0]
 
-  return run(x, jnp.asarray(factor), jnp.atleast_2d(jnp.array(levels)), present)
+@jax.jit
+def read_image(x, factor, levels, present):
+  shares = adaptive.share_levels(jnp.log(levels), jnp.log(factor), present)
+  return adaptive.read(x, shares)[:, 0]
 
 
 def interpolated(x, factor, levels):

@@ -15,8 +15,9 @@ from mejax import models
 from mejax.models import artnet
 from mejax.models import attention
 from tests import closeness
+from tests.models.smallest import apply
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 ALPHAS = (1.0, 2.0, 4.0, 8.0)
 
@@ -34,21 +35,14 @@ def x():
 @pytest.fixture(scope='module')
 def variables(model, x):
   """Parameters far from their start, so that no part is nearly dead."""
-  start = jax.jit(model.init, static_argnames='train')(
-    jax.random.key(0), x, train=False
-  )
-  leaves, tree = jax.tree.flatten(start)
-  keys = jax.random.split(jax.random.key(2), len(leaves))
-  return tree.unflatten(
-    leaf + 0.3 * jax.random.normal(key, leaf.shape)
-    for leaf, key in zip(leaves, keys, strict=True)
-  )
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x, train=False))
+  draw = np.random.default_rng(2).normal
 
+  def fill(path, leaf):
+    middle = 1.0 if path[-1].key == 'scale' else 0.0
+    return jnp.asarray(middle + 0.35 * draw(size=leaf.shape), leaf.dtype)
 
-def apply(model, variables, x, *, train=False, **options):
-  return jax.jit(model.apply, static_argnames='train')(
-    variables, x, train=train, **options
-  )
+  return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
 def assert_same(one, other):

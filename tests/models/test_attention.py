@@ -14,8 +14,9 @@ from mejax.models import base
 from mejax.models import htnet
 from mejax.models import layers
 from tests import closeness
+from tests.models import smallest
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 FUNCTIONS = ('softmax', 'linear', 'windowed')
 MODULES = ('talking_heads', 'relative')
@@ -143,9 +144,7 @@ def init(model, x):
 
 
 def apply(model, variables, x):
-  return jax.jit(model.apply, static_argnames='train')(
-    variables, x, train=False
-  )[0]
+  return smallest.apply(model, variables, x)[0]
 
 
 def test_swapping_attention_keeps_the_parameter_tree_and_changes_the_logits():
@@ -332,7 +331,7 @@ def test_attention_with_dropout_of_its_own_is_told_train(
     fields |= {'levels': (1, 2), 'dropout': 0.0, 'level_dropout': 0.0}
   model = models.make(name, 'tiny', **fields)
   x = jax.random.normal(jax.random.key(0), (2, *shape))
-  variables = init(model, x)
+  variables = smallest.variables(model, x)
 
   @functools.partial(jax.jit, static_argnums=0)
   def zeros(train, key):

@@ -18,6 +18,8 @@ from mejax.models import base
 from tests import closeness
 from tests.models import smallest
 
+pytestmark = pytest.mark.unoptimised
+
 # Preset, fields and the shape of one example.
 TINY = {
   'artnet': ('tiny', {'levels': (1, 2)}, (2, 32, 32, 3)),

@@ -17,6 +17,8 @@ from mejax.models import offapexnet
 from mejax.models import resnet
 from mejax.models import sssnet
 from tests import closeness
+from tests import compiling
+from tests.models import smallest
 
 MODULES = {
   'cnn': cnn,
@@ -33,16 +35,15 @@ def images(count=6, side=28):
   return jnp.array(x, jnp.float32)
 
 
-def init(model, inputs=None):
-  inputs = images(1) if inputs is None else inputs
-  return jax.jit(model.init, static_argnames='train')(
-    jax.random.key(0), inputs, train=False
-  )
+def init(model):
+  return smallest.variables(model, images(1))
 
 
 def num_parameters(model, side=28):
   blank = jnp.ones((1, side, side, 3))
-  params = jax.eval_shape(lambda: init(model, blank))['params']
+  params = jax.eval_shape(
+    lambda: model.init(jax.random.key(0), blank, train=False)
+  )['params']
   return sum(x.size for x in jax.tree.leaves(params))
 
 
@@ -97,7 +98,7 @@ def test_padding_rows_change_neither_logits_nor_statistics(name):
   model = models.make(name, 'tiny', dropout=0.0)
   variables = init(model)
 
-  @jax.jit
+  @functools.partial(jax.jit, compiler_options=compiling.options())
   def run(x, mask):
     return model.apply(
       variables, x, train=True, mask=mask, mutable=['batch_stats']
@@ -114,7 +115,9 @@ def test_dropout_acts_in_training_alone(name):
   model = models.make(name, 'tiny', dropout=0.5)
   variables = init(model)
 
-  @functools.partial(jax.jit, static_argnums=0)
+  @functools.partial(
+    jax.jit, static_argnums=0, compiler_options=compiling.options()
+  )
   def logits(train, seed):
     return model.apply(
       variables,
@@ -130,13 +133,18 @@ def test_dropout_acts_in_training_alone(name):
 
 def test_sssnet_drops_whole_maps():
   model = models.make('sssnet', dropout=0.5)
-  (_, out), _ = model.apply(
-    init(model),
-    images(),
-    train=True,
-    rngs={'dropout': jax.random.key(0)},
-    mutable=['batch_stats'],
-  )
+
+  @jax.jit
+  def run(variables):
+    return model.apply(
+      variables,
+      images(),
+      train=True,
+      rngs={'dropout': jax.random.key(0)},
+      mutable=['batch_stats'],
+    )
+
+  (_, out), _ = run(init(model))
   dropped = np.asarray(out['features'] == 0).all((1, 2))
   assert dropped.mean() == pytest.approx(0.5, abs=0.1)
 
@@ -146,7 +154,7 @@ def test_offapexnet_reads_u_and_v_in_streams_of_their_own():
   variables = init(model)
 
   def streams(inputs):
-    return model.apply(variables, inputs, train=False)[1]['streams']
+    return smallest.apply(model, variables, inputs)[1]['streams']
 
   before = streams(images())
   for channel, changed in ((0, [True, False]), (1, [False, True]), (2, [0, 0])):
@@ -249,10 +257,8 @@ def test_logits_equal_the_same_network_in_pytorch(name, side):
   torch = pytest.importorskip('torch', reason='compares with PyTorch')
   x = images(side=side)
   model = models.make(name)
-  variables = shaken(init(model))
-  ours, _ = jax.jit(model.apply, static_argnames='train')(
-    variables, x, train=False
-  )
+  variables = shaken(smallest.variables(model, x))
+  ours, _ = smallest.apply(model, variables, x)
   x = torch.tensor(np.asarray(x).transpose(0, 3, 1, 2))
   theirs = getattr(Torch(torch, variables), name)(x).numpy()
   closeness.assert_close(ours, theirs, 1e-5)

@@ -24,6 +24,7 @@ from mejax.models import convert
 from mejax.models import originals
 from tests import closeness
 from tests.models import mmnet_formula
+from tests.models import smallest
 from tests.models import test_htnet_golden as golden_htnet
 
 FIELDS = golden_htnet.SMALL['B'][1]
@@ -47,8 +48,7 @@ def saved(torch, state, path):
 
 
 def logits(converted, inputs):
-  apply = jax.jit(converted.model.apply, static_argnames='train')
-  return apply(converted.variables, inputs, train=False)[0]
+  return smallest.apply(converted.model, converted.variables, inputs)[0]
 
 
 def ststnet_state():

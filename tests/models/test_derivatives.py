@@ -11,6 +11,7 @@ import pytest
 
 from mejax import models
 from tests import closeness
+from tests import compiling
 from tests.models import smallest
 
 # The smallest preset of each model, and the smallest input that it takes.
@@ -29,10 +30,6 @@ SMALLEST = {
   'resnet': ('tiny', (9, 8, 3), {}),
   'sssnet': ('tiny', (16, 16, 3), {}),
   'ststnet': ('ststnet', (28, 28, 3), {}),
-}
-UNOPTIMISED = {
-  'xla_backend_optimization_level': 0,
-  'xla_llvm_disable_expensive_passes': True,
 }
 # So small that hardly any ReLU or maximum switches on the way; float64 rounds
 # the difference of two gradients to about 1e-7 of it.
@@ -83,7 +80,7 @@ def assert_derivatives_agree(name, train, *, in_both_modes):
   The programs are large and run three times: optimising them takes longest.
   MMNet needs it: unoptimised, its gradient of first order is NaN already.
   """
-  options = None if name == 'mmnet' else UNOPTIMISED
+  options = None if name == 'mmnet' else compiling.options()
 
   @functools.partial(jax.jit, compiler_options=options)
   def derive(point, direction):

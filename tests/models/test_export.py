@@ -18,7 +18,9 @@ from mejax import models
 from tests import closeness
 from tests.models import smallest
 
-BATCHES = (1, 3, 8)
+pytestmark = pytest.mark.unoptimised
+
+BATCHES = (1, 3)
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 CALL = f"""

@@ -14,6 +14,8 @@ from mejax.models import htnet
 from tests import closeness
 from tests.models import smallest
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.mark.parametrize(
   'depths, parameters', [((2, 2, 10), 139_582_982), ((2, 2, 8), 114_429_446)]
@@ -82,14 +84,11 @@ def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
   x = jax.random.uniform(jax.random.key(1), (1, 64, 64, 3))
   # No convolution, so that patches meet in attention and max-pools only.
   model = model.clone(conv=lambda x, kernel, **_: x @ kernel[1, 1])
-  apply = jax.jit(model.apply, static_argnames='train')
-  variables = jax.jit(model.init, static_argnames='train')(
-    jax.random.key(0), x, train=False
-  )
+  variables = smallest.variables(model, x)
   # A corner of the picture that lies in no other region's pooling window.
   changed = x.at[:, :8, :8].set(0)
   (_, before), (_, after) = (
-    apply(variables, image, train=False) for image in (x, changed)
+    smallest.apply(model, variables, image) for image in (x, changed)
   )
   moved = [
     np.abs(old - new).max((0, 2, 3)) > 1e-6
@@ -105,13 +104,10 @@ def test_paper_preset_looks_at_quarters_then_regions_then_the_whole():
 def test_regions_block_sees_its_own_region_only_before_the_convolution():
   model = models.make('htnet', 'tiny')
   x = jax.random.uniform(jax.random.key(1), (2, 28, 28, 3), maxval=255)
-  variables = jax.jit(model.init, static_argnames='train')(
-    jax.random.key(0), x, train=False
-  )
+  variables = smallest.variables(model, x)
   changed = x.at[:, 14:, :14].set(0)
-  apply = jax.jit(model.apply, static_argnames='train')
-  _, before = apply(variables, x, train=False)
-  _, after = apply(variables, changed, train=False)
+  _, before = smallest.apply(model, variables, x)
+  _, after = smallest.apply(model, variables, changed)
   moved = np.abs(before['regions'][0] - after['regions'][0]).max((0, 2, 3))
   assert moved[2] > 1
   np.testing.assert_array_equal(moved[[0, 1, 3]], 0)
@@ -141,17 +137,13 @@ def test_stochastic_depth_changes_training_alone_and_no_parameter():
   plain = models.make('htnet', 'tiny')
   deep = models.make('htnet', 'tiny', drop_path=0.5)
   x = jax.random.uniform(jax.random.key(1), (8, 28, 28, 3), maxval=255)
-  variables = jax.jit(plain.init, static_argnames='train')(
-    jax.random.key(0), x, train=False
-  )
+  variables = smallest.variables(plain, x)
   shapes = jax.eval_shape(lambda: deep.init(jax.random.key(0), x, train=False))
   assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, shapes)
 
   def logits(model, seed, train):
     rngs = {'dropout': jax.random.key(seed)}
-    return jax.jit(model.apply, static_argnames='train')(
-      variables, x, train=train, rngs=rngs
-    )[0]
+    return smallest.apply(model, variables, x, train=train, rngs=rngs)[0]
 
   np.testing.assert_array_equal(logits(deep, 0, False), logits(plain, 0, False))
   assert (logits(deep, 0, True) != logits(deep, 1, True)).any()

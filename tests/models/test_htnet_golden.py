@@ -19,6 +19,7 @@ from mejax import models
 from mejax.models import convert
 from mejax.models import originals
 from tests import closeness
+from tests import compiling
 
 SMALL = {
   'A': ('A_patch7_h3', dict(patch_size=7, dim=16, heads=2, depths=(1, 1, 2))),
@@ -137,10 +138,10 @@ def loss_fn(model, inputs, labels):
   return loss
 
 
-def make_adam_step(loss):
+def make_adam_step(loss, options=None):
   """One step: parameters, optimiser state, loss, logits, gradients."""
 
-  @functools.partial(jax.jit, donate_argnums=(0, 1))
+  @functools.partial(jax.jit, donate_argnums=(0, 1), compiler_options=options)
   def step(params, state):
     (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
     updates, state = optax.adam(LEARNING_RATE).update(grads, state)
@@ -163,7 +164,9 @@ def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
   for name in data['names']:
     np.testing.assert_array_equal(weights[name], data[f'sd/{name}'])
   np.testing.assert_array_equal(samples(data)[3:], synthetic_samples())
-  step = make_adam_step(loss_fn(model, samples(data), data['labels']))
+  # The released model is compiled as users compile it, see below.
+  loss = loss_fn(model, samples(data), data['labels'])
+  step = make_adam_step(loss, compiling.options())
   table = originals.htnet_table(model)
   state, losses = optax.adam(LEARNING_RATE).init(params), []
   for i in range(5):
@@ -199,7 +202,8 @@ def test_lone_tokens_leave_query_and_key_without_gradient(small):
   letter, model, params, _ = small
   labels = np.array([1, 2])
   loss = loss_fn(model, synthetic_samples(), labels)
-  grads = jax.jit(jax.grad(loss, has_aux=True))(params)[0]
+  gradient = jax.grad(loss, has_aux=True)
+  grads, _ = jax.jit(gradient, compiler_options=compiling.options())(params)
   table = originals.htnet_table(model)
   for name in (name for name in table if 'to_qkv' in name):
     query, key, value = np.split(table[name].theirs({'params': grads}), 3)

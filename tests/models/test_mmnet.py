@@ -17,6 +17,8 @@ from mejax.models import mmnet
 from tests import closeness
 from tests.models import smallest
 
+pytestmark = pytest.mark.unoptimised
+
 
 def noise(size, count=2, seed=0):
   return jax.random.normal(jax.random.key(seed), (count, 2, size, size, 3))
@@ -24,8 +26,7 @@ def noise(size, count=2, seed=0):
 
 def run(model, variables):
   """What the model gives for noise."""
-  apply = jax.jit(functools.partial(model.apply, train=False))
-  return apply(variables, noise(model.image_size))
+  return smallest.apply(model, variables, noise(model.image_size))
 
 
 def start(model, key=1):
@@ -36,9 +37,9 @@ def start(model, key=1):
 
 @pytest.fixture(scope='module')
 def tiny():
-  """The variables of the preset, and what it gives for noise."""
+  """Variables of the preset, and what it gives for noise."""
   model = models.make('mmnet', 'tiny')
-  variables = start(model)
+  variables = smallest.variables(model, noise(model.image_size))
   return variables, run(model, variables)
 
 
@@ -241,14 +242,14 @@ def test_drop_path_grows_over_the_blocks_and_spares_the_first(depth):
 def test_logits_depend_on_place_of_motion_and_on_the_onset(tiny):
   variables, (logits, out) = tiny
   inputs = noise(32)
-  apply = jax.jit(
-    functools.partial(models.make('mmnet', 'tiny').apply, train=False)
+  apply = functools.partial(
+    smallest.apply, models.make('mmnet', 'tiny'), variables
   )
-  _, shifted = apply(variables, inputs + 1)
+  _, shifted = apply(inputs + 1)
   # A change of both frames is no motion, but another face.
   closeness.assert_close(shifted['motion'], out['motion'], 1e-5)
   assert np.abs(shifted['position'] - out['position']).max() > 0.1
-  mirrored, _ = apply(variables, inputs[:, :, :, ::-1])
+  mirrored, _ = apply(inputs[:, :, :, ::-1])
   assert np.abs(mirrored - logits).max() > 1e-3
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests import closeness
 from tests.models import smallest
 
+pytestmark = pytest.mark.unoptimised
+
 
 def in_nnx(module, variables, x):
   """What a training needs, in NNX: logits, gradients, batch statistics."""

@@ -14,7 +14,7 @@ from mejax.models import readout
 from tests import closeness
 from tests.models import smallest
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 WITH_READOUT = ('artnet', 'cnn', 'htnet', 'resnet')
 # Numbers of the last map of the smallest models, and of its places.

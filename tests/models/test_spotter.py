@@ -11,6 +11,8 @@ from mejax.models.spotter import Spotter
 from mejax.motion.spotting import inputs as inputs_lib
 from tests import closeness
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture(scope='module')
 def drawn():

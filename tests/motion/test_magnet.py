@@ -14,6 +14,7 @@ import pytest
 
 from mejax.motion import magnet
 from mejax.motion import magnify
+from tests import compiling
 
 torch = pytest.importorskip('torch')
 nn = torch.nn
@@ -113,7 +114,7 @@ def small():
     width=4, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
   )
   frames = jnp.zeros((1, 16, 16, 3))
-  init = jax.jit(module.init)
+  init = jax.jit(module.init, compiler_options=compiling.options())
   return init(jax.random.key(0), frames, frames, jnp.float32(1))['params']
 
 

@@ -11,6 +11,8 @@ from mejax.motion import flow
 from mejax.motion import magnet
 from mejax.motion import magnet_training
 
+pytestmark = pytest.mark.unoptimised
+
 SMALL = magnet.MagNet(
   width=4, difference=3, num_blocks=1, num_branch_blocks=1, num_decoder_blocks=1
 )

@@ -14,6 +14,8 @@ import pytest
 from mejax.motion import magnify
 from mejax.motion.magnify import MAGNIFY
 
+pytestmark = pytest.mark.unoptimised
+
 SIZE = 64
 # So small that the flow has one scale, which compiles in a third of the time.
 FLAT = (24, 28)

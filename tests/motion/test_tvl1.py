@@ -10,7 +10,7 @@ import pytest
 
 from mejax.motion import flow
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 SIZE = 96
 # Of so few pixels there is one scale, which compiles in a third of the time.

@@ -31,6 +31,8 @@ from mejax.experiment.packs import saved as saved_lib
 from tests import closeness
 from tests.training import setup_trials
 
+pytestmark = pytest.mark.unoptimised
+
 OPTIONS = {
   'model': 'tests.own_parts:Portable',
   'class_names': ('a', 'b', 'c'),

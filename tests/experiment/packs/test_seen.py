@@ -21,6 +21,8 @@ from mejax.experiment.packs import seen as seen_lib
 from mejax.training import sample
 from tests.corpora import htnet_tree
 
+pytestmark = pytest.mark.unoptimised
+
 OPTIONS = {
   'model': 'linear',
   'class_names': ('a', 'b', 'c'),

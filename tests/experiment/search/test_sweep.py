@@ -25,7 +25,7 @@ from mejax.training import checkpoint
 from tests import own_parts
 from tests.experiment.search import small_search
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 # What a search writes otherwise each time: times.
 OTHERWISE = ('seconds',)
 
@@ -45,7 +45,7 @@ def sweep(workdir, *, config=None, task=None, **changes):
 
 
 @pytest.fixture(scope='module')
-def done(unoptimised, tmp_path_factory):
+def done(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('search') / 'run'
   return workdir, sweep(workdir)
 
@@ -219,7 +219,7 @@ def test_a_finished_search_is_shown_again(done, capsys):
 
 
 def test_noise_for_a_person_changes_nothing_that_was_chosen_or_trained_for_him(
-  unoptimised, tmp_path
+  tmp_path,
 ):
   """By the sampler that learns, with halving: all that could leak is on."""
   options = {

@@ -15,7 +15,7 @@ from mejax.experiment.search import units
 from tests import own_parts
 from tests.training import setup_trials
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 
 @pytest.fixture(scope='module')
