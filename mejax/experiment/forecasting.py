@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Without them libtpu asks the network where it runs, and warns; and only one
 # process at a time may load it, because it might use the TPU.
-_TPU = {
+TPU = {
   'ALLOW_MULTIPLE_LIBTPU_LOAD': 'true',
   'TPU_SKIP_MDS_QUERY': '1',
   'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
@@ -35,7 +35,7 @@ _TPU = {
   'TPU_WORKER_ID': '0',
 }
 # Nothing runs on a device. What was compiled before would take no time.
-_ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
+ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
 # What is said before the compiler is silent.
 COMPILING = 'Compiling, which may take minutes. Nothing is trained or kept.'
 # Lines of the compiler that a message shows if it fails.
@@ -76,7 +76,7 @@ def forecast(
       done = subprocess.run(
         [sys.executable, '-P', '-m', __name__, str(answer)],
         input=json.dumps(request),
-        env=os.environ | _ENVIRONMENT | _TPU,
+        env=os.environ | ENVIRONMENT | TPU,
         stderr=subprocess.PIPE,
         text=True,
         errors='replace',

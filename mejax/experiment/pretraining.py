@@ -68,7 +68,7 @@ def pretrain(
     running.print_forecast(plan)
     return {}
   workdir = pathlib.Path(workdir)
-  how = chunks.spread(engine, config, f'{__name__}:make_plan')
+  how = chunks.spread(engine or Engine(), config, f'{__name__}:make_plan')
   with running.claimed(plan, workdir) as run:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')

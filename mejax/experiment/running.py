@@ -102,12 +102,13 @@ def train(
     FileNotFoundError: the dataset has not been prepared.
     ConnectionError: no scheduler answers, or it was lost.
   """
+  engine = engine or Engine()
   own = {'task': task, 'model': model, 'protocol': protocol, 'view': view}
   if config.get('protocol') == SPOTTING:
     # Imported here, because that module imports this one.
     from mejax.experiment.spotting import training
 
-    if engine is not None and not engine.is_local:
+    if not engine.is_local:
       raise ValueError('the network for spotting is trained by one process.')
     return training.train(
       config, data_dir=data_dir, workdir=workdir, dry_run=dry_run

@@ -15,6 +15,7 @@ paper describes, with the same result:
   minimum where its gain is negative).
 - The batch is the last axis, so that everything elementwise runs over
   contiguous rows.
+- A TPU does this for one of the nine outputs after the other.
 """
 
 from __future__ import annotations
@@ -89,9 +90,14 @@ class STSTNet(base.Model):
     # Under a negative gain the largest output is the smallest after the norm.
     sign = jnp.concatenate([jnp.where(n.scale < 0, -1.0, 1.0) for n in norms])
     # Statistics are sums in the wide dtype, and XLA reduces operands of one.
-    outputs = cell_outputs(inputs, kernel, bias).astype(dtypes.wide.dtype)
-    sign = sign.astype(outputs.dtype)
-    largest, sums, squares = pool_cells(outputs, sign[:, None, None])
+    sign = sign.astype(dtypes.wide.dtype)
+    # Chosen when the program is compiled; it leaves no branch in it.
+    largest, sums, squares = lax.platform_dependent(
+      *cell_inputs(inputs, kernel, bias),
+      sign,
+      tpu=pool_by_place,
+      default=pool_at_once,
+    )
     batch = moments(sums, squares, mask) if train else None
     gain, offset = self._affine(norms, batch)
     x = largest * (sign * gain)[:, None, None] + offset[:, None, None]
@@ -119,17 +125,21 @@ class STSTNet(base.Model):
     return (jnp.concatenate(x) for x in zip(*parts, strict=True))
 
 
-def cell_outputs(
+def cell_inputs(
   inputs: Float[Array, 'b 28 28 c'],
   kernel: Float[Array, '3 3 c d'],
   bias: Float[Array, 'd'],
-) -> Float[Array, '9 d n b']:
-  """Computes the 30x30 convolution outputs (padding 2), sorted by cell.
+) -> tuple[Float[Array, '9 d p'], Float[Array, 'p m']]:
+  """Returns two factors of the 30x30 convolution outputs (padding 2) by cell.
 
   Cell (i, j) of the n = 100 holds rows 3i - 1 to 3i + 1, and columns likewise.
   The pool pads row -1 and leaves out row 29, but batch norm counts row 29. So
   row 29 is computed in the place of row -1, by continuing the input
   periodically.
+
+  Returns:
+    the weights of each place in a cell; the pixels of each cell and example,
+    m = n * b.
   """
   x = inputs.transpose(3, 1, 2, 0)
   for axis in (1, 2):
@@ -150,18 +160,17 @@ def cell_outputs(
     for row in range(3)
     for column in range(3)
   ]
-  d = kernel.shape[-1]
-  taps = jnp.stack(offsets).reshape(9, -1, d)
+  taps = jnp.stack(offsets).reshape(9, -1, kernel.shape[-1])
   taps = jnp.concatenate([taps, jnp.tile(bias, (9, 1, 1))], 1)
-  taps = jnp.swapaxes(taps, 1, 2).reshape(9 * d, -1)
-  outputs = taps @ window.reshape(len(window), -1)
-  return outputs.reshape(9, d, CELLS**2, -1)
+  return jnp.swapaxes(taps, 1, 2), window.reshape(len(window), -1)
 
 
-def pool_cells(
-  outputs: Float[Array, '9 d n b'], sign: Float[Array, 'd 1 1']
+def pool_at_once(
+  taps: Float[Array, '9 d p'],
+  window: Float[Array, 'p m'],
+  sign: Float[Array, 'd'],
 ) -> tuple[Float[Array, 'd n b'], Float[Array, 'd b'], Float[Array, 'd b']]:
-  """Reduces x = relu(outputs) to the input of pool and batch norm, in one pass.
+  """Reduces x = relu(taps @ window) to the input of pool and batch norm.
 
   The derivative is written out because XLA's gradient of a maximum over a
   leading axis is 40 times slower on a CPU. Among equals the first gets the
@@ -171,12 +180,14 @@ def pool_cells(
     the largest sign * x of each cell inside the map; the sum of x and the sum
     of x squared over all 900 places.
   """
-  return _pool_cells(outputs, sign)[:3]
+  outputs = (taps.reshape(-1, len(window)) @ window).astype(sign.dtype)
+  outputs = outputs.reshape(*taps.shape[:2], CELLS**2, -1)
+  return _pool_cells(outputs, sign[:, None, None])[:3]
 
 
 @jax.custom_jvp
 def _pool_cells(outputs, sign):
-  """Returns what `pool_cells` does, and the place of the largest."""
+  """Returns what `pool_at_once` does, and the place of the largest."""
 
   def merge(one, other):
     sums = (a + b for a, b in zip(one[2:], other[2:], strict=True))
@@ -209,7 +220,7 @@ def _pool_cells_jvp(primals, tangents):
 # The gradient needs the outputs and places, not the masks made of them.
 @functools.partial(jax.checkpoint, prevent_cse=False)
 def _change_cells(outputs, sign, place, change):
-  """Returns by how much the three results of `pool_cells` change.
+  """Returns by how much the three results of `pool_at_once` change.
 
   The maximum changes with the place that won, the sum with all places, the sum
   of squares with each, times 2 x.
@@ -219,6 +230,64 @@ def _change_cells(outputs, sign, place, change):
   sums = change.sum((0, 2))
   here = place == lax.broadcasted_iota(jnp.int32, outputs.shape, 0)
   return sign * jnp.where(here, change, 0).sum(0), sums, squares
+
+
+def pool_by_place(
+  taps: Float[Array, '9 d p'],
+  window: Float[Array, 'p m'],
+  sign: Float[Array, 'd'],
+) -> tuple[Float[Array, 'd n b'], Float[Array, 'd b'], Float[Array, 'd b']]:
+  """Does the same, one place after the other, in the form for TPUs.
+
+  For each trial of 256 examples a TPU's compiler then needs 21 MiB of temporary
+  memory in place of 117: it would store a joint array of nine places, and what
+  the gradient makes of it, in several layouts. For the same reason cells and
+  examples stay one axis, for 100 cells fill no whole tiles. A CPU takes twice
+  as long for this form.
+  """
+  outputs = tuple((tap @ window).astype(sign.dtype) for tap in taps)
+  largest, total, square = (
+    x.reshape(len(x), CELLS**2, -1)
+    for x in _pool_places(outputs, sign[:, None])[:3]
+  )
+  return largest, total.sum(1), square.sum(1)
+
+
+@jax.custom_jvp
+def _pool_places(outputs, sign):
+  """Returns the largest, both sums over the places, and the largest's place."""
+  places, total, square = [], 0, 0
+  for place, inside in enumerate(INSIDE.reshape(9, -1, 1)):
+    x = nn.relu(outputs[place])
+    total, square = total + x, square + jnp.square(x)
+    inside = jnp.broadcast_to(inside, (CELLS**2, x.shape[1] // CELLS**2))
+    x = jnp.where(inside.reshape(-1), sign * x, -jnp.inf)
+    places.append((x, jnp.int32(place)))
+  largest, place = functools.reduce(pooling.first_largest, places)
+  return largest, total, square, place
+
+
+@_pool_places.defjvp
+def _pool_places_jvp(primals, tangents):
+  """Returns them, and the derivative of the first three in a direction."""
+  outputs, sign = primals
+  *pooled, place = _pool_places(outputs, sign)
+  # What an integer changes by has no values.
+  still = jax.custom_derivatives.zero_from_primal(place)
+  changes = _change_places(outputs, sign, place, tangents[0])
+  return (*pooled, place), (*changes, still)
+
+
+# The gradient needs the outputs and places, not the masks made of them.
+@functools.partial(jax.checkpoint, prevent_cse=False)
+def _change_places(outputs, sign, place, changes):
+  """Does what `_change_cells` does."""
+  winner = total = square = 0
+  for number, (x, change) in enumerate(zip(outputs, changes, strict=True)):
+    change = jnp.where(x > 0, change, 0)
+    winner += jnp.where(place == number, change, 0)
+    total, square = total + change, square + x * change
+  return sign * winner, total, 2 * square
 
 
 def moments(

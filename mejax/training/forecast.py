@@ -140,14 +140,12 @@ def measure(
   whole = _compile_run(
     trainer, (state, first, data), placement, devices, eval_every
   )
-  epoch = _compile_epoch(trainer, (state, first, data), placement, devices)
+  epoch = compile_epoch(trainer, (state, first, data), placement, devices)
   seconds = time.perf_counter() - start
   stacks = len(list(itertools.groupby(trainer.batch_sizes)))
   num_steps = len(trainer.batch_sizes)
   memory = whole.memory_analysis()
   state_bytes = _size(state)
-  batch = sum(trainer.batch_sizes) / num_steps
-  example = _size((data.inputs, data.extra)) / len(data.labels)
   rounds = math.ceil(len(trials.train) / placement.round_size)
   together = len(devices) * placement.width
   return Forecast(
@@ -165,7 +163,7 @@ def measure(
     # sizes only where each has one step.
     step=_work(epoch) * (1 / stacks),
     evaluation=_work(whole) - _work(epoch),
-    least_bytes=placement.width * (2 * state_bytes + batch * example),
+    least_bytes=placement.width * least_bytes(trainer, state, data),
     steps=trainer.num_epochs * num_steps,
     evaluations=trainer.num_epochs // eval_every,
     collectives=find_collectives(whole.as_text()),
@@ -233,6 +231,15 @@ def fit(
   )
 
 
+def least_bytes(
+  trainer: trial_lib.Trainer, state: trial_lib.TrialState, data: trial_lib.Data
+) -> float:
+  """Returns the least traffic of a step of one trial, see `Forecast`."""
+  batch = sum(trainer.batch_sizes) / len(trainer.batch_sizes)
+  example = _size((data.inputs, data.extra)) / len(data.labels)
+  return 2 * _size(state) + batch * example
+
+
 def find_collectives(program: str) -> tuple[str, ...]:
   """Returns the operations of a compiled program by which devices wait."""
   return tuple(_COLLECTIVES.findall(program))
@@ -262,8 +269,15 @@ def _compile_run(trainer, one, placement, devices, eval_every):
   ).compile()
 
 
-def _compile_epoch(trainer, one, placement, devices):
-  """Compiles an epoch of the trials that a device advances together."""
+def compile_epoch(trainer, one, placement, devices):
+  """Compiles an epoch of the trials that a device advances together.
+
+  Args:
+    trainer: the functions of one trial.
+    one: the state, the trial, and the data of one trial, or their shapes.
+    placement: how many advance together.
+    devices: the first is compiled for.
+  """
   many = placement.mode == 'vmap'
 
   def run(states, trials, data, number):
@@ -364,17 +378,17 @@ def _step(found) -> list[str]:
 
 def _time(found, chip, precision) -> list[str]:
   """Returns the line on the least time, if the chip is known."""
-  if chip is None or (least := found.seconds(chip, precision)) is None:
+  if chip is None or (whole := found.seconds(chip, precision)) is None:
     return []
   passes = chips.PASSES[precision]
-  step = found.step
-  bound = (
-    'its operations'
-    if step.flops * passes / chip.flops > step.bytes / chip.bandwidth
-    else 'its memory traffic'
+  # XLA counts as traffic what a TPU keeps on the chip, too: for small models
+  # most of it. So only the time of the operations is a bound.
+  least = found.seconds(
+    dataclasses.replace(chip, bandwidth=math.inf), precision
   )
   return [
-    f'at least {_words(least)} for all, limited by {bound}: {chip.kind} does'
+    f'at least {_words(least)} for all by its operations, {_words(whole)} if'
+    f' all traffic goes to its memory: {chip.kind} does'
     f' {chip.flops / 1e12:.0f} TFLOP/s in bfloat16'
     + f', {passes} passes a product' * (passes > 1)
     + f', and {chip.bandwidth / 1e9:.0f} GB/s ({chip.source})'

@@ -87,7 +87,7 @@ def test_a_compiler_that_crashes_is_told_with_its_last_lines(
 ):
   # As libtpu does: it ends the process.
   monkeypatch.setattr(
-    forecasting, '_ENVIRONMENT', {'PYTHONPATH': '', 'PYTHONHOME': '/nowhere'}
+    forecasting, 'ENVIRONMENT', {'PYTHONPATH': '', 'PYTHONHOME': '/nowhere'}
   )
   config = experiment.load_config('linear:smoke')
   with pytest.raises(ValueError, match='ended with code 1: .*encodings'):

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from mejax import models
+from mejax.models import ststnet
 from tests import closeness
 
 REAL = 9
@@ -75,7 +76,12 @@ def test_ststnet_has_the_published_1683_parameters():
   assert [sizes[f'conv{i}']['bias'] for i in range(3)] == [3, 5, 8]
 
 
-def test_logits_gradients_and_statistics_equal_the_network_as_told():
+@pytest.mark.parametrize('form', ['pool_at_once', 'pool_by_place'])
+def test_logits_gradients_and_statistics_equal_the_network_as_told(
+  form, monkeypatch
+):
+  # A TPU's form is computed here too, in the place of the other one.
+  monkeypatch.setattr(ststnet, 'pool_at_once', getattr(ststnet, form))
   model = models.make('ststnet', dropout=0.0)
   params, stats = parameters(model)
   mask = jnp.arange(12) < REAL

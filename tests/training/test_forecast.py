@@ -148,11 +148,16 @@ def test_every_chip_is_found_by_the_name_that_jax_gives_it():
   assert chips.of_kind('cpu') is None
 
 
-def test_lines_for_a_chip_name_its_limit_and_its_source(
+def test_lines_for_a_chip_name_both_times_and_the_source(
   parts, together, monkeypatch
 ):
   found = dataclasses.replace(
-    together, step=forecast.Work(1e6, 1e9), collectives=('all-reduce',)
+    together,
+    step=forecast.Work(197e12, 819e9 * 5),
+    evaluation=forecast.Work(0.0, 0.0),
+    turns=3,
+    steps=2,
+    collectives=('all-reduce',),
   )
   # As if this processor were one.
   monkeypatch.setattr(chips, 'of_kind', lambda kind: chips.CHIPS['v5e'])
@@ -165,7 +170,7 @@ def test_lines_for_a_chip_name_its_limit_and_its_source(
     return '\n'.join(lines)
 
   text = describe('default')
-  assert 'limited by its memory traffic' in text
+  assert 'at least 6.0 s for all by its operations, 30.0 s if all' in text
   assert 'cloud.google.com/tpu/docs/v5e' in text
   assert 'collectives between devices: 1 (all-reduce)' in text
   assert '6 passes a product' in describe('highest')

@@ -58,7 +58,7 @@ class Spread:
   config: Mapping[str, Any]
 
 
-def check_engine(engine: Engine | None, given: Collection[str]) -> None:
+def check_engine(engine: Engine, given: Collection[str]) -> None:
   """Refuses objects in Python if others than this process shall train.
 
   Args:
@@ -69,7 +69,7 @@ def check_engine(engine: Engine | None, given: Collection[str]) -> None:
     ValueError: they would not reach the workers.
   """
   own = sorted({'task', 'model', 'protocol', 'view'} & set(given))
-  if engine is not None and not engine.is_local and own:
+  if own and not engine.is_local:
     raise ValueError(
       f'{own[0]} was handed over in Python, which a worker of the engine'
       f' {engine.kind} does not get. Prepare a dataset and name'
@@ -78,7 +78,7 @@ def check_engine(engine: Engine | None, given: Collection[str]) -> None:
 
 
 def spread(
-  engine: Engine | None,
+  engine: Engine,
   config: ml_collections.ConfigDict,
   plan_by: str,
   **arguments: Any,
@@ -91,7 +91,7 @@ def spread(
     plan_by: see `Spread`.
     **arguments: see `Spread`; paths may be relative.
   """
-  if engine is None or engine.is_local:
+  if engine.is_local:
     return None
   own = {
     key: os.path.abspath(x) if isinstance(x, os.PathLike) else x

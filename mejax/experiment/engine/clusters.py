@@ -138,17 +138,23 @@ def _find(engine: Engine) -> distributed.Client:
 
 
 def _start_workers(count: int) -> distributed.LocalCluster:
-  return distributed.LocalCluster(
-    n_workers=count,
-    threads_per_worker=1,
-    memory_limit=system.MEMORY_LIMIT // count,
-    # Others may use this machine too.
-    protocol='tls://',
-    security=distributed.Security.temporary(),
-    host='127.0.0.1',
-    dashboard_address='127.0.0.1:0',
-    silence_logs=logging.CRITICAL,
-  )
+  try:
+    return distributed.LocalCluster(
+      n_workers=count,
+      threads_per_worker=1,
+      memory_limit=system.MEMORY_LIMIT // count,
+      # Others may use this machine too.
+      protocol='tls://',
+      security=distributed.Security.temporary(),
+      host='127.0.0.1',
+      dashboard_address='127.0.0.1:0',
+      silence_logs=logging.CRITICAL,
+    )
+  except RuntimeError as error:
+    raise ConnectionError(
+      f'a worker of this machine ended while it started ({error}). What is done'
+      ' stays done: repeat the command.'
+    ) from error
 
 
 def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:

@@ -94,17 +94,17 @@ class Here:
 
 
 @contextlib.contextmanager
-def opened(engine: Engine | None, folder: pathlib.Path) -> Iterator[Place]:
+def opened(engine: Engine, folder: pathlib.Path) -> Iterator[Place]:
   """Gives the place of an engine, and ends the workers that it started.
 
   Args:
-    engine: the engine; None for this process.
+    engine: the engine.
     folder: a folder for keys and logs of jobs, which all machines see.
 
   Raises:
     ConnectionError: no scheduler answers.
   """
-  if engine is None or engine.is_local:
+  if engine.is_local:
     yield Here()
     return
   from mejax.experiment.engine import clusters

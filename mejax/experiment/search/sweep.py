@@ -95,7 +95,7 @@ def sweep(
     FileNotFoundError: the dataset has not been prepared.
     ConnectionError: no scheduler answers, or it was lost.
   """
-  config = schema.fill(config)
+  config, engine = schema.fill(config), engine or Engine()
   _check_config(config)
   given = {
     'data_dir': data_dir,

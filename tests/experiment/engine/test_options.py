@@ -129,6 +129,18 @@ def test_a_scheduler_that_does_not_answer_is_told_with_what_was_tried(
   )
 
 
+def test_a_worker_that_ends_while_it_starts_is_told(tmp_path, monkeypatch):
+  clusters = pytest.importorskip('mejax.experiment.engine.clusters')
+
+  def fail(**options):
+    raise RuntimeError('Nanny failed to start.')
+
+  monkeypatch.setattr(clusters.distributed, 'LocalCluster', fail)
+  with pytest.raises(ConnectionError, match=r'Nanny.*repeat the command'):
+    with clusters.connected(options.Engine('dask', jobs=2), tmp_path):
+      pass
+
+
 @pytest.mark.parametrize('verb', ['train', 'sweep', 'pretrain'])
 def test_the_help_of_what_trains_teaches_engines(verb, capsys):
   with pytest.raises(SystemExit):

@@ -35,7 +35,7 @@ def test_this_process_does_one_unit_after_another(tmp_path):
   def here(unit, *, progress, title):
     done.append((unit, progress, title))
 
-  with bar() as shown, placing.opened(None, tmp_path / 'no') as place:
+  with bar() as shown, placing.opened(Engine(), tmp_path / 'no') as place:
     place.run(toys.work(here=here), these, shown)
     assert shown.n == 4
   assert [unit for unit, _, _ in done] == these
