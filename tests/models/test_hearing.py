@@ -14,7 +14,7 @@ import pytest
 from mejax import models
 from mejax.models import attention
 
-pytestmark = pytest.mark.usefixtures('unoptimised')
+pytestmark = pytest.mark.unoptimised
 
 
 def softmax_of_torch(query, key, value, visible=None):
