@@ -91,8 +91,9 @@ def test_the_apex_that_is_spotted_is_the_true_one(name, tmp_path):
   assert abs(row['onset'] - ONSET) <= 2 and abs(row['offset'] - OFFSET) <= 2
   eyes = np.linalg.norm(np.subtract(*eyes_of(name)))
   assert row['face_px'] == pytest.approx(eyes, rel=0.1)
-  # The flow is smooth, and 99 % of the face moves less than the place does.
-  assert 0.5 < row['motion_px'] / np.hypot(*BY[name]) < 1.1
+  # The flow has half of the length at least, as below; 99 % of the face moves
+  # less than .9 of what the place does; a frame beside the apex has .8 of it.
+  assert 0.5 * 0.9 * 0.8 < row['motion_px'] / np.hypot(*BY[name]) < 1.1
 
 
 def test_the_flow_follows_the_bump_and_has_half_of_its_length(name, tmp_path):
