@@ -40,6 +40,8 @@ CONFIG = (
   'folds=all',
 )  # fmt: skip
 
+pytestmark = pytest.mark.slow
+
 
 def frames(seed, code):
   """Five frames in which the coded halves move by up to six pixels of 64."""

@@ -241,6 +241,7 @@ def test_antialias_is_the_resize_of_newer_pytorch(golden, pairs, evaluated):
   )
 
 
+@pytest.mark.slow
 def test_gradients_equal_the_original(golden, trained):
   norms, start = golden['train/gradnorm'], 0
   for name, norm in zip(golden['train/names'], norms, strict=True):

@@ -68,6 +68,7 @@ def watched(filmed, tmp_path_factory):
   return types.SimpleNamespace(table=table, out=out, shown=shown, told=told)
 
 
+@pytest.mark.slow
 def test_a_movement_is_told_when_it_has_ended(filmed, watched):
   (event,) = filmed[0].events
   (row,) = watched.table.to_dict('records')
@@ -77,6 +78,7 @@ def test_a_movement_is_told_when_it_has_ended(filmed, watched):
   assert f'{row["onset_s"]:.1f} s, micro: most like {row["most_like"]}' in line
 
 
+@pytest.mark.slow
 def test_what_is_said_is_what_is_said_of_these_frames_of_the_file(
   filmed, watched
 ):
@@ -90,6 +92,7 @@ def test_what_is_said_is_what_is_said_of_these_frames_of_the_file(
     np.testing.assert_allclose(row[name], expected[name], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_table_page_pictures_and_video_are_those_of_a_file(filmed, watched):
   (row,) = watched.table.to_dict('records')
   read = pd.read_csv(watched.out / 'predictions.csv')
@@ -107,6 +110,7 @@ def test_table_page_pictures_and_video_are_those_of_a_file(filmed, watched):
   assert count == len(watched.shown) == filmed[0].num_frames + 1
 
 
+@pytest.mark.slow
 def test_only_past_frames_decide_what_is_shown(filmed, watched, tmp_path):
   take, path = filmed
   stop = 130  # The first signals are there since frame 120.
@@ -138,6 +142,7 @@ def frames_of(path):
     number += 1
 
 
+@pytest.mark.slow
 def test_results_are_not_replaced(filmed, watched):
   with pytest.raises(ValueError, match='holds predictions.csv and index.html'):
     live.watch(filmed[1], out=watched.out)

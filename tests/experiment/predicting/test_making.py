@@ -129,6 +129,7 @@ def test_another_version_of_the_generator_is_refused():
     making_lib.making_of(generated_only(version=1))
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_prepared_dataset(tmp_path):
   faces = synthetic.write(
     tmp_path / 'faces', num_subjects=2, clips_per_subject=2, progress=False

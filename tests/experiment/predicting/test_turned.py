@@ -29,6 +29,8 @@ TURNS = {
     'by 90 degrees anticlockwise',
   ),
 }
+pytestmark = pytest.mark.slow
+
 SHARES = ['p_negative', 'p_positive', 'p_surprise']
 
 
