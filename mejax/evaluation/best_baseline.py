@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mejax.evaluation import baselines as baselines_lib
+from mejax.evaluation import bootstrap
 
 CHOSEN = (
   'The best baseline is chosen on the numbers reported here, which favours the'
@@ -51,5 +52,5 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any] | None:
     'verdict': verdict,
     'name': baselines_lib.NAMES.get(best, best),
     'uf1': entry['uf1'],
-    'difference': '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*entry['last_minus']),
+    'difference': bootstrap.describe_difference(entry['last_minus']),
   }

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from jaxtyping import Float
@@ -66,6 +68,11 @@ def describe_few(entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     f' that are too narrow. Use at least {ENOUGH_PEOPLE}.'
     for part, count in few.items()
   ]
+
+
+def describe_difference(difference: Sequence[Real]) -> str:
+  """Returns `paired_difference` as text: `+0.010 [-0.020, +0.040]`."""
+  return '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*difference)
 
 
 def interval(

@@ -110,7 +110,7 @@ def together_notes(numbers: Mapping[str, Any]) -> list[str]:
     '[95 % interval, from resampling the subjects]',
     *bootstrap.describe_few(numbers['together']),
     f'together minus {numbers["best"]}, the best single one by these very'
-    ' predictions: {:+.3f} [{:+.3f}, {:+.3f}]'.format(*numbers['minus_best']),
+    ' predictions: ' + bootstrap.describe_difference(numbers['minus_best']),
   ]
   if warning := numbers['together']['full'].get('warning'):
     lines.append(f'* {warning}')

@@ -173,7 +173,7 @@ def _interval(entry, name) -> str:
 def describe_minus(entry: Mapping[str, Any]) -> str:
   """Returns how far `last` is above a baseline; '' if `entry` is of none."""
   found = entry.get('last_minus')
-  return '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*found) if found else ''
+  return bootstrap.describe_difference(found) if found else ''
 
 
 def _lines(rows: Sequence[Row]) -> list[list[str]]:

@@ -20,6 +20,7 @@ paper describes, with the same result:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import functools
 from typing import Any
 
@@ -165,6 +166,31 @@ def cell_inputs(
   return jnp.swapaxes(taps, 1, 2), window.reshape(len(window), -1)
 
 
+def _with_derivative(change: Callable) -> Callable[[Callable], Callable]:
+  """Gives a pool the derivative of its results but the last, the place.
+
+  Args:
+    change: outputs, sign, place, and a change of the outputs, to the change of
+      the results.
+  """
+
+  def decorate(pool):
+    pool = jax.custom_jvp(pool)
+
+    @pool.defjvp
+    def derivative(primals, tangents):
+      outputs, sign = primals
+      *pooled, place = pool(outputs, sign)
+      # What an integer changes by has no values.
+      still = jax.custom_derivatives.zero_from_primal(place)
+      changes = change(outputs, sign, place, tangents[0])
+      return (*pooled, place), (*changes, still)
+
+    return pool
+
+  return decorate
+
+
 def pool_at_once(
   taps: Float[Array, '9 d p'],
   window: Float[Array, 'p m'],
@@ -185,7 +211,22 @@ def pool_at_once(
   return _pool_cells(outputs, sign[:, None, None])[:3]
 
 
-@jax.custom_jvp
+# The gradient needs the outputs and places, not the masks made of them.
+@functools.partial(jax.checkpoint, prevent_cse=False)
+def _change_cells(outputs, sign, place, change):
+  """Returns by how much the three results of `pool_at_once` change.
+
+  The maximum changes with the place that won, the sum with all places, the sum
+  of squares with each, times 2 x.
+  """
+  change = jnp.where(outputs > 0, change, 0)
+  squares = 2 * (outputs * change).sum((0, 2))
+  sums = change.sum((0, 2))
+  here = place == lax.broadcasted_iota(jnp.int32, outputs.shape, 0)
+  return sign * jnp.where(here, change, 0).sum(0), sums, squares
+
+
+@_with_derivative(_change_cells)
 def _pool_cells(outputs, sign):
   """Returns what `pool_at_once` does, and the place of the largest."""
 
@@ -204,32 +245,6 @@ def _pool_cells(outputs, sign):
     (inside, place, x, jnp.square(x)), start, merge, (0,)
   )
   return largest, total.sum(1), square.sum(1), place
-
-
-@_pool_cells.defjvp
-def _pool_cells_jvp(primals, tangents):
-  """Returns the sums, and their derivative in a direction."""
-  outputs, sign = primals
-  *pooled, place = _pool_cells(outputs, sign)
-  # What an integer changes by has no values.
-  still = jax.custom_derivatives.zero_from_primal(place)
-  changes = _change_cells(outputs, sign, place, tangents[0])
-  return (*pooled, place), (*changes, still)
-
-
-# The gradient needs the outputs and places, not the masks made of them.
-@functools.partial(jax.checkpoint, prevent_cse=False)
-def _change_cells(outputs, sign, place, change):
-  """Returns by how much the three results of `pool_at_once` change.
-
-  The maximum changes with the place that won, the sum with all places, the sum
-  of squares with each, times 2 x.
-  """
-  change = jnp.where(outputs > 0, change, 0)
-  squares = 2 * (outputs * change).sum((0, 2))
-  sums = change.sum((0, 2))
-  here = place == lax.broadcasted_iota(jnp.int32, outputs.shape, 0)
-  return sign * jnp.where(here, change, 0).sum(0), sums, squares
 
 
 def pool_by_place(
@@ -253,7 +268,19 @@ def pool_by_place(
   return largest, total.sum(1), square.sum(1)
 
 
-@jax.custom_jvp
+# The gradient needs the outputs and places, not the masks made of them.
+@functools.partial(jax.checkpoint, prevent_cse=False)
+def _change_places(outputs, sign, place, changes):
+  """Does what `_change_cells` does."""
+  winner = total = square = 0
+  for number, (x, change) in enumerate(zip(outputs, changes, strict=True)):
+    change = jnp.where(x > 0, change, 0)
+    winner += jnp.where(place == number, change, 0)
+    total, square = total + change, square + x * change
+  return sign * winner, total, 2 * square
+
+
+@_with_derivative(_change_places)
 def _pool_places(outputs, sign):
   """Returns the largest, both sums over the places, and the largest's place."""
   places, total, square = [], 0, 0
@@ -265,29 +292,6 @@ def _pool_places(outputs, sign):
     places.append((x, jnp.int32(place)))
   largest, place = functools.reduce(pooling.first_largest, places)
   return largest, total, square, place
-
-
-@_pool_places.defjvp
-def _pool_places_jvp(primals, tangents):
-  """Returns them, and the derivative of the first three in a direction."""
-  outputs, sign = primals
-  *pooled, place = _pool_places(outputs, sign)
-  # What an integer changes by has no values.
-  still = jax.custom_derivatives.zero_from_primal(place)
-  changes = _change_places(outputs, sign, place, tangents[0])
-  return (*pooled, place), (*changes, still)
-
-
-# The gradient needs the outputs and places, not the masks made of them.
-@functools.partial(jax.checkpoint, prevent_cse=False)
-def _change_places(outputs, sign, place, changes):
-  """Does what `_change_cells` does."""
-  winner = total = square = 0
-  for number, (x, change) in enumerate(zip(outputs, changes, strict=True)):
-    change = jnp.where(x > 0, change, 0)
-    winner += jnp.where(place == number, change, 0)
-    total, square = total + change, square + x * change
-  return sign * winner, total, 2 * square
 
 
 def moments(

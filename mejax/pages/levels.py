@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 import numpy as np
 
+from mejax.evaluation import bootstrap
 from mejax.evaluation import levels
 from mejax.pages import charts
 from mejax.pages import svg
@@ -28,7 +29,7 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
         f'{row["uf1"]:.3f}',
         '{:.3f}–{:.3f}'.format(*row['uf1_ci']),
         f'{row["uar"]:.3f}',
-        '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*row['difference']) if i else '',
+        bootstrap.describe_difference(row['difference']) if i else '',
       ],
     }
     for i, row in enumerate(numbers['scores'])

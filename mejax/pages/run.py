@@ -86,7 +86,7 @@ def _paired(runs: Sequence[Run]) -> list[tuple[str, str]]:
   for run in others:
     words = 'not comparable: other clips or labels'
     if difference := run.minus(first):
-      words = _difference(*difference)
+      words = bootstrap.describe_difference(difference)
     rows.append((f'{run.name} minus {first.name}', words))
   return rows
 
@@ -150,7 +150,7 @@ def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
     ),
     'entry': entry,
     'best': score_tables.name_baseline(numbers['best']),
-    'difference': _difference(*numbers['minus_best']),
+    'difference': bootstrap.describe_difference(numbers['minus_best']),
     'table': score_tables.together_rows(numbers),
   }
 
@@ -330,8 +330,3 @@ def _baseline_dots(run: Run) -> list[charts.Dot]:
     _dot(score_tables.name_baseline(name), entries['full'], 'baseline')
     for name, entries in run.numbers['baselines'].items()
   ]
-
-
-def _difference(value: float, low: float, high: float) -> str:
-  """Formats a paired difference with its interval."""
-  return f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'

@@ -184,7 +184,7 @@ def _dots(numbers) -> list[charts.Dot]:
 
 
 def _difference(numbers) -> str:
-  return '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*numbers['minus_config'])
+  return bootstrap.describe_difference(numbers['minus_config'])
 
 
 def _importance(key) -> str:

@@ -13,6 +13,7 @@ import dataclasses
 from typing import Any
 from typing import NamedTuple
 
+from mejax.evaluation import bootstrap
 from mejax.evaluation.spotting import budget
 from mejax.evaluation.spotting import events as events_lib
 from mejax.evaluation.spotting import scores
@@ -174,7 +175,7 @@ def report(
       numbers['paired'].setdefault(other, {})[kind] = dataclasses.asdict(gain)
       lines.append(
         f'{kind}: F1 of the network minus that of the spotter {other}: '
-        f'{gain.f1:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]'
+        + bootstrap.describe_difference((gain.f1, gain.low, gain.high))
       )
   for name, folds in compared.thresholds.items():
     words = ', '.join(

@@ -12,7 +12,6 @@ import pytest
 import mejax
 from mejax import cli
 from mejax.corpora.faces import long_takes
-from mejax.datasets import clip_cache
 from mejax.experiment.predicting import live
 from mejax.experiment.predicting import live_view
 from mejax.experiment.predicting import watching
@@ -27,12 +26,7 @@ FPS, SIZE = 30.0, 128
 CLASSES = ('negative', 'positive', 'surprise')
 
 
-@pytest.fixture(scope='module', autouse=True)
-def small():
-  """Measures the flow of two faces together: that is enough here."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(clip_cache, 'BATCH', {'cpu': 2})
-    yield
+pytestmark = pytest.mark.usefixtures('small')
 
 
 @pytest.fixture(scope='module')

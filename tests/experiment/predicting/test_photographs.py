@@ -10,7 +10,6 @@ import pytest
 
 import mejax
 from mejax.corpora import recordings as recordings_lib
-from mejax.datasets import clip_cache
 from mejax.experiment.predicting import events as events_lib
 from mejax.experiment.predicting import frames as frames_lib
 from mejax.experiment.predicting import making as making_lib
@@ -31,14 +30,9 @@ WHERE = {'hopper': (0.45, 1.15), 'astronaut': (-0.4, -0.35)}
 
 pytestmark = [
   pytest.mark.slow,
+  pytest.mark.usefixtures('small'),
   pytest.mark.parametrize('name', sample_faces.SAMPLES),
 ]
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-  """Measures the flow of two faces together: that is enough here."""
-  monkeypatch.setattr(clip_cache, 'BATCH', {'cpu': 2})
 
 
 def eyes_of(name: str) -> np.ndarray:

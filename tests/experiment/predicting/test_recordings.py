@@ -19,7 +19,6 @@ from mejax import cli
 from mejax.corpora import synthetic
 from mejax.corpora.faces import long_takes
 from mejax.corpora.faces import muscles
-from mejax.datasets import clip_cache
 from mejax.experiment.predicting import results
 from mejax.experiment.predicting import shipped
 from mejax.experiment.spotting import recordings as spotting
@@ -35,12 +34,7 @@ QUIET = {'progress': False}
 CLASSES = ('negative', 'positive', 'surprise')
 
 
-@pytest.fixture(scope='module', autouse=True)
-def small():
-  """Measures the flow of two faces together: that is enough here."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(clip_cache, 'BATCH', {'cpu': 2})
-    yield
+pytestmark = pytest.mark.usefixtures('small')
 
 
 @pytest.fixture(scope='module')

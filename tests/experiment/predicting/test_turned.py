@@ -14,7 +14,6 @@ import pytest
 
 import mejax
 from mejax.corpora.faces import long_takes
-from mejax.datasets import clip_cache
 from mejax.experiment.predicting import streams
 from tests import closeness
 from tests.corpora import test_decode
@@ -29,17 +28,9 @@ TURNS = {
     'by 90 degrees anticlockwise',
   ),
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small')]
 
 SHARES = ['p_negative', 'p_positive', 'p_surprise']
-
-
-@pytest.fixture(scope='module', autouse=True)
-def small():
-  """Measures the flow of four faces together: that is enough here."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(clip_cache, 'BATCH', {'cpu': 4})
-    yield
 
 
 @pytest.fixture(scope='module')
