@@ -32,6 +32,7 @@
   ensembles.py      scores finished runs together
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
+  exporting.py      writes such folders, and adds seeds to them
   scoring.py        scores such folders on the data at hand
   commands.py       the commands that make a run again
   calls.py          keeps a folder of results for one call
@@ -71,7 +72,7 @@ _HOMES = {
   'run_figures': 'mejax.experiment.figures',
   'spot': 'mejax.experiment.spotting.recordings',
   'sweep': 'mejax.experiment.search.sweep',
-  'export': 'mejax.experiment.results',
+  'export': 'mejax.experiment.exporting',
   'score': 'mejax.experiment.scoring',
   'score_predictions': 'mejax.experiment.scoring_predictions',
   'score_together': 'mejax.experiment.scoring',
