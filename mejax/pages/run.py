@@ -27,6 +27,12 @@ from mejax.pages import pictures
 from mejax.pages import score_tables
 from mejax.pages.finished_run import Run
 
+_SEEDS_ALONE = (
+  'They are seeds of one config. To score them as one run: `mejax report RUN'
+  ' --export results/NAME`, with --add_seeds for each further RUN, and `mejax'
+  ' score results/NAME`.'
+)
+
 
 def render(
   runs: Sequence[Run],
@@ -102,8 +108,10 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     said.append('An interval that contains 0 shows no clear difference.')
   found = _differing_values(runs) if len(runs) > 1 else None
   if found and found['rows']:
-    names = ', '.join(row['cells'][0] for row in found['rows'])
-    said.append(f'Values of the config that differ: {names}.')
+    names = [row['cells'][0] for row in found['rows']]
+    said.append(f'Values of the config that differ: {", ".join(names)}.')
+    if 'seed' in names and set(names) <= {'seed', 'num_seeds'}:
+      said.append(_SEEDS_ALONE)
   return said
 
 

@@ -224,6 +224,26 @@ def test_values_of_the_config_that_differ_are_listed(workdir, tmp_path, capsys):
   assert 'All values of the config are the same' in ' '.join(words.split())
 
 
+@pytest.mark.parametrize(
+  ('values', 'is_told'),
+  [
+    ({'seed': 5}, True),
+    ({'seed': 5, 'num_seeds': 1}, True),
+    ({'seed': 5, 'num_epochs': 20}, False),
+    ({'num_seeds': 1}, False),  # Seeds of both are the same.
+  ],
+)
+def test_runs_of_other_seeds_alone_are_told_how_to_become_one(
+  workdir, tmp_path, capsys, values, is_told
+):
+  first, second = (workdir(name)[0] for name in ('one', 'two'))
+  config = json.loads((second / 'config.json').read_text()) | values
+  (second / 'config.json').write_text(json.dumps(config))
+  _read([first, second], tmp_path)
+  said = 'with --add_seeds for each further RUN'
+  assert (said in capsys.readouterr().out) == is_told
+
+
 def test_a_value_that_only_one_run_sets_stands_beside_its_default(
   workdir, tmp_path
 ):
