@@ -11,6 +11,7 @@ import numpy as np
 
 from mejax.evaluation import bootstrap
 from mejax.evaluation import levels
+from mejax.pages import bars as bars_lib
 from mejax.pages import charts
 from mejax.pages import svg
 
@@ -56,7 +57,7 @@ def bars(
     style = f'opacity:{shade:.2f}'
     return svg.rect('bar honest', *place, style=style, **others)
 
-  parts = [charts.percent_grid(left, top, height)]
+  parts = [bars_lib.percent_grid(left, top, height)]
   for i, (alpha, shade) in enumerate(zip(all_levels, shades, strict=True)):
     x = left + 74 * i
     parts.append(bar(shade, x, 4, 12, 12, rx=2))

@@ -120,11 +120,30 @@ def test_the_page_holds_the_numbers_and_the_words(workdir, tmp_path):
   assert f'{gap:+.3f}' in words
 
 
+@pytest.mark.parametrize(
+  ('config', 'title'),
+  [
+    (
+      {'dataset': 'synthetic', 'model': {'name': 'htnet'}},
+      'htnet on synthetic (run)',
+    ),
+    ({'dataset': 'synthetic', 'model': 'my.Net()'}, 'run'),
+    ({'dataset': '', 'model': {'name': 'htnet'}}, 'run'),
+  ],
+)
+def test_the_title_tells_model_and_dataset(workdir, tmp_path, config, title):
+  folder, _ = workdir('run')
+  (folder / 'config.json').write_text(json.dumps(config))
+  text, *_ = _read([folder], tmp_path)
+  assert f'<title>{title}</title>' in text and f'<h1>{title}</h1>' in text
+
+
 def test_every_picture_is_sound_svg_with_a_label(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, _ = _read([folder], tmp_path)
   pictures = re.findall(r'<svg viewBox.*?</svg>', text, re.DOTALL)
-  assert len(pictures) == 12
+  # Five of them are drawn for wide and for narrow screens.
+  assert len(pictures) == 12 + 6
   for picture in pictures:
     tree = ElementTree.fromstring(picture)
     assert tree.get('role') == 'img' and tree.get('aria-label')
