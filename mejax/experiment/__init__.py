@@ -37,6 +37,7 @@
   commands.py       the commands that make a run again
   calls.py          keeps a folder of results for one call
   cost.py           what a training took: time, memory, operations
+  prediction_columns.py   finds the columns of a table of predictions
   predictions_file.py     a table of truths and predictions that anybody made
   scoring_predictions.py  scores such a table
   scoring_sources.py      scores folders of results and such tables
