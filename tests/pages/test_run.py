@@ -142,8 +142,8 @@ def test_every_picture_is_sound_svg_with_a_label(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, _ = _read([folder], tmp_path)
   pictures = re.findall(r'<svg viewBox.*?</svg>', text, re.DOTALL)
-  # Five of them are drawn for wide and for narrow screens.
-  assert len(pictures) == 12 + 6
+  # Six of them are drawn for wide and for narrow screens.
+  assert len(pictures) == 12 + 6 and '&lt;svg' not in text
   for picture in pictures:
     tree = ElementTree.fromstring(picture)
     assert tree.get('role') == 'img' and tree.get('aria-label')
