@@ -139,7 +139,7 @@ def gap(honest: float, oracle: float, *, size: Size = WIDE) -> Markup:
   The hatch is a pattern that `page.html` defines.
   """
   first, second = 45 + size.above, 87 + 2 * size.above
-  height = second + 31
+  height, lift = second + 31, 4 if size.above else 0
   left, start, end = (_share_at(v, size) for v in (0, honest, oracle))
   extra = max(end - start, 0)
   added = f'{oracle - honest:+.3f}'
@@ -149,10 +149,10 @@ def gap(honest: float, oracle: float, *, size: Size = WIDE) -> Markup:
   parts = [
     _share_grid(first - 19, height, size),
     svg.rect('bar honest', left, first - 13, start - left, 26, rx=3),
-    _words(size, first, 'honest', f'{honest:.3f}'),
+    _words(size, first - lift, 'honest', f'{honest:.3f}'),
     svg.rect('bar honest faint', left, second - 13, start - left, 26, rx=3),
     svg.rect('hatched', start, second - 13, extra, 26, rx=3),
-    _words(size, second, 'test-selected', number, kind='oracle'),
+    _words(size, second - lift, 'test-selected', number, kind='oracle'),
     _share_axis(height, 'UF1', size),
   ]
   if not size.above:
