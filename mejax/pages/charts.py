@@ -37,7 +37,6 @@ class Size(NamedTuple):
 
 WIDE = Size('on-wide', 860, 168, 710)
 NARROW = Size('on-narrow', 340, 12, 328, above=18)
-WIDTH = WIDE.width
 
 
 class Fluid(NamedTuple):
