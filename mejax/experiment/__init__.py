@@ -32,7 +32,8 @@
   ensembles.py      scores finished runs together
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
-  exporting.py      writes such folders, and adds seeds to them
+  exporting.py      writes such folders
+  adding_seeds.py   adds the seeds of a run to such a folder
   scoring.py        scores such folders on the data at hand
   commands.py       the commands that make a run again
   calls.py          keeps a folder of results for one call

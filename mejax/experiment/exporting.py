@@ -1,7 +1,4 @@
-"""Writes the results of a run into a folder, and adds seeds to such a folder.
-
-`results` says what is in it.
-"""
+"""Writes the results of a run into a folder; `results` says what is in it."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ import os
 import pathlib
 import shlex
 from typing import Any
-from typing import NamedTuple
 
 from jaxtyping import Float
 import numpy as np
 
 from mejax import files
 from mejax.evaluation import selection
+from mejax.experiment import adding_seeds
 from mejax.experiment import commands
 from mejax.experiment import record as record_lib
 from mejax.experiment import results
@@ -28,29 +25,6 @@ from mejax.experiment.packs import recipes
 
 # What is told of the dataset. Its lists of clips are not: names tell emotions.
 _TOLD = ('corpora', *recipes.KEYS, 'versions')
-# Values of a config that may differ between seeds: the last two change no
-# number.
-_FREE = ('seed', 'num_seeds', 'keep_models', 'checkpoint_every_s')
-# Content of versions.json that may differ, too, and is then kept of both.
-_MADE_BY = ('versions', 'backend', 'dataset')
-
-
-class _Content(NamedTuple):
-  """What the files of a folder say.
-
-  Attributes:
-    config: the complete config, as JSON values.
-    about: the content of `versions.json` without the digests of files.
-    arrays: those of `probabilities.npz` but for what models said.
-    logits: what they said, in the order of `seeds`.
-    share: the same as probabilities; rounded, where an older file has no more.
-  """
-
-  config: dict[str, Any]
-  about: dict[str, Any]
-  arrays: dict[str, np.ndarray]
-  logits: Float[np.ndarray, 's n k']
-  share: Float[np.ndarray, 's n k']
 
 
 def export(
@@ -92,7 +66,7 @@ def export(
   with files.replacing(folder) as partial:
     # Read here, where no other process can add seeds to it.
     if add_seeds:
-      content = _add(content, workdir, folder)
+      content = adding_seeds.add(content, workdir, folder)
     arrays = content.arrays | _exact_enough(content.logits, content.share)
     workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
     workdir_lib.write_json(partial / 'config.json', content.config)
@@ -106,7 +80,7 @@ def export(
   return folder
 
 
-def _read_run(workdir: pathlib.Path) -> tuple[_Content, dict[str, Any]]:
+def _read_run(workdir: pathlib.Path) -> tuple[results.Content, dict[str, Any]]:
   """Reads the results of a finished run, and the metadata of its dataset."""
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
@@ -140,106 +114,9 @@ def _read_run(workdir: pathlib.Path) -> tuple[_Content, dict[str, Any]]:
   if warning := told.get('warning'):
     about['warning'] = warning
   arrays, logits = _arrays(record)
-  return _Content(config, about, arrays, logits, _share(logits)), dataset
-
-
-def _add(
-  new: _Content, workdir: pathlib.Path, folder: pathlib.Path
-) -> _Content:
-  """Returns the results of a folder with the seeds of a run."""
-  if not folder.exists():
-    raise FileNotFoundError(
-      f'{folder} is not there, so no seeds can be added to it. Export the first'
-      ' run without --add_seeds.'
-    )
-  # The code that the config may name is not run here.
-  result = results.read(folder, trust_code=True)
-  there = _identity(
-    json.loads(result.config.to_json()), result.versions, vars(result)
-  )
-  files.refuse_other(
-    folder,
-    there,
-    _identity(new.config, new.about, new.arrays),
-    what=f'a run that differs from {workdir} in more than its seeds',
-    hint='Export this run into a folder of its own.',
-  )
-  seeds = _join_seeds(result.seeds, new.arrays['seeds'], workdir, folder)
-  order = np.argsort([*result.seeds, *new.arrays['seeds']])
-  kept = files.read_npz(folder / 'probabilities.npz', hint=results.AGAIN)
-  share = kept.get('probabilities', _share(result.logits))
-  logits = np.concatenate([result.logits, new.logits])[order]
-  if 'probabilities' in kept:
-    _remark_rounding(logits, float(np.finfo(share.dtype).eps))
-  config = {'seed': int(seeds[0]), 'num_seeds': len(seeds)}
-  return _Content(
-    new.config | config,
-    _join_about(result.versions, new),
-    new.arrays | {'seeds': seeds},
-    logits,
-    np.concatenate([share, new.share])[order],
-  )
-
-
-def _identity(config, about, arrays) -> dict[str, Any]:
-  """Returns what must be the same of all seeds, for messages."""
-  held = [np.asarray(arrays[key]) for key in ('clip', 'fold')]
-  clips, folds = (hashlib.sha256(each.tobytes()).hexdigest() for each in held)
-  return {
-    'config': {key: x for key, x in config.items() if key not in _FREE},
-    'data_sha256': about['data_sha256'],
-    'numerics': about.get('numerics', {}),
-    'own_code_sha256': about.get('own_code_sha256', 'none'),
-    'classes': np.asarray(arrays['class_names']).tolist(),
-    'epoch': int(arrays['epoch']),
-    'clips': f'{len(held[0])} of digest {clips[:8]}',
-    'folds': f'{len(np.unique(held[1]))} of digest {folds[:8]}',
-  }
-
-
-def _join_seeds(there, new, workdir, folder) -> np.ndarray:
-  """Returns all seeds; refuses those that are there, and gaps."""
-  if both := sorted(set(there) & set(new.tolist())):
-    raise ValueError(
-      f'{folder} has seed {", ".join(map(str, both))} already, which {workdir}'
-      ' has, too. Train further seeds in a workdir of their own, with'
-      f' --config.seed={max(there) + 1}.'
-    )
-  seeds = np.sort(np.concatenate([np.asarray(there, new.dtype), new]))
-  if lacking := sorted({*range(seeds[0], seeds[-1])} - {*seeds.tolist()}):
-    raise ValueError(
-      f'{folder} has seed {", ".join(map(str, there))} and {workdir} has'
-      f' {", ".join(map(str, new.tolist()))}: there is no'
-      f' seed {", ".join(map(str, lacking))} between them. Add a run of it'
-      ' first.'
-    )
-  return seeds
-
-
-def _join_about(there: Mapping[str, Any], new: _Content) -> dict[str, Any]:
-  """Returns what versions.json says of all seeds."""
-  of_files = ('schema_version', 'sha256')
-  about = {key: x for key, x in there.items() if key not in of_files}
-  made_by = {key: new.about[key] for key in _MADE_BY}
-  if any(about.get(key) != value for key, value in made_by.items()):
-    made_by['seeds'] = new.arrays['seeds'].tolist()
-    about['other_seeds'] = [*about.get('other_seeds', []), made_by]
-  warnings = [about.pop('warning', ''), new.about.get('warning', '')]
-  if any(warnings):
-    about['warning'] = '; '.join(dict.fromkeys(filter(None, warnings)))
-  return about
-
-
-def _remark_rounding(logits: Float[np.ndarray, 's n k'], error: float) -> None:
-  """Says of how many clips rounded seeds may have changed the class of all."""
-  mean = np.sort(selection.probabilities(logits).mean(0), axis=-1)
-  close = np.sum(mean[:, -2:-1] >= mean[:, -1:] - error)
-  if close:
-    print(
-      f'For {close} of {len(mean)} clips the class of all seeds together is'
-      f' decided by less than {error:.1g}, to which the seeds that were there'
-      ' are rounded: one run of all seeds may tell another.'
-    )
+  return results.Content(
+    config, about, arrays, logits, results.shares_of(logits)
+  ), dataset
 
 
 def _arrays(
@@ -268,13 +145,6 @@ def _arrays(
     'epoch': record['epochs'][-1],
   }
   return arrays, found.logits[:, order]
-
-
-def _share(logits: Float[np.ndarray, 's n k']) -> Float[np.ndarray, 's n k']:
-  """Returns probabilities; those of a diverged training are no numbers."""
-  share = selection.probabilities(logits)
-  share[~(logits > -np.inf).any(-1)] = np.nan
-  return share
 
 
 def _exact_enough(

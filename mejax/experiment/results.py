@@ -21,6 +21,7 @@ import hashlib
 import os
 import pathlib
 from typing import Any
+from typing import NamedTuple
 
 from jaxtyping import Float
 from jaxtyping import Int
@@ -31,6 +32,7 @@ import numpy as np
 from mejax import files
 from mejax import forms
 from mejax import own_code
+from mejax.evaluation import selection
 from mejax.experiment import bounds
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
@@ -76,6 +78,24 @@ class Result:
   seeds: tuple[int, ...]
   epoch: int
   logits: Float[np.ndarray, 's n k']
+
+
+class Content(NamedTuple):
+  """What the files of a folder say.
+
+  Attributes:
+    config: the complete config, as JSON values.
+    about: the content of `versions.json` without the digests of files.
+    arrays: those of `probabilities.npz` but for what models said.
+    logits: what they said, in the order of `seeds`.
+    share: the same as probabilities; rounded, where an older file has no more.
+  """
+
+  config: dict[str, Any]
+  about: dict[str, Any]
+  arrays: dict[str, np.ndarray]
+  logits: Float[np.ndarray, 's n k']
+  share: Float[np.ndarray, 's n k']
 
 
 def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
@@ -142,6 +162,13 @@ def logits_of(
   # A probability that is rounded to 0 has a finite logit, or the training would
   # count as diverged.
   return np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+
+
+def shares_of(logits: Float[np.ndarray, 's n k']) -> Float[np.ndarray, 's n k']:
+  """Returns probabilities; those of a diverged training are no numbers."""
+  share = selection.probabilities(logits)
+  share[~(logits > -np.inf).any(-1)] = np.nan
+  return share
 
 
 def _checked(config, versions, arrays) -> Result:

@@ -47,7 +47,7 @@ def contents(folder):
 
 
 def _rounded(logits):
-  (found,) = exporting._exact_enough(logits, exporting._share(logits)).items()
+  (found,) = exporting._exact_enough(logits, results.shares_of(logits)).items()
   return found
 
 
