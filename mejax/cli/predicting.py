@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from typing import Any
 
 from mejax.cli.verb import add_spotter
 from mejax.cli.verb import add_trust
@@ -134,19 +135,11 @@ def _predict(args: argparse.Namespace) -> None:
   args.out = args.out or pathlib.Path(_OUT)
   table = recordings.predict(
     args.recordings,
-    model=args.model,
-    out=args.out,
     whole=args.whole,
     onset=args.onset,
     apex=args.apex,
     offset=args.offset,
-    abstain=args.abstain,
-    fps=args.fps,
-    which_face=args.which_face,
-    pictures=not args.no_pictures,
-    annotate=args.annotate,
-    spotter=read_spotter(args),
-    trust_code=args.trust_code,
+    **_options(args),
   )
   print(writing.summary(table))
   print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
@@ -165,22 +158,29 @@ def _watch(args: argparse.Namespace) -> None:
   show = None if args.no_window else window.open_window()
   table = live.watch(
     args.camera,
-    model=args.model,
-    out=args.out,
-    abstain=args.abstain,
-    fps=args.fps,
     seconds=args.seconds,
-    which_face=args.which_face,
-    pictures=not args.no_pictures,
-    annotate=args.annotate,
     show=show,
     tell=print,
-    spotter=read_spotter(args),
-    trust_code=args.trust_code,
+    **_options(args),
   )
   print(writing.summary(table))
   if args.out:
     print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+  """Returns what files and a camera are looked at with."""
+  return {
+    'model': args.model,
+    'out': args.out,
+    'abstain': args.abstain,
+    'fps': args.fps,
+    'which_face': args.which_face,
+    'pictures': not args.no_pictures,
+    'annotate': args.annotate,
+    'spotter': read_spotter(args),
+    'trust_code': args.trust_code,
+  }
 
 
 def _check(args: argparse.Namespace, is_camera: bool) -> None:

@@ -20,7 +20,8 @@ def add_report(verbs) -> None:
     example='  mejax report runs/small runs/ststnet\n'
     '  mejax report --together runs/small runs/ststnet lda\n'
     '  mejax report runs/small --data_dir data\n'
-    '  mejax report runs/small --export results/small\n\n'
+    '  mejax report runs/small --export results/small\n'
+    '  mejax report runs/more --export results/small --add_seeds\n\n'
     '--together averages what the runs say of each clip that they held out,\n'
     'with equal weights, and compares the result with the best single run. Of\n'
     'several seeds, the mean counts. Clips, labels and folds of all runs must\n'
@@ -31,7 +32,9 @@ def add_report(verbs) -> None:
     'a model in the same way, train it with --config.folds_over=clips, too.\n\n'
     '--export writes a folder of results: config, versions, and for each clip\n'
     'and seed the probability of each class, but no labels. Who has the data\n'
-    'gets its table by `mejax score`.',
+    'gets its table by `mejax score`. With --add_seeds, the run may be of\n'
+    'further seeds (train it with --config.seed=5) of the same config and\n'
+    'data: the folder is then what one run of all seeds would write.',
   )
   verb.add_argument(
     'sources',
@@ -59,6 +62,11 @@ def add_report(verbs) -> None:
     help='write the results of the run into this folder, and no page',
   )
   verb.add_argument(
+    '--add_seeds',
+    action='store_true',
+    help='add the seeds of the run to the results that --export names',
+  )
+  verb.add_argument(
     '--out',
     type=pathlib.Path,
     metavar='DIR',
@@ -72,6 +80,8 @@ def _report(args: argparse.Namespace) -> None:
   from mejax import experiment
 
   if args.export is None:
+    if args.add_seeds:
+      raise ValueError('--add_seeds needs --export and the folder to add to.')
     page = experiment.report(
       args.sources,
       out=args.out,
@@ -82,8 +92,11 @@ def _report(args: argparse.Namespace) -> None:
     print(page)
     return
   if len(args.sources) > 1 or args.together or args.out or args.data_dir:
-    raise ValueError('--export takes one run and no other option.')
-  print(experiment.export(args.sources[0], args.export))
+    raise ValueError('--export takes one run, and only --add_seeds with it.')
+  folder = experiment.export(
+    args.sources[0], args.export, add_seeds=args.add_seeds
+  )
+  print(folder)
 
 
 def add_score(verbs) -> None:

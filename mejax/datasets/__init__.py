@@ -16,6 +16,7 @@ load.py            reads a dataset as arrays
 views.py           model inputs made from flow
 frame_pair.py      model inputs made from frames
 protocols.py       which clips count, and who is held out together
+protocol_file.py   reads a protocol from a table
 emotions.py        maps the databases' words for emotions to classes
 labelling.py       applies a protocol to examples
 backdrop.py        mean face and motion, drawn behind attention maps

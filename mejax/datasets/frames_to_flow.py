@@ -36,8 +36,12 @@ LONGEST = 0.08
 _MOVED = 0.004
 # The quantile of motion that counts as the longest.
 _LONG = 0.99
-# What can be done about a face that moves as a whole.
-REMEDY = '--remove_head_motion takes that out'
+# What can be done about a face that moves as a whole, when data are prepared or
+# a model of such data is shown a recording.
+_REMEDY = (
+  'hold the head still, or take data, and a model of data, that'
+  ' `mejax prepare --remove_head_motion` made'
+)
 
 
 @functools.partial(jax.jit, static_argnames='size')
@@ -239,7 +243,7 @@ def _of_the_whole(
     return []
   return [
     f'the whole face moves by {scale * whole:.1f} px of the recording, more '
-    f'than its parts do ({scale * parts:.1f} px): {REMEDY}'
+    f'than its parts do ({scale * parts:.1f} px): {_REMEDY}'
   ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from mejax.evaluation import best_baseline
@@ -31,7 +32,7 @@ def format_numbers(numbers: Mapping[str, Any]) -> str:
       lines.append(_row(baseline, part, entries[part]))
   if 'settings' in numbers:
     lines += _setting_lines(numbers['settings'])
-  return '\n'.join(lines + _notes(numbers))
+  return '\n'.join([*lines, *_notes(numbers), *_flawless(lines)])
 
 
 def format_predictions(numbers: Mapping[str, Any]) -> str:
@@ -49,6 +50,7 @@ def format_predictions(numbers: Mapping[str, Any]) -> str:
   if any(entry['subjects'] for entry in entries):
     lines.append('[95 % interval, from resampling the subjects]')
     lines += bootstrap.describe_few(next(iter(numbers['entries'].values())))
+    lines += _flawless(lines)
   warnings = [entry['warning'] for entry in entries if 'warning' in entry]
   lines += [f'* {warning}' for warning in dict.fromkeys(warnings)]
   exact = ', '.join(
@@ -93,7 +95,7 @@ def format_together(numbers: Mapping[str, Any]) -> str:
       lines.append(_row(one['name'], part, entry, width=width))
   for part, entry in numbers['together'].items():
     lines.append(_row('together', part, entry, width=width))
-  return '\n'.join([*lines, '', *together_notes(numbers)])
+  return '\n'.join([*lines, '', *together_notes(numbers), *_flawless(lines)])
 
 
 def together_notes(numbers: Mapping[str, Any]) -> list[str]:
@@ -143,6 +145,14 @@ def _notes(numbers) -> list[str]:
     lines.append(f'WARNING: {found[0]}')
     lines += [f'  {line}' for line in found[1:]]
   return lines
+
+
+def _flawless(lines: Sequence[str]) -> list[str]:
+  """Returns a note if a row of a table has the interval of no error at all."""
+  interval = '[1.000, 1.000]'
+  return [
+    f'{interval}: nothing was wrong, so resampling people shows no uncertainty'
+  ] * any(interval in line for line in lines)
 
 
 def _setting_lines(settings) -> list[str]:

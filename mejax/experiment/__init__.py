@@ -32,10 +32,13 @@
   ensembles.py      scores finished runs together
   ceilings.py       what holds scores back: people, folds, single clips
   results.py        folders of held-out probabilities without labels
+  exporting.py      writes such folders
+  adding_seeds.py   adds the seeds of a run to such a folder
   scoring.py        scores such folders on the data at hand
   commands.py       the commands that make a run again
   calls.py          keeps a folder of results for one call
   cost.py           what a training took: time, memory, operations
+  prediction_columns.py   finds the columns of a table of predictions
   predictions_file.py     a table of truths and predictions that anybody made
   scoring_predictions.py  scores such a table
   scoring_sources.py      scores folders of results and such tables
@@ -71,7 +74,7 @@ _HOMES = {
   'run_figures': 'mejax.experiment.figures',
   'spot': 'mejax.experiment.spotting.recordings',
   'sweep': 'mejax.experiment.search.sweep',
-  'export': 'mejax.experiment.results',
+  'export': 'mejax.experiment.exporting',
   'score': 'mejax.experiment.scoring',
   'score_predictions': 'mejax.experiment.scoring_predictions',
   'score_together': 'mejax.experiment.scoring',

@@ -24,27 +24,9 @@ from mejax.corpora import cells
 from mejax.corpora import people as people_lib
 from mejax.corpora import spreadsheets
 from mejax.corpora.cells import Cell
+from mejax.experiment import prediction_columns
 
-# Usual headings of each column, without case, blanks and signs.
-COLUMNS = {
-  'truth': (
-    'truth', 'groundtruth', 'groundtruthlabel', 'gt', 'gtlabel', 'gtclass',
-    'true', 'truelabel', 'trueclass', 'ytrue', 'label', 'labels', 'target',
-    'actual',
-  ),
-  'prediction': (
-    'prediction', 'predictions', 'pred', 'preds', 'predicted', 'predict',
-    'ypred', 'predlabel', 'predclass', 'predictedlabel', 'predictedclass',
-  ),
-  'corpus': ('corpus', 'dataset', 'database', 'db'),
-  'subject': ('subject', 'subjectid', 'subj', 'sub', 'person', 'participant'),
-  'clip': ('clip', 'clipname', 'video', 'videoname', 'filename', 'file'),
-  'seed': ('seed',),
-  'selection': ('selection',),
-  'setting': ('setting',),
-}  # fmt: skip
-OPTIONS = (*COLUMNS, 'classes', 'encoding')
-_NEEDED = ('truth', 'prediction')
+OPTIONS = (*prediction_columns.USUAL, 'classes', 'encoding')
 _WHOLE = re.compile(r'\+?(-?\d+)(\.0*)?')
 _MOST_NAMED = 5
 
@@ -62,7 +44,7 @@ class Predictions:
       not say), the predicted class of each clip by each seed.
     corpus: corpus of each clip, '' if the table does not say.
     people: corpus and subject of each clip; None if it does not say.
-    columns: heading of each column that was read, by `COLUMNS`.
+    columns: heading of each column that was read, by its meaning.
     remarks: what a reader of the score should know.
   """
 
@@ -99,7 +81,7 @@ def read(
   try:
     header, *rows = _read_rows(path, options.pop('encoding', ''))
     classes = _read_classes(options.pop('classes', ''))
-    columns = _find_columns(header, options)
+    columns = prediction_columns.find(header, options)
     table = {
       field: [row[place] for row in rows] for field, place in columns.items()
     }
@@ -128,42 +110,6 @@ def _read_classes(text: str) -> list[str]:
   if len({name.casefold() for name in classes}) < len(classes):
     raise ValueError(f'option classes names a class twice: {text}')
   return classes
-
-
-def _find_columns(
-  header: Sequence[Cell], options: Mapping[str, str]
-) -> dict[str, int]:
-  """Returns the place of each column that is there."""
-  shown = ', '.join(repr(str(cell)) for cell in header if cell)
-  found = {}
-  for field, usual in COLUMNS.items():
-    names = [_plain(options[field])] if field in options else usual
-    places = [i for i, cell in enumerate(header) if _plain(cell) in names]
-    if field in options and not places:
-      raise ValueError(
-        f'it has no column {options[field]!r}; its columns are {shown}'
-      )
-    if len(places) > 1:
-      which = ', '.join(repr(str(header[i])) for i in places)
-      raise ValueError(
-        f'several of its columns may be the {field}: {which}. Tell which one '
-        f'it is, by --option {field}=COLUMN'
-      )
-    if field in _NEEDED and not places:
-      raise ValueError(
-        f'none of its columns has a usual name of a {field} '
-        f'({", ".join(usual[:_MOST_NAMED])}, ...); they are {shown}. Tell '
-        f'which one it is, by --option {field}=COLUMN'
-      )
-    if places:
-      found[field] = places[0]
-  if len(set(found.values())) < len(found):
-    raise ValueError('one of its columns was given two meanings')
-  return found
-
-
-def _plain(heading: str) -> str:
-  return re.sub(r'[^\w]|_', '', cells.visible(heading).casefold())
 
 
 def _arrange(
@@ -268,7 +214,8 @@ def _number_classes(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
   """Returns truth and prediction as numbers, and the names of the classes."""
   columns = {
-    field: [_class(cell) for cell in table[field]] for field in _NEEDED
+    field: [_class(cell) for cell in table[field]]
+    for field in prediction_columns.NEEDED
   }
   spelled: dict[str, str] = {}
   for name in columns['truth']:

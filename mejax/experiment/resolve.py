@@ -69,11 +69,12 @@ def find_reading(
   view: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
   """Returns the protocol, the view and its options; see `load_task`."""
+  from mejax.datasets import protocol_file
   from mejax.datasets import protocols
   from mejax.datasets import views
 
   if not protocol and str(config.protocol).lower().endswith('.csv'):
-    protocol = protocols.from_csv(config.protocol)
+    protocol = protocol_file.read(config.protocol)
   protocol = protocol or configuration.named(
     config.protocol, protocols.PROTOCOLS, 'protocol'
   )

@@ -2,7 +2,8 @@
 
     command.txt        commands that make the data, the run and its table
     config.json        the whole config; `mejax train --config` takes it
-    versions.json      schema, digests, libraries, and how the data were made
+    versions.json      schema, digests, libraries, and how the data were made;
+                       `other_seeds`, where these differ for some of the seeds
     probabilities.npz  for each clip and seed the probability of each class; the
                        logits, if rounding would change a prediction
 
@@ -19,8 +20,8 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import shlex
 from typing import Any
+from typing import NamedTuple
 
 from jaxtyping import Float
 from jaxtyping import Int
@@ -33,20 +34,18 @@ from mejax import forms
 from mejax import own_code
 from mejax.evaluation import selection
 from mejax.experiment import bounds
-from mejax.experiment import commands
-from mejax.experiment import record as record_lib
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
-from mejax.experiment.packs import recipes
 
 SCHEMA_VERSION = 1
 FILES = ('command.txt', 'config.json', 'versions.json', 'probabilities.npz')
-_DIGESTED = ('config.json', 'probabilities.npz')
-_AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
-# What is told of the dataset. Its lists of clips are not: names tell emotions.
-_TOLD = ('corpora', *recipes.KEYS, 'versions')
+DIGESTED = ('config.json', 'probabilities.npz')
+AGAIN = 'Get the folder again, or write it by `mejax report RUN --export DIR`.'
 _DIGITS = 16
-_VERSIONS = {'sha256': {str: str}, 'data_sha256': str, 'warning?': str}
+_VERSIONS = {
+  'sha256': {str: str}, 'data_sha256': str, 'warning?': str,
+  'other_seeds?': [dict],
+}  # fmt: skip
 # Kinds and axes of the arrays: s seeds, n clips, c named classes, k classes.
 _ARRAYS = {
   'schema_version': ('iu', ''), 'class_names': ('U', 'c'), 'clip': ('U', 'n'),
@@ -81,67 +80,22 @@ class Result:
   logits: Float[np.ndarray, 's n k']
 
 
-def export(
-  workdir: str | os.PathLike, folder: str | os.PathLike
-) -> pathlib.Path:
-  """Writes the results of a finished run into a folder of their own.
+class Content(NamedTuple):
+  """What the files of a folder say.
 
-  Of a run with several settings, the results are those of the first. An older
-  folder of results is replaced.
-
-  Args:
-    workdir: folder of the run.
-    folder: the new folder.
-
-  Returns:
-    The folder.
-
-  Raises:
-    FileNotFoundError: the run is not finished.
-    ValueError: a file of the run is damaged, or `folder` holds something else.
+  Attributes:
+    config: the complete config, as JSON values.
+    about: the content of `versions.json` without the digests of files.
+    arrays: those of `probabilities.npz` but for what models said.
+    logits: what they said, in the order of `seeds`.
+    share: the same as probabilities; rounded, where an older file has no more.
   """
-  workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
-  folder = pathlib.Path(os.path.abspath(folder))
-  files.check_replaceable(
-    folder, marker='versions.json', names=FILES, what='results'
-  )
-  files.check_writable(folder.parent, flag='--export')
-  for needed in ('record.npz', 'config.json', 'run.json'):
-    if not (workdir / needed).exists():
-      raise FileNotFoundError(
-        f'{workdir} has no {needed}: it is not the workdir of a finished run.'
-      )
-  run = schema.read_run(workdir)
-  config = schema.complete(schema.read_config(workdir), run['schema_version'])
-  if schema.SEARCH in config:
-    raise ValueError(
-      f'{workdir} is a search, in which each fold has settings of its own, so'
-      ' no config gives its results again. Export a run of `mejax train`.'
-    )
-  record = record_lib.read_record(workdir)
-  # Runs without it are older than any warning.
-  has_told = 'told' in record
-  told = record_lib.read_told(workdir, record) if has_told else {}
-  arrays = _arrays(record)
-  with files.replacing(folder) as partial:
-    workdir_lib.save_npz(partial / 'probabilities.npz', arrays)
-    workdir_lib.write_json(partial / 'config.json', config)
-    dataset = run.get('dataset', {})
-    versions = {
-      'schema_version': SCHEMA_VERSION,
-      'sha256': {name: _sha256(partial / name) for name in _DIGESTED},
-      'data_sha256': run['data_sha256'],
-      'versions': run.get('versions', {}),
-      'backend': run.get('backend', ''),
-      'numerics': run.get('numerics', {}),
-      'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
-    }
-    if warning := told.get('warning'):
-      versions['warning'] = warning
-    workdir_lib.write_json(partial / 'versions.json', versions)
-    with files.writing(partial / 'command.txt') as file:
-      file.write(_commands(config, dataset, folder.resolve().name))
-  return folder
+
+  config: dict[str, Any]
+  about: dict[str, Any]
+  arrays: dict[str, np.ndarray]
+  logits: Float[np.ndarray, 's n k']
+  share: Float[np.ndarray, 's n k']
 
 
 def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
@@ -159,30 +113,30 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
   if not folder.is_dir():
     raise FileNotFoundError(f'{folder} is no folder of results.')
   files.refuse_links(folder)
-  versions = files.read_json(folder / 'versions.json', hint=_AGAIN)
+  versions = files.read_json(folder / 'versions.json', hint=AGAIN)
   if versions.get('schema_version') != SCHEMA_VERSION:
     raise ValueError(
       f'{folder} has schema {versions.get("schema_version")}; this mejax reads'
       f' {SCHEMA_VERSION}.'
     )
-  with files.reading(folder / 'versions.json', hint=_AGAIN):
+  with files.reading(folder / 'versions.json', hint=AGAIN):
     forms.check(versions, _VERSIONS)
-  for name in _DIGESTED:
-    with files.reading(folder / name, hint=_AGAIN):
-      if _sha256(folder / name) != versions['sha256'][name]:
+  for name in DIGESTED:
+    with files.reading(folder / name, hint=AGAIN):
+      if sha256(folder / name) != versions['sha256'][name]:
         raise ValueError('its digest is not that in versions.json')
-  config = files.read_json(folder / 'config.json', hint=_AGAIN)
+  config = files.read_json(folder / 'config.json', hint=AGAIN)
   own_code.refuse_strange(
     config, where=folder / 'config.json', trust_code=trust_code
   )
-  with files.reading(folder / 'config.json', hint=_AGAIN):
+  with files.reading(folder / 'config.json', hint=AGAIN):
     config = ml_collections.ConfigDict(
       schema.complete(config, workdir_lib.SCHEMA_VERSION)
     )
     bounds.check(config)
   path = folder / 'probabilities.npz'
-  arrays = files.read_npz(path, hint=_AGAIN)
-  with files.reading(path, hint=_AGAIN):
+  arrays = files.read_npz(path, hint=AGAIN)
+  with files.reading(path, hint=AGAIN):
     return _checked(config, versions, arrays)
 
 
@@ -201,65 +155,20 @@ def digest(*names: str) -> str:
   return hashlib.sha256('\0'.join(names).encode()).hexdigest()[:_DIGITS]
 
 
-def _arrays(record: selection.Record) -> dict[str, np.ndarray]:
-  """Returns the content of `probabilities.npz`."""
-  setting = int(record['setting'].min())
-  found = selection.select(record, 'last', setting=setting)
-  clip = digests(record['corpus'], record['subject'], record['clip'])
-  if len(np.unique(clip)) < len(clip):
-    raise ValueError('two clips of this run have the same name')
-  order = np.argsort(clip)
-  # Folds are numbered as they come, because those of a run are in the order of
-  # the names of people.
-  held_by = selection.held_out_by(record)[order]
-  first = np.unique(held_by, return_index=True)[1]
-  fold = np.argsort(np.argsort(first))[
-    np.unique(held_by, return_inverse=True)[1]
-  ]
-  return {
-    'schema_version': np.array(SCHEMA_VERSION),
-    'class_names': np.asarray(record['class_names']),
-    'clip': clip[order],
-    'fold': fold.astype(np.int32),
-    'seeds': found.seeds,
-    'epoch': record['epochs'][-1],
-    **_exact_enough(found.logits[:, order]),
-  }
-
-
-def _exact_enough(
-  logits: Float[np.ndarray, 's n k'],
-) -> dict[str, np.ndarray]:
-  """Returns probabilities in the smallest type that keeps all predictions.
-
-  These are the predictions of every seed, and of all seeds together. If even
-  float32 does not keep them, as when seeds are equally sure of different
-  classes, the logits themselves are returned.
-  """
-  share = selection.probabilities(logits)
-  share[~(logits > -np.inf).any(-1)] = np.nan
-  for dtype in (np.float16, np.float32):
-    kept = share.astype(dtype)
-    if all(
-      np.array_equal(ours, theirs)
-      for ours, theirs in zip(
-        _predictions(_logits(kept)), _predictions(logits), strict=True
-      )
-    ):
-      return {'probabilities': kept}
-  return {'logits': logits}
-
-
-def _predictions(logits):
-  """Returns the predictions of every seed, and those of all together."""
-  mean = selection.probabilities(logits).mean(0)
-  return selection.predictions(logits), selection.predictions(mean)
-
-
-def _logits(probabilities) -> Float[np.ndarray, 's n k']:
+def logits_of(
+  probabilities: Float[np.ndarray, 's n k'],
+) -> Float[np.ndarray, 's n k']:
+  """Returns logits of which these are the probabilities, in float64."""
   # A probability that is rounded to 0 has a finite logit, or the training would
   # count as diverged.
   return np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+
+
+def shares_of(logits: Float[np.ndarray, 's n k']) -> Float[np.ndarray, 's n k']:
+  """Returns probabilities; those of a diverged training are no numbers."""
+  share = selection.probabilities(logits)
+  share[~(logits > -np.inf).any(-1)] = np.nan
+  return share
 
 
 def _checked(config, versions, arrays) -> Result:
@@ -269,7 +178,7 @@ def _checked(config, versions, arrays) -> Result:
     raise ValueError(f'it has schema {arrays["schema_version"]}')
   seeds, classes, clip = (arrays[k] for k in ('seeds', 'class_names', 'clip'))
   is_exact = 'logits' in arrays
-  logits = arrays['logits'] if is_exact else _logits(arrays['probabilities'])
+  logits = arrays['logits'] if is_exact else logits_of(arrays['probabilities'])
   if not 0 < sizes['c'] <= sizes['k']:
     raise ValueError(f'{sizes["c"]} names of {sizes["k"]} classes')
   if not (sizes['s'] and sizes['n']):
@@ -300,23 +209,6 @@ def _checked(config, versions, arrays) -> Result:
   )
 
 
-def _commands(
-  config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
-) -> str:
-  """Returns the content of `command.txt`."""
-  place = f'results/{name}'
-  lines = commands.of_run(
-    config, metadata, config_path=f'{place}/config.json', workdir=f'runs/{name}'
-  )
-  if not lines:
-    return (
-      'The run was trained on arrays in Python, by'
-      ' mejax.experiment.leave_one_subject_out or train(task=...).\n'
-      'mejax.experiment.score(folder, task=...) prints its table.\n'
-    )
-  lines.append(f'mejax score {shlex.quote(place)} --data_dir data')
-  return '\n'.join(lines) + '\n'
-
-
-def _sha256(path: pathlib.Path) -> str:
+def sha256(path: pathlib.Path) -> str:
+  """Returns the digest of a file."""
   return hashlib.sha256(path.read_bytes()).hexdigest()

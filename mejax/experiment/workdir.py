@@ -260,12 +260,15 @@ def claim(
       f'{workdir} was written by a mejax with schema {old["schema_version"]};'
       f' this one reads {SCHEMA_VERSION}.'
     )
+  there = schema.complete(schema.read_config(workdir), old['schema_version'])
+  config = schema.complete(config, SCHEMA_VERSION)
+  hint = f'Repeat that config to resume it, or choose a new {flag}.'
   files.refuse_other(
     workdir,
-    schema.complete(schema.read_config(workdir), old['schema_version']),
-    schema.complete(config, SCHEMA_VERSION),
+    there,
+    config,
     what='a run with another config',
-    hint=f'Repeat that config to resume it, or choose a new {flag}.',
+    hint=_hint_at_seeds(workdir, there, config) or hint,
   )
   for key, what, hint in (
     (
@@ -295,3 +298,24 @@ def claim(
       f' {flag}, or {as_it_was}.'
     )
   return old
+
+
+def _hint_at_seeds(
+  workdir: pathlib.Path, there: Mapping[str, Any], asked: Mapping[str, Any]
+) -> str:
+  """Says how seeds are added to a run; '' if more than they differs."""
+  differ = {key for key in asked if there.get(key) != asked[key]}
+  if differ - {'seed', 'num_seeds'} or schema.SEARCH in there:
+    return ''
+  if not there['dataset']:
+    return ''  # A run on arrays, which comes from Python.
+  following = there['seed'] + there['num_seeds']
+  more = max(asked['seed'] + asked['num_seeds'] - following, 1)
+  return (
+    'Repeat that config to resume it. Train further seeds in a --workdir of'
+    f' their own, --config.seed={following} --config.num_seeds={more}, and put'
+    ' both together:\n'
+    f'  mejax report {workdir} --export results/NAME\n'
+    '  mejax report NEW_WORKDIR --export results/NAME --add_seeds\n'
+    '  mejax score results/NAME'
+  )

@@ -13,6 +13,7 @@ ceiling.py      what no model reaches, and what may hold scores back
 figures.py      pictures that stand alone, for a notebook
 score_tables.py the scores of a run as rows of tables
 charts.py       the charts of a run
+bars.py         bars of people and of classes
 levels.py       the table and chart of amplification levels
 attention.py    maps of where models looked
 pictures.py     arrays as colours, arrows and points, and as image data

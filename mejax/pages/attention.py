@@ -54,7 +54,7 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
   rows = np.flatnonzero(maps['clips'])
   top, is_clipped = _scale_of(heat, rows)
   titles = ['moved'] * ('motion' in maps) + maps['titles'].tolist()
-  side = (charts.WIDTH - _LEFT + _GAP) / len(titles) - _GAP
+  side = (charts.WIDE.width - _LEFT + _GAP) / len(titles) - _GAP
   side = min(side, _WIDEST)
   at = [_LEFT + i * (side + _GAP) for i in range(len(titles))]
   shares, corners, y = _shares(maps, heat), _corners(maps), 28
@@ -77,7 +77,7 @@ def draw(maps: Mapping[str, np.ndarray]) -> Markup:
       y += 18
   parts.append(_colour_bar(y + 4, f'{top:.1f} times as much', is_clipped))
   return svg.drawing(
-    charts.WIDTH,
+    charts.WIDE.width,
     y + 26,
     [_face_symbol(maps), parts],
     label='Where the models looked, for each class',

@@ -104,7 +104,9 @@ def _people(measured) -> dict[str, Any]:
   ]
   return {
     'baseline': score_tables.name_baseline(measured['baseline']),
-    'dots': charts.dot_plot(rows, label='UF1 of folds over people and clips'),
+    'dots': charts.fluid(
+      charts.dot_plot, rows, label='UF1 of folds over people and clips'
+    ),
     'folds': measured['folds'],
     'difference': measured['clips']['uf1'] - measured['people']['uf1'],
     # Where everybody has a single clip, no fold divides a person.
@@ -121,7 +123,9 @@ def _curve(measured) -> dict[str, Any]:
   ]
   return {
     'baseline': score_tables.name_baseline(measured['baseline']),
-    'dots': charts.dot_plot(rows, label='UF1 by share of the training people'),
+    'dots': charts.fluid(
+      charts.dot_plot, rows, label='UF1 by share of the training people'
+    ),
     'draws': max(one['draws'] for one in measured['curve']),
   }
 

@@ -2,10 +2,13 @@
 
 Colours and fonts come from the page's style sheet through classes, so that a
 chart fits a light or a dark page. The tooltip of a mark gives its number.
+Charts that are as wide as a page are drawn for wide and for narrow screens, see
+`fluid`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
@@ -17,9 +20,41 @@ import numpy as np
 
 from mejax.pages import svg
 
-WIDTH = 860
-_LEFT = 168  # Room for row labels.
-_RIGHT = WIDTH - 150  # Numbers are written to the right of it.
+
+class Size(NamedTuple):
+  """How wide a chart is, and where its axis from 0 to 1 begins and ends.
+
+  On a wide screen labels are written to the left of the axis and numbers to the
+  right of it; on a narrow one both stand above.
+  """
+
+  name: str
+  width: int
+  left: int
+  right: int
+  above: int = 0  # Room for words above each row.
+
+
+WIDE = Size('on-wide', 860, 168, 710)
+NARROW = Size('on-narrow', 340, 12, 328, above=18)
+
+
+class Fluid(NamedTuple):
+  """A chart in both sizes; the style of a page shows one of them."""
+
+  wide: Markup
+  narrow: Markup
+
+  def __html__(self) -> Markup:
+    return svg.join(
+      svg.element('div', drawn, class_=size.name)
+      for size, drawn in zip((WIDE, NARROW), self, strict=True)
+    )
+
+
+def fluid(draw: Callable[..., Markup], *args, **options) -> Fluid:
+  """Draws a chart in both sizes; `draw` has an option `size`."""
+  return Fluid(*(draw(*args, **options, size=size) for size in (WIDE, NARROW)))
 
 
 class Dot(NamedTuple):
@@ -42,23 +77,28 @@ class Dot(NamedTuple):
   seeds: Sequence[float] = ()
 
 
-def dot_plot(rows: Sequence[Dot], *, label: str, axis: str = 'UF1') -> Markup:
+def dot_plot(
+  rows: Sequence[Dot], *, label: str, axis: str = 'UF1', size: Size = WIDE
+) -> Markup:
   """Draws numbers with their intervals on an axis from 0 to 1, a row each."""
-  step = 34
+  step = 34 + size.above
   height = 18 + step * len(rows)
   marks = [
-    _dot_row(row, 8 + step * (i + 0.5), axis) for i, row in enumerate(rows)
+    _dot_row(row, 8 + step * (i + 1) - 17, axis, size)
+    for i, row in enumerate(rows)
   ]
-  parts = [_share_grid(8, height), marks, _share_axis(height, axis)]
-  return svg.drawing(WIDTH, height + 24, parts, label=label)
+  parts = [_share_grid(8, height, size), marks, _share_axis(height, axis, size)]
+  return svg.drawing(size.width, height + 24, parts, label=label)
 
 
-def _dot_row(row, y, axis) -> Markup:
+def _dot_row(row, y, axis, size) -> Markup:
   """Draws the interval, seeds, mark and numbers of a row."""
-  low, high = (_share_at(min(1.0, max(0.0, v))) for v in (row.low, row.high))
+  low, high = (
+    _share_at(min(1.0, max(0.0, v)), size) for v in (row.low, row.high)
+  )
   ticks = [
-    svg.line(f'seed {row.kind}', _share_at(v), y - 9, _share_at(v), y + 9)
-    for v in row.seeds
+    svg.line(f'seed {row.kind}', x, y - 9, x, y + 9)
+    for x in (_share_at(v, size) for v in row.seeds)
     if len(row.seeds) > 1
   ]
   return svg.element(
@@ -66,43 +106,64 @@ def _dot_row(row, y, axis) -> Markup:
     svg.tooltip(
       f'{row.label}: {axis} {row.value:.3f} [{row.low:.3f}, {row.high:.3f}]'
     ),
-    svg.text(_LEFT - 16, y + 4, row.label, 'label', 'end'),
     svg.rect(f'range {row.kind}', low, y - 4, max(high - low, 1), 8, rx=4),
     ticks,
-    _mark(_share_at(row.value), y, row.kind),
-    svg.text(_RIGHT + 20, y + 4, f'{row.value:.3f}', 'number'),
-    svg.text(_RIGHT + 70, y + 4, f'[{row.low:.2f}, {row.high:.2f}]', 'small'),
+    _mark(_share_at(row.value, size), y, row.kind),
+    _words(
+      size, y, row.label, f'{row.value:.3f}', f'[{row.low:.2f}, {row.high:.2f}]'
+    ),
     class_='row',
   )
 
 
-def gap(honest: float, oracle: float) -> Markup:
+def _words(size, y, label, number, small='', kind='') -> list[Markup]:
+  """Writes label and numbers beside a row whose middle is at y, or above it."""
+  if size.above:
+    end = size.right - (80 if small else 0)
+    return [
+      svg.text(size.left, y - 15, label, f'label {kind}'),
+      svg.text(end, y - 15, number, f'number {kind}', 'end'),
+      svg.text(size.right, y - 15, small, 'small', 'end'),
+    ]
+  return [
+    svg.text(size.left - 16, y + 4, label, f'label {kind}', 'end'),
+    svg.text(size.right + 20, y + 4, number, f'number {kind}'),
+    svg.text(size.right + 70, y + 4, small, 'small'),
+  ]
+
+
+def gap(honest: float, oracle: float, *, size: Size = WIDE) -> Markup:
   """Draws the honest score, and what choosing on the test subjects adds to it.
 
   The hatch is a pattern that `page.html` defines.
   """
-  height = 118
-  start, end = _share_at(honest), _share_at(oracle)
+  first, second = 45 + size.above, 87 + 2 * size.above
+  height, lift = second + 31, 4 if size.above else 0
+  left, start, end = (_share_at(v, size) for v in (0, honest, oracle))
   extra = max(end - start, 0)
-
+  added = f'{oracle - honest:+.3f}'
+  # Where words stand above the bars there is no room for a bracket.
+  number = f'{oracle:.3f} ({added})' if size.above else f'{oracle:.3f}'
+  bracket = f'M{start:.1f} {second - 17}v-6H{end:.1f}v6'
   parts = [
-    _share_grid(26, height),
-    svg.text(_LEFT - 16, 49, 'honest', 'label', 'end'),
-    svg.rect('bar honest', _LEFT, 32, start - _LEFT, 26, rx=3),
-    svg.text(_RIGHT + 20, 49, f'{honest:.3f}', 'number'),
-    svg.text(_LEFT - 16, 91, 'test-selected', 'label oracle', 'end'),
-    svg.rect('bar honest faint', _LEFT, 74, start - _LEFT, 26, rx=3),
-    svg.rect('hatched', start, 74, extra, 26, rx=3),
-    svg.text(_RIGHT + 20, 91, f'{oracle:.3f}', 'number oracle'),
-    svg.element('path', class_='bracket', d=f'M{start:.1f} 70V64H{end:.1f}V70'),
-    svg.text(start + extra + 8, 69, f'{oracle - honest:+.3f}', 'number oracle'),
-    _share_axis(height, 'UF1'),
+    _share_grid(first - 19, height, size),
+    svg.rect('bar honest', left, first - 13, start - left, 26, rx=3),
+    _words(size, first - lift, 'honest', f'{honest:.3f}'),
+    svg.rect('bar honest faint', left, second - 13, start - left, 26, rx=3),
+    svg.rect('hatched', start, second - 13, extra, 26, rx=3),
+    _words(size, second - lift, 'test-selected', number, kind='oracle'),
+    _share_axis(height, 'UF1', size),
   ]
+  if not size.above:
+    parts += [
+      svg.element('path', class_='bracket', d=bracket),
+      svg.text(start + extra + 8, second - 18, added, 'number oracle'),
+    ]
   words = (
     f'Honest UF1 {honest:.3f}; choosing each epoch on the test subject shows '
     f'{oracle:.3f}'
   )
-  return svg.drawing(WIDTH, height + 24, parts, label=words)
+  return svg.drawing(size.width, height + 24, parts, label=words)
 
 
 def confusion_matrix(
@@ -150,45 +211,6 @@ def _cell(x, y, side, share, shown, tip) -> Markup:
     svg.rect('cell', *box, rx=4, style=shade),
     svg.text(x + side / 2, y + side / 2 + 6, shown, tone, 'middle'),
   )
-
-
-def subject_bars(subjects: Sequence[tuple[str, str, float, int]]) -> Markup:
-  """Draws the accuracy of each subject as a bar.
-
-  Args:
-    subjects: (corpus, subject, accuracy, clips) in the order of the bars; those
-      of a corpus stand together.
-  """
-  left, top, height, between = 40, 26, 150, 22
-  corpora = list(dict.fromkeys(corpus for corpus, *_ in subjects))
-  room = WIDTH - left - 8 - between * (len(corpora) - 1)
-  step = min(room / len(subjects), 34)
-  parts, x = [percent_grid(left, top, height)], float(left)
-  for corpus in corpora:
-    own = [row for row in subjects if row[0] == corpus]
-    parts.append(svg.text(x, 14, f'{corpus} ({len(own)})', 'label'))
-    for _, subject, accuracy, clips in own:
-      tall = max(height * accuracy, 1.5)
-      tip = f'{corpus}/{subject}: {100 * accuracy:.0f} % of {clips} clips'
-      place = (x + 0.12 * step, top + height - tall, 0.76 * step, tall)
-      bar = svg.rect('bar honest', *place, rx=1.5)
-      parts.append(svg.element('g', svg.tooltip(tip), bar))
-      x += step
-    x += between
-  label = 'Accuracy of each subject in per cent'
-  return svg.drawing(WIDTH, top + height + 8, parts, label=label)
-
-
-def percent_grid(left: Real, top: Real, height: Real) -> list[Markup]:
-  """Draws lines at 0, 50 and 100 % across a chart, with their labels."""
-  parts = []
-  for share in (0, 0.5, 1):
-    y = top + height * (1 - share)
-    parts += [
-      svg.line('grid', left, y, WIDTH - 8, y),
-      svg.text(left - 8, y + 4, f'{100 * share:.0f}', 'small', 'end'),
-    ]
-  return parts
 
 
 def curves(
@@ -241,54 +263,47 @@ def curves(
 
 
 def epoch_histogram(
-  epochs: Num[np.ndarray, ' e'], picked: Num[np.ndarray, ' p']
+  epochs: Num[np.ndarray, ' e'],
+  picked: Num[np.ndarray, ' p'],
+  *,
+  size: Size = WIDE,
 ) -> Markup:
   """Draws how often each epoch was picked."""
-  height = 64
+  left, right, height = size.left, size.right, 64 + size.above
   counts = [int((picked == epoch).sum()) for epoch in epochs]
-  step = (_RIGHT - _LEFT) / len(epochs)
+  step = (right - left) / len(epochs)
   parts = [
-    svg.text(_LEFT - 16, 40, 'epochs picked', 'label oracle', 'end'),
-    svg.element('path', class_='axis', d=f'M{_LEFT} {height}H{_RIGHT}'),
-    svg.text(_LEFT, height + 17, f'epoch {epochs[0]}', 'small'),
-    svg.text(_RIGHT, height + 17, epochs[-1], 'small', 'end'),
+    _words(size, 36 - size.above / 2, 'epochs picked', '', kind='oracle'),
+    svg.element('path', class_='axis', d=f'M{left} {height}H{right}'),
+    svg.text(left, height + 17, f'epoch {epochs[0]}', 'small'),
+    svg.text(right, height + 17, epochs[-1], 'small', 'end'),
   ]
   for i, count in enumerate(counts):
-    tall = (height - 8) * count / max(*counts, 1)
-    place = (_LEFT + (i + 0.1) * step, height - tall, 0.8 * step, tall)
+    tall = 56 * count / max(*counts, 1)
+    place = (left + (i + 0.1) * step, height - tall, 0.8 * step, tall)
     bar = svg.rect('bar oracle', *place)
     tip = svg.tooltip(f'epoch {epochs[i]}: picked {count} times')
     parts.append(svg.element('g', tip, bar))
   label = 'How often the oracle picked each epoch'
-  return svg.drawing(WIDTH, height + 24, parts, label=label)
+  return svg.drawing(size.width, height + 24, parts, label=label)
 
 
-def class_bar(counts: Sequence[int], names: Sequence[str]) -> Markup:
-  """Draws the clips of each class as one divided bar."""
-  parts, x = [], 0.0
-  for i, (count, name) in enumerate(zip(counts, names, strict=True)):
-    long = WIDTH * count / max(sum(counts), 1)
-    parts.append(svg.rect(f'bar part{i % 4}', x, 0, max(long - 2, 0), 10, rx=2))
-    if long > 70:
-      parts.append(svg.text(x, 28, f'{name} {count}', 'small'))
-    x += long
-  return svg.drawing(WIDTH, 34, parts, label='Clips of each class')
-
-
-def _share_at(share: Real) -> Real:
+def _share_at(share: Real, size: Size) -> Real:
   """Returns the x of a number from 0 to 1 on the axis that charts share."""
-  return _LEFT + share * (_RIGHT - _LEFT)
+  return size.left + share * (size.right - size.left)
 
 
-def _share_grid(upper, lower) -> list[Markup]:
-  at = [_share_at(i / 5) for i in range(6)]
+def _share_grid(upper, lower, size) -> list[Markup]:
+  at = [_share_at(i / 5, size) for i in range(6)]
   return [svg.line('grid', x, upper, x, lower) for x in at]
 
 
-def _share_axis(lower, name) -> list[Markup]:
+def _share_axis(lower, name, size) -> list[Markup]:
   y = lower + 17
-  return [svg.text(_LEFT - 16, y, name, 'small', 'end')] + [
-    svg.text(_share_at(i / 5), y, f'{i / 5:.1f}', 'small', 'middle')
+  # On a narrow screen the caption alone names the axis.
+  named = [svg.text(size.left - 16, y, name, 'small', 'end')]
+  return named[: not size.above] + [
+    svg.text(_share_at(i / 5, size), y, f'{i / 5:.1f}', 'small', 'middle')
     for i in range(6)
   ]
 

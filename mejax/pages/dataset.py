@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 from markupsafe import Markup
 import numpy as np
 
+from mejax.pages import bars
 from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import pictures
@@ -212,7 +213,9 @@ def _head(overview: Overview) -> dict[str, Any]:
   skipped = overview.metadata.get('skipped', [])
   return {
     'facts': _facts(overview),
-    'emotions': charts.class_bar(list(emotions.values()), list(emotions)),
+    'emotions': charts.fluid(
+      bars.class_bar, list(emotions.values()), list(emotions)
+    ),
     'motion': _motion(overview) if overview.has_pixels else None,
     'skipped': [
       {

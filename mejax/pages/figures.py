@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mejax.pages import charts
 from mejax.pages import frame
 from mejax.pages import pictures
 from mejax.pages import run as run_page
@@ -99,8 +100,10 @@ def of_clips(
   return alone(svg.drawing(_LEFT + width, height, parts, label=label))
 
 
-def alone(picture: Markup) -> Figure:
+def alone(picture: Markup | charts.Fluid) -> Figure:
   """Gives a drawing of a page the style of the page, on a light ground."""
+  if isinstance(picture, charts.Fluid):
+    picture = picture.wide
   head, _, rest = picture.partition('>')
   hatch = frame.render('hatch.html') if 'hatched' in rest else ''
   opening = f'<svg xmlns="{svg.NAMESPACE}" class="figure"'

@@ -11,8 +11,10 @@ import numpy as np
 
 from mejax.evaluation import bootstrap
 from mejax.evaluation import levels
+from mejax.pages import bars as bars_lib
 from mejax.pages import charts
 from mejax.pages import svg
+from mejax.pages.charts import Size
 
 
 def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,18 +38,21 @@ def describe(numbers: Mapping[str, Any]) -> dict[str, Any]:
   ]
   return {
     'rows': rows,
-    'bars': bars(numbers['subjects'], numbers['levels']),
-    'factors': factors(numbers) if numbers.get('clips') else None,
+    'bars': charts.fluid(bars, numbers['subjects'], numbers['levels']),
+    'factors': numbers.get('clips') and charts.fluid(factors, numbers),
   }
 
 
 def bars(
-  subjects: Sequence[Mapping[str, Any]], all_levels: Sequence[float | int]
+  subjects: Sequence[Mapping[str, Any]],
+  all_levels: Sequence[float | int],
+  *,
+  size: Size = charts.WIDE,
 ) -> Markup:
   """Draws a divided bar for each subject, the least amplified first."""
   left, top, height = 40, 34, 170
   rows = sorted(subjects, key=lambda row: row['amplification'])
-  step = min((charts.WIDTH - left - 8) / max(len(rows), 1), 40)
+  step = min((size.width - left - 8) / max(len(rows), 1), 40)
   # A single level has the full colour.
   faintest = 0.25 if len(all_levels) > 1 else 1.0
   shades = np.linspace(faintest, 1, len(all_levels))
@@ -56,7 +61,7 @@ def bars(
     style = f'opacity:{shade:.2f}'
     return svg.rect('bar honest', *place, style=style, **others)
 
-  parts = [charts.percent_grid(left, top, height)]
+  parts = [bars_lib.percent_grid(left, top, height, size)]
   for i, (alpha, shade) in enumerate(zip(all_levels, shades, strict=True)):
     x = left + 74 * i
     parts.append(bar(shade, x, 4, 12, 12, rx=2))
@@ -68,16 +73,17 @@ def bars(
       pieces.append(bar(shade, x, y, 0.8 * step, height * weight))
     parts.append(svg.element('g', svg.tooltip(_tip(row, all_levels)), pieces))
   label = 'Share of each amplification for each subject, in per cent'
-  return svg.drawing(charts.WIDTH, top + height + 8, parts, label=label)
+  return svg.drawing(size.width, top + height + 8, parts, label=label)
 
 
-def factors(numbers: Mapping[str, Any]) -> Markup:
+def factors(numbers: Mapping[str, Any], *, size: Size = charts.WIDE) -> Markup:
   """Draws the factor at which each clip was read over its motion, both as logs.
 
   Args:
     numbers: as of `describe`, with `clips` and `unit`.
+    size: of the screen.
   """
-  left, right, top, bottom = 56, charts.WIDTH - 16, 12, 260
+  left, right, top, bottom = 56, size.width - 16, 12, 260
   clips, unit = numbers['clips'], numbers.get('unit', '')
   factor, motion = (
     np.array([row[key] for row in clips], float) for key in ('factor', 'motion')
@@ -115,7 +121,7 @@ def factors(numbers: Mapping[str, Any]) -> Markup:
                       class_='mark honest', style='opacity:.6')  # fmt: skip
     parts.append(dot)
   label = 'Factor at which each clip was read, over its motion'
-  return svg.drawing(charts.WIDTH, bottom + 26, parts, label=label)
+  return svg.drawing(size.width, bottom + 26, parts, label=label)
 
 
 def _tip(row, all_levels) -> str:

@@ -17,6 +17,7 @@ from mejax.evaluation import metrics
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.pages import attention
+from mejax.pages import bars
 from mejax.pages import calibration
 from mejax.pages import ceiling
 from mejax.pages import charts
@@ -26,6 +27,12 @@ from mejax.pages import levels
 from mejax.pages import pictures
 from mejax.pages import score_tables
 from mejax.pages.finished_run import Run
+
+_SEEDS_ALONE = (
+  'They are seeds of one config. To score them as one run: `mejax report RUN'
+  ' --export results/NAME`, with --add_seeds for each further RUN, and `mejax'
+  ' score results/NAME`.'
+)
 
 
 def render(
@@ -48,7 +55,7 @@ def render(
   """
   return frame.render(
     'run.html',
-    title=', '.join(run.name for run in runs),
+    title=', '.join(map(_title, runs)),
     protocols=list(dict.fromkeys(run.numbers['protocol'] for run in runs)),
     comparison=_compare(runs) if len(runs) > 1 else None,
     together=_together(together) if together else None,
@@ -56,6 +63,16 @@ def render(
     runs=[describe(run) for run in runs],
     tables=tables,
   )
+
+
+def _title(run: Run) -> str:
+  """Returns model, dataset and name of a run, as far as the config tells."""
+  model = run.config.get('model')
+  # The section may be the description of a user's own model.
+  named = model.get('name') if isinstance(model, Mapping) else None
+  if isinstance(named, str) and run.config.get('dataset'):
+    return f'{named} on {run.config["dataset"]} ({run.name})'
+  return run.name
 
 
 def _compare(runs: Sequence[Run]) -> dict[str, Any]:
@@ -70,8 +87,10 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
       rows.append({'kind': '', 'cells': [name, best['difference']]})
   rows += [{'kind': '', 'cells': cells} for cells in _paired(runs)]
   return {
-    'dots': charts.dot_plot(
-      [*dots, *_baseline_dots(first)], label='UF1 of the runs and the baselines'
+    'dots': charts.fluid(
+      charts.dot_plot,
+      [*dots, *_baseline_dots(first)],
+      label='UF1 of the runs and the baselines',
     ),
     'first': first.name,
     'differences': rows,
@@ -102,8 +121,10 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     said.append('An interval that contains 0 shows no clear difference.')
   found = _differing_values(runs) if len(runs) > 1 else None
   if found and found['rows']:
-    names = ', '.join(row['cells'][0] for row in found['rows'])
-    said.append(f'Values of the config that differ: {names}.')
+    names = [row['cells'][0] for row in found['rows']]
+    said.append(f'Values of the config that differ: {", ".join(names)}.')
+    if 'seed' in names and set(names) <= {'seed', 'num_seeds'}:
+      said.append(_SEEDS_ALONE)
   return said
 
 
@@ -144,7 +165,8 @@ def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
   ]
   entry = numbers['together']['full']
   return {
-    'dots': charts.dot_plot(
+    'dots': charts.fluid(
+      charts.dot_plot,
       [*dots, _dot('together', entry, 'honest')],
       label='UF1 of the models alone and together',
     ),
@@ -173,7 +195,7 @@ def describe(run: Run) -> dict[str, Any]:
     'gap': _gap(run) if 'oracle' in numbers['selection'] else None,
     'confusion': _confusion(run),
     'parts': _parts(run),
-    'subjects': charts.subject_bars(_subjects(run)),
+    'subjects': charts.fluid(bars.subject_bars, _subjects(run)),
     'levels': levels.describe(run.levels) if run.levels else None,
     'attention': attention.describe(run.attention) if run.attention else None,
     'calibration': _calibration(run),
@@ -206,9 +228,11 @@ def _headline(run: Run) -> dict[str, Any]:
     dots.append(_dot('seeds together', together['full'], 'honest'))
   dots += _baseline_dots(run)
   return {
-    'dots': charts.dot_plot(dots, label='UF1 of this run and of the baselines'),
-    'classes': charts.class_bar(
-      numbers['class_counts']['full'], numbers['class_names']
+    'dots': charts.fluid(
+      charts.dot_plot, dots, label='UF1 of this run and of the baselines'
+    ),
+    'classes': charts.fluid(
+      bars.class_bar, numbers['class_counts']['full'], numbers['class_names']
     ),
     'facts': [
       (entry['n'], 'clips'),
@@ -228,8 +252,10 @@ def _gap(run: Run) -> dict[str, Any]:
   return {
     'honest': honest,
     'oracle': oracle,
-    'added': charts.gap(honest, oracle),
-    'picked': charts.epoch_histogram(run.record['epochs'], picked),
+    'added': charts.fluid(charts.gap, honest, oracle),
+    'picked': charts.fluid(
+      charts.epoch_histogram, run.record['epochs'], picked
+    ),
   }
 
 
@@ -249,7 +275,9 @@ def _parts(run: Run) -> Any:
     for part, entry in run.numbers['selection'][score_tables.HEADLINE].items()
     if part != 'full'
   ]
-  return rows and charts.dot_plot(rows, label='UF1 of each database')
+  return rows and charts.fluid(
+    charts.dot_plot, rows, label='UF1 of each database'
+  )
 
 
 def _subjects(run: Run) -> list[tuple[str, str, float, int]]:

@@ -70,9 +70,11 @@ def render(numbers: Mapping[str, Any], *, name: str, seconds: float) -> str:
   )
 
 
-def draw_scores(numbers: Mapping[str, Any]) -> Markup:
+def draw_scores(numbers: Mapping[str, Any]) -> charts.Fluid:
   """Draws the score of the search beside those without nested folds."""
-  return charts.dot_plot(_dots(numbers), label='UF1 of held-out people')
+  return charts.fluid(
+    charts.dot_plot, _dots(numbers), label='UF1 of held-out people'
+  )
 
 
 def draw_trace(numbers: Mapping[str, Any]) -> Markup:

@@ -204,6 +204,17 @@ def test_the_table_holds_the_numbers_and_labels_the_oracle(make_record):
   assert 'majority' in text and 'Fewer than 5 seeds' in text
 
 
+def test_an_interval_without_any_error_is_explained_in_the_terminal(
+  make_record,
+):
+  record = make_record(num_seeds=1)
+  said = 'nothing was wrong, so resampling people shows no uncertainty'
+  assert said not in table.format_numbers(_numbers(record))
+  never_wrong = {'perfect': record['labels']}
+  flawless = summary.metrics_json(record, never_wrong, protocol_sentence='X.')
+  assert f'[1.000, 1.000]: {said}' in table.format_numbers(flawless)
+
+
 def test_too_few_people_are_warned_of_as_too_few_seeds_are(make_record):
   text = table.format_numbers(_numbers(make_record()))
   # There are 25, of whom casme2 has 9, samm 10 and smic 6.

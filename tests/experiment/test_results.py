@@ -8,8 +8,6 @@ import json
 import pathlib
 import shutil
 
-import hypothesis
-from hypothesis import strategies
 import numpy as np
 import pytest
 from scipy import special
@@ -18,63 +16,28 @@ from mejax import cli
 from mejax import experiment
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import exporting
 from mejax.experiment import results
 from mejax.experiment import schema
 from mejax.experiment import scoring
 from tests.corpora import htnet_tree
+from tests.experiment import made_up_runs
 
 pytestmark = pytest.mark.unoptimised
-
-CONFIG = {'dataset': '', 'protocol': '', 'view': {'name': ''}, 'model': {}}
-RUN = {
-  'schema_version': 1,
-  'data_sha256': 'of the data',
-  'dataset': {
-    'corpora': ['smic'],
-    'clips': ['smic/s01/s01_ne_01'],
-    'counts': {'negative': 1},
-    'levels': [1.0],
-  },
-  'versions': {'jax': '0'},
-}
-
-
-def write_run(folder: pathlib.Path, record) -> pathlib.Path:
-  folder.mkdir()
-  np.savez(folder / 'record.npz', **record)
-  (folder / 'config.json').write_text(json.dumps(CONFIG))
-  (folder / 'run.json').write_text(json.dumps(RUN))
-  return folder
-
-
-def task_of(record, order=None) -> experiment.Task:
-  """The data of a made-up run, in another order."""
-  order = np.arange(len(record['labels'])) if order is None else order
-  inputs = np.random.default_rng(3).normal(size=(len(order), 2, 2, 3))
-  return experiment.Task(
-    inputs=inputs.astype(np.float32),
-    labels=record['labels'][order],
-    corpus=record['corpus'][order],
-    subject=record['subject'][order],
-    clip=record['clip'][order],
-    class_names=tuple(record['class_names'].tolist()),
-    protocol='Made-up.',
-    groups=record['groups'][order],
-  )
 
 
 @pytest.fixture
 def run(make_record, tmp_path):
   record = make_record(num_seeds=2, corpora=(('casme2', 5, 4.0), ('b', 3, 3.0)))
-  return write_run(tmp_path / 'run', record), record
+  return made_up_runs.write_run(tmp_path / 'run', record), record
 
 
 def test_results_give_the_numbers_of_the_run_exactly(run, tmp_path, capsys):
   workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   assert sorted(path.name for path in folder.iterdir()) == sorted(results.FILES)
   order = np.random.default_rng(0).permutation(len(record['labels']))
-  found = scoring.score(folder, task=task_of(record, order))
+  found = scoring.score(folder, task=made_up_runs.task_of(record, order))
   numbers = summary.metrics_json(
     record, {}, rules=['last'], protocol_sentence='Made-up.'
   )
@@ -92,9 +55,9 @@ def test_other_labels_or_names_of_people_leave_no_trace_in_results(
   workdir, record = run
   # Every clip gets another label, and what the oracle would choose changes.
   other = record | {'labels': (record['labels'] + 1) % 3}
-  second = write_run(tmp_path / 'other', other)
-  first = results.export(workdir, tmp_path / 'a' / 'results')
-  second = results.export(second, tmp_path / 'b' / 'results')
+  second = made_up_runs.write_run(tmp_path / 'other', other)
+  first = exporting.export(workdir, tmp_path / 'a' / 'results')
+  second = exporting.export(second, tmp_path / 'b' / 'results')
   for name in results.FILES:
     assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
@@ -103,7 +66,7 @@ def test_no_name_of_a_clip_and_no_epoch_chosen_on_people_is_in_results(
   run, tmp_path
 ):
   workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   arrays = dict(np.load(folder / 'probabilities.npz'))
   assert set(arrays) == {
     'schema_version', 'class_names', 'clip', 'fold', 'seeds', 'epoch',
@@ -124,42 +87,6 @@ def test_no_name_of_a_clip_and_no_epoch_chosen_on_people_is_in_results(
   np.testing.assert_allclose(arrays['probabilities'][:, place], last, atol=1e-3)
 
 
-@hypothesis.given(
-  strategies.integers(0, 2**16), strategies.sampled_from([1e-7, 1e-3, 1, 30])
-)
-@hypothesis.settings(max_examples=20)
-def test_rounding_keeps_every_prediction_of_seeds_and_of_all_together(
-  draw, scale
-):
-  generator = np.random.default_rng(draw)
-  logits = (scale * generator.normal(size=(3, 40, 5))).astype(np.float32)
-  logits[0, 0], logits[:, 1, 2] = np.nan, -np.inf
-  ((name, kept),) = results._exact_enough(logits).items()
-  back = results._logits(kept) if name == 'probabilities' else kept
-  np.testing.assert_array_equal(
-    selection.predictions(back), selection.predictions(logits)
-  )
-  np.testing.assert_array_equal(
-    selection.predictions(selection.probabilities(back).mean(0)),
-    selection.predictions(selection.probabilities(logits).mean(0)),
-  )
-  # Only a diverged training is told as one.
-  assert np.isnan(back[0, 0]).all()
-  assert name == 'logits' or np.isfinite(back[1:]).all()
-  # Where predictions are clear, few bits are enough.
-  assert name == 'probabilities' or scale != 1
-
-
-def test_seeds_that_are_equally_sure_of_different_classes_stay_tied():
-  logits = np.zeros((3, 1, 3), np.float32)
-  logits[[0, 1, 2], 0, [2, 1, 0]] = 80, 90, 85
-  ((name, kept),) = results._exact_enough(logits).items()
-  back = results._logits(kept) if name == 'probabilities' else kept
-  assert selection.predictions(selection.probabilities(back).mean(0)) == (
-    selection.predictions(selection.probabilities(logits).mean(0))
-  )
-
-
 @pytest.mark.parametrize(
   ('change', 'words'),
   [
@@ -172,9 +99,9 @@ def test_data_with_other_clips_or_classes_are_refused_by_name(
   run, tmp_path, change, words
 ):
   workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   with pytest.raises(ValueError, match=words):
-    scoring.score(folder, task=change(task_of(record)))
+    scoring.score(folder, task=change(made_up_runs.task_of(record)))
 
 
 def task_less(task, count):
@@ -199,33 +126,33 @@ def classes(task):
 @pytest.mark.parametrize('name', ['config.json', 'probabilities.npz'])
 def test_a_changed_file_of_results_is_noticed(run, tmp_path, name):
   workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   path = folder / name
   path.write_bytes(path.read_bytes() + b' ')
   with pytest.raises(ValueError, match=f'{name} is damaged .*digest'):
-    scoring.score(folder, task=task_of(record))
+    scoring.score(folder, task=made_up_runs.task_of(record))
   path.unlink()
   with pytest.raises(FileNotFoundError, match=f'{name} is missing'):
-    scoring.score(folder, task=task_of(record))
+    scoring.score(folder, task=made_up_runs.task_of(record))
 
 
 def test_results_of_another_schema_or_with_strange_code_are_refused(
   run, tmp_path
 ):
   workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   versions = json.loads((folder / 'versions.json').read_text())
   (folder / 'versions.json').write_text(
     json.dumps(versions | {'schema_version': 9})
   )
   with pytest.raises(ValueError, match='schema 9; this mejax reads 1'):
-    scoring.score(folder, task=task_of(record))
+    scoring.score(folder, task=made_up_runs.task_of(record))
   config = json.loads((workdir / 'config.json').read_text())
   config['view']['name'] = 'tests.nowhere:view'
   (workdir / 'config.json').write_text(json.dumps(config))
-  folder = results.export(workdir, folder)
+  folder = exporting.export(workdir, folder)
   with pytest.raises(ValueError, match='names code.*tests.nowhere:view'):
-    scoring.score(folder, task=task_of(record))
+    scoring.score(folder, task=made_up_runs.task_of(record))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +197,7 @@ def test_results_of_another_schema_or_with_strange_code_are_refused(
 )
 def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
   workdir, record = run
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   path = folder / name
   if name.endswith('.npz'):
     arrays = dict(np.load(path))
@@ -284,14 +211,14 @@ def test_odd_content_of_results_is_named(run, tmp_path, name, change, said):
     versions['sha256'][name] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / 'versions.json').write_text(json.dumps(versions))
   with pytest.raises(ValueError, match=said):
-    scoring.score(folder, task=task_of(record))
+    scoring.score(folder, task=made_up_runs.task_of(record))
 
 
 @pytest.mark.parametrize('parts', [3, 1000])
 def test_the_sentence_of_results_comes_from_their_folds(run, tmp_path, parts):
   """Whatever their config says."""
   workdir, record = run
-  config = CONFIG | {'num_folds': 0, 'folds_over': 'people'}
+  config = made_up_runs.CONFIG | {'num_folds': 0, 'folds_over': 'people'}
   (workdir / 'config.json').write_text(json.dumps(config))
   names = record['fold_names']
   if parts == 3:  # Folds of people that lie together.
@@ -305,33 +232,10 @@ def test_the_sentence_of_results_comes_from_their_folds(run, tmp_path, parts):
     dealt = record | {'index': index}
     said = f'Made-up, folds over clips: {selection.BOTH_SIDES}.'
   np.savez(workdir / 'record.npz', **dealt)
-  folder = results.export(workdir, tmp_path / 'results')
+  folder = exporting.export(workdir, tmp_path / 'results')
   protocol = 'Made-up, one of 8 subjects left out at a time.'
-  task = dataclasses.replace(task_of(record), protocol=protocol)
+  task = dataclasses.replace(made_up_runs.task_of(record), protocol=protocol)
   assert scoring.score(folder, task=task)['protocol'] == said
-
-
-def test_export_replaces_results_and_nothing_else(run, tmp_path):
-  workdir, _ = run
-  folder = results.export(workdir, tmp_path / 'results')
-  assert results.export(workdir, folder) == folder
-  with pytest.raises(ValueError, match='holds no results'):
-    results.export(workdir, workdir)
-  # The folder of somebody's work may hold a file of that name.
-  (folder / 'thesis.tex').write_text('precious')
-  with pytest.raises(ValueError, match='or more than results'):
-    results.export(workdir, folder)
-  assert (folder / 'thesis.tex').read_text() == 'precious'
-  for target in ('nowhere', 'results'):
-    (tmp_path / 'link').symlink_to(target)
-    with pytest.raises(ValueError, match='or more than results'):
-      results.export(workdir, tmp_path / 'link')
-    (tmp_path / 'link').unlink()
-  with pytest.raises(NotADirectoryError, match='choose another --export'):
-    results.export(workdir, '/dev/null/new')
-  (workdir / 'run.json').unlink()
-  with pytest.raises(FileNotFoundError, match='not the workdir of a finished'):
-    results.export(workdir, tmp_path / 'new')
 
 
 def test_several_results_are_scored_together(run, tmp_path, capsys):
@@ -339,10 +243,12 @@ def test_several_results_are_scored_together(run, tmp_path, capsys):
   noise = np.random.default_rng(1).normal(size=record['logits'].shape)
   other = record | {'logits': (record['logits'] + noise).astype(np.float32)}
   folders = [
-    results.export(path, tmp_path / f'r{i}')
-    for i, path in enumerate([workdir, write_run(tmp_path / 'other', other)])
+    exporting.export(path, tmp_path / f'r{i}')
+    for i, path in enumerate(
+      [workdir, made_up_runs.write_run(tmp_path / 'other', other)]
+    )
   ]
-  numbers = scoring.score_together(folders, task=task_of(record))
+  numbers = scoring.score_together(folders, task=made_up_runs.task_of(record))
   shares = [
     special.softmax(selection.select(each, 'last').logits, -1).mean(0)
     for each in (record, other)

@@ -120,11 +120,30 @@ def test_the_page_holds_the_numbers_and_the_words(workdir, tmp_path):
   assert f'{gap:+.3f}' in words
 
 
+@pytest.mark.parametrize(
+  ('config', 'title'),
+  [
+    (
+      {'dataset': 'synthetic', 'model': {'name': 'htnet'}},
+      'htnet on synthetic (run)',
+    ),
+    ({'dataset': 'synthetic', 'model': 'my.Net()'}, 'run'),
+    ({'dataset': '', 'model': {'name': 'htnet'}}, 'run'),
+  ],
+)
+def test_the_title_tells_model_and_dataset(workdir, tmp_path, config, title):
+  folder, _ = workdir('run')
+  (folder / 'config.json').write_text(json.dumps(config))
+  text, *_ = _read([folder], tmp_path)
+  assert f'<title>{title}</title>' in text and f'<h1>{title}</h1>' in text
+
+
 def test_every_picture_is_sound_svg_with_a_label(workdir, tmp_path):
   folder, _ = workdir('run')
   text, _, _ = _read([folder], tmp_path)
   pictures = re.findall(r'<svg viewBox.*?</svg>', text, re.DOTALL)
-  assert len(pictures) == 12
+  # Six of them are drawn for wide and for narrow screens.
+  assert len(pictures) == 12 + 6 and '&lt;svg' not in text
   for picture in pictures:
     tree = ElementTree.fromstring(picture)
     assert tree.get('role') == 'img' and tree.get('aria-label')
@@ -222,6 +241,26 @@ def test_values_of_the_config_that_differ_are_listed(workdir, tmp_path, capsys):
   _, words, _ = _read([first, second], tmp_path)
   assert 'Values of the config' not in capsys.readouterr().out
   assert 'All values of the config are the same' in ' '.join(words.split())
+
+
+@pytest.mark.parametrize(
+  ('values', 'is_told'),
+  [
+    ({'seed': 5}, True),
+    ({'seed': 5, 'num_seeds': 1}, True),
+    ({'seed': 5, 'num_epochs': 20}, False),
+    ({'num_seeds': 1}, False),  # Seeds of both are the same.
+  ],
+)
+def test_runs_of_other_seeds_alone_are_told_how_to_become_one(
+  workdir, tmp_path, capsys, values, is_told
+):
+  first, second = (workdir(name)[0] for name in ('one', 'two'))
+  config = json.loads((second / 'config.json').read_text()) | values
+  (second / 'config.json').write_text(json.dumps(config))
+  _read([first, second], tmp_path)
+  said = 'with --add_seeds for each further RUN'
+  assert (said in capsys.readouterr().out) == is_told
 
 
 def test_a_value_that_only_one_run_sets_stands_beside_its_default(

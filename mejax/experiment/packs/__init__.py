@@ -1,8 +1,10 @@
 """Saved models: one folder holds all that the use of a model needs.
 
 saved.py         reads trained models: of a run, converted or saved
-packing.py       a finished run -> a saved model, with card.py, its card
-packed.py        reads a saved model, with packed_files.py, its files
+packing.py       a finished run -> a saved model, with describing.py, what is
+                 told of it, and card.py, its card
+packed.py        reads a saved model, with packed_files.py, its files, and
+                 modules.py, its module
 recipes.py       how the data of a model are made
 seen.py          whom a model has seen
 starting.py      trainings that start from a model

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Mapping
-from collections.abc import Sequence
 import dataclasses
 import functools
 import json
@@ -24,7 +23,6 @@ import pathlib
 from typing import Any
 
 from flax import linen as nn
-from flax import traverse_util
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -39,10 +37,9 @@ from mejax import own_code
 from mejax.corpora.faces import muscles
 from mejax.evaluation import units as units_lib
 from mejax.experiment import bounds
-from mejax.experiment import model_checks
-from mejax.experiment import resolve
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import modules
 from mejax.experiment.packs import packed_files
 from mejax.experiment.packs import recipes
 from mejax.experiment.packs import seen as seen_lib
@@ -270,8 +267,8 @@ def load_model(
       schema.complete(about['config'], workdir_lib.SCHEMA_VERSION)
     )
     bounds.check(config)
-    module = make_module(config, about)
-    shapes = variable_shapes(module, about)
+    module = modules.make_module(config, about)
+    shapes = modules.variable_shapes(module, about)
     _check_units(module, about)
   weights = packed_files.read_weights(folder / packed_files.WEIGHTS, shapes)
   params = jax.tree.map(jnp.asarray, weights)
@@ -283,45 +280,3 @@ def _check_units(module: nn.Module, about: Mapping[str, Any]) -> None:
   count = getattr(module, 'num_units', 0)
   if 'units' in about and len(about['units']['names']) != count:
     raise ValueError(f'it names other action units than the {count} it tells')
-
-
-def make_module(
-  config: ml_collections.ConfigDict, about: Mapping[str, Any]
-) -> nn.Module:
-  """Makes the module that a config names, for the inputs of a model."""
-  module = resolve.make_model(config, len(about['classes']))
-  return model_checks.fill_levels(module, about['inputs']['levels'])
-
-
-def variable_shapes(
-  module: nn.Module, about: Mapping[str, Any]
-) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns the shape of each array in the file of weights, by its path."""
-  told, count = about['inputs'], len(about['members'])
-  return {
-    name: jax.ShapeDtypeStruct((count, *each.shape), each.dtype)
-    for name, each in shapes_of(module, told['shape'], told['dtype']).items()
-  }
-
-
-def shapes_of(
-  module: nn.Module, shape: Sequence[int], dtype: Any
-) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns the shapes of a module's variables by path; computes nothing.
-
-  Args:
-    module: the module.
-    shape: of one input.
-    dtype: of the inputs.
-  """
-  variables = jax.eval_shape(
-    lambda key, x: module.init(key, sample_lib.decode(x), train=False),
-    jax.random.key(0),
-    jax.ShapeDtypeStruct((1, *shape), dtype),
-  )
-  return flat(variables)
-
-
-def flat(variables: PyTree) -> dict[str, Any]:
-  """Returns the arrays of variables by path, as `params/head/kernel`."""
-  return traverse_util.flatten_dict(variables, sep='/')

@@ -16,7 +16,7 @@ import ml_collections
 import numpy as np
 
 from mejax import own_code
-from mejax.experiment.packs import packed as packed_lib
+from mejax.experiment.packs import modules
 from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.packs.saved import Saved
@@ -149,8 +149,8 @@ def fit(start: Start, module: nn.Module, task: Task) -> dict[str, PyTree]:
     ValueError: the models differ in more than that.
   """
   inputs = task.inputs
-  own = packed_lib.shapes_of(module, inputs.shape[1:], inputs.dtype)
-  theirs = packed_lib.flat(start.variables)
+  own = modules.shapes_of(module, inputs.shape[1:], inputs.dtype)
+  theirs = modules.flat(start.variables)
   if start.saved.classes != tuple(task.class_names):
     print('The classes are not those of the model: its last layer is drawn.')
     own, theirs = (

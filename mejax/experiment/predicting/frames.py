@@ -19,18 +19,12 @@ from mejax.corpora import decode
 from mejax.corpora.clip import Clip
 from mejax.datasets import clip_cache
 from mejax.datasets import face_search
-from mejax.datasets import frames_to_flow
 from mejax.datasets import staging
 from mejax.datasets.recipe import Recipe
 from mejax.experiment.predicting.events import Event
 from mejax.experiment.predicting.events import Found
 from mejax.motion.spotting.tracks import Frames
 
-# What can be done here about a face that moves as a whole.
-_REMEDY = (
-  'hold the head still, or take a model of data that were prepared with'
-  ' --remove_head_motion'
-)
 # Of little loss of time, and none of values.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
@@ -133,10 +127,6 @@ def make(
   )
   result = []
   for clip in made:
-    remarks = tuple(
-      words.replace(frames_to_flow.REMEDY, _REMEDY) for words in clip.remarks
-    )
-    clip = dataclasses.replace(clip, remarks=remarks)
     if clip.problem:
       result.append(Made(clip, None, float('nan')))
       continue

@@ -140,8 +140,7 @@ def test_a_head_that_moves_is_told_in_pixels_of_the_recording(take, tmp_path):
   assert float(told.group(1)) == pytest.approx(3, abs=0.4)
   assert row['motion_px'] == pytest.approx(3, abs=0.8)
   # `predict` has no option that takes it out.
-  assert 'hold the head still' in row['warnings']
-  assert '--remove_head_motion takes' not in row['warnings']
+  assert 'take data, and a model of data, that `mejax prep' in row['warnings']
 
 
 def test_a_turned_video_in_place_of_a_camera_is_turned_back(folder):
