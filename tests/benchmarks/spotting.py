@@ -3,6 +3,7 @@
     python -m tests.benchmarks.spotting film neutral nods --first 2000
     python -m tests.benchmarks.spotting calibrate --first 2000
     python -m tests.benchmarks.spotting report neutral acted --floors
+    python -m tests.benchmarks.spotting recognise
     python -m tests.benchmarks.spotting memory --seconds 600
 
 `film` renders and follows recordings, and keeps the signals in a folder;
@@ -27,13 +28,17 @@ import time
 import cv2
 import numpy as np
 
+from mejax.configs import cnn
 from mejax.corpora.faces import long_takes
+from mejax.corpora.faces.long_takes import LongTake
 from mejax.corpora.faces.script import Script
 from mejax.evaluation.spotting import events as events_lib
 from mejax.evaluation.spotting import floors
 from mejax.evaluation.spotting import scores
 from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
+from mejax.experiment.spotting import filming
+from mejax.experiment.spotting import recognising
 from mejax.experiment.spotting import trained
 from mejax.motion import detection
 from mejax.motion.spotting import candidates
@@ -41,9 +46,6 @@ from mejax.motion.spotting import published
 from mejax.motion.spotting import tracks as tracks_lib
 from mejax.motion.spotting.tracks import Tracks
 
-NEUTRAL = Script(
-  blinks=17, gaze=20, speech=0.15, drift=2.0, turns=2, light=0.05
-)
 QUIET = Script(micro=4)
 # What is in addition to four micro-expressions in half a minute.
 FACTORS = {
@@ -60,16 +62,24 @@ FACTORS = {
   'absence': {'away': 2.0},
 }
 SCRIPTS = {
-  'neutral': NEUTRAL,
-  'acted': dataclasses.replace(NEUTRAL, micro=4, macro=4),
   'quiet': QUIET,
   **{
     name: dataclasses.replace(QUIET, **values)
     for name, values in FACTORS.items()
   },
 }
+# What `mejax film` renders, in which all of that happens.
+FILMED = {'neutral': 'calm', 'acted': 'acted'}
 # Half a micro-expression in frames at 30 frames a second, for the floors.
 _HALF, _K = 6, 12
+
+
+def take_of(name: str, seed: int, args) -> LongTake:
+  """Returns a recording of a person before it is rendered."""
+  options = {'seconds': args.seconds, 'fps': args.fps, 'size': args.size}
+  if name in FILMED:
+    return filming.play(FILMED[name], seed, **options)
+  return long_takes.play(SCRIPTS[name], seed=seed, **options)
 
 
 def tracks_of(name: str, seed: int, args) -> tuple[Tracks, dict]:
@@ -77,13 +87,7 @@ def tracks_of(name: str, seed: int, args) -> tuple[Tracks, dict]:
   kind = f'{args.seconds}_{args.fps}_{args.size}'
   path = args.keep / f'{name}_{seed}_{kind}.npz'
   if not path.exists():
-    take = long_takes.play(
-      SCRIPTS[name],
-      seed=seed,
-      seconds=args.seconds,
-      fps=args.fps,
-      size=args.size,
-    )
+    take = take_of(name, seed, args)
     greys, spent = [], 0.0
     frames = take.numbered(np.random.default_rng([seed, 99]))
 
@@ -127,20 +131,20 @@ def tracks_of(name: str, seed: int, args) -> tuple[Tracks, dict]:
 def video_of(name: str, seed: int, args, spot=candidates.spot) -> Video:
   """Returns a recording with its truths, and what is spotted in it."""
   tracks, _ = tracks_of(name, seed, args)
-  take = long_takes.play(
-    SCRIPTS[name],
-    seed=seed,
-    seconds=args.seconds,
-    fps=args.fps,
-    size=args.size,
-  )
+  take = take_of(name, seed, args)
   return Video(
     subject=str(seed),
     name=name,
     num_frames=take.num_frames,
     fps=args.fps,
     truths=tuple(
-      Event(onset=e.onset, apex=e.apex, offset=e.offset, type=e.type)
+      Event(
+        onset=e.onset,
+        apex=e.apex,
+        offset=e.offset,
+        type=e.type,
+        label=e.label,
+      )  # fmt: skip
       for e in take.events
     ),
     candidates=tuple(
@@ -192,7 +196,8 @@ def alarms(videos: list[Video], counts) -> str:
 
 
 def header(*names: str) -> None:
-  print('', ' | '.join(names), '---|' * len(names), sep='\n| ')
+  print('\n|', ' | '.join(names), '|')
+  print('|' + '---|' * len(names))
 
 
 def rows(name: str, kind: str, videos: dict[str, list[Video]]) -> None:
@@ -276,10 +281,32 @@ def report(args) -> None:
       beside(name, some['without training'], args)
 
 
+def recognise(args) -> None:
+  """Prints the score of spotting and then recognising (STRS)."""
+  videos = [
+    video_of(name, seed, args) for seed in args.seeds for name in FILMED
+  ]
+
+  @functools.lru_cache(maxsize=1)
+  def take(video):
+    return take_of(video.name, int(video.subject), args)
+
+  def read(video, numbers):
+    noise = np.random.default_rng(1)
+    return [take(video).frame(number, noise) for number in numbers]
+
+  config = cnn.get_config()
+  config.update(num_folds=4, num_epochs=20, eval_every=20, num_seeds=1)
+  found = recognising.recognise(
+    videos, read, config=config, workdir=args.keep / 'recogniser'
+  )
+  print(found.text)
+
+
 def memory(args) -> None:
   """Prints time and memory of a recording that repeats ten seconds."""
-  take = long_takes.play(
-    NEUTRAL, seed=args.first, seconds=10, fps=args.fps, size=args.size
+  take = filming.play(
+    'calm', args.first, seconds=10, fps=args.fps, size=args.size
   )
   images = list(take.frames(np.random.default_rng(0)))
   images += images[::-1]
@@ -304,8 +331,10 @@ def memory(args) -> None:
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('do', choices=['film', 'calibrate', 'report', 'memory'])
-  parser.add_argument('names', nargs='*', choices=[*SCRIPTS, []])
+  parser.add_argument(
+    'do', choices=['film', 'calibrate', 'report', 'recognise', 'memory']
+  )
+  parser.add_argument('names', nargs='*', choices=[*FILMED, *SCRIPTS, []])
   parser.add_argument('--first', type=int, default=7000)
   parser.add_argument('--people', type=int, default=16)
   parser.add_argument('--seconds', type=float, default=60.0)
@@ -323,7 +352,12 @@ def main() -> None:
       if time.monotonic() - start < args.within:
         tracks_of(name, seed, args)
     return
-  {'calibrate': calibrate, 'report': report, 'memory': memory}[args.do](args)
+  {
+    'calibrate': calibrate,
+    'report': report,
+    'recognise': recognise,
+    'memory': memory,
+  }[args.do](args)
 
 
 if __name__ == '__main__':
