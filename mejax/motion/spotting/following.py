@@ -83,7 +83,7 @@ def follow(
   low = np.floor(places.min(0) - _MARGIN * eyes).astype(int).clip(0)
   high = np.ceil(places.max(0) + _MARGIN * eyes).astype(int)
   cuts = [image[low[1] : high[1], low[0] : high[0]] for image in images]
-  greys, light = _same_light(cuts, reference, five - low, eyes)
+  greys, light = _without_light(cuts, reference, five - low, eyes)
   found = _lucas_kanade(greys, reference, np.float32(places - low), eyes)
   is_face = np.array(
     [scenes.difference(cuts[reference], cut) < _OTHER for cut in cuts]
@@ -135,7 +135,7 @@ def _eyes(points: Float[np.ndarray, '5 2']) -> float:
   return math.hypot(*(points[1] - points[0]))
 
 
-def _same_light(
+def _without_light(
   cuts: list[UInt8[np.ndarray, 'h w 3']],
   reference: int,
   five: Float[np.ndarray, '5 2'],
