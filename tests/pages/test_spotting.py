@@ -68,7 +68,7 @@ def test_scores_of_a_network_are_probabilities_wherever_they_stand():
   assert text.count('50 %') == 2
   assert 'Scores are probabilities' in text
   assert 'Scores are in units' not in text
-  assert 'set on rendered faces' not in text
+  assert 'set on rendered people' not in text
   usual = html_page.Page(spotting.page([recording()])).text
   assert 'Scores are in units of noise' in usual
 
