@@ -47,6 +47,11 @@ class Watch:
     self._count += 1
 
   @property
+  def is_still(self) -> bool:
+    """Returns whether all frames, of two or more, show one picture."""
+    return bool(self._steps) and max(self._steps) < _MOVES
+
+  @property
   def repeated(self) -> float:
     """Returns the share of frames that repeat the one before, in a pattern.
 

@@ -71,6 +71,11 @@ class Recording:
   ] = ()
   is_by_network: bool = False
 
+  @property
+  def measure(self) -> str:
+    """What the numbers of candidates are."""
+    return 'probability' if self.is_by_network else 'score'
+
   def score(self, row: Mapping[str, Any], decimals: int) -> str:
     """Returns the score of a candidate in words."""
     if self.is_by_network:
@@ -107,7 +112,7 @@ def _shown(one: Recording) -> dict[str, Any]:
     'remarks': one.remarks,
     'timeline': timeline(one),
     'threshold': one.threshold,
-    'rows': [_row(one, row) for row in one.candidates],
+    **_table(one),
     'cards': [
       _card(one, row, pair)
       for row, pair in zip(one.candidates, one.pictures, strict=False)
@@ -126,10 +131,24 @@ def _card(one: Recording, row: Mapping[str, Any], pair) -> dict[str, Any]:
     'type': row['type'],
     'when': when,
     'regions': _some(row['regions']),
-    'score': one.score(row, 0),
+    'score': f'{one.measure} {one.score(row, 0)}',
     'flags': row['flags'],
     'onset': pictures.Image(onset, f'onset, {clock(row["onset_s"], 2)}'),
     'apex': pictures.Image(apex, f'apex, {when}', over=onset),
+  }
+
+
+def _table(one: Recording) -> dict[str, Any]:
+  """Returns the candidates as a table, without a last column of nothing."""
+  header = [
+    'type', 'apex', 'onset–apex–offset', 'length', one.measure, 'regions',
+    'beside it',
+  ]  # fmt: skip
+  number = len(header) - (not any(row['flags'] for row in one.candidates))
+  rows = [_row(one, row) for row in one.candidates]
+  return {
+    'header': header[:number],
+    'rows': [row | {'cells': row['cells'][:number]} for row in rows],
   }
 
 
@@ -149,7 +168,9 @@ def _row(one: Recording, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scored(one: Recording, row: Mapping[str, Any]) -> str:
-  return '' if row['score'] is None else f', score {one.score(row, 1)}'
+  if row['score'] is None:
+    return ''
+  return f', {one.measure} {one.score(row, 1)}'
 
 
 def _some(regions: str) -> str:

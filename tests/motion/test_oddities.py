@@ -67,3 +67,10 @@ def test_another_scene_is_not_turned(frames):
   assert scenes.find_turn(frames[0], other) == 0
   assert scenes.find_turn(frames[0], frames[40]) == 0
   assert watched(frames).turned == []
+
+
+def test_one_picture_for_all_frames_is_still_and_noise_is_not(frames):
+  assert watched([frames[0]] * 20).is_still
+  assert not watched([frames[0]] * 20 + frames[1:2]).is_still
+  assert not watched(frames).is_still
+  assert not watched(frames[:1]).is_still

@@ -68,7 +68,7 @@ def test_scores_of_a_network_are_probabilities_wherever_they_stand():
   assert text.count('50 %') == 2
   assert 'Scores are probabilities' in text
   assert 'Scores are in units' not in text
-  assert 'set on rendered faces' not in text
+  assert 'set on rendered people' not in text
   usual = html_page.Page(spotting.page([recording()])).text
   assert 'Scores are in units of noise' in usual
 
@@ -179,3 +179,13 @@ def test_several_recordings_have_a_heading_each():
 )
 def test_times_are_minutes_and_seconds(seconds, decimals, shown):
   assert spotting.clock(seconds, decimals) == shown
+
+
+def test_a_column_of_nothing_is_left_out():
+  with_flags = html_page.Page(spotting.page([recording()])).text
+  rows = [row(10.0) | {'flags': ''}, row(130.0, 'macro') | {'flags': ''}]
+  page = spotting.page([recording(candidates=rows)])
+  assert 'beside it' in with_flags
+  assert 'beside it' not in html_page.Page(page).text
+  table = page[page.index('<tbody>') : page.index('</tbody>')]
+  assert table.count('<td>') == 2 * page.count('<th scope="col">') == 12

@@ -13,7 +13,7 @@ from mejax import forms
 from mejax.motion.spotting.tracks import Tracks
 
 # Signals that an older program kept are made again.
-_FORMAT = 1
+_FORMAT = 2
 _AGAIN = 'delete it, and it is made again'
 _ARRAYS = {
   'numbers': ('f', 't'),

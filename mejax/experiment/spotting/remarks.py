@@ -14,6 +14,8 @@ LEAST_SECONDS = 1.0
 def on_frames(watch: oddities.Watch, fps: float) -> list[str]:
   """Returns what is odd about the frames."""
   remarks = []
+  if watch.is_still:
+    remarks.append('All its frames show one picture: nothing moves in it.')
   if watch.repeated:
     real = fps * (1 - watch.repeated)
     remarks.append(

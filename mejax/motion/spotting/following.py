@@ -1,8 +1,8 @@
 """Follows the points of a face through a segment of a recording.
 
 The points are followed from one quiet frame, the reference, so that a signal is
-a displacement and not a speed. Brightness and contrast of the face are set to
-those of the reference first.
+a displacement and not a speed. What counts is how bright each place is compared
+to what is around it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _EYES = 64.0
 _MARGIN = 1.0
 # Window and smoothing of the tracking, in distances between the eyes.
 _WINDOW, _BLUR = 0.3, 0.02
+# Side of what is around a place, in distances between the eyes, and grey levels
+# below which a difference is noise.
+_AROUND, _DARK = 0.7, 8.0
 # A picture that differs this much from the reference does not show the face.
 _OTHER = 0.35
 
@@ -80,7 +83,7 @@ def follow(
   low = np.floor(places.min(0) - _MARGIN * eyes).astype(int).clip(0)
   high = np.ceil(places.max(0) + _MARGIN * eyes).astype(int)
   cuts = [image[low[1] : high[1], low[0] : high[0]] for image in images]
-  greys, light = _same_light(cuts, reference, five - low, eyes)
+  greys, light = _without_light(cuts, reference, five - low, eyes)
   found = _lucas_kanade(greys, reference, np.float32(places - low), eyes)
   is_face = np.array(
     [scenes.difference(cuts[reference], cut) < _OTHER for cut in cuts]
@@ -132,38 +135,35 @@ def _eyes(points: Float[np.ndarray, '5 2']) -> float:
   return math.hypot(*(points[1] - points[0]))
 
 
-def _same_light(
+def _without_light(
   cuts: list[UInt8[np.ndarray, 'h w 3']],
   reference: int,
   five: Float[np.ndarray, '5 2'],
   eyes: float,
 ) -> tuple[list[UInt8[np.ndarray, 'h w']], Float[np.ndarray, ' t']]:
-  """Returns smooth grey frames with one brightness and contrast of the face.
+  """Returns smooth grey frames, relative to the brightness around each place.
 
-  The second value is the brightness that they had.
+  What a lamp does to a cheek stays where it is when the head moves, and would
+  hold back points there. The second value is the brightness of the face.
   """
   x, y = five[2]
   reach = 0.9 * eyes
   rows = slice(max(round(y - reach), 0), max(round(y + reach), 1))
   columns = slice(max(round(x - reach), 0), max(round(x + reach), 1))
-  blurred, means, spreads = [], [], []
+  around = 2 * max(round(_AROUND * eyes / 2), 1) + 1
+  relative, light = [], []
   for cut in cuts:
     grey = cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = cv2.GaussianBlur(grey, (0, 0), max(_BLUR * eyes, 0.6))
-    mean, spread = cv2.meanStdDev(grey[rows, columns])
-    blurred.append(grey)
-    means.append(float(mean[0, 0]))
-    spreads.append(float(spread[0, 0]))
-  # What noise adds to the spread of single frames must not flicker.
-  gains = spreads[reference] / np.maximum(spreads, 1e-3)
+    near = cv2.blur(grey, (around, around))
+    relative.append((grey - near) / (near + _DARK))
+    light.append(float(grey[rows, columns].mean()))
   # The full range of bytes makes their rounding small.
-  stretch = 40.0 / max(spreads[reference], 1.0)
+  stretch = 40.0 / max(float(relative[reference][rows, columns].std()), 0.01)
   return [
-    np.rint((grey - mean) * (gain * stretch) + 128)
-    .clip(0, 255)
-    .astype(np.uint8)
-    for grey, mean, gain in zip(blurred, means, gains, strict=True)
-  ], np.array(means)
+    np.rint(one * stretch + 128).clip(0, 255).astype(np.uint8)
+    for one in relative
+  ], np.array(light)
 
 
 def _lucas_kanade(

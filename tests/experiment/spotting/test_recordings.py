@@ -132,9 +132,12 @@ def test_slow_recording_says_what_cannot_be_seen(take, images, tmp_path):
   assert 'shorter than 0.27 s cannot be told from noise' in words
 
 
-def test_still_picture_has_no_candidates(take, images, tmp_path):
+def test_still_picture_has_no_candidates_and_says_why(take, images, tmp_path):
   path = video(tmp_path / 'still.avi', images[:1] * 60)
-  assert mejax.spot(path, detector=detector_of(take), progress=False).empty
+  found = mejax.spot(path, detector=detector_of(take), progress=False)
+  assert found.empty
+  told = [words for _, words in found.attrs['remarks']]
+  assert told == ['All its frames show one picture: nothing moves in it.']
 
 
 def test_variable_rate_is_told(take, images, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import cv2
@@ -78,6 +79,17 @@ def test_motion_of_the_head_is_removed():
   away = np.abs(got.motion - np.median(got.motion, 0))
   assert np.percentile(away, 99) < 0.2 * path
   assert np.median(got.head) > 2 * np.median(tracked(played()).head)
+
+
+def test_cheek_goes_with_the_head_and_not_with_the_light_of_a_lamp():
+  take = played(seconds=5.0, drift=4.0)
+  lamp = dataclasses.replace(take.lighting, gradient=(0.3, -0.3))
+  got = tracked(dataclasses.replace(take, lighting=lamp))
+  own = [NAMES.index(f'{side} cheek') for side in ('left', 'right')]
+  eyes = np.linalg.norm(np.subtract(*known_faces.points_of(take)[:2]))
+  path = sum(np.ptp(one.envelope) for one in take.movements[:2]) / eyes
+  away = np.ptp(got.motion[:, own], axis=0)
+  assert away.max() < 0.1 * path, away.max() / path
 
 
 def test_step_of_light_moves_nothing():
