@@ -96,8 +96,8 @@ def add_spotter(verb) -> None:
     '--spotter',
     type=pathlib.Path,
     metavar='RUN',
-    help='the same by a network of your own, trained by `mejax train --config'
-    ' spotter --config.folds=all`',
+    help='the same by a network of your own: a run of `mejax train --config'
+    ' spotter --config.folds=all`, or a folder that `mejax pack` made of it',
   )
 
 
