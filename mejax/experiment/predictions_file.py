@@ -25,6 +25,8 @@ from mejax.corpora import people as people_lib
 from mejax.corpora import spreadsheets
 from mejax.corpora.cells import Cell
 
+# That of `mejax predict`, which is empty where nothing was recognised.
+_ANSWER = 'mostlike'
 # Usual headings of each column, without case, blanks and signs.
 COLUMNS = {
   'truth': (
@@ -35,6 +37,7 @@ COLUMNS = {
   'prediction': (
     'prediction', 'predictions', 'pred', 'preds', 'predicted', 'predict',
     'ypred', 'predlabel', 'predclass', 'predictedlabel', 'predictedclass',
+    _ANSWER,
   ),
   'corpus': ('corpus', 'dataset', 'database', 'db'),
   'subject': ('subject', 'subjectid', 'subj', 'sub', 'person', 'participant'),
@@ -100,13 +103,34 @@ def read(
     header, *rows = _read_rows(path, options.pop('encoding', ''))
     classes = _read_classes(options.pop('classes', ''))
     columns = _find_columns(header, options)
+    asked = len(rows)
+    rows = _answered(rows, columns['prediction'], header)
     table = {
       field: [row[place] for row in rows] for field, place in columns.items()
     }
     headings = {field: str(header[place]) for field, place in columns.items()}
-    return _arrange(table, classes, headings)
+    found = _arrange(table, classes, headings)
   except ValueError as error:
     raise ValueError(f'{path}: {error}.') from error
+  if len(rows) < asked:
+    said = f'{asked - len(rows)} of {asked} rows have no answer, and no score.'
+    found = dataclasses.replace(found, remarks=(*found.remarks, said))
+  return found
+
+
+def _answered(
+  rows: Sequence[Sequence[Cell]], place: int, header: Sequence[Cell]
+) -> Sequence[Sequence[Cell]]:
+  """Returns the rows with an answer of a table that `mejax predict` wrote.
+
+  In other tables an empty cell is a fault.
+  """
+  if _plain(header[place]) != _ANSWER:
+    return rows
+  kept = [row for row in rows if cells.visible(row[place])]
+  if not kept:
+    raise ValueError('none of its rows has an answer')
+  return kept
 
 
 def _read_rows(path: pathlib.Path, encoding: str) -> list[list[Cell]]:
