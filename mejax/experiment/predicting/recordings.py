@@ -24,6 +24,7 @@ from mejax.experiment.predicting.events import Ask
 from mejax.experiment.spotting.trained import Trained
 from mejax.motion import detection
 from mejax.motion.spotting.following import Detector
+from mejax.pages import predicting as page_lib
 from mejax.training import devices
 
 # Folder of finished results, from which an interrupted call goes on.
@@ -163,13 +164,16 @@ def predict(
     asked['leave_out_seen'] = leave_out_seen
   if out:
     calls.check(out, asked, writing.RESULTS)
-  results = []
+  results, room = [], page_lib.MOST
   with bars.Bar(
     desc='predict', total=len(found), unit='recording', disable=not progress
   ) as bar:
     for result in results_lib.results_of(
       found, work, progress and len(found) == 1
     ):
+      if out:
+        writing.write_pictures(out, result, model, room=room)
+        room -= len(result['cards'])
       results.append(result)
       bar.update()
   rows = [
