@@ -3,6 +3,7 @@
 saved.py         reads trained models: of a run, converted or saved
 packing.py       a finished run -> a saved model, with card.py, its card
 packed.py        reads a saved model, with packed_files.py, its files
+exporting.py     its function, for places that have only JAX
 recipes.py       how the data of a model are made
 seen.py          whom a model has seen
 starting.py      trainings that start from a model

@@ -163,6 +163,8 @@ def read(path: str | os.PathLike[str] | None = None) -> Trained:
     found = [told['channels'], told['rate'], sorted(about['thresholds'])]
     if found != (ours := _reading()):
       raise ValueError(f'it reads {found}; this mejax makes {ours}')
+    if not 0 <= 2 * told['margin'] < told['length']:
+      raise ValueError(f'its windows have no middle: {told}')
     model = Spotter(
       width=about['model']['width'],
       dilations=tuple(about['model']['dilations']),
