@@ -107,9 +107,10 @@ def read_signed(
   path = folder / DESCRIPTION
   about = files.read_json(path, hint=AGAIN)
   if about.get('kind') != kind:
+    found = str(about.get('kind', 'nameless thing'))[:60]
     raise ValueError(
-      f'{path} is that of a {about.get("kind", "thing of no kind")}; expected a'
-      f' {kind}, as `mejax pack` writes it.'
+      f'{path} is that of a {found}; expected a {kind}, as `mejax pack` writes'
+      ' it.'
     )
   if about.get('schema_version') != version:
     raise ValueError(

@@ -325,7 +325,9 @@ def test_another_version_and_another_kind_are_named(copy):
   with pytest.raises(ValueError, match='has schema 2; this mejax reads 1'):
     packed_lib.load_model(copy, trust_code=True)
   rewrite(copy, lambda about: put(about, 'kind', to='cake'))
-  with pytest.raises(ValueError, match='not that of a saved model'):
+  with pytest.raises(
+    ValueError, match='that of a cake; expected a saved model'
+  ):
     packed_lib.load_model(copy, trust_code=True)
 
 
