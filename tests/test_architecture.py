@@ -159,7 +159,7 @@ def test_the_wheel_holds_every_module_and_the_files_they_read(wheel, root):
       if path.is_file():
         expected.add(str(path.relative_to(root)))
   assert 'mejax/assets/recogniser/weights.safetensors' in expected
-  assert 'mejax/assets/spotter/spotter.npz' in expected
+  assert 'mejax/assets/spotter/weights.safetensors' in expected
   assert 'mejax/pages/templates/page.css' in expected
   assert 'mejax/configs/sweeps/cnn.py' in expected
   assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()

@@ -257,6 +257,8 @@ def add_pack(verbs) -> None:
     'the folds. One temperature makes the probabilities as sure as they were\n'
     'right on held-out people. `mejax evaluate` and `mejax train --init`\n'
     'refuse people whom the model has seen.\n\n'
+    'Of a run of `mejax train --config spotter --config.folds=all` it makes\n'
+    'such a folder, too, for `mejax spot --spotter`.\n\n'
     'In Python:\n'
     "  model = mejax.experiment.load_model('models/mine')\n"
     '  probabilities = model.predict(inputs)\n',
@@ -297,18 +299,30 @@ def add_pack(verbs) -> None:
 
 def _pack(args: argparse.Namespace) -> None:
   from mejax.experiment.packs import packing
+  from mejax.experiment.spotting import packing as spotter_packing
 
-  model = packing.pack(
-    args.run,
-    args.out,
-    members=args.members,
-    licences=args.licence,
-    notes=args.notes.read_text(encoding='utf-8') if args.notes else '',
-    recipe=packing.recipe_of(args.recipe_of, args.data_dir),
-    trust_code=args.trust_code,
-  )
-  count = len(model.about['members'])
-  print(f'{count} member{"s" * (count > 1)} in {model.folder}')
+  told = {
+    'licences': args.licence,
+    'notes': args.notes.read_text(encoding='utf-8') if args.notes else '',
+  }
+  if spotter_packing.is_run(args.run):
+    if args.members or args.recipe_of:
+      raise ValueError(
+        f'{args.run} trained a spotter; --members and --recipe_of belong to'
+        ' models of clips.'
+      )
+    about = spotter_packing.pack(args.run, args.out, **told).told
+  else:
+    about = packing.pack(
+      args.run,
+      args.out,
+      members=args.members,
+      recipe=packing.recipe_of(args.recipe_of, args.data_dir),
+      trust_code=args.trust_code,
+      **told,
+    ).about
+  count = len(about['members'])
+  print(f'{count} member{"s" * (count > 1)} in {args.out}')
 
 
 def add_evaluate(verbs) -> None:

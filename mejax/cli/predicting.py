@@ -76,6 +76,20 @@ def add_predict(verbs) -> None:
     help='give no answer below this probability (default: 0)',
   )
   verb.add_argument(
+    '--labels',
+    type=pathlib.Path,
+    metavar='FILE',
+    help='table with columns clip, subject and emotion, and corpus, onset, apex'
+    ' and offset if known: each recording is one movement, predictions.csv is'
+    ' one that `mejax score` takes, and people whom the model has seen are'
+    ' refused',
+  )
+  verb.add_argument(
+    '--leave_out_seen',
+    action='store_true',
+    help='leave out recordings of people whom the model has seen, instead',
+  )
+  verb.add_argument(
     '--annotate',
     action='store_true',
     help='write a copy of each video that shows what was found',
@@ -139,10 +153,14 @@ def _predict(args: argparse.Namespace) -> None:
     onset=args.onset,
     apex=args.apex,
     offset=args.offset,
+    labels=args.labels,
+    leave_out_seen=args.leave_out_seen,
     **_options(args),
   )
   print(writing.summary(table))
   print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
+  if args.labels:
+    print(f'Score: mejax score {args.out / "predictions.csv"}')
   print(notice.RESPONSIBLE_USE)
 
 
@@ -185,7 +203,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check(args: argparse.Namespace, is_camera: bool) -> None:
   """Refuses flags that belong to the other kind of call."""
-  files = ('whole', 'onset', 'apex', 'offset')
+  files = ('whole', 'onset', 'apex', 'offset', 'labels', 'leave_out_seen')
   wrong = files if is_camera else ('seconds', 'no_window')
   given = {name: getattr(args, name) for name in wrong}
   # 0 is a number of a frame.

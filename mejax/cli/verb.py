@@ -89,15 +89,15 @@ def add_spotter(verb) -> None:
     '--network',
     action='store_true',
     help='spot by the network that ships, in place of spotting without'
-    ' training: it was trained on rendered people, and has fewer false alarms'
-    ' among them; its scores and thresholds are probabilities',
+    ' training: it was trained on rendered people, and finds more macro- and'
+    ' fewer micro-expressions among them; its scores are probabilities',
   )
   one.add_argument(
     '--spotter',
     type=pathlib.Path,
-    metavar='RUN',
-    help='the same by a network of your own, trained by `mejax train --config'
-    ' spotter --config.folds=all`',
+    metavar='DIR',
+    help='the same by a network of your own: a run of `mejax train --config'
+    ' spotter --config.folds=all`, or a folder that `mejax pack` made of it',
   )
 
 

@@ -44,7 +44,7 @@ from mejax.corpora.clip import Clip
 from mejax.corpora.corpus import Corpus
 
 NAME = 'video'
-_FIELDS = {
+FIELDS = {
   # The words of the published sheets are understood too.
   'clip': ('clip', 'file', 'filename', 'video', 'folder', 'name', 'fold name'),
   'subject': ('subject', 'participant', 'person', 'sub', 'sub ID'),
@@ -93,7 +93,7 @@ def read(
   if labels is None:
     return map(_unlabelled, found)
   labels = pathlib.Path(labels)
-  table = _read_sheet(labels, encoding)
+  table = read_sheet(labels, encoding=encoding)
   rows = table.rows
   named = recordings.called(found, [row['clip'] for row in rows])
   pairs = list(zip(rows, named, strict=True))
@@ -119,7 +119,23 @@ def _some(names: Iterator[str]) -> str:
   return ', '.join(names[:5]) + ', ...' * (len(names) > 5)
 
 
-def _read_sheet(file: pathlib.Path, encoding: str) -> sheets.Table:
+def read_sheet(
+  file: pathlib.Path,
+  *,
+  fields: Mapping[str, Sequence[str]] = FIELDS,
+  encoding: str = '',
+) -> sheets.Table:
+  """Reads a sheet of labels.
+
+  Args:
+    file: the sheet.
+    fields: the headings that the column of each field may have.
+    encoding: that of a CSV file; UTF-8 if not given.
+
+  Raises:
+    FileNotFoundError: it does not exist.
+    ValueError: it lacks a column, has no rows, or cannot be understood.
+  """
   if not file.is_file():
     raise FileNotFoundError(f'{file} is no file; expected a sheet of labels')
   if file.suffix.lower() not in sheets.SUFFIXES:
@@ -127,9 +143,9 @@ def _read_sheet(file: pathlib.Path, encoding: str) -> sheets.Table:
       f'{file} is no sheet of labels; expected one that ends in '
       f'{" ".join(sheets.SUFFIXES)}'
     )
-  optional = [field for field in _FIELDS if field not in _NEEDED]
+  optional = [field for field in fields if field not in _NEEDED]
   table = sheets.find(
-    [file], fields=_FIELDS, optional=optional, encoding=encoding
+    [file], fields=fields, optional=optional, encoding=encoding
   )
   if table is None:
     raise ValueError(
@@ -144,7 +160,7 @@ def _read_sheet(file: pathlib.Path, encoding: str) -> sheets.Table:
 def _unlabelled(recording: recordings.Recording) -> Clip:
   return _make(
     recording,
-    dict.fromkeys(_FIELDS, '') | {'subject': recording.name},
+    dict.fromkeys(FIELDS, '') | {'subject': recording.name},
     recording.name,
     notes=('without labels it is a subject of its own',),
   )

@@ -9,6 +9,8 @@ import re
 from mejax.corpora import cells
 from mejax.corpora.cells import Cell
 
+# That of `mejax predict`, which is empty where nothing was recognised.
+_ANSWER = 'mostlike'
 # Usual headings of each column, without case, blanks and signs.
 USUAL = {
   'truth': (
@@ -19,6 +21,7 @@ USUAL = {
   'prediction': (
     'prediction', 'predictions', 'pred', 'preds', 'predicted', 'predict',
     'ypred', 'predlabel', 'predclass', 'predictedlabel', 'predictedclass',
+    _ANSWER,
   ),
   'corpus': ('corpus', 'dataset', 'database', 'db'),
   'subject': ('subject', 'subjectid', 'subj', 'sub', 'person', 'participant'),
@@ -68,6 +71,11 @@ def find(header: Sequence[Cell], options: Mapping[str, str]) -> dict[str, int]:
   if len(set(found.values())) < len(found):
     raise ValueError('one of its columns was given two meanings')
   return found
+
+
+def is_answer(heading: Cell) -> bool:
+  """Returns whether a heading is that of the answers of `mejax predict`."""
+  return _plain(heading) == _ANSWER
 
 
 def _plain(heading: str) -> str:

@@ -82,13 +82,34 @@ def read(
     header, *rows = _read_rows(path, options.pop('encoding', ''))
     classes = _read_classes(options.pop('classes', ''))
     columns = prediction_columns.find(header, options)
+    asked = len(rows)
+    rows = _answered(rows, columns['prediction'], header)
     table = {
       field: [row[place] for row in rows] for field, place in columns.items()
     }
     headings = {field: str(header[place]) for field, place in columns.items()}
-    return _arrange(table, classes, headings)
+    found = _arrange(table, classes, headings)
   except ValueError as error:
     raise ValueError(f'{path}: {error}.') from error
+  if len(rows) < asked:
+    said = f'{asked - len(rows)} of {asked} rows have no answer, and no score.'
+    found = dataclasses.replace(found, remarks=(*found.remarks, said))
+  return found
+
+
+def _answered(
+  rows: Sequence[Sequence[Cell]], place: int, header: Sequence[Cell]
+) -> Sequence[Sequence[Cell]]:
+  """Returns the rows with an answer of a table that `mejax predict` wrote.
+
+  In other tables an empty cell is a fault.
+  """
+  if not prediction_columns.is_answer(header[place]):
+    return rows
+  kept = [row for row in rows if cells.visible(row[place])]
+  if not kept:
+    raise ValueError('none of its rows has an answer')
+  return kept
 
 
 def _read_rows(path: pathlib.Path, encoding: str) -> list[list[Cell]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import re
 from typing import Any
 
@@ -25,9 +26,13 @@ _THEIRS = 'the licence of its authors, under which you got the data'
 _LICENCES = {
   'casme': f'CASME: {_THEIRS}',
   'casme2': f'CASME II: {_THEIRS}',
+  'casme2_long': f'CAS(ME)^2: {_THEIRS}',
   'casme3': f'CAS(ME)^3: {_THEIRS}',
+  'casme3_long': f'CAS(ME)^3: {_THEIRS}',
   'casme3_c': f'CAS(ME)^3: {_THEIRS}',
+  'casme3_c_long': f'CAS(ME)^3: {_THEIRS}',
   'samm': f'SAMM: {_THEIRS}',
+  'samm_long': f'SAMM Long Videos: {_THEIRS}',
   'smic': f'SMIC: {_THEIRS}',
   'smic_vis': f'SMIC: {_THEIRS}',
   'smic_nir': f'SMIC: {_THEIRS}',
@@ -63,7 +68,7 @@ weights = {
   if name != '__metadata__'
 }
 inputs = np.zeros((2, SHAPE), 'DTYPE')
-print(call(weights, inputs))  # The probability of each class.
+print(call(weights, inputs))  # SAID
 """
 
 
@@ -87,11 +92,7 @@ def render(name: str, about: Mapping[str, Any], notes: str = '') -> str:
   parts = [
     f'# {name}',
     *_what(about),
-    '## It must not be used',
-    *(f'* {line}' for line in about['not_for']),
-    '## Licences',
-    *(f'* {line}' for line in about['licences']),
-    *([] if about['licences'] else ['No data bind it.']),
+    *terms(about),
     '## What it has seen',
     *_seen(about),
     '## Scores',
@@ -101,9 +102,23 @@ def render(name: str, about: Mapping[str, Any], notes: str = '') -> str:
     '## Use it',
     *_use(name, about),
   ]
-  # The items of a list stand together.
+  return joined(parts)
+
+
+def joined(parts: Sequence[str]) -> str:
+  """Returns paragraphs as one text, in which items of a list stand together."""
   text = '\n\n'.join(parts)
   return re.sub(r'(?m)^(\* .*)\n\n(?=\* )', r'\1\n', text) + '\n'
+
+
+def terms(about: Mapping[str, Any]) -> Iterator[str]:
+  """Yields what a model must not be used for, and its licences."""
+  yield '## It must not be used'
+  yield from (f'* {line}' for line in about['not_for'])
+  yield '## Licences'
+  yield from (f'* {line}' for line in about['licences'])
+  if not about['licences']:
+    yield 'No data bind it.'
 
 
 def _what(about) -> Iterator[str]:
@@ -239,11 +254,29 @@ def _use(name: str, about) -> Iterator[str]:
     'log_probabilities = model.apply(model.params, inputs)  # Pure: jit, grad.'
     '\n```'
   )
+  told = about['inputs']
+  yield from elsewhere(
+    about,
+    shape=told['shape'],
+    dtype=told['dtype'],
+    said='The probability of each class.',
+  )
+
+
+def elsewhere(
+  about: Mapping[str, Any], *, shape: Sequence[int], dtype: str, said: str
+) -> Iterator[str]:
+  """Yields how a model is used where mejax is not, and what it was made with.
+
+  Args:
+    about: the content of `model.json`.
+    shape, dtype: of an input.
+    said: what comes out, as a sentence.
+  """
   if 'model.jax' in about['sha256']:
     yield 'Where only `jax` and `flatbuffers` are installed:'
-    told = about['inputs']
-    shape = ', '.join(map(str, told['shape']))
-    code = _JAX.replace('SHAPE', shape).replace('DTYPE', told['dtype'])
+    code = _JAX.replace('SHAPE', ', '.join(map(str, shape)))
+    code = code.replace('DTYPE', dtype).replace('SAID', said)
     yield f'```python\n{code}```'
   versions = about['versions']
   yield 'Made with ' + ', '.join(f'{k} {v}' for k, v in versions.items()) + '.'

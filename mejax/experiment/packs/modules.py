@@ -57,3 +57,8 @@ def shapes_of(
 def flat(variables: PyTree) -> dict[str, Any]:
   """Returns the arrays of variables by path, as `params/head/kernel`."""
   return traverse_util.flatten_dict(variables, sep='/')
+
+
+def unflat(arrays: Mapping[str, Any]) -> PyTree:
+  """Returns the variables of `flat`."""
+  return traverse_util.unflatten_dict(arrays, sep='/')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import hashlib
 import json
@@ -13,10 +14,13 @@ from typing import Any
 from flax import traverse_util
 import jax
 from jaxtyping import PyTree
+import numpy as np
 import safetensors
+from safetensors import numpy as safetensors_numpy
 
 from mejax import files
 from mejax import forms
+from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.packs import seen as seen_lib
 
 KIND = 'saved model of mejax'
@@ -76,17 +80,47 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
     ValueError: a file is damaged or was changed, or the folder is of another
       kind or version.
   """
+  about = read_signed(folder, kind=KIND, version=SCHEMA_VERSION, form=_FORM)
+  with files.reading(folder / DESCRIPTION, hint=AGAIN):
+    _check_values(about)
+  return about
+
+
+def read_signed(
+  folder: pathlib.Path, *, kind: str, version: int, form: forms.Form
+) -> dict[str, Any]:
+  """Reads the description of any saved model; all files have their digests.
+
+  Args:
+    folder: where it lies.
+    kind, version: what the description has to say of itself.
+    form: of its content.
+
+  Raises:
+    FileNotFoundError: a file is missing.
+    ValueError: a file is damaged or was changed, or the folder is of another
+      kind or version.
+  """
   if not folder.is_dir():
-    raise FileNotFoundError(f'{folder} is no folder of a saved model.')
+    raise FileNotFoundError(f'{folder} is no folder of a {kind}.')
   files.refuse_links(folder)
   path = folder / DESCRIPTION
   about = files.read_json(path, hint=AGAIN)
-  _check_kind(folder, about)
+  if about.get('kind') != kind:
+    found = str(about.get('kind', 'nameless thing'))[:60]
+    raise ValueError(
+      f'{path} is that of a {found}; expected a {kind}, as `mejax pack` writes'
+      ' it.'
+    )
+  if about.get('schema_version') != version:
+    raise ValueError(
+      f'{folder} has schema {about.get("schema_version")}; this mejax reads'
+      f' {version}.'
+    )
   with files.reading(path, hint=AGAIN):
     if about.pop('digest', '') != digest(about):
       raise ValueError('its content is not that of its digest')
-    forms.check(about, _FORM)
-    _check_values(about)
+    forms.check(about, form)
   # In the card anybody may write. A model that JAX cannot export has no
   # function for other places.
   for name in (WEIGHTS, *sorted(about['sha256'].keys() & {EXPORTED})):
@@ -96,17 +130,35 @@ def read_description(folder: pathlib.Path) -> dict[str, Any]:
   return about
 
 
-def _check_kind(folder: pathlib.Path, about: Mapping[str, Any]) -> None:
-  if about.get('kind') != KIND:
-    raise ValueError(
-      f'{folder / DESCRIPTION} is not that of a saved model, as `mejax pack`'
-      ' writes it.'
-    )
-  if about.get('schema_version') != SCHEMA_VERSION:
-    raise ValueError(
-      f'{folder} has schema {about.get("schema_version")}; this mejax reads'
-      f' {SCHEMA_VERSION}.'
-    )
+def write(
+  folder: pathlib.Path,
+  about: dict[str, Any],
+  arrays: Mapping[str, np.ndarray],
+  exported: bytes | bytearray,
+  render: Callable[[Mapping[str, Any]], str],
+) -> None:
+  """Writes the folder of a saved model, whole or not at all.
+
+  Args:
+    folder: the folder; an older one is replaced.
+    about: the content of `model.json`, which gets the digests.
+    arrays: the weights by path.
+    exported: content of `model.jax`; there is none if it is empty.
+    render: `about` -> the Markdown of the card.
+  """
+  with files.replacing(folder) as partial:
+    with files.writing(partial / WEIGHTS, 'wb') as file:
+      file.write(safetensors_numpy.save(dict(arrays)))
+    if exported:
+      with files.writing(partial / EXPORTED, 'wb') as file:
+        file.write(exported)
+    about['sha256'] = {
+      path.name: sha256(path) for path in sorted(partial.iterdir())
+    }
+    about['digest'] = digest(about)
+    workdir_lib.write_json(partial / DESCRIPTION, about)
+    with files.writing(partial / CARD) as file:
+      file.write(render(about))
 
 
 def _check_values(about: Mapping[str, Any]) -> None:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import contextlib
 import os
 import pathlib
 from typing import Any
 
-from flax import traverse_util
-import jax
-from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
-from safetensors import numpy as safetensors
 
 from mejax import files
 from mejax.experiment import finished
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
-from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.packs import card
 from mejax.experiment.packs import describing
+from mejax.experiment.packs import exporting
 from mejax.experiment.packs import modules
 from mejax.experiment.packs import packed
 from mejax.experiment.packs import packed_files
@@ -32,7 +26,6 @@ from mejax.experiment.packs.packed import Model
 from mejax.experiment.packs.saved import Saved
 
 MEMBERS = ('everybody', 'folds')
-_PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
 def pack(
@@ -181,65 +174,19 @@ def _write(out, saved, about, arrays, notes) -> None:
       f'the weights of the run do not fit its model: {wrong[0]}.'
     )
   model = Model(out, module, {}, about, saved.config)
-  with files.replacing(out) as partial:
-    with files.writing(partial / packed_files.WEIGHTS, 'wb') as file:
-      file.write(safetensors.save(arrays))
-    if exported := _export(model, shapes):
-      with files.writing(partial / packed_files.EXPORTED, 'wb') as file:
-        file.write(exported)
-    about['sha256'] = {
-      path.name: packed_files.sha256(path) for path in sorted(partial.iterdir())
-    }
-    about['digest'] = packed_files.digest(about)
-    workdir_lib.write_json(partial / packed_files.DESCRIPTION, about)
-    with files.writing(partial / packed_files.CARD) as file:
-      file.write(card.render(out.name, about, notes))
-
-
-def _export(
-  model: Model, shapes: Mapping[str, jax.ShapeDtypeStruct]
-) -> bytearray:
-  """Returns `model.jax`: a function (weights by path, inputs) -> probabilities.
-
-  Weights are an argument, so that they are not stored twice. A model of the
-  user's own may be no function of batches of any size; then nothing is
-  returned, and the reason is printed.
-  """
-  told = model.about['inputs']
-  (b,) = jax_export.symbolic_shape('b')
-  inputs = jax.ShapeDtypeStruct((b, *told['shape']), told['dtype'])
 
   def probabilities(weights, inputs):
-    params = traverse_util.unflatten_dict(weights, sep='/')
+    params = modules.unflat(weights)
     return jnp.exp(model.apply(params, inputs))
 
-  try:
-    with _without_folders():
-      exported = jax_export.export(
-        jax.jit(probabilities), platforms=_PLATFORMS
-      )(dict(shapes), inputs)
-  # Of JAX, or of code of the user's own: anything may come.
-  except Exception as error:
-    reason = str(error).partition('\n')[0] or type(error).__name__
-    print(
-      f'{packed_files.EXPORTED} is left out, because the model cannot be'
-      f' exported for batches of any size: {reason}. In its code write'
-      ' x.shape[0] for len(x).'
-    )
-    return bytearray()
-  return exported.serialize()
-
-
-@contextlib.contextmanager
-def _without_folders() -> Iterator[None]:
-  """Keeps the folders of this machine out of a program that is given away.
-
-  JAX notes for each operation the file of the code that asked for it.
-  """
-  name = 'jax_hlo_source_file_canonicalization_regex'
-  before = getattr(jax.config, name)
-  jax.config.update(name, r'.*[/\\]')
-  try:
-    yield
-  finally:
-    jax.config.update(name, before)
+  told = about['inputs']
+  exported = exporting.export(
+    probabilities, shapes, shape=told['shape'], dtype=told['dtype']
+  )
+  packed_files.write(
+    out,
+    about,
+    arrays,
+    exported,
+    lambda about: card.render(out.name, about, notes),
+  )

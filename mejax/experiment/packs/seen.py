@@ -89,14 +89,13 @@ def people_of(
   the same people.
   """
   pairs = zip(corpus.tolist(), subject.tolist(), strict=True)
-  return np.array(
-    [
-      results.digest(
-        people_lib.SAME_PEOPLE.get(each, each), people_lib.plain(name)
-      )
-      for each, name in pairs
-    ],
-    str,
+  return np.array([person(each, name) for each, name in pairs], str)
+
+
+def person(corpus: str, subject: str) -> str:
+  """Returns the digest of a person, see `people_of`."""
+  return results.digest(
+    people_lib.SAME_PEOPLE.get(corpus, corpus), people_lib.plain(subject)
   )
 
 

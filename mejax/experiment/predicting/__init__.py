@@ -3,6 +3,7 @@
 recordings.py  recordings and a saved model -> a table
 results.py     looks at one recording after the other; keeps what is finished
 writing.py     writes the table, the pictures and the page
+labels.py      who is in a recording, and whom a model may be asked of
 events.py      which stretches of a recording are looked at
 frames.py      the frames of these stretches, as clips
 making.py      how a model's inputs are made of the frames of a video

@@ -72,11 +72,16 @@ class Ask:
     whole: whether each recording is one movement.
     given: onset, apex and offset of a single recording, as far as known.
     fps: frames a second; None for those of the file.
+    problem: why nothing is looked at; '' if something is.
+    is_lenient: whether frames that are not in the recording are a problem of
+      the recording, and no error of the call.
   """
 
   whole: bool = False
   given: tuple[int | None, int | None, int | None] | None = None
   fps: float | int | None = None
+  problem: str = ''
+  is_lenient: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,6 +130,8 @@ def find(
   Raises:
     ValueError: frames that the caller names are not in the recording.
   """
+  if ask.problem:
+    return Found(name=recording.name, problem=ask.problem)
   try:
     content = recording.content
   except (OSError, ValueError, cv2.error) as error:
@@ -144,7 +151,12 @@ def find(
     remarks=content.remarks,
   )
   if ask.given:
-    given = _given(ask.given, numbers)
+    try:
+      given = _given(ask.given, numbers)
+    except ValueError as error:
+      if not ask.is_lenient:
+        raise
+      return Found(name=recording.name, problem=str(error))
     return dataclasses.replace(_upright(found, detector), events=(given,))
   if ask.whole:
     return _whole(_upright(found, detector), ())

@@ -28,6 +28,7 @@ from mejax.experiment.predicting.watching import Show
 from mejax.experiment.spotting.trained import Trained
 from mejax.motion import detection
 from mejax.motion.spotting.following import Detector
+from mejax.pages import predicting as page_lib
 from mejax.training import devices
 
 
@@ -108,6 +109,7 @@ def watch(
   table = rows_lib.table(rows, model, abstain=abstain)
   table.attrs['cautions'] = writing.cautions(model)
   if out:
+    writing.write_pictures(out, result, model, room=page_lib.MOST)
     writing.write(out, table, [result], model, abstain)
   return table
 

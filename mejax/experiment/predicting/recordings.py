@@ -14,6 +14,7 @@ from mejax.experiment import calls
 from mejax.experiment.packs import packed_files
 from mejax.experiment.packs.packed import Model
 from mejax.experiment.predicting import annotating
+from mejax.experiment.predicting import labels as labels_lib
 from mejax.experiment.predicting import making as making_lib
 from mejax.experiment.predicting import results as results_lib
 from mejax.experiment.predicting import rows as rows_lib
@@ -23,6 +24,7 @@ from mejax.experiment.predicting.events import Ask
 from mejax.experiment.spotting.trained import Trained
 from mejax.motion import detection
 from mejax.motion.spotting.following import Detector
+from mejax.pages import predicting as page_lib
 from mejax.training import devices
 
 # Folder of finished results, from which an interrupted call goes on.
@@ -45,6 +47,8 @@ def predict(
   annotate: bool = False,
   detector: Detector | None = None,
   spotter: Trained | None = None,
+  labels: str | os.PathLike[str] | None = None,
+  leave_out_seen: bool = False,
   trust_code: bool = False,
   progress: bool = True,
 ) -> pd.DataFrame:
@@ -73,6 +77,10 @@ def predict(
     detector: image to faces, for spotting; YuNet by default.
     spotter: a network that spots, from `spotting.trained.read`, in place of the
       spotter without training.
+    labels: a table that says who is in each recording and what it shows, see
+      `labels`; each recording is then one movement, of the frames in the table
+      if it has any, and people whom the model has seen are refused.
+    leave_out_seen: whether recordings of such people are left out instead.
     trust_code: whether code that the model names may be run.
     progress: whether to show a bar.
 
@@ -81,6 +89,7 @@ def predict(
     is empty:
       file: name of the recording, as short as it can be.
       path: of its file or folder, as it was given, with what lies below it.
+      corpus, subject, truth: of the table of labels, if there is one.
       type: `micro` or `macro`, which were spotted, `whole` or `given`.
       onset, apex, offset: frames as the file numbers them; the first of a video
         is 0. With `_s`: seconds from the first frame of the recording, if the
@@ -103,11 +112,13 @@ def predict(
 
   Raises:
     FileNotFoundError: a path or the model does not exist.
-    ValueError: a path is no recording, the model cannot be used on videos,
-      frames are not in the recording, options exclude each other, or `out`
-      holds the results of another call.
+    ValueError: a path is no recording, the model cannot be used on videos, or
+      has seen people of the labels, these are not understood, frames are not in
+      the recording, options exclude each other, or `out` holds the results of
+      another call.
   """
   ask = _ask(whole, (onset, apex, offset), fps, abstain)
+  _check_labels(labels, leave_out_seen, ask)
   devices.keep_compiled_programs()
   if not isinstance(model, Model):
     model = shipped.load(model, trust_code=trust_code)
@@ -118,6 +129,12 @@ def predict(
     raise ValueError(
       f'onset, apex and offset belong to one recording; there are {len(found)}'
     )
+  labelled = labels_lib.Labelled(found, {}, ())
+  if labels is not None:
+    labelled = labels_lib.read(
+      labels, found, model=model, fps=fps, leave_out_seen=leave_out_seen
+    )
+    found = labelled.found
   out = None if out is None else pathlib.Path(out)
   work = results_lib.Work(
     making,
@@ -126,6 +143,7 @@ def predict(
     pictures and out is not None,
     out and out / _KEPT,
     spotter,
+    {path: label.ask for path, label in labelled.labels.items()},
   )
   asked = {
     'verb': 'predict',
@@ -141,24 +159,35 @@ def predict(
   }
   if spotter is not None:
     asked['spotter'] = spotter.digest
+  if labels is not None:
+    asked['labels'] = packed_files.sha256(pathlib.Path(labels))
+    asked['leave_out_seen'] = leave_out_seen
   if out:
     calls.check(out, asked, writing.RESULTS)
-  results = []
+  results, room = [], page_lib.MOST
   with bars.Bar(
     desc='predict', total=len(found), unit='recording', disable=not progress
   ) as bar:
     for result in results_lib.results_of(
       found, work, progress and len(found) == 1
     ):
+      if out:
+        writing.write_pictures(out, result, model, room=room)
+        room -= len(result['cards'])
       results.append(result)
       bar.update()
   rows = [
-    {**row, 'path': str(one.given)}
+    {**row, 'path': str(one.given), **labelled.columns(one)}
     for one, result in zip(found, results, strict=True)
     for row in result['rows']
   ]
-  table = rows_lib.table(rows, model, abstain=abstain)
-  table.attrs['cautions'] = writing.cautions(model)
+  table = rows_lib.table(
+    rows,
+    model,
+    abstain=abstain,
+    more=() if labels is None else labels_lib.COLUMNS,
+  )
+  table.attrs['cautions'] = [*labelled.notes, *writing.cautions(model)]
   if out:
     writing.write(out, table, results, model, abstain)
     calls.note(out, asked)
@@ -172,6 +201,17 @@ def predict(
         progress=progress,
       )
   return table
+
+
+def _check_labels(labels, leave_out_seen: bool, ask: Ask) -> None:
+  """Refuses options that do not fit a table of labels."""
+  if leave_out_seen and labels is None:
+    raise ValueError('--leave_out_seen belongs to --labels')
+  if labels is not None and (ask.whole or ask.given):
+    raise ValueError(
+      '--labels says which frames are looked at; leave out --whole, --onset,'
+      ' --apex and --offset'
+    )
 
 
 def _ask(whole, given, fps, abstain) -> Ask:

@@ -51,6 +51,7 @@ class Work:
     pictures: whether pictures are made.
     kept: folder of finished results; None to keep none.
     spotter: a network that spots, in place of the spotter without training.
+    asked: what is asked of single recordings in place of `ask`, by path.
   """
 
   making: Making
@@ -59,6 +60,11 @@ class Work:
   pictures: bool
   kept: pathlib.Path | None
   spotter: Trained | None = None
+  asked: Mapping[pathlib.Path, Ask] = dataclasses.field(default_factory=dict)
+
+  def ask_of(self, recording: Recording) -> Ask:
+    """Returns what is asked of a recording."""
+    return self.asked.get(recording.path, self.ask)
 
   def path(self, recording: Recording) -> pathlib.Path:
     """Returns the file of a result; its name covers all that decides it."""
@@ -66,7 +72,7 @@ class Work:
       packed_files.digest(self.making.model.about),
       mejax.__version__,
       self.making.recipe.describe(),
-      dataclasses.astuple(self.ask),
+      dataclasses.astuple(self.ask_of(recording)),
       self.spotter and self.spotter.digest,
       self.pictures,
       recording.name,
@@ -135,7 +141,7 @@ def _make(
     stretches = [
       events_lib.find(
         one,
-        work.ask,
+        work.ask_of(one),
         detector=work.detector,
         progress=progress,
         spotter=work.spotter,

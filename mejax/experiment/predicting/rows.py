@@ -33,10 +33,12 @@ _WORDS = (
 PERCENT = 99
 
 
-def columns(model: Model) -> list[str]:
-  """Returns the columns of the table of a model."""
+def columns(model: Model, more: Sequence[str] = ()) -> list[str]:
+  """Returns the columns of the table of a model, `more` behind the path."""
   return [
-    *FIRST,
+    *FIRST[:2],
+    *more,
+    *FIRST[2:],
     *(f'p_{name}' for name in model.classes),
     *LAST,
     *(['units'] if model.units else []),
@@ -134,7 +136,11 @@ def scale_of(made: Made) -> float:
 
 
 def table(
-  rows: Sequence[dict[str, Any]], model: Model, *, abstain: float
+  rows: Sequence[dict[str, Any]],
+  model: Model,
+  *,
+  abstain: float,
+  more: Sequence[str] = (),
 ) -> pd.DataFrame:
   """Returns the table; see `recordings.predict`.
 
@@ -142,12 +148,13 @@ def table(
     rows: of `of_problem` and `of_event`.
     model: the model.
     abstain: smallest probability that is an answer.
+    more: columns of words, such as labels.
   """
-  result = pd.DataFrame(list(rows), columns=columns(model))
+  result = pd.DataFrame(list(rows), columns=columns(model, more))
   for name in _FRAMES:
     result[name] = result[name].astype('Int64')
   for name in result:
-    if name in _WORDS:
+    if name in (*_WORDS, *more):
       result[name] = result[name].astype(object).fillna('').astype(str)
     elif name not in (*_FRAMES, 'abstained'):
       result[name] = result[name].astype(float)

@@ -29,21 +29,13 @@ def write(
   model: Model,
   abstain: float | int,
 ) -> None:
-  """Writes the table, the pictures and the page."""
+  """Writes the table and the page."""
   out.mkdir(parents=True, exist_ok=True)
   with files.writing(out / 'predictions.csv') as file:
     writer = files.CsvWriter(file)
     writer.writerow(list(table.columns))
     for row in table.itertuples(index=False):
       writer.writerow([_cell(value) for value in row])
-  folder = out / 'pictures'
-  for result in results:
-    for card in result['cards']:
-      folder.mkdir(exist_ok=True)
-      path = folder / f'{result["name"][:100]}_{card["row"]["onset"]}.jpg'
-      shares = [(name, card['row'][f'p_{name}']) for name in model.classes]
-      with files.writing(path, 'wb') as file:
-        file.write(showing.strip(card, shares))
   with files.writing(out / 'index.html') as file:
     file.write(
       page_lib.page(
@@ -53,6 +45,29 @@ def write(
         about=_about(model),
       )
     )
+
+
+def write_pictures(
+  out: pathlib.Path, result: Result, model: Model, *, room: int
+) -> None:
+  """Writes a picture of each event of a recording, and forgets most of them.
+
+  Args:
+    out: folder of the results.
+    result: what is said of the recording; cards for which the page has no room
+      lose their pictures, so that memory does not grow with their number.
+    model: the model.
+    room: how many further events the page shows.
+  """
+  folder = out / 'pictures'
+  for i, card in enumerate(result['cards']):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f'{result["name"][:100]}_{card["row"]["onset"]}.jpg'
+    shares = [(name, card['row'][f'p_{name}']) for name in model.classes]
+    with files.writing(path, 'wb') as file:
+      file.write(showing.strip(card, shares))
+    if i >= room:
+      card['tiles'] = []
 
 
 def _cell(value: Any) -> Any:

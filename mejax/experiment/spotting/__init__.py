@@ -13,5 +13,6 @@ filming.py          such a folder of rendered people
 windows.py          recordings cut into windows for a network, and joined again
 training.py         trains the network, leaving people out
 comparing.py        scores it, and the spotter without training beside it
-trained.py          the file of a trained network, with card.py, its card
+trained.py          a trained network, which is read from a folder
+packing.py          writes that folder, with card.py, its card
 """

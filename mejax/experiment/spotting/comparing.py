@@ -148,7 +148,16 @@ def report(
     ('type', 'spotter', 'F1', '95 % interval', 'hits', 'candidates', 'truths',
      'false/min', 'false/min in others'),
   ]  # fmt: skip
-  numbers: dict[str, Any] = {'budget': a_minute, 'scores': {}, 'paired': {}}
+  videos = compared.videos[NETWORK]
+  numbers: dict[str, Any] = {
+    'protocol': sentence,
+    'recordings': len(videos),
+    'people': len({video.subject for video in videos}),
+    'minutes': sum(video.minutes for video in videos),
+    'budget': a_minute,
+    'scores': {},
+    'paired': {},
+  }
   lines = []
   for kind in (*events_lib.TYPES, 'overall'):
     for name, found in scored.items():
@@ -184,12 +193,10 @@ def report(
       for own in [[fold[kind] for fold in folds]]
     )
     lines.append(f'thresholds, {name}: {words}')
-  videos = compared.videos[NETWORK]
-  minutes = sum(video.minutes for video in videos)
-  people = len({video.subject for video in videos})
   head = (
-    f'{sentence}\n{len(videos)} videos of {people} people, {minutes:.1f} '
-    f'minutes. Thresholds leave {a_minute:g} false alarms of each type a '
+    f'{sentence}\n{len(videos)} videos of {numbers["people"]} people, '
+    f'{numbers["minutes"]:.1f} minutes. '
+    f'Thresholds leave {a_minute:g} false alarms of each type a '
     'minute among the training people; those as shipped were chosen on other '
     'rendered people.'
   )

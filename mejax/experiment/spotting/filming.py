@@ -40,6 +40,8 @@ CLASSES = {
 }
 # Expressions of each type a minute.
 _A_MINUTE = 4
+# The corpus of these people, whatever the folder is called.
+CORPUS = 'rendered_long'
 # Version of all that is drawn, and the file that says how it was.
 _VERSION = 1
 _NAME = 'film.json'

@@ -1,22 +1,33 @@
-"""A spotter that was trained: one file, which `mejax spot --spotter` takes."""
+"""A spotter that was trained: a folder, which `mejax spot --spotter` takes.
+
+    model.json           what it reads, thresholds, whom it has seen, scores
+    weights.safetensors  the variables of all members, on the first axis
+    model.jax            its function for places that have only JAX
+    MODEL.md             the card, for people
+
+`packing.write` writes it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 import hashlib
-import json
+import math
 import os
 import pathlib
 from typing import Any
 from typing import NamedTuple
 
-from flax import traverse_util
 import jax
 from jaxtyping import Float
 import numpy as np
 
 import mejax
 from mejax import files
+from mejax import forms
+from mejax.experiment.packs import modules
+from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.spotting import windows as windows_lib
 from mejax.models.spotter import Spotter
 from mejax.motion.spotting import curves as curves_lib
@@ -24,11 +35,35 @@ from mejax.motion.spotting import inputs as inputs_lib
 from mejax.motion.spotting.candidates import Candidate
 from mejax.motion.spotting.tracks import Tracks
 
-NAME = 'spotter.npz'
+# The folder of it in a run.
+NAME = 'spotter'
 # The network that ships; the commands that make it are in its parent's README.
 FOLDER = pathlib.Path(mejax.__file__).parent / 'assets' / 'spotter'
-_FORMAT = 1
-_HINT = 'the `mejax train` command of its run makes it again if it is deleted'
+KIND = 'saved spotter of mejax'
+SCHEMA_VERSION = 1
+_CARD = {
+  'config': dict,
+  'members': [{'seed': int}],
+  'seen': seen_lib.FORM,
+  'data': {'dataset': str, 'rendered': bool, 'recordings': int, 'people': int},
+  'scores': dict,
+  'not_for': [str],
+  'licences': [str],
+  'versions': {str: str},
+}
+TOLD = tuple(_CARD)
+_FORM = {
+  'inputs': {
+    'channels': int,
+    'rate': forms.NUMBER,
+    'length': int,
+    'margin': int,
+  },
+  'model': {'width': int, 'dilations': [int]},
+  'thresholds': {str: forms.NUMBER},
+  'sha256': {str: str},
+  **_CARD,
+}
 
 
 class Trained(NamedTuple):
@@ -39,8 +74,7 @@ class Trained(NamedTuple):
     params: those of each seed, stacked on the first axis.
     thresholds: least probability of each type.
     length, margin: of the windows it was trained on.
-    people: whom it has seen.
-    scores: what was measured on people held out, as text.
+    told: what `model.json` says for people: `TOLD`.
   """
 
   model: Spotter
@@ -48,8 +82,7 @@ class Trained(NamedTuple):
   thresholds: Mapping[str, float]
   length: int
   margin: int
-  people: tuple[str, ...]
-  scores: str
+  told: Mapping[str, Any]
 
   @property
   def digest(self) -> str:
@@ -62,7 +95,7 @@ class Trained(NamedTuple):
       self.margin,
     ]
     found.update(repr(told).encode())
-    for name, array in sorted(_flat(self.params).items()):
+    for name, array in sorted(modules.flat(self.params).items()):
       found.update(name.encode() + np.asarray(array).tobytes())
     return found.hexdigest()
 
@@ -100,69 +133,88 @@ def probability(logits: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b']:
   return 1 / (1 + np.exp(-logits))
 
 
-def write(path: pathlib.Path, trained: Trained) -> None:
-  """Writes the file."""
-  about = {
-    'format': _FORMAT,
-    'width': trained.model.width,
-    'dilations': list(trained.model.dilations),
-    'channels': inputs_lib.CHANNELS,
-    'thresholds': dict(trained.thresholds),
-    'length': trained.length,
-    'margin': trained.margin,
-    'people': list(trained.people),
-    'scores': trained.scores,
-  }
-  with files.writing(path, 'wb') as file:
-    np.savez(
-      file,
-      about=json.dumps(about),
-      **{
-        f'params/{name}': np.asarray(array)
-        for name, array in _flat(trained.params).items()
-      },
-    )
-
-
-def _flat(params: Any) -> dict[str, Any]:
-  return traverse_util.flatten_dict(params, sep='/')
-
-
 def read(path: str | os.PathLike[str] | None = None) -> Trained:
-  """Reads such a file, or the one in the folder of a run.
+  """Reads a saved spotter, or that of a run.
 
   Args:
-    path: of the file or folder; the network that ships with mejax if not given.
+    path: of the folder; the network that ships with mejax if not given.
 
   Raises:
     FileNotFoundError: it is not there.
-    ValueError: it is damaged, or of another mejax.
+    ValueError: it is damaged, was changed, is of another mejax, or holds
+      something else.
   """
-  path = FOLDER if path is None else pathlib.Path(path)
-  if path.is_dir():
-    path = path / NAME
-  if not path.exists():
-    raise FileNotFoundError(
-      f'{path} is no trained spotter: `mejax train --config spotter'
-      ' --config.folds=all` writes one into its run'
+  folder = FOLDER if path is None else pathlib.Path(path)
+  if not packed_files.is_model(folder):
+    if not (folder / NAME).is_dir():
+      raise FileNotFoundError(
+        f'{folder} is no trained spotter: `mejax train --config spotter'
+        ' --config.folds=all` writes one into its run, and if it has finished,'
+        ' again'
+      )
+    folder = folder / NAME
+  about = packed_files.read_signed(
+    folder, kind=KIND, version=SCHEMA_VERSION, form=_FORM
+  )
+  with files.reading(
+    folder / packed_files.DESCRIPTION, hint=packed_files.AGAIN
+  ):
+    told = about['inputs']
+    found = [told['channels'], told['rate'], sorted(about['thresholds'])]
+    if found != (ours := _reading()):
+      raise ValueError(f'it reads {found}; this mejax makes {ours}')
+    if not 0 <= 2 * told['margin'] < told['length']:
+      raise ValueError(f'its windows have no middle: {told}')
+    model = Spotter(
+      width=about['model']['width'],
+      dilations=tuple(about['model']['dilations']),
     )
-  arrays = files.read_npz(path, hint=_HINT)
-  with files.reading(path, hint=_HINT):
-    about = json.loads(str(arrays['about']))
-    found = about['format'], about['channels']
-    if found != (_FORMAT, inputs_lib.CHANNELS):
-      raise ValueError(f'it is of another mejax: {found}')
-    flat = {
-      name.removeprefix('params/'): array
-      for name, array in arrays.items()
-      if name.startswith('params/')
-    }
-    return Trained(
-      Spotter(width=about['width'], dilations=tuple(about['dilations'])),
-      traverse_util.unflatten_dict(flat, sep='/'),
-      about['thresholds'],
-      about['length'],
-      about['margin'],
-      tuple(about['people']),
-      about['scores'],
-    )
+    shapes = shapes_of(model, told['length'], len(about['members']))
+  weights = packed_files.read_weights(folder / packed_files.WEIGHTS, shapes)
+  return Trained(
+    model,
+    weights['params'],
+    about['thresholds'],
+    told['length'],
+    told['margin'],
+    {name: about[name] for name in TOLD},
+  )
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+  """Returns the content of `model.json` without its digests."""
+  channels, rate, _ = _reading()
+  own = shapes_of(trained.model, trained.length, 1).values()
+  return {
+    'kind': KIND,
+    'schema_version': SCHEMA_VERSION,
+    'inputs': {
+      'channels': channels,
+      'rate': rate,
+      'length': trained.length,
+      'margin': trained.margin,
+    },
+    'model': {
+      'width': trained.model.width,
+      'dilations': list(trained.model.dilations),
+      'weights': sum(math.prod(each.shape) for each in own),
+    },
+    'thresholds': dict(trained.thresholds),
+    **trained.told,
+  }
+
+
+def shapes_of(
+  model: Spotter, length: int, members: int
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the shape of each array in the file of weights, by its path."""
+  own = modules.shapes_of(model, (length, inputs_lib.CHANNELS), 'float32')
+  return {
+    name: jax.ShapeDtypeStruct((members, *each.shape), each.dtype)
+    for name, each in own.items()
+  }
+
+
+def _reading() -> list[Any]:
+  """Returns what decides whether a network of another mejax can be used."""
+  return [inputs_lib.CHANNELS, inputs_lib.RATE, sorted(curves_lib.TYPES)]

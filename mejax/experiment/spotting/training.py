@@ -27,10 +27,12 @@ from mejax.experiment import planning
 from mejax.experiment import running
 from mejax.experiment import schema
 from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import card
+from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.planning import Plan
-from mejax.experiment.spotting import card as card_lib
 from mejax.experiment.spotting import comparing
 from mejax.experiment.spotting import filming
+from mejax.experiment.spotting import packing
 from mejax.experiment.spotting import signal_sets
 from mejax.experiment.spotting import trained as trained_lib
 from mejax.experiment.spotting import windows as windows_lib
@@ -64,8 +66,8 @@ def train(
   """Trains, writes `scores.txt` and `metrics.json`, and prints the table.
 
   The same call on the same workdir resumes. With `config.folds` `all`,
-  `spotter.npz` is a network of everybody, for `mejax spot --spotter`, and
-  `MODEL.md` its card.
+  `spotter/` is a network of everybody with its card, for `mejax spot
+  --spotter`, see `packing.pack`.
 
   Args:
     config: its dataset is a folder of `data_dir`, see `signal_sets`.
@@ -102,17 +104,11 @@ def train(
       compared, sentence=plan.sentence, a_minute=own.budget
     )
     if config.folds == 'all':
+      folder = pathlib.Path(data_dir) / config.dataset
       trained = spotted.everybody(
-        own, run['placement']['round_size'], workdir, text
+        run, workdir, metrics, is_rendered=filming.is_film(folder)
       )
-      trained_lib.write(workdir / trained_lib.NAME, trained)
-      with files.writing(workdir / card_lib.NAME) as file:
-        is_rendered = filming.is_film(pathlib.Path(data_dir) / config.dataset)
-        file.write(
-          card_lib.card(
-            trained, dataset=config.dataset, is_rendered=is_rendered
-          )
-        )
+      packing.write(workdir / trained_lib.NAME, trained)
     with files.writing(workdir / 'scores.txt') as file:
       file.write(text + '\n')
     workdir_lib.write_json(workdir / 'metrics.json', metrics)
@@ -245,12 +241,22 @@ class _Spotted:
 
   def everybody(
     self,
-    own: ml_collections.ConfigDict,
-    round_size: int,
+    run: Mapping[str, Any],
     workdir: pathlib.Path,
-    text: str,
+    metrics: Mapping[str, Any],
+    *,
+    is_rendered: bool,
   ) -> Trained:
-    """Returns the networks of everybody, with thresholds of people held out."""
+    """Returns the networks of everybody, with thresholds of people held out.
+
+    Args:
+      run: content of `run.json`.
+      workdir: of the run.
+      metrics: scores of people held out.
+      is_rendered: whether nobody in the recordings is real.
+    """
+    config, task = self.plan.description, self.plan.task
+    own, numbers = config['spotting'], self.plan.numbers
     least = dict.fromkeys(curves_lib.TYPES, curves_lib.LEAST)
     videos = [
       comparing.video_of(self.recordings[i], self.spot(i, fold, False, least))
@@ -258,18 +264,35 @@ class _Spotted:
       for i in fold.held_out
     ]
     last = int(self.plan.folds.outer.max())
-    trials = np.flatnonzero(self.plan.numbers['fold'] == last)
+    trials = np.flatnonzero(numbers['fold'] == last)
     owner, params = workdir_lib.owner(workdir), []
     for trial in trials.tolist():
-      number, row = divmod(trial, round_size)
+      number, row = divmod(trial, run['placement']['round_size'])
       tree = checkpoint.Round(workdir, number, owner).model()
       params.append(jax.tree.map(lambda x, row=row: x[row], tree['params']))
+    corpus = task.corpus
+    if is_rendered:
+      corpus = np.full(len(corpus), filming.CORPUS)
+    told = {
+      'config': dict(config),
+      'members': [{'seed': int(numbers['seed'][trial])} for trial in trials],
+      'seen': seen_lib.of(corpus, task.subject, task.clip).to_json(),
+      'data': {
+        'dataset': config['dataset'],
+        'rendered': is_rendered,
+        'recordings': metrics['recordings'],
+        'people': metrics['people'],
+      },
+      'scores': dict(metrics),
+      'not_for': list(card.NOT_FOR),
+      'licences': [] if is_rendered else card.licences_of(task.corpus),
+      'versions': run['versions'],
+    }
     return Trained(
       model=self.plan.model,
       params=jax.tree.map(lambda *x: np.stack(x), *params),
-      thresholds=comparing.choose(videos, own.budget),
-      length=own.window,
-      margin=own.margin,
-      people=tuple(sorted(set(self.plan.task.subject.tolist()))),
-      scores=text,
+      thresholds=comparing.choose(videos, own['budget']),
+      length=own['window'],
+      margin=own['margin'],
+      told=told,
     )

@@ -25,6 +25,7 @@ from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import trained
 from mejax.motion.spotting import curves
 from mejax.pages import notice
+from mejax.pages import predicting as page_lib
 from tests import closeness
 from tests.corpora import test_decode
 from tests.known_faces import detector_of
@@ -143,6 +144,29 @@ def test_the_same_call_goes_on_where_it_stopped(clips, predicted, monkeypatch):
   again = mejax.predict(clips[0], out=out, whole=True, fps=100, **QUIET)
   assert len(made) == 1
   pd.testing.assert_frame_equal(again, table, atol=1e-5)
+
+
+def test_pictures_for_which_a_page_has_no_room_are_files_and_not_in_memory(
+  clips, predicted, tmp_path, monkeypatch
+):
+  out = shutil.copytree(predicted[1], tmp_path / 'out')
+  before = {p.name: p.read_bytes() for p in (out / 'pictures').iterdir()}
+  shutil.rmtree(out / 'pictures')
+  monkeypatch.setattr(page_lib, 'MOST', 1)
+  held = []
+  page = page_lib.page
+
+  def watched(given, **options):
+    held.extend(len(c['tiles']) for one in given for c in one['cards'])
+    return page(given, **options)
+
+  monkeypatch.setattr(page_lib, 'page', watched)
+  mejax.predict(clips[0], out=out, whole=True, fps=100, **QUIET)
+  after = {p.name: p.read_bytes() for p in (out / 'pictures').iterdir()}
+  assert after == before and len(after) == 3
+  assert held == [5, 0, 0]
+  text = (out / 'index.html').read_text()
+  assert text.count('<article') == 1
 
 
 def test_results_of_another_call_are_not_replaced(clips, predicted):

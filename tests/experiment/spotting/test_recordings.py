@@ -11,6 +11,7 @@ import mejax
 from mejax import cli
 from mejax.corpora.faces import long_takes
 from mejax.experiment.spotting import recordings
+from mejax.pages import notice
 from tests.corpora import mp4_boxes
 from tests.corpora import test_decode
 from tests.known_faces import detector_of
@@ -74,6 +75,7 @@ def test_command_writes_a_table_and_a_page(images, tmp_path, capsys):
   said = capsys.readouterr().out
   assert f'{(table["type"] == "micro").sum()} candidates' in said
   assert str(tmp_path / 'out/index.html') in said
+  assert notice.RESPONSIBLE_USE in said and notice.RESPONSIBLE_USE in page
 
 
 def test_recording_without_a_face_says_so_and_has_no_candidates(tmp_path):

@@ -1,0 +1,238 @@
+"""Labels of recordings, so that what a model says of them can be scored.
+
+The table is that of recordings of your own (`corpora/video.py`): a row for each
+recording, with subject and emotion, and onset, apex and offset if known. Who is
+in a recording decides whether the model may be asked: people whom it has seen
+are refused, or left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import os
+import pathlib
+
+from mejax import corpora as corpora_lib
+from mejax.corpora import cells
+from mejax.corpora import frame_numbers
+from mejax.corpora import frame_rate
+from mejax.corpora import people as people_lib
+from mejax.corpora import recordings as recordings_lib
+from mejax.corpora import video
+from mejax.corpora.recordings import Recording
+from mejax.datasets import emotions
+from mejax.datasets import protocols
+from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.packs.packed import Model
+from mejax.experiment.predicting.events import Ask
+
+COLUMNS = ('corpus', 'subject', 'truth')
+_FIELDS = video.FIELDS | {'corpus': ('corpus', 'dataset', 'database')}
+_CORPORA = (*corpora_lib.CORPORA, *corpora_lib.LONG_VIDEOS)
+_MOST_NAMED = 5
+_HINT = (
+  'What it says of them is no result for people whom it has not seen. With'
+  ' --leave_out_seen, the others are predicted.'
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Label:
+  """What the table says of a recording.
+
+  Attributes:
+    corpus, subject: who is seen.
+    truth: the class; '' if it is not known.
+    ask: what is looked at, or why nothing is.
+  """
+
+  corpus: str
+  subject: str
+  truth: str
+  ask: Ask
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+  """Recordings with labels.
+
+  Attributes:
+    found: the recordings to ask of.
+    labels: of each, by its path.
+    notes: sentences on what was left out or not understood.
+  """
+
+  found: list[Recording]
+  labels: Mapping[pathlib.Path, Label]
+  notes: tuple[str, ...]
+
+  def columns(self, recording: Recording) -> dict[str, str]:
+    """Returns `COLUMNS` of a recording; {} without labels."""
+    label = self.labels.get(recording.path)
+    return {name: getattr(label, name) for name in COLUMNS if label}
+
+
+def read(
+  path: str | os.PathLike[str],
+  found: Sequence[Recording],
+  *,
+  model: Model,
+  fps: float | int | None = None,
+  leave_out_seen: bool = False,
+) -> Labelled:
+  """Reads the labels of recordings.
+
+  A recording without a row, or with one that is not understood, gets a label
+  that says so, and nothing is asked of it.
+
+  Args:
+    path: a CSV file or workbook.
+    found: the recordings.
+    model: who is asked.
+    fps: frames a second, for recordings without.
+    leave_out_seen: whether recordings of people whom the model has seen are
+      left out; otherwise they are refused.
+
+  Raises:
+    FileNotFoundError: there is no such table.
+    ValueError: it is not understood, names none of the recordings, or the model
+      has seen people who are not left out.
+  """
+  path = pathlib.Path(path)
+  table = video.read_sheet(path, fields=_FIELDS)
+  named = recordings_lib.called(found, [row['clip'] for row in table.rows])
+  rows, notes = {}, []
+  for row, those in zip(table.rows, named, strict=True):
+    if len(those) != 1:
+      meant = 'may mean several recordings' if those else 'is no recording here'
+      notes.append(f'{path.name}: {row["clip"]!r} {meant}')
+    for one in those:
+      rows.setdefault(one.path, []).append(row if len(those) == 1 else None)
+  if not rows:
+    raise ValueError(
+      f'{path} names none of the recordings ({found[0].name}, ...), but'
+      f' {", ".join(repr(row["clip"]) for row in table.rows[:_MOST_NAMED])}'
+    )
+  labels = {
+    one.path: _label(rows.get(one.path, []), path.name, model, fps)
+    for one in found
+  }
+  notes += _strange(labels.values(), model)
+  unread = [*table.unread, *['which_face'] * any(
+    row['which_face'] for row in table.rows
+  )]  # fmt: skip
+  if unread:
+    notes.append(f'not read in {path.name}: {", ".join(unread)}')
+  known = [one for one in found if _is_seen(labels[one.path], model)]
+  if known:
+    told = _describe(known, labels, model)
+    if not leave_out_seen:
+      raise ValueError(f'{told} {_HINT}')
+    if len(known) == len(found):
+      raise ValueError(f'{told} Without them nothing is left.')
+    notes.append(f'{told} They were left out.')
+  if model.seen.unknown:
+    notes.append(seen_lib.UNKNOWN)
+  left = [one for one in found if one not in known]
+  return Labelled(left, labels, tuple(notes))
+
+
+def _label(rows, sheet: str, model: Model, fps: float | int | None) -> Label:
+  """Returns the label of a recording from its rows; a row is None if unsure."""
+  if len(rows) != 1 or rows[0] is None:
+    problem = f'{sheet} has {"several rows" if rows else "no row"} for it'
+    if rows == [None]:
+      problem = f'a row of {sheet} may mean it and others'
+    ask = Ask(problem=problem, fps=fps)
+    return Label(corpus='', subject='', truth='', ask=ask)
+  (row,) = rows
+  corpus = _corpus(row['corpus'])
+  truth = _class_of(model, corpus, row['emotion'])
+  numbers, unread = frame_numbers.read_numbers(row)
+  rate, fault, _ = frame_rate.choose(row['fps'], fps)
+  if not people_lib.is_person(row['subject']):
+    fault = f'its row in {sheet} names no subject'
+  elif not truth:
+    fault = (
+      f'its row in {sheet} has the emotion {cells.described(row["emotion"])};'
+      f' the model tells {", ".join(model.classes)} apart'
+    )
+  for field, text in unread.items():
+    fault = fault or frame_numbers.misread(field, text)
+  given = tuple(numbers[field] for field in ('onset', 'apex', 'offset'))
+  is_given = any(number is not None for number in given)
+  ask = Ask(
+    whole=not is_given,
+    given=given if is_given else None,
+    fps=rate,
+    problem=fault or '',
+    is_lenient=True,
+  )
+  return Label(corpus=corpus, subject=row['subject'], truth=truth, ask=ask)
+
+
+def _corpus(text: str) -> str:
+  """Returns the name that mejax has for a corpus, if it has one."""
+  if not cells.is_word(text):
+    return video.NAME
+  names = {_plain(name): name for name in _CORPORA}
+  return names.get(_plain(text), text)
+
+
+def _plain(corpus: str) -> str:
+  """Returns what spellings of a corpus have in common: CASME II is casme2."""
+  kept = ''.join(x for x in people_lib.folded(corpus) if x.isalnum())
+  return kept.replace('iii', '3').replace('ii', '2')
+
+
+def _class_of(model: Model, corpus: str, emotion: str) -> str:
+  """Returns the class of an emotion; '' if the model has none for it."""
+  plain = emotions.plain(emotion)
+  for name in model.classes:
+    if emotions.plain(name) == plain:
+      return name
+  protocol = protocols.PROTOCOLS.get(str(model.config.protocol))
+  found = protocol.class_of(corpus, emotion) if protocol else None
+  return found if found in model.classes else ''
+
+
+def _is_seen(label: Label, model: Model) -> bool:
+  """Returns whether a model has seen the person of a recording.
+
+  Where the table has no corpus, those of the model count: a person too many is
+  refused, rather than one too few.
+  """
+  corpora = {label.corpus}
+  if label.corpus == video.NAME:
+    corpora |= model.about['data']['corpora'].keys()
+  return bool(label.subject) and any(
+    seen_lib.person(corpus, label.subject) in model.seen.people
+    for corpus in corpora
+  )
+
+
+def _strange(labels, model: Model) -> Iterator[str]:
+  """Says which corpora are not known, so that nobody of them counts as seen."""
+  known = {'', *_CORPORA, *model.about['data']['corpora']}
+  for name in sorted({label.corpus for label in labels} - known):
+    yield (
+      f'the corpus {name!r} is none that mejax or the model knows'
+      f' ({", ".join(sorted(known - {""}))}): its people are taken for ones'
+      ' whom the model has not seen'
+    )
+
+
+def _describe(known, labels, model: Model) -> str:
+  people = sorted(
+    {f'{labels[one.path].corpus}/{labels[one.path].subject}' for one in known}
+  )
+  every = {(x.corpus, x.subject) for x in labels.values() if x.subject}
+  more = len(people) - _MOST_NAMED
+  named = ', '.join(people[:_MOST_NAMED]) + f' and {more} more' * (more > 0)
+  return (
+    f'the model in {model.folder} has seen {len(people)} of the {len(every)}'
+    f' people of these recordings ({named}), who are in {len(known)} of them.'
+  )

@@ -1,0 +1,95 @@
+"""Writes a trained spotter as a saved model, to use or to give away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import pathlib
+
+import jax
+import numpy as np
+
+import mejax
+from mejax import files
+from mejax.experiment import workdir as workdir_lib
+from mejax.experiment.packs import exporting
+from mejax.experiment.packs import modules
+from mejax.experiment.packs import packed_files
+from mejax.experiment.spotting import card
+from mejax.experiment.spotting import trained as trained_lib
+from mejax.experiment.spotting.trained import Trained
+from mejax.motion.spotting import inputs as inputs_lib
+
+
+def is_run(run: str | os.PathLike[str]) -> bool:
+  """Returns whether a folder is that of a run which trains a spotter."""
+  path = pathlib.Path(run) / 'config.json'
+  if not path.exists():
+    return False
+  model = files.read_json(path, hint=workdir_lib.AGAIN).get('model', {})
+  return model.get('name') == trained_lib.NAME
+
+
+def pack(
+  run: str | os.PathLike[str],
+  out: str | os.PathLike[str],
+  *,
+  licences: Sequence[str] = (),
+  notes: str = '',
+) -> Trained:
+  """Writes the spotter of a run as a folder of its own.
+
+  Args:
+    run: workdir of a finished run with `folds=all`.
+    out: the folder; an older spotter in it is replaced.
+    licences: terms under which it is given away, beside those of its data.
+    notes: Markdown to add to the card, such as a table of further results.
+
+  Returns:
+    The spotter, read again.
+
+  Raises:
+    FileNotFoundError: the run has no spotter.
+    ValueError: its files are damaged, or `out` holds something else.
+  """
+  out = pathlib.Path(os.path.abspath(out))
+  files.check_replaceable(
+    out,
+    marker=packed_files.DESCRIPTION,
+    names=packed_files.FILES,
+    what='files of a saved model',
+  )
+  files.check_writable(out.parent, flag='--out')
+  trained = trained_lib.read(run)
+  told = dict(trained.told)
+  told['licences'] = list(dict.fromkeys([*licences, *told['licences']]))
+  told['versions'] = {**told['versions'], 'mejax_pack': mejax.__version__}
+  write(out, trained._replace(told=told), notes=notes)
+  return trained_lib.read(out)
+
+
+def write(folder: pathlib.Path, trained: Trained, *, notes: str = '') -> None:
+  """Writes the folder, whole or not at all."""
+  model, length = trained.model, trained.length
+  arrays = {
+    f'params/{name}': np.asarray(array)
+    for name, array in modules.flat(trained.params).items()
+  }
+
+  def probabilities(weights, windows):
+    params = modules.unflat(weights)['params']
+    return jax.nn.sigmoid(trained_lib.predict(model, params, windows))
+
+  exported = exporting.export(
+    probabilities,
+    trained_lib.shapes_of(model, length, len(trained.told['members'])),
+    shape=(length, inputs_lib.CHANNELS),
+    dtype='float32',
+  )
+  packed_files.write(
+    folder,
+    trained_lib.describe(trained),
+    arrays,
+    exported,
+    lambda about: card.render(folder.name, about, notes),
+  )
