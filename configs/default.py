@@ -48,7 +48,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # all of them by `package.module:name`. A new name drops these options.
   config.model = ml_collections.ConfigDict({'name': 'htnet'})
 
-  # Optimiser: 'adam', 'adamw' or 'sgd'; see mejax/training/optimizer.py.
+  # Optimiser: 'adam', 'adamw', 'sgd', or 'adam_bf16', 'adamw_bf16', which keep
+  # the first moment in bfloat16; see mejax/training/optimizer.py.
   config.optimizer = 'adamw'
   # Schedule of the learning rate: 'constant', 'warmup_cosine', 'one_cycle' or
   # 'mmnet'; see mejax/training/schedule.py.

@@ -19,7 +19,8 @@ def add_forecast(verbs) -> None:
     'The run is compiled for these devices, here and without them. The\n'
     'compiler tells memory, operations and traffic; the least time follows\n'
     'from the data sheet of the chip. `mejax train --dry_run` tells the same\n'
-    "of the devices at hand. For TPUs: pip install 'mejax[tpu]'.",
+    "of the devices at hand. For TPUs: pip install 'mejax[tpu]'; for GPUs the\n"
+    'CUDA plugin of JAX, which this verb names if it is not there.',
     more=_teach_devices,
   )
   verb.add_argument(
@@ -32,7 +33,8 @@ def add_forecast(verbs) -> None:
     '--device',
     required=True,
     metavar='NAME',
-    help='TPUs by kind and topology, such as v5e:4x4; or cpu',
+    help='TPUs by kind and topology, such as v5e:4x4; GPUs by kind and number,'
+    ' such as a100 or a100:4; or cpu',
   )
   add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   verb.add_argument(

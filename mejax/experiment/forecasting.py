@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
+import importlib.metadata
 import importlib.util
 import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,6 +38,8 @@ TPU = {
 }
 # Nothing runs on a device. What was compiled before would take no time.
 ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
+# The share of a GPU's memory that JAX takes unless it is told otherwise.
+_GPU_SHARE = 0.75
 # What is said before the compiler is silent.
 COMPILING = 'Compiling, which may take minutes. Nothing is trained or kept.'
 # Lines of the compiler that a message shows if it fails.
@@ -53,13 +57,14 @@ def forecast(
 
   Args:
     config: the config, from `configuration.load_config`.
-    device: TPUs, such as `v5e:4x4`, or `cpu` for the cores of this machine.
+    device: TPUs, such as `v5e:4x4`; GPUs, such as `a100` or `a100:4`; or `cpu`
+      for the cores of this machine.
     data_dir: home of the prepared datasets.
     limit_s: seconds that the compiler has.
 
   Raises:
-    ValueError: the device is not known, libtpu is not installed, config and
-      data do not fit each other, a trial does not fit into memory, or the
+    ValueError: the device is not known, its compiler is not installed, config
+      and data do not fit each other, a trial does not fit into memory, or the
       compiler fails or takes too long.
     FileNotFoundError: the dataset has not been prepared.
   """
@@ -104,32 +109,64 @@ def forecast(
 def describe_chips() -> str:
   """Returns the chips that a run can be compiled for, one a line."""
   from mejax.training import chips
+  from mejax.training import gpus
 
-  return '\n'.join(
+  tpus = [
     f'  {name}  {chip.flops / 1e12:.0f} TFLOP/s in bfloat16,'
     f' {chip.bandwidth / 1e9:.0f} GB/s, {chip.memory / 1e9:.0f} GB'
     f' ({chip.source})'
     for name, chip in chips.CHIPS.items()
-  )
+  ]
+  cards = [
+    f'  {name:<4} {gpu.memory / 1e9:.0f} GB ({gpu.name})'
+    for name, gpu in gpus.GPUS.items()
+  ]
+  return '\n'.join(tpus + cards)
 
 
 def _check_device(device: str) -> None:
   from mejax.training import chips
+  from mejax.training import gpus
 
-  kind, _, shape = device.partition(':')
-  if kind == 'cpu' and not shape:
+  kind, colon, shape = device.partition(':')
+  if kind == 'cpu' and not colon:
+    return
+  if kind in gpus.GPUS and (not colon or re.fullmatch('[1-9][0-9]?', shape)):
+    _check_cuda()
     return
   sides = shape.split('x')
   if kind not in chips.CHIPS or not all(side.isdecimal() for side in sides):
     raise ValueError(
       f'device is {device!r}; expected cpu, or a TPU and its topology, such as'
-      f' v5e:4x4. TPUs: {", ".join(chips.CHIPS)}.'
+      ' v5e:4x4, or a GPU, such as a100, or a100:4 for four of them. TPUs:'
+      f' {", ".join(chips.CHIPS)}. GPUs: {", ".join(gpus.GPUS)}.'
     )
   if importlib.util.find_spec('libtpu') is None:
     raise ValueError(
       "compiling for a TPU needs libtpu: pip install 'mejax[tpu]', in a"
       " checkout pip install -e '.[tpu]'."
     )
+
+
+def has_cuda() -> bool:
+  """Returns whether the plugin of JAX that compiles for GPUs is there."""
+  names = ('jax_plugins.xla_cuda12', 'jax_plugins.xla_cuda13')
+  # Its folder is there if there is any plugin.
+  return importlib.util.find_spec('jax_plugins') is not None and any(
+    map(importlib.util.find_spec, names)
+  )
+
+
+def _check_cuda() -> None:
+  """Refuses GPUs if their compiler, a plugin of JAX, is not there."""
+  if has_cuda():
+    return
+  version = importlib.metadata.version('jax')
+  raise ValueError(
+    'compiling for a GPU needs the CUDA plugin of JAX, which a machine without'
+    f' a GPU may have alone: pip install --no-deps jax-cuda13-plugin=={version}'
+    f' jax-cuda13-pjrt=={version}'
+  )
 
 
 def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
@@ -139,17 +176,26 @@ def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
 
   from mejax.training import chips
   from mejax.training import cost as cost_lib
+  from mejax.training import gpus
 
+  kind, _, shape = device.partition(':')
   if device == 'cpu':
     devices = jax.local_devices()
     memory = min(map(cost_lib.available_bytes, devices))
+  elif kind in gpus.GPUS:
+    found = topologies.get_topology_desc(
+      platform='cuda',
+      target_config=gpus.GPUS[kind].target(),
+      # Slices, machines, and the GPUs of each.
+      topology=f'1x1x{shape or 1}',
+    )
+    devices, memory = list(found.devices), _GPU_SHARE * gpus.GPUS[kind].memory
   else:
     try:
       found = topologies.get_topology_desc(device, platform='tpu')
     except jax.errors.JaxRuntimeError as error:
       raise ValueError(f'{device}: {error}') from None
-    devices = list(found.devices)
-    memory = chips.CHIPS[device.partition(':')[0]].memory
+    devices, memory = list(found.devices), chips.CHIPS[kind].memory
   return devices, cost_lib.MEMORY_SHARE * memory
 
 

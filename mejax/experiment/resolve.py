@@ -130,7 +130,7 @@ def make_trainer(
   """
   settings = settings or make_settings(config)
   decay = max(setting.weight_decay for setting in settings)
-  if config.optimizer in ('adam', 'sgd') and decay:
+  if config.optimizer in optimizer_lib.WITHOUT_DECAY and decay:
     raise ValueError(
       f'setting.weight_decay={decay} has no effect with the optimizer'
       f' {config.optimizer!r}; use adamw or set it to 0.'

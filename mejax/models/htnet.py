@@ -10,7 +10,9 @@ the width, until one block is left.
 At the released sizes (28 pixels, patch 7, three hierarchies) EVERY BLOCK HOLDS
 ONE TOKEN: attention is the identity on its values, query and key weights get a
 gradient of exactly zero, and patches meet only in the convolutions and
-max-pools. Attention needs image_size / (patch_size * 2^(H - 1)) >= 2.
+max-pools. Attention needs image_size / (patch_size * 2^(H - 1)) >= 2. With
+`unread_weights=False` a block of one token has no query and key weights: 16 %
+of the parameters of `released` go, and no output or gradient changes a bit.
 
 The `regions` presets fulfil this: each facial region is one block. The `paper`
 presets fulfil it in three hierarchies, as the paper draws them, on larger flow:
@@ -63,13 +65,14 @@ class Attention(nn.Module):
   """Multi-head attention among the tokens of each block.
 
   A head is floor(d / heads) wide, so the inner width may be less than d, as in
-  the original.
+  the original. `unread_weights` is as in `HTNet`.
   """
 
   heads: int
   attention_fn: attention.AttentionFn
   dropout: float
   dtypes: DTypes
+  unread_weights: bool
 
   @nn.compact
   def __call__(
@@ -81,14 +84,20 @@ class Attention(nn.Module):
   ) -> tuple[Float[Array, '*b n d'], Array | None]:
     dim = x.shape[-1]
     width = dim // self.heads
+
+    def project(name):
+      linear = layers.linear(
+        self.heads * width, dim, use_bias=False, dtypes=self.dtypes, name=name
+      )
+      return linear(x).reshape(*x.shape[:-1], self.heads, width)
+
     # Three matrices, not one: the query and key of a lone token are never read,
     # and the compiler can drop them only if they have matrices of their own.
-    query, key, value = (
-      layers.linear(
-        self.heads * width, dim, use_bias=False, dtypes=self.dtypes, name=name
-      )(x).reshape(*x.shape[:-1], self.heads, width)
-      for name in ('query', 'key', 'value')
-    )
+    if self.unread_weights or x.shape[-2] > 1:
+      query, key, value = map(project, ('query', 'key', 'value'))
+    else:
+      _check_reads_no_query(self.attention_fn)
+      query = key = value = project('value')
     mixed, weights = attention.attend(
       attention.own(self.attention_fn, self.dtypes.param_dtype),
       query,
@@ -100,6 +109,16 @@ class Attention(nn.Module):
     mixed = mixed.reshape(*x.shape[:-1], -1)
     out = layers.linear(dim, mixed.shape[-1], dtypes=self.dtypes, name='out')
     return layers.Dropout(self.dropout)(out(mixed), train=train), weights
+
+
+def _check_reads_no_query(attention_fn) -> None:
+  if attention_fn is not attention.softmax:
+    name = getattr(attention_fn, '__name__', repr(attention_fn))
+    raise ValueError(
+      f'unread_weights=False leaves out the query and key weights of blocks of'
+      f' one token, which softmax attention never reads, but attention_fn is'
+      f' {name}. Set unread_weights to True.'
+    )
 
 
 class MLP(nn.Module):
@@ -124,7 +143,7 @@ class MLP(nn.Module):
 class Block(nn.Module):
   """Pre-norm transformer block; stochastic depth may skip either half of it.
 
-  `mask` marks the tokens that count as keys.
+  `mask` marks the tokens that count as keys; `unread_weights` is as in `HTNet`.
   """
 
   heads: int
@@ -133,6 +152,7 @@ class Block(nn.Module):
   drop_path: float
   attention_fn: attention.AttentionFn
   dtypes: DTypes = dtypes_lib.DEFAULT
+  unread_weights: bool = True
 
   @nn.compact
   def __call__(
@@ -145,7 +165,12 @@ class Block(nn.Module):
     dtypes = self.dtypes
     y = layers.LayerNorm(dtypes=dtypes, name='attention_norm')(x)
     y, weights = Attention(
-      self.heads, self.attention_fn, self.dropout, dtypes, name='attention'
+      self.heads,
+      self.attention_fn,
+      self.dropout,
+      dtypes,
+      self.unread_weights,
+      name='attention',
     )(y, train=train, mask=mask)
     x = x + layers.DropPath(self.drop_path)(y, train=train)
     y = layers.LayerNorm(dtypes=dtypes, name='mlp_norm')(x)
@@ -191,6 +216,9 @@ class HTNet(base.Model):
     readout_dropout: rate before the last linear layer, if the readout keeps
       more than one place.
     attention_fn: see `mejax.models.attention`.
+    unread_weights: whether a block of one token has query and key weights, as
+      the original does. Softmax attention, the only one for which this may be
+      False, never reads them there.
     conv: computes the 3x3 convolutions, called as `convolution.conv3x3` is.
   """
 
@@ -209,6 +237,7 @@ class HTNet(base.Model):
   num_units: int = 0
   readout_dropout: float = 0.5
   attention_fn: attention.AttentionFn = attention.softmax
+  unread_weights: bool = True
   conv: convolution.ConvFn = convolution.conv3x3
 
   capabilities = Capabilities(shows='hierarchies')
@@ -234,7 +263,8 @@ class HTNet(base.Model):
 
     Raises:
       ValueError: the sizes do not fit each other, the input or the parameters,
-        the readout is unknown, or `train` is needed.
+        the readout is unknown, `train` is needed, or the attention may read the
+        weights that are left out.
     """
     self._check_sizes(inputs)
     places = readout_lib.keeps_places(self.readout)
@@ -277,6 +307,7 @@ class HTNet(base.Model):
           next(rates),
           self.attention_fn,
           dtypes,
+          self.unread_weights,
           name=f'level{hierarchy}_block{i}',
         )
         tokens, weight = block(tokens, train=train)
@@ -307,6 +338,12 @@ class HTNet(base.Model):
       padding=self.patch_size // 2,
       stride=self.patch_size,
     )
+
+  @property
+  def block_tokens(self) -> int:
+    """Number of tokens of a block, the same in all hierarchies."""
+    side = self.image_size // self.patch_size
+    return (side // 2 ** (len(self.depths) - 1)) ** 2
 
   @property
   def _reach(self) -> int:

@@ -51,11 +51,12 @@ class Entry(NamedTuple):
 
   Attributes:
     paths: path of the array, collection first; several if the entry is cut into
-      equal parts along its first axis.
+      equal parts along its first axis. None is a part that our model lacks,
+      because neither reads it; on the way back it is zero.
     order: order of axes of each part.
   """
 
-  paths: tuple[str, ...]
+  paths: tuple[str | None, ...]
   order: AxisOrder
 
   def ours(self, value: np.ndarray) -> dict[str, np.ndarray]:
@@ -64,6 +65,7 @@ class Entry(NamedTuple):
     return {
       path: np.ascontiguousarray(self.order.ours(part))
       for path, part in zip(self.paths, parts, strict=True)
+      if path is not None
     }
 
   def theirs(self, variables: PyTree) -> np.ndarray:
@@ -76,10 +78,13 @@ class Entry(NamedTuple):
     return (sum(map(len, parts)), *parts[0].shape[1:])
 
   def _parts(self, variables):
-    return [
-      self.order.theirs(np.asarray(_follow(variables, path)))
+    there = {
+      path: self.order.theirs(np.asarray(_follow(variables, path)))
       for path in self.paths
-    ]
+      if path is not None
+    }
+    missing = np.zeros_like(next(iter(there.values())))
+    return [there.get(path, missing) for path in self.paths]
 
 
 Table = dict[str, Entry]
@@ -128,10 +133,17 @@ def _layer(theirs: str, ours: str, order: AxisOrder) -> Table:
   }
 
 
-def _query_key_value(ours: str, leaf: str, order: AxisOrder) -> Entry:
-  """Returns the entry of a projection that is one array there, three here."""
-  parts = ('query', 'key', 'value')
-  return Entry(tuple(f'{ours}/{part}/{leaf}' for part in parts), order)
+def _query_key_value(
+  ours: str, leaf: str, order: AxisOrder, *, unread: bool = False
+) -> Entry:
+  """Returns the entry of a projection that is one array there, three here.
+
+  With `unread` our model has the value alone.
+  """
+  query, key, value = (
+    f'{ours}/{part}/{leaf}' for part in ('query', 'key', 'value')
+  )
+  return Entry((None, None, value) if unread else (query, key, value), order)
 
 
 def _batch_norm(theirs: str, ours: str) -> Table:
@@ -157,6 +169,7 @@ def htnet_table(model: htnet.HTNet) -> Table:
       f'{theirs}.b': _entry(f'params/{ours}/bias', CHANNEL),
     }
 
+  unread = model.block_tokens == 1 and not model.unread_weights
   table = _layer('to_patch_embedding.1', 'embed', POINTWISE)
   for hierarchy, depth in enumerate(model.depths):
     pos_emb = f'params/pos_emb{hierarchy}'
@@ -168,7 +181,7 @@ def htnet_table(model: htnet.HTNet) -> Table:
       )
       table |= norm(f'{at}.0.norm', f'{ours}/attention_norm')
       table[f'{at}.0.fn.to_qkv.weight'] = _query_key_value(
-        f'params/{ours}/attention', 'kernel', POINTWISE
+        f'params/{ours}/attention', 'kernel', POINTWISE, unread=unread
       )
       table |= _layer(f'{at}.0.fn.to_out.0', f'{ours}/attention/out', POINTWISE)
       table |= norm(f'{at}.1.norm', f'{ours}/mlp_norm')

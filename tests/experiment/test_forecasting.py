@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 
 import pytest
@@ -55,12 +56,39 @@ def test_a_topology_that_does_not_exist_is_refused(data_dir, capsys):
   assert 'v5e:3x5' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('device', ['v9:2x2', 'v5e', 'v5e:big', 'cpu:2', ''])
+@pytest.mark.skipif(
+  not forecasting.has_cuda(), reason='needs the CUDA plugin of JAX'
+)
+def test_forecast_for_gpus_is_compiled_without_one(data_dir, capsys):
+  assert call('a100:2', data_dir) == 0
+  shown = capsys.readouterr().out
+  assert 'on 2 GPUs (NVIDIA A100-SXM4-80GB), mode vmap' in shown
+  assert 'memory: ' in shown
+  assert 'collectives between devices: none' in shown
+
+
+def test_a_gpu_without_its_compiler_is_refused_with_the_command_that_helps(
+  data_dir, capsys, monkeypatch
+):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  assert call('a100', data_dir) == 2
+  version = importlib.metadata.version('jax')
+  assert (
+    f'pip install --no-deps jax-cuda13-plugin=={version}'
+    f' jax-cuda13-pjrt=={version}'
+  ) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'device',
+  ['v9:2x2', 'v5e', 'v5e:big', 'cpu:2', '', 'a100:0', 'a100:', 'a100:2x2'],
+)
 def test_an_unknown_device_is_refused_with_those_that_are_known(
   device, data_dir, capsys
 ):
   assert call(device, data_dir) == 2
-  assert 'expected cpu, or a TPU' in capsys.readouterr().err
+  told = capsys.readouterr().err
+  assert 'expected cpu, or a TPU' in told and 'a100' in told
 
 
 def test_a_tpu_without_libtpu_is_refused_with_the_command_that_helps(

@@ -122,6 +122,24 @@ def test_converted_variables_are_those_that_the_model_makes(state):
   )
 
 
+def test_without_unread_weights_an_original_converts_and_goes_back():
+  fields = golden_htnet.SMALL['A'][1]
+  state = golden_htnet.hash_weights(golden_htnet.state_shapes(**fields))
+  lean = convert.from_state('htnet', state, **fields, unread_weights=False)
+  table = originals.htnet_table(lean.model)
+  back = {name: place.theirs(lean.variables) for name, place in table.items()}
+  for name, value in state.items():
+    kept = value
+    if 'to_qkv' in name:
+      kept = np.concatenate([0 * value[: len(value) // 3 * 2],
+                             value[len(value) // 3 * 2 :]])  # fmt: skip
+    np.testing.assert_array_equal(back[name], kept, err_msg=name)
+  # The original model with zeros there, and so ours, says the same.
+  for converted in (lean, convert.from_state('htnet', back, **fields)):
+    ours = logits(converted, golden_htnet.synthetic_samples())
+    np.testing.assert_allclose(ours, golden_htnet.PINNED['A'], atol=5e-6)
+
+
 @pytest.mark.parametrize('nested', ['', 'state_dict', 'model'])
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_a_file_of_the_original_gives_its_predictions(

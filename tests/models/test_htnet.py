@@ -75,6 +75,72 @@ def test_docstring_tells_what_xla_counts(name):
   assert told == pytest.approx(cost['flops'] / 1e9, rel=0.1)
 
 
+LONE = dict(patch_size=7, dim=8, heads=2, depths=(1, 1, 1))
+
+
+def test_unread_weights_may_be_left_out_and_all_else_is_drawn_alike():
+  x = jax.random.uniform(jax.random.key(1), (2, 28, 28, 3))
+  whole, lean = (
+    models.make('htnet', **LONE, unread_weights=each) for each in (True, False)
+  )
+  (logits, out), variables = whole.init_with_output(
+    jax.random.key(0), x, train=False
+  )
+  (less, other), fewer = lean.init_with_output(
+    jax.random.key(0), x, train=False
+  )
+  every, kept = (
+    {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    for leaves in map(jax.tree_util.tree_leaves_with_path, (variables, fewer))
+  )
+  unread = {x for x in every if "['query']" in x or "['key']" in x}
+  assert len(unread) == 6 and kept.keys() == every.keys() - unread
+  for name, leaf in kept.items():
+    np.testing.assert_array_equal(leaf, every[name])
+  closeness.assert_close(less, logits, 1e-6)
+  closeness.assert_trees_close(other, out, 1e-6)
+
+
+def test_without_unread_weights_the_released_model_is_a_sixth_smaller():
+  model = models.make('htnet', 'released', unread_weights=False)
+  shapes = jax.eval_shape(
+    lambda: model.init(jax.random.key(0), blank(model), train=False)
+  )
+  # Of each block, query and key of floor(d / heads) * heads outputs.
+  unread = sum(
+    2 * count * d * (d // heads * heads)
+    for count, d, heads in ((2, 256, 3), (2, 512, 6), (10, 1024, 12))
+  )
+  count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+  assert count == 139_582_982 - unread
+  assert unread / 139_582_982 == pytest.approx(0.16, abs=0.005)
+
+
+def test_blocks_of_many_tokens_keep_queries_and_keys():
+  shapes = [
+    jax.eval_shape(
+      lambda model=model: model.init(
+        jax.random.key(0), blank(model), train=False
+      )
+    )
+    for model in (
+      models.make('htnet', 'tiny', unread_weights=each)
+      for each in (True, False)
+    )
+  ]
+  assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(
+    jnp.shape, shapes[1]
+  )
+
+
+def test_attention_that_may_read_a_lone_query_is_refused():
+  model = models.make(
+    'htnet', **LONE, unread_weights=False, attention_fn='talking_heads'
+  )
+  with pytest.raises(ValueError, match='TalkingHeads.*unread_weights to True'):
+    model.init(jax.random.key(0), blank(model), train=False)
+
+
 def blank(model):
   return jnp.ones((1, model.image_size, model.image_size, 3))
 

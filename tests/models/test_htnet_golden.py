@@ -211,6 +211,28 @@ def test_lone_tokens_leave_query_and_key_without_gradient(small):
     assert np.any(value)
 
 
+def test_without_unread_weights_steps_equal_the_original(shared):
+  file, fields = SMALL['A']
+  data = golden(shared, file)
+  model = models.make('htnet', **fields, unread_weights=False)
+  weights = {name: data[f'sd/{name}'] for name in data['names']}
+  params = from_torch(weights, **fields, unread_weights=False)
+  assert 'query' not in params['level2_block1']['attention']
+  loss = loss_fn(model, samples(data), data['labels'])
+  step = make_adam_step(loss, compiling.options())
+  table = originals.htnet_table(model)
+  state, losses = optax.adam(LEARNING_RATE).init(params), []
+  for i in range(5):
+    params, state, value, logits, grads = step(params, state)
+    losses.append(float(value))
+    if i == 0:
+      np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=5e-6)
+      for name in set(table) - {last_position(table)}:
+        # What is left out has a gradient of zero there, and so it has here.
+        check_gradient(data, name, table[name].theirs({'params': grads}))
+  np.testing.assert_allclose(losses, data['adam_losses'], rtol=0, atol=1e-4)
+
+
 def test_regions_match_the_original_at_each_hierarchy(shared):
   data = golden(shared, 'B_patch2_h2')
   model = models.make('htnet', **SMALL['B'][1])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
-import resource
 
 import jax
 import numpy as np
@@ -15,6 +13,7 @@ import tensorstore
 
 from mejax import limits
 from mejax.training import checkpoint
+from tests import full_disk
 
 TREE = {
   'params': {
@@ -129,17 +128,6 @@ def test_instead_of_a_damaged_checkpoint_the_one_before_is_used(
   saved.close()
 
 
-@contextlib.contextmanager
-def _no_larger_file_than(size):
-  """Whoever writes one, Python or not, sees an error, as on a full disk."""
-  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-  try:
-    yield
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_is_one_sentence_and_costs_only_the_last_checkpoint(
   tmp_path, capfd
 ):
@@ -149,10 +137,13 @@ def test_a_full_disk_is_one_sentence_and_costs_only_the_last_checkpoint(
   saved.save(1, {'x': noise})
   saved._manager.wait_until_finished()
   words = 'round_0 cannot be written to: .*\nMake room.* resumes'
-  with _no_larger_file_than(100_000), pytest.raises(OSError, match=words):
+  with (
+    full_disk.no_larger_file_than(100_000),
+    pytest.raises(OSError, match=words),
+  ):
     saved.save(2, {'x': noise + 1})
     saved.close()
-  with _no_larger_file_than(100_000):
+  with full_disk.no_larger_file_than(100_000):
     with pytest.raises(OSError, match='model cannot be written to.*\nMake'):
       checkpoint.save_tree(tmp_path / 'model', {'x': noise})
   assert 'Traceback' not in ''.join(capfd.readouterr())

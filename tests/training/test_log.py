@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import struct
+import time
 
-import tensorboardX
+import pytest
+from tensorboardX.proto import event_pb2
 
 from mejax.training import log
+from tests import full_disk
 
 # The last line is one that a kill cut short.
 DAMAGED = ('[1]', '7', '{"round": 0}', 'null', '\0', '{"round": 0, "win')
@@ -74,15 +78,47 @@ def test_logs_of_rounds_that_others_trained_are_moved_to_their_places(tmp_path):
   assert not [*other.iterdir()]
 
 
-def test_tensorboard_is_told_to_drop_what_is_redone_and_no_more(
-  tmp_path, monkeypatch
-):
-  asked = {}
-  monkeypatch.setattr(
-    tensorboardX,
-    'SummaryWriter',
-    lambda folder, purge_step: asked.update(folder=folder, step=purge_step),
-  )
-  _open(tmp_path, number=3, window=2)
-  assert asked['folder'].endswith('round_3')
-  assert asked['step'] == 11  # Epochs 5 and 10 stay, 15 is redone.
+def _events(path):
+  """What a file for TensorBoard holds: records with a length before each."""
+  content, found = path.read_bytes(), []
+  while content:
+    (size,) = struct.unpack('<Q', content[:8])
+    found.append(event_pb2.Event.FromString(content[12 : 12 + size]))
+    content = content[16 + size :]
+  return found
+
+
+def test_tensorboard_is_told_to_drop_what_is_redone_and_no_more(tmp_path):
+  one = _open(tmp_path, number=3, window=2)
+  one.write(2, {'train_loss': 0.25, 'uf1': 0.5})
+  # What is written is there before the end.
+  (path,) = tmp_path.glob('tensorboard/round_3/*')
+  version, start, values = _events(path)
+  one.close()
+  assert version.file_version == 'brain.Event:2'
+  assert start.session_log.status == event_pb2.SessionLog.START
+  assert start.step == 11  # Epochs 5 and 10 stay, 15 is redone.
+  assert values.step == 15
+  assert {x.tag: x.simple_value for x in values.summary.value} == {
+    'train_loss': 0.25,
+    'uf1': 0.5,
+  }
+
+
+def test_two_lives_in_one_second_write_two_files(tmp_path, monkeypatch):
+  monkeypatch.setattr(time, 'time', lambda: 1.7e9)
+  for window in range(2):
+    one = _open(tmp_path, window=window)
+    one.write(window, {'train_loss': 1.0})
+    one.close()
+  assert len([*tmp_path.glob('tensorboard/round_0/*')]) == 2
+
+
+def test_a_full_disk_is_told_and_nobody_waits(tmp_path):
+  one = _open(tmp_path)
+  words = 'log.jsonl cannot be written.*\nMake'
+  with full_disk.no_larger_file_than(2000):
+    with pytest.raises(OSError, match=words):
+      for window in range(1000):
+        one.write(window, {'train_loss': 1.0})
+    one.close()

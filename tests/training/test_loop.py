@@ -17,6 +17,7 @@ import pytest
 
 from mejax.training import log
 from mejax.training import loop
+from mejax.training import optimizer
 from mejax.training import placement
 from tests import child
 from tests import closeness
@@ -74,7 +75,7 @@ def _log(workdir):
   ]
 
 
-def _run(workdir, *, inputs=None, **options):
+def _run(workdir, *, inputs=None, name='adamw', **options):
   arrays = given.make_arrays()
   inputs = arrays[0] if inputs is None else inputs
   size = len(np.unique(arrays[2]))
@@ -84,7 +85,7 @@ def _run(workdir, *, inputs=None, **options):
     'placement': placement.Placement('map', 1, size),
   } | options
   return loop.run(
-    given.make_trainer(arrays[2]),
+    given.make_trainer(arrays[2], optimizer=optimizer.OPTIMIZERS[name]),
     given.make_trials(arrays[2]),
     given.make_data(inputs, arrays[1]),
     workdir=workdir,
@@ -134,8 +135,12 @@ def test_the_time_that_remains_is_not_that_of_compiling(tmp_path, monkeypatch):
   assert after['rate'] is None and after['elapsed'] < 1
 
 
-def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize('name', ['adamw', 'adamw_bf16'])
+def test_an_interrupted_run_goes_on_where_it_was(
+  name, tmp_path, monkeypatch, caplog
+):
   """And not from its start, which would give the same bits."""
+  whole = _run(tmp_path / 'whole', name=name)
   original, begun = log.Log, []
 
   class Interrupted(original):
@@ -150,10 +155,12 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch, caplog):
 
   monkeypatch.setattr(log, 'Log', Interrupted)
   with pytest.raises(KeyboardInterrupt):
-    _run(tmp_path)
+    _run(tmp_path / 'broken', name=name)
   caplog.clear()
-  _run(tmp_path)
+  resumed = _run(tmp_path / 'broken', name=name)
   assert begun == [0, 1]
+  for one, other in zip(whole, resumed, strict=True):
+    np.testing.assert_array_equal(one, other)
   warnings = [each for each in caplog.records if each.levelname == 'WARNING']
   assert not warnings
 

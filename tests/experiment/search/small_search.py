@@ -47,6 +47,33 @@ def load_config(*changes):
   )
 
 
+def sweep(workdir, *, config=None, task=None, **changes):
+  """Carries it out in this process."""
+  options = {'space': space, 'num_settings': 3, 'model': own_parts.Linear()}
+  return experiment.sweep(
+    config or load_config(),
+    task=task or make_task(),
+    workdir=workdir,
+    **options | changes,
+  )
+
+
+def results(workdir: pathlib.Path):
+  """Returns all that must be the same to the last bit."""
+  found = {
+    name: (workdir / name).read_bytes()
+    for name in ('search.json', 'metrics.json', 'predictions.csv')
+  }
+  for path in sorted((workdir / 'units').glob('*.npz')):
+    with np.load(path) as arrays:
+      found[path.name] = {
+        name: arrays[name].tobytes()
+        for name in arrays.files
+        if name != 'seconds'
+      }
+  return found
+
+
 def start(workdir: pathlib.Path) -> subprocess.Popen:
   """Begins the search, or goes on with it."""
   return subprocess.Popen(

@@ -26,44 +26,12 @@ from tests import own_parts
 from tests.experiment.search import small_search
 
 pytestmark = pytest.mark.unoptimised
-# What a search writes otherwise each time: times.
-OTHERWISE = ('seconds',)
-
-
-def sweep(workdir, *, config=None, task=None, **changes):
-  options = {
-    'space': small_search.space,
-    'num_settings': 3,
-    'model': own_parts.Linear(),
-  }
-  return experiment.sweep(
-    config or small_search.load_config(),
-    task=task or small_search.make_task(),
-    workdir=workdir,
-    **options | changes,
-  )
 
 
 @pytest.fixture(scope='module')
 def done(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('search') / 'run'
-  return workdir, sweep(workdir)
-
-
-def results(workdir):
-  """All that must be the same to the last bit."""
-  found = {
-    name: (workdir / name).read_bytes()
-    for name in ('search.json', 'metrics.json', 'predictions.csv')
-  }
-  for path in sorted((workdir / 'units').glob('*.npz')):
-    with np.load(path) as arrays:
-      found[path.name] = {
-        name: arrays[name].tobytes()
-        for name in arrays.files
-        if name not in OTHERWISE
-      }
-  return found
+  return workdir, small_search.sweep(workdir)
 
 
 def test_each_fold_chooses_the_best_by_its_own_people_and_is_scored_by_it(done):
@@ -175,11 +143,11 @@ def test_a_search_that_is_interrupted_goes_on_to_the_same_bits(
   for count in (0, 1, 1):
     left[0] = count
     with pytest.raises(KeyboardInterrupt):
-      sweep(workdir)
+      small_search.sweep(workdir)
   assert not (workdir / 'search.json').exists()
   left[0] = 99
-  sweep(workdir)
-  assert results(workdir) == results(done[0])
+  small_search.sweep(workdir)
+  assert small_search.results(workdir) == small_search.results(done[0])
 
 
 @pytest.mark.slow
@@ -205,14 +173,16 @@ def test_a_search_that_is_killed_again_and_again_ends_with_the_same_bits(
     if process.returncode == 0:
       break
   assert kills >= 4
-  assert results(tmp_path / 'killed') == results(tmp_path / 'alone')
+  assert small_search.results(tmp_path / 'killed') == small_search.results(
+    tmp_path / 'alone'
+  )
 
 
 def test_a_finished_search_is_shown_again(done, capsys):
   workdir, numbers = done
-  before = results(workdir)
-  assert sweep(workdir) == numbers
-  assert results(workdir) == before
+  before = small_search.results(workdir)
+  assert small_search.sweep(workdir) == numbers
+  assert small_search.results(workdir) == before
   told = capsys.readouterr().out
   assert '3 settings x 5 folds x 2 inner folds in 1 program, sampler' in told
   assert 'un-nested best *' in told
@@ -238,7 +208,7 @@ def test_noise_for_a_person_changes_nothing_that_was_chosen_or_trained_for_him(
   second = dataclasses.replace(second, labels=labels.astype(np.int32))
   found = []
   for name, task in (('first', first), ('second', second)):
-    numbers = sweep(tmp_path / name, task=task, **options)
+    numbers = small_search.sweep(tmp_path / name, task=task, **options)
     (folder,) = (tmp_path / name / 'units').glob('chosen_*/checkpoints')
     models = checkpoint.load_tree(folder / 'round_0_model')
     found.append((numbers['folds'], models))
@@ -267,7 +237,7 @@ def test_what_diverges_counts_as_nothing_and_is_told(tmp_path, capsys):
   def wild(trial):
     trial.suggest_categorical('setting.learning_rate', [1e-2, 1e30])
 
-  numbers = sweep(
+  numbers = small_search.sweep(
     tmp_path / 'run', space=wild, sampler='grid', num_settings=None
   )
   assert numbers['diverged'] == 5
@@ -280,7 +250,9 @@ def test_what_diverges_counts_as_nothing_and_is_told(tmp_path, capsys):
     trial.suggest_categorical('setting.learning_rate', [1e30, 1e31])
 
   with pytest.raises(ValueError, match='In fold s0 every setting .* diverged'):
-    sweep(tmp_path / 'all', space=wilder, sampler='grid', num_settings=None)
+    small_search.sweep(
+      tmp_path / 'all', space=wilder, sampler='grid', num_settings=None
+    )
 
 
 @pytest.mark.parametrize(
@@ -304,7 +276,7 @@ def test_bad_options_are_told_before_anything_is_written(
   if 'config' in changes:
     changes['config'] = small_search.load_config(*changes['config'])
   with pytest.raises(ValueError, match=words):
-    sweep(tmp_path / 'run', **changes)
+    small_search.sweep(tmp_path / 'run', **changes)
   assert not list(tmp_path.iterdir())
 
 
@@ -316,7 +288,7 @@ def test_a_choice_that_does_not_build_is_named_before_anything_is_trained(
 
   inputs = np.zeros((40, 64, 64, 3), np.float32)
   with pytest.raises(ValueError, match='model.heads=9, which cannot be tr'):
-    sweep(
+    small_search.sweep(
       tmp_path / 'run',
       task=small_search.make_task(inputs=inputs),
       space=odd,
@@ -333,9 +305,9 @@ def test_choices_of_what_was_handed_over_are_refused(tmp_path):
     trial.suggest_categorical('view.normalise', ['none', 'std'])
 
   with pytest.raises(ValueError, match='the model was handed over in Python'):
-    sweep(tmp_path / 'run', space=of_model)
+    small_search.sweep(tmp_path / 'run', space=of_model)
   with pytest.raises(ValueError, match='the inputs were handed over in Python'):
-    sweep(tmp_path / 'run', space=of_view)
+    small_search.sweep(tmp_path / 'run', space=of_view)
 
 
 def test_a_folder_of_another_search_or_run_is_refused(done, tmp_path):
@@ -349,7 +321,7 @@ def test_a_folder_of_another_search_or_run_is_refused(done, tmp_path):
     ({'num_settings': 4}, 'search.num_settings: there 3, asked for 4'),
   ):
     with pytest.raises(ValueError, match=words):
-      sweep(workdir, **changes)
+      small_search.sweep(workdir, **changes)
   plan = experiment.plan(
     small_search.load_config('selection=last'),
     task=small_search.make_task(),
@@ -369,14 +341,14 @@ def test_files_of_another_search_are_refused_and_damage_is_named(
   content[len(content) // 2] ^= 1
   path.write_bytes(content)
   with pytest.raises(ValueError, match=f'{path.name} is damaged.*makes it aga'):
-    sweep(workdir)
+    small_search.sweep(workdir)
   path.unlink()
-  sweep(workdir)
-  assert results(workdir) == results(done[0])
+  small_search.sweep(workdir)
+  assert small_search.results(workdir) == small_search.results(done[0])
   arrays = workdir_lib.load_npz(path)
   workdir_lib.save_npz(path, arrays | {'belongs_to': np.array('another')})
   with pytest.raises(ValueError, match=f'{path.name} belongs to another'):
-    sweep(workdir)
+    small_search.sweep(workdir)
 
 
 def test_what_needs_one_config_refuses_a_search_and_its_config_can_be_used(
@@ -397,7 +369,7 @@ def test_what_needs_one_config_refuses_a_search_and_its_config_can_be_used(
 
 
 def test_a_dry_run_counts_the_trainings_and_writes_nothing(tmp_path, capsys):
-  assert sweep(tmp_path / 'run', dry_run=True) == {}
+  assert small_search.sweep(tmp_path / 'run', dry_run=True) == {}
   told = capsys.readouterr().out
   assert '30 trainings of inner folds and 20 of outer folds' in told
   assert 'about' in told and 'Nothing was trained.' in told
