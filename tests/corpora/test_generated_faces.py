@@ -109,13 +109,11 @@ def test_along_lines_skin_moves_towards_the_bone(seed):
         to_bone = who.place[p] + length * way - at
         left = np.hypot(*to_bone)
         past = (left - length) / along / (who.belly[p] if left < length else 1)
-        turned = np.arctan2(
-          to_bone[0] * way[1] - to_bone[1] * way[0], to_bone @ way
-        )
+        turned = (to_bone[0] * way[1] - to_bone[1] * way[0]) / left
         away = past**2 + (length * turned / beside) ** 2
         weight = sum(
           share * np.exp(-away / 2 / wider**2)
-          for wider, share in ((1.0, 1 - who.wide), (2.2, who.wide))
+          for wider, share in ((1.0, 1 - who.wide), (5**0.5, who.wide))
         )
         # The end at the bone stands still, and all behind it.
         held = np.clip(to_bone @ way / (0.2 * length), 0, 1)

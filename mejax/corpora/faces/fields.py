@@ -34,9 +34,6 @@ GENERATOR = 2
 # A unit counts as shown from this share of the strongest one.
 SHOWN = 0.3
 
-# How much farther the skin follows by a small share.
-_WIDER = 2.2
-
 _TABLE = expressions.table()
 _SPEAKING = np.isin(muscles.NAMES, ['10', '17', '23', '25', '26'])
 
@@ -140,7 +137,7 @@ def _around_points(
   # A Gaussian is a product of one across and one down. Skin also follows from
   # farther away, by a share that is the same for all.
   total = 0.0
-  for wider, share in ((1.0, 1 - who.wide), (_WIDER, who.wide)):
+  for wider, share in ((1.0, 1 - who.wide), (2.2, who.wide)):
     right = (x - who.place[:, :1]) / (wider * who.reach[:, :1])
     across = jnp.exp(-0.5 * right**2)
     below = (y - who.place[:, 1:]) / (wider * who.reach[:, 1:])
@@ -181,14 +178,15 @@ def _along_lines(who: Person, options: Options) -> Float[Array, 'p h w 2']:
   )
   distance = jnp.sqrt(right**2 + below**2 + 1e-6)
   ahead = right * way_x + below * way_y
-  # Distance past the end of the muscle, and beside its line, as an arc at that
-  # end.
+  # Distance past the end of the muscle, and beside its line, by the sine of the
+  # angle at the bone.
   past = (distance - length) / along
   past = jnp.where(past < 0, past / belly, past)
-  angle = jnp.arctan2(right * way_y - below * way_x, ahead)
-  squared = past**2 + (length * angle / beside) ** 2
-  moved = (1 - who.wide) * jnp.exp(-0.5 * squared)
-  moved += who.wide * jnp.exp(-0.5 * squared / _WIDER**2)
+  sine = (right * way_y - below * way_x) / distance
+  squared = past**2 + (length * sine / beside) ** 2
+  # A small share reaches 5 ** 0.5 times as far: its fifth power is the rest.
+  tail = jnp.exp(-0.1 * squared)
+  moved = (1 - who.wide) * tail**5 + who.wide * tail
   # At the bone and behind it nothing is pulled.
   moved *= far / distance * jnp.clip(ahead / (0.2 * length), 0, 1)
   return jnp.stack([moved * right, moved * below], -1)
