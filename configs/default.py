@@ -127,6 +127,14 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.generated.disturbance = 1.0
   # How much people and their faces differ; 1 is usual.
   config.generated.variety = 1.0
+  # How the skin follows a muscle: 'points', around places, or 'lines', towards
+  # the end of it that is fixed.
+  config.generated.pulling = 'points'
+  # Name of a dataset of rendered faces, whose measured flow is added; '' for
+  # none. docs/generated.md says how it is prepared.
+  config.generated.rendered = ''
+  # Number of pictures that are cut out of each of its clips.
+  config.generated.cuts = 1
 
   # How the network for spotting is trained (the protocol 'spotting'); other
   # protocols do not read this. Its dataset is a folder that `mejax film` or

@@ -11,6 +11,7 @@ Command:
   mejax evaluate RUN --data_dir DIR --prior published
 Variants:
   generated:aligned  for faces as mejax aligns them, 64 pixels: to give away
+  generated:lines    the second generator: skin moves along lines of muscles
   generated:htnet    HTNet on the whole face, 85,000 parameters
   generated:artnet   ARTNet on three amplification levels of aligned faces
   generated:smoke    takes seconds; shows that all runs, learns nothing
@@ -22,7 +23,7 @@ LDA on real people has .738. :aligned has .818 on generated people.
 
 from mejax.configs import default
 
-VARIANTS = ('aligned', 'htnet', 'artnet', 'smoke')
+VARIANTS = ('aligned', 'lines', 'htnet', 'artnet', 'smoke')
 
 
 def get_config(arg: str = ''):
@@ -43,6 +44,8 @@ def get_config(arg: str = ''):
     config.generated.update(people=2000, size=64, crop='aligned', units='pixel')
     config.setting.shift = 4.0
     config.num_seeds = 2
+  if arg == 'lines':
+    config.generated.pulling = 'lines'
   if arg == 'htnet':
     config.model = {'name': 'htnet', 'preset': 'face_small', 'readout': 'flat'}
     config.setting.learning_rate = 1e-3

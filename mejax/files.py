@@ -172,16 +172,26 @@ def _replacing(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def differences(
-  there: Mapping[str, Any], asked: Mapping[str, Any], *, within: str = ''
+  there: Mapping[str, Any],
+  asked: Mapping[str, Any],
+  *,
+  within: str = '',
+  words: tuple[str, str] = ('there', 'asked for'),
 ) -> Iterator[str]:
-  """Yields a line for every value that differs between two nested mappings."""
+  """Yields a line for every value that differs between two nested mappings.
+
+  Args:
+    there, asked: the mappings.
+    within: name of the mapping that both are in, if they are in one.
+    words: what to call the values of the one and of the other.
+  """
   for name in sorted(there.keys() | asked.keys()):
     old, new = there.get(name, 'absent'), asked.get(name, 'absent')
     key = f'{within}.{name}'.lstrip('.')
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-      yield from differences(old, new, within=key)
+      yield from differences(old, new, within=key, words=words)
     elif old != new:
-      yield f'{key}: there {old!r}, asked for {new!r}'
+      yield f'{key}: {words[0]} {old!r}, {words[1]} {new!r}'
 
 
 def refuse_other(

@@ -112,6 +112,12 @@ def add_render(verbs) -> None:
     help='multiply the expressions of each person by a factor between these, at'
     ' most 2; it is saved in truth.npz of the clips (default: no factor)',
   )
+  verb.add_argument(
+    '--ages',
+    action='store_true',
+    help='let people differ in age: lines of the forehead, slack lids, folds,'
+    ' grey hair',
+  )
 
 
 def _render(args: argparse.Namespace) -> None:
@@ -125,6 +131,7 @@ def _render(args: argparse.Namespace) -> None:
     difficulty=args.difficulty,
     seed=args.seed,
     expressiveness=args.expressiveness,
+    ages=args.ages,
   )
   print(
     f'{args.subjects * args.clips} clips of {args.subjects} people in '

@@ -149,7 +149,8 @@ def add_pretrain(verbs) -> None:
     'The same command with the same workdir resumes. The table is that of\n'
     'generated people who were held out. `mejax evaluate` applies the model\n'
     'to the dataset of the config, or to --config.dataset=NAME with its\n'
-    '--config.protocol, which must have the same classes.\n',
+    '--config.protocol, which must have the same classes.\n'
+    '--config.generated.rendered=NAME adds a dataset of rendered faces.\n',
     more=_teach_configs,
   )
   verb.add_argument(
@@ -159,6 +160,7 @@ def add_pretrain(verbs) -> None:
     help='a config whose section `generated` says what is trained on',
   )
   add_folder(verb, '--workdir', 'folder of this run')
+  add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   engine.add_engine(verb)
   verb.add_argument(
     '--dry_run',
@@ -177,7 +179,11 @@ def _pretrain(args: argparse.Namespace) -> None:
   from mejax import experiment
 
   experiment.pretrain(
-    config, workdir=args.workdir, engine=who, dry_run=args.dry_run
+    config,
+    workdir=args.workdir,
+    data_dir=args.data_dir,
+    engine=who,
+    dry_run=args.dry_run,
   )
 
 

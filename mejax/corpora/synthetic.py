@@ -65,6 +65,7 @@ class _Parameters:
   difficulty: float
   seed: int
   expressiveness: tuple[float, ...] | None = None
+  ages: bool = False
   version: int = 1
 
   def __post_init__(self):
@@ -92,8 +93,10 @@ class _Parameters:
     """Returns the content of `corpus.json`."""
     found = dataclasses.asdict(self)
     # Corpora without it, and older ones, do not have the key.
-    both = found.pop('expressiveness')
-    return found if both is None else {**found, 'expressiveness': list(both)}
+    both, ages = found.pop('expressiveness'), found.pop('ages')
+    if both is not None:
+      found['expressiveness'] = list(both)
+    return {**found, 'ages': True} if ages else found
 
   @property
   def hard(self) -> float:
@@ -110,8 +113,9 @@ class _Parameters:
 
   def cast(self, subject: int) -> acting.Person:
     """Makes up a person."""
+    age = float(self.generator(4, subject).uniform()) if self.ages else None
     person = acting.cast(
-      self.generator(0, subject), size=self.size, hard=self.hard
+      self.generator(0, subject), size=self.size, hard=self.hard, age=age
     )
     if self.expressiveness is None:
       return person
@@ -130,6 +134,7 @@ def write(
   difficulty: int | float = 0.5,
   seed: int = 0,
   expressiveness: Sequence[float | int] | None = None,
+  ages: bool = False,
   progress: bool = True,
 ) -> pathlib.Path:
   """Renders the corpus below `root` and returns that folder.
@@ -150,6 +155,9 @@ def write(
       expressions of a person are larger than without it. The logarithm of the
       factor is uniform. Nothing else changes: neither distractors nor noise
       nor light. None leaves it out.
+    ages: whether people differ in age, from smooth faces to lined ones with
+      slack lids and grey hair, see `faces.drawing.make_face`. Nothing else
+      changes; without it people differ in the folds beside the mouth alone.
     progress: whether to show a progress bar.
 
   Raises:
@@ -164,6 +172,7 @@ def write(
     expressiveness=None
     if expressiveness is None
     else tuple(map(float, expressiveness)),
+    ages=bool(ages),
   )
   root = pathlib.Path(root)
   _claim(root, parameters)

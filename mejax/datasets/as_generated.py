@@ -18,6 +18,8 @@ from mejax.corpora.faces import individuals
 from mejax.datasets import generated
 from mejax.datasets.recipe import Recipe
 
+# Where a face lies in a picture; see `individuals.usual_crop`.
+Place = Sequence[float] | Float[np.ndarray, '4']
 # Side of the aligned face in which flow is measured, if that is fine enough.
 _SIDE = 128
 
@@ -34,7 +36,7 @@ def recipe_of(*, size: int, crop: str, levels: Sequence[float | int]) -> Recipe:
   """
   if crop == 'aligned' and size >= 16 and not size % 4:
     return Recipe(levels=tuple(float(level) for level in levels), size=size)
-  needed = size / min(_sides(crop))
+  needed = size / min(_sides(individuals.usual_crop(crop)))
   return Recipe(
     levels=tuple(float(level) for level in levels),
     size=max(_SIDE, 4 * int(np.ceil(needed / 4))),
@@ -43,23 +45,40 @@ def recipe_of(*, size: int, crop: str, levels: Sequence[float | int]) -> Recipe:
 
 
 def convert(
-  flow: Float[np.ndarray, 'n a s s 3'], *, size: int, crop: str, units: str
+  flow: Float[np.ndarray, 'n a s s 3'],
+  *,
+  size: int,
+  crop: str,
+  units: str,
+  places: Float[np.ndarray, 'n 4'] | None = None,
 ) -> Float[np.ndarray, 'n a h h 3']:
   """Returns flow of aligned faces as generated pictures have it.
 
   Args:
     flow: (u, v, strain) of each level, in pixels of the aligned face.
     size, crop, units: of the generated pictures, see `generated.examples`.
+    places: where each face lies in its picture, as `individuals.usual_crop`
+      returns it; by default the usual place of the crop.
   """
   finer = generated.FINER[crop]
   fine = size * finer
+  if places is None:
+    places = np.tile(individuals.usual_crop(crop), (len(flow), 1))
   # Cut out no smaller than it is, then shrunk by means: nothing aliases.
-  times = max(int(np.ceil(flow.shape[2] * max(_sides(crop)) / fine)), 1)
-  matrix = _cut(crop, flow.shape[2], fine * times)
-  cut = np.stack([_warp(one, matrix, fine * times) for one in flow])
+  largest = max(max(_sides(place)) for place in places)
+  times = max(int(np.ceil(flow.shape[2] * largest / fine)), 1)
+  matrices = [_cut(place, flow.shape[2], fine * times) for place in places]
+  cut = np.stack(
+    [
+      _warp(one, matrix, fine * times)
+      for one, matrix in zip(flow, matrices, strict=True)
+    ]
+  )
   n, a = cut.shape[:2]
+  # From pixels of the aligned face to those of the cut.
+  cut /= np.array([np.diag(matrix) for matrix in matrices])[:, None, None, None]
   cut = generated.shrink(jnp.asarray(cut.reshape(-1, *cut.shape[2:])), times)
-  cut /= jnp.array([matrix[0, 0], matrix[1, 1]]) * times
+  cut /= times
   image = generated.shrink(generated.with_strain(cut), finer)
   image *= jnp.array([1 / finer, 1 / finer, 1.0])
   image = np.asarray(image).reshape(n, a, *image.shape[1:])
@@ -67,30 +86,38 @@ def convert(
 
 
 def convert_points(
-  points: Float[np.ndarray, 'n 5 2'], *, side: int, size: int, crop: str
+  points: Float[np.ndarray, 'n 5 2'],
+  *,
+  side: int,
+  size: int,
+  crop: str,
+  places: Float[np.ndarray, 'n 4'] | None = None,
 ) -> Float[np.ndarray, 'n 5 2']:
-  """Returns places of an aligned face as places of such a picture."""
-  matrix = _cut(crop, side, size)
-  places = (points - matrix[:, 2]) / np.diag(matrix)
-  return places.astype(np.float32)
+  """Returns points of an aligned face of `side` pixels in such a picture."""
+  if places is None:
+    places = np.tile(individuals.usual_crop(crop), (len(points), 1))
+  matrices = np.stack([_cut(place, side, size) for place in places])
+  away = points - matrices[:, None, :, 2]
+  scale = np.diagonal(matrices, axis1=1, axis2=2)
+  return (away / scale[:, None]).astype(np.float32)
 
 
-def _sides(crop: str) -> tuple[float, float]:
+def _sides(place: Place) -> tuple[float, float]:
   """Returns width and height of a cut, in sides of the aligned face."""
   *_, own, own_height = individuals.usual_crop('aligned')
-  *_, apart, height = individuals.usual_crop(crop)
+  *_, apart, height = place
   return own / apart, own * own_height / (apart * height)
 
 
-def _cut(crop: str, side: int, into: int) -> Float[np.ndarray, '2 3']:
+def _cut(place: Place, side: int, into: int) -> Float[np.ndarray, '2 3']:
   """Returns the matrix from places in a cut to places in the aligned face."""
-  places = [
-    np.array(individuals.usual_crop(name)[:2]) for name in ('aligned', crop)
+  middles = [
+    np.array(where[:2]) for where in (individuals.usual_crop('aligned'), place)
   ]
-  sides = np.array(_sides(crop))
+  sides = np.array(_sides(place))
   scale = sides * side / into
   # Whole numbers are the centres of pixels.
-  shift = (places[0] - sides * places[1]) * side + (scale - 1) / 2
+  shift = (middles[0] - sides * middles[1]) * side + (scale - 1) / 2
   return np.column_stack([np.diag(scale), shift])
 
 

@@ -164,13 +164,33 @@ def score_against_classes(
 
 
 def format_scores(numbers: Mapping[str, Any]) -> str:
-  """Returns the result of `score` as a table."""
-  lines = [f'action unit  {_HEAD}  shown']
+  """Returns the result of `score` as a table, with thresholds if it has any."""
+  limits = describe_thresholds(numbers)
+  title = 'threshold' if limits else ''
+  lines = [f'action unit  {_HEAD}  shown  {title}'.rstrip()]
   rows = {**numbers['units'], 'mean': numbers['mean']}
   for name, row in rows.items():
     cells = ' '.join(_number(row[key]) for key in SCORES)
-    lines.append(f'{name:<12} {cells} {row.get("shown", ""):>6}')
+    line = f'{name:<12} {cells} {row.get("shown", ""):>6}  '
+    lines.append((line + limits.get(name, '')).rstrip())
   return '\n'.join(lines)
+
+
+def describe_thresholds(numbers: Mapping[str, Any]) -> dict[str, str]:
+  """Returns the threshold of each unit as text; of several folds, the range.
+
+  Args:
+    numbers: with `names` of units, and for each fold `thresholds` of them.
+
+  Returns:
+    For each name its threshold; {} if there are none.
+  """
+  columns = zip(*numbers.get('thresholds', {}).values(), strict=True)
+  found = {}
+  for name, column in zip(numbers.get('names', ()), columns, strict=False):
+    ends = dict.fromkeys(f'{end:.2f}' for end in (min(column), max(column)))
+    found[name] = '–'.join(ends)
+  return found
 
 
 def format_parts(parts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -40,7 +40,13 @@ def of_run(
   dataset = config.get('dataset', '')
   if not dataset:
     return []
-  if 'generator' in metadata:
+  if 'rendered' in metadata:
+    name = config['generated']['rendered']
+    lines = [
+      _prepare(name, metadata['rendered'], data_dir),
+      _train('pretrain', config, config_path, workdir, data_dir),
+    ]
+  elif 'generator' in metadata:
     lines = [_train('pretrain', config, config_path, workdir)]
   else:
     lines = [

@@ -35,6 +35,7 @@ from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.packs import packed_files
 from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.packs import trained_on
 from mejax.experiment.packs.saved import Saved
 from mejax.experiment.task import Task
 from mejax.training import devices as devices_lib
@@ -138,6 +139,7 @@ def evaluate(
   )
   if saved.packed:
     saved.packed.check_clips(task, view)
+  other = trained_on.compare(saved, task)
   logits, told = _apply(saved, task, prior, config.matmul_precision)
   left_out = applying.find_left_out(saved, task.groups)
   record = record_lib.of_one_evaluation(
@@ -152,7 +154,8 @@ def evaluate(
     json.loads(saved.config.to_json_best_effort()),
     {'data_sha256': task.sha256, 'data': task.describe()},
   )
-  record |= record_lib.about(owner, _tell(saved, task, left_out, prior))
+  about = _tell(saved, task, left_out, prior, other)
+  record |= record_lib.about(owner, about)
   same_data = _is_data_of_run(source, task)
   if same_data:
     baselines = baseline_cache.of_run(source, task, left_out)
@@ -309,9 +312,19 @@ def _order_outputs(saved: Saved, task: Task) -> list[int]:
 
 
 def _tell(
-  saved: Saved, task: Task, left_out: np.ndarray, prior: str | None
+  saved: Saved,
+  task: Task,
+  left_out: np.ndarray,
+  prior: str | None,
+  other: str,
 ) -> dict[str, Any]:
-  """Returns what is told beside the numbers; see `record.TOLD`."""
+  """Returns what is told beside the numbers; see `record.TOLD`.
+
+  Args:
+    saved, task, prior: as for `_apply`.
+    left_out: the fold that holds each clip out.
+    other: how the clips differ from those of the training; '' if they do not.
+  """
   protocol, warning = fold_words.say(task.protocol, task.groups, left_out), ''
   if saved.generated:
     protocol = (
@@ -325,6 +338,7 @@ def _tell(
     warning = f'{CHOSEN}. {saved.caution}'
   elif saved.seen.unknown:
     warning = UNKNOWN
+  warning = '; '.join(filter(None, [warning, other]))
   told = {'protocol': protocol, 'rules': ['last'], 'warning': warning}
   return told | {'started': saved.caution == '' and warning != ''}
 

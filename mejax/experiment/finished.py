@@ -24,6 +24,7 @@ from mejax.experiment import commands
 from mejax.experiment import cost as cost_lib
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
+from mejax.experiment import unit_scores
 from mejax.experiment import workdir as workdir_lib
 from mejax.pages.finished_run import Run
 
@@ -67,6 +68,7 @@ def read_run(workdir: pathlib.Path, *, name: str) -> Run:
     levels=workdir_lib.read_levels(workdir),
     attention=_read_attention(workdir),
     baselines=workdir_lib.read_baselines(workdir),
+    units=unit_scores.read_table(workdir),
     cost=cost_lib.read(workdir),
     data_dir=data_dir,
     defaults=_defaults(config),

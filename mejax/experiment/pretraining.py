@@ -39,6 +39,7 @@ def pretrain(
   config: ml_collections.ConfigDict,
   *,
   workdir: str | os.PathLike,
+  data_dir: str | os.PathLike | None = None,
   engine: Engine | None = None,
   dry_run: bool = False,
 ) -> dict[str, Any]:
@@ -51,6 +52,8 @@ def pretrain(
     config: the config, from `load_config`; its section `generated` says what is
       trained on, its dataset and protocol only what is evaluated by default.
     workdir: folder of the run; made if it is not there.
+    data_dir: home of the prepared datasets, if the config names one of rendered
+      faces.
     engine: who trains; by default this process.
     dry_run: only print what would be trained, on which devices and how long.
 
@@ -61,14 +64,20 @@ def pretrain(
   Raises:
     ValueError: config, model and workdir do not fit each other, or the config
       is of another version of the generator, or some rounds were given up.
+    FileNotFoundError: the rendered faces have not been prepared.
     ConnectionError: no scheduler answers, or it was lost.
   """
-  plan = make_plan(config)
+  plan = make_plan(config, data_dir=data_dir)
   if dry_run:
     running.print_forecast(plan)
     return {}
   workdir = pathlib.Path(workdir)
-  how = chunks.spread(engine or Engine(), config, f'{__name__}:make_plan')
+  how = chunks.spread(
+    engine or Engine(),
+    config,
+    f'{__name__}:make_plan',
+    data_dir=data_dir and pathlib.Path(data_dir),
+  )
   with running.claimed(plan, workdir) as run:
     if (workdir / 'record.npz').exists():
       print(f'{workdir} is finished; nothing is left to train.')
@@ -89,11 +98,15 @@ def pretrain(
   return metrics
 
 
-def make_plan(config: ml_collections.ConfigDict) -> Plan:
+def make_plan(
+  config: ml_collections.ConfigDict,
+  *,
+  data_dir: str | os.PathLike | None = None,
+) -> Plan:
   """Resolves a config; the only fold holds out the first part of the people.
 
   Raises:
-    ValueError: see `pretrain`.
+    FileNotFoundError, ValueError: see `pretrain`.
   """
   config = schema.fill(config)
   if config.num_folds < 2 or config.folds_over != 'people':
@@ -106,7 +119,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
       f'selection is {tuple(config.selection)}; expected only last: nothing is'
       ' chosen on people who are held out.'
     )
-  plan = planning.plan(config, task=generate(config))
+  plan = planning.plan(config, task=generate(config, data_dir=data_dir))
   kept = plan.numbers['fold'] == 0
   return dataclasses.replace(
     plan,
@@ -119,16 +132,29 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     trials=jax.tree.map(lambda x: x[kept], plan.trials),
     numbers={name: x[kept] for name, x in plan.numbers.items()},
     sentence=plan.task.protocol,
+    data_dir=str(data_dir) if config.generated.rendered else None,
   )
 
 
-def generate(config: ml_collections.ConfigDict) -> Task:
+def generate(
+  config: ml_collections.ConfigDict,
+  *,
+  data_dir: str | os.PathLike | None = None,
+) -> Task:
   """Generates the pictures of a config as a task.
 
+  Args:
+    config: the complete config.
+    data_dir: home of the dataset of rendered faces, if the config names one.
+
   Raises:
-    ValueError: the config is of another version of the generator.
+    FileNotFoundError: the rendered faces have not been prepared.
+    ValueError: the config is of another version of the generator, or the
+      dataset is none of rendered faces, or was prepared otherwise.
   """
+  from mejax.corpora.faces.individuals import Options
   from mejax.datasets import generated
+  from mejax.datasets import rendered
 
   asked = config.generated
   if asked.version != generated.VERSION:
@@ -136,17 +162,28 @@ def generate(config: ml_collections.ConfigDict) -> Task:
       f'the config is of version {asked.version} of the generator; this mejax'
       f' has {generated.VERSION}. Train anew in another --workdir.'
     )
+  if asked.rendered and data_dir is None:
+    raise ValueError(
+      f'generated.rendered names the dataset {asked.rendered!r}; give data_dir,'
+      ' the folder of all datasets, too.'
+    )
+  drawn = {
+    field.name: asked[field.name] for field in dataclasses.fields(Options)
+  }
+  drawn['levels'] = tuple(asked.levels)
+  drawn |= {'seed': asked.seed, 'units': asked.units}
   examples, metadata = generated.examples(
-    people=asked.people,
-    pictures=asked.pictures,
-    seed=asked.seed,
-    units=asked.units,
-    size=asked.size,
-    crop=asked.crop,
-    levels=tuple(asked.levels),
-    disturbance=asked.disturbance,
-    variety=asked.variety,
+    people=asked.people, pictures=asked.pictures, **drawn
   )
+  if asked.rendered:
+    more, made = rendered.examples(
+      asked.rendered, data_dir, cuts=asked.cuts, **drawn
+    )
+    examples = {
+      name: np.concatenate([array, more[name]])
+      for name, array in examples.items()
+    }
+    metadata['rendered'] = made
   reading = resolve.find_reading(config, protocol=generated.PROTOCOL)
   task = task_lib.make_task(examples, metadata, **reading)
   return dataclasses.replace(

@@ -29,13 +29,18 @@ _CHOSEN = (
   ' on.'
 )
 _BATCH = 64
-# What is read of the file.
+_ROWS = {str: {str: (float, int, type(None))}}
+# What is read of the file. Runs of mejax 0.2 have no thresholds.
 _FORM = {
-  'names': [str],
+  'units': _ROWS,
   'mean': {str: (float, int, type(None))},
-  'thresholds': {str: [forms.NUMBER]},
-  'chosen': str,
+  'parts?': _ROWS,
+  'names?': [str],
+  'thresholds?': {str: [forms.NUMBER]},
+  'chosen?': str,
 }
+# The file of an evaluation of clips whose units are not known.
+_AREAS = {'full': _ROWS}
 
 
 def write(plan: Plan, workdir: pathlib.Path) -> None:
@@ -139,15 +144,31 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
   Raises:
     ValueError: the file is damaged.
   """
+  numbers = read_table(workdir)
+  return numbers if 'thresholds' in numbers else {}
+
+
+def read_table(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns what a folder says of action units; {} if it says nothing.
+
+  Args:
+    workdir: of a run, or the folder of an evaluation.
+
+  Returns:
+    The result of `score`; of an evaluation that of
+    `evaluation.units.score_against_classes` for each part of the clips.
+
+  Raises:
+    ValueError: the file is damaged.
+  """
   path, hint = workdir / FILE, 'Give its command again, which writes it anew.'
   if not path.exists():
     return {}
   numbers = files.read_json(path, hint=hint)
-  if 'thresholds' not in numbers:  # Runs of mejax 0.2 have none.
-    return {}
   with files.reading(path, hint=hint):
-    forms.check(numbers, _FORM)
-    count = len(numbers['names'])
-    if any(len(each) != count for each in numbers['thresholds'].values()):
+    forms.check(numbers, _FORM if 'mean' in numbers else _AREAS)
+    chosen = numbers.get('thresholds', {})
+    count = len(numbers.get('names', ()))
+    if any(len(each) != count for each in chosen.values()):
       raise ValueError('it has another number of thresholds than of names')
   return numbers

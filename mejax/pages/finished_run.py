@@ -30,6 +30,8 @@ class Run:
     attention: the attention maps; empty if the models do not show any.
     baselines: what the baselines on the same folds say, see
       `evaluation.baselines`; empty if there are none.
+    units: scores of action units, see `pages.units.describe`; empty if the
+      models tell none.
     cost: what the training took, see `cost.describe`; empty if it is not known.
     commands: what makes the data and the run again; empty if that is not known.
     data_dir: home of the prepared dataset, as it was given.
@@ -44,6 +46,7 @@ class Run:
   levels: Mapping[str, Any]
   attention: Mapping[str, np.ndarray]
   baselines: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  units: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   commands: Sequence[str] = ()
   data_dir: str = 'YOUR_DATA'

@@ -26,6 +26,7 @@ from mejax.pages import frame
 from mejax.pages import levels
 from mejax.pages import pictures
 from mejax.pages import score_tables
+from mejax.pages import units
 from mejax.pages.finished_run import Run
 
 _SEEDS_ALONE = (
@@ -198,6 +199,7 @@ def describe(run: Run) -> dict[str, Any]:
     'subjects': charts.fluid(bars.subject_bars, _subjects(run)),
     'levels': levels.describe(run.levels) if run.levels else None,
     'attention': attention.describe(run.attention) if run.attention else None,
+    'units': units.describe(run.units) if run.units else None,
     'calibration': _calibration(run),
     'curves': _curves(run),
     'table': score_tables.rule_rows(numbers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import hypothesis
@@ -76,6 +77,51 @@ def test_pulls_are_sums_of_gaussians(seed):
   closeness.assert_close(ours, true, 1e-5)
 
 
+ALONG_LINES = individuals.Options(size=12, pulling='lines')
+
+
+@jax.jit
+def _draw_lines(seed):
+  one, two = jax.random.split(jax.random.key(seed))
+  who = individuals.person(one, ALONG_LINES)
+  activation = jax.random.uniform(two, (len(muscles.NAMES), 2))
+  return who, activation, fields.pull(who, activation, ALONG_LINES)
+
+
+@hypothesis.settings(max_examples=3, deadline=None)
+@hypothesis.given(st.integers(0, 2**31 - 1))
+def test_along_lines_skin_moves_towards_the_bone(seed):
+  who, activation, ours = _draw_lines(seed)
+  true = np.zeros((12, 12, 2))
+  table, who = muscles.pulls(), jax.tree.map(np.float64, who)
+  for row in range(12):
+    for column in range(12):
+      at = np.array([column + 0.5, row + 0.5]) / 12
+      at = (at - who.crop[:2]) / who.crop[2] / [1, who.crop[3]]
+      for p, (unit, side) in enumerate(
+        zip(table.unit, table.side, strict=True)
+      ):
+        far = np.hypot(*who.move[p])
+        way = who.move[p] / far
+        along = np.hypot(*(who.reach[p] * way))
+        beside = np.hypot(*(who.reach[p] * [-way[1], way[0]]))
+        length = who.length[p] * along
+        to_bone = who.place[p] + length * way - at
+        left = np.hypot(*to_bone)
+        past = (left - length) / along / (who.belly[p] if left < length else 1)
+        turned = (to_bone[0] * way[1] - to_bone[1] * way[0]) / left
+        away = past**2 + (length * turned / beside) ** 2
+        weight = sum(
+          share * np.exp(-away / 2 / wider**2)
+          for wider, share in ((1.0, 1 - who.wide), (5**0.5, who.wide))
+        )
+        # The end at the bone stands still, and all behind it.
+        held = np.clip(to_bone @ way / (0.2 * length), 0, 1)
+        move = far * weight * held * to_bone / left
+        true[row, column] += float(activation[unit, (side + 1) // 2]) * move
+  closeness.assert_close(ours, true, 1e-4)
+
+
 # Places (outward, down) and signs of the movement there: outward and down.
 KNOWN = {
   '12': (0.42, 1.04, 1, -1),  # corners of the mouth go out and up
@@ -93,19 +139,25 @@ KNOWN = {
 }
 
 
+@pytest.mark.parametrize('pulling', individuals.PULLING)
 @pytest.mark.parametrize('name', KNOWN)
-def test_a_pure_action_unit_moves_its_place_as_facs_says(name, someone):
+def test_a_pure_action_unit_moves_its_place_as_facs_says(
+  name, pulling, someone
+):
   outward, down, *signs = KNOWN[name]
-  flow = fields.pull(someone, contracted(name), OPTIONS)
+  options = dataclasses.replace(OPTIONS, pulling=pulling)
+  flow = fields.pull(someone, contracted(name), options)
   for side in (-1, 1):
     u, v = flow[place(someone, side * outward, down)]
     for moved, sign in ((side * u, signs[0]), (v, signs[1])):
       assert sign == 0 or moved * sign > 0.2
 
 
-def test_a_face_without_variety_moves_as_its_mirror_image(someone):
+@pytest.mark.parametrize('pulling', individuals.PULLING)
+def test_a_face_without_variety_moves_as_its_mirror_image(pulling, someone):
   middle = someone.replace(crop=someone.crop.at[0].set(0.5))
-  flow = fields.pull(middle, contracted('1', '12', '17'), OPTIONS)
+  options = dataclasses.replace(OPTIONS, pulling=pulling)
+  flow = fields.pull(middle, contracted('1', '12', '17'), options)
   mirrored = flow[:, ::-1] * np.array([-1, 1])
   closeness.assert_close(flow, mirrored, 1e-5)
 

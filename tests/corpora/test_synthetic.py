@@ -22,6 +22,7 @@ from mejax import cli
 from mejax.corpora import synthetic
 from mejax.corpora.faces import acting
 from mejax.corpora.faces import camera
+from mejax.corpora.faces import canvas
 from mejax.corpora.faces import drawing
 from mejax.corpora.faces import movement
 from tests import closeness
@@ -411,6 +412,53 @@ def test_the_command_renders_people_who_differ_in_expressiveness(tmp_path):
   factors = [float(_truth(c)['expressiveness']) for c in synthetic.read(root)]
   assert 0.5 <= min(factors) < max(factors) <= 2
   assert cli.main(['render', str(tmp_path / 'b'), '--expressiveness=9,1']) == 2
+
+
+def test_ages_change_the_look_of_people_and_nothing_else(pristine, tmp_path):
+  root = synthetic.write(tmp_path / 'other', **SMALL, ages=True)
+  for plain, own in zip(
+    synthetic.read(pristine), synthetic.read(root), strict=True
+  ):
+    before, after = _truth(plain), _truth(own)
+    for name, array in before.items():
+      np.testing.assert_array_equal(after[name], array)
+    assert (own.facs, own.frame_numbers) == (plain.facs, plain.frame_numbers)
+    assert (_frame(own, own.onset) != _frame(plain, plain.onset)).any()
+  before, after = synthetic.looks(pristine), synthetic.looks(root)
+  ages = [look['age'] for look in after.values()]
+  assert 0 <= min(ages) < max(ages) <= 1
+  for name, look in after.items():
+    for same in ('tone', 'width'):
+      assert look[same] == before[name][same]
+  with pytest.raises(ValueError, match='ages: there True'):
+    synthetic.write(root, **SMALL)
+
+
+def test_the_signs_of_age_are_on_the_forehead_and_below_the_eyes():
+  def draw(age):
+    return drawing.make_face(np.random.default_rng(3), size=128, age=age)
+
+  young, old = draw(0.0), draw(1.0)
+  # Between them in frame units; the drawing has a margin.
+  side = young.texture.shape[0]
+  y, x = (np.mgrid[:side, :side] + 0.5) / side * (
+    1 + 2 * canvas.MARGIN
+  ) - canvas.MARGIN
+  change = np.abs(old.texture - young.texture).mean(-1)
+  eyes, brows = young.points['eye'], young.points['brow_inner']
+  middle = np.abs(x - 0.5)
+  forehead = (middle < 0.1) & (y < brows[0, 1] - 0.03) & (y > brows[0, 1] - 0.1)
+  lids = (np.abs(middle - (eyes[1, 0] - 0.5)) < 0.04) & (
+    (y > eyes[0, 1] + 0.03) & (y < eyes[0, 1] + 0.07)
+  )
+  nose = (middle < 0.02) & (y > eyes[0, 1]) & (y < eyes[0, 1] + 0.1)
+  for signs in (forehead, lids):
+    assert change[signs].mean() > 5 * change[nose].mean()
+  # Half as old, half as deep.
+  half = np.abs(draw(0.5).texture - young.texture).mean(-1)
+  for signs in (forehead, lids):
+    assert 0.3 < half[signs].mean() / change[signs].mean() < 0.7
+  np.testing.assert_array_equal(old.points['eye'], young.points['eye'])
 
 
 def test_the_truth_is_recovered_from_the_rendered_motion(tmp_path):

@@ -23,7 +23,10 @@ def field():
 
 def place_of(crop, size, x, y):
   """Returns where a pixel of a picture lies in the aligned face."""
-  middle_x, middle_y, apart, height = individuals.usual_crop(crop)
+  named = isinstance(crop, str)
+  middle_x, middle_y, apart, height = (
+    individuals.usual_crop(crop) if named else crop
+  )
   # In distances between the pupils, from their middle.
   away = ((x + 0.5) / size - middle_x) / apart
   down = ((y + 0.5) / size - middle_y) / (apart * height)
@@ -54,6 +57,24 @@ def test_a_linear_field_is_that_field_in_pixels_of_the_picture(crop, size):
     np.testing.assert_allclose(made[0, 0, y, x, 2], strain, atol=2e-3)
 
 
+def test_each_face_is_cut_out_at_its_own_place():
+  places = np.array([[0.51, 0.29, 0.52, 0.87], [0.53, 0.41, 0.43, 0.93]])
+  flow = np.stack([field()[None]] * 2)
+  made = as_generated.convert(
+    flow, size=28, crop='released', units='pixel', places=places
+  )
+  points = np.full((2, 5, 2), 30.0)
+  there = as_generated.convert_points(
+    points, side=SIDE, size=28, crop='released', places=places
+  )
+  for i, place in enumerate(places):
+    step = place_of(place, 28, 1, 1) - place_of(place, 28, 0, 0)
+    expected = (SLOPES @ place_of(place, 28, 12, 15) + SHIFT) / step
+    np.testing.assert_allclose(made[i, 0, 15, 12, :2], expected, atol=2e-3)
+    back = place_of(place, 28, *there[i, 0])
+    np.testing.assert_allclose(back, 30.0, atol=1e-4)
+
+
 def test_stretched_pictures_go_from_0_to_255_in_each_channel():
   flow = np.random.default_rng(0).normal(size=(2, 1, SIDE, SIDE, 3))
   made = as_generated.convert(
@@ -79,4 +100,7 @@ def test_flow_is_measured_at_least_as_finely_as_the_picture_is():
   aligned = as_generated.recipe_of(size=64, crop='aligned', levels=(1.0,))
   assert aligned == Recipe(size=64)
   large = as_generated.recipe_of(size=256, crop='released', levels=(1.0,))
-  assert large.size * min(as_generated._sides('released')) >= 256
+  assert (
+    large.size * min(as_generated._sides(individuals.usual_crop('released')))
+    >= 256
+  )

@@ -76,6 +76,14 @@ def test_strain_is_that_of_the_package_and_squares_are_averaged():
   closeness.assert_close(mean[0, 1, 2], flow[0, 2:4, 4:6].mean((0, 1)), 1e-6)
 
 
+def test_the_way_of_pulling_changes_the_motion_and_not_what_is_shown(made):
+  lines = generated.examples(people=2, pictures=3, pulling='lines')[0]
+  for name in ('action_units', 'landmarks', 'emotion', 'subject'):
+    np.testing.assert_array_equal(lines[name], made[0][name][:6])
+  assert (lines['flow'] != made[0]['flow'][:6]).any((1, 2, 3, 4)).all()
+  assert np.isfinite(lines['flow']).all()
+
+
 def test_people_held_out_are_in_no_training(made):
   people = made[0]['subject']
   left_out = folds.left_out_together(people, 5)
@@ -90,6 +98,7 @@ def test_people_held_out_are_in_no_training(made):
     ({'units': 'mm'}, "units are 'mm'; expected pixel or minmax255"),
     ({'people': 0}, '3 pictures of 0 people'),
     ({'crop': 'face'}, "crop 'face'; expected released, aligned"),
+    ({'pulling': 'springs'}, "is 'springs'; expected points or lines"),
     ({'levels': ()}, 'levels are empty'),
     ({'size': 3}, 'size is 3'),
     ({'disturbance': -1.0}, 'disturbance is -1'),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import json
+import re
 
 import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax.datasets import builder
 from mejax.datasets import generated
 from mejax.experiment import configuration
 from mejax.experiment import evaluating
+from mejax.experiment import finished
 from mejax.experiment import pretraining
+from mejax.experiment import resolve
 from mejax.experiment.packs import packing
 from mejax.training import checkpoint
 from tests.corpora import htnet_tree
+from tests.datasets import test_rendered
 
 pytestmark = pytest.mark.unoptimised
 
@@ -62,6 +69,34 @@ def test_a_run_has_what_a_run_has_and_holds_people_out(run):
   assert len(thresholds) == 18 and not units['parts']
 
 
+def test_the_page_and_the_terminal_tell_its_action_units(run, capsys):
+  workdir, _ = run
+  units = json.loads((workdir / 'units.json').read_text())
+  experiment.pretrain(config(), workdir=workdir)
+  page = (workdir / 'report/index.html').read_text(encoding='utf-8')
+  told = capsys.readouterr().out
+  (thresholds,) = units['thresholds'].values()
+  rows = {
+    cells[0]: cells[1:]
+    for cells in (
+      re.findall('<td>(.*?)</td>', row) for row in page.split('<tr')
+    )
+    if cells
+  }
+  lines = {
+    line.split()[0]: line.split()[1:] for line in told.splitlines() if line
+  }
+  for name, threshold in zip(units['names'], thresholds, strict=True):
+    row = units['units'][name]
+    assert rows[name][0] == lines[name][-1] == f'{threshold:.2f}'
+    assert rows[name][-1] == lines[name][-2] == str(row['shown'])
+    for place, key in ((1, 'area'), (2, 'f1'), (3, 'f1_macro')):
+      number = '–' if row[key] is None else f'{row[key]:.3f}'
+      assert rows[name][place] == number
+      assert lines[name][place - 1] == number.replace('–', '-')
+  assert rows['mean'][3] == f'{units["mean"]["f1_macro"]:.3f}'
+
+
 def test_an_interrupted_run_ends_with_the_same_bits(run, tmp_path, monkeypatch):
   def fail(*args):
     raise RuntimeError('interrupted')
@@ -92,6 +127,43 @@ def test_another_version_of_the_generator_is_refused(run, monkeypatch):
 def test_other_pictures_are_refused_in_the_same_workdir(run):
   with pytest.raises(ValueError, match='generated.seed'):
     experiment.pretrain(config(generated__seed=1), workdir=run[0])
+
+
+def test_rendered_faces_are_trained_on_and_held_out_like_others(tmp_path):
+  test_rendered.write(tmp_path / 'data', people=10)
+  faces = config(generated__rendered='faces')
+  plan = pretraining.make_plan(faces, data_dir=tmp_path / 'data')
+  train, test = (
+    np.asarray(x[0]) > 0 for x in (plan.folds.train, plan.folds.test)
+  )
+  corpus, people = plan.task.corpus, plan.task.people
+  for chosen in (train, test):
+    assert set(corpus[chosen]) == {'generated', 'synthetic'}
+  assert not set(people[train]) & set(people[test])
+  # Their units are trained, and are those of the sheets.
+  shown = plan.task.extra['units'][corpus == 'synthetic']
+  assert shown.sum(1).tolist() == [2, 2, 3] * 10
+  workdir = tmp_path / 'run'
+  metrics = experiment.pretrain(
+    faces, workdir=workdir, data_dir=tmp_path / 'data'
+  )
+  entries = metrics['selection']['last']
+  assert entries['synthetic']['n'] + entries['generated']['n'] == test.sum()
+  (one, other) = finished.read_run(workdir, name='run').commands
+  assert one.startswith('mejax prepare synthetic --name faces')
+  assert '--remove_head_motion' in one and '--data_dir' in other
+  # Not on other faces, or others that are cut out.
+  test_rendered.write(tmp_path / 'data', people=9)
+  with pytest.raises(ValueError, match='belongs to'):
+    experiment.pretrain(faces, workdir=workdir, data_dir=tmp_path / 'data')
+
+
+def test_rendered_faces_need_the_folder_that_they_are_in(tmp_path):
+  faces = config(generated__rendered='faces')
+  with pytest.raises(ValueError, match='give data_dir'):
+    pretraining.make_plan(faces)
+  with pytest.raises(FileNotFoundError, match='mejax prepare'):
+    pretraining.make_plan(faces, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +204,48 @@ def test_it_is_applied_to_a_dataset_that_it_has_not_seen(run, tmp_path, capsys):
   assert 'NOTE' not in capsys.readouterr().out
   units = json.loads((tmp_path / 'em/units.json').read_text())
   assert set(units['full']['12']) == {'negative', 'positive', 'surprise'}
+  page = experiment.report([tmp_path / 'em']).read_text(encoding='utf-8')
+  assert page.count(f'<td>{units["full"]["12"]["surprise"]:.3f}</td>')
   one, other = (
     np.load(tmp_path / prior / 'record.npz')['logits']
     for prior in ('trained', 'em')
   )
   assert (one != other).any()
+
+
+def change_metadata(data_dir, **values):
+  """Lets a dataset say that it was made otherwise."""
+  (folder,) = (data_dir / 'mejax/htnet_release').iterdir()
+  path = folder / 'metadata.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | values))
+  (folder / builder.DIGESTS).unlink()
+
+
+def test_clips_that_were_made_otherwise_give_a_warning(run, tmp_path, capsys):
+  data_dir = htnet_tree.prepare_tree(tmp_path)
+  change_metadata(
+    data_dir, units='pixel', landmark_source='mesh: found', size=64
+  )
+  metrics = evaluating.evaluate(run[0], data_dir=data_dir, out=tmp_path / 'out')
+  warning = metrics['selection']['last']['full']['warning']
+  for said in (
+    "crop: trained on 'released', these have 'aligned'",
+    'size: trained on 28, these have 64',
+    "units: trained on 'minmax255', these have 'pixel'",
+  ):
+    assert said in warning
+  assert 'levels' not in warning and 'flow' not in warning
+  assert warning in capsys.readouterr().out
+  page = experiment.report([tmp_path / 'out']).read_text(encoding='utf-8')
+  assert html.escape(warning, quote=False).replace("'", '&#39;') in page
+
+
+def test_clips_of_another_shape_are_refused_with_both_shapes(run, tmp_path):
+  task = resolve.load_task(config(), htnet_tree.prepare_tree(tmp_path))
+  cut = dataclasses.replace(task, inputs=task.inputs[:, 4:, 4:])
+  with pytest.raises(ValueError, match='cannot read others') as error:
+    evaluating.evaluate(run[0], task=cut, out=tmp_path / 'out')
+  assert '[24, 24, 3]' in str(error.value) and '[28, 28, 3]' in str(error.value)
 
 
 def test_a_prior_is_refused_for_models_that_saw_people(tmp_path):

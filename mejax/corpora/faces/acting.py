@@ -65,8 +65,21 @@ class Take:
   lighting: camera.Lighting
 
 
-def cast(generator: np.random.Generator, *, size: int, hard: float) -> Person:
-  """Makes up a person for frames of `size` pixels a side."""
+def cast(
+  generator: np.random.Generator,
+  *,
+  size: int,
+  hard: float,
+  age: float | None = None,
+) -> Person:
+  """Makes up a person for frames of `size` pixels a side.
+
+  Args:
+    generator: random numbers of this person.
+    size: side of the frames in pixels.
+    hard: difficulty.
+    age: see `drawing.make_face`.
+  """
   units = sorted(
     {
       unit
@@ -76,7 +89,7 @@ def cast(generator: np.random.Generator, *, size: int, hard: float) -> Person:
     }
   )
   return Person(
-    face=drawing.make_face(generator, size=size),
+    face=drawing.make_face(generator, size=size, age=age),
     strength=float(generator.uniform(1 - 0.4 * hard, 1)),
     asymmetry=float(generator.uniform(-1, 1) * (0.2 + 0.5 * hard)),
     habits={unit: float(generator.uniform()) for unit in units},

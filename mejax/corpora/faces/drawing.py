@@ -40,6 +40,7 @@ _HAIR = (
   (0.68, 0.52, 0.32),
   (0.52, 0.51, 0.51),
 )
+_GREY = np.array([0.62, 0.61, 0.60])
 _IRIS = (
   (0.25, 0.14, 0.08),
   (0.36, 0.22, 0.10),
@@ -58,7 +59,8 @@ class NeutralFace:
       (in the image) of each pair; a single point stands in both rows.
     looks: what groups of people differ in: `tone`, lightness of the skin from 0
       to 1; `width` of the face over its height; `folds`, the depth of the folds
-      beside the mouth from 0 to 1, which is all that ages here.
+      beside the mouth from 0 to 1; `age`, how deep all signs of age are, from 0
+      to 1, if people are given one.
   """
 
   texture: Float[np.ndarray, 'h w 3']
@@ -101,7 +103,28 @@ def _relief(canvas: Canvas, p: Mapping[str, float], width):
   span = step(y - tip + 0.01, 0.012) * step(mouth + 0.01 - y, 0.02)
   crease = np.exp(-0.5 * ((np.abs(x) - fold) / 0.010) ** 2) * span
   z -= 0.006 * p['folds'] * crease
+  if 'age' in p:
+    z += p['age'] * _signs_of_age(canvas, p)
   return canvas.blur(z.astype(np.float32), 0.004)
+
+
+def _signs_of_age(canvas: Canvas, p: Mapping[str, float]):
+  """Returns the relief of an old forehead and of slack lower lids."""
+  x, y = canvas.x - 0.5, canvas.y
+  brow = p['eye_y'] - p['brow_y'] - 0.015
+  lines = 0.0
+  for i in (1, 2, 3):
+    line = brow + (p['hairline'] - brow) * i / 4
+    # No random number is drawn, so that the rest of a face stays as it is.
+    line = line + 0.004 * np.sin(2 * np.pi * x / 0.21 + i + 20 * p['parting'])
+    lines += np.exp(-0.5 * ((y - line) / 0.005) ** 2)
+  lines *= np.exp(-((x / 0.17) ** 4))
+  away = np.abs(x) - p['eye_x']
+  sag = p['eye_y'] + 0.058 - 3 * away**2
+  along = np.exp(-0.5 * (away / 0.045) ** 2)
+  bag = np.exp(-0.5 * ((y - sag + 0.018) / 0.012) ** 2) * along
+  below = np.exp(-0.5 * ((y - sag) / 0.005) ** 2) * along
+  return 0.006 * bag - 0.005 * below - 0.004 * lines
 
 
 def _shade(canvas: Canvas, p: Mapping[str, float], z):
@@ -178,11 +201,16 @@ def _surroundings(canvas, p, tone):
   return image
 
 
-def make_face(generator: np.random.Generator, *, size: int) -> NeutralFace:
+def make_face(
+  generator: np.random.Generator, *, size: int, age: float | None = None
+) -> NeutralFace:
   """Makes up the face of a person.
 
   Args:
-    generator: decides everything about the face.
+    generator: decides everything about the face but its age.
+    age: from 0 to 1, how deep the lines of the forehead, slack lower lids and
+      folds beside the mouth are, and how grey the hair. None has no such signs
+      but folds of their own.
     size: side in pixels of the frames that will be rendered; the texture has
       twice that resolution.
   """
@@ -192,6 +220,9 @@ def make_face(generator: np.random.Generator, *, size: int) -> NeutralFace:
   tone = np.array(_SKIN[shade]) * generator.uniform(0.94, 1.05, 3)
   darkest = len(_HAIR) if shade < 3 else 3
   hair = np.array(_HAIR[generator.integers(darkest)])
+  if age is not None:
+    p |= {'age': age, 'folds': 0.3 * p['folds'] + 0.7 * age}
+    hair = hair + np.clip(2 * age - 1, 0, 1) * (_GREY - hair)
   iris = np.array(_IRIS[generator.integers(4 if shade < 3 else 2)])
   long = bool(generator.uniform() < 0.4)
   stubble = 0.0 if long else max(0.0, generator.uniform(-0.5, 0.75))
@@ -220,5 +251,5 @@ def make_face(generator: np.random.Generator, *, size: int) -> NeutralFace:
     'tone': float(tone.mean()),
     'width': 2 * p['width'] / (p['chin'] - p['top']),
     'folds': p['folds'],
-  }
+  } | ({} if age is None else {'age': age})
   return NeutralFace(texture, anchors(p), looks)

@@ -119,9 +119,20 @@ def pull(
   Args:
     who: whose face moves.
     activation: contraction of each unit, on the left and right of the image.
-    options: size and crop.
+    options: size and crop; `pulling` says how the skin follows. With `points`
+      it moves about one way around a place, as a Gaussian with axes across and
+      down. With `lines` it moves towards the fixed end of the muscle, along
+      whose line it follows farther than across.
   """
   amount = activation[individuals.PULLS.unit, (individuals.PULLS.side + 1) // 2]
+  if options.pulling == 'lines':
+    return jnp.einsum('p,phwc->hwc', amount, _along_lines(who, options))
+  return _around_points(who, amount, options)
+
+
+def _around_points(
+  who: Person, amount: Float[Array, ' p'], options: Options
+) -> Float[Array, 'h w 2']:
   x, y = grid(who, options)
   # A Gaussian is a product of one across and one down. Skin also follows from
   # farther away, by a share that is the same for all.
@@ -138,6 +149,47 @@ def pull(
     total += jnp.einsum('ph,pw,pc->hwc', down, right * across, bend[..., 0])
     total += jnp.einsum('ph,pw,pc->hwc', below * down, across, bend[..., 1])
   return total
+
+
+def _along_lines(who: Person, options: Options) -> Float[Array, 'p h w 2']:
+  """Returns the movement of the skin by each pull, fully contracted.
+
+  The linear muscle of K. Waters, "A muscle model for animating
+  three-dimensional facial expression" (SIGGRAPH 1987), with Gaussians in the
+  place of its sectors: one end is fixed to bone, and skin moves towards it,
+  most where the muscle ends in the skin, less beyond that end, beside the line
+  and towards the bone.
+  """
+  x, y = grid(who, options)
+  far = jnp.linalg.norm(who.move, axis=1)
+  way = who.move / far[:, None]
+  # Reaches are given across and down the face; these are along and beside.
+  along, beside = (
+    jnp.linalg.norm(who.reach * turned, axis=1)
+    for turned in (way, way[:, ::-1])
+  )
+  length = who.length * along
+  bone = who.place + length[:, None] * way
+  right = bone[:, 0, None, None] - x
+  below = bone[:, 1, None, None] - y[:, None]
+  way_x, way_y, far, along, beside, length, belly = (
+    column[:, None, None]
+    for column in (*way.T, far, along, beside, length, who.belly)
+  )
+  distance = jnp.sqrt(right**2 + below**2 + 1e-6)
+  ahead = right * way_x + below * way_y
+  # Distance past the end of the muscle, and beside its line, by the sine of the
+  # angle at the bone.
+  past = (distance - length) / along
+  past = jnp.where(past < 0, past / belly, past)
+  sine = (right * way_y - below * way_x) / distance
+  squared = past**2 + (length * sine / beside) ** 2
+  # A small share reaches 5 ** 0.5 times as far: its fifth power is the rest.
+  tail = jnp.exp(-0.1 * squared)
+  moved = (1 - who.wide) * tail**5 + who.wide * tail
+  # At the bone and behind it nothing is pulled.
+  moved *= far / distance * jnp.clip(ahead / (0.2 * length), 0, 1)
+  return jnp.stack([moved * right, moved * below], -1)
 
 
 def texture(who: Person, options: Options) -> Float[Array, 'h w']:

@@ -24,6 +24,10 @@ PULLS = muscles.pulls()
 BLINK = muscles.NAMES.index('45')
 
 
+# How the skin follows a muscle; see `fields.pull`.
+PULLING = ('points', 'lines')
+
+
 class Crop(NamedTuple):
   """What is cut out of a photo: between two crops, and some way around.
 
@@ -69,6 +73,7 @@ class Options:
     levels: amplification factors.
     disturbance: size of all that is no expression; 1 is as usual.
     variety: how much people and faces differ; 1 is as usual.
+    pulling: how the skin follows a muscle, a name of `PULLING`.
   """
 
   size: int = 28
@@ -76,10 +81,15 @@ class Options:
   levels: tuple[float, ...] = (1.0,)
   disturbance: float = 1.0
   variety: float = 1.0
+  pulling: str = 'points'
 
   def __post_init__(self):
     if self.crop not in CROPS:
       raise ValueError(f'crop {self.crop!r}; expected {", ".join(CROPS)}')
+    if self.pulling not in PULLING:
+      raise ValueError(
+        f'pulling is {self.pulling!r}; expected {" or ".join(PULLING)}'
+      )
     if not self.levels:
       raise ValueError('levels are empty; expected amplification factors')
     if not 4 <= self.size <= 1024:
@@ -110,6 +120,8 @@ class Person(struct.PyTreeNode):
     crop: f32[4], middle between the pupils (x, y), their distance, height.
     place, move, reach: f32[p, 2], as `muscles.Pulls`, for this face.
     bend: f32[p, 2, 2], change of `move` over one reach across and down.
+    length: f32[p], of the line of each pull, in its reaches.
+    belly: f32[p], reach along the line over that beyond its end.
     wide: f32, share of a pull that reaches farther.
     texture: f32[t], strength of the texture at each of `TEXTURE`.
     strength: f32[u], how far each unit moves.
@@ -124,6 +136,8 @@ class Person(struct.PyTreeNode):
   move: Any
   reach: Any
   bend: Any
+  length: Any
+  belly: Any
   wide: Any
   texture: Any
   strength: Any
@@ -139,7 +153,7 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
   count, pairs = len(muscles.NAMES), int(PULLS.pair.max()) + 1
   first, second = jax.random.split(key)
   normal = random.Numbers(jax.random.normal(first, (1024,)))
-  crop = _cut(jax.random.fold_in(key, 2), options)
+  crop = cut(jax.random.fold_in(key, 2), options)
   # Heights of brows, eyes, nose, mouth and chin differ, and so do widths.
   heights = jnp.array([-0.6, -0.36, 0.0, 0.7, 1.06, 1.6])
   moved = heights + spread * normal(6) * jnp.array(
@@ -170,6 +184,8 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
   odd = np.where(np.eye(2), 1.0, PULLS.side[:, None, None])
   bend = 0.35 * spread * normal(pairs, 2, 2)[PULLS.pair] * odd
   bend *= jnp.linalg.norm(move, axis=1)[:, None, None]
+  # Drawn apart, so that nothing else of a person depends on them.
+  lines = jax.random.normal(jax.random.fold_in(key, 3), (2, pairs))
   lean = spread * (0.15 * normal(1) + 0.15 * normal(count))
   sides = jnp.stack([jnp.minimum(1 - lean, 1), jnp.minimum(1 + lean, 1)], 1)
   return Person(
@@ -178,6 +194,8 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
     move=move,
     reach=reach,
     bend=bend,
+    length=2.6 * jnp.exp(0.25 * spread * lines[0])[PULLS.pair],
+    belly=1.3 * jnp.exp(0.2 * spread * lines[1])[PULLS.pair],
     wide=0.4 * jax.nn.sigmoid(1.5 * spread * normal()),
     texture=jnp.exp(0.5 * spread * normal(len(TEXTURE))),
     strength=jnp.exp(0.35 * spread * normal(count)),
@@ -191,8 +209,8 @@ def person(key: PRNGKeyArray, options: Options) -> Person:
   )
 
 
-def _cut(key: PRNGKeyArray, options: Options) -> Float[Array, '4']:
-  """Draws where a face lies in a picture."""
+def cut(key: PRNGKeyArray, options: Options) -> Float[Array, '4']:
+  """Draws where a face lies in a picture; see `usual_crop`."""
   first, second = jax.random.split(key)
   crop = CROPS[options.crop]
   reach = 0.6 * min(options.variety, 1)

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -67,6 +68,8 @@ class Saved:
     seen: whom all of the models have seen: those of a saved model, or of the
       model that the training of a run started from.
     units: names of the action units that the models tell.
+    trained_on: for a run, its `inputs` and `dataset`, see `running.provenance`;
+      empty if they are not known.
     packed: the saved model of `packing.pack`, if it is one; `load` is not
       called then.
   """
@@ -85,6 +88,7 @@ class Saved:
   everybody: str | None = None
   seen: seen_lib.Seen = seen_lib.NOBODY
   units: tuple[str, ...] = ()
+  trained_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   packed: packed_lib.Model | None = None
 
 
@@ -264,6 +268,7 @@ def _read_run(workdir, config, model) -> Saved:
     everybody=names[others[0]] if others else None,
     seen=seen_lib.from_json(run['init']) if 'init' in run else seen_lib.NOBODY,
     units=tuple(run.get('dataset', {}).get('action_units', ())),
+    trained_on={k: run[k] for k in ('inputs', 'dataset') if k in run},
   )
 
 
