@@ -106,7 +106,7 @@ def add_score(verbs) -> None:
     _score,
     text='Print the table of published results, or of any predictions.',
     example='  mejax score results/ststnet --data_dir data\n'
-    '  mejax score --together results/ststnet results/sssnet\n'
+    '  mejax score --together results/cnn results/htnet_face lda\n'
     '  mejax score predictions.csv\n'
     '  mejax score theirs.csv --option truth=emotion --option prediction=net\n'
     '  mejax score theirs.csv --table theirs.tex\n\n'
@@ -124,7 +124,6 @@ def add_score(verbs) -> None:
   verb.add_argument(
     'sources',
     nargs='+',
-    type=pathlib.Path,
     metavar='RESULTS',
     help='folders that `mejax report RUN --export RESULTS` wrote, or tables of'
     ' truths and predictions',
@@ -133,7 +132,8 @@ def add_score(verbs) -> None:
   verb.add_argument(
     '--together',
     action='store_true',
-    help='score the mean of the probabilities of folders of results',
+    help='score the mean of the probabilities of folders of results, and of'
+    ' baselines on their folds: lda, rbf_svm, logistic',
   )
   verb.add_argument(
     '--option',

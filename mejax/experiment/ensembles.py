@@ -45,7 +45,7 @@ def together(sources: Sequence[str | os.PathLike]) -> dict[str, Any]:
 def split(
   sources: Sequence[str | os.PathLike],
 ) -> tuple[list[pathlib.Path], list[str]]:
-  """Tells folders of runs from names of baselines.
+  """Tells folders of runs, or of results, from names of baselines.
 
   What is written with a slash, as `./lda`, is a folder. So is any other name
   that exists, unless it is a baseline's.

@@ -11,10 +11,12 @@ from jaxtyping import Int
 from jaxtyping import Shaped
 import numpy as np
 
+from mejax.evaluation import baselines as baselines_lib
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import together as together_lib
 from mejax.experiment import baseline_cache
+from mejax.experiment import ensembles
 from mejax.experiment import fold_words
 from mejax.experiment import record as record_lib
 from mejax.experiment import resolve
@@ -74,37 +76,61 @@ def score(
 
 
 def score_together(
-  folders: Sequence[str | os.PathLike],
+  sources: Sequence[str | os.PathLike],
   *,
   data_dir: str | os.PathLike | None = None,
   task: Task | None = None,
   trust_code: bool = False,
 ) -> dict[str, Any]:
-  """Scores several results together, and prints their table.
+  """Scores several results, and baselines on their folds, together.
 
-  Arguments and errors are those of `score`; clips and folds of all results must
-  be the same.
+  Prints their table. Other arguments and errors are those of `score`; clips and
+  folds of all results must be the same.
+
+  Args:
+    sources: folders of results, and names of baselines, e.g. `lda`.
+    data_dir, task, trust_code: as in `score`.
 
   Returns:
     See `evaluation.together.metrics_json`.
   """
-  records, sentence, warnings = {}, '', []
+  folders, names = ensembles.split(sources)
+  records, held, warnings = {}, [], []
   for folder in folders:
     result = results_lib.read(folder, trust_code=trust_code)
     warnings.append(result.versions.get('warning', ''))
     own = task or _load_task(result, folder, data_dir)
     records[os.fspath(folder)], left_out = match(result, own, folder)
-    sentence = sentence or fold_words.say(own.protocol, own.groups, left_out)
+    held.append((own, left_out))
   together_lib.refuse_different(records)
   first = next(iter(records.values()))
+  own, left_out = held[0]
   members = [
     together_lib.member_of(name, record, like=first)
     for name, record in records.items()
   ]
+  members += _baselines(own, left_out, names)
+  sentence = fold_words.say(own.protocol, own.groups, left_out)
   numbers = together_lib.metrics_json(first, members, protocol=sentence)
   together_lib.warn(numbers, warnings)
   print(table.format_together(numbers))
   return numbers
+
+
+def _baselines(
+  task: Task, left_out: Shaped[np.ndarray, ' n'], names: Sequence[str]
+) -> list[together_lib.Member]:
+  if not names:
+    return []
+  found = baselines_lib.probabilities_of(
+    baseline_cache.read_or_fit(task, left_out)
+  )
+  if unknown := [name for name in names if name not in found]:
+    raise ValueError(
+      f'{unknown[0]!r} is neither a folder of results nor a baseline with'
+      f' probabilities: {", ".join(found)}.'
+    )
+  return [together_lib.Member(name, found[name]) for name in names]
 
 
 def match(

@@ -29,7 +29,8 @@ def score_sources(
   Args:
     sources: paths with the ending of a table are tables of predictions, see
       `scoring_predictions.score_predictions`; others are folders of results,
-      see `scoring.score`.
+      see `scoring.score`. To be scored together, they may also be names of
+      baselines.
     options: how to read the tables.
     together: whether to score the results together in place of each alone.
     table: a file for the scores, of a format of `table_files`; none by default.
@@ -58,7 +59,7 @@ def score_sources(
         '--together takes folders of results, because it averages'
         ' probabilities, and no --table.'
       )
-    scoring.score_together(folders, **own)
+    scoring.score_together(sources, **own)
     return
   rows, sentences = [], []
   for path in paths:

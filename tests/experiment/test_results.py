@@ -16,6 +16,7 @@ from mejax import cli
 from mejax import experiment
 from mejax.evaluation import selection
 from mejax.evaluation import summary
+from mejax.experiment import baseline_cache
 from mejax.experiment import exporting
 from mejax.experiment import results
 from mejax.experiment import schema
@@ -256,6 +257,23 @@ def test_several_results_are_scored_together(run, tmp_path, capsys):
   right = np.mean(shares, 0).argmax(-1) == record['labels']
   assert numbers['together']['full']['accuracy'] == pytest.approx(right.mean())
   assert f'together minus {numbers["best"]}' in capsys.readouterr().out
+
+
+def test_results_are_scored_together_with_a_baseline_on_their_folds(
+  run, tmp_path
+):
+  workdir, record = run
+  task = made_up_runs.task_of(record)
+  folder = exporting.export(workdir, tmp_path / 'results')
+  numbers = scoring.score_together([folder, 'lda'], task=task)
+  kept = baseline_cache.read_or_fit(task, selection.held_out_by(record))
+  ours = special.softmax(selection.select(record, 'last').logits, -1).mean(0)
+  right = np.argmax(ours + kept['lda_probabilities'], -1) == record['labels']
+  assert numbers['together']['full']['accuracy'] == pytest.approx(right.mean())
+  with pytest.raises(
+    ValueError, match='neither a folder of results nor a base'
+  ):
+    scoring.score_together([folder, 'forest'], task=task)
 
 
 def test_the_command_line_goes_from_a_run_to_results_and_back(
