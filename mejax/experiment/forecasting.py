@@ -6,6 +6,7 @@ JAX, may take many minutes, and ends its process if it fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
 import importlib.metadata
@@ -18,9 +19,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 
+from mejax import files
 from mejax import own_code
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
 _GPU_SHARE = 0.75
 # What is said before the compiler is silent.
 COMPILING = 'Compiling, which may take minutes. Nothing is trained or kept.'
+# Ends the name of the file that tells what has begun.
+_STAGE = '.stage'
 # Lines of the compiler that a message shows if it fails.
 _SHOWN = 5
 
@@ -81,7 +86,7 @@ def forecast(
       done = subprocess.run(
         [sys.executable, '-P', '-m', __name__, str(answer)],
         input=json.dumps(request),
-        env=os.environ | ENVIRONMENT | TPU,
+        env=os.environ | ENVIRONMENT | _environment(device),
         stderr=subprocess.PIPE,
         text=True,
         errors='replace',
@@ -90,9 +95,9 @@ def forecast(
     except subprocess.TimeoutExpired:
       raise ValueError(
         f'The compiler took more than {limit_s:.0f} s for {device}, and was'
-        ' stopped. Give it more time (--limit), or a smaller model or slice;'
-        ' the memory and time of a device do not depend on how many there are'
-        ' beside it, if it has as many trials.'
+        f' stopped{_how_far(answer)}. Give it more time (--limit), or a smaller'
+        ' model or slice; the memory and time of a device do not depend on how'
+        ' many there are beside it, if it has as many trials.'
       ) from None
     if not answer.exists():
       last = ' | '.join(done.stderr.strip().splitlines()[-_SHOWN:])
@@ -104,6 +109,25 @@ def forecast(
     kind = FileNotFoundError if told['missing'] else ValueError
     raise kind(told['error'])
   print(told['text'], end='')
+
+
+def _environment(device: str) -> dict[str, str]:
+  from mejax.training import gpus
+
+  if device.partition(':')[0] not in gpus.GPUS:
+    return TPU
+  # XLA finds by measuring a form of each product that Triton can compile, and
+  # fails for some where there is no GPU to measure on.
+  flags = (
+    f'{os.environ.get("XLA_FLAGS", "")} --xla_gpu_enable_triton_gemm=false'
+  )
+  return {'XLA_FLAGS': flags}
+
+
+def _how_far(answer: pathlib.Path) -> str:
+  """Returns what the process that compiles had begun when it was stopped."""
+  stage = answer.with_suffix(_STAGE)
+  return f' {stage.read_text()}' if stage.exists() else ' before it had begun'
 
 
 def describe_chips() -> str:
@@ -199,7 +223,7 @@ def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
   return devices, cost_lib.MEMORY_SHARE * memory
 
 
-def _describe(request: dict[str, Any]) -> None:
+def _describe(request: dict[str, Any], say: Callable[[str], None]) -> None:
   """Prints the forecast, in the process that compiles."""
   import jax
 
@@ -208,6 +232,7 @@ def _describe(request: dict[str, Any]) -> None:
   from mejax.training import cost as cost_lib
   from mejax.training import forecast as forecast_lib
 
+  say('reading the data')
   config = configuration.from_json(request['config'])
   plan = planning.plan(config, data_dir=request['data_dir'])
   devices, memory = _find_devices(request['device'])
@@ -224,6 +249,7 @@ def _describe(request: dict[str, Any]) -> None:
       devices=devices,
       memory=memory,
       eval_every=options.eval_every,
+      say=say,
     )
   lines = forecast_lib.describe(
     found,
@@ -237,12 +263,25 @@ def _describe(request: dict[str, Any]) -> None:
 
 def _answer(path: pathlib.Path) -> None:
   """Reads a request from the input, and writes the answer into a file."""
+  import jax
+
   own_code.look_in(os.getcwd())
-  text = io.StringIO()
+  text, start = io.StringIO(), time.monotonic()
+
+  def say(stage: str) -> None:
+    # Whole, because this process may be stopped at any moment.
+    with files.writing(path.with_suffix(_STAGE)) as file:
+      began = time.monotonic() - start
+      file.write(f'while {stage}, begun after {began:.0f} s')
+
   try:
     with contextlib.redirect_stdout(text):
-      _describe(json.load(sys.stdin))
+      _describe(json.load(sys.stdin), say)
     told = {'text': text.getvalue()}
+  except jax.errors.JaxRuntimeError as error:
+    # Its first line; then follow those of Python and of the compiler.
+    reason = str(error).partition('\n')[0]
+    told = {'error': f'the compiler failed: {reason}', 'missing': False}
   except (ValueError, FileNotFoundError) as error:
     missing = isinstance(error, FileNotFoundError)
     told = {'error': str(error), 'missing': missing}

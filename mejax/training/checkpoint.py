@@ -21,6 +21,7 @@ from concurrent import futures
 import contextlib
 import functools
 import hashlib
+import logging
 import math
 import os
 import pathlib
@@ -41,6 +42,11 @@ _DIGEST = 'sha256_of_arrays'
 _AGAIN = (
   'It may be deleted: the `mejax train` command that began the run trains this'
   ' round again, with the same numbers.'
+)
+
+# What Orbax raises, its threads have logged before, each with a traceback.
+logging.getLogger('absl').addFilter(
+  lambda record: not (record.exc_info and 'orbax' in record.pathname)
 )
 
 

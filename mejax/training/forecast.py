@@ -6,6 +6,7 @@ a run can be weighed before its hardware is rented. Nothing is executed here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import itertools
@@ -123,6 +124,7 @@ def measure(
   *,
   devices: Sequence[jax.Device],
   eval_every: int,
+  say: Callable[[str], None] = lambda stage: None,
 ) -> Forecast:
   """Compiles the training of a round, and reads what the compiler says of it.
 
@@ -133,13 +135,19 @@ def measure(
     placement: how trials are laid out on the devices.
     devices: the devices; they need not be at hand.
     eval_every: epochs between evaluations.
+    say: is told what begins, in words.
   """
   start = time.perf_counter()
   first = jax.tree.map(lambda x: x[0], trials)
   state = jax.eval_shape(trainer.init, first, data)
-  whole = _compile_run(
+  whose = f'of {placement.width} trial(s) at once on a device'
+  say(f'tracing the call that trains a round {whose}')
+  lowered = _lower_run(
     trainer, (state, first, data), placement, devices, eval_every
   )
+  say(f'compiling the call that trains a round {whose}')
+  whole = lowered.compile()
+  say(f'compiling an epoch {whose}')
   epoch = compile_epoch(trainer, (state, first, data), placement, devices)
   seconds = time.perf_counter() - start
   stacks = len(list(itertools.groupby(trainer.batch_sizes)))
@@ -180,11 +188,12 @@ def fit(
   devices: Sequence[jax.Device],
   memory: float,
   eval_every: int,
+  say: Callable[[str], None] = lambda stage: None,
 ) -> Forecast:
   """Measures the training in the fewest rounds that fit into a memory.
 
   Args:
-    trainer, trials, data, devices, eval_every: as for `measure`.
+    trainer, trials, data, devices, eval_every, say: as for `measure`.
     mode: one of `placement.MODES`.
     memory: bytes that each device has for trials.
 
@@ -214,6 +223,7 @@ def fit(
         placement,
         devices=devices,
         eval_every=eval_every,
+        say=say,
       )
       needed = found.device_bytes
     except jax.errors.JaxRuntimeError as error:
@@ -245,8 +255,8 @@ def find_collectives(program: str) -> tuple[str, ...]:
   return tuple(_COLLECTIVES.findall(program))
 
 
-def _compile_run(trainer, one, placement, devices, eval_every):
-  """Compiles the call that trains a round."""
+def _lower_run(trainer, one, placement, devices, eval_every):
+  """Traces the call that trains a round."""
   program = placement_lib.place(
     trainer,
     placement,
@@ -266,7 +276,7 @@ def _compile_run(trainer, one, placement, devices, eval_every):
     _on(data, whole),
     0,
     1,
-  ).compile()
+  )
 
 
 def compile_epoch(trainer, one, placement, devices):

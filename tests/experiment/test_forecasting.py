@@ -10,6 +10,7 @@ import pytest
 from mejax import cli
 from mejax import experiment
 from mejax.experiment import forecasting
+from tests import child
 from tests.corpora import htnet_tree
 
 
@@ -106,8 +107,30 @@ def test_data_that_are_not_prepared_are_named(tmp_path, capsys):
 
 def test_a_compiler_that_takes_too_long_is_stopped(data_dir):
   config = experiment.load_config('linear:smoke')
-  with pytest.raises(ValueError, match='more than 0 s for cpu'):
+  with pytest.raises(
+    ValueError, match='more than 0 s for cpu, and was stopped before it'
+  ):
     experiment.forecast(config, device='cpu', data_dir=data_dir, limit_s=0.1)
+
+
+@pytest.mark.slow
+def test_a_compiler_that_is_stopped_tells_how_far_it_came(
+  data_dir, monkeypatch, tmp_path
+):
+  # A compiler that never ends, in the process that compiles.
+  (tmp_path / 'sitecustomize.py').write_text(
+    'import time\n'
+    'from jax import stages\n'
+    'stages.Lowered.compile = lambda *args, **options: time.sleep(600)\n'
+  )
+  monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{child.ROOT}')
+  config = experiment.load_config('linear:smoke')
+  words = (
+    r'more than 40 s for cpu, and was stopped while compiling the call that'
+    r' trains a round of 1 trial\(s\) at once on a device, begun after \d+ s'
+  )
+  with pytest.raises(ValueError, match=words):
+    experiment.forecast(config, device='cpu', data_dir=data_dir, limit_s=40.0)
 
 
 def test_a_compiler_that_crashes_is_told_with_its_last_lines(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -13,6 +15,7 @@ import tensorstore
 
 from mejax import limits
 from mejax.training import checkpoint
+from tests import child
 from tests import full_disk
 
 TREE = {
@@ -152,6 +155,30 @@ def test_a_full_disk_is_one_sentence_and_costs_only_the_last_checkpoint(
   step, tree = saved.restore({'x': jax.ShapeDtypeStruct(noise.shape, float)})
   assert step == 1 and (tree['x'] == noise).all()
   saved.close()
+
+
+def test_what_is_told_of_a_full_disk_has_no_traceback(tmp_path):
+  """In a process of its own, because pytest takes what is logged."""
+  program = (
+    'import pathlib, sys\n'
+    'import numpy as np\n'
+    'from mejax.training import checkpoint\n'
+    'from tests import full_disk\n'
+    'with full_disk.no_larger_file_than(100_000):\n'
+    '  noise = np.random.default_rng(0).normal(size=100_000)\n'
+    '  try:\n'
+    '    checkpoint.save_tree(pathlib.Path(sys.argv[1]), {"x": noise})\n'
+    '  except OSError as error:\n'
+    '    print(error)\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', program, str(tmp_path / 'model')],
+    env=child.environment(),
+    capture_output=True,
+    text=True,
+  )
+  assert 'model cannot be written to' in done.stdout
+  assert 'Traceback' not in done.stderr
 
 
 def test_a_model_that_claims_far_more_than_it_holds_is_refused(
