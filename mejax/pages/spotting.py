@@ -141,7 +141,7 @@ def _card(one: Recording, row: Mapping[str, Any], pair) -> dict[str, Any]:
 def _table(one: Recording) -> dict[str, Any]:
   """Returns the candidates as a table, without a last column of nothing."""
   header = [
-    'type', 'apex', 'onset–apex–offset', 'length', one.measure, 'regions',
+    'type', 'apex', one.measure, 'onset–apex–offset', 'length', 'regions',
     'beside it',
   ]  # fmt: skip
   number = len(header) - (not any(row['flags'] for row in one.candidates))
@@ -158,9 +158,9 @@ def _row(one: Recording, row: Mapping[str, Any]) -> dict[str, Any]:
     'cells': [
       row['type'],
       clock(row['apex_s'], 2),
+      one.score(row, 1),
       f'{row["onset"]}–{row["apex"]}–{row["offset"]}',
       f'{row["offset_s"] - row["onset_s"]:.2f} s',
-      one.score(row, 1),
       _some(row['regions']),
       row['flags'],
     ],
