@@ -60,6 +60,19 @@ def test_a_packed_spotter_is_that_of_the_run_with_the_same_bits(run, tmp_path):
   assert 'prohibits' in text and 'the mean of 2 trainings' in text
 
 
+def test_the_card_of_a_saved_spotter_can_be_written_anew(run, tmp_path):
+  folder = shutil.copytree(trained_lib.FOLDER, tmp_path / 'mine')
+  notes = tmp_path / 'notes.md'
+  notes.write_text('## Measured again')
+  call = ['pack', str(folder), '--out', str(folder), '--notes', str(notes)]
+  assert cli.main(call) == 0
+  text = (folder / 'MODEL.md').read_text()
+  assert '## Measured again' in text and '| skin: dark' not in text
+  ours, theirs = trained_lib.read(folder), trained_lib.read()
+  assert ours.digest == theirs.digest
+  assert ours.told['licences'] == theirs.told['licences']
+
+
 @pytest.mark.parametrize(
   'damage, message',
   [
