@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import mejax
-from mejax import files
 from mejax.evaluation import selection
 from mejax.evaluation import temperature
 from mejax.experiment import finished
@@ -71,13 +70,7 @@ def pack(
   """
   run = pathlib.Path(run)
   out = pathlib.Path(os.path.abspath(out))
-  files.check_replaceable(
-    out,
-    marker=packed_files.DESCRIPTION,
-    names=packed_files.FILES,
-    what='files of a saved model',
-  )
-  files.check_writable(out.parent, flag='--out')
+  packed_files.check_out(out)
   for needed in ('record.npz', 'metrics.json', 'config.json', 'run.json'):
     if not (run / needed).exists():
       raise FileNotFoundError(

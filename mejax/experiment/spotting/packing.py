@@ -58,13 +58,7 @@ def pack(
     ValueError: its files are damaged, or `out` holds something else.
   """
   out = pathlib.Path(os.path.abspath(out))
-  files.check_replaceable(
-    out,
-    marker=packed_files.DESCRIPTION,
-    names=packed_files.FILES,
-    what='files of a saved model',
-  )
-  files.check_writable(out.parent, flag='--out')
+  packed_files.check_out(out)
   trained = trained_lib.read(run)
   told = dict(trained.told)
   told['licences'] = list(dict.fromkeys([*licences, *told['licences']]))
