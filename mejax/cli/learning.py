@@ -311,10 +311,10 @@ def _pack(args: argparse.Namespace) -> None:
     'licences': args.licence,
     'notes': args.notes.read_text(encoding='utf-8') if args.notes else '',
   }
-  if spotter_packing.is_run(args.run):
+  if spotter_packing.is_spotter(args.run):
     if args.members or args.recipe_of:
       raise ValueError(
-        f'{args.run} trained a spotter; --members and --recipe_of belong to'
+        f'{args.run} holds a spotter; --members and --recipe_of belong to'
         ' models of clips.'
       )
     about = spotter_packing.pack(args.run, args.out, **told).told

@@ -160,7 +160,11 @@ def _predict(args: argparse.Namespace) -> None:
   print(writing.summary(table))
   print(args.out / 'predictions.csv', args.out / 'index.html', sep='\n')
   if args.labels:
-    print(f'Score: mejax score {args.out / "predictions.csv"}')
+    classes = ','.join(name[2:] for name in table if name.startswith('p_'))
+    print(
+      f'Score: mejax score {args.out / "predictions.csv"} --option'
+      f' classes={classes}'
+    )
   print(notice.RESPONSIBLE_USE)
 
 

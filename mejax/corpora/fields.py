@@ -26,6 +26,9 @@ WOVEN = (
 # How much more rows alternate than columns do. Fields of a moving head gave
 # 0.65, clean frames at most 0.25, and 0.32 with a text of thin lines.
 _COMBED = 0.5
+# Deviation of the pixels of a row that is part of a bar, in grey levels: noise
+# and compression leave some.
+_FLAT = 3.0
 # Share of the frames of a video that have to be combs.
 _SHARE = 0.25
 
@@ -39,14 +42,24 @@ def are_woven(combs: list[float]) -> bool:
 def comb(image: UInt8[np.ndarray, 'h w 3']) -> float:
   """Returns how much more the rows of a BGR image alternate than its columns.
 
-  About 0 for pictures and for noise; up to 2 for combs alone.
+  About 0 for pictures and for noise; up to 2 for combs alone. Bars above, below
+  or beside the picture are left out: their edges are straight lines.
   """
   grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
+  grey = _without_bars(_without_bars(grey).T).T
   return _alternation(grey) - _alternation(grey.T)
 
 
+def _without_bars(grey: Float[np.ndarray, 'h w']) -> Float[np.ndarray, '_ w']:
+  """Leaves out the rows of one colour at the top and the bottom."""
+  if not grey.size:
+    return grey
+  rows = np.flatnonzero(grey.std(1) > _FLAT)
+  return grey[rows[0] : rows[-1] + 1] if rows.size else grey[:0]
+
+
 def _alternation(grey: Float[np.ndarray, 'h w']) -> float:
-  if len(grey) < 5:
+  if len(grey) < 5 or not grey.size:
     return 0.0
   bend = 2 * grey[1:-1] - grey[:-2] - grey[2:]
   energy = float((bend**2).mean())

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 
 import jinja2
+import markupsafe
 
 from mejax.pages import notice
 
+_FLAG = re.compile('--[a-z_]+')
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
@@ -37,6 +40,14 @@ def plural(number: int, word: str) -> str:
   return f'{number} {word}{"" if number == 1 else "s"}'
 
 
+def sentence(text: str) -> markupsafe.Markup:
+  """Returns a remark as a sentence, with flags of the command line as code."""
+  text = text[:1].upper() + text[1:].rstrip('.') + '.' * bool(text)
+  return markupsafe.Markup(
+    _FLAG.sub(r'<code class="flag">\g<0></code>', str(markupsafe.escape(text)))
+  )
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
   environment = jinja2.Environment(
@@ -49,6 +60,7 @@ def _environment() -> jinja2.Environment:
   environment.globals['responsible_use'] = notice.RESPONSIBLE_USE
   environment.filters |= {
     'plural': plural,
+    'sentence': sentence,
     'decimals': lambda value, count=3: f'{value:.{count}f}',
     'times': lambda level: f'×{level:g}',
   }

@@ -206,7 +206,7 @@ def _answer(row, classes, abstain) -> str:
 def _rows(result: Result, classes, abstain, *, several: bool):
   """Returns the rows of a recording; without a movement, why there is none."""
   for row in result['rows']:
-    cells = ['–'] * 7 + [row['warnings']]
+    cells = ['–'] * 7 + [frame.sentence(row['warnings'])]
     if row.get('onset') is not None:
       cells = _cells(row, classes, abstain)
     elif not several:
@@ -228,7 +228,7 @@ def _cells(row, classes, abstain) -> list[str]:
     share,
     '–' if size is None else f'{size:.2f} px',
     '–' if face is None else f'{face:.0f} px',
-    _own(row),
+    frame.sentence(_own(row)),
   ]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from mejax.corpora import fields
 from mejax.corpora import video
+from mejax.corpora.faces import long_takes
+from mejax.corpora.faces.script import Script
 from tests.corpora import test_decode
 from tests.motion import sample_faces
 
@@ -55,6 +57,24 @@ def test_fields_of_a_moving_face_are_combs(noise):
 )
 def test_other_pictures_are_none(image):
   assert not fields.are_woven([fields.comb(image)])
+
+
+def framed(image: np.ndarray, top: int, left: int) -> np.ndarray:
+  """Returns a picture between bars, as a video player compresses it."""
+  bars = cv2.copyMakeBorder(
+    image, top, top, left, left, cv2.BORDER_CONSTANT, value=(60, 60, 60)
+  )
+  _, data = cv2.imencode('.jpg', bars, [cv2.IMWRITE_JPEG_QUALITY, 95])
+  return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize('top, left', [(80, 0), (80, 40), (0, 60)])
+def test_bars_around_a_picture_neither_make_nor_hide_combs(top, left):
+  # A smooth face: the edges of the bars were most of what alternates.
+  take = long_takes.play(Script(noise=1.0), seed=77, seconds=1, fps=9, size=200)
+  face = take.frame(0, np.random.default_rng(0))
+  assert not fields.are_woven([fields.comb(framed(face, top, left))])
+  assert fields.are_woven([fields.comb(framed(woven(0, 3.0), top, left))])
 
 
 def test_a_few_frames_do_not_make_a_video_woven():

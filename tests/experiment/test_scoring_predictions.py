@@ -177,6 +177,24 @@ def test_a_class_without_any_clip_counts_where_it_is_predicted(write):
   assert numbers['entries']['']['full']['uf1'] == pytest.approx(expected)
 
 
+def test_of_predict_rows_without_an_answer_are_counted_and_not_scored(
+  write, capsys
+):
+  rows = 'file,subject,truth,most_like\na,1,0,0\nb,1,1,0\nc,2,1,1\n'
+  path = write(f'{rows}d,2,1,\ne,3,,\n')
+  numbers = scoring_predictions.score_predictions(path)
+  expected = reference.f1_score([0, 1, 1], [0, 0, 1], average='macro')
+  assert numbers['entries']['']['full']['uf1'] == pytest.approx(expected)
+  assert '2 of 5 rows have no answer, and no score.' in capsys.readouterr().out
+  none = write('truth,most_like\n0,\n', 'none.csv')
+  with pytest.raises(ValueError, match='none of its rows has an answer'):
+    scoring_predictions.score_predictions(none)
+  # In the table of another program an empty cell is a fault.
+  other = write('truth,prediction\n0,0\n1,\n', 'other.csv')
+  with pytest.raises(ValueError, match='a prediction is'):
+    scoring_predictions.score_predictions(other)
+
+
 def test_a_workbook_is_read_like_its_text(tmp_path):
   book = openpyxl.Workbook()
   for row in (['truth', 'prediction'], [0, 0], [1, 0], [1, 1]):

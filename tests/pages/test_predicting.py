@@ -83,8 +83,8 @@ def test_below_the_probability_that_is_asked_for_there_is_no_answer():
 def test_a_recording_without_a_movement_says_why():
   broken = {'file': 'wall', 'warnings': 'no face <b>'}
   text = page(result(), result([broken], 'wall', 0, frames=0, curves={}))
-  assert text.count('no face &lt;b&gt;') == 2  # Its section and the table.
-  assert 'no face <b>' in words(text)
+  assert text.count('No face &lt;b&gt;') == 2  # Its section and the table.
+  assert 'No face <b>' in words(text)
 
 
 def test_an_answer_below_half_says_so_and_what_can_be_asked_for():
@@ -99,7 +99,7 @@ def test_an_answer_below_half_says_so_and_what_can_be_asked_for():
 
 
 def test_what_holds_for_a_recording_stands_there_and_not_beside_each():
-  common, own = 'The picture is turned', 'the lids move'
+  common, own = 'The picture is turned', 'The lids move'
   rows = [
     row(onset, warnings=f'{own}; {common}', own_warnings=own)
     for onset in (10, 30)
@@ -149,3 +149,10 @@ def test_action_units_are_told_by_a_model_that_knows_them():
   thresholds = {'12': 0.5, '4': 0.3, '9': 0.1}
   said = words(page(result([row(**shares)]), units=thresholds))
   assert '12 (90 %), 9 (20 %)' in said and '4 (20 %)' not in said
+
+
+def test_a_remark_is_a_sentence_in_which_flags_are_code():
+  remark = 'nothing stands out; of <one> movement, ask for --whole'
+  text = page(result(rows=[], cards=0, remarks=[remark]))
+  told = 'of &lt;one&gt; movement, ask for <code class="flag">--whole</code>.'
+  assert f'Nothing stands out; {told}' in text

@@ -130,6 +130,18 @@ def read_signed(
   return about
 
 
+def check_out(folder: pathlib.Path) -> None:
+  """Refuses a folder that cannot be written, or holds anything but a model.
+
+  Raises:
+    ValueError, OSError: see `files.check_replaceable`, `files.check_writable`.
+  """
+  files.check_replaceable(
+    folder, marker=DESCRIPTION, names=FILES, what='files of a saved model'
+  )
+  files.check_writable(folder.parent, flag='--out')
+
+
 def write(
   folder: pathlib.Path,
   about: dict[str, Any],

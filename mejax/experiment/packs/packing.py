@@ -11,7 +11,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mejax import files
 from mejax.experiment import finished
 from mejax.experiment import record as record_lib
 from mejax.experiment import schema
@@ -66,13 +65,7 @@ def pack(
   """
   run = pathlib.Path(run)
   out = pathlib.Path(os.path.abspath(out))
-  files.check_replaceable(
-    out,
-    marker=packed_files.DESCRIPTION,
-    names=packed_files.FILES,
-    what='files of a saved model',
-  )
-  files.check_writable(out.parent, flag='--out')
+  packed_files.check_out(out)
   for needed in ('record.npz', 'metrics.json', 'config.json', 'run.json'):
     if not (run / needed).exists():
       raise FileNotFoundError(

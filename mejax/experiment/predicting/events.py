@@ -15,6 +15,8 @@ import cv2
 
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
+from mejax.corpora.which_face import LARGEST
+from mejax.corpora.which_face import WhichFace
 from mejax.datasets import staging
 from mejax.experiment.spotting import recordings as spotting
 from mejax.experiment.spotting import remarks as remarks_lib
@@ -117,6 +119,7 @@ def find(
   detector: Detector,
   progress: bool,
   spotter: Trained | None = None,
+  which_face: WhichFace = LARGEST,
 ) -> Found:
   """Finds the stretches of a recording.
 
@@ -126,6 +129,7 @@ def find(
     detector: image to faces, for spotting.
     progress: whether to show a bar of frames.
     spotter: a network that spots, in place of the spotter without training.
+    which_face: which of several faces is followed.
 
   Raises:
     ValueError: frames that the caller names are not in the recording.
@@ -173,7 +177,7 @@ def find(
         ' taken as one movement from the first frame to the last',
       ),
     )
-  return _spotted(found, recording, detector, progress, spotter)
+  return _spotted(found, recording, detector, progress, spotter, which_face)
 
 
 def of_candidate(one: Candidate, *, is_by_network: bool) -> Event:
@@ -290,6 +294,7 @@ def _spotted(
   detector: Detector,
   progress: bool,
   spotter: Trained | None,
+  which_face: WhichFace,
 ) -> Found:
   try:
     spotted = spotting.examine_one(
@@ -298,6 +303,7 @@ def _spotted(
       detector=detector,
       progress=progress,
       spotter=spotter,
+      which_face=which_face,
     )
   # A damaged frame may make OpenCV fail in any of its functions.
   except (OSError, cv2.error) as error:

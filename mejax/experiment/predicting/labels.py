@@ -23,6 +23,7 @@ from mejax.corpora import people as people_lib
 from mejax.corpora import recordings as recordings_lib
 from mejax.corpora import video
 from mejax.corpora.recordings import Recording
+from mejax.corpora.video import Row
 from mejax.datasets import emotions
 from mejax.datasets import protocols
 from mejax.experiment.packs import seen as seen_lib
@@ -103,14 +104,7 @@ def read(
   """
   path = pathlib.Path(path)
   table = video.read_sheet(path, fields=_FIELDS)
-  named = recordings_lib.called(found, [row['clip'] for row in table.rows])
-  rows, notes = {}, []
-  for row, those in zip(table.rows, named, strict=True):
-    if len(those) != 1:
-      meant = 'may mean several recordings' if those else 'is no recording here'
-      notes.append(f'{path.name}: {row["clip"]!r} {meant}')
-    for one in those:
-      rows.setdefault(one.path, []).append(row if len(those) == 1 else None)
+  rows, notes = _by_recording(table.rows, found, path.name)
   if not rows:
     raise ValueError(
       f'{path} names none of the recordings ({found[0].name}, ...), but'
@@ -121,26 +115,46 @@ def read(
     for one in found
   }
   notes += _strange(labels.values(), model)
-  unread = [*table.unread, *['which_face'] * any(
-    row['which_face'] for row in table.rows
-  )]  # fmt: skip
+  unread = list(table.unread)
+  if any(row['which_face'] for row in table.rows):
+    unread.append('which_face')
   if unread:
     notes.append(f'not read in {path.name}: {", ".join(unread)}')
-  known = [one for one in found if _is_seen(labels[one.path], model)]
-  if known:
-    told = _describe(known, labels, model)
-    if not leave_out_seen:
-      raise ValueError(f'{told} {_HINT}')
-    if len(known) == len(found):
-      raise ValueError(f'{told} Without them nothing is left.')
-    notes.append(f'{told} They were left out.')
   if model.seen.unknown:
     notes.append(seen_lib.UNKNOWN)
+  known = [one for one in found if _is_seen(labels[one.path], model)]
+  if not known:
+    return Labelled(list(found), labels, tuple(notes))
+  told = _describe(known, labels, model)
+  if not leave_out_seen:
+    raise ValueError(f'{told} {_HINT}')
+  if len(known) == len(found):
+    raise ValueError(f'{told} Without them nothing is left.')
   left = [one for one in found if one not in known]
-  return Labelled(left, labels, tuple(notes))
+  return Labelled(left, labels, (*notes, f'{told} They were left out.'))
 
 
-def _label(rows, sheet: str, model: Model, fps: float | int | None) -> Label:
+def _by_recording(
+  rows: Sequence[Row], found: Sequence[Recording], sheet: str
+) -> tuple[dict[pathlib.Path, list[Row | None]], list[str]]:
+  """Returns the rows of each recording, and what names none for certain.
+
+  In place of a row that may mean several recordings, each of these has None.
+  """
+  rows_of, notes = {}, []
+  named = recordings_lib.called(found, [row['clip'] for row in rows])
+  for row, those in zip(rows, named, strict=True):
+    if len(those) != 1:
+      meant = 'may mean several recordings' if those else 'is no recording here'
+      notes.append(f'{sheet}: {row["clip"]!r} {meant}')
+    for one in those:
+      rows_of.setdefault(one.path, []).append(row if len(those) == 1 else None)
+  return rows_of, notes
+
+
+def _label(
+  rows: Sequence[Row | None], sheet: str, model: Model, fps: float | int | None
+) -> Label:
   """Returns the label of a recording from its rows; a row is None if unsure."""
   if len(rows) != 1 or rows[0] is None:
     problem = f'{sheet} has {"several rows" if rows else "no row"} for it'

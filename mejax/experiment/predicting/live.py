@@ -25,6 +25,7 @@ from mejax.experiment.predicting import writing
 from mejax.experiment.predicting.results import Work
 from mejax.experiment.predicting.watching import Picture
 from mejax.experiment.predicting.watching import Show
+from mejax.experiment.spotting.several_faces import Chooser
 from mejax.experiment.spotting.trained import Trained
 from mejax.motion import detection
 from mejax.motion.spotting.following import Detector
@@ -82,14 +83,14 @@ def watch(
   devices.keep_compiled_programs()
   if not isinstance(model, Model):
     model = shipped.load(model, trust_code=trust_code)
-  making = making_lib.making_of(
-    model, which_face=which_face_lib.parse(which_face)
-  )
+  which = which_face_lib.parse(which_face)
+  making = making_lib.making_of(model, which_face=which)
+  chosen = Chooser(detector or detection.detect, which)
   is_drawn = annotate or show is not None
   work = Work(
     making,
     events_lib.Ask(),
-    detector or detection.detect,
+    chosen,
     is_drawn or (pictures and out is not None),
     None,
     spotter,
@@ -105,6 +106,7 @@ def watch(
       takers.append(stack.enter_context(_filmed(path, stream.fps)))
     one.run(takers, seconds)
   result = one.result(pictures)
+  result['remarks'] = [*result['remarks'], *chosen.remarks()]
   rows = [{**row, 'path': str(camera)} for row in result['rows']]
   table = rows_lib.table(rows, model, abstain=abstain)
   table.attrs['cautions'] = writing.cautions(model)

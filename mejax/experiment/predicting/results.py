@@ -145,6 +145,7 @@ def _make(
         detector=work.detector,
         progress=progress,
         spotter=work.spotter,
+        which_face=work.making.recipe.which_face,
       )
       for one in recordings
     ]

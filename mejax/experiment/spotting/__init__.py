@@ -3,6 +3,7 @@
 recordings.py       one recording, or a folder of them: candidates and a page
 pictures.py         shows a candidate
 turning.py          turns a picture back that lies on its side
+several_faces.py    which of them is followed
 remarks.py          what a recording cannot show, in words
 recognising.py      the class of a candidate: spot, then recognise
 database.py         scores the spotter on a database of long videos

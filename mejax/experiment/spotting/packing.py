@@ -21,13 +21,17 @@ from mejax.experiment.spotting.trained import Trained
 from mejax.motion.spotting import inputs as inputs_lib
 
 
-def is_run(run: str | os.PathLike[str]) -> bool:
-  """Returns whether a folder is that of a run which trains a spotter."""
-  path = pathlib.Path(run) / 'config.json'
-  if not path.exists():
-    return False
-  model = files.read_json(path, hint=workdir_lib.AGAIN).get('model', {})
-  return model.get('name') == trained_lib.NAME
+def is_spotter(source: str | os.PathLike[str]) -> bool:
+  """Returns whether a folder is a run that trains a spotter, or a saved one."""
+  source = pathlib.Path(source)
+  for name in ('config.json', packed_files.DESCRIPTION):
+    if (source / name).exists():
+      told = files.read_json(source / name, hint=workdir_lib.AGAIN)
+      if told.get('kind') == trained_lib.KIND:
+        return True
+      model = told.get('model')
+      return isinstance(model, dict) and model.get('name') == trained_lib.NAME
+  return False
 
 
 def pack(
@@ -40,7 +44,8 @@ def pack(
   """Writes the spotter of a run as a folder of its own.
 
   Args:
-    run: workdir of a finished run with `folds=all`.
+    run: workdir of a finished run with `folds=all`; or a saved spotter, whose
+      card is to be written anew.
     out: the folder; an older spotter in it is replaced.
     licences: terms under which it is given away, beside those of its data.
     notes: Markdown to add to the card, such as a table of further results.
@@ -53,13 +58,7 @@ def pack(
     ValueError: its files are damaged, or `out` holds something else.
   """
   out = pathlib.Path(os.path.abspath(out))
-  files.check_replaceable(
-    out,
-    marker=packed_files.DESCRIPTION,
-    names=packed_files.FILES,
-    what='files of a saved model',
-  )
-  files.check_writable(out.parent, flag='--out')
+  packed_files.check_out(out)
   trained = trained_lib.read(run)
   told = dict(trained.told)
   told['licences'] = list(dict.fromkeys([*licences, *told['licences']]))

@@ -20,6 +20,7 @@ from mejax import bars
 from mejax import files
 from mejax.corpora import decode
 from mejax.corpora import recordings as recordings_lib
+from mejax.corpora import which_face as which_face_lib
 from mejax.corpora.clip import UNKNOWN
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
@@ -27,6 +28,7 @@ from mejax.experiment import calls
 from mejax.experiment.spotting import pictures
 from mejax.experiment.spotting import remarks
 from mejax.experiment.spotting import turning
+from mejax.experiment.spotting.several_faces import Chooser
 from mejax.motion import detection
 from mejax.motion import oddities
 from mejax.motion.spotting import candidates as candidates_lib
@@ -237,6 +239,7 @@ def examine_one(
   detector: Detector,
   progress: bool,
   spotter: Trained | None = None,
+  which_face: which_face_lib.WhichFace = which_face_lib.LARGEST,
   **options,
 ) -> Spotted:
   """Spots in one recording; if it cannot be used, the result says why."""
@@ -250,7 +253,7 @@ def examine_one(
   if problem:
     return Spotted(recording.name, rate or 0.0, None, problem=problem)
   clip = turning.turned_back(clip_of(recording, rate), detector)
-  watch = oddities.Watch()
+  watch, chosen = oddities.Watch(), Chooser(detector, which_face)
   watched = bars.Bar(
     _seen(decode.stream(clip), watch),
     desc=recording.name,
@@ -260,7 +263,7 @@ def examine_one(
   )
   try:
     # An iterator, so that nobody takes the bar for a list to look into.
-    tracks = tracks_lib.track(iter(watched), fps=rate, detector=detector)
+    tracks = tracks_lib.track(iter(watched), fps=rate, detector=chosen)
   except ValueError as error:
     return Spotted(recording.name, rate, None, problem=str(error))
   if spotter is None:
@@ -278,6 +281,8 @@ def examine_one(
       *remarks.on_turn(clip.turn),
       *remarks.on_frames(watch, rate),
       *remarks.on_signals(tracks, rate),
+      *remarks.on_cuts(tracks),
+      *chosen.remarks(),
     ),
     path=str(recording.given),
     is_by_network=spotter is not None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mejax.motion import oddities
 from mejax.motion.spotting.tracks import Tracks
 
@@ -89,3 +91,20 @@ def on_signals(tracks: Tracks, fps: float) -> list[str]:
       'movements are lost.'
     )
   return remarks
+
+
+def on_cuts(tracks: Tracks) -> list[str]:
+  """Returns where the scene changes between two frames that show a face."""
+  before, after = tracks.shot[:-1], tracks.shot[1:]
+  changes = (before != after) & (before >= 0) & (after >= 0)
+  # Where frames are missing, another shot begins, too.
+  steps = np.diff(tracks.numbers)
+  changes &= steps < 2 * np.median(steps) if len(steps) else False
+  at = np.flatnonzero(changes)
+  if not at.size:
+    return []
+  times = f', {at.size} times in all' * (at.size > 1)
+  return [
+    f'The scene changes at frame {tracks.numbers[at[0] + 1]:.0f}{times}: a'
+    ' movement is spotted within a scene.'
+  ]

@@ -149,8 +149,8 @@ def read(path: str | os.PathLike[str] | None = None) -> Trained:
     if not (folder / NAME).is_dir():
       raise FileNotFoundError(
         f'{folder} is no trained spotter: `mejax train --config spotter'
-        ' --config.folds=all` writes one into its run, and if it has finished,'
-        ' again'
+        ' --config.folds=all` writes one into its run, and does so again if the'
+        ' run was finished by an older mejax'
       )
     folder = folder / NAME
   about = packed_files.read_signed(

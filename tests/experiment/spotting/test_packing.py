@@ -60,6 +60,19 @@ def test_a_packed_spotter_is_that_of_the_run_with_the_same_bits(run, tmp_path):
   assert 'prohibits' in text and 'the mean of 2 trainings' in text
 
 
+def test_the_card_of_a_saved_spotter_can_be_written_anew(run, tmp_path):
+  folder = shutil.copytree(trained_lib.FOLDER, tmp_path / 'mine')
+  notes = tmp_path / 'notes.md'
+  notes.write_text('## Measured again')
+  call = ['pack', str(folder), '--out', str(folder), '--notes', str(notes)]
+  assert cli.main(call) == 0
+  text = (folder / 'MODEL.md').read_text()
+  assert '## Measured again' in text and '| skin: dark' not in text
+  ours, theirs = trained_lib.read(folder), trained_lib.read()
+  assert ours.digest == theirs.digest
+  assert ours.told['licences'] == theirs.told['licences']
+
+
 @pytest.mark.parametrize(
   'damage, message',
   [
@@ -125,6 +138,9 @@ def test_the_network_that_ships_is_complete_and_has_seen_no_real_person():
   assert spotter.told['licences'] == ['Apache-2.0']
   text = (trained_lib.FOLDER / 'MODEL.md').read_text()
   assert 'It has 5,378 weights' in text and 'no real person' in text
+  for group in ('skin: dark', 'face: wide', 'folds: deep'):
+    assert f'| {group} | 6 |' in text
+  assert 'never been tried on them' in text and '442 real clips' in text
   size = sum(path.stat().st_size for path in trained_lib.FOLDER.iterdir())
   assert size < 100_000
 
