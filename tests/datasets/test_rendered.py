@@ -143,6 +143,17 @@ def test_other_data_are_refused_and_the_command_is_told(
     rendered.examples('faces', tmp_path, seed=0, **OPTIONS)
 
 
+def test_aligned_faces_keep_the_flow_that_was_measured(tmp_path):
+  how = {'size': SIDE, 'crop': 'aligned'}
+  recipe = as_generated.recipe_of(**how, levels=(1.0,)).describe()
+  flow = write(tmp_path, **recipe)
+  found, made = rendered.examples(
+    'faces', tmp_path, seed=0, units='pixel', variety=0.0, **how
+  )
+  np.testing.assert_allclose(found['flow'][..., :2], flow[..., :2], atol=1e-4)
+  assert not made['remove_head_motion']
+
+
 def test_faces_may_be_placed_by_their_true_points(tmp_path):
   write(tmp_path, landmark_source="given: the corpus's own points")
   found, _ = rendered.examples('faces', tmp_path, seed=0, **OPTIONS)

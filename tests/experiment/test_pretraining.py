@@ -149,8 +149,8 @@ def test_rendered_faces_are_trained_on_and_held_out_like_others(tmp_path):
   )
   entries = metrics['selection']['last']
   assert entries['synthetic']['n'] + entries['generated']['n'] == test.sum()
-  (one, other) = finished.read_run(workdir, name='run').commands
-  assert one.startswith('mejax prepare synthetic --name faces')
+  one, other = finished.read_run(workdir, name='run').commands[-2:]
+  assert one.startswith('mejax prepare synthetic') and '--name faces' in one
   assert '--remove_head_motion' in one and '--data_dir' in other
   # Not on other faces, or others that are cut out.
   test_rendered.write(tmp_path / 'data', people=9)
