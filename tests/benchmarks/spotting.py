@@ -296,7 +296,8 @@ def recognise(args) -> None:
     return [take(video).frame(number, noise) for number in numbers]
 
   config = cnn.get_config()
-  config.update(num_folds=4, num_epochs=20, eval_every=20, num_seeds=1)
+  num_folds = min(4, args.people)
+  config.update(num_folds=num_folds, num_epochs=20, eval_every=20, num_seeds=1)
   found = recognising.recognise(
     videos, read, config=config, workdir=args.keep / 'recogniser'
   )
