@@ -12,7 +12,7 @@ ONE TOKEN: attention is the identity on its values, query and key weights get a
 gradient of exactly zero, and patches meet only in the convolutions and
 max-pools. Attention needs image_size / (patch_size * 2^(H - 1)) >= 2. With
 `unread_weights=False` a block of one token has no query and key weights: 16 %
-of the parameters of `released` go, and no output or gradient changes a bit.
+of the parameters of `released` go, and outputs and gradients stay as they are.
 
 The `regions` presets fulfil this: each facial region is one block. The `paper`
 presets fulfil it in three hierarchies, as the paper draws them, on larger flow:

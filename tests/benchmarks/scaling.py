@@ -1,0 +1,164 @@
+"""Time over folds, seeds and devices, and memory against the forecast.
+
+  python -m tests.benchmarks.scaling [--parts folds seeds devices memory]
+
+The model is linear, so that what is not the model shows. Times are CPU seconds
+of the process for an epoch of one training, after a call that compiles, and
+their ratio to the first row of the part: 1.00 means that more trainings, or
+more devices, cost nothing beside their own work. Seconds of the clock are left
+out, because they tell who else used the cores.
+
+Memory is what the process holds at the peak of a later call beyond what it
+holds between calls, for trainings that advance together, beside what `mejax
+forecast` calls temporary. Each row is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+
+from tests import child
+
+EPOCHS, PEOPLE, CLIPS = 10, 68, 442
+PARTS = {
+  'folds': [{'folds': n} for n in (8, 34, 68)],
+  'seeds': [{'folds': 17, 'seeds': n} for n in (1, 4)],
+  'devices': [{'folds': 16, 'devices': n} for n in (1, 2, 4, 8)],
+  'memory': [{'folds': 17, 'seeds': n, 'mode': 'vmap'} for n in (1, 4, 8)],
+}
+
+
+def make_plan(folds: int, seeds: int):
+  from mejax import experiment
+
+  source = np.random.default_rng(0)
+  people = np.arange(CLIPS) % PEOPLE
+  subjects = np.char.add('s', people.astype(str))
+  task = experiment.Task(
+    inputs=source.normal(size=(CLIPS, 28, 28, 3)).astype(np.float32),
+    labels=source.integers(0, 3, CLIPS).astype(np.int32),
+    corpus=np.full(CLIPS, 'noise'),
+    subject=subjects,
+    clip=np.arange(CLIPS).astype(str),
+    class_names=('a', 'b', 'c'),
+    protocol='Noise.',
+    groups=subjects,
+  )
+  config = experiment.load_config(
+    'linear',
+    [
+      f'num_epochs={EPOCHS}', f'num_seeds={seeds}', 'batch_size=32',
+      f'num_folds={folds}', 'setting.mirror=0', 'setting.shift=0',
+      'selection=last',
+    ],
+  )  # fmt: skip
+  return experiment.plan(config, task=task)
+
+
+def resident() -> int:
+  """Returns the bytes that this process holds."""
+  pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
+  return pages * os.sysconf('SC_PAGE_SIZE')
+
+
+class Peak(threading.Thread):
+  """Looks every few milliseconds at what the process holds."""
+
+  def __init__(self):
+    super().__init__(daemon=True)
+    self.most, self.ended = 0, threading.Event()
+
+  def run(self) -> None:
+    while not self.ended.wait(0.002):
+      self.most = max(self.most, resident())
+
+
+def measure(
+  *, folds: int, seeds: int = 1, devices: int = 1, mode: str = 'map'
+) -> dict[str, float]:
+  """Trains noise, and returns what that took."""
+  import jax
+
+  from mejax.training import forecast
+  from mejax.training import placement
+
+  plan = make_plan(folds, seeds)
+  count = len(plan.trials.train)
+  assert count == folds * seeds and len(jax.devices()) == devices
+  place = placement.Placement(mode, count if mode == 'vmap' else 1, count)
+  options = {'devices': jax.devices(), 'eval_every': EPOCHS}
+  program = placement.place(plan.trainer, place, max_windows=1, **options)
+  data = program.put_data(plan.data)
+  spread = program.put_trials(plan.trials)
+  states = program.init(plan.trials, plan.data)
+  times, peak, before = [], Peak(), 0
+  for call in range(3):
+    if call == 1:
+      # What compiling took is not counted.
+      before = resident()
+      peak.start()
+    start = time.process_time()
+    states, logits, _ = program.run_chunk(states, spread, data, 0, 1)
+    logits.block_until_ready()
+    times.append(time.process_time() - start)
+  peak.ended.set()
+  found = {'seconds': min(times[1:]) / count / EPOCHS}
+  if mode == 'vmap':
+    told = forecast.measure(
+      plan.trainer, plan.trials, plan.data, place, **options
+    )
+    found |= {
+      'state': told.state_bytes,
+      'temporary': told.temporary_bytes,
+      'held': peak.most - before,
+    }
+  return found
+
+
+def show(part: str, rows: list[tuple[dict, dict]]) -> None:
+  """Prints a table of a part."""
+  first = rows[0][1]['seconds']
+  for asked, found in rows:
+    words = ', '.join(f'{value} {key}' for key, value in asked.items())
+    line = f'{part:<8} {words:<22} {1e3 * found["seconds"]:8.1f} ms'
+    line += f' {found["seconds"] / first:6.2f}'
+    for name in ('state', 'temporary', 'held'):
+      if name in found:
+        line += f'  {name} {found[name] / 2**20:.1f} MiB'
+    print(line, flush=True)
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--parts', nargs='+', choices=PARTS, default=[*PARTS])
+  parser.add_argument('--one', help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  if args.one:
+    print(json.dumps(measure(**json.loads(args.one))))
+    return
+  for part in args.parts:
+    rows = []
+    for asked in PARTS[part]:
+      done = subprocess.run(
+        [sys.executable, '-m', __spec__.name, '--one', json.dumps(asked)],
+        env=child.environment()
+        | {'JAX_NUM_CPU_DEVICES': str(asked.get('devices', 1))},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+      )
+      rows.append((asked, json.loads(done.stdout.splitlines()[-1])))
+    show(part, rows)
+
+
+if __name__ == '__main__':
+  main()
