@@ -83,10 +83,12 @@ def examples(
 
 def _check(name, data_dir, metadata, options) -> dict[str, Any]:
   """Refuses a dataset that is not rendered, or was prepared otherwise."""
-  if metadata['corpora'] != [_CORPUS]:
+  corpora = metadata.get('corpora', [])
+  if corpora != [_CORPUS]:
     raise ValueError(
-      f'dataset {name!r} has {", ".join(metadata["corpora"])}; expected only'
-      f' {_CORPUS}: models of `mejax pretrain` have seen nobody who lives.'
+      f'dataset {name!r} has {", ".join(corpora) or "an unknown database"};'
+      f' expected only {_CORPUS}, for models of `mejax pretrain` have seen'
+      ' nobody who lives.'
     )
   wanted = as_generated.recipe_of(
     size=options.size, crop=options.crop, levels=options.levels

@@ -44,23 +44,19 @@ def place(someone, x, y):
   return int(56 * y), int(56 * x)
 
 
-OF_12_PIXELS = individuals.Options(size=12)
-
-
-@jax.jit
-def _draw_pulls(seed):
+@functools.partial(jax.jit, static_argnames='pulling')
+def _draw(seed, *, pulling):
+  options = individuals.Options(size=12, pulling=pulling)
   one, two = jax.random.split(jax.random.key(seed))
-  who = individuals.person(one, OF_12_PIXELS)
+  who = individuals.person(one, options)
   activation = jax.random.uniform(two, (len(muscles.NAMES), 2))
-  return who, activation, fields.pull(who, activation, OF_12_PIXELS)
+  return who, activation, fields.pull(who, activation, options)
 
 
-@hypothesis.settings(max_examples=3, deadline=None)
-@hypothesis.given(st.integers(0, 2**31 - 1))
-def test_pulls_are_sums_of_gaussians(seed):
-  who, activation, ours = _draw_pulls(seed)
-  true = np.zeros((12, 12, 2))
-  table, who = muscles.pulls(), jax.tree.map(np.float64, who)
+def _sum_of_pulls(who, activation, move):
+  """Sums what `move` says of each pull, pixel by pixel in float64."""
+  total, table = np.zeros((12, 12, 2)), muscles.pulls()
+  who = jax.tree.map(np.float64, who)
   for row in range(12):
     for column in range(12):
       at = np.array([column + 0.5, row + 0.5]) / 12
@@ -69,56 +65,52 @@ def test_pulls_are_sums_of_gaussians(seed):
         zip(table.unit, table.side, strict=True)
       ):
         strength = float(activation[unit, (side + 1) // 2])
-        for wider, share in ((1.0, 1 - who.wide), (2.2, who.wide)):
-          away = (at - who.place[p]) / who.reach[p] / wider
-          move = who.move[p] + who.bend[p] @ away
-          weight = share * np.exp(-0.5 * away @ away)
-          true[row, column] += strength * weight * move
+        total[row, column] += strength * move(who, p, at)
+  return total
+
+
+def _around_a_point(who, p, at):
+  total = 0
+  for wider, share in ((1.0, 1 - who.wide), (2.2, who.wide)):
+    away = (at - who.place[p]) / who.reach[p] / wider
+    move = who.move[p] + who.bend[p] @ away
+    total += share * np.exp(-0.5 * away @ away) * move
+  return total
+
+
+def _towards_the_bone(who, p, at):
+  far = np.hypot(*who.move[p])
+  way = who.move[p] / far
+  along = np.hypot(*(who.reach[p] * way))
+  beside = np.hypot(*(who.reach[p] * [-way[1], way[0]]))
+  length = who.length[p] * along
+  to_bone = who.place[p] + length * way - at
+  left = np.hypot(*to_bone)
+  past = (left - length) / along / (who.belly[p] if left < length else 1)
+  sine = (to_bone[0] * way[1] - to_bone[1] * way[0]) / left
+  away = past**2 + (length * sine / beside) ** 2
+  weight = sum(
+    share * np.exp(-away / 2 / wider**2)
+    for wider, share in ((1.0, 1 - who.wide), (5**0.5, who.wide))
+  )
+  # The end at the bone stands still, and all behind it.
+  held = np.clip(to_bone @ way / (0.2 * length), 0, 1)
+  return far * weight * held * to_bone / left
+
+
+@hypothesis.settings(max_examples=3, deadline=None)
+@hypothesis.given(st.integers(0, 2**31 - 1))
+def test_pulls_are_sums_of_gaussians(seed):
+  who, activation, ours = _draw(seed, pulling='points')
+  true = _sum_of_pulls(who, activation, _around_a_point)
   closeness.assert_close(ours, true, 1e-5)
-
-
-ALONG_LINES = individuals.Options(size=12, pulling='lines')
-
-
-@jax.jit
-def _draw_lines(seed):
-  one, two = jax.random.split(jax.random.key(seed))
-  who = individuals.person(one, ALONG_LINES)
-  activation = jax.random.uniform(two, (len(muscles.NAMES), 2))
-  return who, activation, fields.pull(who, activation, ALONG_LINES)
 
 
 @hypothesis.settings(max_examples=3, deadline=None)
 @hypothesis.given(st.integers(0, 2**31 - 1))
 def test_along_lines_skin_moves_towards_the_bone(seed):
-  who, activation, ours = _draw_lines(seed)
-  true = np.zeros((12, 12, 2))
-  table, who = muscles.pulls(), jax.tree.map(np.float64, who)
-  for row in range(12):
-    for column in range(12):
-      at = np.array([column + 0.5, row + 0.5]) / 12
-      at = (at - who.crop[:2]) / who.crop[2] / [1, who.crop[3]]
-      for p, (unit, side) in enumerate(
-        zip(table.unit, table.side, strict=True)
-      ):
-        far = np.hypot(*who.move[p])
-        way = who.move[p] / far
-        along = np.hypot(*(who.reach[p] * way))
-        beside = np.hypot(*(who.reach[p] * [-way[1], way[0]]))
-        length = who.length[p] * along
-        to_bone = who.place[p] + length * way - at
-        left = np.hypot(*to_bone)
-        past = (left - length) / along / (who.belly[p] if left < length else 1)
-        turned = (to_bone[0] * way[1] - to_bone[1] * way[0]) / left
-        away = past**2 + (length * turned / beside) ** 2
-        weight = sum(
-          share * np.exp(-away / 2 / wider**2)
-          for wider, share in ((1.0, 1 - who.wide), (5**0.5, who.wide))
-        )
-        # The end at the bone stands still, and all behind it.
-        held = np.clip(to_bone @ way / (0.2 * length), 0, 1)
-        move = far * weight * held * to_bone / left
-        true[row, column] += float(activation[unit, (side + 1) // 2]) * move
+  who, activation, ours = _draw(seed, pulling='lines')
+  true = _sum_of_pulls(who, activation, _towards_the_bone)
   closeness.assert_close(ours, true, 1e-4)
 
 
