@@ -8,20 +8,18 @@ their ratio to the first row of the part: 1.00 means that more trainings, or
 more devices, cost nothing beside their own work. Seconds of the clock are left
 out, because they tell who else used the cores.
 
-Memory is what the process holds at the peak of a later call beyond what it
-holds between calls, for trainings that advance together, beside what `mejax
-forecast` calls temporary. Each row is a process of its own.
+Memory is of trainings that advance together: what the compiled program needs
+on a device, as `mejax forecast` tells it, beside what `mejax train` expects
+when it chooses how many those are, from programs of two and three. Each row is
+a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import pathlib
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -64,30 +62,13 @@ def make_plan(folds: int, seeds: int):
   return experiment.plan(config, task=task)
 
 
-def resident() -> int:
-  """Returns the bytes that this process holds."""
-  pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
-  return pages * os.sysconf('SC_PAGE_SIZE')
-
-
-class Peak(threading.Thread):
-  """Looks every few milliseconds at what the process holds."""
-
-  def __init__(self):
-    super().__init__(daemon=True)
-    self.most, self.ended = 0, threading.Event()
-
-  def run(self) -> None:
-    while not self.ended.wait(0.002):
-      self.most = max(self.most, resident())
-
-
 def measure(
   *, folds: int, seeds: int = 1, devices: int = 1, mode: str = 'map'
 ) -> dict[str, float]:
   """Trains noise, and returns what that took."""
   import jax
 
+  from mejax.training import cost
   from mejax.training import forecast
   from mejax.training import placement
 
@@ -99,28 +80,20 @@ def measure(
   program = placement.place(plan.trainer, place, max_windows=1, **options)
   data = program.put_data(plan.data)
   spread = program.put_trials(plan.trials)
-  states = program.init(plan.trials, plan.data)
-  times, peak, before = [], Peak(), 0
-  for call in range(3):
-    if call == 1:
-      # What compiling took is not counted.
-      before = resident()
-      peak.start()
+  times = []
+  for _ in range(3):
+    states = program.init(plan.trials, plan.data)
     start = time.process_time()
-    states, logits, _ = program.run_chunk(states, spread, data, 0, 1)
+    _, logits, _ = program.run_chunk(states, spread, data, 0, 1)
     logits.block_until_ready()
     times.append(time.process_time() - start)
-  peak.ended.set()
   found = {'seconds': min(times[1:]) / count / EPOCHS}
   if mode == 'vmap':
     told = forecast.measure(
       plan.trainer, plan.trials, plan.data, place, **options
     )
-    found |= {
-      'state': told.state_bytes,
-      'temporary': told.temporary_bytes,
-      'held': peak.most - before,
-    }
+    each = cost.measure_bytes(plan.trainer, plan.trials, plan.data, mode=mode)
+    found |= {'needs': told.device_bytes, 'expected': count * each}
   return found
 
 
@@ -131,7 +104,7 @@ def show(part: str, rows: list[tuple[dict, dict]]) -> None:
     words = ', '.join(f'{value} {key}' for key, value in asked.items())
     line = f'{part:<8} {words:<22} {1e3 * found["seconds"]:8.1f} ms'
     line += f' {found["seconds"] / first:6.2f}'
-    for name in ('state', 'temporary', 'held'):
+    for name in ('needs', 'expected'):
       if name in found:
         line += f'  {name} {found[name] / 2**20:.1f} MiB'
     print(line, flush=True)
