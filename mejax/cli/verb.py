@@ -89,8 +89,8 @@ def add_spotter(verb) -> None:
     '--network',
     action='store_true',
     help='spot by the network that ships, in place of spotting without'
-    ' training: it was trained on rendered people, and is better at macro-,'
-    ' not at micro-expressions of others; its scores are probabilities',
+    ' training: it was trained on rendered people, and is about as good on'
+    ' others; its scores are probabilities',
   )
   one.add_argument(
     '--spotter',

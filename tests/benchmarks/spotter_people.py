@@ -1,6 +1,6 @@
 """How a trained spotter does on rendered people that it never saw.
 
-  mejax film FILM --people 18 --seconds 30 --seed 7000
+  mejax film FILM --people 13 --seconds 30 --seed 7000
   python -m tests.benchmarks.spotter_people FILM --spotter RUN
 
 Prints what it spots and what is spotted without training, both with the
