@@ -7,9 +7,8 @@ Variants:
   htnet_face:small  84,741 parameters instead of 576,805
   htnet_face:smoke  takes seconds; shows that all runs, learns nothing
 Time: :small about 10 minutes a seed on two idle CPU cores, as htnet_regions.
-Expected result: :small, 1 seed: UF1 .739 (95 % over subjects .675 to .805), UAR
-.729; people in five parts .756 (A), .741 (B). results/htnet_face has what the
-models said.
+Expected result: :small, 1 seed: UF1 .739 (95 % over subjects .675 to .805), see
+results/htnet_face; people in five parts .756 (A), .741 (B).
 """
 
 from mejax.configs import default
