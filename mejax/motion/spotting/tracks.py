@@ -1,6 +1,6 @@
 """Follows the regions of a face through a long recording.
 
-Each shot has signals of its own; an hour at 30 frames a second leaves 20 MB of
+Each shot has signals of its own; an hour at 30 frames a second leaves 33 MB of
 them. Above 40 frames a second, neighbouring frames are averaged.
 """
 
