@@ -43,7 +43,8 @@ def get_config(arg: str = ''):
     config.generated.update(people=2000, size=64, crop='aligned', units='pixel')
     config.setting.shift = 4.0
     config.num_seeds = 2
-  config.generated.pulling = 'lines' if arg == 'lines' else 'points'
+  if arg == 'lines':
+    config.generated.pulling = 'lines'
   if arg == 'htnet':
     config.model = {'name': 'htnet', 'preset': 'face_small', 'readout': 'flat'}
     config.setting.learning_rate = 1e-3

@@ -34,7 +34,7 @@ def add_report(verbs) -> None:
     'and seed the probability of each class, but no labels. Who has the data\n'
     'gets its table by `mejax score`. With --add_seeds, the run may be of\n'
     'further seeds (train it with --config.seed=5) of the same config and\n'
-    'data: the folder is then what one run of all seeds would write.',
+    'data: the folder then holds all seeds.',
   )
   verb.add_argument(
     'sources',

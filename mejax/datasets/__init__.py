@@ -11,6 +11,7 @@ clip_cache.py      makes the arrays of every clip once, and keeps them
 clip_counts.py     counts the clips, and says why some are left out
 builder.py         writes a dataset with TFDS
 generated.py       makes examples of generated flow
+rendered.py        reads rendered flow, to be trained on beside it
 as_generated.py    makes flow of videos look like those
 load.py            reads a dataset as arrays
 views.py           model inputs made from flow

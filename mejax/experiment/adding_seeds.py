@@ -95,12 +95,11 @@ def _join_seeds(there, new, workdir, folder) -> np.ndarray:
       f' --config.seed={max(there) + 1}.'
     )
   seeds = np.sort(np.concatenate([np.asarray(there, new.dtype), new]))
-  if lacking := sorted({*range(seeds[0], seeds[-1])} - {*seeds.tolist()}):
+  if (gaps := np.flatnonzero(np.diff(seeds) > 1)).size:
     raise ValueError(
       f'{folder} has seed {", ".join(map(str, there))} and {workdir} has'
-      f' {", ".join(map(str, new.tolist()))}: there is no'
-      f' seed {", ".join(map(str, lacking))} between them. Add a run of it'
-      ' first.'
+      f' {", ".join(map(str, new.tolist()))}: there is no seed'
+      f' {seeds[gaps[0]] + 1} between them. Add a run of it first.'
     )
   return seeds
 

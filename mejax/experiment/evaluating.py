@@ -46,6 +46,9 @@ CHOSEN = (
   f'{seen_lib.UNKNOWN}; the epoch of these weights may have been chosen on'
   ' these clips'
 )
+RENDERED = (
+  'the models were trained on rendered faces, and these may be some of them'
+)
 # Chosen on generated and rendered people; see configs/generated.py.
 DEFAULT_PRIOR = 'trained'
 _SHARES = {
@@ -327,10 +330,15 @@ def _tell(
   """
   protocol, warning = fold_words.say(task.protocol, task.groups, left_out), ''
   if saved.generated:
+    rendered = saved.trained_on.get('dataset', {}).get('rendered')
+    kinds = 'generated and rendered' if rendered else 'generated'
     protocol = (
-      'One model for all clips, trained on generated faces alone'
+      f'One model for all clips, trained on {kinds} faces alone'
       f'{_SHARES[prior]}. {fold_words.without(protocol)}'
     )
+    # Rendered people have no names of their own: s00 is in every dataset.
+    if rendered and 'synthetic' in task.corpus:
+      warning = RENDERED
   elif saved.names is None:
     warning = '' if saved.packed and not saved.seen.unknown else UNKNOWN
     protocol = f'One model for all clips. {fold_words.without(protocol)}'

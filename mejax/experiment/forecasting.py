@@ -102,7 +102,8 @@ def forecast(
     if not answer.exists():
       last = ' | '.join(done.stderr.strip().splitlines()[-_SHOWN:])
       raise ValueError(
-        f'The compiler for {device} ended with code {done.returncode}: {last}'
+        f'The compiler for {device} ended with code'
+        f' {done.returncode}{_how_far(answer)}: {last}'
       )
     told = json.loads(answer.read_text())
   if 'error' in told:
@@ -125,7 +126,7 @@ def _environment(device: str) -> dict[str, str]:
 
 
 def _how_far(answer: pathlib.Path) -> str:
-  """Returns what the process that compiles had begun when it was stopped."""
+  """Returns what the process that compiles had begun when it ended."""
   stage = answer.with_suffix(_STAGE)
   return f' {stage.read_text()}' if stage.exists() else ' before it had begun'
 

@@ -95,6 +95,12 @@ def score_together(
     See `evaluation.together.metrics_json`.
   """
   folders, names = ensembles.split(sources)
+  known = [name for name in baselines_lib.BASELINES if name != 'majority']
+  if unknown := [name for name in names if name not in known]:
+    raise ValueError(
+      f'{unknown[0]!r} is neither a folder of results nor a baseline with'
+      f' probabilities: {", ".join(known)}.'
+    )
   records, held, warnings = {}, [], []
   for folder in folders:
     result = results_lib.read(folder, trust_code=trust_code)
@@ -125,11 +131,6 @@ def _baselines(
   found = baselines_lib.probabilities_of(
     baseline_cache.read_or_fit(task, left_out)
   )
-  if unknown := [name for name in names if name not in found]:
-    raise ValueError(
-      f'{unknown[0]!r} is neither a folder of results nor a baseline with'
-      f' probabilities: {", ".join(found)}.'
-    )
   return [together_lib.Member(name, found[name]) for name in names]
 
 

@@ -268,7 +268,7 @@ def claim(
     there,
     config,
     what='a run with another config',
-    hint=_hint_at_seeds(workdir, there, config) or hint,
+    hint=_hint_at_seeds(workdir, old, there, config) or hint,
   )
   for key, what, hint in (
     (
@@ -301,16 +301,22 @@ def claim(
 
 
 def _hint_at_seeds(
-  workdir: pathlib.Path, there: Mapping[str, Any], asked: Mapping[str, Any]
+  workdir: pathlib.Path,
+  run: Mapping[str, Any],
+  there: Mapping[str, Any],
+  asked: Mapping[str, Any],
 ) -> str:
   """Says how seeds are added to a run; '' if more than they differs."""
   differ = {key for key in asked if there.get(key) != asked[key]}
   if differ - {'seed', 'num_seeds'} or schema.SEARCH in there:
     return ''
-  if not there['dataset']:
-    return ''  # A run on arrays, which comes from Python.
+  # A run on arrays comes from Python; generated clips have no results.
+  if not there['dataset'] or 'generator' in run.get('dataset', {}):
+    return ''
   following = there['seed'] + there['num_seeds']
-  more = max(asked['seed'] + asked['num_seeds'] - following, 1)
+  more = asked['seed'] + asked['num_seeds'] - following
+  if more < 1:
+    return ''
   return (
     'Repeat that config to resume it. Train further seeds in a --workdir of'
     f' their own, --config.seed={following} --config.num_seeds={more}, and put'

@@ -283,7 +283,7 @@ def _parts(run: Run) -> Any:
 
 
 def _subjects(run: Run) -> list[tuple[str, str, float, int]]:
-  """Returns the rows of `charts.subject_bars`, best first in each corpus."""
+  """Returns the rows of `bars.subject_bars`, best first in each corpus."""
   matrices = run.matrices().sum(0)
   accuracy = metrics.accuracy_of(matrices)
   names, first = np.unique(run.record['groups'], return_index=True)

@@ -53,6 +53,7 @@ class Log:
     with files.hinting(self._path):
       self._file.write(json.dumps(entry) + '\n')
       self._file.flush()
+    with files.hinting(self._path.with_name(BOARD)):
       self._board.write(epoch, scalars)
 
   def close(self) -> None:

@@ -44,5 +44,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
   'adamw_bf16': functools.partial(_adamw, mu_dtype=jnp.bfloat16),
   'sgd': _sgd,
 }
-# Those that read `weight_decay`; of a function of the user's nobody knows.
+# Those that do not read `weight_decay`. Of a function of the user nobody knows.
 WITHOUT_DECAY = ('adam', 'adam_bf16', 'sgd')

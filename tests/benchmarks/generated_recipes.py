@@ -1,8 +1,8 @@
 """Compares runs of `mejax pretrain` on people whom none of them has seen.
 
   mejax render FACES --subjects 36 --clips 6 --seed 50
-  mejax prepare synthetic --source FACES --remove_head_motion --name held_out \
-    --data_dir DATA
+  mejax prepare synthetic --source FACES --size 128 --remove_head_motion \
+    --faces given --name held_out --data_dir DATA
   python -m tests.benchmarks.generated_recipes RUN RUN RUN+RUN \
     --rendered held_out --data_dir DATA
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax import models
+from mejax.datasets import as_generated
 from mejax.datasets import builder
 from mejax.datasets import generated
 from mejax.experiment import configuration
@@ -19,6 +21,8 @@ from mejax.experiment import finished
 from mejax.experiment import pretraining
 from mejax.experiment import resolve
 from mejax.experiment.packs import packing
+from mejax.experiment.packs import saved as saved_lib
+from mejax.experiment.packs import trained_on
 from mejax.training import checkpoint
 from tests.corpora import htnet_tree
 from tests.datasets import test_rendered
@@ -158,6 +162,28 @@ def test_rendered_faces_are_trained_on_and_held_out_like_others(tmp_path):
     experiment.pretrain(faces, workdir=workdir, data_dir=tmp_path / 'data')
 
 
+@pytest.mark.slow
+def test_rendered_faces_may_be_those_of_the_training_and_numbers_say_so(
+  tmp_path,
+):
+  data_dir = tmp_path / 'data'
+  how = {'crop': 'aligned', 'size': test_rendered.SIDE}
+  recipe = as_generated.recipe_of(**how, levels=(1.0,)).describe()
+  test_rendered.write(data_dir, people=10, **recipe)
+  faces = config(generated__rendered='faces', generated__units='pixel')
+  faces.generated.update(how)
+  experiment.pretrain(faces, workdir=tmp_path / 'run', data_dir=data_dir)
+  metrics = evaluating.evaluate(
+    tmp_path / 'run',
+    data_dir=data_dir,
+    out=tmp_path / 'out',
+    overrides=['dataset=faces', 'protocol=synthetic'],
+  )
+  assert 'generated and rendered faces alone' in metrics['protocol']
+  warning = metrics['selection']['last']['full']['warning']
+  assert evaluating.RENDERED in warning
+
+
 def test_rendered_faces_need_the_folder_that_they_are_in(tmp_path):
   faces = config(generated__rendered='faces')
   with pytest.raises(ValueError, match='give data_dir'):
@@ -246,6 +272,17 @@ def test_clips_of_another_shape_are_refused_with_both_shapes(run, tmp_path):
   with pytest.raises(ValueError, match='cannot read others') as error:
     evaluating.evaluate(run[0], task=cut, out=tmp_path / 'out')
   assert '[24, 24, 3]' in str(error.value) and '[28, 28, 3]' in str(error.value)
+
+
+def test_a_shape_that_a_model_refuses_itself_is_told_in_the_same_words(
+  run, tmp_path
+):
+  htnet = models.make('htnet', 'tiny')
+  saved = dataclasses.replace(saved_lib.read_models(run[0]), model=htnet)
+  task = resolve.load_task(config(), htnet_tree.prepare_tree(tmp_path))
+  cut = dataclasses.replace(task, inputs=task.inputs[:, 4:, 4:])
+  with pytest.raises(ValueError, match='shape .24, 24, 3.; the models were'):
+    trained_on.compare(saved, cut)
 
 
 def test_a_prior_is_refused_for_models_that_saw_people(tmp_path):

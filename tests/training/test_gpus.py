@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
 
 import pytest
 
+from mejax.experiment import forecasting
 from mejax.training import gpus
 from tests import child
 
@@ -50,9 +50,9 @@ for name, gpu in gpus.GPUS.items():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
-  importlib.util.find_spec('jax_plugins') is None,
-  reason='needs the CUDA plugin of JAX',
+  not forecasting.has_cuda(), reason='needs the CUDA plugin of JAX'
 )
 def test_xla_compiles_for_every_gpu_without_one():
   told = subprocess.run(

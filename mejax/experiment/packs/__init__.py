@@ -7,6 +7,7 @@ packed.py        reads a saved model, with packed_files.py, its files, and
                  modules.py, its module
 exporting.py     its function, for places that have only JAX
 recipes.py       how the data of a model are made
+trained_on.py    how clips differ from those that a model was trained on
 seen.py          whom a model has seen
 starting.py      trainings that start from a model
 """
