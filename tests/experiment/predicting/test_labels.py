@@ -104,6 +104,55 @@ def test_a_corpus_that_nobody_knows_is_told(found, tmp_path):
   assert "'kasme' is none that mejax or the model knows" in note
 
 
+@pytest.mark.parametrize(
+  'seen, spelling, name',
+  [
+    ('smic', 'SMIC_VIS', 'smic_vis'),
+    ('smic', 'SMIC-HS', 'smic'),
+    ('casme3_c', 'CASME3_C', 'casme3_c'),
+    ('MyLab', 'my_lab', 'MyLab'),
+    ('mylab', 'MyLab', 'mylab'),
+    ('casme2_long', 'CAS(ME)^2', 'casme2_long'),
+  ],
+)
+def test_corpora_are_known_however_they_are_spelled(
+  found, tmp_path, seen, spelling, name
+):
+  own = f',{spelling}'
+  text = ROWS.format(',corpus', 's26', own, own, own)
+  model = with_seen(shipped.load(), seen, '26')
+  with pytest.raises(ValueError, match='has seen 1 of the 3 people'):
+    read(text, found, tmp_path, model=model)
+  model = with_seen(shipped.load(), seen, '99')
+  told = read(text, found, tmp_path, model=model)
+  assert {one.corpus for one in told.labels.values()} == {name}
+  assert told.notes == ()
+
+
+def test_cas_me_2_is_not_casme_ii(found, tmp_path):
+  own = ',CAS(ME)^2'
+  told = read(ROWS.format(',corpus', '26', own, own, own), found, tmp_path)
+  assert len(told.found) == 3
+
+
+@pytest.mark.parametrize('corpus', ['', ',casme2'])
+def test_people_of_the_model_it_started_from_are_refused(
+  found, tmp_path, corpus
+):
+  model = with_seen(shipped.load(), 'casme2', '26')
+  model.about['data']['corpora'] = {'samm': {'clips': 1, 'people': 1}}
+  text = ROWS.format(',corpus' if corpus else '', '26', *[corpus] * 3)
+  with pytest.raises(ValueError, match='has seen 1 of the 3 people'):
+    read(text, found, tmp_path, model=model)
+
+
+def test_spellings_of_a_person_are_one_person(found, tmp_path):
+  text = 'clip,subject,emotion\nanna,26,positive\nben,sub26,surprise\n'
+  text += 'cleo,8,negative\n'
+  with pytest.raises(ValueError, match='has seen 1 of the 2 people .*in 2 of'):
+    read(text, found, tmp_path)
+
+
 def test_if_all_have_been_seen_nothing_is_left(found, tmp_path):
   model = with_seen(shipped.load(), 'video', '26', '7', '8')
   with pytest.raises(ValueError, match='Without them nothing is left'):
