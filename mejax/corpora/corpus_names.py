@@ -20,6 +20,9 @@ NAMES = tuple(
       *corpora.LONG_VIDEOS,
       *people.SAME_PEOPLE,
       *people.SAME_PEOPLE.values(),
+      # Of people whom mejax makes up for a training.
+      'generated',
+      'rendered_long',
     )
   )
 )

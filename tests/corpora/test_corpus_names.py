@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mejax.corpora import corpus_names
+from mejax.datasets import generated
+from mejax.experiment.spotting import filming
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_spellings_in_use_mean_a_corpus(spelling, name):
 
 
 def test_names_of_mejax_stay_as_they_are():
-  for name in corpus_names.NAMES:
+  for name in (*corpus_names.NAMES, generated.CORPUS, filming.CORPUS):
     assert corpus_names.common(name) == name
 
 
