@@ -19,7 +19,6 @@ import pathlib
 from mejax.corpora import cells
 from mejax.corpora import corpus_names
 from mejax.corpora import frame_numbers
-from mejax.corpora import frame_rate
 from mejax.corpora import people as people_lib
 from mejax.corpora import recordings as recordings_lib
 from mejax.corpora import video
@@ -93,7 +92,8 @@ def read(
     path: a CSV file or workbook.
     found: the recordings.
     model: who is asked.
-    fps: frames a second, for recordings without.
+    fps: frames a second, where the table has none; without it those of the
+      file.
     leave_out_seen: whether recordings of people whom the model has seen are
       left out; otherwise they are refused.
 
@@ -166,7 +166,7 @@ def _label(
   corpus = _corpus(row['corpus'], model)
   truth = _class_of(model, corpus, row['emotion'])
   numbers, unread = frame_numbers.read_numbers(row)
-  rate, fault, _ = frame_rate.choose(row['fps'], fps)
+  fault = ''
   if not people_lib.is_person(row['subject']):
     fault = f'its row in {sheet} names no subject'
   elif not truth:
@@ -181,8 +181,9 @@ def _label(
   ask = Ask(
     whole=not is_given,
     given=given if is_given else None,
-    fps=rate,
-    problem=fault or '',
+    fps=fps,
+    sheet_fps=row['fps'],
+    problem=fault,
     is_lenient=True,
   )
   return Label(corpus=corpus, subject=row['subject'], truth=truth, ask=ask)
