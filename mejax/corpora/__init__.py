@@ -7,7 +7,8 @@
                      for other files) and label sheet
   annotated.py       a row of a sheet and its frames -> a clip
   clip.py            the clip
-  people.py          who is who, however the names are written
+  people.py          who is who, however the names are written, and
+                     corpus_names.py which corpus
   sheets.py          finds a label sheet and its columns
   spreadsheets.py    spreadsheets and CSV files as cells
   cells.py           the text of a cell; text_files.py encodings

@@ -20,13 +20,14 @@ _LONGEST = 1.0
 
 
 def choose(
-  text: str, own: float | None
+  text: str, own: float | None, *, source: str = 'in its file'
 ) -> tuple[float | None, str, tuple[str, ...]]:
   """Returns the frames per second, a fault or '', and remarks.
 
   Args:
     text: what the sheet says.
     own: what the recording says.
+    source: where `own` stands, as a remark says it.
   """
   fps, what = own, f'fps of the recording is {own}'
   if not cells.says_nothing(text):
@@ -48,7 +49,7 @@ def choose(
   doubts = []
   if own and abs(fps / own - 1) > _ALIKE:
     doubts.append(
-      f'has {fps:g} frames per second in the sheet, {own:g} in its file: '
+      f'has {fps:g} frames per second in the sheet, {own:g} {source}: '
       f'{fps:g} is taken'
     )
   if fps < _COARSE:

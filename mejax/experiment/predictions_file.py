@@ -21,10 +21,10 @@ import numpy as np
 
 from mejax import limits
 from mejax.corpora import cells
-from mejax.corpora import people as people_lib
 from mejax.corpora import spreadsheets
 from mejax.corpora.cells import Cell
 from mejax.experiment import prediction_columns
+from mejax.experiment.packs import seen as seen_lib
 
 OPTIONS = (*prediction_columns.USUAL, 'classes', 'encoding')
 _WHOLE = re.compile(r'\+?(-?\d+)(\.0*)?')
@@ -281,10 +281,14 @@ def _remarks(corpus: Sequence[str], people: Sequence[str]) -> Iterator[str]:
       'There is no column of subjects, so there are no intervals: clips of one'
       ' person are alike, and the number of people decides how sure a score is.'
     )
-  for name in dict.fromkeys(corpus):
-    own = [who for c, who in zip(corpus, people, strict=False) if c == name]
-    for alike in people_lib.alike(who.removeprefix(f'{name}/') for who in own):
+  spelled: dict[str, list[str]] = {}
+  # People without a corpus are called `/subject`.
+  for name, who in dict.fromkeys(zip(corpus, people, strict=False)):
+    person = seen_lib.person(name, who.removeprefix(f'{name}/'))
+    spelled.setdefault(person, []).append(who.removeprefix('/'))
+  for alike in spelled.values():
+    if len(alike) > 1:
       yield (
-        f'These subjects may be one person, and count as several: '
-        f'{", ".join(alike)}.'
+        'These subjects may be one person, and count as several:'
+        f' {", ".join(alike)}.'
       )

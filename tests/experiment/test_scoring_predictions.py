@@ -168,6 +168,17 @@ def test_names_that_may_be_one_person_are_told(write, capsys):
   )
 
 
+def test_corpora_that_may_be_one_are_told(write):
+  rows = '0,0,casme2,26\n1,0,CASME II,sub26\n1,1,samm,26\n1,1,samm_long,026\n'
+  found = predictions_file.read(
+    write(f'truth,prediction,corpus,subject\n{rows}')
+  )
+  assert [remark.partition(': ')[2] for remark in found.remarks] == [
+    'casme2/26, CASME II/sub26.',
+    'samm/26, samm_long/026.',
+  ]
+
+
 def test_a_class_without_any_clip_counts_where_it_is_predicted(write):
   path = write('truth,prediction\n0,0\n0,2\n1,1\n')
   numbers = scoring_predictions.score_predictions(

@@ -14,6 +14,7 @@ from jaxtyping import Bool
 from jaxtyping import Shaped
 import numpy as np
 
+from mejax.corpora import corpus_names
 from mejax.corpora import people as people_lib
 from mejax.experiment import results
 from mejax.experiment.task import Task
@@ -85,8 +86,8 @@ def people_of(
 ) -> Shaped[np.ndarray, ' n']:
   """Returns a digest of the person of each clip.
 
-  It is the same for all usual spellings of a name, and for corpora that show
-  the same people.
+  It is the same for all usual spellings of a name and of a corpus, and for
+  corpora that show the same people.
   """
   pairs = zip(corpus.tolist(), subject.tolist(), strict=True)
   return np.array([person(each, name) for each, name in pairs], str)
@@ -94,6 +95,7 @@ def people_of(
 
 def person(corpus: str, subject: str) -> str:
   """Returns the digest of a person, see `people_of`."""
+  corpus = corpus_names.common(corpus)
   return results.digest(
     people_lib.SAME_PEOPLE.get(corpus, corpus), people_lib.plain(subject)
   )

@@ -13,6 +13,8 @@ from typing import Any
 
 import cv2
 
+from mejax.corpora import cells
+from mejax.corpora import frame_rate
 from mejax.corpora.clip import Clip
 from mejax.corpora.recordings import Recording
 from mejax.corpora.which_face import LARGEST
@@ -74,14 +76,16 @@ class Ask:
     whole: whether each recording is one movement.
     given: onset, apex and offset of a single recording, as far as known.
     fps: frames a second; None for those of the file.
+    sheet_fps: what a table says of them, which counts before `fps`.
     problem: why nothing is looked at; '' if something is.
-    is_lenient: whether frames that are not in the recording are a problem of
-      the recording, and no error of the call.
+    is_lenient: whether frames are named in a table, so that those that are not
+      in the recording are a problem of it, and no error of the call.
   """
 
   whole: bool = False
   given: tuple[int | None, int | None, int | None] | None = None
   fps: float | int | None = None
+  sheet_fps: str = ''
   problem: str = ''
   is_lenient: bool = False
 
@@ -140,8 +144,8 @@ def find(
     content = recording.content
   except (OSError, ValueError, cv2.error) as error:
     return Found(name=recording.name, problem=str(error))
-  fps = float(ask.fps) if ask.fps else content.fps
-  problem = content.problem
+  fps, fault, doubts = _rate(ask, content.fps)
+  problem = content.problem or fault
   if not problem and len(content.files) < 2:
     problem = 'it has one frame; nothing moves in it'
   if problem:
@@ -152,18 +156,18 @@ def find(
     clip=spotting.clip_of(recording, fps),
     fps=fps,
     first=numbers[0],
-    remarks=content.remarks,
+    remarks=(*content.remarks, *doubts),
   )
   if ask.given:
     try:
-      given = _given(ask.given, numbers)
+      given = _given(ask, numbers)
     except ValueError as error:
       if not ask.is_lenient:
         raise
       return Found(name=recording.name, problem=str(error))
     return dataclasses.replace(_upright(found, detector), events=(given,))
   if ask.whole:
-    return _whole(_upright(found, detector), ())
+    return _whole(_upright(found, detector), ask)
   if fps is None:
     return dataclasses.replace(
       found, problem='it has no frame rate: give the frames a second (--fps)'
@@ -172,10 +176,9 @@ def find(
   if seconds < remarks_lib.LEAST_SECONDS:
     return _whole(
       _upright(found, detector),
-      (
-        f'it lasts {seconds:.2f} s, too short to spot a movement in, so it was'
-        ' taken as one movement from the first frame to the last',
-      ),
+      ask,
+      f'it lasts {seconds:.2f} s, too short to spot a movement in, so it was'
+      ' taken as one movement from the first frame to the last',
     )
   return _spotted(found, recording, detector, progress, spotter, which_face)
 
@@ -208,14 +211,31 @@ def _upright(found: Found, detector: Detector) -> Found:
   return dataclasses.replace(found, clip=clip, remarks=remarks)
 
 
-def _whole(found: Found, remarks: tuple[str, ...]) -> Found:
+def _rate(
+  ask: Ask, own: float | None
+) -> tuple[float | None, str, tuple[str, ...]]:
+  """Returns the frames per second, a fault or '', and remarks."""
+  rate = float(ask.fps) if ask.fps else own
+  if cells.says_nothing(ask.sheet_fps):
+    return rate, '', ()
+  fps, fault, doubts = frame_rate.choose(
+    ask.sheet_fps, rate, source='by --fps' if ask.fps else 'in its file'
+  )
+  return fps, fault, tuple(f'it {doubt}' for doubt in doubts)
+
+
+def _whole(found: Found, ask: Ask, *remarks: str) -> Found:
   numbers = found.clip.frame_numbers
   if len(numbers) > staging.LONGEST:
+    hint = 'name --onset, --apex and --offset'
+    if ask.is_lenient:
+      hint = 'name onset, apex and offset in the table'
+    elif ask.whole:
+      hint = f'leave out --whole, or {hint}'
     return dataclasses.replace(
       found,
       problem=f'it has {len(numbers)} frames, more than the'
-      f' {staging.LONGEST} of one movement: leave out --whole, or name --onset,'
-      ' --apex and --offset',
+      f' {staging.LONGEST} of one movement: {hint}',
     )
   event = Event(
     type=WHOLE,
@@ -227,10 +247,8 @@ def _whole(found: Found, remarks: tuple[str, ...]) -> Found:
   return dataclasses.replace(found, events=(event,))
 
 
-def _given(
-  given: tuple[int | None, int | None, int | None], numbers: tuple[int, ...]
-) -> Event:
-  onset, apex, offset = given
+def _given(ask: Ask, numbers: tuple[int, ...]) -> Event:
+  onset, apex, offset = ask.given
   onset = numbers[0] if onset is None else onset
   offset = numbers[-1] if offset is None else offset
   for name, number in (('onset', onset), ('apex', apex), ('offset', offset)):
@@ -249,7 +267,8 @@ def _given(
   if apex is None and length > staging.LONGEST:
     raise ValueError(
       f'there are {length} frames from onset to offset; an apex is spotted'
-      f' among at most {staging.LONGEST}: name it by --apex'
+      f' among at most {staging.LONGEST}: name it'
+      f' {"in the table" if ask.is_lenient else "by --apex"}'
     )
   return Event(type=GIVEN, onset=onset, apex=apex, offset=offset)
 

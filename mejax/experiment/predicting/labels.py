@@ -8,6 +8,7 @@ are refused, or left out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,10 +16,9 @@ import dataclasses
 import os
 import pathlib
 
-from mejax import corpora as corpora_lib
 from mejax.corpora import cells
+from mejax.corpora import corpus_names
 from mejax.corpora import frame_numbers
-from mejax.corpora import frame_rate
 from mejax.corpora import people as people_lib
 from mejax.corpora import recordings as recordings_lib
 from mejax.corpora import video
@@ -32,7 +32,6 @@ from mejax.experiment.predicting.events import Ask
 
 COLUMNS = ('corpus', 'subject', 'truth')
 _FIELDS = video.FIELDS | {'corpus': ('corpus', 'dataset', 'database')}
-_CORPORA = (*corpora_lib.CORPORA, *corpora_lib.LONG_VIDEOS)
 _MOST_NAMED = 5
 _HINT = (
   'What it says of them is no result for people whom it has not seen. With'
@@ -93,7 +92,8 @@ def read(
     path: a CSV file or workbook.
     found: the recordings.
     model: who is asked.
-    fps: frames a second, for recordings without.
+    fps: frames a second, where the table has none; without it those of the
+      file.
     leave_out_seen: whether recordings of people whom the model has seen are
       left out; otherwise they are refused.
 
@@ -163,10 +163,10 @@ def _label(
     ask = Ask(problem=problem, fps=fps)
     return Label(corpus='', subject='', truth='', ask=ask)
   (row,) = rows
-  corpus = _corpus(row['corpus'])
+  corpus = _corpus(row['corpus'], model)
   truth = _class_of(model, corpus, row['emotion'])
   numbers, unread = frame_numbers.read_numbers(row)
-  rate, fault, _ = frame_rate.choose(row['fps'], fps)
+  fault = ''
   if not people_lib.is_person(row['subject']):
     fault = f'its row in {sheet} names no subject'
   elif not truth:
@@ -181,25 +181,29 @@ def _label(
   ask = Ask(
     whole=not is_given,
     given=given if is_given else None,
-    fps=rate,
-    problem=fault or '',
+    fps=fps,
+    sheet_fps=row['fps'],
+    problem=fault,
     is_lenient=True,
   )
   return Label(corpus=corpus, subject=row['subject'], truth=truth, ask=ask)
 
 
-def _corpus(text: str) -> str:
-  """Returns the name that mejax has for a corpus, if it has one."""
+def _corpora(model: Model) -> tuple[str, ...]:
+  """Returns the corpora that mejax or the model knows.
+
+  A model that started from another one knows only those of its own training,
+  though it has seen the people of both.
+  """
+  return (*corpus_names.NAMES, *model.about['data']['corpora'])
+
+
+def _corpus(text: str, model: Model) -> str:
+  """Returns the name that the model or mejax has for a corpus, if any."""
   if not cells.is_word(text):
     return video.NAME
-  names = {_plain(name): name for name in _CORPORA}
-  return names.get(_plain(text), text)
-
-
-def _plain(corpus: str) -> str:
-  """Returns what spellings of a corpus have in common: CASME II is casme2."""
-  kept = ''.join(x for x in people_lib.folded(corpus) if x.isalnum())
-  return kept.replace('iii', '3').replace('ii', '2')
+  names = {corpus_names.common(name): name for name in _corpora(model)}
+  return names.get(corpus_names.common(text), text)
 
 
 def _class_of(model: Model, corpus: str, emotion: str) -> str:
@@ -216,13 +220,13 @@ def _class_of(model: Model, corpus: str, emotion: str) -> str:
 def _is_seen(label: Label, model: Model) -> bool:
   """Returns whether a model has seen the person of a recording.
 
-  Where the table has no corpus, those of the model count: a person too many is
+  Where the table has no corpus, all that are known count: a person too many is
   refused, rather than one too few.
   """
   corpora = {label.corpus}
   if label.corpus == video.NAME:
-    corpora |= model.about['data']['corpora'].keys()
-  return bool(label.subject) and any(
+    corpora.update(_corpora(model))
+  return people_lib.is_person(label.subject) and any(
     seen_lib.person(corpus, label.subject) in model.seen.people
     for corpus in corpora
   )
@@ -230,7 +234,7 @@ def _is_seen(label: Label, model: Model) -> bool:
 
 def _strange(labels, model: Model) -> Iterator[str]:
   """Says which corpora are not known, so that nobody of them counts as seen."""
-  known = {'', *_CORPORA, *model.about['data']['corpora']}
+  known = {'', *_corpora(model)}
   for name in sorted({label.corpus for label in labels} - known):
     yield (
       f'the corpus {name!r} is none that mejax or the model knows'
@@ -239,14 +243,26 @@ def _strange(labels, model: Model) -> Iterator[str]:
     )
 
 
-def _describe(known, labels, model: Model) -> str:
-  people = sorted(
-    {f'{labels[one.path].corpus}/{labels[one.path].subject}' for one in known}
-  )
-  every = {(x.corpus, x.subject) for x in labels.values() if x.subject}
+def _describe(
+  known: Sequence[Recording],
+  labels: Mapping[pathlib.Path, Label],
+  model: Model,
+) -> str:
+  """Says whom the model has seen; all spellings of a person count as one."""
+  people = sorted(_people(labels[one.path] for one in known).values())
+  every = _people(labels.values())
   more = len(people) - _MOST_NAMED
   named = ', '.join(people[:_MOST_NAMED]) + f' and {more} more' * (more > 0)
   return (
     f'the model in {model.folder} has seen {len(people)} of the {len(every)}'
     f' people of these recordings ({named}), who are in {len(known)} of them.'
   )
+
+
+def _people(labels: Iterable[Label]) -> dict[str, str]:
+  """Returns a name of each person, by digest."""
+  return {
+    seen_lib.person(one.corpus, one.subject): f'{one.corpus}/{one.subject}'
+    for one in labels
+    if people_lib.is_person(one.subject)
+  }

@@ -72,6 +72,19 @@ def task(people, **changes):
   return dataclasses.replace(own, **changes)
 
 
+@pytest.mark.parametrize(
+  'ours, theirs', [('smic', 'SMIC-HS'), ('My-Lab', 'mylab')]
+)
+def test_people_are_refused_however_their_corpus_is_spelled(ours, theirs):
+  known = task(SEEN, corpus=np.full(8 * len(SEEN), ours))
+  seen = seen_lib.of(known.corpus, known.subject, known.clip)
+  asked = task(SEEN, corpus=np.full(8 * len(SEEN), theirs))
+  with pytest.raises(ValueError, match='has seen 5 of the 5 people'):
+    seen_lib.leave_out(
+      asked, seen, whose='the model', leave_out_seen=False, hint=''
+    )
+
+
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('run') / 'run'

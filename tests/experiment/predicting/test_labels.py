@@ -21,6 +21,7 @@ from mejax.experiment import running
 from mejax.experiment import scoring_predictions
 from mejax.experiment.packs import packing
 from mejax.experiment.packs import seen as seen_lib
+from mejax.experiment.predicting import events
 from mejax.experiment.predicting import labels as labels_lib
 from mejax.experiment.predicting import shipped
 
@@ -104,6 +105,55 @@ def test_a_corpus_that_nobody_knows_is_told(found, tmp_path):
   assert "'kasme' is none that mejax or the model knows" in note
 
 
+@pytest.mark.parametrize(
+  'seen, spelling, name',
+  [
+    ('smic', 'SMIC_VIS', 'smic_vis'),
+    ('smic', 'SMIC-HS', 'smic'),
+    ('casme3_c', 'CASME3_C', 'casme3_c'),
+    ('MyLab', 'my_lab', 'MyLab'),
+    ('mylab', 'MyLab', 'mylab'),
+    ('casme2_long', 'CAS(ME)^2', 'casme2_long'),
+  ],
+)
+def test_corpora_are_known_however_they_are_spelled(
+  found, tmp_path, seen, spelling, name
+):
+  own = f',{spelling}'
+  text = ROWS.format(',corpus', 's26', own, own, own)
+  model = with_seen(shipped.load(), seen, '26')
+  with pytest.raises(ValueError, match='has seen 1 of the 3 people'):
+    read(text, found, tmp_path, model=model)
+  model = with_seen(shipped.load(), seen, '99')
+  told = read(text, found, tmp_path, model=model)
+  assert {one.corpus for one in told.labels.values()} == {name}
+  assert told.notes == ()
+
+
+def test_cas_me_2_is_not_casme_ii(found, tmp_path):
+  own = ',CAS(ME)^2'
+  told = read(ROWS.format(',corpus', '26', own, own, own), found, tmp_path)
+  assert len(told.found) == 3
+
+
+@pytest.mark.parametrize('corpus', ['', ',casme2'])
+def test_people_of_the_model_it_started_from_are_refused(
+  found, tmp_path, corpus
+):
+  model = with_seen(shipped.load(), 'casme2', '26')
+  model.about['data']['corpora'] = {'samm': {'clips': 1, 'people': 1}}
+  text = ROWS.format(',corpus' if corpus else '', '26', *[corpus] * 3)
+  with pytest.raises(ValueError, match='has seen 1 of the 3 people'):
+    read(text, found, tmp_path, model=model)
+
+
+def test_spellings_of_a_person_are_one_person(found, tmp_path):
+  text = 'clip,subject,emotion\nanna,26,positive\nben,sub26,surprise\n'
+  text += 'cleo,8,negative\n'
+  with pytest.raises(ValueError, match='has seen 1 of the 2 people .*in 2 of'):
+    read(text, found, tmp_path)
+
+
 def test_if_all_have_been_seen_nothing_is_left(found, tmp_path):
   model = with_seen(shipped.load(), 'video', '26', '7', '8')
   with pytest.raises(ValueError, match='Without them nothing is left'):
@@ -138,6 +188,57 @@ def test_what_is_not_understood_is_named_and_the_others_go_on(found, tmp_path):
 def test_a_row_with_a_fault_says_which(found, tmp_path, row, words):
   told = read(f'clip,subject,emotion,onset\n{row}\n', found, tmp_path)
   assert words in told.labels[found[0].path].ask.problem
+
+
+def first_event(found, ask, monkeypatch, *, frames=100, own_fps=None):
+  """Finds what is looked at in the first recording, whatever it shows."""
+  files = {i: found[0].path / f'img{i}.png' for i in range(frames)}
+  one = dataclasses.replace(found[0])
+  one.__dict__['content'] = recordings.Content(files, fps=own_fps)
+  monkeypatch.setattr(events.turning, 'turned_back', lambda clip, _: clip)
+  return events.find(one, ask, detector=lambda _: [], progress=False)
+
+
+@pytest.mark.parametrize(
+  'text, fps, own, expected, words',
+  [
+    ('200', None, 100.0, 200.0, '200 frames per second in the sheet, 100 in'),
+    ('200', 100, 25.0, 200.0, 'in the sheet, 100 by --fps: 200 is taken'),
+    ('200', None, 200.0, 200.0, ''),
+    ('200', None, None, 200.0, ''),
+    ('5', None, None, 5.0, 'it has 5 frames per second: a micro-expression'),
+    ('', 100, 25.0, 100.0, ''),
+    ('-', None, 25.0, 25.0, ''),
+    ('', 0.5, None, 0.5, ''),
+  ],
+)
+def test_the_rate_of_the_table_counts_and_others_are_told(
+  found, tmp_path, monkeypatch, text, fps, own, expected, words
+):
+  table = f'clip,subject,emotion,fps\nanna,1,positive,{text}\n'
+  label = read(table, found, tmp_path, fps=fps).labels[found[0].path]
+  told = first_event(found, label.ask, monkeypatch, own_fps=own)
+  assert (told.fps, told.problem) == (expected, '')
+  assert words in ' '.join(told.remarks) and len(told.remarks) == bool(words)
+
+
+def test_a_rate_that_cannot_be_is_told_of_its_cell(
+  found, tmp_path, monkeypatch
+):
+  table = 'clip,subject,emotion,fps\nanna,1,positive,fast\n'
+  label = read(table, found, tmp_path, fps=100).labels[found[0].path]
+  told = first_event(found, label.ask, monkeypatch)
+  assert "fps is 'fast' in cell D2; expected frames" in told.problem
+
+
+@pytest.mark.parametrize('onset', ['', '0'])
+def test_what_to_do_about_a_long_recording_can_be_done(
+  found, tmp_path, monkeypatch, onset
+):
+  table = f'clip,subject,emotion,onset\nanna,1,positive,{onset}\n'
+  label = read(table, found, tmp_path).labels[found[0].path]
+  told = first_event(found, label.ask, monkeypatch, frames=600)
+  assert 'in the table' in told.problem and '--' not in told.problem
 
 
 def test_a_table_of_other_recordings_is_refused(found, tmp_path):
