@@ -25,6 +25,7 @@ import numpy as np
 import mejax
 from mejax import files
 from mejax import forms
+from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.packs import modules
 from mejax.experiment.packs import packed_files
 from mejax.experiment.packs import seen as seen_lib
@@ -145,14 +146,15 @@ def read(path: str | os.PathLike[str] | None = None) -> Trained:
       something else.
   """
   folder = FOLDER if path is None else pathlib.Path(path)
-  if not packed_files.is_model(folder):
-    if not (folder / NAME).is_dir():
-      raise FileNotFoundError(
-        f'{folder} is no trained spotter: `mejax train --config spotter'
-        ' --config.folds=all` writes one into its run, and does so again if the'
-        ' run was finished by an older mejax'
-      )
+  if (folder / NAME).is_dir():
     folder = folder / NAME
+  # An older mejax wrote the card of a spotter into the run itself.
+  elif not packed_files.is_model(folder) or workdir_lib.is_run(folder):
+    raise FileNotFoundError(
+      f'{folder} is no trained spotter: `mejax train --config spotter'
+      ' --config.folds=all` writes one into its run. A run of an older mejax'
+      ' has none: train it anew, in a new workdir'
+    )
   about = packed_files.read_signed(
     folder, kind=KIND, version=SCHEMA_VERSION, form=_FORM
   )

@@ -125,6 +125,19 @@ def test_a_run_without_a_spotter_of_everybody_says_how_to_get_one(
   assert '--members and --recipe_of belong' in capsys.readouterr().err
 
 
+def test_a_card_that_an_older_mejax_left_in_a_run_hides_no_spotter(
+  run, tmp_path
+):
+  old = tmp_path / 'old'
+  old.mkdir()
+  for name in ('config.json', 'record.npz', 'spotter.npz', 'MODEL.md'):
+    (old / name).write_text('{"model": {"name": "spotter"}}')
+  with pytest.raises(FileNotFoundError, match='train it anew, in a new workd'):
+    trained_lib.read(old)
+  shutil.copytree(run / trained_lib.NAME, old / trained_lib.NAME)
+  assert trained_lib.read(old).digest == trained_lib.read(run).digest
+
+
 def test_the_network_that_ships_is_complete_and_has_seen_no_real_person():
   spotter = trained_lib.read()
   assert {path.name for path in trained_lib.FOLDER.iterdir()} == FILES
