@@ -6,12 +6,13 @@
     python -m tests.benchmarks.spotting recognise
     python -m tests.benchmarks.spotting memory --seconds 600
 
-`film` renders and follows recordings, and keeps the signals in a folder;
-`calibrate` prints the thresholds that leave so many false alarms a minute in
-the recordings without an expression; `report` prints Markdown tables of what
-`mejax.motion` and the network that ships spot in other people, and with
-`--floors` those of spotters that know little, on the same recordings. A minute
-at 160 pixels takes some 14 seconds of one core, and 5 more for the floors.
+`film` renders and follows recordings, and keeps the signals in a folder, those
+with what floors need (`--floors`) apart from those without; `calibrate` prints
+the thresholds that leave so many false alarms a minute in the recordings
+without an expression; `report` prints Markdown tables of what `mejax.motion`
+and the network that ships spot in other people, and with `--floors` those of
+spotters that know little, on the same recordings. A minute at 160 pixels takes
+some 14 seconds of one core, and 5 more for the floors.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from mejax.evaluation.spotting import scores
 from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
 from mejax.experiment.spotting import filming
+from mejax.experiment.spotting import kept_tracks
 from mejax.experiment.spotting import recognising
 from mejax.experiment.spotting import trained
 from mejax.motion import detection
@@ -82,10 +84,16 @@ def take_of(name: str, seed: int, args) -> LongTake:
   return long_takes.play(SCRIPTS[name], seed=seed, **options)
 
 
+def path_of(name: str, seed: int, args) -> pathlib.Path:
+  """Returns where signals and curves are kept, as they are measured now."""
+  kind = f'{args.seconds}_{args.fps}_{args.size}_{kept_tracks.FORMAT}'
+  kind += '_floors' * args.floors
+  return args.keep / f'{name}_{seed}_{kind}.npz'
+
+
 def tracks_of(name: str, seed: int, args) -> tuple[Tracks, dict]:
   """Returns signals and curves of a recording; renders what is not kept."""
-  kind = f'{args.seconds}_{args.fps}_{args.size}'
-  path = args.keep / f'{name}_{seed}_{kind}.npz'
+  path = path_of(name, seed, args)
   if not path.exists():
     take = take_of(name, seed, args)
     greys, spent = [], 0.0
@@ -120,12 +128,9 @@ def tracks_of(name: str, seed: int, args) -> tuple[Tracks, dict]:
     print(path.name, f'{taken:.1f} s', flush=True)
   with np.load(path) as stored:
     values = dict(stored)
-  own = {field.name for field in dataclasses.fields(Tracks)}
-  tracks = Tracks(**{k: v for k, v in values.items() if k in own})
-  tracks = dataclasses.replace(
-    tracks, fps=float(tracks.fps), eyes=float(tracks.eyes)
-  )
-  return tracks, {k: v for k, v in values.items() if k not in own}
+  own = {f.name: values.pop(f.name) for f in dataclasses.fields(Tracks)}
+  plain = {name: float(own[name]) for name in ('fps', 'eyes')}
+  return Tracks(**own | plain), values
 
 
 def video_of(name: str, seed: int, args, spot=candidates.spot) -> Video:

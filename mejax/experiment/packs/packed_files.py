@@ -130,15 +130,28 @@ def read_signed(
   return about
 
 
-def check_out(folder: pathlib.Path) -> None:
+def check_out(folder: pathlib.Path, *, kind: str) -> None:
   """Refuses a folder that cannot be written, or holds anything but a model.
 
+  Args:
+    folder: where a model will be written.
+    kind: of the model; one of another kind is not replaced.
+
   Raises:
-    ValueError, OSError: see `files.check_replaceable`, `files.check_writable`.
+    ValueError, OSError: see `files.check_replaceable`, `files.check_writable`;
+      also if it holds a model of another kind.
   """
   files.check_replaceable(
     folder, marker=DESCRIPTION, names=FILES, what='files of a saved model'
   )
+  if (folder / DESCRIPTION).exists():
+    hint = f'Delete {folder} to write another model there.'
+    found = files.read_json(folder / DESCRIPTION, hint=hint).get('kind')
+    if found != kind:
+      raise ValueError(
+        f'{folder} holds a {str(found)[:60]}, which a {kind} would replace.'
+        ' Choose another folder.'
+      )
   files.check_writable(folder.parent, flag='--out')
 
 

@@ -65,7 +65,7 @@ def pack(
   """
   run = pathlib.Path(run)
   out = pathlib.Path(os.path.abspath(out))
-  packed_files.check_out(out)
+  packed_files.check_out(out, kind=packed_files.KIND)
   for needed in ('record.npz', 'metrics.json', 'config.json', 'run.json'):
     if not (run / needed).exists():
       raise FileNotFoundError(

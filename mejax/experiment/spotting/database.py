@@ -85,7 +85,8 @@ def score(
 
   Raises:
     FileNotFoundError: the database or the file is not there.
-    ValueError: no video can be used, or a candidate is of no video.
+    ValueError: no video can be used, a candidate is of no video, or `out` has
+      the signals of something else.
   """
   if name not in LONG_VIDEOS:
     raise ValueError(
@@ -95,6 +96,8 @@ def score(
   database = importlib.import_module(LONG_VIDEOS[name]).DATABASE
   given = None if saved is None else candidate_files.read(saved)
   folder = None if out is None else pathlib.Path(out)
+  if folder is not None:
+    signal_sets.check_out(folder, name)
   reading = database.read(source, images=images)
   every = list(reading)
   good = [video for video in every if not video.problem]
@@ -137,7 +140,7 @@ def score(
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder, videos, text)
     if given is None:  # Then the signals of all of them are there.
-      signal_sets.write(folder, videos)
+      signal_sets.write(folder, videos, corpus=name)
   return Scored(videos, text)
 
 

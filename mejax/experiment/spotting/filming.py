@@ -73,10 +73,12 @@ def film(
     progress: whether to show a bar.
 
   Raises:
-    ValueError: a number is out of bounds.
+    ValueError: a number is out of bounds, or the folder has the signals of a
+      database.
   """
   _check(people=people, seconds=seconds, fps=fps, size=size, seed=seed)
   folder = pathlib.Path(folder)
+  signal_sets.check_out(folder, CORPUS)
   videos = []
   takes = [(who, name) for who in range(people) for name in ('calm', 'acted')]
   for who, name in bars.Bar(
@@ -109,15 +111,10 @@ def film(
       source=f'{_VERSION} {name} {seed + who} {seconds} {fps} {size}',
     )
     videos.append(video)
-  signal_sets.write(folder, videos)
+  signal_sets.write(folder, videos, corpus=CORPUS)
   with files.writing(folder / _NAME) as file:
     file.write(json.dumps({'size': size, 'version': _VERSION}) + '\n')
   return videos
-
-
-def is_film(folder: pathlib.Path) -> bool:
-  """Returns whether `film` wrote a folder."""
-  return (folder / _NAME).exists()
 
 
 def reader(

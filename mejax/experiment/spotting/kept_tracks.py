@@ -13,8 +13,9 @@ from mejax import forms
 from mejax.motion.spotting.tracks import Tracks
 
 # Signals that an older program kept are made again.
-_FORMAT = 2
-_AGAIN = 'delete it, and it is made again'
+FORMAT = 2
+_MAKERS = '`mejax film` or `mejax score_spotting`, called again,'
+_AGAIN = f'Delete it; {_MAKERS} makes it anew.'
 _ARRAYS = {
   'numbers': ('f', 't'),
   'motion': ('f', 'trd'),
@@ -34,9 +35,13 @@ def read(path: pathlib.Path) -> Tracks:
     FileNotFoundError: there is none.
     ValueError: the file is damaged, or of an older program.
   """
+  if not path.exists():
+    raise FileNotFoundError(f'{path} is missing: {_MAKERS} makes it')
   tracks, (version, _) = _read(path)
-  if version != _FORMAT:
-    raise ValueError(f'{path} was written by another mejax: {_AGAIN}')
+  if version != FORMAT:
+    raise ValueError(
+      f'{path} was written by another mejax: {_MAKERS} makes it anew'
+    )
   return tracks
 
 
@@ -55,7 +60,7 @@ def kept(
   """
   if path.exists():
     tracks, told = _read(path)
-    if told == (_FORMAT, source):
+    if told == (FORMAT, source):
       return tracks
   tracks = make()
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,7 @@ def kept(
     for field in dataclasses.fields(tracks)
   }
   with files.writing(path, 'wb') as file:
-    np.savez(file, format=_FORMAT, source=source, **values)
+    np.savez(file, format=FORMAT, source=source, **values)
   return tracks
 
 

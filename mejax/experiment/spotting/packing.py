@@ -48,23 +48,48 @@ def pack(
       card is to be written anew.
     out: the folder; an older spotter in it is replaced.
     licences: terms under which it is given away, beside those of its data.
-    notes: Markdown to add to the card, such as a table of further results.
+    notes: Markdown to add to the card, such as a table of further results; if
+      not given, that of a saved spotter is kept.
 
   Returns:
     The spotter, read again.
 
   Raises:
     FileNotFoundError: the run has no spotter.
-    ValueError: its files are damaged, or `out` holds something else.
+    ValueError: its files are damaged, `out` holds something else, or the notes
+      in a card cannot be told from the rest of it.
   """
   out = pathlib.Path(os.path.abspath(out))
-  packed_files.check_out(out)
+  packed_files.check_out(out, kind=trained_lib.KIND)
   trained = trained_lib.read(run)
+  notes = notes or _notes_of(trained_lib.folder_of(run))
   told = dict(trained.told)
   told['licences'] = list(dict.fromkeys([*licences, *told['licences']]))
   told['versions'] = {**told['versions'], 'mejax_pack': mejax.__version__}
   write(out, trained._replace(told=told), notes=notes)
   return trained_lib.read(out)
+
+
+def _notes_of(folder: pathlib.Path) -> str:
+  """Returns the Markdown that was added to the card of a saved spotter."""
+  path = folder / packed_files.CARD
+  if not path.exists():
+    return ''
+  text = path.read_text(encoding='utf-8')
+  about = files.read_json(
+    folder / packed_files.DESCRIPTION, hint=packed_files.AGAIN
+  )
+  # The folder may have got another name since.
+  name = text.partition('\n')[0].removeprefix('# ')
+  mark = '(notes)'
+  before = card.render(name, about, mark).partition(mark)[0].rstrip()
+  rest, heading, _ = text.removeprefix(before).rpartition('\n## Use it\n')
+  if not (text.startswith(before) and heading):
+    raise ValueError(
+      f'{path} is not as this mejax writes it, so that notes in it would be'
+      ' lost. Give them by --notes.'
+    )
+  return rest.strip()
 
 
 def write(folder: pathlib.Path, trained: Trained, *, notes: str = '') -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
+from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora.which_face import LARGEST
 from mejax.corpora.which_face import WhichFace
+from mejax.motion import detection
 from mejax.motion.detection import DetectedFace
 from mejax.motion.spotting.following import Detector
 
-# A face that is smaller than this, of the width of the largest, is nobody who
-# could be meant.
+# A face that is smaller than this, of the width of the largest, is not counted.
 _LEAST = 0.5
 
 
 class Chooser:
   """A detector of the face that is meant, which counts the others.
 
-  The spotter follows the largest face that it is given.
+  The spotter follows the largest face that it is given. Which one that is, is
+  as in `faces.locate`, so that the same person is spotted and recognised.
   """
 
   def __init__(self, detector: Detector, which: WhichFace = LARGEST):
@@ -26,23 +31,33 @@ class Chooser:
 
     Args:
       detector: image to faces.
-      which: as `which_face.parse` returns it.
+      which: as `which_face.parse` returns it; a place is one in the first
+        picture, of which others are copies of any size.
     """
     self._detector, self._which = detector, which
+    if which != LARGEST and detector in (
+      detection.detect,
+      detection.detect_dense,
+    ):
+      self._detector = functools.partial(detector, thorough=True)
+    self._size: tuple[int, int] | None = None
     self._counts: list[int] = []
 
   def __call__(self, image: UInt8[np.ndarray, 'h w 3']) -> list[DetectedFace]:
+    self._size = self._size or image.shape[1::-1]
     faces = self._detector(image)
     widest = max((face.box[2] for face in faces), default=0.0)
-    large = [face for face in faces if face.box[2] >= _LEAST * widest]
-    self._counts.append(len(large))
-    if self._which == LARGEST or not faces:
+    self._counts.append(sum(face.box[2] >= _LEAST * widest for face in faces))
+    if self._which == LARGEST:
       return faces
     if isinstance(self._which, str):
-      across = [face.points[:, 0].mean() for face in large]
-      end = np.argmin(across) if self._which == 'left' else np.argmax(across)
-      return [large[int(end)]]
-    return [face for face in faces if _holds(face, *self._which)]
+      sign = 1 if self._which == 'left' else -1
+      return sorted(faces, key=lambda face: sign * _middle(face)[0])[:1]
+    # The spotter reduces large pictures, and edges of pixels scale.
+    zoom = np.divide(image.shape[1::-1], self._size)
+    place = np.add(self._which, 0.5) * zoom - 0.5
+    there = [face for face in faces if detection.holds(face.box, place)]
+    return sorted(there, key=lambda face: math.dist(_middle(face), place))[:1]
 
   def remarks(self) -> list[str]:
     """Says how many faces there are, if there are several most of the time."""
@@ -55,6 +70,5 @@ class Chooser:
     return [f'It shows {several} faces; {which} is followed.']
 
 
-def _holds(face: DetectedFace, x: float, y: float) -> bool:
-  left, top, width, height = face.box
-  return left <= x < left + width and top <= y < top + height
+def _middle(face: DetectedFace) -> Float[np.ndarray, '2']:
+  return face.points.mean(0)

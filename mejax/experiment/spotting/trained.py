@@ -25,6 +25,7 @@ import numpy as np
 import mejax
 from mejax import files
 from mejax import forms
+from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.packs import modules
 from mejax.experiment.packs import packed_files
 from mejax.experiment.packs import seen as seen_lib
@@ -133,6 +134,25 @@ def probability(logits: Float[np.ndarray, '*b']) -> Float[np.ndarray, '*b']:
   return 1 / (1 + np.exp(-logits))
 
 
+def folder_of(path: str | os.PathLike[str]) -> pathlib.Path:
+  """Returns the folder of a saved spotter, or of that of a run.
+
+  Raises:
+    FileNotFoundError: there is none.
+  """
+  folder = pathlib.Path(path)
+  if (folder / NAME).is_dir():
+    return folder / NAME
+  # An older mejax wrote the card of a spotter into the run itself.
+  if not packed_files.is_model(folder) or workdir_lib.is_run(folder):
+    raise FileNotFoundError(
+      f'{folder} is no trained spotter: `mejax train --config spotter'
+      ' --config.folds=all` writes one into its run. A run of an older mejax'
+      ' has none: train it anew, in a new workdir'
+    )
+  return folder
+
+
 def read(path: str | os.PathLike[str] | None = None) -> Trained:
   """Reads a saved spotter, or that of a run.
 
@@ -144,15 +164,7 @@ def read(path: str | os.PathLike[str] | None = None) -> Trained:
     ValueError: it is damaged, was changed, is of another mejax, or holds
       something else.
   """
-  folder = FOLDER if path is None else pathlib.Path(path)
-  if not packed_files.is_model(folder):
-    if not (folder / NAME).is_dir():
-      raise FileNotFoundError(
-        f'{folder} is no trained spotter: `mejax train --config spotter'
-        ' --config.folds=all` writes one into its run, and does so again if the'
-        ' run was finished by an older mejax'
-      )
-    folder = folder / NAME
+  folder = FOLDER if path is None else folder_of(path)
   about = packed_files.read_signed(
     folder, kind=KIND, version=SCHEMA_VERSION, form=_FORM
   )

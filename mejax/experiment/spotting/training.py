@@ -104,10 +104,7 @@ def train(
       compared, sentence=plan.sentence, a_minute=own.budget
     )
     if config.folds == 'all':
-      folder = pathlib.Path(data_dir) / config.dataset
-      trained = spotted.everybody(
-        run, workdir, metrics, is_rendered=filming.is_film(folder)
-      )
+      trained = spotted.everybody(run, workdir, metrics)
       packing.write(workdir / trained_lib.NAME, trained)
     with files.writing(workdir / 'scores.txt') as file:
       file.write(text + '\n')
@@ -145,11 +142,12 @@ def make_plan(
   windows: Windows,
 ) -> Plan:
   """Resolves a config for windows of recordings."""
+  corpus = np.array([recordings[i].corpus for i in windows.recording])
   subjects = np.array([recordings[i].video.subject for i in windows.recording])
   names = np.array([recordings[i].video.name for i in windows.recording])
   task = Task(
     inputs=windows.inputs,
-    corpus=np.full(len(subjects), str(config.dataset)),
+    corpus=corpus,
     subject=subjects,
     clip=names,
     labels=np.zeros(len(subjects), np.int32),
@@ -244,8 +242,6 @@ class _Spotted:
     run: Mapping[str, Any],
     workdir: pathlib.Path,
     metrics: Mapping[str, Any],
-    *,
-    is_rendered: bool,
   ) -> Trained:
     """Returns the networks of everybody, with thresholds of people held out.
 
@@ -253,7 +249,6 @@ class _Spotted:
       run: content of `run.json`.
       workdir: of the run.
       metrics: scores of people held out.
-      is_rendered: whether nobody in the recordings is real.
     """
     config, task = self.plan.description, self.plan.task
     own, numbers = config['spotting'], self.plan.numbers
@@ -270,13 +265,11 @@ class _Spotted:
       number, row = divmod(trial, run['placement']['round_size'])
       tree = checkpoint.Round(workdir, number, owner).model()
       params.append(jax.tree.map(lambda x, row=row: x[row], tree['params']))
-    corpus = task.corpus
-    if is_rendered:
-      corpus = np.full(len(corpus), filming.CORPUS)
+    is_rendered = bool((task.corpus == filming.CORPUS).all())
     told = {
       'config': dict(config),
       'members': [{'seed': int(numbers['seed'][trial])} for trial in trials],
-      'seen': seen_lib.of(corpus, task.subject, task.clip).to_json(),
+      'seen': seen_lib.of(task.corpus, task.subject, task.clip).to_json(),
       'data': {
         'dataset': config['dataset'],
         'rendered': is_rendered,

@@ -45,11 +45,11 @@ def cut_all(
 ) -> Windows:
   """Returns the windows of recordings with known expressions."""
   parts, recording, lengths = [], [], []
-  for i, (video, tracks) in enumerate(recordings):
-    truths = [(e.type, e.onset, e.offset) for e in video.truths]
-    targets, counted = curves_lib.targets(tracks, truths)
+  for i, one in enumerate(recordings):
+    truths = [(e.type, e.onset, e.offset) for e in one.video.truths]
+    targets, counted = curves_lib.targets(one.tracks, truths)
     # Only the frames of the middle part count, each in one window.
-    inputs = inputs_lib.inputs(tracks)
+    inputs = inputs_lib.inputs(one.tracks)
     windows = [cut(x, length=length, margin=margin) for x in (inputs, targets)]
     own = np.zeros(windows[0].shape[:2], np.float32)
     middle = slice(margin, length - margin)

@@ -12,6 +12,7 @@ import safetensors.numpy
 from mejax import cli
 from mejax.experiment.packs import modules
 from mejax.experiment.packs import packed_files
+from mejax.experiment.packs import packing as model_packing
 from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.predicting import shipped
 from mejax.experiment.spotting import filming
@@ -73,6 +74,37 @@ def test_the_card_of_a_saved_spotter_can_be_written_anew(run, tmp_path):
   assert ours.told['licences'] == theirs.told['licences']
 
 
+def test_notes_are_kept_when_a_card_is_written_anew(tmp_path):
+  folder = shutil.copytree(trained_lib.FOLDER, tmp_path / 'mine')
+  for licences in ([], ['CC0']):
+    packing.pack(folder, folder, licences=licences)
+  text = (folder / 'MODEL.md').read_text()
+  old = (trained_lib.FOLDER / 'MODEL.md').read_text()
+  start, end = old.index('## On other rendered people'), old.index('## Use it')
+  assert text.count(old[start:end]) == 1 and '* CC0\n' in text
+  (folder / 'MODEL.md').write_text('# mine\n\nWritten by hand.\n')
+  with pytest.raises(ValueError, match='Give them by --notes'):
+    packing.pack(folder, folder)
+  assert 'by hand' in (folder / 'MODEL.md').read_text()
+
+
+@pytest.mark.parametrize('fault', ['recogniser', 'damaged'])
+def test_a_spotter_replaces_nothing_but_a_spotter(run, tmp_path, fault):
+  folder = shutil.copytree(shipped.FOLDER, tmp_path / 'mine')
+  message = 'holds a saved model of mejax, which a saved spotter'
+  if fault == 'damaged':
+    (folder / 'model.json').write_text('{')
+    message = 'is damaged .* Delete .* to write another'
+  before = {path.name: path.read_bytes() for path in folder.iterdir()}
+  with pytest.raises(ValueError, match=message):
+    packing.pack(run, folder)
+  after = {path.name: path.read_bytes() for path in folder.iterdir()}
+  assert after == before
+  spotter = shutil.copytree(trained_lib.FOLDER, tmp_path / 'spotter')
+  with pytest.raises(ValueError, match='holds a saved spotter of mejax'):
+    model_packing.pack(run, spotter)
+
+
 @pytest.mark.parametrize(
   'damage, message',
   [
@@ -123,6 +155,19 @@ def test_a_run_without_a_spotter_of_everybody_says_how_to_get_one(
   assert '--config.folds=all' in capsys.readouterr().err
   assert cli.main([*call, '--members', 'folds']) == 2
   assert '--members and --recipe_of belong' in capsys.readouterr().err
+
+
+def test_a_card_that_an_older_mejax_left_in_a_run_hides_no_spotter(
+  run, tmp_path
+):
+  old = tmp_path / 'old'
+  old.mkdir()
+  for name in ('config.json', 'record.npz', 'spotter.npz', 'MODEL.md'):
+    (old / name).write_text('{"model": {"name": "spotter"}}')
+  with pytest.raises(FileNotFoundError, match='train it anew, in a new workd'):
+    trained_lib.read(old)
+  shutil.copytree(run / trained_lib.NAME, old / trained_lib.NAME)
+  assert trained_lib.read(old).digest == trained_lib.read(run).digest
 
 
 def test_the_network_that_ships_is_complete_and_has_seen_no_real_person():

@@ -10,7 +10,10 @@ import pytest
 from mejax.experiment.spotting import recordings
 from mejax.experiment.spotting import remarks
 from mejax.experiment.spotting.several_faces import Chooser
+from mejax.motion import detection
+from mejax.motion import faces
 from mejax.motion.detection import DetectedFace
+from mejax.motion.spotting import tracks as tracks_lib
 from tests import made_signals
 from tests.corpora import test_decode
 from tests.motion import sample_faces
@@ -20,7 +23,8 @@ IMAGE = np.zeros((200, 400, 3), np.uint8)
 
 def face(left, width=100):
   x = left + np.array([0.3, 0.7, 0.5, 0.35, 0.65]) * width
-  points = np.stack([x, np.array([40, 40, 60, 80, 80])], 1)
+  y = np.array([40, 40, 60, 80, 80])
+  points = np.stack([x, y], 1).astype(np.float32)
   box = (float(left), 20.0, float(width), 120.0)
   return DetectedFace(points, box, 0.9)
 
@@ -46,6 +50,60 @@ def test_the_face_that_is_meant_is_handed_on(which, expected):
   # A face in the background is not counted.
   (told,) = chosen.remarks()
   assert told.startswith('It shows 2 faces; th')
+
+
+@pytest.mark.parametrize('which', ['left', 'right', (40.0, 50.0)])
+def test_spotter_and_recogniser_choose_the_same_face(which):
+  # Somebody far away stands at the right; two boxes hold the place.
+  crowd = [BEN, ANNA, face(380, 15), face(20, 130)]
+  (ours,) = Chooser(lambda image: crowd, which)(IMAGE)
+  theirs = faces.locate([IMAGE], detector=lambda image: crowd, which=which)
+  np.testing.assert_array_equal(ours.points, theirs.points)
+
+
+def test_faces_of_all_sizes_are_searched_if_one_is_chosen(monkeypatch):
+  asked = []
+
+  def detect(image, thorough=False):
+    asked.append(thorough)
+    return [ANNA]
+
+  monkeypatch.setattr(detection, 'detect', detect)
+  for which in ('largest', 'left', (60.0, 50.0)):
+    Chooser(detect, which)(IMAGE)
+  assert asked == [False, True, True]
+
+
+def wide(image):
+  """Returns two faces, whose places are those in a picture 1280 wide."""
+  zoom = image.shape[1] / 1280
+  return [
+    dataclasses.replace(
+      one,
+      points=one.points * np.float32(zoom),
+      box=tuple(x * zoom for x in one.box),
+    )
+    for one in (face(100, 320), face(720, 320))
+  ]
+
+
+@pytest.mark.parametrize('width', [1280, 640, 320])
+def test_a_place_is_in_pixels_of_the_recording_at_any_size(width):
+  chosen = Chooser(wide, (960.0, 60.0))
+  chosen(np.zeros((720, 1280, 3), np.uint8))
+  (found,) = chosen(np.zeros((width * 9 // 16, width, 3), np.uint8))
+  assert found.box[0] == 720 * width / 1280
+
+
+def test_a_face_in_a_large_picture_is_followed():
+  # Its eyes are 128 pixels apart; the spotter looks at pictures of half size.
+  rng = np.random.default_rng(0)
+  image = rng.integers(0, 255, (720, 1280, 3), np.uint8)
+  frames = ((number, image) for number in range(10))
+  tracks = tracks_lib.track(
+    frames, fps=30, detector=Chooser(wide, (960.0, 60.0))
+  )
+  assert (tracks.shot == 0).all() and tracks.eyes == pytest.approx(128, 0.01)
 
 
 def test_one_face_is_not_worth_a_word():

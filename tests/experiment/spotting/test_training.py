@@ -12,6 +12,7 @@ from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
 from mejax.experiment import configuration
 from mejax.experiment import running
+from mejax.experiment.packs import seen as seen_lib
 from mejax.experiment.spotting import kept_tracks
 from mejax.experiment.spotting import signal_sets
 from mejax.experiment.spotting import trained as trained_lib
@@ -27,7 +28,10 @@ SMALL = [
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
-  """Six people; each has three short and two long movements, at other times."""
+  """Six people; each has three short and two long movements, at other times.
+
+  The folder of these people of a database has the name of rendered ones.
+  """
   folder = tmp_path_factory.mktemp('data')
   write_set(folder / 'rendered_long')
   return folder
@@ -59,7 +63,7 @@ def write_set(folder):
       source='made up',
     )
     videos.append(video)
-  signal_sets.write(folder, videos)
+  signal_sets.write(folder, videos, corpus='casme2_long')
 
 
 @pytest.fixture(scope='module')
@@ -120,6 +124,16 @@ def test_spotter_of_everybody_spots_in_a_new_recording(run, tmp_path):
   assert high == []
   other = spotter._replace(thresholds={'micro': 0.9, 'macro': 0.9})
   assert other.digest != spotter.digest
+
+
+def test_who_was_seen_is_told_by_the_corpus_and_not_by_the_folder(run):
+  told = trained_lib.read(run[0]).told
+  names = np.array([f'p{person}' for person in range(6)])
+  people = seen_lib.people_of(np.full(6, 'casme2_long'), names)
+  assert set(told['seen']['people']) == set(people.tolist())
+  assert not told['data']['rendered']
+  (licence,) = told['licences']
+  assert licence.startswith('CAS(ME)^2: the licence of its authors')
 
 
 def test_people_held_out_change_no_weight_of_their_fold(home, tmp_path):
