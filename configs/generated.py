@@ -4,8 +4,7 @@ Classes and action units are learnt together. Noise and crop were fitted to
 unlabelled statistics of the 442 clips, see docs/generated.md. Looks at their
 labels: four. Version 1 of the generator (UF1 .645); this recipe (.662), after
 which `--prior published` was chosen on generated and rendered people; this with
-it; with rendered faces and :lines (together .695), which changed nothing.
-:aligned, :htnet and :artnet never saw a real clip.
+it; with rendered faces and :lines (.695). :aligned, :htnet, :artnet: none.
 Command:
   mejax pretrain --config generated --workdir RUN
   mejax evaluate RUN --data_dir DIR --prior published
