@@ -111,8 +111,7 @@ def locate(
     )
   height, width = sizes[0]
   if detector in (detect, detect_dense):
-    thorough = functools.partial(detector, thorough=which != 'largest')
-    found, turn = upright.search(images, thorough)
+    found, turn = upright.search(images, searching(detector, which))
   else:
     found, turn = [detector(image) for image in images], 0
   if not any(found):
@@ -131,6 +130,16 @@ def locate(
     {frame: face.points for frame, face in person.items()},
     turn,
   )
+
+
+def searching(detector: Detector, which: Which) -> Detector:
+  """Returns the detector as it searches for the face that is meant.
+
+  Ours search at all sizes unless it is the largest.
+  """
+  if which == 'largest' or detector not in (detect, detect_dense):
+    return detector
+  return functools.partial(detector, thorough=True)
 
 
 def _tried(detector: Detector) -> str:
@@ -182,26 +191,39 @@ def _choose(
         _plausibility(face, width, height) for face in person.values()
       ),
     )
-  places = [
-    np.mean([face.points.mean(0) for face in person.values()], axis=0)
-    for person in people
-  ]
-  if isinstance(which, str):
-    across = [x if which == 'left' else -x for x, _ in places]
-    return people[int(np.argmin(across))]
-  place = np.asarray(which, np.float32)
-  there = [
-    i
-    for i, person in enumerate(people)
-    if any(holds(face.box, place) for face in person.values())
-  ]
+  there = meant(people, which)
   if not there:
     faces = '; '.join(_place(next(iter(p.values()))) for p in people[:4])
     raise NoFace(
       f'no face at ({which[0]:g}, {which[1]:g}) of {width}x{height} pixels, as '
       f'which_face asks; faces: {faces}'
     )
-  return people[min(there, key=lambda i: math.hypot(*(places[i] - place)))]
+  return there[0]
+
+
+def meant(
+  people: Sequence[dict[int, DetectedFace]], which: Which
+) -> list[dict[int, DetectedFace]]:
+  """Returns those who may be meant by left, right or a place, best first.
+
+  Args:
+    people: the face of each in every frame that shows it.
+    which: as in `locate`, but not `largest`.
+  """
+
+  def middle(person):
+    return np.mean([face.points.mean(0) for face in person.values()], axis=0)
+
+  if isinstance(which, str):
+    sign = 1 if which == 'left' else -1
+    return sorted(people, key=lambda person: sign * middle(person)[0])
+  place = np.asarray(which, np.float32)
+  there = [
+    person
+    for person in people
+    if any(holds(face.box, place) for face in person.values())
+  ]
+  return sorted(there, key=lambda one: math.hypot(*(middle(one) - place)))
 
 
 def _plausibility(face: DetectedFace, width: int, height: int) -> float:

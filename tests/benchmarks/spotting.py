@@ -36,8 +36,8 @@ from mejax.corpora.faces.script import Script
 from mejax.evaluation.spotting import events as events_lib
 from mejax.evaluation.spotting import floors
 from mejax.evaluation.spotting import scores
-from mejax.evaluation.spotting.events import Event
 from mejax.evaluation.spotting.events import Video
+from mejax.experiment.spotting import comparing
 from mejax.experiment.spotting import filming
 from mejax.experiment.spotting import kept_tracks
 from mejax.experiment.spotting import recognising
@@ -142,22 +142,8 @@ def video_of(name: str, seed: int, args, spot=candidates.spot) -> Video:
     name=name,
     num_frames=take.num_frames,
     fps=args.fps,
-    truths=tuple(
-      Event(
-        onset=e.onset,
-        apex=e.apex,
-        offset=e.offset,
-        type=e.type,
-        label=e.label,
-      )  # fmt: skip
-      for e in take.events
-    ),
-    candidates=tuple(
-      Event(
-        onset=c.onset, apex=c.apex, offset=c.offset, type=c.type, score=c.score
-      )
-      for c in spot(tracks)
-    ),
+    truths=filming.truths_of(take),
+    candidates=comparing.events_of(spot(tracks)),
   )
 
 

@@ -164,6 +164,11 @@ def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
   for name in data['names']:
     np.testing.assert_array_equal(weights[name], data[f'sd/{name}'])
   np.testing.assert_array_equal(samples(data)[3:], synthetic_samples())
+  check_steps(data, model, params)
+
+
+def check_steps(data, model, params):
+  """Compares logits, loss, gradients and five steps of Adam."""
   # The released model is compiled as users compile it, see below.
   loss = loss_fn(model, samples(data), data['labels'])
   step = make_adam_step(loss, compiling.options())
@@ -176,8 +181,10 @@ def test_logits_gradients_and_adam_steps_equal_the_original(small, shared):
       np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=5e-6)
       assert losses[0] == pytest.approx(float(data['loss64']), abs=5e-6)
       for name in set(table) - {last_position(table)}:
+        # Weights that are left out have a gradient of zero there, and here.
         check_gradient(data, name, table[name].theirs({'params': grads}))
-        check_step(data, name, table[name].theirs({'params': params}))
+        if None not in table[name].paths:
+          check_step(data, name, table[name].theirs({'params': params}))
   np.testing.assert_allclose(losses, data['adam_losses'], rtol=0, atol=1e-4)
 
 
@@ -218,19 +225,7 @@ def test_without_unread_weights_steps_equal_the_original(shared):
   weights = {name: data[f'sd/{name}'] for name in data['names']}
   params = from_torch(weights, **fields, unread_weights=False)
   assert 'query' not in params['level2_block1']['attention']
-  loss = loss_fn(model, samples(data), data['labels'])
-  step = make_adam_step(loss, compiling.options())
-  table = originals.htnet_table(model)
-  state, losses = optax.adam(LEARNING_RATE).init(params), []
-  for i in range(5):
-    params, state, value, logits, grads = step(params, state)
-    losses.append(float(value))
-    if i == 0:
-      np.testing.assert_allclose(logits, data['logits64'], rtol=0, atol=5e-6)
-      for name in set(table) - {last_position(table)}:
-        # What is left out has a gradient of zero there, and so it has here.
-        check_gradient(data, name, table[name].theirs({'params': grads}))
-  np.testing.assert_allclose(losses, data['adam_losses'], rtol=0, atol=1e-4)
+  check_steps(data, model, params)
 
 
 def test_regions_match_the_original_at_each_hierarchy(shared):

@@ -90,16 +90,7 @@ def film(
       name=name,
       num_frames=take.num_frames,
       fps=float(fps),
-      truths=tuple(
-        Event(
-          onset=e.onset,
-          apex=e.apex,
-          offset=e.offset,
-          type=e.type,
-          label=e.label,
-        )  # fmt: skip
-        for e in take.events
-      ),
+      truths=truths_of(take),
     )
     kept_tracks.kept(
       signal_sets.path_of(folder, video),
@@ -148,6 +139,20 @@ def reader(
     return [take.frame(number, generator) for number in numbers]
 
   return read
+
+
+def truths_of(take: LongTake) -> tuple[Event, ...]:
+  """Returns the expressions of a rendered recording."""
+  return tuple(
+    Event(
+      onset=one.onset,
+      apex=one.apex,
+      offset=one.offset,
+      type=one.type,
+      label=one.label,
+    )
+    for one in take.events
+  )
 
 
 def play(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import math
-
-from jaxtyping import Float
 from jaxtyping import UInt8
 import numpy as np
 
 from mejax.corpora.which_face import LARGEST
 from mejax.corpora.which_face import WhichFace
-from mejax.motion import detection
+from mejax.motion import faces as faces_lib
 from mejax.motion.detection import DetectedFace
 from mejax.motion.spotting.following import Detector
 
@@ -34,12 +30,7 @@ class Chooser:
       which: as `which_face.parse` returns it; a place is one in the first
         picture, of which others are copies of any size.
     """
-    self._detector, self._which = detector, which
-    if which != LARGEST and detector in (
-      detection.detect,
-      detection.detect_dense,
-    ):
-      self._detector = functools.partial(detector, thorough=True)
+    self._detector, self._which = faces_lib.searching(detector, which), which
     self._size: tuple[int, int] | None = None
     self._counts: list[int] = []
 
@@ -50,14 +41,13 @@ class Chooser:
     self._counts.append(sum(face.box[2] >= _LEAST * widest for face in faces))
     if self._which == LARGEST:
       return faces
-    if isinstance(self._which, str):
-      sign = 1 if self._which == 'left' else -1
-      return sorted(faces, key=lambda face: sign * _middle(face)[0])[:1]
-    # The spotter reduces large pictures, and edges of pixels scale.
-    zoom = np.divide(image.shape[1::-1], self._size)
-    place = np.add(self._which, 0.5) * zoom - 0.5
-    there = [face for face in faces if detection.holds(face.box, place)]
-    return sorted(there, key=lambda face: math.dist(_middle(face), place))[:1]
+    which = self._which
+    if not isinstance(which, str):
+      # The spotter reduces large pictures, and edges of pixels scale.
+      zoom = np.divide(image.shape[1::-1], self._size)
+      which = tuple((np.add(which, 0.5) * zoom - 0.5).tolist())
+    people = faces_lib.meant([{0: face} for face in faces], which)
+    return [person[0] for person in people[:1]]
 
   def remarks(self) -> list[str]:
     """Says how many faces there are, if there are several most of the time."""
@@ -68,7 +58,3 @@ class Chooser:
     if not isinstance(self._which, str):
       which = 'that at {:g},{:g}'.format(*self._which)
     return [f'It shows {several} faces; {which} is followed.']
-
-
-def _middle(face: DetectedFace) -> Float[np.ndarray, '2']:
-  return face.points.mean(0)

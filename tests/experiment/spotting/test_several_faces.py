@@ -10,7 +10,6 @@ import pytest
 from mejax.experiment.spotting import recordings
 from mejax.experiment.spotting import remarks
 from mejax.experiment.spotting.several_faces import Chooser
-from mejax.motion import detection
 from mejax.motion import faces
 from mejax.motion.detection import DetectedFace
 from mejax.motion.spotting import tracks as tracks_lib
@@ -68,7 +67,7 @@ def test_faces_of_all_sizes_are_searched_if_one_is_chosen(monkeypatch):
     asked.append(thorough)
     return [ANNA]
 
-  monkeypatch.setattr(detection, 'detect', detect)
+  monkeypatch.setattr(faces, 'detect', detect)
   for which in ('largest', 'left', (60.0, 50.0)):
     Chooser(detect, which)(IMAGE)
   assert asked == [False, True, True]
