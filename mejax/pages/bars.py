@@ -13,6 +13,8 @@ from mejax.pages.charts import Size
 
 # The names of people below their bars, which are turned, and the room for them.
 _NAMED, _ROOM = 9, 44
+# Colours of parts in charts.css: no database has more classes.
+_COLOURS = 8
 
 
 def subject_bars(
@@ -105,7 +107,7 @@ def class_bar(
   parts, x = [], 0.0
   for i, (count, name) in enumerate(zip(counts, names, strict=True)):
     long = size.width * count / max(sum(counts), 1)
-    kind, words = f'bar part{i % 4}', f'{name} {count}'
+    kind, words = f'bar part{i % _COLOURS}', f'{name} {count}'
     parts.append(svg.rect(kind, x, 0, max(long - 2, 0), 10, rx=2))
     if size.above:
       y = 28 + 20 * i

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.resources
 import re
 from xml.etree import ElementTree
 
@@ -101,3 +102,22 @@ def test_people_are_named_below_their_bars_where_there_is_room():
   many = [('dfme', f's{i}', 0.5, 9) for i in range(600)]
   drawing = bars.subject_bars(many)
   assert 'transform' not in drawing and 'dfme/s599: 50 %' in drawing
+
+
+def test_each_of_eight_classes_has_a_colour_of_its_own():
+  # SAMM has eight emotions; on a narrow screen only colours tell the parts.
+  drawing = bars.class_bar([1] * 8, list('abcdefgh'), size=charts.NARROW)
+  parts = ElementTree.fromstring(drawing).iter('rect')
+  kinds = {part.get('class').split()[1] for part in parts}
+  templates = importlib.resources.files('mejax.pages') / 'templates'
+  rules = (templates / 'charts.css').read_text()
+  names = {
+    re.search(rf'\.{kind} {{ --c: var\((--\w+)\)', rules)[1] for kind in kinds
+  }
+  for page in ('page.css', 'figure.css'):
+    # Light, and dark if the page knows it.
+    for theme in (
+      (templates / page).read_text().split('prefers-color-scheme')[:2]
+    ):
+      colours = {re.search(rf'{name}: (#\w+)', theme)[1] for name in names}
+      assert len(colours) == 8
