@@ -94,10 +94,15 @@ def _is_importing(
 
 
 @contextlib.contextmanager
-def held() -> Iterator[Callable[[], bool]]:
+def held(
+  doing: str = 'The state is being saved',
+) -> Iterator[Callable[[], bool]]:
   """Holds Ctrl-C and the other signals back until the end of the block.
 
   A second signal is not held back.
+
+  Args:
+    doing: what the block does, for the message when a signal comes.
 
   Yields:
     A function that says whether a signal has come, so that the block may save
@@ -113,7 +118,7 @@ def held() -> Iterator[Callable[[], bool]]:
       handlers[number](number, frame)
     came.append(number)
     # Not by `print`, which the signal may have interrupted.
-    os.write(2, b'\nThe state is being saved; once more ends it at once.\n')
+    os.write(2, f'\n{doing}; once more ends it at once.\n'.encode())
 
   handlers = {
     number: signal.getsignal(number)

@@ -19,7 +19,9 @@ from typing import Any
 import dask
 import distributed
 from distributed import system
+import tqdm
 
+from mejax import signals
 from mejax.experiment.engine import options
 from mejax.experiment.engine.options import Engine
 
@@ -30,6 +32,8 @@ _SILENCE_S = 30 * 60
 _ASK_AGAIN_S = 10.0
 _CONNECT_S = 30
 _CLOSE_S = 10
+# How often workers of this machine are started if one ends as it starts.
+_STARTS = 3
 # What a job gets if the user's jobqueue.yaml does not say.
 _CORES, _MEMORY = 4, '16GB'
 _SETTINGS = {
@@ -89,7 +93,10 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
       yield Connection(client, lambda: None, 0, 0, engine.address)
       return
     if engine.kind == 'dask':
-      cluster = stack.enter_context(_closing(_start_workers(engine.jobs)))
+      # dask cannot close what is only half begun.
+      with signals.held('Workers are being started') as asked:
+        cluster = _start_workers(engine.jobs, asked)
+        stack.enter_context(_closing(cluster))
       keep, share, place = lambda: None, engine.jobs, 'this machine'
     else:
       cluster = stack.enter_context(_closing(_prepare_jobs(engine, folder)))
@@ -137,24 +144,38 @@ def _find(engine: Engine) -> distributed.Client:
   return client
 
 
-def _start_workers(count: int) -> distributed.LocalCluster:
-  try:
-    return distributed.LocalCluster(
-      n_workers=count,
-      threads_per_worker=1,
-      memory_limit=system.MEMORY_LIMIT // count,
-      # Others may use this machine too.
-      protocol='tls://',
-      security=distributed.Security.temporary(),
-      host='127.0.0.1',
-      dashboard_address='127.0.0.1:0',
-      silence_logs=logging.CRITICAL,
-    )
-  except RuntimeError as error:
-    raise ConnectionError(
-      f'a worker of this machine ended while it started ({error}). What is done'
-      ' stays done: repeat the command.'
-    ) from error
+def _start_workers(
+  count: int, asked: Callable[[], bool]
+) -> distributed.LocalCluster:
+  """Starts workers on this machine; if one ends meanwhile, all once more.
+
+  Args:
+    count: their number.
+    asked: whether the command was asked to end, as Ctrl-C asks workers, too.
+  """
+  for turn in range(1, _STARTS + 1):
+    try:
+      return distributed.LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        memory_limit=system.MEMORY_LIMIT // count,
+        # Others may use this machine too.
+        protocol='tls://',
+        security=distributed.Security.temporary(),
+        host='127.0.0.1',
+        dashboard_address='127.0.0.1:0',
+        silence_logs=logging.CRITICAL,
+      )
+    except RuntimeError as error:  # dask has ended the others.
+      if turn == _STARTS or asked():
+        raise ConnectionError(
+          f'a worker of this machine ended while it started ({error}), try'
+          f' {turn} of {_STARTS}. What is done stays done: repeat the command.'
+        ) from error
+      tqdm.tqdm.write(
+        f'A worker ended while it started ({error}): try {turn + 1} of'
+        f' {_STARTS}.'
+      )
 
 
 def _prepare_jobs(engine: Engine, folder: pathlib.Path) -> Any:

@@ -129,7 +129,7 @@ def test_a_scheduler_that_does_not_answer_is_told_with_what_was_tried(
   )
 
 
-def test_a_worker_that_ends_while_it_starts_is_told(tmp_path, monkeypatch):
+def test_workers_that_end_whenever_they_start_are_told(tmp_path, monkeypatch):
   clusters = pytest.importorskip('mejax.experiment.engine.clusters')
 
   def fail(**options):
@@ -139,6 +139,25 @@ def test_a_worker_that_ends_while_it_starts_is_told(tmp_path, monkeypatch):
   with pytest.raises(ConnectionError, match=r'Nanny.*repeat the command'):
     with clusters.connected(options.Engine('dask', jobs=2), tmp_path):
       pass
+
+
+def test_a_worker_that_ends_while_it_starts_is_started_again(
+  tmp_path, monkeypatch, capsys
+):
+  clusters = pytest.importorskip('mejax.experiment.engine.clusters')
+  start, failures = clusters.distributed.LocalCluster, ['Nanny failed.'] * 2
+
+  def fail_first(**options):
+    if failures:
+      raise RuntimeError(failures.pop())
+    return start(**options)
+
+  monkeypatch.setattr(clusters.distributed, 'LocalCluster', fail_first)
+  engine = options.Engine('dask', jobs=1)
+  with clusters.connected(engine, tmp_path) as connection:
+    assert len(connection.client.scheduler_info()['workers']) == 1
+  told = capsys.readouterr().out
+  assert 'Nanny failed.): try 2 of 3.' in told and 'try 3 of 3.' in told
 
 
 @pytest.mark.parametrize('verb', ['train', 'sweep', 'pretrain'])
