@@ -72,6 +72,10 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Whether the examples of an epoch are spread evenly over its steps. Otherwise
   # each step is filled before the next, and the last may follow one example.
   config.even_batches = False
+  # Largest number of examples whose gradient is computed at a time; those of a
+  # step are added up. 0 takes all of a step together. Few examples stay in a
+  # CPU's caches, and many need memory. Models with batch norm take 0 only.
+  config.microbatch = 0
   # Passes over the training examples.
   config.num_epochs = 60
   # Epochs between two evaluations on the held-out clips, whose logits go into

@@ -18,6 +18,7 @@ _LARGEST = 2**31 - 1
 # Smallest and largest value, and whether it is a whole number.
 _BOUNDS = {
   'batch_size': (1, _LARGEST, True),
+  'microbatch': (0, _LARGEST, True),
   'num_epochs': (1, _LARGEST, True),
   'eval_every': (1, _LARGEST, True),
   'num_seeds': (1, _LARGEST, True),

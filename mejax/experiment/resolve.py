@@ -162,6 +162,7 @@ def make_trainer(
     in_use=frozenset(in_use),
     flip=augment_lib.flip(task.layout) if 'test_mirror' in in_use else None,
     takes_mask=capabilities.declared_by(model).takes_mask,
+    microbatch=config.microbatch,
   )
 
 

@@ -18,6 +18,7 @@ from jaxtyping import PyTree
 import optax
 
 from mejax.training import batches as batches_lib
+from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
 
 
@@ -33,15 +34,14 @@ class CurveTrainer(trial_lib.Trainer):
   rare: float = 1.0
   mirror: Callable[[Array], Array] | None = None
 
-  def loss(
+  def sample(
     self,
-    params: PyTree,
     state: trial_lib.TrialState,
     trial: trial_lib.Trial,
     data: trial_lib.Data,
     batch: batches_lib.Batch,
-  ) -> tuple[Array, PyTree]:
-    """Returns the mean cross-entropy over frames and channels."""
+  ) -> sample_lib.Sample:
+    """Reads the windows of a step; `weight` is that of each frame."""
     key = jax.random.fold_in(jax.random.fold_in(trial.key, 2), state.step)
     inputs = data.inputs[batch.index]
     if self.mirror is not None:
@@ -49,19 +49,36 @@ class CurveTrainer(trial_lib.Trainer):
         jax.random.fold_in(key, 1), 0.5, batch.index.shape
       )
       inputs = jnp.where(chosen[:, None, None], self.mirror(inputs), inputs)
-    (logits, _), collections = self.model.apply(
-      {'params': params, **state.collections},
-      inputs,
-      train=True,
-      mutable=list(state.collections),
-      rngs={'dropout': jax.random.fold_in(key, 0)},
-    )
     targets = data.extra['targets'][batch.index]
     weight = data.extra['counted'][batch.index] * batch.weight[:, None]
-    losses = optax.sigmoid_binary_cross_entropy(logits, targets)
-    losses *= 1 + (self.rare - 1) * targets
-    total = jnp.maximum(weight.sum() * targets.shape[-1], 1e-9)
-    return (losses * weight[..., None]).sum() / total, collections
+    return sample_lib.Sample(
+      inputs=inputs,
+      targets=targets,
+      weight=weight,
+      total=jnp.maximum(weight.sum() * targets.shape[-1], 1e-9),
+      key=jax.random.fold_in(key, 0),
+    )
+
+  def loss_of(
+    self,
+    params: PyTree,
+    state: trial_lib.TrialState,
+    trial: trial_lib.Trial,
+    sample: sample_lib.Sample,
+  ) -> tuple[Array, PyTree]:
+    """Returns the mean cross-entropy over frames and channels."""
+    del trial
+    (logits, _), collections = self.model.apply(
+      {'params': params, **state.collections},
+      sample.inputs,
+      train=True,
+      mutable=list(state.collections),
+      rngs={'dropout': sample.key},
+    )
+    losses = optax.sigmoid_binary_cross_entropy(logits, sample.targets)
+    losses *= 1 + (self.rare - 1) * sample.targets
+    losses *= sample.weight[..., None]
+    return losses.sum() / sample.total, collections
 
   def predict(
     self,

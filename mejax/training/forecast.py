@@ -147,12 +147,18 @@ def measure(
   )
   say(f'compiling the call that trains a round {whose}')
   whole = lowered.compile()
-  all_work = epoch_work = _work(whole)
+  all_work = epoch_work = step_work = _work(whole)
   if all_work.flops is not None:  # Otherwise an epoch would tell no more.
     say(f'compiling an epoch {whose}')
-    epoch_work = _work(
+    epoch_work = step_work = _work(
       compile_epoch(trainer, (state, first, data), placement, devices)
     )
+    if trainer.microbatch:
+      # The parts of a batch are a loop, of which one turn would be counted.
+      together = dataclasses.replace(trainer, microbatch=0)
+      step_work = _work(
+        compile_epoch(together, (state, first, data), placement, devices)
+      )
   seconds = time.perf_counter() - start
   stacks = len(list(itertools.groupby(trainer.batch_sizes)))
   num_steps = len(trainer.batch_sizes)
@@ -173,7 +179,7 @@ def measure(
     # The compiler counts the body of a loop once, however often it turns. An
     # epoch has a loop over steps for each size of batch, and there are two
     # sizes only where each has one step.
-    step=epoch_work * (1 / stacks),
+    step=step_work * (1 / stacks),
     evaluation=all_work - epoch_work,
     least_bytes=placement.width * least_bytes(trainer, state, data),
     steps=trainer.num_epochs * num_steps,

@@ -28,6 +28,7 @@ from jaxtyping import PyTree
 import numpy as np
 
 from mejax.training import devices as devices_lib
+from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
 
 MODES = ('vmap', 'map')
@@ -77,12 +78,34 @@ def pad(tree: PyTree, size: int) -> PyTree:
 
 def _step_one(trainer, state, trial, data, batch):
   """Makes one step of one trial; returns its new state and its loss."""
-  gradient = jax.value_and_grad(trainer.loss, has_aux=True)
-  (loss, collections), gradients = gradient(
-    state.params, state, trial, data, batch
-  )
+  sample = trainer.sample(state, trial, data, batch)
+
+  def derive(sample):
+    gradient = jax.value_and_grad(trainer.loss_of, has_aux=True)
+    return gradient(state.params, state, trial, sample)
+
+  if trainer.microbatch:
+    derived = _add_up(derive, sample_lib.parts(sample, trainer.microbatch))
+  else:
+    derived = derive(sample)
+  (loss, collections), gradients = derived
   state = trainer.apply_gradients(state, trial, gradients, collections, batch)
   return state, loss
+
+
+def _add_up(derive, parts):
+  """Adds up what is derived of each part of a batch, one after the other.
+
+  Each part takes the arrays of the one before, so that they stay in the caches
+  of a CPU.
+  """
+  first = jax.tree.map(lambda x: x[0], parts)
+  zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(derive, first))
+
+  def add(so_far, part):
+    return jax.tree.map(jnp.add, so_far, derive(part)), None
+
+  return jax.lax.scan(add, zeros, parts)[0]
 
 
 def _step_many(trainer, states, trials, data, batches):
@@ -95,15 +118,24 @@ def _step_many(trainer, states, trials, data, batches):
   # no kernel for its weight gradient, and XLA runs a forward convolution with a
   # window as large as the image. As the gradient of a sum it becomes a
   # batch-grouped convolution, for which cuDNN has a backward kernel.
-  def summed(params):
-    losses, collections = jax.vmap(trainer.loss, (0, 0, 0, None, 0))(
-      params, states, trials, data, batches
-    )
-    return losses.sum(), (losses, collections)
+  def derive(samples):
+    def summed(params):
+      losses, collections = jax.vmap(trainer.loss_of)(
+        params, states, trials, samples
+      )
+      return losses.sum(), (losses, collections)
 
-  gradients, (losses, collections) = jax.grad(summed, has_aux=True)(
-    states.params
+    return jax.grad(summed, has_aux=True)(states.params)
+
+  samples = jax.vmap(trainer.sample, (0, 0, None, 0))(
+    states, trials, data, batches
   )
+  if trainer.microbatch:
+    cut = functools.partial(sample_lib.parts, size=trainer.microbatch)
+    derived = _add_up(derive, jax.vmap(cut, out_axes=1)(samples))
+  else:
+    derived = derive(samples)
+  gradients, (losses, collections) = derived
   states = jax.vmap(trainer.apply_gradients)(
     states, trials, gradients, collections, batches
   )

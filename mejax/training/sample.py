@@ -25,7 +25,7 @@ STD = np.float32([0.229, 0.224, 0.225])
 
 
 class Sample(struct.PyTreeNode):
-  """A training batch.
+  """A training batch, or a part of one.
 
   Attributes:
     inputs: f32[b ...].
@@ -34,13 +34,19 @@ class Sample(struct.PyTreeNode):
     class_share: f32[k], weight of each class among all training examples of
       the fold.
     extra: further arrays [b ...] by name that a view makes of each example.
+    counts: bool[b], which examples do not only pad.
+    total: f32, weight of the whole batch.
+    key: random key of dropout.
   """
 
   inputs: Any
   targets: Any
   weight: Any
-  class_share: Any
+  class_share: Any = None
   extra: Mapping[str, Any] = struct.field(default_factory=dict)
+  counts: Any = None
+  total: Any = None
+  key: Any = None
 
 
 # Changes a batch; all of its random draws derive from the key.
@@ -107,4 +113,30 @@ def take(
     weight=batch.weight,
     class_share=(labels * train[:, None]).sum(0),
     extra={name: data.extra[name][batch.index] for name in data.extra},
+  )
+
+
+def parts(sample: Sample, size: int) -> Sample:
+  """Cuts a batch into equal parts, stacked [p, b / p ...] for a loop.
+
+  Args:
+    sample: a batch that is augmented, since augmentation may mix its examples.
+    size: largest number of examples of a part.
+  """
+  batch = len(sample.weight)
+  count = -(-batch // size)
+  each = -(-batch // count)
+
+  def fill(x):
+    # Repeats, because zeros may have no gradient.
+    return jnp.concatenate([x, x[: count * each - batch]])
+
+  filled = jax.tree.map(
+    fill, sample.replace(class_share=None, total=None, key=None)
+  )
+  filled = filled.replace(weight=filled.weight.at[batch:].set(0))
+  stacked = jax.tree.map(lambda x: x.reshape(count, each, *x.shape[1:]), filled)
+  return stacked.replace(
+    total=jnp.broadcast_to(sample.total, count),
+    key=jax.random.split(sample.key, count),
   )

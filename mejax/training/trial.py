@@ -116,6 +116,8 @@ class Trainer:
     takes_mask: whether the model is called with `mask`, Bool [b], which is
       False for rows that only pad a batch; a model with batch statistics must
       take it.
+    microbatch: largest number of examples whose gradient is computed at a time;
+      those of a batch are added up. 0 computes that of the whole batch.
   """
 
   model: nn.Module
@@ -130,6 +132,7 @@ class Trainer:
   in_use: frozenset[str] = frozenset()
   flip: Callable[[Array], Array] | None = None
   takes_mask: bool = False
+  microbatch: int = 0
 
   def init(self, trial: Trial, data: Data) -> TrialState:
     """Returns the state before the first step."""
@@ -146,6 +149,12 @@ class Trainer:
         ' count in them. Add `mask=None` to its __call__, hand it to every'
         ' nn.BatchNorm, and declare in the class: capabilities ='
         ' mejax.models.capabilities.Capabilities(takes_mask=True).'
+      )
+    if self.microbatch and variables:
+      raise ValueError(
+        f'microbatch is {self.microbatch}, but {type(self.model).__name__}'
+        f' keeps {", ".join(sorted(variables))}, which are of a whole batch.'
+        ' Set it to 0, or choose a model without batch norm.'
       )
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)
@@ -173,15 +182,21 @@ class Trainer:
     data: Data,
     batch: batches_lib.Batch,
   ) -> tuple[Array, PyTree]:
-    """Returns the weighted mean cross-entropy, and the updated collections.
+    """Returns the loss of a whole batch; see `sample` and `loss_of`."""
+    sample = self.sample(state, trial, data, batch)
+    return self.loss_of(params, state, trial, sample)
 
-    With `setting.units`, that of `extra['units']`, which of the action units
-    are shown, is added with this weight.
+  def sample(
+    self,
+    state: TrialState,
+    trial: Trial,
+    data: Data,
+    batch: batches_lib.Batch,
+  ) -> sample_lib.Sample:
+    """Reads the examples of a step, and augments them.
 
     Args:
-      params: parameters of the model, separate from the state because the
-        gradient is taken for them.
-      state: all other variables; its `params` are not read.
+      state: its number of steps decides the draws.
       trial: the trial, whose key, training weights and setting are read.
       data: all examples.
       batch: positions and weights of the examples; those of weight 0 only pad.
@@ -197,13 +212,38 @@ class Trainer:
     )
     for number, augment in self.augment:
       sample = augment(jax.random.fold_in(key, number), sample, trial.setting)
-    mask = {'mask': batch.weight > 0} if self.takes_mask else {}
+    return sample.replace(
+      total=jnp.maximum(sample.weight.sum(), 1e-9),
+      counts=batch.weight > 0,
+      key=jax.random.fold_in(key, 0),
+    )
+
+  def loss_of(
+    self,
+    params: PyTree,
+    state: TrialState,
+    trial: Trial,
+    sample: sample_lib.Sample,
+  ) -> tuple[Array, PyTree]:
+    """Returns the weighted mean cross-entropy, and the updated collections.
+
+    With `setting.units`, that of `extra['units']`, which of the action units
+    are shown, is added with this weight.
+
+    Args:
+      params: parameters of the model, separate from the state because the
+        gradient is taken for them.
+      state: all other variables; its `params` are not read.
+      trial: the trial, whose setting is read.
+      sample: a batch, or a part of it, whose loss is its share in the mean.
+    """
+    mask = {'mask': sample.counts} if self.takes_mask else {}
     (logits, out), collections = self.model.apply(
       {'params': params, **state.collections},
       sample.inputs,
       train=True,
       mutable=list(state.collections),
-      rngs={'dropout': jax.random.fold_in(key, 0)},
+      rngs={'dropout': sample.key},
       **mask,
     )
     targets = optax.smooth_labels(sample.targets, trial.setting.label_smoothing)
@@ -216,8 +256,7 @@ class Trainer:
         out['units'], sample.extra['units']
       )
       losses += trial.setting.units * each.mean(-1)
-    total = jnp.maximum(sample.weight.sum(), 1e-9)
-    return (losses * sample.weight).sum() / total, collections
+    return (losses * sample.weight).sum() / sample.total, collections
 
   def apply_gradients(
     self,

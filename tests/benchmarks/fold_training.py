@@ -42,6 +42,7 @@ class Case(NamedTuple):
   make_torch: Callable[[], torch.nn.Module]
   batch_sizes: tuple[int, ...] = (32, 256)
   shape: tuple[int, ...] = (28, 28, 3)
+  microbatch: int = 0
 
 
 CASES = {
@@ -51,6 +52,11 @@ CASES = {
   'htnet regions_small': Case(
     lambda: models.make('htnet', preset='regions_small'),
     lambda: torch_models.HTNet(patch=2, dim=32, heads=2, depths=(1, 1)),
+  ),
+  'htnet in parts of 16': Case(
+    lambda: models.make('htnet', preset='regions_small'),
+    lambda: torch_models.HTNet(patch=2, dim=32, heads=2, depths=(1, 1)),
+    microbatch=16,
   ),
   'artnet small': Case(
     lambda: models.make(
@@ -118,7 +124,9 @@ def make_torch(
   return run
 
 
-def make_ours(model, images, labels, folds, batch_size: int, mode: str):
+def make_ours(
+  model, images, labels, folds, batch_size: int, mode: str, microbatch: int = 0
+):
   """The same through the compiled call that `mejax train` makes."""
   count = len(folds.train)
   trainer = trial.Trainer(
@@ -127,6 +135,7 @@ def make_ours(model, images, labels, folds, batch_size: int, mode: str):
     num_epochs=NUM_EPOCHS,
     batch_sizes=batches.epoch_batch_sizes(folds.train, batch_size),
     takes_mask=capabilities.declared_by(model).takes_mask,
+    microbatch=microbatch,
   )
   key = jax.random.key(0)
   trials = trial.Trial(
@@ -179,7 +188,9 @@ def main() -> None:
     for batch_size in case.batch_sizes:
       runs = {'torch': make_torch(case.make_torch, *data, batch_size)}
       for mode in placement.MODES:
-        runs[mode] = make_ours(case.make(), *data, batch_size, mode)
+        runs[mode] = make_ours(
+          case.make(), *data, batch_size, mode, case.microbatch
+        )
       steps = -(-int(folds.train.sum(1).max()) // batch_size)
       times = take_turns(runs, args.rounds)
       ms = {

@@ -179,6 +179,7 @@ def _make_trainer(config, task, folds, model) -> curve_training.CurveTrainer:
     ),
     even_batches=config.even_batches,
     shuffle=config.shuffle,
+    microbatch=config.microbatch,
     optimizer=optimizer_lib.OPTIMIZERS[config.optimizer],
     schedule=schedule_lib.SCHEDULES[config.schedule],
     rare=_RARE,

@@ -1,0 +1,107 @@
+"""A step whose examples are taken in parts is the step of the whole batch."""
+
+from __future__ import annotations
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mejax.training import forecast
+from mejax.training import placement
+from mejax.training import sample as sample_lib
+from tests import closeness
+from tests.training import setup_trials as given
+
+
+class Plain(nn.Module):
+  """A model of which every example is computed by itself, without draws."""
+
+  width: int = 16
+
+  @nn.compact
+  def __call__(self, inputs, *, train: bool):
+    del train
+    x = nn.gelu(nn.Dense(self.width)(inputs.reshape(len(inputs), -1)))
+    return nn.Dense(3)(x), {}
+
+
+# A batch has 16 examples: as many parts as examples, 4 equal ones, 3 of which
+# the last is filled up, and the whole.
+@pytest.mark.parametrize('mode', placement.MODES)
+@pytest.mark.parametrize('microbatch', [1, 5, 7, 100])
+def test_training_in_parts_equals_training_with_whole_batches(mode, microbatch):
+  inputs, labels, groups = given.make_arrays()
+  inputs = given.make_stacks(inputs)
+  trials = given.make_trials(groups, setting=given.EVERYTHING)
+
+  def train(microbatch):
+    trainer = given.make_full_trainer(
+      groups, model=Plain(), takes_mask=False, microbatch=microbatch
+    )
+    return given.train(trainer, trials, inputs, labels, mode=mode)
+
+  states, logits, losses = train(microbatch)
+  whole_states, whole_logits, whole_losses = train(0)
+  # Rounding grows over the steps, from 1e-7 of a gradient.
+  closeness.assert_close(losses, whole_losses, 1e-4)
+  closeness.assert_close(logits, whole_logits, 1e-3)
+  np.testing.assert_array_equal(states.step, whole_states.step)
+
+
+def test_each_part_has_its_own_dropout_and_what_fills_up_has_no_weight():
+  batch, size = 16, 7
+  rows = jnp.arange(float(batch))
+  whole = sample_lib.Sample(
+    inputs=rows[:, None],
+    targets=rows[:, None],
+    weight=1 + rows,
+    extra={'units': rows},
+    counts=rows < 15,
+    total=jnp.float32(3),
+    key=jax.random.key(0),
+  )
+  parts = sample_lib.parts(whole, size)
+  assert parts.inputs.shape == (3, 6, 1)
+  np.testing.assert_array_equal(parts.inputs.ravel()[:batch], rows)
+  np.testing.assert_array_equal(parts.extra['units'].ravel()[:batch], rows)
+  np.testing.assert_array_equal(parts.weight.ravel(), [*(1 + rows), 0, 0])
+  np.testing.assert_array_equal(parts.total, [3, 3, 3])
+  assert len(np.unique(jax.random.key_data(parts.key), axis=0)) == 3
+
+
+def test_parts_need_less_memory_and_are_counted_as_the_whole():
+  inputs, labels, groups = given.make_arrays()
+  trials, data = given.make_trials(groups), given.make_data(inputs, labels)
+
+  def measure(microbatch):
+    trainer = given.make_trainer(
+      groups,
+      model=Plain(width=2048),
+      takes_mask=False,
+      batch_sizes=(48,),
+      microbatch=microbatch,
+    )
+    return forecast.measure(
+      trainer,
+      trials,
+      data,
+      placement.Placement('map', 1, 1),
+      devices=jax.devices()[:1],
+      eval_every=given.EVAL_EVERY,
+    )
+
+  whole, parts = measure(0), measure(4)
+  # The hidden layer of 48 and of 4 examples, in float32.
+  saved = 4 * 2048 * (48 - 4)
+  assert whole.temporary_bytes - parts.temporary_bytes > saved
+  assert parts.step == whole.step
+
+
+def test_a_model_with_batch_norm_is_refused():
+  inputs, labels, groups = given.make_arrays()
+  trainer = given.make_trainer(groups, microbatch=8)
+  trial = jax.tree.map(lambda x: x[0], given.make_trials(groups))
+  with pytest.raises(ValueError, match='keeps batch_stats.*Set it to 0'):
+    trainer.init(trial, given.make_data(inputs, labels))
