@@ -118,7 +118,7 @@ def held(
       handlers[number](number, frame)
     came.append(number)
     # Not by `print`, which the signal may have interrupted.
-    os.write(2, f'\n{doing}; once more ends it at once.\n'.encode())
+    os.write(2, f'\n{doing}; once more ends all at once.\n'.encode())
 
   handlers = {
     number: signal.getsignal(number)

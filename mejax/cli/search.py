@@ -91,8 +91,8 @@ a space of your own is a Python file in Optuna's words:
   Each name is a key of the config. Numbers of a setting (`mejax train --help`
   lists them) share one compiled program. Everything else is compiled in, so it
   must be a choice, and each combination of choices is a program of its own:
-  model.FIELD, view.OPTION, batch_size, even_batches, num_epochs, optimizer,
-  schedule, shuffle. Choices may decide what else is suggested.
+  model.FIELD, view.OPTION, batch_size, even_batches, microbatch, num_epochs,
+  optimizer, schedule, shuffle. Choices may decide what else is suggested.
 
 how many trainings:
   settings x people x inner_folds x num_seeds, and the outer folds. Fewer:

@@ -13,7 +13,8 @@ from mejax.pages.charts import Size
 
 # The names of people below their bars, which are turned, and the room for them.
 _NAMED, _ROOM = 9, 44
-# Colours of parts in charts.css: no database has more classes.
+# Colours of parts in charts.css: no database has more classes. Several together
+# may, and repeat them.
 _COLOURS = 8
 
 

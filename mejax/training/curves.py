@@ -59,7 +59,7 @@ class CurveTrainer(trial_lib.Trainer):
       key=jax.random.fold_in(key, 0),
     )
 
-  def loss_of(
+  def loss(
     self,
     params: PyTree,
     state: trial_lib.TrialState,

@@ -39,11 +39,17 @@ class Work:
   flops: float | None
   bytes: float | None
 
-  def __sub__(self, other: Work) -> Work:
-    def less(one, two):
-      return None if one is None or two is None else max(one - two, 0.0)
+  def __add__(self, other: Work) -> Work:
+    return self._with(other, lambda one, two: one + two)
 
-    return Work(less(self.flops, other.flops), less(self.bytes, other.bytes))
+  def __sub__(self, other: Work) -> Work:
+    return self._with(other, lambda one, two: max(one - two, 0.0))
+
+  def _with(self, other, function) -> Work:
+    pairs = zip(
+      dataclasses.astuple(self), dataclasses.astuple(other), strict=True
+    )
+    return Work(*(None if None in pair else function(*pair) for pair in pairs))
 
   def __mul__(self, times: float) -> Work:
     return Work(*(x and x * times for x in dataclasses.astuple(self)))
@@ -147,20 +153,24 @@ def measure(
   )
   say(f'compiling the call that trains a round {whose}')
   whole = lowered.compile()
-  all_work = epoch_work = step_work = _work(whole)
+  all_work = epoch_work = _work(whole)
   if all_work.flops is not None:  # Otherwise an epoch would tell no more.
     say(f'compiling an epoch {whose}')
-    epoch_work = step_work = _work(
+    epoch_work = _work(
       compile_epoch(trainer, (state, first, data), placement, devices)
     )
-    if trainer.microbatch:
-      # The parts of a batch are a loop, of which one turn would be counted.
-      together = dataclasses.replace(trainer, microbatch=0)
-      step_work = _work(
-        compile_epoch(together, (state, first, data), placement, devices)
-      )
+  # The compiler counts the body of a loop once, however often it turns. An
+  # epoch has a loop over steps for each size of batch, and there are two sizes
+  # only where each has one step.
+  step_work = epoch_work * (
+    1 / len(list(itertools.groupby(trainer.batch_sizes)))
+  )
+  if epoch_work.flops and 0 < trainer.microbatch < max(trainer.batch_sizes):
+    say(f'compiling the parts of a batch {whose}')
+    step_work = _work_in_parts(
+      trainer, (state, first, data), placement, devices
+    )
   seconds = time.perf_counter() - start
-  stacks = len(list(itertools.groupby(trainer.batch_sizes)))
   num_steps = len(trainer.batch_sizes)
   memory = whole.memory_analysis()
   state_bytes = _size(state)
@@ -176,10 +186,7 @@ def measure(
     - memory.alias_size_in_bytes
     + memory.temp_size_in_bytes,
     temporary_bytes=memory.temp_size_in_bytes,
-    # The compiler counts the body of a loop once, however often it turns. An
-    # epoch has a loop over steps for each size of batch, and there are two
-    # sizes only where each has one step.
-    step=step_work * (1 / stacks),
+    step=step_work,
     evaluation=all_work - epoch_work,
     least_bytes=placement.width * least_bytes(trainer, state, data),
     steps=trainer.num_epochs * num_steps,
@@ -247,7 +254,7 @@ def fit(
     rounds = each if width > 1 and rounds > each else rounds
   raise ValueError(
     f'One trial does not fit into {memory / 2**20:.0f} MiB. Choose a smaller'
-    ' model or batch.'
+    ' model or batch, or a microbatch.'
   )
 
 
@@ -332,6 +339,30 @@ def _on(tree: PyTree, sharding) -> PyTree:
 
 def _size(tree: PyTree) -> int:
   return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def _work_in_parts(trainer, one, placement, devices) -> Work:
+  """Returns the work of a step whose examples are taken in parts.
+
+  The parts are a loop in the step, of which the compiler counts one turn. So
+  steps of one and of two parts are compiled without it. Their difference is a
+  part, and the rest of a step, such as the optimiser's, does not grow.
+  """
+  small, large = (
+    _work(
+      compile_epoch(
+        dataclasses.replace(
+          trainer, microbatch=0, batch_sizes=(count * trainer.microbatch,)
+        ),
+        one,
+        placement,
+        devices,
+      )
+    )
+    for count in (1, 2)
+  )
+  batch = sum(trainer.batch_sizes) / len(trainer.batch_sizes)
+  return small + (large - small) * (batch / trainer.microbatch - 1)
 
 
 def _work(compiled: Any) -> Work:

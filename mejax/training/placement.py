@@ -81,10 +81,10 @@ def _step_one(trainer, state, trial, data, batch):
   sample = trainer.sample(state, trial, data, batch)
 
   def derive(sample):
-    gradient = jax.value_and_grad(trainer.loss_of, has_aux=True)
+    gradient = jax.value_and_grad(trainer.loss, has_aux=True)
     return gradient(state.params, state, trial, sample)
 
-  if trainer.microbatch:
+  if _in_parts(trainer, batch):
     derived = _add_up(derive, sample_lib.parts(sample, trainer.microbatch))
   else:
     derived = derive(sample)
@@ -93,19 +93,27 @@ def _step_one(trainer, state, trial, data, batch):
   return state, loss
 
 
+def _in_parts(trainer, batch) -> bool:
+  return 0 < trainer.microbatch < batch.index.shape[-1]
+
+
 def _add_up(derive, parts):
   """Adds up what is derived of each part of a batch, one after the other.
 
   Each part takes the arrays of the one before, so that they stay in the caches
   of a CPU.
   """
-  first = jax.tree.map(lambda x: x[0], parts)
-  zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(derive, first))
+  kinds = jax.eval_shape(derive, jax.tree.map(lambda x: x[0], parts))
+
+  # Half precision would lose the last of many parts.
+  def start(kind):
+    return jnp.zeros(kind.shape, jnp.promote_types(kind.dtype, jnp.float32))
 
   def add(so_far, part):
     return jax.tree.map(jnp.add, so_far, derive(part)), None
 
-  return jax.lax.scan(add, zeros, parts)[0]
+  total, _ = jax.lax.scan(add, jax.tree.map(start, kinds), parts)
+  return jax.tree.map(lambda x, kind: x.astype(kind.dtype), total, kinds)
 
 
 def _step_many(trainer, states, trials, data, batches):
@@ -120,7 +128,7 @@ def _step_many(trainer, states, trials, data, batches):
   # batch-grouped convolution, for which cuDNN has a backward kernel.
   def derive(samples):
     def summed(params):
-      losses, collections = jax.vmap(trainer.loss_of)(
+      losses, collections = jax.vmap(trainer.loss)(
         params, states, trials, samples
       )
       return losses.sum(), (losses, collections)
@@ -130,7 +138,7 @@ def _step_many(trainer, states, trials, data, batches):
   samples = jax.vmap(trainer.sample, (0, 0, None, 0))(
     states, trials, data, batches
   )
-  if trainer.microbatch:
+  if _in_parts(trainer, batches):
     cut = functools.partial(sample_lib.parts, size=trainer.microbatch)
     derived = _add_up(derive, jax.vmap(cut, out_axes=1)(samples))
   else:

@@ -35,8 +35,10 @@ class Sample(struct.PyTreeNode):
       the fold.
     extra: further arrays [b ...] by name that a view makes of each example.
     counts: bool[b], which examples do not only pad.
-    total: f32, weight of the whole batch.
-    key: random key of dropout.
+    total: f32, by which the sum of the losses is divided: the weight of the
+      whole batch.
+    key: random key of dropout. It, `total` and `counts` are there when the
+      batch is augmented.
   """
 
   inputs: Any
@@ -121,6 +123,7 @@ def parts(sample: Sample, size: int) -> Sample:
 
   Args:
     sample: a batch that is augmented, since augmentation may mix its examples.
+      Its `counts` is for models that take whole batches, and is left out.
     size: largest number of examples of a part.
   """
   batch = len(sample.weight)
@@ -132,7 +135,8 @@ def parts(sample: Sample, size: int) -> Sample:
     return jnp.concatenate([x, x[: count * each - batch]])
 
   filled = jax.tree.map(
-    fill, sample.replace(class_share=None, total=None, key=None)
+    fill,
+    sample.replace(class_share=None, counts=None, total=None, key=None),
   )
   filled = filled.replace(weight=filled.weight.at[batch:].set(0))
   stacked = jax.tree.map(lambda x: x.reshape(count, each, *x.shape[1:]), filled)

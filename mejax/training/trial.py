@@ -118,6 +118,10 @@ class Trainer:
       take it.
     microbatch: largest number of examples whose gradient is computed at a time;
       those of a batch are added up. 0 computes that of the whole batch.
+
+  Raises:
+    ValueError: the model looks across the examples of a batch, which the parts
+      of one would change.
   """
 
   model: nn.Module
@@ -134,6 +138,15 @@ class Trainer:
   takes_mask: bool = False
   microbatch: int = 0
 
+  def __post_init__(self):
+    if self.microbatch and self.takes_mask:
+      raise ValueError(
+        f'microbatch is {self.microbatch}, but {type(self.model).__name__}'
+        ' takes a mask, as models with batch norm do: what it makes of an'
+        ' example depends on the whole batch. Set microbatch to 0, or choose'
+        ' another model.'
+      )
+
   def init(self, trial: Trial, data: Data) -> TrialState:
     """Returns the state before the first step."""
     key = jax.random.fold_in(trial.key, 0)
@@ -149,12 +162,6 @@ class Trainer:
         ' count in them. Add `mask=None` to its __call__, hand it to every'
         ' nn.BatchNorm, and declare in the class: capabilities ='
         ' mejax.models.capabilities.Capabilities(takes_mask=True).'
-      )
-    if self.microbatch and variables:
-      raise ValueError(
-        f'microbatch is {self.microbatch}, but {type(self.model).__name__}'
-        f' keeps {", ".join(sorted(variables))}, which are of a whole batch.'
-        ' Set it to 0, or choose a model without batch norm.'
       )
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)
@@ -173,18 +180,6 @@ class Trainer:
       sizes=self.batch_sizes,
       even=self.even_batches,
     )
-
-  def loss(
-    self,
-    params: PyTree,
-    state: TrialState,
-    trial: Trial,
-    data: Data,
-    batch: batches_lib.Batch,
-  ) -> tuple[Array, PyTree]:
-    """Returns the loss of a whole batch; see `sample` and `loss_of`."""
-    sample = self.sample(state, trial, data, batch)
-    return self.loss_of(params, state, trial, sample)
 
   def sample(
     self,
@@ -218,7 +213,7 @@ class Trainer:
       key=jax.random.fold_in(key, 0),
     )
 
-  def loss_of(
+  def loss(
     self,
     params: PyTree,
     state: TrialState,

@@ -106,7 +106,8 @@ def make_step(case: fold_training.Case, batch_size: int):
     trial = make_trial()
     batch = batches.Batch(jnp.arange(batch_size), trial.train)
     derive = jax.value_and_grad(trainer.loss, has_aux=True)
-    (loss, _), gradient = derive(state.params, state, trial, data, batch)
+    sample = trainer.sample(state, trial, data, batch)
+    (loss, _), gradient = derive(state.params, state, trial, sample)
     return loss, gradient
 
   return step, init, data

@@ -42,7 +42,8 @@ def make_ours(frames, labels):
 
   def step(state, data):
     gradient = jax.grad(trainer.loss, has_aux=True)
-    gradients, collections = gradient(state.params, state, trial, data, batch)
+    sample = trainer.sample(state, trial, data, batch)
+    gradients, collections = gradient(state.params, state, trial, sample)
     return trainer.apply_gradients(state, trial, gradients, collections, batch)
 
   step = jax.jit(step, donate_argnums=0)

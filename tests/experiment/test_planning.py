@@ -74,6 +74,13 @@ def test_a_config_says_whether_steps_have_equally_many_examples(task, even):
   assert (np.ptp(counts, 1).max() <= 1) == even
 
 
+def test_a_config_says_how_many_examples_are_taken_at_a_time(task):
+  plan = experiment.plan(
+    load_config('microbatch=3'), task=task, model=own_parts.Linear()
+  )
+  assert plan.trainer.microbatch == 3
+
+
 def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
   config = load_config('model.attention_fn=tests.own_parts:double_softmax')
   key = 'model.attention_fn'
@@ -97,6 +104,7 @@ def test_a_plan_knows_the_source_of_what_a_config_names(task, monkeypatch):
     ('num_epochs=0', 'num_epochs is 0; expected 1 to'),
     ('batch_size=-1', 'batch_size is -1'),
     ('eval_every=0', 'eval_every is 0'),
+    ('microbatch=-1', 'microbatch is -1'),
     ('num_seeds=0', 'num_seeds is 0'),
     ('checkpoint_every_s=nan', 'checkpoint_every_s is nan'),
     ('checkpoint_every_s=-1', 'checkpoint_every_s is -1'),

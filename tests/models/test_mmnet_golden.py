@@ -110,7 +110,7 @@ def train():
     trial = trial_lib.Trial(jax.random.key(0), jnp.ones(2), None, setting)
     gradient = jax.value_and_grad(trainer.loss, has_aux=True)
     (loss, collections), gradients = gradient(
-      state.params, state, trial, data, batch
+      state.params, state, trial, trainer.sample(state, trial, data, batch)
     )
     state = trainer.apply_gradients(state, trial, gradients, collections, batch)
     return state, loss, gradients

@@ -50,7 +50,8 @@ def batch(*weights):
 
 def test_loss_is_the_weighted_mean_over_frames_and_channels(parts):
   trainer, trial, data, state = parts
-  loss, _ = trainer.loss(state.params, state, trial, data, batch(1, 1, 0))
+  sample = trainer.sample(state, trial, data, batch(1, 1, 0))
+  loss, _ = trainer.loss(state.params, state, trial, sample)
   x = np.asarray(data.inputs, np.float64)[[0, 2]]
   own = jax.tree.map(lambda a: np.asarray(a, np.float64), state.params)
   logits = x @ own['Dense_0']['kernel'] + own['Dense_0']['bias']
@@ -68,9 +69,12 @@ def test_what_only_pads_and_what_does_not_count_changes_nothing(parts):
   other[3], other[1] = 99, np.nan
   other[counted == 0] = 7
   changed = data.replace(inputs=jnp.asarray(other))
-  found = [
-    trainer.loss(state.params, state, trial, some, batch(1, 1, 0))[0]
+  samples = (
+    trainer.sample(state, trial, some, batch(1, 1, 0))
     for some in (data, changed)
+  )
+  found = [
+    trainer.loss(state.params, state, trial, sample)[0] for sample in samples
   ]
   assert found[0] == found[1]
 

@@ -109,7 +109,9 @@ def test_others_do_not_change_the_draws_of_one():
     def first(trial, data):
       state = trainer.init(trial, data)
       batch = _one(trainer.batches(trial, jnp.int32(0))[0])
-      return trainer.loss(state.params, state, trial, data, batch)[0]
+      return trainer.loss(
+        state.params, state, trial, trainer.sample(state, trial, data, batch)
+      )[0]
 
     return float(first(trial, data))
 
@@ -133,7 +135,9 @@ def test_extras_reach_augmentations_with_their_examples():
   )
   state = trainer.init(trial, data)
   batch = _one(trainer.batches(trial, jnp.int32(0))[0])
-  trainer.loss(state.params, state, trial, data, batch)
+  trainer.loss(
+    state.params, state, trial, trainer.sample(state, trial, data, batch)
+  )
   np.testing.assert_array_equal(seen['number'], batch.index)
   np.testing.assert_array_equal(seen['inputs'], inputs[seen['number']])
 
@@ -230,6 +234,8 @@ def test_weights_count_the_folds_own_training_labels_only(arrays):
     trial = _one(given.make_trials(groups), i)
     state = trainer.init(trial, data)
     batch = _one(trainer.batches(trial, jnp.int32(0))[0])
-    trainer.loss(state.params, state, trial, data, batch)
+    trainer.loss(
+      state.params, state, trial, trainer.sample(state, trial, data, batch)
+    )
     expected = np.bincount(labels[groups != name], minlength=3)
     np.testing.assert_array_equal(seen['share'], expected)

@@ -108,7 +108,9 @@ def test_a_step_on_frames_with_spare_outputs_equals_optax():
   trial = trial_lib.Trial(jax.random.key(0), jnp.ones(6), None, setting)
   state = trainer.init(trial, data)
   batch = batches.Batch(jnp.arange(6), jnp.ones(6))
-  loss, _ = trainer.loss(state.params, state, trial, data, batch)
+  loss, _ = trainer.loss(
+    state.params, state, trial, trainer.sample(state, trial, data, batch)
+  )
   logits = trainer.predict(state, trial, pairs)
   assert logits.shape == (6, 5)
   normal = sample_lib.normalise(pairs)

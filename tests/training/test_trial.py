@@ -119,7 +119,9 @@ def test_loss_is_the_weighted_smoothed_cross_entropy_by_hand():
   data = given_lib.make_data(logits, np.array([1, 2], np.int32))
   state = trainer.init(trial, data)
   batch = batches.Batch(jnp.array([0, 1]), jnp.array([1.0, 3.0]))
-  loss, _ = trainer.loss(state.params, state, trial, data, batch)
+  loss, _ = trainer.loss(
+    state.params, state, trial, trainer.sample(state, trial, data, batch)
+  )
   log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
   each = -(0.7 * log_p[[0, 1], [1, 2]] + 0.3 * log_p.mean(1))
   assert loss == pytest.approx((each[0] + 3 * each[1]) / 4, rel=1e-6)
@@ -221,7 +223,8 @@ def _trial(train):
 @functools.partial(jax.jit, static_argnums=0)
 def _gradients(trainer, params, state, trial, data, batch):
   gradient = jax.grad(trainer.loss, has_aux=True)
-  return gradient(params, state, trial, data, batch)
+  sample = trainer.sample(state, trial, data, batch)
+  return gradient(params, state, trial, sample)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -264,7 +267,9 @@ def test_the_loss_of_action_units_is_added_with_its_weight():
   )
   state = trainer.init(trial, data)
   batch = batches.Batch(jnp.arange(6), jnp.asarray(weight))
-  ours, _ = trainer.loss(state.params, state, trial, data, batch)
+  ours, _ = trainer.loss(
+    state.params, state, trial, trainer.sample(state, trial, data, batch)
+  )
   wide = inputs.astype(np.float64)
   share = np.exp(wide[:, :3]) / np.exp(wide[:, :3]).sum(1, keepdims=True)
   chance = 1 / (1 + np.exp(-wide[:, 3:]))

@@ -82,7 +82,8 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
     folder: for the keys and logs of jobs; all machines must see it.
 
   Raises:
-    ConnectionError: no scheduler answers.
+    ConnectionError: no scheduler answers, or workers of this machine end while
+      they start.
   """
   with contextlib.ExitStack() as stack:
     stack.enter_context(dask.config.set(_SETTINGS))
@@ -144,9 +145,7 @@ def _find(engine: Engine) -> distributed.Client:
   return client
 
 
-def _start_workers(
-  count: int, asked: Callable[[], bool]
-) -> distributed.LocalCluster:
+def _start_workers(count: int, asked: Callable[[], bool]) -> Any:
   """Starts workers on this machine; if one ends meanwhile, all once more.
 
   Args:

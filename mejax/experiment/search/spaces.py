@@ -32,8 +32,8 @@ SHIPPED = configuration.SHIPPED / 'sweeps'
 # Other keys decide what is compared, and with whom.
 _SEARCHED = ('setting.', 'model.', 'view.')
 _SEARCHED_KEYS = (
-  'batch_size', 'even_batches', 'num_epochs', 'optimizer', 'schedule',
-  'shuffle',
+  'batch_size', 'even_batches', 'microbatch', 'num_epochs', 'optimizer',
+  'schedule', 'shuffle',
 )  # fmt: skip
 _MOST_GROUPS = 1000
 _PLAIN = str | int | float | bool | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 
 import ml_collections
 import pytest
@@ -158,6 +159,50 @@ def test_a_worker_that_ends_while_it_starts_is_started_again(
     assert len(connection.client.scheduler_info()['workers']) == 1
   told = capsys.readouterr().out
   assert 'Nanny failed.): try 2 of 3.' in told and 'try 3 of 3.' in told
+
+
+class _Started:
+  """Stands in for a cluster; Ctrl-C comes while it starts."""
+
+  def __init__(self, closed, error=None):
+    self._closed = closed
+    signal.raise_signal(signal.SIGINT)
+    if error:
+      raise RuntimeError(error)
+
+  def close(self, timeout):
+    self._closed.append(timeout)
+
+
+def test_a_signal_waits_until_workers_have_started_and_then_ends_them(
+  tmp_path, monkeypatch
+):
+  clusters = pytest.importorskip('mejax.experiment.engine.clusters')
+  closed = []
+  monkeypatch.setattr(
+    clusters.distributed, 'LocalCluster', lambda **options: _Started(closed)
+  )
+  with pytest.raises(KeyboardInterrupt):
+    with clusters.connected(options.Engine('dask', jobs=2), tmp_path):
+      pass
+  assert len(closed) == 1
+
+
+def test_workers_that_a_signal_ends_are_not_started_again(
+  tmp_path, monkeypatch
+):
+  clusters = pytest.importorskip('mejax.experiment.engine.clusters')
+  started = []
+
+  def start(**options):
+    started.append(options)
+    return _Started([], 'Nanny failed to start.')
+
+  monkeypatch.setattr(clusters.distributed, 'LocalCluster', start)
+  with pytest.raises(KeyboardInterrupt):
+    with clusters.connected(options.Engine('dask', jobs=2), tmp_path):
+      pass
+  assert len(started) == 1
 
 
 @pytest.mark.parametrize('verb', ['train', 'sweep', 'pretrain'])

@@ -159,7 +159,12 @@ def test_people_held_out_change_no_weight_of_their_fold(home, tmp_path):
         batch = jax.tree.map(lambda x, i=i: x[i], stack)
         (_, collections), gradients = jax.value_and_grad(
           plan.trainer.loss, has_aux=True
-        )(state.params, state, trial, data, batch)
+        )(
+          state.params,
+          state,
+          trial,
+          plan.trainer.sample(state, trial, data, batch),
+        )
         state = plan.trainer.apply_gradients(
           state, trial, gradients, collections, batch
         )
