@@ -140,7 +140,8 @@ def choose(
     if fits < 1:
       raise ValueError(
         f'One trial needs {cost / 2**20:.0f} MiB, but the device has'
-        f' {budget / 2**20:.0f} MiB to give. Choose a smaller model or batch.'
+        f' {budget / 2**20:.0f} MiB to give. Choose a smaller model or batch,'
+        ' or a microbatch.'
       )
     each = math.ceil(each / math.ceil(each / fits))
   width = each if mode == 'vmap' else 1
