@@ -146,30 +146,25 @@ def measure(
   start = time.perf_counter()
   first = jax.tree.map(lambda x: x[0], trials)
   state = jax.eval_shape(trainer.init, first, data)
+  one = state, first, data
   whose = f'of {placement.width} trial(s) at once on a device'
   say(f'tracing the call that trains a round {whose}')
-  lowered = _lower_run(
-    trainer, (state, first, data), placement, devices, eval_every
-  )
+  lowered = _lower_run(trainer, one, placement, devices, eval_every)
   say(f'compiling the call that trains a round {whose}')
   whole = lowered.compile()
   all_work = epoch_work = _work(whole)
   if all_work.flops is not None:  # Otherwise an epoch would tell no more.
     say(f'compiling an epoch {whose}')
-    epoch_work = _work(
-      compile_epoch(trainer, (state, first, data), placement, devices)
-    )
+    epoch_work = _work(compile_epoch(trainer, one, placement, devices))
   # The compiler counts the body of a loop once, however often it turns. An
   # epoch has a loop over steps for each size of batch, and there are two sizes
   # only where each has one step.
   step_work = epoch_work * (
     1 / len(list(itertools.groupby(trainer.batch_sizes)))
   )
-  if epoch_work.flops and 0 < trainer.microbatch < max(trainer.batch_sizes):
+  if epoch_work.flops and trainer.takes_parts(max(trainer.batch_sizes)):
     say(f'compiling the parts of a batch {whose}')
-    step_work = _work_in_parts(
-      trainer, (state, first, data), placement, devices
-    )
+    step_work = _work_in_parts(trainer, one, placement, devices)
   seconds = time.perf_counter() - start
   num_steps = len(trainer.batch_sizes)
   memory = whole.memory_analysis()

@@ -84,17 +84,13 @@ def _step_one(trainer, state, trial, data, batch):
     gradient = jax.value_and_grad(trainer.loss, has_aux=True)
     return gradient(state.params, state, trial, sample)
 
-  if _in_parts(trainer, batch):
+  if trainer.takes_parts(batch.index.shape[-1]):
     derived = _add_up(derive, sample_lib.parts(sample, trainer.microbatch))
   else:
     derived = derive(sample)
   (loss, collections), gradients = derived
   state = trainer.apply_gradients(state, trial, gradients, collections, batch)
   return state, loss
-
-
-def _in_parts(trainer, batch) -> bool:
-  return 0 < trainer.microbatch < batch.index.shape[-1]
 
 
 def _add_up(derive, parts):
@@ -138,7 +134,7 @@ def _step_many(trainer, states, trials, data, batches):
   samples = jax.vmap(trainer.sample, (0, 0, None, 0))(
     states, trials, data, batches
   )
-  if _in_parts(trainer, batches):
+  if trainer.takes_parts(batches.index.shape[-1]):
     cut = functools.partial(sample_lib.parts, size=trainer.microbatch)
     derived = _add_up(derive, jax.vmap(cut, out_axes=1)(samples))
   else:

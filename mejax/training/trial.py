@@ -147,6 +147,10 @@ class Trainer:
         ' another model.'
       )
 
+  def takes_parts(self, batch_size: int) -> bool:
+    """Returns whether a batch of this size is taken in parts."""
+    return 0 < self.microbatch < batch_size
+
   def init(self, trial: Trial, data: Data) -> TrialState:
     """Returns the state before the first step."""
     key = jax.random.fold_in(trial.key, 0)
@@ -162,6 +166,12 @@ class Trainer:
         ' count in them. Add `mask=None` to its __call__, hand it to every'
         ' nn.BatchNorm, and declare in the class: capabilities ='
         ' mejax.models.capabilities.Capabilities(takes_mask=True).'
+      )
+    if self.microbatch and variables:
+      raise ValueError(
+        f'microbatch is {self.microbatch}, but {type(self.model).__name__}'
+        f' keeps {", ".join(sorted(variables))}, which each part of a batch'
+        ' would update by itself. Set microbatch to 0, or choose another model.'
       )
     opt_state = self.optimizer(trial.setting).init(params)
     state = TrialState(jnp.int32(0), params, variables, opt_state)

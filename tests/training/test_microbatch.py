@@ -119,6 +119,26 @@ def test_a_model_with_batch_norm_is_refused():
     given.make_trainer(groups, microbatch=8)
 
 
+class Counting(nn.Module):
+  """Keeps how often it was called."""
+
+  @nn.compact
+  def __call__(self, inputs, *, train: bool):
+    calls = self.variable('calls', 'number', jnp.zeros, ())
+    calls.value += train
+    return nn.Dense(3)(inputs.reshape(len(inputs), -1)), {}
+
+
+def test_a_model_that_keeps_what_parts_would_update_is_refused():
+  inputs, labels, groups = given.make_arrays()
+  trainer = given.make_trainer(
+    groups, model=Counting(), takes_mask=False, microbatch=8
+  )
+  trial = jax.tree.map(lambda x: x[0], given.make_trials(groups))
+  with pytest.raises(ValueError, match='Counting keeps calls.*microbatch to 0'):
+    trainer.init(trial, given.make_data(inputs, labels))
+
+
 def test_curves_are_trained_in_parts_as_with_whole_batches():
   source = np.random.default_rng(0)
   shape = 10, 6
