@@ -74,10 +74,8 @@ def softmax(
       weights = jnp.where(counts, weights, 0)
     output = (*batch, queries, heads, value.shape[-1])
     return jnp.broadcast_to(value, output), weights
-  weights = scores_lib.masked_softmax(
-    scores_lib.dot_product(query, key), counts
-  )
-  return scores_lib.weigh(weights, value), weights
+  scores = scores_lib.dot_product(query, key)
+  return scores_lib.softly_weigh(scores, counts, value)
 
 
 def linear(
@@ -152,10 +150,8 @@ def windowed(
   near = _window(rows, columns, radius)
   key, value, counts = scores_lib.hide(mask, key, value)
   counts = near if counts is None else near & counts
-  weights = scores_lib.masked_softmax(
-    scores_lib.dot_product(query, key), counts
-  )
-  return scores_lib.weigh(weights, value), weights
+  scores = scores_lib.dot_product(query, key)
+  return scores_lib.softly_weigh(scores, counts, value)
 
 
 class TalkingHeads(nn.Module):
@@ -229,8 +225,7 @@ class RelativeBias(nn.Module):
     key, value, counts = scores_lib.hide(mask, key, value)
     scores = scores_lib.dot_product(query, key)
     scores += jnp.moveaxis(bias, -1, 0).astype(scores.dtype)
-    weights = scores_lib.masked_softmax(scores, counts)
-    return scores_lib.weigh(weights, value), weights
+    return scores_lib.softly_weigh(scores, counts, value)
 
 
 def from_jax(function: Callable[..., Array]) -> AttentionFn:

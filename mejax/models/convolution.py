@@ -121,9 +121,10 @@ def _im2col_jvp(padding, stride, primals, tangents):
 
   JAX makes the gradient by transposing the derivative. The transpose of slices
   is a sum of padded maps, here nine of them, and reads and writes the map nine
-  times; the transpose of a sum of padded maps is slices. Training needs the
-  gradient, so the slices are on its side: the derivative by the map is the sum.
-  All of it is plain JAX, so derivatives of every order and mode exist.
+  times; the transpose of padded maps is a sum of slices, in one pass. Training
+  needs the gradient, so the slices are on its side: the derivative by the map
+  is made of padded maps. All of it is plain JAX, so derivatives of every order
+  and mode exist.
   """
   x, kernel = primals
   # None does not vary, as the images in training.
@@ -188,22 +189,25 @@ def _in_groups(function, maps, count):
 
 
 def _spread(x, kernel, padding):
-  """Convolves with stride 1: each place adds to the outputs that read it.
+  """Convolves with stride 1; the patches are of padded maps, not of slices.
 
-  The gradient gathers the outputs around a place: patches times the turned
-  kernel.
+  So the gradient is a product with the kernel, which has what each output owes
+  to each of the nine places that it reads, and the sum of these for each place.
+  It has the width of the map; patches of the outputs would have theirs, which
+  is mostly larger.
   """
   size = len(kernel)
-  # The outputs around a place read it, and the one above does so through the
-  # kernel's last row. So the kernel is turned by half a circle, and its inputs
-  # and outputs are exchanged.
-  turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-  turned = turned.reshape(-1, turned.shape[-1])
-  places = itertools.product(range(size), repeat=2)
-  y = _add_up(jnp.einsum('bhwc,pc->bhwp', x, turned), places, size - 1)
   # The full padding, size - 1, less what the convolution has.
-  cut = size - 1 - padding
-  return y[:, cut : y.shape[1] - cut, cut : y.shape[2] - cut]
+  room, cut = size - 1, size - 1 - padding
+  around = jnp.concatenate(
+    [
+      jnp.pad(x, ((0, 0), (room - i, i), (room - j, j), (0, 0)))
+      for i, j in itertools.product(range(size), repeat=2)
+    ],
+    -1,
+  )
+  around = around[:, cut : around.shape[1] - cut, cut : around.shape[2] - cut]
+  return around @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _spread_by_two(x, kernel):

@@ -90,12 +90,15 @@ class LayerNorm(nn.Module):
     scale = self.param('scale', nn.initializers.ones, *kind)
     bias = self.param('bias', nn.initializers.zeros, *kind)
     dtype = self.dtypes.of(x, scale, bias)
-    x = x.astype(dtypes_lib.widen(dtype))
+    # As rows: XLA's CPU library takes ten times as long for a sum of products
+    # over an array that has an axis of one, as that of a lone block.
+    shape = x.shape
+    x = x.astype(dtypes_lib.widen(dtype)).reshape(-1, shape[-1])
     # Flax takes E[x^2] - E[x]^2 instead, which cancels where the mean is large.
     x = x - x.mean(-1, keepdims=True)
     variance = jnp.square(x).mean(-1, keepdims=True)
     x = x * jax.lax.rsqrt(variance + self.epsilon) * scale + bias
-    return x.astype(dtype)
+    return x.astype(dtype).reshape(shape)
 
 
 def gelu(x: Float[Array, '*b']) -> Float[Array, '*b']:

@@ -2,9 +2,11 @@
 
 The gradient of `x @ kernel` by the kernel sums over the rows of `x`. XLA asks
 its CPU library of matrix products only for sums along the rows of the left
-factor, and otherwise falls back to a product that is half as fast. JAX's own
-gradient has such a fallback. Written with the transposed kernel, the same sum
-has a form that the library takes.
+factor, and JAX puts the gradient of the output there, which must be transposed
+first. If the output is no wider than `x`, this is the faster way; but XLA takes
+it only if the product is written with the transposed kernel. If the output is
+wider, a product of matrices as they lie in memory is faster, without the
+library; XLA takes that one only if `x` has two axes.
 """
 
 from __future__ import annotations
@@ -34,11 +36,17 @@ def dot_general(
   def plain(x, kernel):
     return jax.lax.dot_general(x, kernel, dimension_numbers, precision)
 
+  def wide(x, kernel):
+    rows = x.reshape(-1, x.shape[-1])
+    y = jax.lax.dot(rows, kernel, precision=precision)
+    return y.reshape(*x.shape[:-1], kernel.shape[1])
+
   def turned(x, kernel):
     # Without the barrier XLA would turn the gradient back.
     kernel = jax.lax.optimization_barrier(kernel.T)
     numbers = ((x.ndim - 1,), (1,)), ((), ())
     return jax.lax.dot_general(x, kernel, numbers, precision)
 
+  fast = wide if kernel.shape[0] < kernel.shape[1] else turned
   # The choice is made when the program is compiled; it leaves no branch in it.
-  return jax.lax.platform_dependent(x, kernel, cpu=turned, default=plain)
+  return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)

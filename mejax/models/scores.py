@@ -35,13 +35,17 @@ def dot_product(
   query: Float[Array, '*b n h d'], key: Float[Array, '*b m h d']
 ) -> Float[Array, '*b h n m']:
   """Computes the scores q k / sqrt(d)."""
+  dtype = wide(query, key)
+  scale = query.shape[-1] ** -0.5
+  # There are fewer queries than scores to scale, but a narrow type rounds them.
+  early = query.dtype == dtype
   scores = jnp.einsum(
     '...nhd,...mhd->...hnm',
-    query,
+    query * scale if early else query,
     key,
-    preferred_element_type=wide(query, key),
+    preferred_element_type=dtype,
   )
-  return scores * query.shape[-1] ** -0.5
+  return scores if early else scores * scale
 
 
 def masked_softmax(
@@ -71,3 +75,32 @@ def weigh(
   """Sums the values by their weights, in the dtype of the values."""
   output = jnp.einsum('...hnm,...mhe->...nhe', weights, value)
   return output.astype(value.dtype)
+
+
+def softly_weigh(
+  scores: Float[Array, '*b h n m'],
+  counts: Bool[Array | np.ndarray, '...'] | None,
+  value: Float[Array, '*b m h e'],
+) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
+  """Sums the values by the softmax of the scores; returns that and the weights.
+
+  The weights are those of `masked_softmax`, the sum is that of `weigh`. It is
+  divided after it is taken, not each weight before: so training divides and
+  sums n x e numbers, not n x m, forward and backward, and the weights are not
+  computed at all if nobody reads them.
+  """
+  if counts is not None:
+    scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
+  # The largest cancels in the ratio, so it has no gradient.
+  shares = jnp.exp(
+    scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True))
+  )
+  if counts is not None:
+    shares = jnp.where(counts, shares, 0)
+  # At least one, the share of the largest score; zero if no key counts.
+  total = jnp.maximum(shares.sum(-1, keepdims=True), 0.5)
+  output = jnp.einsum('...hnm,...mhe->...nhe', shares, value)
+  # As rows: see `layers.LayerNorm`.
+  norm = jnp.swapaxes(total, -3, -2).reshape(-1, 1)
+  rows = output.reshape(-1, output.shape[-1]) / norm
+  return rows.reshape(output.shape).astype(value.dtype), shares / total
