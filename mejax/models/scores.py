@@ -92,9 +92,8 @@ def softly_weigh(
   if counts is not None:
     scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
   # The largest cancels in the ratio, so it has no gradient.
-  shares = jnp.exp(
-    scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True))
-  )
+  top = jax.lax.stop_gradient(scores).max(-1, keepdims=True)
+  shares = jnp.exp(scores - top)
   if counts is not None:
     shares = jnp.where(counts, shares, 0)
   # At least one, the share of the largest score; zero if no key counts.

@@ -16,8 +16,10 @@ def normal(*shape, seed=0):
 
 
 @pytest.mark.parametrize('rows', [(), (6,), (3, 4)])
-def test_product_and_its_gradients_are_those_of_numpy(rows):
-  x, kernel, seed = normal(*rows, 5), normal(5, 7), normal(*rows, 7, seed=1)
+@pytest.mark.parametrize('width', [4, 7])
+def test_product_and_its_gradients_are_those_of_numpy(rows, width):
+  x, kernel = normal(*rows, 5), normal(5, width)
+  seed = normal(*rows, width, seed=1)
 
   @jax.jit
   def both(x, kernel, seed):
@@ -25,7 +27,7 @@ def test_product_and_its_gradients_are_those_of_numpy(rows):
     return y, *backward(seed)
 
   ours = both(*map(jnp.float32, (x, kernel, seed)))
-  flat = x.reshape(-1, 5).T @ seed.reshape(-1, 7)
+  flat = x.reshape(-1, 5).T @ seed.reshape(-1, width)
   for mine, true in zip(ours, (x @ kernel, seed @ kernel.T, flat), strict=True):
     closeness.assert_close(mine, true, 1e-6)
 

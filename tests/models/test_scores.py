@@ -1,0 +1,72 @@
+"""The sum by a softmax against the softmax and the sum, in float64."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mejax.models import scores
+from tests import closeness
+
+pytestmark = pytest.mark.unoptimised
+
+
+def softmax(logits, counts):
+  shares = np.exp(logits - logits.max(-1, keepdims=True)) * counts
+  return shares / shares.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize('masked', [False, True])
+def test_sum_by_a_softmax_and_its_gradients_are_those_of_weights(masked):
+  source = np.random.default_rng(0)
+  logits, value = (
+    source.normal(size=(2, 3, 7, 5)),
+    source.normal(size=(2, 5, 3, 4)),
+  )
+  counts = (
+    source.random((2, 1, 1, 5)) < 0.6 if masked else np.ones((1, 5), bool)
+  )
+  counts[..., 0] = True
+  seeds = source.normal(size=(2, 7, 3, 4)), source.normal(size=logits.shape)
+  weights = softmax(logits, counts)
+  output = np.einsum('bhnm,bmhe->bnhe', weights, value)
+  by_weight = np.einsum('bnhe,bmhe->bhnm', seeds[0], value) + seeds[1]
+  mean = (weights * by_weight).sum(-1, keepdims=True)
+
+  def call(logits, value):
+    return scores.softly_weigh(logits, counts if masked else None, value)
+
+  ours, backward = jax.vjp(call, jnp.float32(logits), jnp.float32(value))
+  slopes = backward(tuple(map(jnp.float32, seeds)))
+  closeness.assert_close(ours[0], output, 1e-6)
+  closeness.assert_close(ours[1], weights, 1e-6)
+  closeness.assert_close(slopes[0], weights * (by_weight - mean), 1e-6)
+  true = np.einsum('bhnm,bnhe->bmhe', weights, seeds[0])
+  closeness.assert_close(slopes[1], true, 1e-6)
+
+
+def test_a_query_for_which_no_key_counts_gets_zeros():
+  counts = np.zeros((1, 4), bool)
+  output, weights = scores.softly_weigh(
+    jnp.ones((1, 2, 3, 4)), counts, jnp.ones((1, 4, 2, 5))
+  )
+  assert not output.any() and not weights.any()
+
+
+def test_the_gradient_of_the_sum_holds_no_sum_of_products_over_all_keys():
+  """Sums over n x m numbers are the dearest of a step on a CPU."""
+
+  def loss(logits, value):
+    return jnp.sin(scores.softly_weigh(logits, None, value)[0]).sum()
+
+  shapes = [jnp.ones((2, 3, 11, 11)), jnp.ones((2, 11, 3, 5))]
+  program = jax.make_jaxpr(jax.grad(loss, (0, 1)))(*shapes)
+  sums = [
+    eqn
+    for eqn in program.eqns
+    if eqn.primitive.name == 'reduce_sum' and eqn.invars[0].aval.shape[-1] == 11
+  ]
+  # The shares of the forward pass.
+  assert len(sums) == 1
