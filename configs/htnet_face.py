@@ -7,8 +7,8 @@ Variants:
   htnet_face:small  84,741 parameters instead of 576,805
   htnet_face:smoke  takes seconds; shows that all runs, learns nothing
 Time: :small about 20 minutes a seed on two idle CPU cores.
-Expected result: :small, 4 seeds: UF1 .745 +- .010 (95 % over subjects .677 to
-.812), see results/htnet_face; people in five parts .756 (A), .741 (B).
+Expected result: :small, 5 seeds: UF1 .745 +- .009 (95 % over subjects .678 to
+.812), see results/htnet_face; people in five parts .751 (A), .735 (B).
 """
 
 from mejax.configs import default
