@@ -189,12 +189,11 @@ def _in_groups(function, maps, count):
 
 
 def _spread(x, kernel, padding):
-  """Convolves with stride 1; the patches are of padded maps, not of slices.
+  """Convolves with stride 1; the patches are made of padded maps, not slices.
 
-  So the gradient is a product with the kernel, which has what each output owes
-  to each of the nine places that it reads, and the sum of these for each place.
-  It has the width of the map; patches of the outputs would have theirs, which
-  is mostly larger.
+  So the gradient is a product and a sum: what each output owes to each of the
+  nine places that it has read, and for each place what it is owed. Patches of
+  the outputs would be one more copy, and a wider one where a layer widens.
   """
   size = len(kernel)
   # The full padding, size - 1, less what the convolution has.
