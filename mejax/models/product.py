@@ -18,20 +18,13 @@ from jaxtyping import Array
 from jaxtyping import Float
 
 
-def multiply(
-  x: Float[Array, '*b c'], kernel: Float[Array, 'c d']
-) -> Float[Array, '*b d']:
-  """Returns `x @ kernel`."""
-  return dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
-
-
 def dot_general(
   x: Float[Array, '*b c'],
   kernel: Float[Array, 'c d'],
   dimension_numbers: Any,
   precision: Any = None,
 ) -> Float[Array, '*b d']:
-  """Does the same, called as `nn.Dense` calls `jax.lax.dot_general`."""
+  """Returns `x @ kernel`, called as `nn.Dense` calls `jax.lax.dot_general`."""
 
   def plain(x, kernel):
     return jax.lax.dot_general(x, kernel, dimension_numbers, precision)
