@@ -78,8 +78,11 @@ def test_strain_is_that_of_the_package_and_squares_are_averaged():
 
 def test_the_way_of_pulling_changes_the_motion_and_not_what_is_shown(made):
   lines = generated.examples(people=2, pictures=3, pulling='lines')[0]
-  for name in ('action_units', 'landmarks', 'emotion', 'subject'):
+  for name in ('action_units', 'emotion', 'subject'):
     np.testing.assert_array_equal(lines[name], made[0][name][:6])
+  # Another program, which may round otherwise.
+  shown = made[0]['landmarks'][:6]
+  closeness.assert_close(lines['landmarks'], shown, 1e-6)
   assert (lines['flow'] != made[0]['flow'][:6]).any((1, 2, 3, 4)).all()
   assert np.isfinite(lines['flow']).all()
 
