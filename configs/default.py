@@ -74,7 +74,7 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   config.even_batches = False
   # Largest number of examples whose gradient is computed at a time; those of a
   # step are added up. 0 takes all of a step together. Few examples stay in a
-  # CPU's caches (16 make HTNet 1.1 to 1.5 times as fast), and many need memory.
+  # CPU's caches (16 make HTNet 1.3 to 1.6 times as fast), and many need memory.
   # Numbers differ by rounding, and by the draws of dropout. Models with batch
   # norm take 0 only.
   config.microbatch = 0

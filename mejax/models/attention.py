@@ -25,10 +25,10 @@ What is computed here, for inputs of any floating dtype:
 - A key or value that does not count has no effect, even if it is NaN; nothing
   flows back to it.
 - Nothing is NaN, neither forward nor backward, if the products of finite inputs
-  fit float32. Weights are exact up to the rounding of their exponents, a factor
-  of 1 +- about 1e-7 times the size of the products that a score sums. (An
-  accelerator may round the factors of float32 products; see
-  `jax_default_matmul_precision`.)
+  and their sums over all keys fit float32. Weights are exact up to the rounding
+  of their exponents, a factor of 1 +- about 1e-7 times the size of the products
+  that a score sums. (An accelerator may round the factors of float32 products;
+  see `jax_default_matmul_precision`.)
 """
 
 from __future__ import annotations

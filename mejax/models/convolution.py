@@ -122,8 +122,8 @@ def _im2col_jvp(padding, stride, primals, tangents):
   is a sum of padded maps, here nine of them, and reads and writes the map nine
   times; the transpose of padded maps is a sum of slices, in one pass. Training
   needs the gradient, so the slices are on its side: the derivative by the map
-  is made of padded maps. All of it is plain JAX, so derivatives of every order
-  and mode exist.
+  is made of padded maps, with stride 2 a sum of them. All of it is plain JAX,
+  so derivatives of every order and mode exist.
   """
   x, kernel = primals
   # None does not vary, as the images in training.
@@ -193,9 +193,10 @@ def _in_groups(function, maps, count):
 def _spread(x, kernel, padding):
   """Convolves with stride 1; the patches are made of padded maps, not slices.
 
-  So the gradient is a product and a sum: what each output owes to each of the
-  nine places that it has read, and for each place what it is owed. Patches of
-  the outputs would be one more copy, and a wider one where a layer widens.
+  So the gradient is a product and a sum of slices: the share of each of the
+  s x s places that an output has read in its gradient, and for each place the
+  sum of its shares. Patches of the outputs' gradient would be one more copy,
+  and a wider one where a layer widens.
   """
   size = len(kernel)
   # The full padding, size - 1, less what the convolution has.
@@ -212,7 +213,7 @@ def _spread(x, kernel, padding):
 
 
 def _spread_by_two(x, kernel):
-  """Convolves with stride 2 and padding 1, as `_spread` does with stride 1.
+  """Convolves with stride 2 and padding 1: products first, then padded maps.
 
   Only the kernel's middle row reads an even row of the map. An odd row is read
   by the kernel's last row, and by its first row in the next window. The same

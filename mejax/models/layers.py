@@ -90,8 +90,8 @@ class LayerNorm(nn.Module):
     scale = self.param('scale', nn.initializers.ones, *kind)
     bias = self.param('bias', nn.initializers.zeros, *kind)
     dtype = self.dtypes.of(x, scale, bias)
-    # As rows: XLA's CPU library takes ten times as long for a sum of products
-    # over an array that has an axis of one, as that of a lone block.
+    # As rows: over an axis of one, as that of a lone block, XLA's CPU library
+    # takes ten times as long for the sums of products in the gradient.
     shape = x.shape
     x = x.astype(dtypes_lib.widen(dtype)).reshape(-1, shape[-1])
     # Flax takes E[x^2] - E[x]^2 instead, which cancels where the mean is large.

@@ -3,10 +3,11 @@
 The gradient of `x @ kernel` by the kernel sums over the rows of `x`. XLA asks
 its CPU library of matrix products only for sums along the rows of the left
 factor, and JAX puts the gradient of the output there, which must be transposed
-first. If the output is no wider than `x`, this is the faster way; but XLA takes
-it only if the product is written with the transposed kernel. If the output is
-wider, a product of matrices as they lie in memory is faster, without the
-library; XLA takes that one only if `x` has two axes.
+first. If the output is no wider than `x`, the library is faster all the same;
+but XLA asks it only if the product is written with the transposed kernel. If
+the output is wider, a product of both as they lie in memory is faster, without
+the library; XLA makes it only if `x` has two axes. Convolutions always take the
+second way: see `convolution.py`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def hide(
 ) -> tuple[Array, Array, Bool[Array, '*#b 1 1 m'] | None]:
   """Returns keys and values with zeros for those that do not count.
 
-  The third result tells which scores count, as `masked_softmax` takes it.
+  The third result tells which scores count, as `masked_softmax` and
+  `softly_weigh` take it.
   """
   if mask is None:
     return key, value, None
@@ -37,7 +38,7 @@ def dot_product(
   """Computes the scores q k / sqrt(d)."""
   dtype = wide(query, key)
   scale = query.shape[-1] ** -0.5
-  # There are fewer queries than scores to scale, but a narrow type rounds them.
+  # Queries are mostly fewer than scores; but a narrow type would round them.
   early = query.dtype == dtype
   scores = jnp.einsum(
     '...nhd,...mhd->...hnm',
@@ -85,9 +86,9 @@ def softly_weigh(
   """Sums the values by the softmax of the scores; returns that and the weights.
 
   The weights are those of `masked_softmax`, the sum is that of `weigh`. It is
-  divided after it is taken, not each weight before: so training divides and
-  sums n x e numbers, not n x m, forward and backward, and the weights are not
-  computed at all if nobody reads them.
+  divided after it is taken, not each weight before: so n x e numbers are
+  divided, not n x m, and backward no more than n x e are summed. Under `jit`
+  the weights are not computed if nobody reads them.
   """
   if counts is not None:
     scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)

@@ -36,8 +36,11 @@ def test_product_and_its_gradients_are_those_of_numpy(rows, width):
     closeness.assert_close(mine, true, 1e-6)
 
 
-def test_product_of_many_kernels_and_its_second_derivative_are_those_of_jax():
-  x, kernels = jnp.float32(normal(6, 5)), jnp.float32(normal(3, 5, 4))
+@pytest.mark.parametrize('width', [4, 7])
+def test_product_of_many_kernels_and_its_second_derivative_are_those_of_jax(
+  width,
+):
+  x, kernels = jnp.float32(normal(6, 5)), jnp.float32(normal(3, 5, width))
 
   def curvature(multiply):
     def loss(kernel):

@@ -55,8 +55,8 @@ def test_a_query_for_which_no_key_counts_gets_zeros():
   assert not output.any() and not weights.any()
 
 
-def test_the_gradient_of_the_sum_holds_no_sum_of_products_over_all_keys():
-  """Sums over n x m numbers are the dearest of a step on a CPU."""
+def test_training_sums_numbers_of_all_keys_once_and_not_backward():
+  """Such sums were the dearest of a step on a CPU; products do not count."""
 
   def loss(logits, value):
     return jnp.sin(scores.softly_weigh(logits, None, value)[0]).sum()
