@@ -24,6 +24,7 @@ from jaxtyping import Float
 
 from mejax.models import dtypes as dtypes_lib
 from mejax.models import layers
+from mejax.models import product
 from mejax.models.dtypes import DTypes
 
 ConvFn = Callable[..., Array]
@@ -141,10 +142,9 @@ def _im2col_jvp(padding, stride, primals, tangents):
     if d_kernel is not None:
       seen = patches(x, len(kernel), padding=padding, stride=stride)
       flat = d_kernel.reshape(-1, d_kernel.shape[-1])
-      # As rows: the gradient by the kernel then reads that of the outputs as it
-      # lies. XLA would fuse a transposed copy with all that it comes from.
-      rows = seen.reshape(-1, seen.shape[-1]) @ flat
-      terms.append(rows.reshape(*seen.shape[:-1], flat.shape[-1]))
+      # The gradient by the kernel then reads that of the outputs as it lies.
+      # XLA would fuse a transposed copy with all that it comes from.
+      terms.append(product.by_rows(seen, flat))
     if dx is not None and stride == 1:
       terms.append(_spread(dx, kernel, padding))
     elif dx is not None and (len(kernel), padding, stride) == (3, 1, 2):

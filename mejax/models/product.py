@@ -12,11 +12,21 @@ second way: see `convolution.py`.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 from jaxtyping import Array
 from jaxtyping import Float
+
+
+def by_rows(
+  x: Float[Array, '*b c'], kernel: Float[Array, 'c d'], precision: Any = None
+) -> Float[Array, '*b d']:
+  """Returns `x @ kernel`; its gradients read both factors as they lie."""
+  rows = x.reshape(-1, x.shape[-1])
+  y = jax.lax.dot(rows, kernel, precision=precision)
+  return y.reshape(*x.shape[:-1], kernel.shape[1])
 
 
 def dot_general(
@@ -30,17 +40,13 @@ def dot_general(
   def plain(x, kernel):
     return jax.lax.dot_general(x, kernel, dimension_numbers, precision)
 
-  def wide(x, kernel):
-    rows = x.reshape(-1, x.shape[-1])
-    y = jax.lax.dot(rows, kernel, precision=precision)
-    return y.reshape(*x.shape[:-1], kernel.shape[1])
-
   def turned(x, kernel):
     # Without the barrier XLA would turn the gradient back.
     kernel = jax.lax.optimization_barrier(kernel.T)
     numbers = ((x.ndim - 1,), (1,)), ((), ())
     return jax.lax.dot_general(x, kernel, numbers, precision)
 
-  fast = wide if kernel.shape[0] < kernel.shape[1] else turned
+  rows = functools.partial(by_rows, precision=precision)
+  fast = rows if kernel.shape[0] < kernel.shape[1] else turned
   # The choice is made when the program is compiled; it leaves no branch in it.
   return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)

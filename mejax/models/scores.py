@@ -63,11 +63,22 @@ def masked_softmax(
       none does, all weights are zero.
     axis: axis or axes over which the weights sum to one.
   """
-  if counts is None:
-    return jax.nn.softmax(scores, axis)
-  # Not -inf, of which a row alone would be NaN, forward and backward.
-  scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
-  return jnp.where(counts, jax.nn.softmax(scores, axis), 0)
+  shares, total = _shares(scores, counts, axis)
+  return shares / total
+
+
+def _shares(scores, counts, axis):
+  """Returns what the weights are in proportion to, and the sum to divide by."""
+  if counts is not None:
+    # Not -inf, of which a row alone would be NaN, forward and backward.
+    scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
+  # The largest cancels in the ratio, so it has no gradient.
+  top = jax.lax.stop_gradient(scores).max(axis, keepdims=True)
+  shares = jnp.exp(scores - top)
+  if counts is not None:
+    shares = jnp.where(counts, shares, 0)
+  # At least one, the share of the largest score; zero if no key counts.
+  return shares, jnp.maximum(shares.sum(axis, keepdims=True), 0.5)
 
 
 def weigh(
@@ -90,15 +101,7 @@ def softly_weigh(
   divided, not n x m, and backward no more than n x e are summed. Under `jit`
   the weights are not computed if nobody reads them.
   """
-  if counts is not None:
-    scores = jnp.where(counts, scores, jnp.finfo(scores.dtype).min)
-  # The largest cancels in the ratio, so it has no gradient.
-  top = jax.lax.stop_gradient(scores).max(-1, keepdims=True)
-  shares = jnp.exp(scores - top)
-  if counts is not None:
-    shares = jnp.where(counts, shares, 0)
-  # At least one, the share of the largest score; zero if no key counts.
-  total = jnp.maximum(shares.sum(-1, keepdims=True), 0.5)
+  shares, total = _shares(scores, counts, -1)
   output = jnp.einsum('...hnm,...mhe->...nhe', shares, value)
   # As rows: see `layers.LayerNorm`.
   norm = jnp.swapaxes(total, -3, -2).reshape(-1, 1)
