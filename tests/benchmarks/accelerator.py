@@ -3,34 +3,41 @@
   python -m tests.benchmarks.accelerator [--minutes 9] [--out FILE] [--small]
 
 It needs no network and no data, and of mejax only models, training and motion.
-Sections come in the order of their worth; what does not fit into the minutes is
-named as not measured. `--small` runs every section in its smallest form, on a
-CPU too. The table against PyTorch needs the extra `torch`.
+What is untimed (compiling, agreement, counting operations) is done first, by
+as many threads as there are cores, because compiling one after the other would
+take most of the minutes. What does not fit into them is named as not measured.
+`--small` runs every section in its smallest form, on a CPU too. The table
+against PyTorch needs the extra `torch`.
 
-agreement   loss and gradient of one batch, the device against the CPU of the
-            same machine, in full precision and as trained
 peaks       the matrix product and the copy that the device reaches: what the
             utilisation of the other rows is a share of
-trainings   milliseconds of one step of one fold under `vmap` and `map`, for 1,
-            4, 16 and all 68 folds at once, and PyTorch's, fold after fold
-whole       HTNet as released, 68 folds of 800 epochs, extrapolated from them
+agreement   loss and gradient of one batch, the device against the CPU of the
+            same machine, in full precision and as trained
 flow        milliseconds of a pair of 128 pixels: TV-L1, Farneback of OpenCV
+trainings   milliseconds of one step of one fold under `map` (folds in turn) and
+            under `vmap` with 1, 4, 16 and all 68 folds at once, and PyTorch's,
+            fold after fold, with TF32 where ours has it
+whole       HTNet as released, 68 folds of 800 epochs, extrapolated from them
 """
 
 from __future__ import annotations
 
 import argparse
+from concurrent import futures
 import functools
 import json
 import math
+import os
 import pathlib
 import statistics
 import sys
 import time
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 
 from mejax import models
 from mejax.motion import flow
@@ -43,19 +50,33 @@ from tests.benchmarks import torch_models
 
 EPOCHS, FOLDS = 800, 68
 RELEASED = 'htnet released'
+
+
+class Case(NamedTuple):
+  """A model with its contestants, and the precision of its products."""
+
+  base: fold_training.Case
+  precision: str = 'default'
+  widths: tuple[int, ...] = (1, 4, 16, FOLDS)
+
+
+_RELEASED = fold_training.Case(
+  lambda: models.make('htnet', preset='released', unread_weights=False),
+  lambda: torch_models.HTNet(patch=7, dim=256, heads=3, depths=(2, 2, 10)),
+  (256,),
+)
 CASES = {
-  'cnn': fold_training.CASES['cnn'],
-  'htnet regions_small': fold_training.CASES['htnet regions_small'],
-  RELEASED: fold_training.Case(
-    lambda: models.make('htnet', preset='released'),
-    lambda: torch_models.HTNet(patch=7, dim=256, heads=3, depths=(2, 2, 10)),
-    (256,),
-  ),
-  'ststnet': fold_training.CASES['ststnet'],
-  'artnet small': fold_training.CASES['artnet small'],
-  'mmnet small': fold_training.CASES['mmnet small'],
-}
-SMALL = ('cnn',)
+  # 68 states of it would fill the largest devices, and the memory of the host.
+  RELEASED: Case(_RELEASED, 'highest', (1, 4, 16)),
+  f'{RELEASED}, TF32': Case(_RELEASED, widths=(16,)),
+  **{
+    name: Case(fold_training.CASES[name])
+    for name in (
+      'cnn', 'htnet regions_small', 'ststnet', 'artnet small', 'mmnet small'
+    )
+  },
+}  # fmt: skip
+SMALL = {'cnn': CASES['cnn']._replace(widths=(2,))}
 
 
 class Clock:
@@ -80,6 +101,28 @@ def seconds(call, rounds: int = 3) -> float:
     jax.block_until_ready(call())
     times.append(time.perf_counter() - start)
   return statistics.median(times)
+
+
+def measure_peaks(side: int, megabytes: int) -> dict[str, float]:
+  """TFLOP/s of a matrix product by precision, and GB/s of a copy.
+
+  Of random numbers: products of equal ones draw less power and run faster.
+  """
+  row = {}
+  x = jax.random.normal(jax.random.key(0), (side, side))
+  for name, precision, dtype in (
+    ('float32', 'highest', jnp.float32),
+    ('default', 'default', jnp.float32),
+    ('bfloat16', 'default', jnp.bfloat16),
+  ):
+    product = functools.partial(jnp.matmul, precision=precision)
+    y = x.astype(dtype)
+    taken = seconds(functools.partial(jax.jit(product), y, y))
+    row[f'{name} TFLOP/s'] = 2 * side**3 / taken / 1e12
+  x = jnp.ones(megabytes * 2**18, jnp.float32)
+  taken = seconds(functools.partial(jax.jit(lambda x: x + 1), x))
+  row['GB/s'] = 2 * x.nbytes / taken / 1e9
+  return row
 
 
 def make_step(case: fold_training.Case, batch_size: int):
@@ -113,10 +156,10 @@ def make_step(case: fold_training.Case, batch_size: int):
   return step, init, data
 
 
-def measure_agreement(name: str, batch_size: int) -> dict[str, float]:
+def measure_agreement(case: Case, batch_size: int) -> dict[str, float]:
   """The largest difference of a gradient, over its largest value."""
-  case, cpu = CASES[name], jax.devices('cpu')[0]
-  step, init, data = make_step(case, batch_size)
+  cpu = jax.devices('cpu')[0]
+  step, init, data = make_step(case.base, batch_size)
   with jax.default_device(cpu):
     state = jax.device_get(jax.jit(init)(data))
 
@@ -127,7 +170,7 @@ def measure_agreement(name: str, batch_size: int) -> dict[str, float]:
 
   loss, truth = run(cpu, 'highest')
   row = {}
-  for what, precision in (('full', 'highest'), ('trained', 'default')):
+  for what, precision in (('full', 'highest'), ('trained', case.precision)):
     other_loss, other = run(jax.devices()[0], precision)
     # A leaf may be zero but for rounding: the scale is that of all leaves.
     scale = max(np.abs(x).max() for x in jax.tree.leaves(truth))
@@ -137,83 +180,73 @@ def measure_agreement(name: str, batch_size: int) -> dict[str, float]:
   return row
 
 
-def count_flops(name: str, batch_size: int) -> float:
+def count_flops(case: fold_training.Case) -> float:
   """FLOP of the gradient of one batch, as XLA counts them on a CPU.
 
   Not on the device: XLA counts none in the calls of a vendor's library.
   """
-  step, init, data = make_step(CASES[name], batch_size)
+  step, init, data = make_step(case, case.batch_sizes[0])
   with jax.default_device(jax.devices('cpu')[0]):
     state = jax.eval_shape(init, data)
     cost = jax.jit(step).lower(state, data).compile().cost_analysis()
   return float(cost['flops'])
 
 
-def measure_peaks(side: int, megabytes: int) -> dict[str, float]:
-  """TFLOP/s of a matrix product by type, and GB/s of a copy."""
-  row = {}
-  for dtype in (jnp.float32, jnp.bfloat16):
-    x = jnp.ones((side, side), dtype)
-    taken = seconds(functools.partial(jax.jit(jnp.matmul), x, x))
-    row[f'{x.dtype} TFLOP/s'] = 2 * side**3 / taken / 1e12
-  x = jnp.ones(megabytes * 2**18, jnp.float32)
-  taken = seconds(functools.partial(jax.jit(lambda x: x + 1), x))
-  row['GB/s'] = 2 * x.nbytes / taken / 1e9
-  return row
+class Contestant(NamedTuple):
+  """What trains folds: `PyTorch, eager`, `map` or `vmap`."""
+
+  name: str
+  case: Case
+  mode: str
+  folds: int
+
+  def __str__(self):
+    return f'{self.name}, {self.mode}, {self.folds} folds'
+
+  def make(self, clips: int, people: int):
+    """Returns a function that trains the folds, compiled; and its steps."""
+    base, size = self.case.base, self.case.base.batch_sizes[0]
+    images, labels, groups = fold_training.make_data(base.shape, people, clips)
+    every = folds_lib.leave_one_group_out(groups)
+    folds = every._replace(
+      train=every.train[: self.folds], test=every.test[: self.folds]
+    )
+    steps = math.ceil(int(folds.train.sum(1).max()) / size)
+    steps *= fold_training.NUM_EPOCHS * self.folds
+    if self.mode in ('map', 'vmap'):
+      with jax.default_matmul_precision(self.case.precision):
+        return steps, fold_training.make_ours(
+          base.make(), images, labels, folds, size, self.mode
+        )
+    on = 'cuda' if jax.default_backend() == 'gpu' else 'cpu'
+    return steps, fold_training.make_torch(
+      base.make_torch, images, labels, folds, size, on
+    )
+
+  def measure(self, steps: int, run, flops: float) -> dict:
+    """Milliseconds of a step of a fold."""
+    # PyTorch's products are in full float32 unless this is set.
+    torch.set_float32_matmul_precision(
+      'highest' if self.case.precision == 'highest' else 'high'
+    )
+    taken = fold_training.take_turns({'it': run}, rounds=2)['it']
+    row = {'model': self.name, 'batch': self.case.base.batch_sizes[0]}
+    row |= {'mode': self.mode, 'folds': self.folds}
+    row |= {'ms': 1e3 * taken / steps, 'steps': steps}
+    return row | {'TFLOP/s': flops / row['ms'] / 1e9}
 
 
-def first_folds(groups, count: int):
-  folds = folds_lib.leave_one_group_out(groups)
-  return folds._replace(train=folds.train[:count], test=folds.test[:count])
-
-
-def measure_trainings(
-  name: str, counts, clock: Clock, *, clips: int, people: int
-) -> list[dict]:
-  """Milliseconds of a step of a fold, by number of folds and mode."""
-  case, rows = CASES[name], []
-  batch_size = case.batch_sizes[0]
-  images, labels, groups = fold_training.make_data(case.shape, people, clips)
-  flops = None
-
-  def add(mode: str, count: int, make) -> None:
-    nonlocal flops
-    if not clock.has_time_for(f'{name}, {mode}, {count} folds at once'):
-      return
-    flops = flops or count_flops(name, batch_size)
-    folds = first_folds(groups, count)
-    steps = math.ceil(int(folds.train.sum(1).max()) / batch_size)
-    steps *= fold_training.NUM_EPOCHS * len(folds.train)
-    try:
-      times = fold_training.take_turns({mode: make(folds)}, rounds=2)
-    except (jax.errors.JaxRuntimeError, MemoryError) as error:
-      # One that does not fit is a result, too.
-      print(f'{name}, {mode}, {count} folds: {str(error).splitlines()[0]}')
-      return
-    row = {'model': name, 'batch': batch_size, 'mode': mode, 'folds': count}
-    row |= {'ms': 1e3 * times[mode] / steps, 'steps': steps}
-    row['TFLOP/s'] = flops / row['ms'] / 1e9
-    rows.append(row)
-    print(json.dumps(row), flush=True)
-
-  on = 'cuda' if jax.default_backend() == 'gpu' else 'cpu'
-  add(
-    'PyTorch, eager',
-    min(counts[-1], 2),
-    lambda folds: fold_training.make_torch(
-      case.make_torch, images, labels, folds, batch_size, on
-    ),
-  )
-  for count in counts:
-    for mode in ('vmap', 'map'):
-      add(
-        mode,
-        count,
-        lambda folds, mode=mode: fold_training.make_ours(
-          case.make(), images, labels, folds, batch_size, mode
-        ),
-      )
-  return rows
+def contestants(cases) -> list[Contestant]:
+  """All of them, in the order of their worth."""
+  found = []
+  for name, case in cases.items():
+    few, most = min(2, max(case.widths)), max(case.widths)
+    found.append((0, Contestant(name, case, 'PyTorch, eager', few)))
+    found.append((1, Contestant(name, case, 'map', few)))
+    for width in case.widths:
+      rank = 0 if width == most else 2
+      found.append((rank, Contestant(name, case, 'vmap', width)))
+  return [one for _, one in sorted(found, key=lambda x: x[0])]
 
 
 def extrapolate(rows: list[dict]) -> str:
@@ -253,6 +286,46 @@ def measure_flow(counts, side: int = 128) -> list[dict]:
   return rows
 
 
+def attempt(clock: Clock, what: str, call, *given):
+  """Calls if there is time; what does not fit into memory is told, too."""
+  if not clock.has_time_for(what):
+    return None
+  try:
+    return call(*given)
+  except (RuntimeError, MemoryError) as error:  # Those of JAX and PyTorch.
+    print(f'FAILED, {what}: {str(error).splitlines()[0]}', flush=True)
+    return None
+
+
+def prepare(clock: Clock, cases, sizes, batch_size: int):
+  """Compiles all contestants, counts operations, measures agreement.
+
+  Returns:
+    What `Contestant.make` returns, the operations of a step and the agreement,
+    each by its contestant or name.
+  """
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+
+    def begin(what, call, *given):
+      return pool.submit(attempt, clock, what, call, *given)
+
+    made = {
+      one: begin(f'{one}', one.make, *sizes) for one in contestants(cases)
+    }
+    flops = {
+      name: begin(f'operations of {name}', count_flops, case.base)
+      for name, case in cases.items()
+    }
+    agreement = {
+      name: begin(f'agreement of {name}', measure_agreement, case, batch_size)
+      for name, case in cases.items()
+    }
+  return [
+    {key: future.result() for key, future in each.items() if future.result()}
+    for each in (made, flops, agreement)
+  ]
+
+
 def main(arguments=None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--minutes', type=float, default=9.0)
@@ -261,30 +334,35 @@ def main(arguments=None) -> None:
   args = parser.parse_args(arguments)
   devices.use_every_core()
   clock, small = Clock(args.minutes), args.small
-  names = SMALL if small else tuple(CASES)
-  counts = (2,) if small else (16, FOLDS, 1, 4)
-  sizes = {'clips': 24, 'people': 6} if small else {'clips': 442, 'people': 68}
   report = {
     'device': devices.describe(jax.devices()),
     'jax': jax.__version__,
+    'torch': torch.__version__,
     'python': sys.version.split()[0],
     'peaks': measure_peaks(256 if small else 8192, 1 if small else 1024),
   }
   print(json.dumps(report, indent=1), flush=True)
-  report['agreement'], report['trainings'] = {}, []
-  for name in names:
-    if clock.has_time_for(f'agreement of {name}'):
-      row = measure_agreement(name, 8 if small else 32)
-      report['agreement'][name] = row
-      print(name, json.dumps(row), flush=True)
-  if clock.has_time_for('flow'):
-    report['flow'] = (
-      measure_flow((1,), 32) if small else measure_flow((1, 32, 256))
+  made, flops, report['agreement'] = prepare(
+    clock,
+    SMALL if small else CASES,
+    (24, 6) if small else (442, FOLDS),
+    batch_size=8 if small else 32,
+  )
+  for name, row in report['agreement'].items():
+    print(name, json.dumps(row), flush=True)
+  sizes = ((1,), 32) if small else ((1, 32, 256),)
+  report['flow'] = attempt(clock, 'flow', measure_flow, *sizes)
+  report['trainings'] = rows = []
+  for one in [*made]:
+    # Popped, so that its states leave the device once they are measured.
+    ready = made.pop(one)
+    row = one.name in flops and attempt(
+      clock, f'{one}', one.measure, *ready, flops[one.name]
     )
-  for name in names:
-    report['trainings'] += measure_trainings(name, counts, clock, **sizes)
-  released = [row for row in report['trainings'] if row['model'] == RELEASED]
-  report['whole'] = extrapolate(released)
+    if row:
+      rows.append(row)
+      print(json.dumps(row), flush=True)
+  report['whole'] = extrapolate([x for x in rows if x['model'] == RELEASED])
   print(report['whole'] or f'NOT MEASURED: the whole of {RELEASED}')
   if args.out:
     args.out.write_text(json.dumps(report, indent=1))
