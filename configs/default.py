@@ -158,7 +158,8 @@ def get_config(arg: str = '') -> ml_collections.ConfigDict:
   # Precision of matrix products in JAX: 'highest' is full float32, also where
   # TF32 is the default. To compute in bfloat16, set model.dtype.
   config.matmul_precision = 'default'
-  # Seconds between two checkpoints, from which a killed run continues.
+  # Seconds between two checkpoints, from which a killed run continues; more, if
+  # saving one takes over a twentieth of them. 0 saves as often as possible.
   config.checkpoint_every_s = 60.0
   # Whether to keep the parameters of every trial: `mejax evaluate` and the maps
   # of where models looked need them.

@@ -142,11 +142,16 @@ class Plan:
       jax.tree.map(jnp.asarray, dict(self.task.extra)),
     )
 
-  def place(self, devices: Sequence[jax.Device]) -> placement_lib.Placement:
+  def place(
+    self,
+    devices: Sequence[jax.Device],
+    workdir: str | os.PathLike | None = None,
+  ) -> placement_lib.Placement:
     """Chooses how the trials are laid out on devices.
 
-    The placement is not a field, because a resumed run reuses the one in its
-    workdir, and because choosing one may compile a program.
+    Their checkpoints fit into `workdir`, if it is given. The placement is not a
+    field, because a resumed run reuses the one in its workdir, and because
+    choosing one may compile a program.
     """
     return cost_lib.choose(
       self.trainer,
@@ -154,6 +159,7 @@ class Plan:
       self.data,
       mode=self.options.mode,
       devices=devices,
+      workdir=workdir,
     )
 
 

@@ -69,7 +69,7 @@ def pretrain(
   """
   plan = make_plan(config, data_dir=data_dir)
   if dry_run:
-    running.print_forecast(plan)
+    running.print_forecast(plan, workdir)
     return {}
   workdir = pathlib.Path(workdir)
   how = chunks.spread(

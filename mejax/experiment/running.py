@@ -124,7 +124,7 @@ def train(
     leave_out_seen=leave_out_seen,
   )
   if dry_run:
-    print_forecast(plan)
+    print_forecast(plan, workdir)
     return {}
   how = chunks.spread(
     engine,
@@ -206,7 +206,7 @@ def run_trials(
   """
   devices = jax.local_devices()
   if 'placement' not in run:
-    run['placement'] = dataclasses.asdict(plan.place(devices))
+    run['placement'] = dataclasses.asdict(plan.place(devices, workdir))
     workdir_lib.write_json(workdir / 'run.json', run)
   placement = placement_lib.Placement(**run['placement'])
   if progress:
@@ -271,20 +271,21 @@ def _read_own_models(plan: Plan, workdir: pathlib.Path) -> Saved:
   return saved_lib.read_models(workdir, plan.model, trust_code=True)
 
 
-def print_forecast(plan: Plan) -> None:
+def print_forecast(plan: Plan, workdir: str | os.PathLike) -> None:
   """Prints what a plan would train, on which devices and how long.
 
   Memory, operations and traffic are reported by the compiler, time is measured
-  on a few trials. Nothing is kept of the training.
+  on a few trials. Nothing is kept of the training; the disk of `workdir` is
+  asked whether it would have room.
   """
   print(forecasting.COMPILING, flush=True)
   with jax.default_matmul_precision(plan.options.matmul_precision):
-    _print_forecast(plan)
+    _print_forecast(plan, workdir)
 
 
-def _print_forecast(plan: Plan) -> None:
+def _print_forecast(plan: Plan, workdir: str | os.PathLike) -> None:
   devices, trainer = jax.local_devices(), plan.trainer
-  placement = plan.place(devices)
+  placement = plan.place(devices, workdir)
   num_trials = len(plan.trials.train)
   first = jax.tree.map(lambda x: x[0], plan.trials)
   params = jax.eval_shape(trainer.init, first, plan.data).params

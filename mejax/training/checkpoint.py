@@ -37,6 +37,11 @@ import tqdm
 from mejax import files
 from mejax import limits
 
+# The latest checkpoints of a round that are kept. The second is there in case
+# the first is damaged, as a power failure may leave it.
+_KEPT = 2
+# Beside them there may be one that is being written.
+MOST_AT_ONCE = _KEPT + 1
 # Where Orbax keeps the digest: in the metadata of a checkpoint.
 _DIGEST = 'sha256_of_arrays'
 _AGAIN = (
@@ -110,10 +115,8 @@ class Round:
 
   def open(self) -> bool:
     """Opens the checkpoints; returns whether there are any."""
-    # The second is there in case the latest is damaged, as a power failure may
-    # leave it.
     options = ocp.CheckpointManagerOptions(
-      max_to_keep=2, cleanup_tmp_directories=True
+      max_to_keep=_KEPT, cleanup_tmp_directories=True
     )
     self._manager = ocp.CheckpointManager(
       self._running,

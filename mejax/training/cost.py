@@ -11,6 +11,8 @@ import dataclasses
 import functools
 import math
 import os
+import pathlib
+import shutil
 import time
 
 import jax
@@ -18,11 +20,12 @@ from jaxtyping import Array
 from jaxtyping import Num
 import numpy as np
 
+from mejax.training import checkpoint
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
-# The share of free memory for trials; the rest is for the runtime and for
-# fragmentation.
+# The share of free memory, or of a disk, for trials; the rest is for the
+# runtime and for fragmentation.
 MEMORY_SHARE = 0.9
 # Under `map` the trials of a round run in turn, so a large round is not faster,
 # but its calls take longer. With 16 trials a device the progress bar keeps
@@ -108,8 +111,11 @@ def choose(
   *,
   mode: str = 'auto',
   devices: Sequence[jax.Device],
+  workdir: str | os.PathLike | None = None,
 ) -> placement_lib.Placement:
-  """Chooses the fewest rounds of equal size that fit into memory.
+  """Chooses the fewest rounds of equal size that fit into memory and on disk.
+
+  Each round has checkpoints of its own, so smaller rounds need less of a disk.
 
   Args:
     trainer: the functions of one trial.
@@ -117,6 +123,7 @@ def choose(
     data: all examples.
     mode: one of `placement.MODES`, or 'auto' for the faster one.
     devices: devices to use.
+    workdir: folder of the run; by default its disk has no end.
 
   Raises:
     ValueError: the mode is unknown, or one trial does not fit into memory.
@@ -133,8 +140,9 @@ def choose(
   # The measurement compiles two programs, so it is done only if memory may run
   # out. Under `map` all trials share one set of activations, so the round fits
   # if a hundred times the states would fit.
-  states = each * state_bytes(trainer, first, data)
-  if mode == 'vmap' or 100 * states > budget:
+  state = state_bytes(trainer, first, data)
+  fits = each
+  if mode == 'vmap' or 100 * each * state > budget:
     cost = measure_bytes(trainer, trials, data, mode=mode)
     fits = int(budget // cost)
     if fits < 1:
@@ -143,10 +151,32 @@ def choose(
         f' {budget / 2**20:.0f} MiB to give. Choose a smaller model or batch,'
         ' or a microbatch.'
       )
-    each = math.ceil(each / math.ceil(each / fits))
+  if workdir is not None:
+    fits = _fit_on_disk(min(each, fits), state * len(devices), workdir)
+  each = math.ceil(each / math.ceil(each / fits))
   width = each if mode == 'vmap' else 1
   round_size = min(num_trials, each * len(devices))
   return placement_lib.Placement(mode, width, round_size)
+
+
+def _fit_on_disk(count: int, state: int, workdir: str | os.PathLike) -> int:
+  """Returns how many of `count` trials a round may have for its checkpoints.
+
+  One at least: a disk that cannot hold that says so when it is full.
+  """
+  # It may lie on a disk of its own.
+  folder = pathlib.Path(workdir).absolute() / 'checkpoints'
+  there = next(path for path in (folder, *folder.parents) if path.exists())
+  free = shutil.disk_usage(there).free
+  fits = int(MEMORY_SHARE * free // (checkpoint.MOST_AT_ONCE * state))
+  if fits >= count:
+    return count
+  print(
+    f'The rounds are smaller than memory allows: the disk of {folder} has'
+    f' {free / 2**30:.1f} GiB free, and up to {checkpoint.MOST_AT_ONCE}'
+    ' checkpoints of a round lie there at once.'
+  )
+  return max(1, fits)
 
 
 def measure_epoch_seconds(

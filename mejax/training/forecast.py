@@ -20,6 +20,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 from jaxtyping import PyTree
 
+from mejax.training import checkpoint
 from mejax.training import chips
 from mejax.training import cost as cost_lib
 from mejax.training import placement as placement_lib
@@ -402,8 +403,10 @@ def _memory(found) -> list[str]:
     size / 2**20
     for size in (found.state_bytes, found.device_bytes, found.temporary_bytes)
   )
+  disk = state * found.placement.round_size * checkpoint.MOST_AT_ONCE
   return [
-    f'state: {state:.2f} MiB a trial',
+    f'state: {state:.2f} MiB a trial; checkpoints of a round take up to'
+    f' {disk:.0f} MiB of the disk',
     f'memory: {all_:.0f} MiB on each device, of it temporary'
     f' {temporary:.0f} MiB, {temporary / found.placement.width:.1f} MiB for'
     ' each trial that is trained at a time',

@@ -32,6 +32,9 @@ from mejax.training import trial as trial_lib
 
 # Bounds the buffers of logits on the devices.
 _MAX_WINDOWS = 64
+# Training waits while states are copied and checked. After that it goes on for
+# this many times as long, because those of a large model on a GPU take minutes.
+_PAUSE = 20
 # Trials that a message names one by one.
 _NAMED = 5
 _ADVICE = 'Lower the learning rate, or look for examples that are not finite.'
@@ -86,7 +89,8 @@ def run(
     placement: how trials are laid out on the devices.
     devices: devices to use.
     eval_every: epochs between evaluations; must divide `trainer.num_epochs`.
-    checkpoint_every_s: seconds between checkpoints.
+    checkpoint_every_s: seconds between checkpoints; more if saving one holds up
+      the training for over a twentieth of them. 0 saves after every call.
     call_seconds: seconds that a compiled call should take: short enough for
       frequent progress, logs and checkpoints, and long enough that the overhead
       of a call does not matter.
@@ -264,6 +268,7 @@ class _Rounds:
       self.logs, number=number, window=window, eval_every=self.eval_every
     )
     size, count, last_save = len(trials.train), 1, time.monotonic()
+    pause = 0.0
     while window < self.num_windows:
       count = min(count, self.num_windows - window)
       is_first, start = not self.compiled, time.monotonic()
@@ -285,10 +290,13 @@ class _Rounds:
         self.bar.update(count * self.eval_every)
       self.bar.refresh()
       since = time.monotonic() - last_save
-      due = asked() or since > self.checkpoint_every_s
+      due = asked() or since > max(self.checkpoint_every_s, pause)
       if window < self.num_windows and due:
+        before = time.monotonic()
         self._save(saved, window, states, result)
         last_save = time.monotonic()
+        if self.checkpoint_every_s:
+          pause = _PAUSE * (last_save - before)
         if asked():
           saved.close()
           log.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -29,6 +31,44 @@ def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
   monkeypatch.setattr(cost, 'available_bytes', lambda _: bytes_each // 2)
   with pytest.raises(ValueError, match='One trial needs'):
     cost.choose(trainer, trials, data, mode='vmap', devices=jax.devices()[:1])
+
+
+@pytest.mark.parametrize('mode', placement.MODES)
+def test_checkpoints_of_a_round_fit_on_the_disk(
+  arrays, monkeypatch, capsys, tmp_path, mode
+):
+  inputs, labels, groups = arrays
+  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
+  data = given.make_data(inputs, labels)
+  first = jax.tree.map(lambda x: x[0], trials)
+  each = cost.state_bytes(trainer, first, data)
+  asked = []
+
+  def choose(room):
+    def usage(path):
+      asked.append(path)
+      return shutil._ntuple_diskusage(0, 0, room)
+
+    monkeypatch.setattr(cost.shutil, 'disk_usage', usage)
+    folder = tmp_path / 'not/yet'
+    return cost.choose(
+      trainer,
+      trials,
+      data,
+      mode=mode,
+      devices=jax.devices()[:1],
+      workdir=folder,
+    )
+
+  assert choose(100 * each).round_size == len(trials.train) == 9
+  assert not capsys.readouterr().out
+  found = choose(3 * 4 * each)  # Three checkpoints of 3 trials, and some room.
+  assert found.round_size == 3
+  assert found.width == (3 if mode == 'vmap' else 1)
+  assert 'not/yet/checkpoints has 0.0 GiB free' in capsys.readouterr().out
+  # A full disk is told where it is written to.
+  assert choose(0).round_size == 1
+  assert set(asked) == {tmp_path}
 
 
 @pytest.mark.parametrize(

@@ -173,4 +173,6 @@ def test_lines_for_a_chip_name_both_times_and_the_source(
   assert 'at least 6.0 s for all by its operations, 30.0 s if all' in text
   assert 'cloud.google.com/tpu/docs/v5e' in text
   assert 'collectives between devices: 1 (all-reduce)' in text
+  disk = 3 * found.state_bytes * found.placement.round_size / 2**20
+  assert f'checkpoints of a round take up to {disk:.0f} MiB' in text
   assert '6 passes a product' in describe('highest')

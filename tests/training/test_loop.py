@@ -165,6 +165,44 @@ def test_an_interrupted_run_goes_on_where_it_was(
   assert not warnings
 
 
+@pytest.mark.parametrize(
+  ('interval', 'seconds', 'saved'),
+  [
+    (0.0, 5.0, [1, 2, 3, 4, 5]),
+    (1.0, 0.01, [1, 2, 3, 4, 5]),
+    # A fifth of a second holds up the training, and four seconds follow.
+    (1.0, 0.2, [1, 5]),
+    (100.0, 0.01, []),
+  ],
+)
+def test_saving_takes_a_twentieth_of_the_time(
+  tmp_path, monkeypatch, interval, seconds, saved
+):
+  now, told = [0.0], []
+
+  class Clock:
+    @staticmethod
+    def monotonic():
+      return now[0]
+
+  call = loop._Rounds._call
+
+  def take_a_second(*args, **options):
+    found = call(*args, **options)
+    now[0] += 1.1
+    return found
+
+  def save(rounds, saved, window, states, result):
+    told.append(window)
+    now[0] += seconds
+
+  monkeypatch.setattr(loop, 'time', Clock)
+  monkeypatch.setattr(loop._Rounds, '_call', take_a_second)
+  monkeypatch.setattr(loop._Rounds, '_save', save)
+  _run(tmp_path, eval_every=1, checkpoint_every_s=interval, call_seconds=1.0)
+  assert told == saved
+
+
 def test_rounds_equal_one_round(tmp_path):
   (tmp_path / 'one').mkdir()
   (tmp_path / 'three').mkdir()

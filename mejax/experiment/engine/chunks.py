@@ -187,7 +187,7 @@ def choose(unit: Mapping[str, Any]) -> None:
   """Writes how the trials of a plan are laid out on the devices here."""
   plan, _ = _plan(unit)
   with jax.default_matmul_precision(plan.options.matmul_precision):
-    placement = plan.place(jax.local_devices())
+    placement = plan.place(jax.local_devices(), pathlib.Path(unit['workdir']))
   path = pathlib.Path(unit['result'])
   workdir_lib.write_json(path, dataclasses.asdict(placement))
 

@@ -91,7 +91,7 @@ def train(
   )
   plan = make_plan(config, recordings, windows)
   if dry_run:
-    running.print_forecast(plan)
+    running.print_forecast(plan, workdir)
     return {}
   workdir = pathlib.Path(workdir)
   with running.claimed(plan, workdir) as run:
