@@ -79,7 +79,9 @@ def run(
   """Trains every trial and evaluates it on its held-out examples.
 
   After a kill, the same call on the same `workdir` continues from the last
-  checkpoint and gives the same numbers, bit for bit.
+  checkpoint and gives the same numbers, on a CPU bit for bit. (A compiler for
+  GPUs chooses among kernels by measuring, so another process may round
+  otherwise.)
 
   Args:
     trainer: the functions of one trial.
