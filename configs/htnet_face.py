@@ -25,7 +25,7 @@ def get_config(arg: str = ''):
   config.setting.update(learning_rate=1e-3, weight_decay=0.05)
   config.setting.update(label_smoothing=0.1, warmup_fraction=0.3, mirror=0.5)
   config.setting.update(shift=2.0, mixup=0.4, test_mirror=0.5)
-  config.update(num_epochs=30, num_seeds=3, even_batches=True)
+  config.update(num_epochs=30, even_batches=True)
   if arg == 'small':
     config.model.preset = 'face_small'
   if arg == 'smoke':
