@@ -12,7 +12,7 @@ against PyTorch needs the extra `torch`.
 peaks       the matrix product and the copy that the device reaches: what the
             utilisation of the other rows is a share of
 agreement   loss and gradient of one batch, the device against the CPU of the
-            same machine, in full precision and as trained
+            same machine, in full precision and in the device's own (TF32)
 flow        milliseconds of a pair of 128 pixels: TV-L1, Farneback of OpenCV
 trainings   milliseconds of one step of one fold under `map` (folds in turn) and
             under `vmap` with 1, 4, 16 and all 68 folds at once, and PyTorch's,
@@ -53,22 +53,27 @@ RELEASED = 'htnet released'
 
 
 class Case(NamedTuple):
-  """A model with its contestants, and the precision of its products."""
+  """A model, the precisions of its products, and how many train at once.
+
+  The first precision is that of the config.
+  """
 
   base: fold_training.Case
-  precision: str = 'default'
+  precisions: tuple[str, ...] = ('default',)
   widths: tuple[int, ...] = (1, 4, 16, FOLDS)
 
 
-_RELEASED = fold_training.Case(
-  lambda: models.make('htnet', preset='released', unread_weights=False),
-  lambda: torch_models.HTNet(patch=7, dim=256, heads=3, depths=(2, 2, 10)),
-  (256,),
-)
 CASES = {
   # 68 states of it would fill the largest devices, and the memory of the host.
-  RELEASED: Case(_RELEASED, 'highest', (1, 4, 16)),
-  f'{RELEASED}, TF32': Case(_RELEASED, widths=(16,)),
+  RELEASED: Case(
+    fold_training.Case(
+      lambda: models.make('htnet', preset='released', unread_weights=False),
+      lambda: torch_models.HTNet(patch=7, dim=256, heads=3, depths=(2, 2, 10)),
+      (256,),
+    ),
+    ('highest', 'default'),
+    (1, 4, 16),
+  ),
   **{
     name: Case(fold_training.CASES[name])
     for name in (
@@ -170,13 +175,13 @@ def measure_agreement(case: Case, batch_size: int) -> dict[str, float]:
 
   loss, truth = run(cpu, 'highest')
   row = {}
-  for what, precision in (('full', 'highest'), ('trained', case.precision)):
+  for precision in ('highest', 'default'):
     other_loss, other = run(jax.devices()[0], precision)
     # A leaf may be zero but for rounding: the scale is that of all leaves.
     scale = max(np.abs(x).max() for x in jax.tree.leaves(truth))
     gaps = jax.tree.map(lambda a, b: np.abs(a - b).max(), truth, other)
-    row[f'gradient, {what}'] = float(max(jax.tree.leaves(gaps)) / scale)
-    row[f'loss, {what}'] = float(abs(loss - other_loss) / abs(loss))
+    row[f'gradient, {precision}'] = float(max(jax.tree.leaves(gaps)) / scale)
+    row[f'loss, {precision}'] = float(abs(loss - other_loss) / abs(loss))
   return row
 
 
@@ -198,10 +203,11 @@ class Contestant(NamedTuple):
   name: str
   case: Case
   mode: str
+  precision: str
   folds: int
 
   def __str__(self):
-    return f'{self.name}, {self.mode}, {self.folds} folds'
+    return f'{self.name}, {self.mode}, {self.precision}, {self.folds} folds'
 
   def make(self, clips: int, people: int):
     """Returns a function that trains the folds, compiled; and its steps."""
@@ -214,7 +220,7 @@ class Contestant(NamedTuple):
     steps = math.ceil(int(folds.train.sum(1).max()) / size)
     steps *= fold_training.NUM_EPOCHS * self.folds
     if self.mode in ('map', 'vmap'):
-      with jax.default_matmul_precision(self.case.precision):
+      with jax.default_matmul_precision(self.precision):
         return steps, fold_training.make_ours(
           base.make(), images, labels, folds, size, self.mode
         )
@@ -227,11 +233,12 @@ class Contestant(NamedTuple):
     """Milliseconds of a step of a fold."""
     # PyTorch's products are in full float32 unless this is set.
     torch.set_float32_matmul_precision(
-      'highest' if self.case.precision == 'highest' else 'high'
+      'highest' if self.precision == 'highest' else 'high'
     )
     taken = fold_training.take_turns({'it': run}, rounds=2)['it']
     row = {'model': self.name, 'batch': self.case.base.batch_sizes[0]}
-    row |= {'mode': self.mode, 'folds': self.folds}
+    row |= {'mode': self.mode, 'precision': self.precision}
+    row |= {'folds': self.folds}
     row |= {'ms': 1e3 * taken / steps, 'steps': steps}
     return row | {'TFLOP/s': flops / row['ms'] / 1e9}
 
@@ -241,18 +248,29 @@ def contestants(cases) -> list[Contestant]:
   found = []
   for name, case in cases.items():
     few, most = min(2, max(case.widths)), max(case.widths)
-    found.append((0, Contestant(name, case, 'PyTorch, eager', few)))
-    found.append((1, Contestant(name, case, 'map', few)))
+    first, *others = case.precisions
+
+    def add(rank, mode, precision, folds, name=name, case=case):
+      found.append((rank, Contestant(name, case, mode, precision, folds)))
+
+    add(0, 'PyTorch, eager', first, few)
+    add(1, 'map', first, few)
     for width in case.widths:
-      rank = 0 if width == most else 2
-      found.append((rank, Contestant(name, case, 'vmap', width)))
+      add(0 if width == most else 2, 'vmap', first, width)
+    for precision in others:
+      add(1, 'vmap', precision, most)
   return [one for _, one in sorted(found, key=lambda x: x[0])]
 
 
 def extrapolate(rows: list[dict]) -> str:
   """The hours of all folds and epochs of the released HTNet."""
-  ours = [row for row in rows if row['mode'] in ('vmap', 'map')]
-  theirs = [row for row in rows if row not in ours]
+  theirs = [row for row in rows if row['mode'] not in ('vmap', 'map')]
+  precisions = [row['precision'] for row in theirs]
+  ours = [
+    row
+    for row in rows
+    if row['mode'] in ('vmap', 'map') and row['precision'] in precisions
+  ]
   if not ours or not theirs:
     return ''
   best = min(ours, key=lambda row: row['ms'])

@@ -21,7 +21,7 @@ def test_every_section_is_measured(tmp_path):
   assert set(told['peaks']) == {
     *(f'{name} TFLOP/s' for name in ('float32', 'default', 'bfloat16')), 'GB/s'
   }  # fmt: skip
-  assert told['agreement']['cnn']['gradient, full'] < 1e-4
+  assert told['agreement']['cnn']['gradient, highest'] < 1e-4
   modes = {(row['mode'], row['folds']) for row in told['trainings']}
   assert modes == {
     ('PyTorch, eager', 2), *((mode, 2) for mode in ('vmap', 'map'))
@@ -33,17 +33,21 @@ def test_every_section_is_measured(tmp_path):
 def test_what_has_no_time_is_named(capsys):
   accelerator.main(['--small', '--minutes', '0'])
   said = capsys.readouterr().out
-  for what in ('agreement of cnn', 'flow', 'cnn, vmap, 2 folds'):
+  for what in ('agreement of cnn', 'flow', 'cnn, vmap, default, 2 folds'):
     assert f'NOT MEASURED, no time left: {what}' in said
 
 
 def test_the_whole_is_extrapolated_from_the_fastest_row():
-  def row(mode, ms):
-    return {'mode': mode, 'ms': ms, 'batch': 256, 'folds': 16}
+  def row(mode, ms, precision='highest'):
+    row = {'mode': mode, 'ms': ms, 'batch': 256, 'folds': 16}
+    return row | {'precision': precision}
 
   told = accelerator.extrapolate(
-    [row('PyTorch, eager', 360.0), row('vmap', 36.0), row('map', 72.0)]
-  )
+    [
+      row('PyTorch, eager', 360.0), row('vmap', 36.0), row('map', 72.0),
+      row('vmap', 12.0, 'default'),
+    ]
+  )  # fmt: skip
   # 68 x 800 x 2 steps of 36 ms are 1.088 hours.
   assert '1.09 h (vmap, 16 folds at once); PyTorch 10.88 h' in told
 
