@@ -72,7 +72,8 @@ def _title(run: Run) -> str:
   # The section may be the description of a user's own model.
   named = model.get('name') if isinstance(model, Mapping) else None
   if isinstance(named, str) and run.config.get('dataset'):
-    return f'{named} on {run.config["dataset"]} ({run.name})'
+    aside = f' ({run.name})' if run.name != named else ''
+    return f'{named} on {run.config["dataset"]}{aside}'
   return run.name
 
 

@@ -127,6 +127,7 @@ def test_the_page_holds_the_numbers_and_the_words(workdir, tmp_path):
       {'dataset': 'synthetic', 'model': {'name': 'htnet'}},
       'htnet on synthetic (run)',
     ),
+    ({'dataset': 'mine', 'model': {'name': 'run'}}, 'run on mine'),
     ({'dataset': 'synthetic', 'model': 'my.Net()'}, 'run'),
     ({'dataset': '', 'model': {'name': 'htnet'}}, 'run'),
   ],
