@@ -159,6 +159,7 @@ class Plan:
       self.data,
       mode=self.options.mode,
       devices=devices,
+      eval_every=self.options.eval_every,
       workdir=workdir,
     )
 

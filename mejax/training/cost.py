@@ -6,9 +6,9 @@ would not know its temporary arrays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
-import functools
 import math
 import os
 import pathlib
@@ -18,15 +18,17 @@ import time
 import jax
 from jaxtyping import Array
 from jaxtyping import Num
-import numpy as np
 
 from mejax.training import checkpoint
+from mejax.training import loop
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
 # The share of free memory, or of a disk, for trials; the rest is for the
 # runtime and for fragmentation.
 MEMORY_SHARE = 0.9
+# A compiler that finds no room says so.
+FULL = 'RESOURCE_EXHAUSTED'
 # Under `map` the trials of a round run in turn, so a large round is not faster,
 # but its calls take longer. With 16 trials a device the progress bar keeps
 # moving.
@@ -69,39 +71,80 @@ def measure_bytes(
   trainer: trial_lib.Trainer,
   trials: trial_lib.Trial,
   data: trial_lib.Data,
+  placement: placement_lib.Placement,
   *,
-  mode: str,
-) -> int:
-  """Returns the bytes that one more trial needs.
+  devices: Sequence[jax.Device],
+  eval_every: int,
+) -> int | float:
+  """Returns the bytes that a device holds while it trains a round.
 
-  This is the difference between the programs of three and of two trials. Under
-  `map` a trial adds only its state, under `vmap` also its gradients and
-  activations.
+  The program is the one that `loop.run` will call. With a cache of compiled
+  programs it is not compiled again.
+
+  Returns:
+    Infinity if the compiler finds no room. If it fails in another way, which
+    is told, that may be for a size that it tries kernels with.
+
+  Raises:
+    jax.errors.JaxRuntimeError: it fails for a single trial.
   """
+  first = jax.tree.map(lambda x: x[0], trials)
+  state = jax.eval_shape(trainer.init, first, data)
+  program = loop.compile_program(
+    trainer, placement, devices=devices, eval_every=eval_every
+  )
+  try:
+    return held_bytes(program.lower(state, first, data).compile())
+  except jax.errors.JaxRuntimeError as error:
+    if FULL not in str(error):
+      if placement.round_size == 1:
+        raise
+      print(
+        f'The compiler failed for {placement.round_size} trials:'
+        f' {str(error).splitlines()[0]}. Fewer are tried.'
+      )
+    return math.inf
 
-  def peak(count: int) -> int:
-    few = jax.tree.map(lambda x: x[np.arange(count) % len(x)], trials)
-    states = jax.eval_shape(jax.vmap(trainer.init, (0, None)), few, data)
-    run = functools.partial(
-      placement_lib.run_local,
-      trainer,
-      mode=mode,
-      width=count,
-      eval_every=1,
-      max_windows=1,
-    )
-    compiled = jax.jit(run, donate_argnums=0).lower(states, few, data, 0, 1)
-    memory = compiled.compile().memory_analysis()
-    return (
-      memory.argument_size_in_bytes
-      + memory.output_size_in_bytes
-      - memory.alias_size_in_bytes
-      + memory.temp_size_in_bytes
-    )
 
-  # Three and two, not two and one, because the compiler removes a loop over a
-  # single trial, whose program is therefore different.
-  return max(1, peak(3) - peak(2))
+def held_bytes(compiled: jax.stages.Compiled) -> int:
+  """Returns the bytes that a device holds during a call."""
+  memory = compiled.memory_analysis()
+  return (
+    memory.argument_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes
+    + memory.temp_size_in_bytes
+  )
+
+
+def fit(
+  most: int, state: int, memory: float, needs: Callable[[int], float]
+) -> int:
+  """Returns how many trials a device takes at once, in the fewest equal rounds.
+
+  Args:
+    most: trials of a device.
+    state: bytes of the state of one.
+    memory: bytes that a device has for trials.
+    needs: tells the bytes that so many trials need, by compiling a program.
+
+  Raises:
+    ValueError: one trial does not fit.
+  """
+  rounds = max(1, math.ceil(most * state / memory))
+  while rounds <= most:
+    each = math.ceil(most / rounds)
+    needed = needs(each)
+    if needed <= memory:
+      return each
+    more = 2 if needed == math.inf else needed / memory
+    rounds = max(rounds + 1, math.ceil(rounds * more))
+    # The last try is one trial at a time.
+    rounds = most if each > 1 and rounds > most else rounds
+  raise ValueError(
+    f'One trial does not fit into {memory / 2**20:.0f} MiB. Choose a smaller'
+    ' model or batch, or a microbatch.'
+  )
 
 
 def choose(
@@ -111,6 +154,7 @@ def choose(
   *,
   mode: str = 'auto',
   devices: Sequence[jax.Device],
+  eval_every: int,
   workdir: str | os.PathLike | None = None,
 ) -> placement_lib.Placement:
   """Chooses the fewest rounds of equal size that fit into memory and on disk.
@@ -123,6 +167,7 @@ def choose(
     data: all examples.
     mode: one of `placement.MODES`, or 'auto' for the faster one.
     devices: devices to use.
+    eval_every: epochs between evaluations.
     workdir: folder of the run; by default its disk has no end.
 
   Raises:
@@ -132,31 +177,35 @@ def choose(
     raise ValueError(f'Unknown mode {mode!r}; expected auto, vmap or map.')
   mode = default_mode(data.inputs) if mode == 'auto' else mode
   num_trials = len(trials.train)
-  first = jax.tree.map(lambda x: x[0], trials)
-  budget = MEMORY_SHARE * min(map(available_bytes, devices))
-  each = math.ceil(num_trials / len(devices))
+  state = state_bytes(trainer, jax.tree.map(lambda x: x[0], trials), data)
+  memory = MEMORY_SHARE * min(map(available_bytes, devices))
+  each = share(num_trials, len(devices), mode)
+  if workdir is not None:
+    fits = _fit_on_disk(each, state * len(devices), workdir)
+    each = math.ceil(each / math.ceil(each / fits))
+
+  def place(each):
+    return placement_lib.lay_out(mode, each, num_trials, devices)
+
+  def needs(each):
+    return measure_bytes(
+      trainer, trials, data, place(each), devices=devices, eval_every=eval_every
+    )
+
+  # Compiling takes time, so it is done only if memory may run out. Under `map`
+  # all trials share one set of activations, so the round fits if a hundred
+  # times the states would fit.
+  if mode == 'vmap' or 100 * each * state > memory:
+    each = fit(each, state, memory, needs)
+  return place(each)
+
+
+def share(num_trials: int, num_devices: int, mode: str) -> int:
+  """Returns how many trials of a round a device would take in any memory."""
+  each = math.ceil(num_trials / num_devices)
   if mode == 'map':
     each = math.ceil(each / math.ceil(each / MAP_ROUND))
-  # The measurement compiles two programs, so it is done only if memory may run
-  # out. Under `map` all trials share one set of activations, so the round fits
-  # if a hundred times the states would fit.
-  state = state_bytes(trainer, first, data)
-  fits = each
-  if mode == 'vmap' or 100 * each * state > budget:
-    cost = measure_bytes(trainer, trials, data, mode=mode)
-    fits = int(budget // cost)
-    if fits < 1:
-      raise ValueError(
-        f'One trial needs {cost / 2**20:.0f} MiB, but the device has'
-        f' {budget / 2**20:.0f} MiB to give. Choose a smaller model or batch,'
-        ' or a microbatch.'
-      )
-  if workdir is not None:
-    fits = _fit_on_disk(min(each, fits), state * len(devices), workdir)
-  each = math.ceil(each / math.ceil(each / fits))
-  width = each if mode == 'vmap' else 1
-  round_size = min(num_trials, each * len(devices))
-  return placement_lib.Placement(mode, width, round_size)
+  return each
 
 
 def _fit_on_disk(count: int, state: int, workdir: str | os.PathLike) -> int:

@@ -16,8 +16,6 @@ import time
 from typing import Any
 
 import jax
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec
 from jaxtyping import PyTree
 
 from mejax.training import checkpoint
@@ -30,7 +28,6 @@ _COLLECTIVES = re.compile(
   r'\b(all-gather|all-reduce|all-to-all|collective-broadcast'
   r'|collective-permute|ragged-all-to-all|reduce-scatter)(?:-start)?\('
 )
-_FULL = 'RESOURCE_EXHAUSTED'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +147,15 @@ def measure(
   one = state, first, data
   whose = f'of {placement.width} trial(s) at once on a device'
   say(f'tracing the call that trains a round {whose}')
-  lowered = _lower_run(trainer, one, placement, devices, eval_every)
+  # With room for one evaluation: traffic of the others' is no work of its own.
+  program = placement_lib.place(
+    trainer,
+    placement,
+    devices=devices,
+    eval_every=eval_every,
+    max_windows=1,
+  )
+  lowered = program.lower(*one)
   say(f'compiling the call that trains a round {whose}')
   whole = lowered.compile()
   all_work = epoch_work = _work(whole)
@@ -168,7 +173,6 @@ def measure(
     step_work = _work_in_parts(trainer, one, placement, devices)
   seconds = time.perf_counter() - start
   num_steps = len(trainer.batch_sizes)
-  memory = whole.memory_analysis()
   state_bytes = _size(state)
   rounds = math.ceil(len(trials.train) / placement.round_size)
   together = len(devices) * placement.width
@@ -177,11 +181,8 @@ def measure(
     rounds=rounds,
     turns=rounds * math.ceil(placement.round_size / together),
     state_bytes=state_bytes,
-    device_bytes=memory.argument_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes
-    + memory.temp_size_in_bytes,
-    temporary_bytes=memory.temp_size_in_bytes,
+    device_bytes=cost_lib.held_bytes(whole),
+    temporary_bytes=whole.memory_analysis().temp_size_in_bytes,
     step=step_work,
     evaluation=all_work - epoch_work,
     least_bytes=placement.width * least_bytes(trainer, state, data),
@@ -215,43 +216,33 @@ def fit(
   """
   num_trials = len(trials.train)
   first = jax.tree.map(lambda x: x[0], trials)
-  each = math.ceil(num_trials / len(devices))
-  least = cost_lib.state_bytes(trainer, first, data)
-  rounds = max(1, math.ceil(each * least / memory))
-  if mode == 'map':
-    rounds = max(rounds, math.ceil(each / cost_lib.MAP_ROUND))
-  while rounds <= each:
-    width = math.ceil(each / rounds)
-    placement = placement_lib.Placement(
-      mode,
-      width if mode == 'vmap' else 1,
-      min(num_trials, width * len(devices)),
-    )
-    needed = math.inf
+  found = None
+
+  def needs(each):
+    nonlocal found
     try:
       found = measure(
         trainer,
         trials,
         data,
-        placement,
+        placement_lib.lay_out(mode, each, num_trials, devices),
         devices=devices,
         eval_every=eval_every,
         say=say,
       )
-      needed = found.device_bytes
     except jax.errors.JaxRuntimeError as error:
-      if _FULL not in str(error):
+      if cost_lib.FULL not in str(error):
         raise
-    if needed <= memory:
-      return found
-    more = 2 if needed == math.inf else needed / memory
-    rounds = max(rounds + 1, math.ceil(rounds * more))
-    # The last try is one trial at a time.
-    rounds = each if width > 1 and rounds > each else rounds
-  raise ValueError(
-    f'One trial does not fit into {memory / 2**20:.0f} MiB. Choose a smaller'
-    ' model or batch, or a microbatch.'
+      return math.inf
+    return found.device_bytes
+
+  cost_lib.fit(
+    cost_lib.share(num_trials, len(devices), mode),
+    cost_lib.state_bytes(trainer, first, data),
+    memory,
+    needs,
   )
+  return found
 
 
 def least_bytes(
@@ -266,30 +257,6 @@ def least_bytes(
 def find_collectives(program: str) -> tuple[str, ...]:
   """Returns the operations of a compiled program by which devices wait."""
   return tuple(_COLLECTIVES.findall(program))
-
-
-def _lower_run(trainer, one, placement, devices, eval_every):
-  """Traces the call that trains a round."""
-  program = placement_lib.place(
-    trainer,
-    placement,
-    devices=devices,
-    eval_every=eval_every,
-    max_windows=1,
-  )
-  mesh = placement_lib.make_mesh(devices)
-  spread = NamedSharding(mesh, PartitionSpec('trial'))
-  whole = NamedSharding(mesh, PartitionSpec())
-  together = len(devices) * placement.width
-  size = together * math.ceil(placement.round_size / together)
-  state, trial, data = one
-  return program.run_chunk.lower(
-    _stack(state, size, spread),
-    _stack(trial, size, spread),
-    _on(data, whole),
-    0,
-    1,
-  )
 
 
 def compile_epoch(trainer, one, placement, devices):
@@ -311,26 +278,12 @@ def compile_epoch(trainer, one, placement, devices):
   device = jax.sharding.SingleDeviceSharding(devices[0])
   state, trial, data = one
   if many:
-    state, trial = (_stack(x, placement.width, device) for x in (state, trial))
-  arguments = _on((state, trial, data), device)
+    state, trial = (
+      placement_lib.stack_shapes(x, placement.width, device)
+      for x in (state, trial)
+    )
+  arguments = placement_lib.shapes_on((state, trial, data), device)
   return jax.jit(run, donate_argnums=0).lower(*arguments, 0).compile()
-
-
-def _stack(tree: PyTree, size: int, sharding) -> PyTree:
-  """Returns the shapes of `size` entries like this one."""
-  return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(
-      (size, *x.shape), x.dtype, sharding=sharding
-    ),
-    tree,
-  )
-
-
-def _on(tree: PyTree, sharding) -> PyTree:
-  """Returns the shapes of arrays, on other devices."""
-  return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
-  )
 
 
 def _size(tree: PyTree) -> int:

@@ -60,6 +60,14 @@ class Placement:
     )
 
 
+def lay_out(
+  mode: str, each: int, num_trials: int, devices: Sequence[jax.Device]
+) -> Placement:
+  """Returns the placement of rounds in which a device holds `each` trials."""
+  width = each if mode == 'vmap' else 1
+  return Placement(mode, width, min(num_trials, each * len(devices)))
+
+
 def pad(tree: PyTree, size: int) -> PyTree:
   """Fills the leading axis up to `size` with repeats of the first entry.
 
@@ -305,6 +313,8 @@ class Program:
     run_chunk: `(states, trials, data, first, count) -> (states, logits
       [t, max_windows, h, k], losses [t, max_windows])`; runs `count` windows
       from window `first` on. States and trials are spread; `states` is donated.
+    lower: `(state, trial, data) -> lowered`; traces `run_chunk` for a round of
+      trials like this one. All may be shapes.
     variables: `states -> variables` that predictions are made with.
   """
 
@@ -312,6 +322,7 @@ class Program:
   put_trials: Callable
   init: Callable
   run_chunk: Callable
+  lower: Callable
   variables: Callable
 
 
@@ -351,21 +362,32 @@ def place(
   size *= math.ceil(placement.round_size / size)
 
   init = make_init(trainer, start)
+  run_chunk = _make_chunk(
+    trainer,
+    placement,
+    mesh,
+    eval_every=eval_every,
+    max_windows=max_windows,
+  )
 
   def put_trials(tree):
     return jax.device_put(pad(tree, size), spread)
+
+  def lower(state, trial, data):
+    return run_chunk.lower(
+      stack_shapes(state, size, spread),
+      stack_shapes(trial, size, spread),
+      shapes_on(data, whole),
+      0,
+      1,
+    )
 
   return Program(
     put_data=lambda data: jax.device_put(data, whole),
     put_trials=put_trials,
     init=lambda trials, data: put_trials(init(trials, data)),
-    run_chunk=_make_chunk(
-      trainer,
-      placement,
-      mesh,
-      eval_every=eval_every,
-      max_windows=max_windows,
-    ),
+    run_chunk=run_chunk,
+    lower=lower,
     variables=jax.vmap(trainer.variables),
   )
 
@@ -395,6 +417,25 @@ def _make_chunk(trainer, placement, mesh, *, eval_every, max_windows):
   # The states of a round may fill the device, so they are donated: the new
   # states overwrite the old ones.
   return jax.jit(share, donate_argnums=0)
+
+
+def stack_shapes(
+  tree: PyTree, size: int, sharding: jax.sharding.Sharding
+) -> PyTree:
+  """Returns the shapes of `size` entries like this one."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(
+      (size, *x.shape), x.dtype, sharding=sharding
+    ),
+    tree,
+  )
+
+
+def shapes_on(tree: PyTree, sharding: jax.sharding.Sharding) -> PyTree:
+  """Returns the shapes of arrays, on other devices."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+  )
 
 
 def begin_with(

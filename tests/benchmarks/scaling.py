@@ -92,8 +92,17 @@ def measure(
     told = forecast.measure(
       plan.trainer, plan.trials, plan.data, place, **options
     )
-    each = cost.measure_bytes(plan.trainer, plan.trials, plan.data, mode=mode)
-    found |= {'needs': told.device_bytes, 'expected': count * each}
+
+    def needs(some: int) -> float:
+      few = placement.Placement(mode, some, some)
+      return cost.measure_bytes(
+        plan.trainer, plan.trials, plan.data, few, **options
+      )
+
+    found |= {
+      'needs': told.device_bytes,
+      'expected': count * (needs(3) - needs(2)),
+    }
   return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
 import jax
@@ -22,15 +23,81 @@ def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
   inputs, labels, groups = arrays
   trainer, trials = given.make_trainer(groups), given.make_trials(groups)
   data = given.make_data(inputs, labels)
-  bytes_each = cost.measure_bytes(trainer, trials, data, mode='vmap')
-  monkeypatch.setattr(cost, 'available_bytes', lambda _: 5 * bytes_each)
-  plan = cost.choose(
-    trainer, trials, data, mode='vmap', devices=jax.devices()[:1]
-  )
-  assert plan.width == plan.round_size == 3  # 9 trials, 4 fit: 3 rounds of 3.
-  monkeypatch.setattr(cost, 'available_bytes', lambda _: bytes_each // 2)
-  with pytest.raises(ValueError, match='One trial needs'):
-    cost.choose(trainer, trials, data, mode='vmap', devices=jax.devices()[:1])
+  options = {'devices': jax.devices()[:1], 'eval_every': given.EVAL_EVERY}
+
+  def needs(width):
+    return cost.measure_bytes(
+      trainer,
+      trials,
+      data,
+      placement.Placement('vmap', width, width),
+      **options,
+    )
+
+  def choose(memory):
+    monkeypatch.setattr(
+      cost, 'available_bytes', lambda _: memory / cost.MEMORY_SHARE
+    )
+    return cost.choose(trainer, trials, data, mode='vmap', **options)
+
+  assert needs(1) < needs(3) < needs(5) < needs(9)
+  assert choose(needs(9)).width == 9
+  found = choose((needs(4) + needs(5)) / 2)
+  assert found.width == found.round_size == 3  # 4 of 9 fit: 3 rounds of 3.
+  assert choose(needs(1)).width == 1
+  with pytest.raises(ValueError, match='One trial does not fit'):
+    choose(needs(1) / 2)
+
+
+def test_a_compiler_that_fails_is_told_and_has_fewer_trials(
+  arrays, monkeypatch, capsys
+):
+  inputs, labels, groups = arrays
+  compile_program = cost.loop.compile_program
+  works = {1, 2, 3}
+
+  class Broken:
+    def lower(self, *args):
+      raise jax.errors.JaxRuntimeError(f'{errors[0]}: sizes\nand more')
+
+  def fail_for_many(trainer, place, **options):
+    works_for = place.round_size in works
+    return compile_program(trainer, place, **options) if works_for else Broken()
+
+  def choose():
+    return cost.choose(
+      given.make_trainer(groups),
+      given.make_trials(groups),
+      given.make_data(inputs, labels),
+      mode='vmap',
+      devices=jax.devices()[:1],
+      eval_every=given.EVAL_EVERY,
+    )
+
+  monkeypatch.setattr(cost.loop, 'compile_program', fail_for_many)
+  errors = ['INTERNAL']
+  assert choose().width == 3
+  told = 'The compiler failed for 9 trials: INTERNAL: sizes. Fewer are tried.'
+  assert told in capsys.readouterr().out
+  errors = ['RESOURCE_EXHAUSTED']
+  assert choose().width == 3
+  assert not capsys.readouterr().out
+  works.clear()
+  errors = ['INTERNAL']
+  with pytest.raises(jax.errors.JaxRuntimeError, match='INTERNAL'):
+    choose()
+
+
+def test_a_compiler_that_finds_no_room_has_fewer_trials_to_compile():
+  tried = []
+
+  def needs(each):
+    tried.append(each)
+    return math.inf if each > 8 else 10.0 * each
+
+  assert cost.fit(68, state=1, memory=50.0, needs=needs) == 5
+  # States alone would fill it with 34. Then halves, and what 9 would take.
+  assert tried == [34, 17, 9, 5]
 
 
 @pytest.mark.parametrize('mode', placement.MODES)
@@ -57,6 +124,7 @@ def test_checkpoints_of_a_round_fit_on_the_disk(
       data,
       mode=mode,
       devices=jax.devices()[:1],
+      eval_every=given.EVAL_EVERY,
       workdir=folder,
     )
 
@@ -90,11 +158,19 @@ def test_map_costs_less_memory_a_trial_than_vmap(arrays):
   inputs, labels, groups = arrays
   trainer, trials = given.make_trainer(groups), given.make_trials(groups)
   data = given.make_data(inputs, labels)
-  bytes_each = {
-    mode: cost.measure_bytes(trainer, trials, data, mode=mode)
-    for mode in placement.MODES
-  }
-  assert bytes_each['map'] <= bytes_each['vmap']
+
+  def needs(mode, count):
+    return cost.measure_bytes(
+      trainer,
+      trials,
+      data,
+      placement.lay_out(mode, count, 9, jax.devices()[:1]),
+      devices=jax.devices()[:1],
+      eval_every=given.EVAL_EVERY,
+    )
+
+  map_, vmap = (needs(mode, 3) - needs(mode, 2) for mode in ('map', 'vmap'))
+  assert 0 < map_ <= vmap
 
 
 def test_unknown_mode_is_refused(arrays):
@@ -106,4 +182,5 @@ def test_unknown_mode_is_refused(arrays):
       given.make_data(inputs, labels),
       mode='pmap',
       devices=jax.devices()[:1],
+      eval_every=given.EVAL_EVERY,
     )

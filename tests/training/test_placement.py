@@ -195,6 +195,33 @@ def test_vmap_over_folds_compiles_to_no_communication(arrays):
     assert collective not in text
 
 
+@pytest.mark.parametrize(('mode', 'width'), [('map', 1), ('vmap', 5)])
+def test_the_program_of_shapes_is_that_of_a_round(mode, width):
+  """So that it is compiled once, where compiled programs are kept."""
+  inputs, labels, groups = given.make_arrays()
+  trainer, trials = given.make_trainer(groups), given.make_trials(groups)
+  program = placement.place(
+    trainer,
+    placement.Placement(mode, width, 5),
+    devices=jax.devices()[:1],
+    eval_every=2,
+    max_windows=3,
+  )
+  data = given.make_data(inputs, labels)
+  first = jax.tree.map(lambda x: x[0], trials)
+  shapes = program.lower(jax.eval_shape(trainer.init, first, data), first, data)
+  some = jax.tree.map(lambda x: x[:5], trials)
+  arrays = program.run_chunk.lower(
+    program.init(some, data),
+    program.put_trials(some),
+    program.put_data(data),
+    1,
+    2,
+  )
+  assert shapes.as_text() == arrays.as_text()
+  assert shapes.in_avals == arrays.in_avals
+
+
 _EIGHT_DEVICES = """
 import json
 import jax
@@ -209,7 +236,7 @@ result = {}
 for mode in ('map', 'vmap'):
   plan = cost.choose(
     trainer, trials, given.make_data(inputs, labels), mode=mode,
-    devices=devices)
+    devices=devices, eval_every=2)
   program = placement.place(
     trainer, plan, devices=devices, eval_every=2, max_windows=3)
   data = program.put_data(given.make_data(inputs, labels))

@@ -84,7 +84,7 @@ def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
     }
   )
   with jax.default_matmul_precision(plan.options.matmul_precision):
-    options = {'devices': devices}
+    options = {'devices': devices, 'eval_every': prepared.eval_every}
     mode, data = plan.options.mode, units.arrays_of(plan)
     placement = cost_lib.choose(
       prepared.trainer, trials, data, mode=mode, **options
@@ -94,7 +94,6 @@ def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
       placement,
       trials,
       data,
-      eval_every=prepared.eval_every,
       **options,
     )
   return seconds * prepared.trainer.num_epochs / count

@@ -349,6 +349,7 @@ def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
     arrays_of(prepared.plan),
     mode=prepared.plan.options.mode,
     devices=devices,
+    eval_every=prepared.eval_every,
     workdir=folder,
   )
   workdir_lib.write_json(path, dataclasses.asdict(placement))
