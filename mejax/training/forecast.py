@@ -128,6 +128,7 @@ def measure(
   *,
   devices: Sequence[jax.Device],
   eval_every: int,
+  memory: float = math.inf,
   say: Callable[[str], None] = lambda stage: None,
 ) -> Forecast:
   """Compiles the training of a round, and reads what the compiler says of it.
@@ -139,6 +140,7 @@ def measure(
     placement: how trials are laid out on the devices.
     devices: the devices; they need not be at hand.
     eval_every: epochs between evaluations.
+    memory: bytes of a device; of a round that needs more, no more is compiled.
     say: is told what begins, in words.
   """
   start = time.perf_counter()
@@ -158,9 +160,15 @@ def measure(
   lowered = program.lower(*one)
   say(f'compiling the call that trains a round {whose}')
   whole = lowered.compile()
+  held = cost_lib.held_bytes(whole)
   all_work = epoch_work = _work(whole)
-  if all_work.flops is not None:  # Otherwise an epoch would tell no more.
-    say(f'compiling an epoch {whose}')
+  # Otherwise an epoch would tell no more, or of a round that does not fit.
+  fits = held <= memory
+  if fits and all_work.flops is not None:
+    say(
+      f'compiling an epoch {whose} (the round is compiled, and takes'
+      f' {held / 2**20:.0f} MiB of a device)'
+    )
     epoch_work = _work(compile_epoch(trainer, one, placement, devices))
   # The compiler counts the body of a loop once, however often it turns. An
   # epoch has a loop over steps for each size of batch, and there are two sizes
@@ -168,7 +176,8 @@ def measure(
   step_work = epoch_work * (
     1 / len(list(itertools.groupby(trainer.batch_sizes)))
   )
-  if epoch_work.flops and trainer.takes_parts(max(trainer.batch_sizes)):
+  in_parts = trainer.takes_parts(max(trainer.batch_sizes))
+  if fits and epoch_work.flops and in_parts:
     say(f'compiling the parts of a batch {whose}')
     step_work = _work_in_parts(trainer, one, placement, devices)
   seconds = time.perf_counter() - start
@@ -181,7 +190,7 @@ def measure(
     rounds=rounds,
     turns=rounds * math.ceil(placement.round_size / together),
     state_bytes=state_bytes,
-    device_bytes=cost_lib.held_bytes(whole),
+    device_bytes=held,
     temporary_bytes=whole.memory_analysis().temp_size_in_bytes,
     step=step_work,
     evaluation=all_work - epoch_work,
@@ -228,6 +237,7 @@ def fit(
         placement_lib.lay_out(mode, each, num_trials, devices),
         devices=devices,
         eval_every=eval_every,
+        memory=memory,
         say=say,
       )
     except jax.errors.JaxRuntimeError as error:

@@ -123,18 +123,26 @@ def test_devices_that_wait_are_told():
 def test_rounds_grow_until_the_trials_fit(parts):
   trainer, trials, data = parts
 
+  said = []
+
   def fit(memory):
+    said.clear()
     return forecast.fit(
       *parts,
       mode='vmap',
       devices=jax.devices()[:1],
       memory=float(memory),
       eval_every=2,
+      say=said.append,
     )
 
   whole = fit(2**30)
   assert whole.rounds == 1 and whole.placement.width == 9
+  assert f'takes {whole.device_bytes / 2**20:.0f} MiB' in said[-1]
   least = fit(0.6 * whole.device_bytes)
+  # An epoch is compiled only of the round that fits.
+  assert sum('an epoch' in each for each in said) == 1
+  assert sum('tracing' in each for each in said) > 1
   assert least.rounds > 1 and least.device_bytes <= 0.6 * whole.device_bytes
   first = jax.tree.map(lambda x: x[0], trials)
   with pytest.raises(ValueError, match='One trial does not fit'):
