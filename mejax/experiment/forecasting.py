@@ -221,7 +221,7 @@ def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
     except jax.errors.JaxRuntimeError as error:
       raise ValueError(f'{device}: {error}') from None
     devices, memory = list(found.devices), chips.CHIPS[kind].memory
-  return devices, cost_lib.MEMORY_SHARE * memory
+  return devices, cost_lib.SHARE * memory
 
 
 def _describe(request: dict[str, Any], say: Callable[[str], None]) -> None:

@@ -55,7 +55,7 @@ class RunOptions:
 
   Attributes:
     eval_every: epochs between evaluations on the held-out clips.
-    checkpoint_every_s: seconds between checkpoints.
+    checkpoint_every_s: seconds between checkpoints, at least.
     keep_models: whether the parameters of finished trials are kept.
     mode: `vmap`, `map`, or `auto` for the faster of the two.
     matmul_precision: value for `jax.default_matmul_precision`.
@@ -145,13 +145,19 @@ class Plan:
   def place(
     self,
     devices: Sequence[jax.Device],
-    workdir: str | os.PathLike | None = None,
+    workdir: str | os.PathLike,
+    *,
+    processes: int = 1,
   ) -> placement_lib.Placement:
-    """Chooses how the trials are laid out on devices.
+    """Chooses how the trials are laid out on devices, and fit into a workdir.
 
-    Their checkpoints fit into `workdir`, if it is given. The placement is not a
-    field, because a resumed run reuses the one in its workdir, and because
-    choosing one may compile a program.
+    The placement is not a field, because a resumed run reuses the one in its
+    workdir, and because choosing one may compile a program.
+
+    Args:
+      devices: devices of this process.
+      workdir: folder of the run.
+      processes: how many train rounds of it at the same time.
     """
     return cost_lib.choose(
       self.trainer,
@@ -160,7 +166,7 @@ class Plan:
       mode=self.options.mode,
       devices=devices,
       eval_every=self.options.eval_every,
-      workdir=workdir,
+      disk=cost_lib.Disk(workdir, self.options.keep_models, processes),
     )
 
 

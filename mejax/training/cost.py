@@ -14,19 +14,21 @@ import os
 import pathlib
 import shutil
 import time
+from typing import NamedTuple
 
 import jax
 from jaxtyping import Array
 from jaxtyping import Num
+from jaxtyping import PyTree
 
 from mejax.training import checkpoint
 from mejax.training import loop
 from mejax.training import placement as placement_lib
 from mejax.training import trial as trial_lib
 
-# The share of free memory, or of a disk, for trials; the rest is for the
-# runtime and for fragmentation.
-MEMORY_SHARE = 0.9
+# The share of free memory, or of a disk, for trials; the rest is for all else,
+# such as fragments between arrays, and logs.
+SHARE = 0.9
 # A compiler that finds no room says so.
 FULL = 'RESOURCE_EXHAUSTED'
 # Under `map` the trials of a round run in turn, so a large round is not faster,
@@ -63,8 +65,11 @@ def state_bytes(
   trainer: trial_lib.Trainer, trial: trial_lib.Trial, data: trial_lib.Data
 ) -> int:
   """Returns the size in bytes of the state of one trial."""
-  state = jax.eval_shape(trainer.init, trial, data)
-  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+  return _size(jax.eval_shape(trainer.init, trial, data))
+
+
+def _size(tree: PyTree) -> int:
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def measure_bytes(
@@ -76,14 +81,15 @@ def measure_bytes(
   devices: Sequence[jax.Device],
   eval_every: int,
 ) -> int | float:
-  """Returns the bytes that a device holds while it trains a round.
+  """Returns the bytes that a device needs to train a round, beside the data.
 
   The program is the one that `loop.run` will call. With a cache of compiled
   programs it is not compiled again.
 
   Returns:
-    Infinity if the compiler finds no room. If it fails in another way, which
-    is told, that may be for a size that it tries kernels with.
+    Infinity if the compiler finds no room. Another failure is printed and
+    counts as no room, too, because it may come from a kernel that was tried
+    for this number of trials.
 
   Raises:
     jax.errors.JaxRuntimeError: it fails for a single trial.
@@ -94,16 +100,18 @@ def measure_bytes(
     trainer, placement, devices=devices, eval_every=eval_every
   )
   try:
-    return held_bytes(program.lower(state, first, data).compile())
+    compiled = program.lower(state, first, data).compile()
   except jax.errors.JaxRuntimeError as error:
     if FULL not in str(error):
       if placement.round_size == 1:
         raise
+      reason = str(error).partition('\n')[0]
       print(
-        f'The compiler failed for {placement.round_size} trials:'
-        f' {str(error).splitlines()[0]}. Fewer are tried.'
+        f'The compiler failed for {placement.round_size} trials: {reason}.'
+        ' Fewer are tried.'
       )
     return math.inf
+  return held_bytes(compiled) - _size(data)
 
 
 def held_bytes(compiled: jax.stages.Compiled) -> int:
@@ -117,34 +125,61 @@ def held_bytes(compiled: jax.stages.Compiled) -> int:
   )
 
 
+def fewest_rounds(mode: str, most: int) -> int:
+  """Returns the rounds of `most` trials of a device, in any memory."""
+  return math.ceil(most / MAP_ROUND) if mode == 'map' else 1
+
+
 def fit(
-  most: int, state: int, memory: float, needs: Callable[[int], float]
+  most: int,
+  rounds: int,
+  state: int,
+  memory: float,
+  needs: Callable[[int], float],
 ) -> int:
   """Returns how many trials a device takes at once, in the fewest equal rounds.
 
   Args:
     most: trials of a device.
+    rounds: their fewest rounds.
     state: bytes of the state of one.
     memory: bytes that a device has for trials.
-    needs: tells the bytes that so many trials need, by compiling a program.
+    needs: tells the bytes that so many trials need, by compiling a program. It
+      is called last for what is returned.
 
   Raises:
     ValueError: one trial does not fit.
   """
-  rounds = max(1, math.ceil(most * state / memory))
-  while rounds <= most:
-    each = math.ceil(most / rounds)
-    needed = needs(each)
-    if needed <= memory:
-      return each
-    more = 2 if needed == math.inf else needed / memory
-    rounds = max(rounds + 1, math.ceil(rounds * more))
-    # The last try is one trial at a time.
-    rounds = most if each > 1 and rounds > most else rounds
+  each = math.ceil(most / rounds)
+  if memory > state:
+    each = min(each, int(memory // state))
+    while True:
+      each = math.ceil(most / math.ceil(most / each))  # In equal rounds.
+      needed = needs(each)
+      if needed <= memory:
+        return each
+      if each == 1:
+        break
+      share = 0.5 if needed == math.inf else memory / needed
+      each = max(1, min(each - 1, int(each * share)))
   raise ValueError(
     f'One trial does not fit into {memory / 2**20:.0f} MiB. Choose a smaller'
     ' model or batch, or a microbatch.'
   )
+
+
+class Disk(NamedTuple):
+  """Where a run leaves its files.
+
+  Attributes:
+    workdir: its folder.
+    keep_models: whether the models of all trials stay there.
+    processes: how many train rounds there at the same time.
+  """
+
+  workdir: str | os.PathLike
+  keep_models: bool = False
+  processes: int = 1
 
 
 def choose(
@@ -155,7 +190,7 @@ def choose(
   mode: str = 'auto',
   devices: Sequence[jax.Device],
   eval_every: int,
-  workdir: str | os.PathLike | None = None,
+  disk: Disk | None = None,
 ) -> placement_lib.Placement:
   """Chooses the fewest rounds of equal size that fit into memory and on disk.
 
@@ -168,7 +203,7 @@ def choose(
     mode: one of `placement.MODES`, or 'auto' for the faster one.
     devices: devices to use.
     eval_every: epochs between evaluations.
-    workdir: folder of the run; by default its disk has no end.
+    disk: what has to fit on the disk; if None, that does not count.
 
   Raises:
     ValueError: the mode is unknown, or one trial does not fit into memory.
@@ -176,13 +211,23 @@ def choose(
   if mode not in (*placement_lib.MODES, 'auto'):
     raise ValueError(f'Unknown mode {mode!r}; expected auto, vmap or map.')
   mode = default_mode(data.inputs) if mode == 'auto' else mode
-  num_trials = len(trials.train)
-  state = state_bytes(trainer, jax.tree.map(lambda x: x[0], trials), data)
-  memory = MEMORY_SHARE * min(map(available_bytes, devices))
-  each = share(num_trials, len(devices), mode)
-  if workdir is not None:
-    fits = _fit_on_disk(each, state * len(devices), workdir)
-    each = math.ceil(each / math.ceil(each / fits))
+  num_trials, num_devices = len(trials.train), len(devices)
+  first = jax.tree.map(lambda x: x[0], trials)
+  state = jax.eval_shape(trainer.init, first, data)
+  memory = SHARE * min(map(available_bytes, devices))
+  most = math.ceil(num_trials / num_devices)
+  rounds = fewest_rounds(mode, most)
+  if disk is not None:
+    models = _size(jax.eval_shape(trainer.variables, state))
+    wanted = min(num_trials, math.ceil(most / rounds) * num_devices)
+    fits = _fit_on_disk(
+      disk,
+      wanted,
+      each=_size(state),
+      others=num_trials * models if disk.keep_models else 0,
+    )
+    if fits < wanted:
+      rounds = math.ceil(most / max(1, fits // num_devices))
 
   def place(each):
     return placement_lib.lay_out(mode, each, num_trials, devices)
@@ -195,37 +240,39 @@ def choose(
   # Compiling takes time, so it is done only if memory may run out. Under `map`
   # all trials share one set of activations, so the round fits if a hundred
   # times the states would fit.
-  if mode == 'vmap' or 100 * each * state > memory:
-    each = fit(each, state, memory, needs)
+  each = math.ceil(most / rounds)
+  if mode == 'vmap' or 100 * each * _size(state) > memory:
+    each = fit(most, rounds, _size(state), memory, needs)
   return place(each)
 
 
-def share(num_trials: int, num_devices: int, mode: str) -> int:
-  """Returns how many trials of a round a device would take in any memory."""
-  each = math.ceil(num_trials / num_devices)
-  if mode == 'map':
-    each = math.ceil(each / math.ceil(each / MAP_ROUND))
-  return each
+def _fit_on_disk(disk: Disk, count: int, *, each: int, others: int) -> int:
+  """Returns how many of `count` trials may have checkpoints at the same time.
 
-
-def _fit_on_disk(count: int, state: int, workdir: str | os.PathLike) -> int:
-  """Returns how many of `count` trials a round may have for its checkpoints.
-
-  One at least: a disk that cannot hold that says so when it is full.
+  Args:
+    disk: the disk.
+    count: trials of a round.
+    each: bytes of one of them in a checkpoint.
+    others: bytes of files that stay.
   """
-  # It may lie on a disk of its own.
-  folder = pathlib.Path(workdir).absolute() / 'checkpoints'
-  there = next(path for path in (folder, *folder.parents) if path.exists())
-  free = shutil.disk_usage(there).free
-  fits = int(MEMORY_SHARE * free // (checkpoint.MOST_AT_ONCE * state))
+  # It may be a link to another disk.
+  folder = pathlib.Path(disk.workdir).absolute() / 'checkpoints'
+  try:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+  except OSError:
+    return count  # Training will say what is wrong when it writes there.
+  room = (SHARE * free - others) / disk.processes
+  fits = int(room // (checkpoint.MOST_AT_ONCE * each))
   if fits >= count:
     return count
+  # A disk without room for one says so when it is full.
+  fits = max(1, fits)
   print(
-    f'The rounds are smaller than memory allows: the disk of {folder} has'
-    f' {free / 2**30:.1f} GiB free, and up to {checkpoint.MOST_AT_ONCE}'
-    ' checkpoints of a round lie there at once.'
+    f'The disk of {folder} has {free / 2**30:.1f} GiB free: room for'
+    f' {checkpoint.MOST_AT_ONCE} checkpoints of {fits} trial(s) at a time.'
   )
-  return max(1, fits)
+  return fits
 
 
 def measure_epoch_seconds(

@@ -149,7 +149,8 @@ def measure(
   one = state, first, data
   whose = f'of {placement.width} trial(s) at once on a device'
   say(f'tracing the call that trains a round {whose}')
-  # With room for one evaluation: traffic of the others' is no work of its own.
+  # With room for one evaluation only: reading and writing the room of others
+  # would count as work of this one. (So a run holds a little more.)
   program = placement_lib.place(
     trainer,
     placement,
@@ -246,8 +247,10 @@ def fit(
       return math.inf
     return found.device_bytes
 
+  most = math.ceil(num_trials / len(devices))
   cost_lib.fit(
-    cost_lib.share(num_trials, len(devices), mode),
+    most,
+    cost_lib.fewest_rounds(mode, most),
     cost_lib.state_bytes(trainer, first, data),
     memory,
     needs,

@@ -32,9 +32,9 @@ from mejax.training import trial as trial_lib
 
 # Bounds the buffers of logits on the devices.
 _MAX_WINDOWS = 64
-# Training waits while states are copied and checked. After that it goes on for
-# this many times as long, because those of a large model on a GPU take minutes.
-_PAUSE = 20
+# Training waits while states are copied and digested, which takes minutes for a
+# large model on a GPU. Then it goes on for at least this many times as long.
+_WORK_PER_SAVE = 20
 # Trials that a message names one by one.
 _NAMED = 5
 _ADVICE = 'Lower the learning rate, or look for examples that are not finite.'
@@ -246,6 +246,8 @@ class _Rounds:
   may_go_on: bool
   bar: tqdm.tqdm
   compiled: bool = False
+  # Seconds without a checkpoint, by what the last one took.
+  least_gap: float = 0.0
 
   def train(
     self, number: int, trials: trial_lib.Trial, saved: checkpoint.Round
@@ -270,7 +272,6 @@ class _Rounds:
       self.logs, number=number, window=window, eval_every=self.eval_every
     )
     size, count, last_save = len(trials.train), 1, time.monotonic()
-    pause = 0.0
     while window < self.num_windows:
       count = min(count, self.num_windows - window)
       is_first, start = not self.compiled, time.monotonic()
@@ -292,13 +293,13 @@ class _Rounds:
         self.bar.update(count * self.eval_every)
       self.bar.refresh()
       since = time.monotonic() - last_save
-      due = asked() or since > max(self.checkpoint_every_s, pause)
+      due = asked() or since > max(self.checkpoint_every_s, self.least_gap)
       if window < self.num_windows and due:
         before = time.monotonic()
         self._save(saved, window, states, result)
         last_save = time.monotonic()
         if self.checkpoint_every_s:
-          pause = _PAUSE * (last_save - before)
+          self.least_gap = _WORK_PER_SAVE * (last_save - before)
         if asked():
           saved.close()
           log.close()

@@ -41,7 +41,7 @@ def load_config(*changes):
   )
 
 
-def test_a_plan_holds_what_a_config_names(task):
+def test_a_plan_holds_what_a_config_names(tmp_path, task):
   config = load_config('num_seeds=2', 'num_folds=2', 'selection=last,inner')
   config.inner_folds = 2
   with config.unlocked():
@@ -59,7 +59,7 @@ def test_a_plan_holds_what_a_config_names(task):
   assert plan.options.eval_every == 1 and plan.options.keep_models
   assert plan.sentence.startswith('Ours. Here they are left out in 2 parts')
   assert plan.data.inputs.shape == task.inputs.shape
-  assert plan.place(jax.devices()[:1]).round_size <= 24
+  assert plan.place(jax.devices()[:1], tmp_path).round_size <= 24
   assert 'Linear' in str(plan.description['model'])
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-import shutil
+import types
 
+import hypothesis
+from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import pytest
@@ -36,7 +38,7 @@ def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
 
   def choose(memory):
     monkeypatch.setattr(
-      cost, 'available_bytes', lambda _: memory / cost.MEMORY_SHARE
+      cost, 'available_bytes', lambda _: (memory + 1) / cost.SHARE
     )
     return cost.choose(trainer, trials, data, mode='vmap', **options)
 
@@ -95,48 +97,109 @@ def test_a_compiler_that_finds_no_room_has_fewer_trials_to_compile():
     tried.append(each)
     return math.inf if each > 8 else 10.0 * each
 
-  assert cost.fit(68, state=1, memory=50.0, needs=needs) == 5
-  # States alone would fill it with 34. Then halves, and what 9 would take.
-  assert tried == [34, 17, 9, 5]
+  assert cost.fit(68, 1, state=1, memory=50.0, needs=needs) == 5
+  # States alone would fill it with 50. Then halves, and what 8 would take.
+  assert tried == [34, 17, 8, 5]
 
 
-@pytest.mark.parametrize('mode', placement.MODES)
-def test_checkpoints_of_a_round_fit_on_the_disk(
-  arrays, monkeypatch, capsys, tmp_path, mode
+@hypothesis.given(
+  most=st.integers(1, 400),
+  rounds=st.integers(1, 5),
+  shared=st.floats(0, 1000),
+  each=st.floats(1, 10),
+  memory=st.floats(-5, 2000),
+)
+def test_rounds_are_the_fewest_and_no_size_is_compiled_twice(
+  most, rounds, shared, each, memory
 ):
+  tried = []
+
+  def needs(count):
+    tried.append(count)
+    return shared + each * count
+
+  rounds = min(rounds, most)
+  try:
+    found = cost.fit(most, rounds, state=1, memory=memory, needs=needs)
+  except ValueError:
+    assert memory <= 1 or shared + each > memory
+    found = None
+  assert len(tried) == len(set(tried)) <= most
+  if found is None:
+    return
+  assert tried[-1] == found and needs(found) <= memory
+  number = math.ceil(most / found)
+  assert number >= rounds
+  if not shared:  # What does not grow is not known from one size.
+    fewer = math.ceil(most / (number - 1)) if number > rounds else None
+    assert fewer is None or needs(fewer) > memory * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+  ('mode', 'num_devices'), [('vmap', 1), ('map', 1), ('map', 2)]
+)
+def test_checkpoints_of_a_round_fit_on_the_disk(
+  arrays, monkeypatch, capsys, tmp_path, mode, num_devices
+):
+  # Nothing is compiled for `map`, so one may stand for two.
+  devices = jax.devices()[:1] * num_devices
   inputs, labels, groups = arrays
   trainer, trials = given.make_trainer(groups), given.make_trials(groups)
   data = given.make_data(inputs, labels)
   first = jax.tree.map(lambda x: x[0], trials)
-  each = cost.state_bytes(trainer, first, data)
+  state = jax.eval_shape(trainer.init, first, data)
+  each = cost._size(state)
+  models = 9 * cost._size(trainer.variables(state))
   asked = []
 
-  def choose(room):
+  def choose(room, **options):
     def usage(path):
       asked.append(path)
-      return shutil._ntuple_diskusage(0, 0, room)
+      return types.SimpleNamespace(free=(room + 1) / cost.SHARE)
 
     monkeypatch.setattr(cost.shutil, 'disk_usage', usage)
-    folder = tmp_path / 'not/yet'
     return cost.choose(
       trainer,
       trials,
       data,
       mode=mode,
-      devices=jax.devices()[:1],
+      devices=devices,
       eval_every=given.EVAL_EVERY,
-      workdir=folder,
-    )
+      disk=cost.Disk(tmp_path / 'not/yet', **options),
+    ).round_size
 
-  assert choose(100 * each).round_size == len(trials.train) == 9
+  assert choose(3 * 9 * each) == len(trials.train) == 9
   assert not capsys.readouterr().out
-  found = choose(3 * 4 * each)  # Three checkpoints of 3 trials, and some room.
-  assert found.round_size == 3
-  assert found.width == (3 if mode == 'vmap' else 1)
-  assert 'not/yet/checkpoints has 0.0 GiB free' in capsys.readouterr().out
+  # Three checkpoints of four trials: nine are three rounds of one device.
+  few = 3 if num_devices == 1 else 4
+  assert choose(3 * 4 * each) == few
+  told = 'not/yet/checkpoints has 0.0 GiB free: room for 3 checkpoints of 4'
+  assert told in capsys.readouterr().out
+  assert choose(3 * 4 * each + models, keep_models=True) == few
+  assert choose(2 * 3 * 4 * each, processes=2) == few
   # A full disk is told where it is written to.
-  assert choose(0).round_size == 1
+  assert choose(0) == num_devices
   assert set(asked) == {tmp_path}
+
+
+def test_a_disk_that_does_not_answer_does_not_count(
+  arrays, monkeypatch, tmp_path
+):
+  def usage(path):
+    raise PermissionError(path)
+
+  monkeypatch.setattr(cost.shutil, 'disk_usage', usage)
+  inputs, labels, groups = arrays
+  found = cost.choose(
+    given.make_trainer(groups),
+    given.make_trials(groups),
+    given.make_data(inputs, labels),
+    mode='map',
+    devices=jax.devices()[:1],
+    eval_every=given.EVAL_EVERY,
+    disk=cost.Disk(tmp_path),
+  )
+  assert found.round_size == 9
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
   [
     (0.0, 5.0, [1, 2, 3, 4, 5]),
     (1.0, 0.01, [1, 2, 3, 4, 5]),
-    # A fifth of a second holds up the training, and four seconds follow.
+    # Saving takes .2 s, so four seconds follow without.
     (1.0, 0.2, [1, 5]),
     (100.0, 0.01, []),
   ],

@@ -243,7 +243,11 @@ for mode in ('map', 'vmap'):
   spread = program.put_trials(trials)
   states = program.init(trials, data)
   assert len(states.step.sharding.device_set) == len(devices) == 8
-  run = program.run_chunk.lower(states, spread, data, 0, 3).compile()
+  lowered = program.run_chunk.lower(states, spread, data, 0, 3)
+  first = jax.tree.map(lambda x: x[0], trials)
+  shapes = program.lower(jax.eval_shape(trainer.init, first, data), first, data)
+  assert shapes.as_text() == lowered.as_text()
+  run = lowered.compile()
   text = run.as_text()
   assert 'all-gather' not in text and 'all-reduce' not in text
   _, logits, losses = run(states, spread, data, 0, 3)

@@ -169,7 +169,8 @@ def _choose(place, about, folder: pathlib.Path, count: int) -> dict[str, Any]:
   path.unlink(missing_ok=True)
   work = placing.Work(_skip, f'{__name__}:choose', {})
   with bars.Bar(disable=True) as bar:
-    place.run(work, [{**about, 'result': str(path), 'count': 0}], bar)
+    unit = {'result': str(path), 'count': 0, 'processes': place.count()}
+    place.run(work, [{**about, **unit}], bar)
   chosen = placement_lib.Placement(
     **json.loads(path.read_text(encoding='utf-8'))
   )
@@ -187,7 +188,9 @@ def choose(unit: Mapping[str, Any]) -> None:
   """Writes how the trials of a plan are laid out on the devices here."""
   plan, _ = _plan(unit)
   with jax.default_matmul_precision(plan.options.matmul_precision):
-    placement = plan.place(jax.local_devices(), pathlib.Path(unit['workdir']))
+    placement = plan.place(
+      jax.local_devices(), unit['workdir'], processes=unit['processes']
+    )
   path = pathlib.Path(unit['result'])
   workdir_lib.write_json(path, dataclasses.asdict(placement))
 

@@ -85,9 +85,9 @@ def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
   )
   with jax.default_matmul_precision(plan.options.matmul_precision):
     options = {'devices': devices, 'eval_every': prepared.eval_every}
-    mode, data = plan.options.mode, units.arrays_of(plan)
+    data = units.arrays_of(plan)
     placement = cost_lib.choose(
-      prepared.trainer, trials, data, mode=mode, **options
+      prepared.trainer, trials, data, mode=plan.options.mode, **options
     )
     seconds = cost_lib.measure_epoch_seconds(
       prepared.trainer,

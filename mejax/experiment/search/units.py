@@ -350,7 +350,7 @@ def _place(prepared, trials, folder, devices) -> placement_lib.Placement:
     mode=prepared.plan.options.mode,
     devices=devices,
     eval_every=prepared.eval_every,
-    workdir=folder,
+    disk=cost_lib.Disk(folder),
   )
   workdir_lib.write_json(path, dataclasses.asdict(placement))
   return placement
