@@ -1,23 +1,26 @@
-"""What an accelerator does: agreement, trainings a second, flow, utilisation.
+"""What an accelerator does: agreement, flow, milliseconds of a training step.
 
   python -m tests.benchmarks.accelerator [--minutes 9] [--out FILE] [--small]
 
 It needs no network and no data, and of mejax only models, training and motion.
-What is untimed (compiling, agreement, counting operations) is done first, by
-as many threads as there are cores, because compiling one after the other would
-take most of the minutes. What does not fit into them is named as not measured.
+Programs are compiled before anything but the peaks is timed, by as many threads
+as there are cores, because one after the other would take most of the minutes.
+(A GPU's compiler chooses kernels by measuring, which the others may disturb, so
+a program that is compiled alone may be faster.) What does not fit into the
+minutes is named as not measured; FILE has what is there at any moment.
 `--small` runs every section in its smallest form, on a CPU too. The table
 against PyTorch needs the extra `torch`.
 
 peaks       the matrix product and the copy that the device reaches: what the
             utilisation of the other rows is a share of
-agreement   loss and gradient of one batch, the device against the CPU of the
-            same machine, in full precision and in the device's own (TF32)
 flow        milliseconds of a pair of 128 pixels: TV-L1, Farneback of OpenCV
 trainings   milliseconds of one step of one fold under `map` (folds in turn) and
             under `vmap` with 1, 4, 16 and all 68 folds at once, and PyTorch's,
             fold after fold, with TF32 where ours has it
-whole       HTNet as released, 68 folds of 800 epochs, extrapolated from them
+whole       HTNet as released, 68 folds of 800 epochs, extrapolated from those
+            rows that have the precision of PyTorch's
+agreement   loss and gradient of one batch, the device against the CPU of the
+            same machine, in full precision and in the device's own (TF32)
 """
 
 from __future__ import annotations
@@ -210,7 +213,7 @@ class Contestant(NamedTuple):
     return f'{self.name}, {self.mode}, {self.precision}, {self.folds} folds'
 
   def make(self, clips: int, people: int):
-    """Returns a function that trains the folds, compiled; and its steps."""
+    """Returns the steps of all folds, and a function that makes them."""
     base, size = self.case.base, self.case.base.batch_sizes[0]
     images, labels, groups = fold_training.make_data(base.shape, people, clips)
     every = folds_lib.leave_one_group_out(groups)
@@ -229,18 +232,18 @@ class Contestant(NamedTuple):
       base.make_torch, images, labels, folds, size, on
     )
 
-  def measure(self, steps: int, run, flops: float) -> dict:
+  def measure(self, steps: int, run, flops: float | None) -> dict:
     """Milliseconds of a step of a fold."""
-    # PyTorch's products are in full float32 unless this is set.
-    torch.set_float32_matmul_precision(
-      'highest' if self.precision == 'highest' else 'high'
-    )
+    # By default PyTorch has TF32 in convolutions, and not in products.
+    full = self.precision == 'highest'
+    torch.set_float32_matmul_precision('highest' if full else 'high')
+    torch.backends.cudnn.allow_tf32 = not full
     taken = fold_training.take_turns({'it': run}, rounds=2)['it']
     row = {'model': self.name, 'batch': self.case.base.batch_sizes[0]}
     row |= {'mode': self.mode, 'precision': self.precision}
     row |= {'folds': self.folds}
     row |= {'ms': 1e3 * taken / steps, 'steps': steps}
-    return row | {'TFLOP/s': flops / row['ms'] / 1e9}
+    return row | ({'TFLOP/s': flops / row['ms'] / 1e9} if flops else {})
 
 
 def contestants(cases) -> list[Contestant]:
@@ -311,37 +314,40 @@ def attempt(clock: Clock, what: str, call, *given):
   try:
     return call(*given)
   except (RuntimeError, MemoryError) as error:  # Those of JAX and PyTorch.
-    print(f'FAILED, {what}: {str(error).splitlines()[0]}', flush=True)
+    reason = str(error).partition('\n')[0] or type(error).__name__
+    print(f'FAILED, {what}: {reason}', flush=True)
     return None
 
 
-def prepare(clock: Clock, cases, sizes, batch_size: int):
-  """Compiles all contestants, counts operations, measures agreement.
+def prepare(clock: Clock, cases, sizes, limit_s: float):
+  """Compiles all contestants, and counts the operations of a step.
 
   Returns:
-    What `Contestant.make` returns, the operations of a step and the agreement,
-    each by its contestant or name.
+    What `Contestant.make` returns by contestant, and operations by name, of
+    those that were ready in time.
   """
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  pool = futures.ThreadPoolExecutor(os.cpu_count())
 
-    def begin(what, call, *given):
-      return pool.submit(attempt, clock, what, call, *given)
+  def begin(what, call, *given):
+    return pool.submit(attempt, clock, what, call, *given)
 
-    made = {
-      one: begin(f'{one}', one.make, *sizes) for one in contestants(cases)
-    }
-    flops = {
-      name: begin(f'operations of {name}', count_flops, case.base)
-      for name, case in cases.items()
-    }
-    agreement = {
-      name: begin(f'agreement of {name}', measure_agreement, case, batch_size)
-      for name, case in cases.items()
-    }
-  return [
-    {key: future.result() for key, future in each.items() if future.result()}
-    for each in (made, flops, agreement)
-  ]
+  made = {one: begin(f'{one}', one.make, *sizes) for one in contestants(cases)}
+  flops = {
+    name: begin(f'operations of {name}', count_flops, case.base)
+    for name, case in cases.items()
+  }
+  futures.wait([*made.values(), *flops.values()], timeout=limit_s)
+  pool.shutdown(wait=False, cancel_futures=True)
+  ready = []
+  for found in (made, flops):
+    results = {}
+    for what, future in found.items():
+      if future.cancelled() or not future.done():
+        print(f'NOT MEASURED, not compiled in time: {what}', flush=True)
+      elif future.result() is not None:
+        results[what] = future.result()
+    ready.append(results)
+  return ready
 
 
 def main(arguments=None) -> None:
@@ -352,38 +358,45 @@ def main(arguments=None) -> None:
   args = parser.parse_args(arguments)
   devices.use_every_core()
   clock, small = Clock(args.minutes), args.small
-  report = {
+  report = {'trainings': [], 'agreement': {}}
+
+  def tell(found: dict, into: dict) -> None:
+    into.update(found)
+    print(json.dumps(found), flush=True)
+    if args.out:
+      args.out.write_text(json.dumps(report, indent=1))
+
+  about = {
     'device': devices.describe(jax.devices()),
     'jax': jax.__version__,
     'torch': torch.__version__,
     'python': sys.version.split()[0],
     'peaks': measure_peaks(256 if small else 8192, 1 if small else 1024),
   }
-  print(json.dumps(report, indent=1), flush=True)
-  made, flops, report['agreement'] = prepare(
-    clock,
-    SMALL if small else CASES,
-    (24, 6) if small else (442, FOLDS),
-    batch_size=8 if small else 32,
-  )
-  for name, row in report['agreement'].items():
-    print(name, json.dumps(row), flush=True)
+  tell(about, report)
+  cases = SMALL if small else CASES
   sizes = ((1,), 32) if small else ((1, 32, 256),)
-  report['flow'] = attempt(clock, 'flow', measure_flow, *sizes)
-  report['trainings'] = rows = []
+  tell({'flow': attempt(clock, 'flow', measure_flow, *sizes)}, report)
+  made, flops = prepare(
+    clock, cases, (24, 6) if small else (442, FOLDS), 60 * args.minutes / 2
+  )
   for one in [*made]:
     # Popped, so that its states leave the device once they are measured.
-    ready = made.pop(one)
-    row = one.name in flops and attempt(
-      clock, f'{one}', one.measure, *ready, flops[one.name]
-    )
+    steps, run = made.pop(one)
+    row = attempt(clock, f'{one}', one.measure, steps, run, flops.get(one.name))
+    del run
     if row:
-      rows.append(row)
-      print(json.dumps(row), flush=True)
-  report['whole'] = extrapolate([x for x in rows if x['model'] == RELEASED])
-  print(report['whole'] or f'NOT MEASURED: the whole of {RELEASED}')
-  if args.out:
-    args.out.write_text(json.dumps(report, indent=1))
+      report['trainings'].append(row)
+      tell(row, {})
+  released = [row for row in report['trainings'] if row['model'] == RELEASED]
+  tell({'whole': extrapolate(released)}, report)
+  if not report['whole']:
+    print(f'NOT MEASURED: the whole of {RELEASED}')
+  for name, case in cases.items():
+    row = attempt(
+      clock, f'agreement of {name}', measure_agreement, case, 8 if small else 32
+    )
+    tell({name: row}, report['agreement'])
 
 
 if __name__ == '__main__':

@@ -128,7 +128,7 @@ def make_ours(
 ):
   """The same through the compiled call that `mejax train` makes.
 
-  It is compiled here, not at the first run.
+  It is compiled here, from shapes; states are made at the first run.
   """
   count = len(folds.train)
   trainer = trial.Trainer(
@@ -159,11 +159,14 @@ def make_ours(
   )
   data = program.put_data(trial.Data(jnp.asarray(images), jnp.asarray(labels)))
   spread = program.put_trials(trials)
-  state = [program.init(trials, data)]
-  chunk = program.run_chunk.lower(state[0], spread, data, 0, NUM_EPOCHS)
-  chunk = chunk.compile()
+  first = jax.tree.map(lambda x: x[0], trials)
+  shapes = jax.eval_shape(trainer.init, first, data)
+  chunk = program.lower(shapes, first, data).compile()
+  state = []
 
   def run() -> None:
+    if not state:
+      state.append(program.init(trials, data))
     state[0], logits, _ = chunk(state[0], spread, data, 0, NUM_EPOCHS)
     logits.block_until_ready()
 

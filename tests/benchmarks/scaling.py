@@ -1,4 +1,4 @@
-"""Time over folds, seeds and devices, and memory against the forecast.
+"""Time over folds, seeds and devices, and memory of trainings side by side.
 
   python -m tests.benchmarks.scaling [--parts folds seeds devices memory]
 
@@ -9,9 +9,7 @@ more devices, cost nothing beside their own work. Seconds of the clock are left
 out, because they tell who else used the cores.
 
 Memory is of trainings that advance together: what the compiled program needs
-on a device, as `mejax forecast` tells it, beside what `mejax train` expects
-when it chooses how many those are, from programs of two and three. Each row is
-a process of its own.
+on a device, as `mejax forecast` tells it. Each row is a process of its own.
 """
 
 from __future__ import annotations
@@ -68,7 +66,6 @@ def measure(
   """Trains noise, and returns what that took."""
   import jax
 
-  from mejax.training import cost
   from mejax.training import forecast
   from mejax.training import placement
 
@@ -92,17 +89,7 @@ def measure(
     told = forecast.measure(
       plan.trainer, plan.trials, plan.data, place, **options
     )
-
-    def needs(some: int) -> float:
-      few = placement.Placement(mode, some, some)
-      return cost.measure_bytes(
-        plan.trainer, plan.trials, plan.data, few, **options
-      )
-
-    found |= {
-      'needs': told.device_bytes,
-      'expected': count * (needs(3) - needs(2)),
-    }
+    found['needs'] = told.device_bytes
   return found
 
 
@@ -113,9 +100,8 @@ def show(part: str, rows: list[tuple[dict, dict]]) -> None:
     words = ', '.join(f'{value} {key}' for key, value in asked.items())
     line = f'{part:<8} {words:<22} {1e3 * found["seconds"]:8.1f} ms'
     line += f' {found["seconds"] / first:6.2f}'
-    for name in ('needs', 'expected'):
-      if name in found:
-        line += f'  {name} {found[name] / 2**20:.1f} MiB'
+    if 'needs' in found:
+      line += f'  needs {found["needs"] / 2**20:.1f} MiB'
     print(line, flush=True)
 
 

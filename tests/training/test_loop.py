@@ -168,10 +168,10 @@ def test_an_interrupted_run_goes_on_where_it_was(
 @pytest.mark.parametrize(
   ('interval', 'seconds', 'saved'),
   [
-    (0.0, 5.0, [1, 2, 3, 4, 5]),
-    (1.0, 0.01, [1, 2, 3, 4, 5]),
-    # Saving takes .2 s, so four seconds follow without.
-    (1.0, 0.2, [1, 5]),
+    (0.0, 5.0, [1, 2, 3, 4, 5] * 2),
+    (1.0, 0.01, [1, 2, 3, 4, 5] * 2),
+    # Saving takes .2 s, so four seconds follow without, in the next round too.
+    (1.0, 0.2, [1, 5, 4]),
     (100.0, 0.01, []),
   ],
 )
@@ -199,7 +199,13 @@ def test_saving_takes_a_twentieth_of_the_time(
   monkeypatch.setattr(loop, 'time', Clock)
   monkeypatch.setattr(loop._Rounds, '_call', take_a_second)
   monkeypatch.setattr(loop._Rounds, '_save', save)
-  _run(tmp_path, eval_every=1, checkpoint_every_s=interval, call_seconds=1.0)
+  _run(
+    tmp_path,
+    placement=placement.Placement('map', 1, 5),
+    eval_every=1,
+    checkpoint_every_s=interval,
+    call_seconds=1.0,
+  )
   assert told == saved
 
 
