@@ -4,8 +4,7 @@ Data and settings are those of htnet_regions, fixed before any test score.
 Command:  mejax train --config resnet --data_dir DIR --workdir RUN
 Variant:  resnet:smoke  takes seconds; shows that all runs, learns nothing
 Time: about 13 minutes of one busy CPU core a seed.
-Expected result: 5 seeds, UF1 .673 +- .013 (95 % over subjects .614 to .731),
-UAR .665; seeds together .700.
+Expected result: 5 seeds, UF1 .673 +- .013 (95 % .614 to .731), together .700.
 """
 
 from mejax.configs import default
