@@ -65,10 +65,11 @@ def state_bytes(
   trainer: trial_lib.Trainer, trial: trial_lib.Trial, data: trial_lib.Data
 ) -> int:
   """Returns the size in bytes of the state of one trial."""
-  return _size(jax.eval_shape(trainer.init, trial, data))
+  return size_of(jax.eval_shape(trainer.init, trial, data))
 
 
-def _size(tree: PyTree) -> int:
+def size_of(tree: PyTree) -> int:
+  """Returns the bytes of all arrays of a tree, or of their shapes."""
   return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
@@ -94,13 +95,11 @@ def measure_bytes(
   Raises:
     jax.errors.JaxRuntimeError: it fails for a single trial.
   """
-  first = jax.tree.map(lambda x: x[0], trials)
-  state = jax.eval_shape(trainer.init, first, data)
   program = loop.compile_program(
     trainer, placement, devices=devices, eval_every=eval_every
   )
   try:
-    compiled = program.lower(state, first, data).compile()
+    compiled = program.lower(trials, data).compile()
   except jax.errors.JaxRuntimeError as error:
     if FULL not in str(error):
       if placement.round_size == 1:
@@ -111,7 +110,7 @@ def measure_bytes(
         ' Fewer are tried.'
       )
     return math.inf
-  return held_bytes(compiled) - _size(data)
+  return held_bytes(compiled) - size_of(data)
 
 
 def held_bytes(compiled: jax.stages.Compiled) -> int:
@@ -218,12 +217,12 @@ def choose(
   most = math.ceil(num_trials / num_devices)
   rounds = fewest_rounds(mode, most)
   if disk is not None:
-    models = _size(jax.eval_shape(trainer.variables, state))
+    models = size_of(jax.eval_shape(trainer.variables, state))
     wanted = min(num_trials, math.ceil(most / rounds) * num_devices)
     fits = _fit_on_disk(
       disk,
       wanted,
-      each=_size(state),
+      each=size_of(state),
       others=num_trials * models if disk.keep_models else 0,
     )
     if fits < wanted:
@@ -241,8 +240,8 @@ def choose(
   # all trials share one set of activations, so the round fits if a hundred
   # times the states would fit.
   each = math.ceil(most / rounds)
-  if mode == 'vmap' or 100 * each * _size(state) > memory:
-    each = fit(most, rounds, _size(state), memory, needs)
+  if mode == 'vmap' or 100 * each * size_of(state) > memory:
+    each = fit(most, rounds, size_of(state), memory, needs)
   return place(each)
 
 

@@ -16,7 +16,6 @@ import time
 from typing import Any
 
 import jax
-from jaxtyping import PyTree
 
 from mejax.training import checkpoint
 from mejax.training import chips
@@ -158,7 +157,7 @@ def measure(
     eval_every=eval_every,
     max_windows=1,
   )
-  lowered = program.lower(*one)
+  lowered = program.lower(trials, data)
   say(f'compiling the call that trains a round {whose}')
   whole = lowered.compile()
   held = cost_lib.held_bytes(whole)
@@ -183,7 +182,7 @@ def measure(
     step_work = _work_in_parts(trainer, one, placement, devices)
   seconds = time.perf_counter() - start
   num_steps = len(trainer.batch_sizes)
-  state_bytes = _size(state)
+  state_bytes = cost_lib.size_of(state)
   rounds = math.ceil(len(trials.train) / placement.round_size)
   together = len(devices) * placement.width
   return Forecast(
@@ -263,8 +262,8 @@ def least_bytes(
 ) -> float:
   """Returns the least traffic of a step of one trial, see `Forecast`."""
   batch = sum(trainer.batch_sizes) / len(trainer.batch_sizes)
-  example = _size((data.inputs, data.extra)) / len(data.labels)
-  return 2 * _size(state) + batch * example
+  example = cost_lib.size_of((data.inputs, data.extra)) / len(data.labels)
+  return 2 * cost_lib.size_of(state) + batch * example
 
 
 def find_collectives(program: str) -> tuple[str, ...]:
@@ -297,10 +296,6 @@ def compile_epoch(trainer, one, placement, devices):
     )
   arguments = placement_lib.shapes_on((state, trial, data), device)
   return jax.jit(run, donate_argnums=0).lower(*arguments, 0).compile()
-
-
-def _size(tree: PyTree) -> int:
-  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def _work_in_parts(trainer, one, placement, devices) -> Work:

@@ -313,8 +313,8 @@ class Program:
     run_chunk: `(states, trials, data, first, count) -> (states, logits
       [t, max_windows, h, k], losses [t, max_windows])`; runs `count` windows
       from window `first` on. States and trials are spread; `states` is donated.
-    lower: `(state, trial, data) -> lowered`; traces `run_chunk` for a round of
-      trials like this one. All may be shapes.
+    lower: `(trials, data) -> lowered`; traces `run_chunk` for a round of trials
+      like these, from shapes alone.
     variables: `states -> variables` that predictions are made with.
   """
 
@@ -373,7 +373,9 @@ def place(
   def put_trials(tree):
     return jax.device_put(pad(tree, size), spread)
 
-  def lower(state, trial, data):
+  def lower(trials, data):
+    trial = jax.tree.map(lambda x: x[0], trials)
+    state = jax.eval_shape(trainer.init, trial, data)
     return run_chunk.lower(
       stack_shapes(state, size, spread),
       stack_shapes(trial, size, spread),

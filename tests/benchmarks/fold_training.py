@@ -159,9 +159,7 @@ def make_ours(
   )
   data = program.put_data(trial.Data(jnp.asarray(images), jnp.asarray(labels)))
   spread = program.put_trials(trials)
-  first = jax.tree.map(lambda x: x[0], trials)
-  shapes = jax.eval_shape(trainer.init, first, data)
-  chunk = program.lower(shapes, first, data).compile()
+  chunk = program.lower(trials, data).compile()
   state = []
 
   def run() -> None:

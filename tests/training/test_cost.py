@@ -21,6 +21,21 @@ def arrays():
   return given.make_arrays()
 
 
+def choose(arrays, **options):
+  inputs, labels, groups = arrays
+  options = {
+    'mode': 'vmap',
+    'devices': jax.devices()[:1],
+    'eval_every': given.EVAL_EVERY,
+  } | options
+  return cost.choose(
+    given.make_trainer(groups),
+    given.make_trials(groups),
+    given.make_data(inputs, labels),
+    **options,
+  )
+
+
 def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
   inputs, labels, groups = arrays
   trainer, trials = given.make_trainer(groups), given.make_trials(groups)
@@ -36,25 +51,24 @@ def test_rounds_are_equal_and_fit_the_memory(arrays, monkeypatch):
       **options,
     )
 
-  def choose(memory):
+  def choose_in(memory):
     monkeypatch.setattr(
       cost, 'available_bytes', lambda _: (memory + 1) / cost.SHARE
     )
-    return cost.choose(trainer, trials, data, mode='vmap', **options)
+    return choose(arrays)
 
   assert needs(1) < needs(3) < needs(5) < needs(9)
-  assert choose(needs(9)).width == 9
-  found = choose((needs(4) + needs(5)) / 2)
+  assert choose_in(needs(9)).width == 9
+  found = choose_in((needs(4) + needs(5)) / 2)
   assert found.width == found.round_size == 3  # 4 of 9 fit: 3 rounds of 3.
-  assert choose(needs(1)).width == 1
+  assert choose_in(needs(1)).width == 1
   with pytest.raises(ValueError, match='One trial does not fit'):
-    choose(needs(1) / 2)
+    choose_in(needs(1) / 2)
 
 
 def test_a_compiler_that_fails_is_told_and_has_fewer_trials(
   arrays, monkeypatch, capsys
 ):
-  inputs, labels, groups = arrays
   compile_program = cost.loop.compile_program
   works = {1, 2, 3}
 
@@ -66,28 +80,18 @@ def test_a_compiler_that_fails_is_told_and_has_fewer_trials(
     works_for = place.round_size in works
     return compile_program(trainer, place, **options) if works_for else Broken()
 
-  def choose():
-    return cost.choose(
-      given.make_trainer(groups),
-      given.make_trials(groups),
-      given.make_data(inputs, labels),
-      mode='vmap',
-      devices=jax.devices()[:1],
-      eval_every=given.EVAL_EVERY,
-    )
-
   monkeypatch.setattr(cost.loop, 'compile_program', fail_for_many)
   errors = ['INTERNAL']
-  assert choose().width == 3
+  assert choose(arrays).width == 3
   told = 'The compiler failed for 9 trials: INTERNAL: sizes. Fewer are tried.'
   assert told in capsys.readouterr().out
   errors = ['RESOURCE_EXHAUSTED']
-  assert choose().width == 3
+  assert choose(arrays).width == 3
   assert not capsys.readouterr().out
   works.clear()
   errors = ['INTERNAL']
   with pytest.raises(jax.errors.JaxRuntimeError, match='INTERNAL'):
-    choose()
+    choose(arrays)
 
 
 def test_a_compiler_that_finds_no_room_has_fewer_trials_to_compile():
@@ -148,37 +152,30 @@ def test_checkpoints_of_a_round_fit_on_the_disk(
   data = given.make_data(inputs, labels)
   first = jax.tree.map(lambda x: x[0], trials)
   state = jax.eval_shape(trainer.init, first, data)
-  each = cost._size(state)
-  models = 9 * cost._size(trainer.variables(state))
+  each = cost.size_of(state)
+  models = 9 * cost.size_of(trainer.variables(state))
   asked = []
 
-  def choose(room, **options):
+  def choose_on(room, **options):
     def usage(path):
       asked.append(path)
       return types.SimpleNamespace(free=(room + 1) / cost.SHARE)
 
     monkeypatch.setattr(cost.shutil, 'disk_usage', usage)
-    return cost.choose(
-      trainer,
-      trials,
-      data,
-      mode=mode,
-      devices=devices,
-      eval_every=given.EVAL_EVERY,
-      disk=cost.Disk(tmp_path / 'not/yet', **options),
-    ).round_size
+    disk = cost.Disk(tmp_path / 'not/yet', **options)
+    return choose(arrays, mode=mode, devices=devices, disk=disk).round_size
 
-  assert choose(3 * 9 * each) == len(trials.train) == 9
+  assert choose_on(3 * 9 * each) == len(trials.train) == 9
   assert not capsys.readouterr().out
   # Three checkpoints of four trials: nine are three rounds of one device.
   few = 3 if num_devices == 1 else 4
-  assert choose(3 * 4 * each) == few
+  assert choose_on(3 * 4 * each) == few
   told = 'not/yet/checkpoints has 0.0 GiB free: room for 3 checkpoints of 4'
   assert told in capsys.readouterr().out
-  assert choose(3 * 4 * each + models, keep_models=True) == few
-  assert choose(2 * 3 * 4 * each, processes=2) == few
+  assert choose_on(3 * 4 * each + models, keep_models=True) == few
+  assert choose_on(2 * 3 * 4 * each, processes=2) == few
   # A full disk is told where it is written to.
-  assert choose(0) == num_devices
+  assert choose_on(0) == num_devices
   assert set(asked) == {tmp_path}
 
 
@@ -189,17 +186,7 @@ def test_a_disk_that_does_not_answer_does_not_count(
     raise PermissionError(path)
 
   monkeypatch.setattr(cost.shutil, 'disk_usage', usage)
-  inputs, labels, groups = arrays
-  found = cost.choose(
-    given.make_trainer(groups),
-    given.make_trials(groups),
-    given.make_data(inputs, labels),
-    mode='map',
-    devices=jax.devices()[:1],
-    eval_every=given.EVAL_EVERY,
-    disk=cost.Disk(tmp_path),
-  )
-  assert found.round_size == 9
+  assert choose(arrays, mode='map', disk=cost.Disk(tmp_path)).round_size == 9
 
 
 @pytest.mark.parametrize(
@@ -237,13 +224,5 @@ def test_map_costs_less_memory_a_trial_than_vmap(arrays):
 
 
 def test_unknown_mode_is_refused(arrays):
-  inputs, labels, groups = arrays
   with pytest.raises(ValueError, match='pmap.*expected auto, vmap or map'):
-    cost.choose(
-      given.make_trainer(groups),
-      given.make_trials(groups),
-      given.make_data(inputs, labels),
-      mode='pmap',
-      devices=jax.devices()[:1],
-      eval_every=given.EVAL_EVERY,
-    )
+    choose(arrays, mode='pmap')
