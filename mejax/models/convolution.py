@@ -42,15 +42,15 @@ def patches(
   The order in a vector is (row, column, channel), that of a kernel's axes.
   """
   x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-  h, w = (side - size + 1 for side in x.shape[1:3])
-  return jnp.concatenate(
-    [
-      x[:, row : row + h : stride, column : column + w : stride]
-      for row in range(size)
-      for column in range(size)
-    ],
-    -1,
-  )
+  # Neighbours in a row first, then rows of them: of few and long pieces, which
+  # takes XLA a fraction of the time that size**2 short ones take.
+  for axis in (2, 1):
+    end = x.shape[axis] - size + 1
+    x = jnp.concatenate(
+      [jax.lax.slice_in_dim(x, i, i + end, stride, axis) for i in range(size)],
+      -1,
+    )
+  return x
 
 
 def conv(

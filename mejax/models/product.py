@@ -6,8 +6,10 @@ factor, and JAX puts the gradient of the output there, which must be transposed
 first. If the output is no wider than `x`, the library is faster all the same;
 but XLA asks it only if the product is written with the transposed kernel. If
 the output is wider, a product of both as they lie in memory is faster, without
-the library; XLA makes it only if `x` has two axes. Convolutions always take the
-second way: see `convolution.py`.
+the library; XLA makes it only if `x` has two axes. So it is where `x` has fewer
+rows than either side of the kernel: then the kernel, its gradient and the
+moments of Adam are what takes time to read, and a transposed one takes twice
+as long. Convolutions always take the second way: see `convolution.py`.
 """
 
 from __future__ import annotations
@@ -47,6 +49,10 @@ def dot_general(
     return jax.lax.dot_general(x, kernel, numbers, precision)
 
   rows = functools.partial(by_rows, precision=precision)
-  fast = rows if kernel.shape[0] < kernel.shape[1] else turned
+  # An int, or a symbol where a model is exported for batches of any size.
+  count = x.size // kernel.shape[0]
+  few = isinstance(count, int) and count < min(kernel.shape)
+  wide = kernel.shape[0] < kernel.shape[1]
+  fast = rows if few or wide else turned
   # The choice is made when the program is compiled; it leaves no branch in it.
   return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
