@@ -31,7 +31,8 @@ def get_config(arg: str = ''):
   config.setting.update(label_smoothing=0.1, warmup_fraction=0.1, mirror=0.5)
   if arg == 'small':
     config.model.preset = 'regions_small'
-    config.update(num_epochs=40, num_seeds=1)
+    # What 16 examples need fits into the caches of a CPU.
+    config.update(num_epochs=40, num_seeds=1, microbatch=16)
   if arg == 'smoke':
     config.model.preset = 'tiny'
     config.update(num_epochs=2, num_seeds=1)

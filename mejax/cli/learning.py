@@ -40,8 +40,7 @@ def add_train(verbs) -> None:
     'train',
     _train,
     text='Train all folds and seeds of a config together, or resume them.',
-    example='  mejax train --config htnet_regions:small --data_dir data \\\n'
-    '    --workdir runs/small --config.num_seeds=5\n\n'
+    example='  mejax train --config cnn --data_dir data --workdir runs/cnn\n\n'
     'The same command with the same workdir resumes. The top of a config file\n'
     'says how long it takes and what result to expect.\n\n'
     'A model to be used, trained on everybody, beside the folds that tell its\n'
