@@ -1,8 +1,7 @@
 """A small CNN on flow that keeps where a face moves.
 
 The data are those of htnet_regions. The recipe was chosen on grouped folds of
-these people, even batches so that no step follows a single example: see
-docs/recognition.md.
+these people, even batches against steps of one example: docs/recognition.md.
 Command:  mejax train --config cnn --data_dir DIR --workdir RUN
 Variant:  cnn:smoke  takes seconds; shows that all runs, learns nothing
 Time: 2 minutes a seed on one busy CPU core.

@@ -4,8 +4,7 @@ Data and settings are those of htnet_regions, fixed before any test score.
 Command:  mejax train --config linear --data_dir DIR --workdir RUN
 Variant:  linear:smoke  takes seconds; shows that all runs, learns nothing
 Time: a quarter of a minute a seed on two idle CPU cores.
-Expected result: 5 seeds, UF1 .651 +- .005 (95 % over subjects .588 to .714);
-seeds together .644.
+Expected result: 5 seeds, UF1 .651 +- .005 (.588 to .714), together .644.
 """
 
 from mejax.configs import default
