@@ -8,7 +8,7 @@ Variants:
   htnet_face:smoke  takes seconds; shows that all runs, learns nothing
 Time: :small about 20 minutes a seed on two idle CPU cores.
 Expected result: :small, 5 seeds: UF1 .745 +- .009 (95 % over subjects .678 to
-.812), see results/htnet_face; in five parts .751 and .735. Full size: untrained.
+.812), results/htnet_face; in five parts .751 and .735. Full size: untrained.
 """
 
 from mejax.configs import default
