@@ -111,8 +111,9 @@ class STSTNet(base.Model):
       (filters * half**2, self.num_classes), dtypes.wide, name='head'
     )()
     kernel = kernel.reshape(filters, half, half, -1)
-    kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(filters, CELLS**2, -1) / 4
-    logits = jnp.einsum('cnk,cnb->kb', kernel, x.astype(kernel.dtype)).T + bias
+    kernel = kernel.repeat(2, 1).repeat(2, 2).reshape(-1, self.num_classes) / 4
+    rows = x.reshape(len(kernel), -1).astype(kernel.dtype)
+    logits = (kernel.T @ rows).T + bias
     features = x.reshape(filters, CELLS, CELLS, -1).transpose(3, 1, 2, 0)
     return logits, {'features': features}
 
