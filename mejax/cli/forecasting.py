@@ -18,7 +18,7 @@ def add_forecast(verbs) -> None:
     '    --data_dir data\n\n'
     'The run is compiled for these devices, here and without them. The\n'
     'compiler tells memory, operations and traffic; the least time follows\n'
-    'from the data sheet of the chip. `mejax train --dry_run` tells the same\n'
+    "from the maker's numbers. `mejax train --dry_run` tells the same\n"
     "of the devices at hand. For TPUs: pip install 'mejax[tpu]'; for GPUs the\n"
     'CUDA plugin of JAX, which this verb names if it is not there.',
     more=_teach_devices,
@@ -40,9 +40,11 @@ def add_forecast(verbs) -> None:
   verb.add_argument(
     '--limit',
     type=float,
-    default=1800.0,
+    default=7200.0,
     metavar='SECONDS',
-    help='time after which the compiler is stopped (default: 1800)',
+    help='time after which the compiler is stopped, and what is known by then'
+    ' is printed (default: 7200; the largest config, htnet_released on'
+    ' v5e:4x4, takes 2900 on one busy core)',
   )
 
 

@@ -45,8 +45,8 @@ ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'JAX_ENABLE_COMPILATION_CACHE': 'false'}
 _GPU_SHARE = 0.75
 # What is said before the compiler is silent.
 COMPILING = 'Compiling, which may take minutes. Nothing is trained or kept.'
-# Ends the name of the file that tells what has begun.
-_STAGE = '.stage'
+# End the names of the files that tell what has begun, and what is known.
+_STAGE, _KNOWN = '.stage', '.known'
 # Lines of the compiler that a message shows if it fails.
 _SHOWN = 5
 
@@ -56,9 +56,11 @@ def forecast(
   *,
   device: str,
   data_dir: str | os.PathLike,
-  limit_s: float = 1800.0,
+  limit_s: float = 7200.0,
 ) -> None:
   """Prints what a run needs on devices that are not at hand.
+
+  If the compiler fails or takes too long, what is known by then is printed.
 
   Args:
     config: the config, from `configuration.load_config`.
@@ -93,6 +95,7 @@ def forecast(
         timeout=limit_s,
       )
     except subprocess.TimeoutExpired:
+      _print_known(answer)
       raise ValueError(
         f'The compiler took more than {limit_s:.0f} s for {device}, and was'
         f' stopped{_how_far(answer)}. Give it more time (--limit), or a smaller'
@@ -100,12 +103,15 @@ def forecast(
         ' many there are beside it, if it has as many trials.'
       ) from None
     if not answer.exists():
+      _print_known(answer)
       last = ' | '.join(done.stderr.strip().splitlines()[-_SHOWN:])
       raise ValueError(
         f'The compiler for {device} ended with code'
         f' {done.returncode}{_how_far(answer)}: {last}'
       )
     told = json.loads(answer.read_text())
+    if 'error' in told:
+      _print_known(answer)
   if 'error' in told:
     kind = FileNotFoundError if told['missing'] else ValueError
     raise kind(told['error'])
@@ -131,22 +137,23 @@ def _how_far(answer: pathlib.Path) -> str:
   return f' {stage.read_text()}' if stage.exists() else ' before it had begun'
 
 
+def _print_known(answer: pathlib.Path) -> None:
+  """Prints what the process that compiles knew when it ended."""
+  known = answer.with_suffix(_KNOWN)
+  if known.exists():
+    print('Known by then:', known.read_text(), sep='\n', flush=True)
+
+
 def describe_chips() -> str:
   """Returns the chips that a run can be compiled for, one a line."""
   from mejax.training import chips
-  from mejax.training import gpus
 
-  tpus = [
-    f'  {name}  {chip.flops / 1e12:.0f} TFLOP/s in bfloat16,'
+  return '\n'.join(
+    f'  {name:<8} {chip.kind}: {chip.rates["default"].how},'
     f' {chip.bandwidth / 1e9:.0f} GB/s, {chip.memory / 1e9:.0f} GB'
     f' ({chip.source})'
     for name, chip in chips.CHIPS.items()
-  ]
-  cards = [
-    f'  {name:<4} {gpu.memory / 1e9:.0f} GB ({gpu.name})'
-    for name, gpu in gpus.GPUS.items()
-  ]
-  return '\n'.join(tpus + cards)
+  )
 
 
 def _check_device(device: str) -> None:
@@ -160,11 +167,11 @@ def _check_device(device: str) -> None:
     _check_cuda()
     return
   sides = shape.split('x')
-  if kind not in chips.CHIPS or not all(side.isdecimal() for side in sides):
+  if kind not in chips.TPUS or not all(side.isdecimal() for side in sides):
     raise ValueError(
       f'device is {device!r}; expected cpu, or a TPU and its topology, such as'
       ' v5e:4x4, or a GPU, such as a100, or a100:4 for four of them. TPUs:'
-      f' {", ".join(chips.CHIPS)}. GPUs: {", ".join(gpus.GPUS)}.'
+      f' {", ".join(chips.TPUS)}. GPUs: {", ".join(gpus.GPUS)}.'
     )
   if importlib.util.find_spec('libtpu') is None:
     raise ValueError(
@@ -220,18 +227,29 @@ def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
       found = topologies.get_topology_desc(device, platform='tpu')
     except jax.errors.JaxRuntimeError as error:
       raise ValueError(f'{device}: {error}') from None
-    devices, memory = list(found.devices), chips.CHIPS[kind].memory
+    devices, memory = list(found.devices), chips.TPUS[kind].memory
   return devices, cost_lib.SHARE * memory
 
 
-def _describe(request: dict[str, Any], say: Callable[[str], None]) -> None:
-  """Prints the forecast, in the process that compiles."""
+def _describe(
+  request: dict[str, Any],
+  say: Callable[[str], None],
+  keep: Callable[[list[str]], None],
+) -> list[str]:
+  """Returns the lines of the forecast, in the process that compiles.
+
+  Args:
+    request: config, device, and folder of the data.
+    say: is told what begins.
+    keep: is given the lines that can be told so far.
+  """
   import jax
 
   from mejax.experiment import configuration
   from mejax.experiment import planning
   from mejax.training import cost as cost_lib
   from mejax.training import forecast as forecast_lib
+  from mejax.training import forecast_text
 
   say('reading the data')
   config = configuration.from_json(request['config'])
@@ -241,6 +259,16 @@ def _describe(request: dict[str, Any], say: Callable[[str], None]) -> None:
   mode = options.mode
   if mode == 'auto':
     mode = cost_lib.default_mode(plan.data.inputs, devices[0].platform)
+
+  def describe(found):
+    return forecast_text.describe(
+      found,
+      trainer,
+      len(plan.trials.train),
+      devices=devices,
+      precision=options.matmul_precision,
+    )
+
   with jax.default_matmul_precision(options.matmul_precision):
     found = forecast_lib.fit(
       trainer,
@@ -251,15 +279,9 @@ def _describe(request: dict[str, Any], say: Callable[[str], None]) -> None:
       memory=memory,
       eval_every=options.eval_every,
       say=say,
+      keep=lambda found: keep(describe(found)),
     )
-  lines = forecast_lib.describe(
-    found,
-    trainer,
-    len(plan.trials.train),
-    devices=devices,
-    precision=options.matmul_precision,
-  )
-  print(*lines, 'Nothing was trained.', sep='\n')
+  return describe(found)
 
 
 def _answer(path: pathlib.Path) -> None:
@@ -269,15 +291,22 @@ def _answer(path: pathlib.Path) -> None:
   own_code.look_in(os.getcwd())
   text, start = io.StringIO(), time.monotonic()
 
+  # Whole, because this process may be stopped at any moment.
+  def write(suffix: str, words: str) -> None:
+    with files.writing(path.with_suffix(suffix)) as file:
+      file.write(words)
+
   def say(stage: str) -> None:
-    # Whole, because this process may be stopped at any moment.
-    with files.writing(path.with_suffix(_STAGE)) as file:
-      began = time.monotonic() - start
-      file.write(f'while {stage}, begun after {began:.0f} s')
+    began = time.monotonic() - start
+    write(_STAGE, f'while {stage}, begun after {began:.0f} s')
+
+  def keep(lines: list[str]) -> None:
+    write(_KNOWN, text.getvalue() + '\n'.join(lines))
 
   try:
     with contextlib.redirect_stdout(text):
-      _describe(json.load(sys.stdin), say)
+      lines = _describe(json.load(sys.stdin), say, keep)
+      print(*lines, 'Nothing was trained.', sep='\n')
     told = {'text': text.getvalue()}
   except jax.errors.JaxRuntimeError as error:
     # Its first line; then follow those of Python and of the compiler.

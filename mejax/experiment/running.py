@@ -47,6 +47,7 @@ from mejax.experiment.task import Task
 from mejax.training import cost as cost_lib
 from mejax.training import devices as devices_lib
 from mejax.training import forecast as forecast_lib
+from mejax.training import forecast_text
 from mejax.training import loop
 from mejax.training import numerics
 from mejax.training import placement as placement_lib
@@ -307,7 +308,7 @@ def _print_forecast(plan: Plan, workdir: str | os.PathLike) -> None:
   )
   free = cost_lib.available_bytes(devices[0])
   print(parameter_overview.get_parameter_overview(params, include_stats=False))
-  lines = forecast_lib.describe(
+  lines = forecast_text.describe(
     compiled,
     trainer,
     num_trials,

@@ -11,4 +11,9 @@ For many trainings, `folds.py` decides who is held out, `devices.py` sets up the
 processors, `cost.py` finds out how many trials fit into memory, `placement.py`
 compiles them as one program, and `loop.py` runs it, with `log.py` and
 `checkpoint.py`.
+
+`forecast.py` weighs a training from its compiled program, on devices that need
+not be at hand: `work.py` counts a step, `traffic.py` reads what the program
+moves, `chips.py` and `gpus.py` know the devices, and `forecast_text.py` says it
+in words.
 """

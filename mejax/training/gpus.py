@@ -28,6 +28,10 @@ class Gpu:
     clock: GHz.
     bandwidth: bytes a second from and to its memory.
     memory: size of its memory in bytes.
+    single: most operations a second in float32, without its matrix units.
+    tensor: most operations a second, multiplying matrices of TensorFloat-32
+      that are not sparse; 0 if it cannot.
+    source: where the numbers stand.
   """
 
   name: str
@@ -41,6 +45,9 @@ class Gpu:
   clock: float
   bandwidth: float
   memory: float
+  single: float
+  tensor: float
+  source: str
 
   def target(self) -> str:
     """Returns the message that XLA reads."""
@@ -75,23 +82,37 @@ class Gpu:
 
 _HOPPER = {
   'capability': (9, 0), 'cores': 132, 'lanes': 128, 'threads': 2048,
-  'shared': 228, 'block': 227, 'cache': 50, 'clock': 1.98,
+  'shared': 228, 'block': 227, 'cache': 50, 'clock': 1.98, 'single': 67e12,
+  'tensor': 494.5e12,
+}  # fmt: skip
+_AMPERE = {
+  'capability': (8, 0), 'cores': 108, 'lanes': 64, 'threads': 2048,
+  'shared': 164, 'block': 163, 'cache': 40, 'clock': 1.41, 'single': 19.5e12,
+  'tensor': 156e12, 'source': 'nvidia.com/en-us/data-center/a100',
 }  # fmt: skip
 GPUS = {
   't4': Gpu(
     'Tesla T4', (7, 5), cores=40, lanes=64, threads=1024, shared=64, block=64,
-    cache=4, clock=1.59, bandwidth=320e9, memory=16e9,
+    cache=4, clock=1.59, bandwidth=320e9, memory=16e9, single=8.1e12,
+    tensor=0.0, source='nvidia.com/en-us/data-center/tesla-t4',
   ),
   'l4': Gpu(
     'NVIDIA L4', (8, 9), cores=58, lanes=128, threads=1536, shared=100,
     block=99, cache=48, clock=2.04, bandwidth=300e9, memory=24e9,
+    single=30.3e12, tensor=60e12, source='nvidia.com/en-us/data-center/l4',
+  ),
+  'a100_40': Gpu(
+    'NVIDIA A100-SXM4-40GB', bandwidth=1555e9, memory=40e9, **_AMPERE
   ),
   'a100': Gpu(
-    'NVIDIA A100-SXM4-80GB', (8, 0), cores=108, lanes=64, threads=2048,
-    shared=164, block=163, cache=40, clock=1.41, bandwidth=2039e9, memory=80e9,
+    'NVIDIA A100-SXM4-80GB', bandwidth=2039e9, memory=80e9, **_AMPERE
   ),
   'h100': Gpu(
-    'NVIDIA H100 80GB HBM3', bandwidth=3350e9, memory=80e9, **_HOPPER
+    'NVIDIA H100 80GB HBM3', bandwidth=3350e9, memory=80e9,
+    source='nvidia.com/en-us/data-center/h100', **_HOPPER,
   ),
-  'h200': Gpu('NVIDIA H200', bandwidth=4800e9, memory=141e9, **_HOPPER),
+  'h200': Gpu(
+    'NVIDIA H200', bandwidth=4800e9, memory=141e9,
+    source='nvidia.com/en-us/data-center/h200', **_HOPPER,
+  ),
 }  # fmt: skip

@@ -32,6 +32,8 @@ from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
 
 MODES = ('vmap', 'map')
+# Ends the name that the loop over the parts of a batch has in a program.
+PARTS = 'parts'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +118,8 @@ def _add_up(derive, parts):
   def add(so_far, part):
     return jax.tree.map(jnp.add, so_far, derive(part)), None
 
-  total, _ = jax.lax.scan(add, jax.tree.map(start, kinds), parts)
+  with jax.named_scope(PARTS):
+    total, _ = jax.lax.scan(add, jax.tree.map(start, kinds), parts)
   return jax.tree.map(lambda x, kind: x.astype(kind.dtype), total, kinds)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import pathlib
+import subprocess
 
 import pytest
 
@@ -31,7 +33,8 @@ def test_forecast_for_the_cores_at_hand_trains_nothing(data_dir, capsys):
     'trials of 3 epochs',
     'mode map',
     'state: ',
-    'GFLOP',
+    'GFLOP, and ',
+    'GB with its caches, as XLA counts',
     'collectives between devices: none',
     'Nothing was trained.',
   ):
@@ -46,6 +49,8 @@ def test_forecast_for_a_tpu_is_compiled_without_one(data_dir, capsys):
   shown = capsys.readouterr().out
   assert 'on 4 TPUs (TPU v5 lite), mode vmap' in shown
   assert 'collectives between devices: none' in shown
+  assert 'GB with that on the chip, as XLA counts' in shown
+  assert 'least time of all: ' in shown
   assert 'TFLOP/s in bfloat16, and 819 GB/s' in shown
 
 
@@ -66,6 +71,9 @@ def test_forecast_for_gpus_is_compiled_without_one(data_dir, capsys):
   shown = capsys.readouterr().out
   assert 'on 2 GPUs (NVIDIA A100-SXM4-80GB), mode vmap' in shown
   assert 'memory: ' in shown
+  assert 'operations are those of one trial as it is traced' in shown
+  assert 'least time of all: ' in shown
+  assert 'TFLOP/s in TensorFloat-32, and 2039 GB/s' in shown
   assert 'collectives between devices: none' in shown
 
 
@@ -114,23 +122,53 @@ def test_a_compiler_that_takes_too_long_is_stopped(data_dir):
     experiment.forecast(config, device='cpu', data_dir=data_dir, limit_s=0.1)
 
 
-def test_a_compiler_that_ends_tells_how_far_it_came(
-  data_dir, monkeypatch, tmp_path
+def test_a_compiler_that_is_stopped_leaves_what_is_known(
+  data_dir, monkeypatch, capsys
 ):
-  # A compiler that ends the process, as libtpu does.
+  def run(arguments, **options):
+    answer = pathlib.Path(arguments[-1])
+    answer.with_suffix('.stage').write_text('while asleep, begun after 1 s')
+    answer.with_suffix('.known').write_text('a line')
+    raise subprocess.TimeoutExpired(arguments, options['timeout'])
+
+  monkeypatch.setattr(subprocess, 'run', run)
+  config = experiment.load_config('linear:smoke')
+  with pytest.raises(ValueError, match='stopped while asleep, begun after 1 s'):
+    experiment.forecast(config, device='cpu', data_dir=data_dir)
+  assert capsys.readouterr().out.endswith('Known by then:\na line\n')
+
+
+@pytest.mark.parametrize(
+  ('last', 'stage', 'known', 'unknown'),
+  [
+    (1, 'the call that trains a round', ('state: ', 'GB'), ('memory: ',)),
+    (2, 'an epoch', ('memory: ', 'collectives'), ('GFLOP', 'compiled in')),
+  ],
+)
+def test_a_compiler_that_ends_tells_how_far_it_came(
+  last, stage, known, unknown, data_dir, monkeypatch, tmp_path, capsys
+):
+  # A compiler that ends the process, as libtpu does, at its first program or at
+  # its second.
   (tmp_path / 'sitecustomize.py').write_text(
-    'import os\n'
+    'import itertools, os\n'
     'from jax import stages\n'
-    'stages.Lowered.compile = lambda *args, **options: os._exit(7)\n'
+    'calls, compile = itertools.count(1), stages.Lowered.compile\n'
+    'stages.Lowered.compile = lambda *args, **options: (\n'
+    f'  os._exit(7) if next(calls) == {last} else compile(*args, **options)\n'
+    ')\n'
   )
   monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{child.ROOT}')
   config = experiment.load_config('linear:smoke')
   words = (
-    r'ended with code 7 while compiling the call that trains a round of 1'
-    r' trial\(s\) at once on a device, begun after \d+ s: '
+    f'ended with code 7 while compiling {stage} of 1 trial'
+    r'\(s\) at once on a device.*, begun after \d+ s: '
   )
   with pytest.raises(ValueError, match=words):
     experiment.forecast(config, device='cpu', data_dir=data_dir)
+  shown = capsys.readouterr().out.partition('Known by then:')[2]
+  assert all(each in shown for each in known)
+  assert not any(each in shown for each in unknown)
 
 
 def test_a_compiler_that_crashes_is_told_with_its_last_lines(

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 import pytest
 
-from mejax.training import chips
 from mejax.training import cost
 from mejax.training import forecast
 from mejax.training import placement
+from mejax.training import work
 from tests import own_parts
 from tests.training import setup_trials as given
 
@@ -75,28 +75,24 @@ def test_loops_are_counted_as_often_as_they_turn(parts):
   short, long = (
     measure((each, trials, data), 'map', 1, 9) for each in (trainer, longer)
   )
-  chip = chips.CHIPS['v5e']
-  ratio = long.seconds(chip, 'default') / short.seconds(chip, 'default')
+  ratio = long.seconds(2e14, 8e11) / short.seconds(2e14, 8e11)
   assert ratio == pytest.approx(2)
 
 
 def test_the_least_time_is_that_of_the_slower_of_operations_and_traffic(
   together,
 ):
-  chip = chips.Chip('toy', flops=10.0, bandwidth=5.0, memory=1.0, source='')
   found = dataclasses.replace(
     together,
-    step=forecast.Work(flops=100.0, bytes=10.0),
-    evaluation=forecast.Work(flops=10.0, bytes=100.0),
+    step=work.Work(flops=100.0, bytes=10.0),
+    evaluation=work.Work(flops=10.0, bytes=100.0),
     turns=3,
     steps=7,
     evaluations=2,
   )
-  assert found.seconds(chip, 'default') == 3 * (7 * 10 + 2 * 20)
-  # Six passes for a product of float32.
-  assert found.seconds(chip, 'highest') == 3 * (7 * 60 + 2 * 20)
-  silent = dataclasses.replace(found, step=forecast.Work(None, 10.0))
-  assert silent.seconds(chip, 'default') is None
+  assert found.seconds(10.0, 5.0) == 3 * (7 * 10 + 2 * 20)
+  silent = dataclasses.replace(found, step=work.Work(None, 10.0))
+  assert silent.seconds(10.0, 5.0) is None
 
 
 def test_trials_on_two_devices_do_not_wait_for_each_other(parts):
@@ -123,10 +119,11 @@ def test_devices_that_wait_are_told():
 def test_rounds_grow_until_the_trials_fit(parts):
   trainer, trials, data = parts
 
-  said = []
+  said, kept = [], []
 
   def fit(memory):
     said.clear()
+    kept.clear()
     return forecast.fit(
       *parts,
       mode='vmap',
@@ -134,12 +131,20 @@ def test_rounds_grow_until_the_trials_fit(parts):
       memory=float(memory),
       eval_every=2,
       say=said.append,
+      keep=kept.append,
     )
 
   whole = fit(2**30)
   assert whole.rounds == 1 and whole.placement.width == 9
   assert f'takes {whole.device_bytes / 2**20:.0f} MiB' in said[-1]
+  assert whole.refused == ()
+  # What is known before and after the round is compiled.
+  assert [each.device_bytes for each in kept] == [None, whole.device_bytes]
+  assert [each.step for each in kept] == [None, None]
+  assert kept[0].least_bytes == kept[1].least_bytes == whole.least_bytes
   least = fit(0.6 * whole.device_bytes)
+  assert least.refused[0] == (9, whole.device_bytes)
+  assert kept[-1].refused == least.refused
   # An epoch is compiled only of the round that fits.
   assert sum('an epoch' in each for each in said) == 1
   assert sum('tracing' in each for each in said) > 1
@@ -147,40 +152,3 @@ def test_rounds_grow_until_the_trials_fit(parts):
   first = jax.tree.map(lambda x: x[0], trials)
   with pytest.raises(ValueError, match='One trial does not fit'):
     fit(cost.state_bytes(trainer, first, data))
-
-
-def test_every_chip_is_found_by_the_name_that_jax_gives_it():
-  for chip in chips.CHIPS.values():
-    assert chips.of_kind(chip.kind) is chip
-    assert chip.flops / chip.bandwidth > 100  # FLOP a byte.
-  assert chips.of_kind('cpu') is None
-
-
-def test_lines_for_a_chip_name_both_times_and_the_source(
-  parts, together, monkeypatch
-):
-  found = dataclasses.replace(
-    together,
-    step=forecast.Work(197e12, 819e9 * 5),
-    evaluation=forecast.Work(0.0, 0.0),
-    turns=3,
-    steps=2,
-    collectives=('all-reduce',),
-  )
-  # As if this processor were one.
-  monkeypatch.setattr(chips, 'of_kind', lambda kind: chips.CHIPS['v5e'])
-  devices = jax.devices()[:1]
-
-  def describe(precision):
-    lines = forecast.describe(
-      found, parts[0], 9, devices=devices, precision=precision
-    )
-    return '\n'.join(lines)
-
-  text = describe('default')
-  assert 'at least 6.0 s for all by its operations, 30.0 s if all' in text
-  assert 'cloud.google.com/tpu/docs/v5e' in text
-  assert 'collectives between devices: 1 (all-reduce)' in text
-  disk = 3 * found.state_bytes * found.placement.round_size / 2**20
-  assert f'checkpoints of a round take up to {disk:.0f} MiB' in text
-  assert '6 passes a product' in describe('highest')
