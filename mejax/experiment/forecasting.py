@@ -145,13 +145,13 @@ def _print_known(answer: pathlib.Path) -> None:
 
 
 def describe_chips() -> str:
-  """Returns the chips that a run can be compiled for, one a line."""
+  """Returns the chips that a run can be compiled for, in two lines each."""
   from mejax.training import chips
 
   return '\n'.join(
-    f'  {name:<8} {chip.kind}: {chip.rates["default"].how},'
-    f' {chip.bandwidth / 1e9:.0f} GB/s, {chip.memory / 1e9:.0f} GB'
-    f' ({chip.source})'
+    f'  {name:<8} {chip.rates["default"].how},'
+    f' {chip.bandwidth / 1e9:.0f} GB/s, {chip.memory / 1e9:.0f} GB\n'
+    f'           {chip.kind} ({chip.source})'
     for name, chip in chips.CHIPS.items()
   )
 

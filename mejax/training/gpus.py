@@ -83,7 +83,7 @@ class Gpu:
 _HOPPER = {
   'capability': (9, 0), 'cores': 132, 'lanes': 128, 'threads': 2048,
   'shared': 228, 'block': 227, 'cache': 50, 'clock': 1.98, 'single': 67e12,
-  'tensor': 494.5e12,
+  'tensor': 494.7e12,
 }  # fmt: skip
 _AMPERE = {
   'capability': (8, 0), 'cores': 108, 'lanes': 64, 'threads': 2048,

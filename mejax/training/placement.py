@@ -32,8 +32,9 @@ from mejax.training import sample as sample_lib
 from mejax.training import trial as trial_lib
 
 MODES = ('vmap', 'map')
-# Ends the name that the loop over the parts of a batch has in a program.
-PARTS = 'parts'
+# Names of the loops over the steps of an epoch, and the parts of a batch, in a
+# compiled program.
+STEPS, PARTS = 'steps', 'parts'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +185,8 @@ def make_epoch(trainer, trials, data, *, many):
   def run_epoch(number, carry):
     # Two stacks if the last batch of an epoch has another size.
     for stack in batches(trials, number):
-      carry = lax.scan(run_step, carry, stack)[0]
+      with jax.named_scope(STEPS):
+        carry = lax.scan(run_step, carry, stack)[0]
     return carry
 
   return run_epoch

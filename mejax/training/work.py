@@ -54,7 +54,7 @@ class Work:
     )
     return Work(*(None if None in pair else function(*pair) for pair in pairs))
 
-  def __mul__(self, times: float) -> Work:
+  def __mul__(self, times: int | float) -> Work:
     return Work(*(x and x * times for x in dataclasses.astuple(self)))
 
   def seconds(self, flops: float, bandwidth: float) -> float | None:
@@ -133,18 +133,24 @@ def of_step(
     trainer, one, placement, devices: as for `lower_epoch`.
     epoch: the program of an epoch.
   """
-  if not trainer.takes_parts(max(trainer.batch_sizes)):
-    return read(epoch) * _share(trainer)
-  parts = [math.ceil(size / trainer.microbatch) for size in trainer.batch_sizes]
-  turns = {f'{placement_lib.PARTS}/while': sum(parts) / len(parts)}
-  moved = read(epoch, turns).bytes * _share(trainer)
+  sizes, share = trainer.batch_sizes, _share(trainer)
+  parts = math.fsum(math.ceil(n / (trainer.microbatch or n)) for n in sizes)
+  turns = {
+    f'{placement_lib.STEPS}/while': len(sizes) * share,
+    f'{placement_lib.PARTS}/while': parts / len(sizes),
+  }
+  # What an epoch moves outside of its steps counts as a share of each.
+  moved = read(epoch, turns).bytes / len(sizes)
+  if not trainer.takes_parts(max(sizes)):
+    return dataclasses.replace(read(epoch) * share, bytes=moved)
   if devices[0].platform not in COUNTING:
     return Work(bytes=moved)
 
   def tell(trainer):
     return read(lower_epoch(trainer, one, placement, devices).compile())
 
-  return dataclasses.replace(_in_parts(trainer, tell), bytes=moved)
+  # What XLA counts of programs without parts says nothing of one with them.
+  return Work(_in_parts(trainer, tell).flops, moved)
 
 
 def _share(trainer: trial_lib.Trainer) -> float:

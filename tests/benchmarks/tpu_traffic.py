@@ -55,11 +55,12 @@ def main() -> None:
     step = work.of_step(trainer, one, placement, devices, epoch=epoch)
   each = step * (1e-6 / width)
   temporary = epoch.memory_analysis().temp_size_in_bytes / 2**20 / width
+  told = 'not told' if each.accessed is None else f'{each.accessed:.1f} MB'
   least = work.least_bytes(trainer, state, data) / 1e6
   print(
     f'{args.config} on {args.device}, {width} trials of {mode}; for each of'
     f' them {temporary:.1f} MiB temporary, and in a step {each.bytes:.1f} MB of'
-    f' traffic ({each.accessed:.1f} MB as XLA counts),'
+    f' traffic ({told} as XLA counts),'
     f' {each.bytes / least:.1f} times the {least:.2f} MB of parameters, moments'
     ' and inputs'
   )

@@ -95,6 +95,22 @@ def test_the_least_time_is_that_of_the_slower_of_operations_and_traffic(
   assert silent.seconds(10.0, 5.0) is None
 
 
+def test_where_the_compiler_does_not_count_operations_are_traced(
+  parts, together, monkeypatch
+):
+  # As if this processor were a GPU.
+  monkeypatch.setattr(work, 'COUNTING', ())
+  found = measure(parts, 'vmap', 3, 6)
+  assert found.traced and not together.traced
+  assert found.step.flops == pytest.approx(together.step.flops, rel=0.2)
+  assert found.evaluation.flops == pytest.approx(
+    together.evaluation.flops, rel=0.2
+  )
+  # The traffic is that of the compiled program.
+  assert found.step.bytes == together.step.bytes
+  assert found.step.accessed is None
+
+
 def test_trials_on_two_devices_do_not_wait_for_each_other(parts):
   if len(jax.devices()) < 2:
     pytest.skip('one device')

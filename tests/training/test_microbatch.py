@@ -110,7 +110,6 @@ def test_parts_need_less_memory_and_are_counted_as_the_whole():
   assert whole.temporary_bytes - parts.temporary_bytes > saved
   # Sums for the gradient of each part are not among those of the whole.
   assert parts.step.flops == pytest.approx(whole.step.flops, rel=0.05)
-  assert parts.step.accessed == pytest.approx(whole.step.accessed, rel=0.5)
   # Each of the twelve reads the weights, and the sum of gradients, which it
   # writes again.
   weights = parts.state_bytes / 3
