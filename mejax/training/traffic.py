@@ -50,7 +50,8 @@ class Move:
   """What an instruction moves.
 
   Attributes:
-    bytes: what it reads from the memory of the device, and writes there.
+    bytes: what it reads from the memory of the device, and writes there, as
+      often as the loops turn in which it stands.
     name: its name in the program.
     shape: that of its result.
     source: the operation of JAX that it stems from; '' if none is named.
@@ -205,9 +206,10 @@ def _moved(computations, instruction, operands: list[str]) -> float:
   """Returns the bytes that a kernel moves, given the shapes of its operands."""
   written = _arrays(instruction.shape)
   if instruction.kind.endswith('-start'):
-    # It moves an array, or a part of one, between the memories. Both stand in
-    # its shape.
-    return min(size for size, _ in written[:2])
+    # It moves an array, or a part of one, from one place to another. Both stand
+    # in its shape.
+    sizes, large = zip(*written[:2], strict=True)
+    return min(sizes) * sum(large)
   if instruction.target.startswith(_LIBRARIES):
     written = written[:1]
   moved = math.fsum(
