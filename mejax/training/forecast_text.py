@@ -74,7 +74,10 @@ def _step(found, device) -> list[str]:
   whose = 'one trial' if width == 1 else f'{width} trials together'
   needed = 'parameters, moments and inputs alone'
   if step is None:
-    return [f'a step of {whose}: at least {_giga(least)}B of traffic, {needed}']
+    return [
+      f'a step of {whose}: at least {_giga(least)}B of traffic, which {needed}'
+      ' need'
+    ]
   flops = 'operations not known' if step.flops is None else (
     f'{_giga(step.flops)}FLOP'
   )  # fmt: skip
