@@ -149,6 +149,6 @@ def _giga(number: float) -> str:
 
 def _words(seconds: float) -> str:
   if seconds < 90:
-    return f'{seconds:.1f} s'
+    return f'{seconds:.3g} s'
   minutes = seconds / 60
   return f'{minutes:.1f} minutes' if minutes < 90 else f'{minutes / 60:.1f} h'

@@ -73,13 +73,13 @@ def test_a_whole_forecast_tells_the_roofline_and_its_source():
   assert '(5.73e+03 GB with that on the chip, as XLA counts)' in text
   assert '2047.5 times the 2 GB' in text
   assert (
-    'least time of all: 30.0 s, by the slower of operations (6.0 s) and'
-    ' traffic (30.0 s) of each step'
+    'least time of all: 30 s, by the slower of operations (6 s) and'
+    ' traffic (30 s) of each step'
   ) in text
   assert 'cloud.google.com/tpu/docs/v5e' in text
   assert 'compiled in 8 s' in text
   # Six passes for a product of float32.
-  assert 'operations (36.0 s)' in describe(WHOLE, precision='float32')
+  assert 'operations (36 s)' in describe(WHOLE, precision='float32')
 
 
 def test_a_gpu_is_told_what_was_counted_and_how():
@@ -88,7 +88,7 @@ def test_a_gpu_is_told_what_was_counted_and_how():
   text = describe(found, 'NVIDIA A100-SXM4-80GB', 'gpu')
   assert 'one trial as it is traced for a CPU' in text and 'times 3' in text
   assert 'as XLA counts' not in text
-  assert 'least time of all: 6.0 s' in text and 'TensorFloat-32' in text
+  assert 'least time of all: 6 s' in text and 'TensorFloat-32' in text
   silent = dataclasses.replace(found, step=work.Work(None, 2039e9))
   text = describe(silent, 'NVIDIA A100-SXM4-80GB', 'gpu')
   assert 'operations not known' in text and 'JAX_PLATFORMS' in text
