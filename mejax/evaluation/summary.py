@@ -56,7 +56,9 @@ def metrics_json(
   the name of the one with the highest UF1, None without any.
 
   If there are several seeds, `together` maps each honest rule to entries of the
-  class with the largest mean probability over the seeds.
+  class with the largest mean probability over the seeds. They have
+  `minus_best_baseline`: their UF1 minus that of the best baseline, with its
+  95 % interval, computed as `last_minus` is.
 
   If the record has several settings, these are the numbers of the first, and
   `settings` lists the `selection` and the `values` of each, without choosing.
@@ -88,6 +90,17 @@ def metrics_json(
   last = selection.predictions(
     selection.select(record, 'last', setting=first).logits
   )
+  said = baselines_lib.predictions_of(baselines)
+  beside = {
+    name: {
+      part: _baseline(record, found[None], last, mask)
+      for part, mask in masks.items()
+    }
+    for name, found in said.items()
+  }
+  # None without any baseline.
+  best_name = best_baseline.find(beside)
+  best = said.get(best_name)
   result = {
     'schema_version': SCHEMA_VERSION,
     'protocol': protocol_sentence,
@@ -101,27 +114,21 @@ def metrics_json(
     },
     'rules': {rule: selection.RULES[rule].sentence for rule in rules},
     'selection': selected[first],
-    'together': _together(record, first, rules, masks),
-    'baselines': {
-      name: {
-        part: _baseline(record, found[None], last, mask)
-        for part, mask in masks.items()
-      }
-      for name, found in baselines_lib.predictions_of(baselines).items()
-    },
+    'together': _together(record, first, rules, masks, best),
+    'baselines': beside,
+    'best_baseline': best_name,
     'baseline_remarks': [
       str(remark) for remark in baselines.get(baselines_lib.REMARKS, [])
     ],
     'trials_not_finite': len(diverged),
     'diverged': diverged,
   }
-  result['best_baseline'] = best_baseline.find(result['baselines'])
   if len(numbers) > 1:
     result['settings'] = [
       {
         'setting': number,
         'selection': entry,
-        'together': _together(record, number, rules, masks),
+        'together': _together(record, number, rules, masks, best),
       }
       | ({'values': dict(settings[number])} if settings else {})
       for number, entry in selected.items()
@@ -197,7 +204,7 @@ def _entries(record, setting, rule, masks):
   return entries
 
 
-def _together(record, setting, rules, masks):
+def _together(record, setting, rules, masks, best):
   """Returns the numbers of all seeds together, for each honest rule."""
   entries = {}
   for rule in rules:
@@ -209,7 +216,8 @@ def _together(record, setting, rules, masks):
     mean = selection.probabilities(found.logits).mean(0)
     prediction = selection.predictions(mean)[None]
     entries[rule] = {
-      part: numbers_of(record, prediction, mask) for part, mask in masks.items()
+      part: numbers_of(record, prediction, mask, best)
+      for part, mask in masks.items()
     }
   return entries
 
@@ -241,9 +249,18 @@ def numbers_of(
   record: selection.Record,
   prediction: Integer[np.ndarray, 's n'],
   mask: Bool[np.ndarray, ' n'],
+  best: Integer[np.ndarray, ' n'] | None = None,
 ) -> dict[str, Any]:
-  """Returns the entry of `metrics_json` for predictions, on `mask` alone."""
-  entry = entries_lib.of_counts(matrices(record, prediction, mask))
+  """Returns the entry of `metrics_json` for predictions, on `mask` alone.
+
+  With the predictions of the best baseline, it has `minus_best_baseline`.
+  """
+  counts = matrices(record, prediction, mask)
+  entry = entries_lib.of_counts(counts)
+  if best is not None:
+    entry['minus_best_baseline'] = list(
+      bootstrap.paired_difference(matrices(record, best[None], mask), counts)
+    )
   if selection.divides_people(record):
     entry['warning'] = selection.BOTH_SIDES
   return entry

@@ -89,12 +89,15 @@ def describe_mistaken(numbers: Mapping[str, Any]) -> str:
 def format_together(numbers: Mapping[str, Any]) -> str:
   """Returns the table of `together.metrics_json` as text."""
   width = max(14, *(len(one['name']) for one in numbers['members']))
-  lines = [numbers['protocol'], '', _HEAD.rjust(len(_HEAD) + width - 14)]
-  for one in numbers['members']:
-    for part, entry in one['entries'].items():
-      lines.append(_row(one['name'], part, entry, width=width))
-  for part, entry in numbers['together'].items():
-    lines.append(_row('together', part, entry, width=width))
+  best = numbers['best_baseline']
+  head = _HEAD.rjust(len(_HEAD) + width - 14)
+  head += f' minus {best["name"]}' if best else ''
+  lines = [numbers['protocol'], '', head.rstrip()]
+  named = [(one['name'], one['entries']) for one in numbers['members']]
+  for name, entries in [*named, ('together', numbers['together'])]:
+    for part, entry in entries.items():
+      row = _row(name, part, entry, width=width, key='minus_best_baseline')
+      lines.append(row)
   return '\n'.join([*lines, '', *together_notes(numbers), *_flawless(lines)])
 
 
@@ -114,6 +117,12 @@ def together_notes(numbers: Mapping[str, Any]) -> list[str]:
     f'together minus {numbers["best"]}, the best single one by these very'
     ' predictions: ' + bootstrap.describe_difference(numbers['minus_best']),
   ]
+  if best := numbers['best_baseline']:
+    lines += [
+      f'minus {best["name"]}: UF1 minus that of {best["name"]}'
+      f' ({best["uf1"]:.3f}), the best baseline, paired over people',
+      best_baseline.CHOSEN,
+    ]
   if warning := numbers['together']['full'].get('warning'):
     lines.append(f'* {warning}')
   return lines
@@ -134,12 +143,7 @@ def _notes(numbers) -> list[str]:
   lines += summary.describe_few_seeds(numbers)
   lines += bootstrap.describe_few(numbers['selection']['last'])
   lines += [f'* {warning}' for warning in summary.warnings(numbers)]
-  if best := best_baseline.describe(numbers):
-    lines += [
-      f'The last epoch is {best["verdict"].lower()} the best baseline,'
-      f' {best["name"]} ({best["uf1"]:.3f}): {best["difference"]}',
-      best_baseline.CHOSEN,
-    ]
+  lines += best_baseline.sentences(numbers)
   lines += numbers['baseline_remarks']
   if found := summary.describe_diverged(numbers):
     lines.append(f'WARNING: {found[0]}')
@@ -182,11 +186,11 @@ def _counts_line(numbers):
   )
 
 
-def _row(name, part, entry, *, width=14):
+def _row(name, part, entry, *, width=14, key='last_minus'):
   uf1 = _spread(entry, 'uf1')
   if entry['uf1_ci'] is not None:
     uf1 += ' [{:.3f}, {:.3f}]'.format(*entry['uf1_ci'])
-  above = table_files.describe_minus(entry)
+  above = table_files.describe_minus(entry, key)
   name += ' *' if 'warning' in entry else ''
   return (
     f'{name:<{width}} {part:<10} {entry["n"]:>5}  {uf1:<32} '

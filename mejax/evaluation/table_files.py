@@ -26,6 +26,8 @@ from mejax.evaluation import summary
 _HEAD = ('n', 'UF1', '95 %', 'UAR', '95 %', 'accuracy', 'mean precision')
 # Of a baseline: how far the models are above it, paired over people.
 _MINUS = 'last minus it'
+# Those of baselines, and those of seeds together.
+_DIFFERENCES = ('last_minus', 'minus_best_baseline')
 _BOOK = r"""%% Needs \usepackage{booktabs}.
 \begin{table}
 \centering
@@ -170,9 +172,9 @@ def _interval(entry, name) -> str:
   return '' if found is None else '{:.3f}–{:.3f}'.format(*found)
 
 
-def describe_minus(entry: Mapping[str, Any]) -> str:
-  """Returns how far `last` is above a baseline; '' if `entry` is of none."""
-  found = entry.get('last_minus')
+def describe_minus(entry: Mapping[str, Any], key: str = 'last_minus') -> str:
+  """Returns a difference of an entry as text; '' if it has none."""
+  found = entry.get(key)
   return bootstrap.describe_difference(found) if found else ''
 
 
@@ -221,7 +223,7 @@ def _write_csv(file: IO[str], rows, sentences) -> None:
   names = [f'{name}{end}' for name in entries_lib.STATISTICS for end in ends]
   writer.writerow(
     ['run', 'model', 'part', 'n', 'subjects', 'seeds', *names]
-    + [f'last_minus{end}' for end in ('', '_low', '_high')]
+    + [f'{name}{end}' for name in _DIFFERENCES for end in ends if end != '_std']
     + ['warning']
   )
   for row in rows:
@@ -230,7 +232,8 @@ def _write_csv(file: IO[str], rows, sentences) -> None:
       interval = entry[f'{name}_ci'] or ('', '')
       numbers += [entry[name], entry[f'{name}_std'], *interval]
     counts = [entry['n'], entry['subjects'], len(entry['uf1_seeds'])]
-    numbers += entry.get('last_minus', [''] * 3)
+    for name in _DIFFERENCES:
+      numbers += entry.get(name, [''] * 3)
     writer.writerow([*row[:3], *counts, *numbers, entry.get('warning', '')])
 
 

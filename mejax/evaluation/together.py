@@ -13,10 +13,13 @@ import itertools
 from typing import Any
 from typing import NamedTuple
 
+from jaxtyping import Bool
 from jaxtyping import Float
 from jaxtyping import Integer
 import numpy as np
 
+from mejax.evaluation import baselines as baselines_lib
+from mejax.evaluation import best_baseline
 from mejax.evaluation import bootstrap
 from mejax.evaluation import selection
 from mejax.evaluation import summary
@@ -86,7 +89,11 @@ def _identities(record) -> list[tuple[str, str, str]]:
 
 
 def metrics_json(
-  record: selection.Record, members: Sequence[Member], *, protocol: str
+  record: selection.Record,
+  members: Sequence[Member],
+  *,
+  protocol: str,
+  baselines: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
   """Returns every number of the members, alone and together.
 
@@ -95,11 +102,15 @@ def metrics_json(
   entries of the class with the largest mean probability. `best` is the member
   with the highest UF1 of its own, and `minus_best` the UF1 of all together
   minus that of it, with its 95 % interval over the same resamples of people.
+  `best_baseline` has `name` and `uf1` of the baseline with the highest UF1;
+  then every entry has `minus_best_baseline`, the difference to it, as well.
 
   Args:
     record: labels and people of the examples.
     members: probabilities in the order of the record.
     protocol: sentence on the examples and how they are split.
+    baselines: the result of `baselines.baselines` on the folds of the record;
+      None if there are none, and `best_baseline` is None.
 
   Raises:
     ValueError: there are fewer than two members, two have one name, or two are
@@ -131,9 +142,11 @@ def metrics_json(
     for share in (*shares, np.mean(shares, axis=0))
   )
 
+  reference, floor = _best_baseline(record, baselines or {}, masks['full'])
+
   def entries(prediction):
     return {
-      part: summary.numbers_of(record, prediction, mask)
+      part: summary.numbers_of(record, prediction, mask, floor)
       for part, mask in masks.items()
     }
 
@@ -156,7 +169,26 @@ def metrics_json(
     'together': entries(together),
     'best': names[best],
     'minus_best': list(difference),
+    'best_baseline': reference,
   }
+
+
+def _best_baseline(
+  record: selection.Record,
+  baselines: Mapping[str, np.ndarray],
+  mask: Bool[np.ndarray, ' n'],
+) -> tuple[dict[str, Any] | None, Integer[np.ndarray, ' n'] | None]:
+  """Returns name and UF1 of the best baseline, and what it predicts."""
+  said = baselines_lib.predictions_of(baselines)
+  found = {
+    name: {'full': summary.numbers_of(record, prediction[None], mask)}
+    for name, prediction in said.items()
+  }
+  best = best_baseline.find(found)
+  if best is None:
+    return None, None
+  name = baselines_lib.NAMES.get(best, best)
+  return {'name': name, 'uf1': found[best]['full']['uf1']}, said[best]
 
 
 def warn(numbers: Mapping[str, Any], warnings: Sequence[str]) -> None:

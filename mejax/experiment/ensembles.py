@@ -96,8 +96,14 @@ def score(
     for name, record in records.items()
   ]
   members += _baselines(workdirs[0], reference, baselines)
+  # Those of the first have the order of its clips; a run that was scored
+  # without baselines has them in no table.
+  own = runs[0].baselines if runs[0].numbers['baselines'] else {}
   numbers = together_lib.metrics_json(
-    reference, members, protocol=runs[0].numbers['protocol']
+    reference,
+    members,
+    protocol=runs[0].numbers['protocol'],
+    baselines=own,
   )
   last = [run.numbers['selection']['last']['full'] for run in runs]
   together_lib.warn(numbers, [entry.get('warning', '') for entry in last])

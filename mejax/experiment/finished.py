@@ -30,6 +30,8 @@ from mejax.pages.finished_run import Run
 
 # Runs that were evaluated before these numbers were there lack them.
 _ADDED = ('diverged', 'baseline_remarks', 'best_baseline', 'together')
+# So do their entries of seeds together.
+_ADDED_TO_ENTRIES = ('minus_best_baseline',)
 
 
 def read_run(workdir: pathlib.Path, *, name: str) -> Run:
@@ -206,6 +208,8 @@ def _differences(there: Any, found: Any, name: str = '') -> Iterator[str]:
   """Yields a line for each value that is not the same."""
   if isinstance(found, Mapping) and isinstance(there, Mapping):
     for key in [*found, *(key for key in there if key not in found)]:
+      if key in _ADDED_TO_ENTRIES and key not in there:
+        continue
       old, new = (each.get(key, 'nothing') for each in (there, found))
       yield from _differences(old, new, f'{name}.{key}'.lstrip('.'))
   elif isinstance(found, list) and isinstance(there, list):

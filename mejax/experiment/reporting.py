@@ -8,6 +8,7 @@ import pathlib
 
 from mejax import files
 from mejax import forms
+from mejax.evaluation import best_baseline
 from mejax.evaluation import summary
 from mejax.evaluation import table
 from mejax.evaluation import table_files
@@ -95,12 +96,21 @@ def report(
   ]
   protocols = dict.fromkeys(run.numbers['protocol'] for run in runs)
   compared = run_page.sentences(runs)
+  above = [
+    each
+    for run in runs
+    for each in best_baseline.sentences(
+      run.numbers, run=run.name if len(runs) > 1 else ''
+    )
+  ]
   few = [
     each for run in runs for each in summary.describe_few_seeds(run.numbers)
   ]
   for name in TABLES:
     table_files.write(
-      out / name, rows, list(dict.fromkeys([*protocols, *compared, *few]))
+      out / name,
+      rows,
+      list(dict.fromkeys([*protocols, *compared, *above, *few])),
     )
   if compared:
     print(*compared, sep='\n')

@@ -115,23 +115,18 @@ def score_together(
     together_lib.member_of(name, record, like=first)
     for name, record in records.items()
   ]
-  members += _baselines(own, left_out, names)
-  sentence = fold_words.say(own.protocol, own.groups, left_out)
-  numbers = together_lib.metrics_json(first, members, protocol=sentence)
+  baselines = baseline_cache.read_or_fit(own, left_out)
+  shares = baselines_lib.probabilities_of(baselines)
+  members += [together_lib.Member(name, shares[name]) for name in names]
+  numbers = together_lib.metrics_json(
+    first,
+    members,
+    protocol=fold_words.say(own.protocol, own.groups, left_out),
+    baselines=baselines,
+  )
   together_lib.warn(numbers, warnings)
   print(table.format_together(numbers))
   return numbers
-
-
-def _baselines(
-  task: Task, left_out: Shaped[np.ndarray, ' n'], names: Sequence[str]
-) -> list[together_lib.Member]:
-  if not names:
-    return []
-  found = baselines_lib.probabilities_of(
-    baseline_cache.read_or_fit(task, left_out)
-  )
-  return [together_lib.Member(name, found[name]) for name in names]
 
 
 def match(

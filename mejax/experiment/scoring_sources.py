@@ -9,6 +9,7 @@ import pathlib
 
 from mejax import files
 from mejax.corpora import spreadsheets
+from mejax.evaluation import best_baseline
 from mejax.evaluation import table as table_lib
 from mejax.evaluation import table_files
 from mejax.experiment import scoring
@@ -68,6 +69,8 @@ def score_sources(
     if path in folders:
       numbers = scoring.score(path, **own)
       sentences.append(numbers['protocol'])
+      name = str(path) if len(paths) > 1 else ''
+      sentences += best_baseline.sentences(numbers, run=name)
     else:
       numbers = scoring_predictions.score_predictions(path, options)
       sentences.append(f'{path}: {table_lib.describe_mistaken(numbers)}')

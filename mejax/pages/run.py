@@ -87,6 +87,9 @@ def _compare(runs: Sequence[Run]) -> dict[str, Any]:
     if best := best_baseline.describe(run.numbers):
       name = f'{run.name} minus its best baseline, {best["name"]}'
       rows.append({'kind': '', 'cells': [name, best['difference']]})
+      if together := best['together']:
+        name = f'{run.name}, seeds together, minus {best["name"]}'
+        rows.append({'kind': '', 'cells': [name, together['difference']]})
   rows += [{'kind': '', 'cells': cells} for cells in _paired(runs)]
   return {
     'dots': charts.fluid(
@@ -175,6 +178,13 @@ def _together(numbers: Mapping[str, Any]) -> dict[str, Any]:
     'entry': entry,
     'best': score_tables.name_baseline(numbers['best']),
     'difference': bootstrap.describe_difference(numbers['minus_best']),
+    'best_baseline': numbers['best_baseline'],
+    'to_baseline': (
+      best_baseline.compare(entry['minus_best_baseline'])
+      if numbers['best_baseline']
+      else None
+    ),
+    'chosen': best_baseline.CHOSEN,
     'table': score_tables.together_rows(numbers),
   }
 

@@ -29,9 +29,12 @@ def rule_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
 def together_rows(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
   """Returns the rows of models alone and together, each with its parts."""
   rows = []
-  for one in numbers['members']:
-    rows += _table_rows(name_baseline(one['name']), one['entries'])
-  return rows + _table_rows('together', numbers['together'])
+  named = [
+    (name_baseline(one['name']), one['entries']) for one in numbers['members']
+  ]
+  for name, entries in [*named, ('together', numbers['together'])]:
+    rows += _table_rows(name, entries, key='minus_best_baseline')
+  return rows
 
 
 def name_baseline(name: str) -> str:
@@ -39,13 +42,13 @@ def name_baseline(name: str) -> str:
   return baselines.NAMES.get(name, name)
 
 
-def _table_rows(label, entries) -> list[dict[str, Any]]:
+def _table_rows(label, entries, key='last_minus') -> list[dict[str, Any]]:
   rows = []
   for part, entry in entries.items():
     kind = 'oracle' if 'warning' in entry else ''
     whole = part == 'full'
     cells = [label if whole else part, *_cells(entry)]
-    if minus := table_files.describe_minus(entry):
+    if minus := table_files.describe_minus(entry, key):
       cells.append(minus)
     place = 'first' if whole else 'part'
     rows.append({'kind': f'{kind} {place}', 'cells': cells})

@@ -46,8 +46,11 @@ def test_csv_has_every_digit_and_every_warning(rows, tmp_path):
     low, high = row.entry['uar_ci']
     assert (float(line['uar_low']), float(line['uar_high'])) == (low, high)
     assert line['warning'] == row.entry.get('warning', '')
-    minus = [line[f'last_minus{end}'] for end in ('', '_low', '_high')]
-    assert minus == [str(x) for x in row.entry.get('last_minus', [''] * 3)]
+    for key in ('last_minus', 'minus_best_baseline'):
+      minus = [line[f'{key}{end}'] for end in ('', '_low', '_high')]
+      assert minus == [str(x) for x in row.entry.get(key, [''] * 3)]
+  compared = {line['model'] for line in found if line['minus_best_baseline']}
+  assert compared == {'seeds together'}
   assert any(line['warning'] == selection.WARNING for line in found)
 
 

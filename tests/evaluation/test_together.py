@@ -90,6 +90,120 @@ def test_seeds_together_are_the_class_of_their_mean_probability(make_record):
     assert f' {numbers["together"][rule]["full"]["uf1"]:.3f} [' in rows[0]
 
 
+def _resampled(record, first, second, draws=3000):
+  """Mean and 95 % interval of UF1 of `second` minus `first`, over people.
+
+  People are drawn one by one, and their clips put together again.
+  """
+  generator = np.random.default_rng(77)
+  people = np.unique(record['groups'])
+  clips = [np.flatnonzero(record['groups'] == name) for name in people]
+  values = []
+  for _ in range(draws):
+    drawn = generator.integers(len(people), size=len(people))
+    rows = np.concatenate([clips[i] for i in drawn])
+    truth = record['labels'][rows]
+    one, two = (
+      np.mean([_f1(truth == k, said[rows] == k) for k in range(3)])
+      for said in (first, second)
+    )
+    values.append(two - one)
+  return np.percentile(values, [2.5, 97.5])
+
+
+def _f1(truth, said):
+  return 2 * np.sum(truth & said) / max(np.sum(truth) + np.sum(said), 1)
+
+
+def _baselines(record):
+  """Two, of which the second is right more often; both read no logits."""
+  generator = np.random.default_rng(5)
+  size = len(record['labels'])
+  wrong = (record['labels'] + generator.integers(1, 3, size)) % 3
+  found = {
+    name: np.where(generator.random(size) < share, record['labels'], wrong)
+    for name, share in (('logistic', 0.55), ('lda', 0.68))
+  }
+  return {name: said.astype(np.int32) for name, said in found.items()}
+
+
+def _is_difference(found, record, first, second):
+  value, low, high = found
+  uf1 = _uf1(record, second) - _uf1(record, first)
+  assert value == pytest.approx(uf1)
+  # Both ends are those of other draws of people.
+  np.testing.assert_allclose(
+    [low, high], _resampled(record, first, second), atol=0.01
+  )
+  assert low < value < high
+
+
+def test_seeds_together_are_compared_with_the_best_baseline(make_record):
+  record = make_record(num_seeds=3)
+  baselines = _baselines(record)
+  numbers = summary.metrics_json(record, baselines, protocol_sentence='All.')
+  assert numbers['best_baseline'] == 'lda'
+  entry = numbers['together']['last']['full']
+  prediction = _shares(record).argmax(-1)
+  found = entry['minus_best_baseline']
+  _is_difference(found, record, baselines['lda'], prediction)
+  # The mean over seeds has another difference.
+  assert found != numbers['baselines']['lda']['full']['last_minus']
+  shown = table.format_numbers(numbers)
+  words = 'Seeds together are {} LDA: {:+.3f} [{:+.3f}, {:+.3f}]'
+  low, high = found[1:]
+  verdict = 'above' if low > 0 else 'below' if high < 0 else 'not clearly'
+  verdict += ' different from' * (verdict == 'not clearly')
+  assert words.format(verdict, *found) in shown.splitlines()
+  # A database is compared with the same baseline.
+  part = record['corpus'] == 'samm'
+  samm = numbers['together']['last']['samm']['minus_best_baseline'][0]
+  assert samm == pytest.approx(
+    reference.f1_score(
+      record['labels'][part], prediction[part], average='macro'
+    )
+    - reference.f1_score(
+      record['labels'][part], baselines['lda'][part], average='macro'
+    )
+  )
+
+
+def test_models_together_are_compared_with_the_best_baseline(make_record):
+  first = make_record(num_seeds=2)
+  second = _other_logits(first, draw=1)
+  members, baselines = _members(first, second), _baselines(first)
+  numbers = together.metrics_json(
+    first, members, protocol='Made-up.', baselines=baselines
+  )
+  best = baselines['lda']
+  uf1 = pytest.approx(_uf1(first, best))
+  assert numbers['best_baseline'] == {'name': 'LDA', 'uf1': uf1}
+  shares = [each.probabilities for each in members]
+  found = numbers['together']['full']['minus_best_baseline']
+  _is_difference(found, first, best, np.mean(shares, 0).argmax(-1))
+  for share, one in zip(shares, numbers['members'], strict=True):
+    value = one['entries']['full']['minus_best_baseline'][0]
+    assert value == pytest.approx(
+      _uf1(first, share.argmax(-1)) - _uf1(first, best)
+    )
+  head, *rows = table.format_together(numbers).splitlines()[2:]
+  assert head.endswith(' minus LDA')
+  (row,) = (line for line in rows if line.startswith('together       full'))
+  assert row.endswith('{:+.3f} [{:+.3f}, {:+.3f}]'.format(*found))
+  assert f'({_uf1(first, best):.3f}), the best baseline, paired' in ' '.join(
+    rows
+  )
+
+
+def test_without_baselines_models_together_are_compared_with_none(make_record):
+  first = make_record(num_seeds=1)
+  members = _members(first, _other_logits(first, draw=1))
+  numbers = together.metrics_json(first, members, protocol='')
+  assert numbers['best_baseline'] is None
+  assert 'minus_best_baseline' not in numbers['together']['full']
+  assert 'baseline' not in table.format_together(numbers)
+
+
 def test_one_seed_has_no_row_of_seeds_together(make_record):
   numbers = summary.metrics_json(
     make_record(num_seeds=1), {}, protocol_sentence='Made-up.'

@@ -14,6 +14,7 @@ from mejax import experiment
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import ensembles
+from mejax.experiment import finished
 
 
 @pytest.fixture
@@ -79,6 +80,29 @@ def test_the_report_shows_them_together_and_keeps_the_numbers(write, capsys):
   page = (report / 'index.html').read_text()
   assert 'The models together' in page and difference in page
   assert difference in shown and str(report / 'index.html') in shown
+  # So do both show how far all together, and each alone, are above LDA.
+  best = numbers['best_baseline']
+  assert best['name'] == 'LDA' and 'minus LDA' in page and 'minus LDA' in shown
+  for entries in (numbers['together'], numbers['members'][1]['entries']):
+    found = entries['full']['minus_best_baseline']
+    words = '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*found)
+    assert words in page and words in shown
+
+
+def test_a_run_that_was_evaluated_before_its_seeds_were_compared_is_read(write):
+  folder, *_ = write('one')
+  path = folder / 'metrics.json'
+  numbers = json.loads(path.read_text())
+  entry = numbers['together']['last']['full']
+  found = entry.pop('minus_best_baseline')
+  path.write_text(json.dumps(numbers))
+  (run,) = finished.read_runs([folder])
+  again = run.numbers['together']['last']['full']['minus_best_baseline']
+  assert again == pytest.approx(found)
+  entry['minus_best_baseline'] = [x + 0.1 for x in found]
+  path.write_text(json.dumps(numbers))
+  with pytest.raises(ValueError, match='minus_best_baseline.0. is'):
+    finished.read_runs([folder])
 
 
 def test_runs_with_other_folds_are_refused(write):

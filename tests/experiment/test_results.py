@@ -14,6 +14,7 @@ from scipy import special
 
 from mejax import cli
 from mejax import experiment
+from mejax.evaluation import baselines
 from mejax.evaluation import selection
 from mejax.evaluation import summary
 from mejax.experiment import baseline_cache
@@ -42,6 +43,9 @@ def test_results_give_the_numbers_of_the_run_exactly(run, tmp_path, capsys):
   numbers = summary.metrics_json(
     record, {}, rules=['last'], protocol_sentence='Made-up.'
   )
+  for entry in found['together']['last'].values():
+    # The run has no baselines.
+    assert len(entry.pop('minus_best_baseline')) == 3
   for key in ('selection', 'together', 'class_counts', 'num_seeds', 'protocol'):
     assert found[key] == numbers[key], key
   assert set(found['baselines']) >= {'majority', 'rbf_svm'}
@@ -270,6 +274,12 @@ def test_results_are_scored_together_with_a_baseline_on_their_folds(
   ours = special.softmax(selection.select(record, 'last').logits, -1).mean(0)
   right = np.argmax(ours + kept['lda_probabilities'], -1) == record['labels']
   assert numbers['together']['full']['accuracy'] == pytest.approx(right.mean())
+  alone = scoring.score(folder, task=task)
+  best = alone['best_baseline']
+  assert numbers['best_baseline']['name'] == baselines.NAMES[best]
+  # Seeds are averaged first, so this is the row of seeds together.
+  ours = numbers['members'][0]['entries']['full']['minus_best_baseline']
+  assert ours == alone['together']['last']['full']['minus_best_baseline']
   with pytest.raises(
     ValueError, match='neither a folder of results nor a base'
   ):

@@ -223,6 +223,9 @@ def test_runs_on_the_same_clips_are_compared_in_pairs(
   difference = f'{numbers["baselines"][best]["full"]["last_minus"][0]:+.3f}'
   row = f'two minus its best baseline, {baselines.NAMES[best]} {difference}'
   assert row in ' '.join(words.split())
+  together = numbers['together']['last']['full']['minus_best_baseline'][0]
+  row = f'two, seeds together, minus {baselines.NAMES[best]} {together:+.3f}'
+  assert row in ' '.join(words.split())
   assert re.search(r'two minus one\s+\+0\.\d+ \[\+0', words)
   assert re.search(r'other minus one\s+not comparable', words)
 
@@ -498,7 +501,9 @@ def _count_tags(words):
   clip = ceiling_page.agree(runs)['clips'][0]
   page = run_page.render(
     runs,
-    together=together_lib.metrics_json(right, members, protocol=words),
+    together=together_lib.metrics_json(
+      right, members, protocol=words, baselines={f'lda{words}': wrong}
+    ),
     measured={
       'baseline': f'lda{words}',
       'folds': 3,
