@@ -21,7 +21,7 @@ level, h w pixels, c channel, n token or example, d width, k class, f fold,
 s seed, r region. A trial is one training: (fold, seed, setting).
 """
 
-__version__ = '0.2.0'
+__version__ = '0.3.0.dev0'
 
 
 def __getattr__(name: str) -> object:

@@ -44,6 +44,7 @@
   scoring_sources.py      scores folders of results and such tables
   record.py         the held-out logits of a run, with labels and subjects
   workdir.py        the files of a run
+  versions.py       libraries, and the commit of mejax, that made the numbers
   identity.py       describes a user's own objects, so that runs can compare
 
 The names below are the interface. Each is imported when it is first used,

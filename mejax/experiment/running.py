@@ -9,7 +9,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import importlib.metadata
 import os
 import pathlib
 from typing import Any
@@ -20,7 +19,6 @@ import jax
 import ml_collections
 import numpy as np
 
-import mejax
 from mejax import files
 from mejax.evaluation import levels as levels_lib
 from mejax.evaluation import predictions
@@ -35,6 +33,7 @@ from mejax.experiment import planning
 from mejax.experiment import record as record_lib
 from mejax.experiment import reporting
 from mejax.experiment import unit_scores
+from mejax.experiment import versions
 from mejax.experiment import workdir as workdir_lib
 from mejax.experiment.engine import chunks
 from mejax.experiment.engine.options import Engine
@@ -336,11 +335,7 @@ def provenance(plan: Plan) -> dict[str, Any]:
     'named_objects': dict(plan.named_objects),
     'numerics': numerics.read(),
     'backend': jax.default_backend(),
-    'versions': {
-      name: importlib.metadata.version(name)
-      for name in ('jax', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
-    }
-    | {'mejax': mejax.__version__},
+    'versions': versions.read(),
   }
 
 
