@@ -34,7 +34,8 @@ def add_report(verbs) -> None:
     'and seed the probability of each class, but no labels. Who has the data\n'
     'gets its table by `mejax score`. With --add_seeds, the run may be of\n'
     'further seeds (train it with --config.seed=5) of the same config and\n'
-    'data: the folder then holds all seeds.',
+    'data: the folder then holds all seeds. What `mejax evaluate` wrote of\n'
+    'the models of a run (RUN/evaluate) is exported in the same way.',
   )
   verb.add_argument(
     'sources',

@@ -21,6 +21,7 @@
   conversion.py     PyTorch checkpoints of an original -> a folder of models
   applying.py       saved models -> logits of the people each one held out
   evaluating.py     a table of saved models, on the people each one held out
+  evaluated.py      what makes an evaluation again
   introspection.py  how much models read of each level, and where they look
   inspecting.py     pages of a prepared dataset
   predicting/       says what motions in recordings are most like

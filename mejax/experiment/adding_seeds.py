@@ -79,6 +79,7 @@ def _identity(config, about, arrays) -> dict[str, Any]:
     'data_sha256': about['data_sha256'],
     'numerics': about.get('numerics', {}),
     'own_code_sha256': about.get('own_code_sha256', 'none'),
+    'evaluation': about.get('evaluation', 'none'),
     'classes': np.asarray(arrays['class_names']).tolist(),
     'epoch': int(arrays['epoch']),
     'clips': f'{len(held[0])} of digest {clips[:8]}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import shlex
 from typing import Any
 
@@ -37,6 +38,63 @@ def of_run(
   Returns:
     The commands; none for a run on arrays in Python.
   """
+  lines = _of_run(config, metadata, config_path, workdir, data_dir)
+  return _explained(lines)
+
+
+def of_evaluation(
+  config: Mapping[str, Any],
+  metadata: Mapping[str, Any],
+  reading: Mapping[str, Any],
+  evaluated: Mapping[str, Any],
+  *,
+  options: Sequence[str],
+  config_path: str,
+  workdir: str,
+  data_dir: str = 'data',
+) -> list[str]:
+  """Returns the commands that train a run, and evaluate its models on data.
+
+  Args:
+    config, metadata: as in `of_run`.
+    reading: values of a config in the place of those of the run: dataset,
+      protocol and view of the evaluation.
+    evaluated: metadata of that dataset.
+    options: of `mejax evaluate`.
+    config_path, workdir, data_dir: as in `of_run`.
+
+  Returns:
+    The commands; none for a run on arrays in Python.
+  """
+  lines = _of_run(config, metadata, config_path, workdir, data_dir)
+  if not lines:
+    return []
+  prepare = _prepare(reading['dataset'], evaluated, data_dir)
+  lines += [prepare] * (prepare not in lines)
+  changed = _flags(reading, config)
+  words = ['mejax', 'evaluate', workdir, '--data_dir', data_dir]
+  lines.append(shlex.join([*words, *options, *changed]))
+  return _explained(lines)
+
+
+def _flags(values, config, prefix='--config.') -> list[str]:
+  """Lists the flags that give a config those values that it does not have."""
+  flags = []
+  for key, value in values.items():
+    there = config.get(key)
+    if isinstance(value, Mapping):
+      there = there if isinstance(there, Mapping) else {}
+      flags += _flags(value, there, f'{prefix}{key}.')
+    elif value != there:
+      flags.append(f'{prefix}{key}={value}')
+  return flags
+
+
+def _explained(lines: list[str]) -> list[str]:
+  return [_REPLACE] * (_UNKNOWN in ' '.join(lines)) + lines
+
+
+def _of_run(config, metadata, config_path, workdir, data_dir) -> list[str]:
   dataset = config.get('dataset', '')
   if not dataset:
     return []
@@ -58,7 +116,7 @@ def of_run(
       f'# Its {" and ".join(own)} came from Python: call'
       ' mejax.experiment.train with the same.'
     )
-  return [_REPLACE] * (_UNKNOWN in ' '.join(lines)) + lines
+  return lines
 
 
 def _prepare(dataset, metadata, data_dir) -> str:

@@ -25,6 +25,7 @@ from mejax.evaluation import units as units_lib
 from mejax.experiment import applying
 from mejax.experiment import baseline_cache
 from mejax.experiment import configuration
+from mejax.experiment import evaluated
 from mejax.experiment import finished
 from mejax.experiment import fold_words
 from mejax.experiment import record as record_lib
@@ -130,7 +131,8 @@ def evaluate(
   config = configuration.override(config or saved.config, overrides)
   numerics.check_precision(config.matmul_precision)
   view = config.view if task is None else None
-  if task is None:
+  reads_dataset = task is None
+  if reads_dataset:
     task = _load_task(config, data_dir)
   task_lib.check_task(task)
   task = seen_lib.leave_out(
@@ -158,6 +160,8 @@ def evaluate(
     {'data_sha256': task.sha256, 'data': task.describe()},
   )
   about = _tell(saved, task, left_out, prior, other)
+  if reads_dataset and not leave_out_seen:
+    about |= evaluated.describe(source, config, task, prior=prior)
   record |= record_lib.about(owner, about)
   same_data = _is_data_of_run(source, task)
   if same_data:

@@ -17,6 +17,7 @@ from mejax import files
 from mejax.evaluation import selection
 from mejax.experiment import adding_seeds
 from mejax.experiment import commands
+from mejax.experiment import evaluated
 from mejax.experiment import record as record_lib
 from mejax.experiment import results
 from mejax.experiment import schema
@@ -39,7 +40,7 @@ def export(
   folder of results is replaced, unless seeds are added to it.
 
   Args:
-    workdir: folder of the run.
+    workdir: folder of the run; or what `evaluate` wrote of the models of a run.
     folder: the new folder.
     add_seeds: whether the seeds of the run are added to the results that are in
       the folder, which must be of the same config and data. The folder is then
@@ -50,11 +51,11 @@ def export(
     The folder.
 
   Raises:
-    FileNotFoundError: the run is not finished, or there are no results to add
-      to.
+    FileNotFoundError: the run is not finished, an evaluation does not tell what
+      makes it again, or there are no results to add to.
     ValueError: a file is damaged, `folder` holds something else, or, with
       `add_seeds`, results of another config, of other data or of the same
-      seeds.
+      seeds; an evaluation has all seeds, so none are added.
   """
   workdir, folder = pathlib.Path(workdir), pathlib.Path(folder)
   folder = pathlib.Path(os.path.abspath(folder))
@@ -62,7 +63,12 @@ def export(
     folder, marker='versions.json', names=results.FILES, what='results'
   )
   files.check_writable(folder.parent, flag='--export')
-  content, dataset = _read_run(workdir)
+  content, made = _read(workdir)
+  if add_seeds and 'evaluation' in content.about:
+    raise ValueError(
+      f'{workdir} is an evaluation, which has all seeds of its run. Export it'
+      ' without --add_seeds.'
+    )
   with files.replacing(folder) as partial:
     # Read here, where no other process can add seeds to it.
     if add_seeds:
@@ -76,12 +82,44 @@ def export(
     versions = {'schema_version': results.SCHEMA_VERSION, 'sha256': digests}
     workdir_lib.write_json(partial / 'versions.json', versions | content.about)
     with files.writing(partial / 'command.txt') as file:
-      file.write(_commands(content.config, dataset, folder.resolve().name))
+      file.write(_commands(content.config, made, folder.resolve().name))
   return folder
 
 
-def _read_run(workdir: pathlib.Path) -> tuple[results.Content, dict[str, Any]]:
-  """Reads the results of a finished run, and the metadata of its dataset."""
+def _read(workdir: pathlib.Path) -> tuple[results.Content, dict[str, Any]]:
+  """Reads results, and what they were made by: run.json, or see `evaluated`."""
+  is_run = any(
+    (workdir / name).exists() for name in ('config.json', 'run.json')
+  )
+  if not is_run and (workdir / 'record.npz').exists():
+    record = record_lib.read_record(workdir)
+    made, told = evaluated.read(workdir, record)
+    config = made['config']
+  else:
+    config, made, record, told = _read_run(workdir)
+  if schema.SEARCH in config:
+    raise ValueError(
+      f'{workdir} is of a search, in which each fold has settings of its own,'
+      ' so no config gives its results again. Export a run of `mejax train`.'
+    )
+  about = _describe(made)
+  if not is_run:
+    about['evaluation'] = {
+      'protocol': told['protocol'],
+      'reading': made['reading'],
+      'options': made['options'],
+      'trained': _describe(made['trained']),
+    }
+  if warning := told.get('warning'):
+    about['warning'] = warning
+  arrays, logits = _arrays(record)
+  return results.Content(
+    config, about, arrays, logits, results.shares_of(logits)
+  ), made
+
+
+def _read_run(workdir: pathlib.Path):
+  """Returns config, content of run.json, record and `record.TOLD` of a run."""
   for needed in ('record.npz', 'config.json', 'run.json'):
     if not (workdir / needed).exists():
       raise FileNotFoundError(
@@ -89,34 +127,29 @@ def _read_run(workdir: pathlib.Path) -> tuple[results.Content, dict[str, Any]]:
       )
   run = schema.read_run(workdir)
   config = schema.complete(schema.read_config(workdir), run['schema_version'])
-  if schema.SEARCH in config:
-    raise ValueError(
-      f'{workdir} is a search, in which each fold has settings of its own, so'
-      ' no config gives its results again. Export a run of `mejax train`.'
-    )
   record = record_lib.read_record(workdir)
   # Runs without it are older than any warning.
   has_told = 'told' in record
   told = record_lib.read_told(workdir, record) if has_told else {}
-  dataset = run.get('dataset', {})
+  return config, run, record, told
+
+
+def _describe(made: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what versions.json tells of data and libraries."""
+  dataset = made.get('dataset', {})
   about = {
-    'data_sha256': run['data_sha256'],
-    'versions': run.get('versions', {}),
-    'backend': run.get('backend', ''),
-    'numerics': run.get('numerics', {}),
+    'data_sha256': made['data_sha256'],
+    'versions': made.get('versions', {}),
+    'backend': made.get('backend', ''),
+    'numerics': made.get('numerics', {}),
     'dataset': {key: dataset[key] for key in _TOLD if key in dataset},
   }
-  if own_code := run.get('named_objects'):
+  if own_code := made.get('named_objects'):
     # Its description may hold paths, so only its digest is told.
     about['own_code_sha256'] = hashlib.sha256(
       json.dumps(own_code, sort_keys=True).encode()
     ).hexdigest()
-  if warning := told.get('warning'):
-    about['warning'] = warning
-  arrays, logits = _arrays(record)
-  return results.Content(
-    config, about, arrays, logits, results.shares_of(logits)
-  ), dataset
+  return about
 
 
 def _arrays(
@@ -175,13 +208,22 @@ def _predictions(logits):
 
 
 def _commands(
-  config: Mapping[str, Any], metadata: Mapping[str, Any], name: str
+  config: Mapping[str, Any], made: Mapping[str, Any], name: str
 ) -> str:
   """Returns the content of `command.txt`."""
   place = f'results/{name}'
-  lines = commands.of_run(
-    config, metadata, config_path=f'{place}/config.json', workdir=f'runs/{name}'
-  )
+  where = {'config_path': f'{place}/config.json', 'workdir': f'runs/{name}'}
+  if 'reading' in made:
+    lines = commands.of_evaluation(
+      config,
+      made['trained'].get('dataset', {}),
+      made['reading'],
+      made['dataset'],
+      options=made['options'],
+      **where,
+    )
+  else:
+    lines = commands.of_run(config, made.get('dataset', {}), **where)
   if not lines:
     return (
       'The run was trained on arrays in Python, by'

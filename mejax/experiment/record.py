@@ -23,14 +23,16 @@ from mejax.training import folds as folds_lib
 from mejax.training import loop
 
 # The words and values beside the numbers: how the protocol and the rules are
-# named, the values of each setting, a warning of all numbers, and whether it is
-# of the model that a training started from.
+# named, the values of each setting, a warning of all numbers, whether it is of
+# the model that a training started from; and of an evaluation what makes it
+# again, see `evaluated`.
 TOLD = {
   'protocol': str,
   'rules': [str],
   'settings?': [{str: forms.NUMBER}],
   'warning?': str,
   'started?': bool,
+  'evaluation?': dict,
 }
 # What is read of the metrics.json of older versions.
 _OLD = {

@@ -3,7 +3,10 @@
     command.txt        commands that make the data, the run and its table
     config.json        the whole config; `mejax train --config` takes it
     versions.json      schema, digests, libraries, and how the data were made;
-                       `other_seeds`, where these differ for some of the seeds
+                       `other_seeds`, where these differ for some of the seeds;
+                       `evaluation`, where the models of the config were applied
+                       to other data than those of their training: what these
+                       were read by, and data and libraries of the training
     probabilities.npz  for each clip and seed the probability of each class; the
                        logits, if rounding would change a prediction
 
@@ -45,6 +48,7 @@ _DIGITS = 16
 _VERSIONS = {
   'sha256': {str: str}, 'data_sha256': str, 'warning?': str,
   'other_seeds?': [dict],
+  'evaluation?': {'protocol': str, 'reading': dict},
 }  # fmt: skip
 # Kinds and axes of the arrays: s seeds, n clips, c named classes, k classes.
 _ARRAYS = {
@@ -60,6 +64,8 @@ class Result:
 
   Attributes:
     config: the complete config of the run.
+    reading: names dataset, protocol and view of the clips; `config` unless they
+      are those of an evaluation.
     versions: the content of `versions.json`.
     class_names: name of each class.
     clip: digest of each clip, sorted; see `digests`.
@@ -71,6 +77,7 @@ class Result:
   """
 
   config: ml_collections.ConfigDict
+  reading: ml_collections.ConfigDict
   versions: Mapping[str, Any]
   class_names: tuple[str, ...]
   clip: Shaped[np.ndarray, ' n']
@@ -126,18 +133,29 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
       if sha256(folder / name) != versions['sha256'][name]:
         raise ValueError('its digest is not that in versions.json')
   config = files.read_json(folder / 'config.json', hint=AGAIN)
-  own_code.refuse_strange(
-    config, where=folder / 'config.json', trust_code=trust_code
-  )
+  for name, content in (
+    ('config.json', config),
+    ('versions.json', versions.get('evaluation', {})),
+  ):
+    own_code.refuse_strange(content, where=folder / name, trust_code=trust_code)
   with files.reading(folder / 'config.json', hint=AGAIN):
-    config = ml_collections.ConfigDict(
-      schema.complete(config, workdir_lib.SCHEMA_VERSION)
-    )
-    bounds.check(config)
+    whole = _complete(config)
+  with files.reading(folder / 'versions.json', hint=AGAIN):
+    reading = versions.get('evaluation', {}).get('reading', {})
+    reading = _complete({**config, **reading})
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=AGAIN)
   with files.reading(path, hint=AGAIN):
-    return _checked(config, versions, arrays)
+    return _checked(whole, reading, versions, arrays)
+
+
+def _complete(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """Returns a config with all its values, or refuses one that is none."""
+  whole = ml_collections.ConfigDict(
+    schema.complete(config, workdir_lib.SCHEMA_VERSION)
+  )
+  bounds.check(whole)
+  return whole
 
 
 def digests(
@@ -171,7 +189,7 @@ def shares_of(logits: Float[np.ndarray, 's n k']) -> Float[np.ndarray, 's n k']:
   return share
 
 
-def _checked(config, versions, arrays) -> Result:
+def _checked(config, reading, versions, arrays) -> Result:
   """Makes a `Result`, or raises an error if its arrays do not fit."""
   sizes = forms.check_arrays(arrays, _ARRAYS)
   if arrays['schema_version'] != SCHEMA_VERSION:
@@ -199,6 +217,7 @@ def _checked(config, versions, arrays) -> Result:
       raise ValueError('its probabilities are below 0 or do not add up to 1')
   return Result(
     config=config,
+    reading=reading,
     versions=versions,
     class_names=tuple(str(name) for name in classes),
     clip=clip,

@@ -61,7 +61,7 @@ def score(
     record,
     baselines,
     rules=['last'],
-    protocol_sentence=fold_words.say(task.protocol, task.groups, left_out),
+    protocol_sentence=_sentence(result, task, left_out),
   )
   if warning := result.versions.get('warning'):
     summary.warn(metrics, warning)
@@ -101,13 +101,14 @@ def score_together(
       f'{unknown[0]!r} is neither a folder of results nor a baseline with'
       f' probabilities: {", ".join(known)}.'
     )
-  records, held, warnings = {}, [], []
+  records, held, warnings, sentences = {}, [], [], []
   for folder in folders:
     result = results_lib.read(folder, trust_code=trust_code)
     warnings.append(result.versions.get('warning', ''))
     own = task or _load_task(result, folder, data_dir)
     records[os.fspath(folder)], left_out = match(result, own, folder)
     held.append((own, left_out))
+    sentences.append(_sentence(result, own, left_out))
   together_lib.refuse_different(records)
   first = next(iter(records.values()))
   own, left_out = held[0]
@@ -121,7 +122,7 @@ def score_together(
   numbers = together_lib.metrics_json(
     first,
     members,
-    protocol=fold_words.say(own.protocol, own.groups, left_out),
+    protocol=sentences[0],
     baselines=baselines,
   )
   together_lib.warn(numbers, warnings)
@@ -205,8 +206,15 @@ def _name_folds(
   return np.array([names[number] for number in fold.tolist()])
 
 
+def _sentence(result: Result, task: Task, left_out) -> str:
+  """Says which clips count, and who had held them out."""
+  if evaluation := result.versions.get('evaluation'):
+    return evaluation['protocol']
+  return fold_words.say(task.protocol, task.groups, left_out)
+
+
 def _load_task(result, folder, data_dir) -> Task:
-  config = result.config
+  config = result.reading
   if not config.get('dataset'):
     raise ValueError(
       f'{folder} is of a run on arrays: call mejax.experiment.score with that'

@@ -6,6 +6,7 @@ import dataclasses
 import html
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from mejax.experiment import evaluating
 from mejax.experiment import finished
 from mejax.experiment import pretraining
 from mejax.experiment import resolve
+from mejax.experiment import results
 from mejax.experiment.packs import packing
 from mejax.experiment.packs import saved as saved_lib
 from mejax.experiment.packs import trained_on
@@ -309,3 +311,88 @@ def test_it_is_packed_and_then_says_the_same_of_clips(run, tmp_path):
     assert 'trained on generated faces alone' in metrics['protocol']
     said[source.name] = np.load(out / 'record.npz')['logits'].argmax(-1)
   np.testing.assert_array_equal(said['run'], said['model'])
+
+
+def test_an_evaluation_is_exported_and_scored_as_it_was(run, tmp_path, capsys):
+  """The models saw no person of the data, and nobody trains them again."""
+  data_dir = htnet_tree.prepare_tree(tmp_path)
+  out = tmp_path / 'out'
+  there = evaluating.evaluate(
+    run[0], data_dir=data_dir, out=out, prior='published'
+  )
+  folder = experiment.export(out, tmp_path / 'results/generated')
+  capsys.readouterr()
+  found = experiment.score(folder, data_dir=data_dir)
+  assert 'NOTE' not in capsys.readouterr().out
+  assert found['protocol'] == there['protocol']
+  assert 'trained on generated faces alone' in found['protocol']
+  for key in ('selection', 'baselines', 'class_counts', 'num_seeds'):
+    assert found[key] == there[key], key
+  # Its config is that of the training, and its commands make all of it again.
+  lines = (folder / 'command.txt').read_text().splitlines()
+  assert lines[0].startswith('# Put your own')
+  train, prepare, evaluate, score = map(shlex.split, lines[1:])
+  assert train[:2] == ['mejax', 'pretrain'] and prepare[1] == 'prepare'
+  assert evaluate[1:] == [
+    'evaluate', 'runs/generated', '--data_dir', 'data', '--prior', 'published',
+  ]  # fmt: skip
+  assert score[1:3] == ['score', 'results/generated']
+  kept = configuration.load_config(str(folder / 'config.json'))
+  assert kept.generated == config().generated and kept.num_epochs == 3
+  told = json.loads((folder / 'versions.json').read_text())
+  assert told['evaluation']['trained']['dataset']['generator'] == (
+    generated.VERSION
+  )
+  assert told['evaluation']['options'] == ['--prior', 'published']
+  # No label, and no name of a person or clip.
+  clips = np.load(out / 'record.npz')['clip'].tolist()
+  text = (folder / 'versions.json').read_text() + '\n'.join(lines)
+  assert not any(f'"{clip}"' in text for clip in clips)
+  both = experiment.score_together([folder, 'lda'], data_dir=data_dir)
+  assert both['protocol'] == there['protocol']
+
+
+def test_the_results_of_an_evaluation_are_scored_as_its_clips_were_read(
+  run, tmp_path
+):
+  """Not as the config of the run reads others."""
+  data_dir = htnet_tree.prepare_tree(tmp_path)
+  there = evaluating.evaluate(
+    run[0],
+    data_dir=data_dir,
+    out=tmp_path / 'out',
+    overrides=['protocol=cross-corpus'],
+  )
+  folder = experiment.export(tmp_path / 'out', tmp_path / 'results')
+  assert results.read(folder).config.protocol == 'megc2019'
+  commands = (folder / 'command.txt').read_text()
+  assert '--prior trained --config.protocol=cross-corpus' in commands
+  found = experiment.score(folder, data_dir=data_dir)
+  assert found['selection'] == there['selection']
+  assert found['baselines'] == there['baselines']
+  # What a stranger's file names is not run.
+  told = json.loads((folder / 'versions.json').read_text())
+  told['evaluation']['reading']['protocol'] = 'tests.nowhere:protocol'
+  (folder / 'versions.json').write_text(json.dumps(told))
+  with pytest.raises(ValueError, match='names code.*tests.nowhere:protocol'):
+    experiment.score(folder, data_dir=data_dir)
+  told['evaluation']['reading']['protocol'] = 7
+  (folder / 'versions.json').write_text(json.dumps(told))
+  with pytest.raises(ValueError, match='versions.json is damaged.*protocol'):
+    experiment.score(folder, data_dir=data_dir)
+
+
+def test_what_does_not_tell_how_it_is_made_again_is_not_exported(run, tmp_path):
+  data_dir = htnet_tree.prepare_tree(tmp_path)
+  out = tmp_path / 'out'
+  evaluating.evaluate(run[0], data_dir=data_dir, out=out)
+  folder = experiment.export(out, tmp_path / 'results')
+  with pytest.raises(ValueError, match='which has all seeds of its run'):
+    experiment.export(out, folder, add_seeds=True)
+  # Nor is what a run held out added to what its models said of others.
+  with pytest.raises(ValueError, match='more than its seeds'):
+    experiment.export(run[0], folder, add_seeds=True)
+  task = resolve.load_task(config(), data_dir)
+  evaluating.evaluate(run[0], task=task, out=out)
+  with pytest.raises(FileNotFoundError, match='neither the workdir of a fin'):
+    experiment.export(out, folder)
