@@ -103,7 +103,8 @@ def metrics_json(
   with the highest UF1 of its own, and `minus_best` the UF1 of all together
   minus that of it, with its 95 % interval over the same resamples of people.
   `best_baseline` has `name` and `uf1` of the baseline with the highest UF1;
-  then every entry has `minus_best_baseline`, the difference to it, as well.
+  then every entry has `minus_best_baseline`, the difference to it, but those of
+  that baseline itself.
 
   Args:
     record: labels and people of the examples.
@@ -144,13 +145,16 @@ def metrics_json(
 
   reference, floor = _best_baseline(record, baselines or {}, masks['full'])
 
-  def entries(prediction):
+  def entries(prediction, beside):
     return {
-      part: summary.numbers_of(record, prediction, mask, floor)
+      part: summary.numbers_of(record, prediction, mask, beside)
       for part, mask in masks.items()
     }
 
-  rows = [entries(prediction) for prediction in alone]
+  rows = [
+    entries(prediction, None if np.array_equal(prediction[0], floor) else floor)
+    for prediction in alone
+  ]
   best = max(range(len(rows)), key=lambda i: rows[i]['full']['uf1'])
   difference = bootstrap.paired_difference(
     *(
@@ -166,7 +170,7 @@ def metrics_json(
       {'name': member.name, 'seeds': member.seeds, 'entries': row}
       for member, row in zip(members, rows, strict=True)
     ],
-    'together': entries(together),
+    'together': entries(together, floor),
     'best': names[best],
     'minus_best': list(difference),
     'best_baseline': reference,

@@ -195,6 +195,23 @@ def test_models_together_are_compared_with_the_best_baseline(make_record):
   )
 
 
+def test_the_best_baseline_is_not_compared_with_itself(make_record):
+  first = make_record(num_seeds=1)
+  baselines = _baselines(first)
+  itself = together.Member('lda', np.eye(3)[baselines['lda']])
+  numbers = together.metrics_json(
+    first, [*_members(first), itself], protocol='', baselines=baselines
+  )
+  other, lda = (one['entries']['full'] for one in numbers['members'])
+  assert 'minus_best_baseline' in other and 'minus_best_baseline' not in lda
+  (row,) = (
+    line
+    for line in table.format_together(numbers).splitlines()
+    if line.startswith('lda            full')
+  )
+  assert row.split()[-1] == f'{lda["accuracy"]:.3f}'
+
+
 def test_without_baselines_models_together_are_compared_with_none(make_record):
   first = make_record(num_seeds=1)
   members = _members(first, _other_logits(first, draw=1))
