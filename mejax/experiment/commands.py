@@ -12,6 +12,8 @@ from mejax import own_code
 # How the commands call what a run does not know.
 _UNKNOWN = 'YOUR_'
 _REPLACE = f'# Put your own in the place of words that begin with {_UNKNOWN}.'
+# The line of a training that no command repeats.
+_ON_ARRAYS = '# The run was trained on arrays in Python, by experiment.train.'
 
 
 def of_run(
@@ -64,16 +66,16 @@ def of_evaluation(
     config_path, workdir, data_dir: as in `of_run`.
 
   Returns:
-    The commands; none for a run on arrays in Python.
+    The commands; of a run on arrays in Python a comment says so.
   """
   lines = _of_run(config, metadata, config_path, workdir, data_dir)
-  if not lines:
-    return []
+  lines = lines or [_ON_ARRAYS]
   prepare = _prepare(reading['dataset'], evaluated, data_dir)
   lines += [prepare] * (prepare not in lines)
+  words = ['mejax', 'evaluate', workdir, '--data_dir', data_dir, *options]
   changed = _flags(reading, config)
-  words = ['mejax', 'evaluate', workdir, '--data_dir', data_dir]
-  lines.append(shlex.join([*words, *options, *changed]))
+  own = own_code.flags_in({**config, **reading})
+  lines.append(shlex.join([*words, *dict.fromkeys([*changed, *own])]))
   return _explained(lines)
 
 

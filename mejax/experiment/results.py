@@ -133,15 +133,12 @@ def read(folder: str | os.PathLike, *, trust_code: bool = False) -> Result:
       if sha256(folder / name) != versions['sha256'][name]:
         raise ValueError('its digest is not that in versions.json')
   config = files.read_json(folder / 'config.json', hint=AGAIN)
-  for name, content in (
-    ('config.json', config),
-    ('versions.json', versions.get('evaluation', {})),
-  ):
+  reading = versions.get('evaluation', {}).get('reading', {})
+  for name, content in (('config.json', config), ('versions.json', reading)):
     own_code.refuse_strange(content, where=folder / name, trust_code=trust_code)
   with files.reading(folder / 'config.json', hint=AGAIN):
     whole = _complete(config)
   with files.reading(folder / 'versions.json', hint=AGAIN):
-    reading = versions.get('evaluation', {}).get('reading', {})
     reading = _complete({**config, **reading})
   path = folder / 'probabilities.npz'
   arrays = files.read_npz(path, hint=AGAIN)

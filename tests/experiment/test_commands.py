@@ -72,3 +72,43 @@ def test_a_run_on_generated_faces_is_pretrained_again():
   assert _of(config, {'generator': {}}) == [
     "mejax pretrain --config 'my run/config.json' --workdir 'my run-again'"
   ]
+
+
+def _of_evaluation(config, reading, metadata, options=()):
+  config = json.loads(config.to_json())
+  return commands.of_evaluation(
+    config,
+    metadata,
+    {'dataset': config['dataset'], 'protocol': config['protocol']} | reading,
+    {'corpora': ['samm']},
+    options=options,
+    config_path='results/x/config.json',
+    workdir='runs/x',
+  )
+
+
+def test_an_evaluation_on_other_data_prepares_both_and_names_what_it_read():
+  config = configuration.load_config('cnn')
+  other = {'dataset': 'mine', 'view': {'normalise': 'none'}}
+  said, *lines = _of_evaluation(config, other, {}, ['--prior', 'em'])
+  assert said.startswith('# Put your own')
+  one, train, two, evaluate = map(shlex.split, lines)
+  assert [each[1] for each in (one, train, two)] == [
+    'prepare', 'train', 'prepare',
+  ]  # fmt: skip
+  assert one[2] == 'htnet_release' and two[2] == 'samm'
+  assert evaluate[1:] == [
+    'evaluate', 'runs/x', '--data_dir', 'data', '--prior', 'em',
+    '--config.dataset=mine', '--config.view.normalise=none',
+  ]  # fmt: skip
+
+
+def test_an_evaluation_names_own_code_once_and_tells_of_arrays_in_python():
+  config = configuration.load_config('cnn')
+  own = {'protocol': OWN}
+  evaluate = shlex.split(_of_evaluation(config, own, {})[-1])
+  assert evaluate.count(f'--config.protocol={OWN}') == 1
+  with config.unlocked():
+    config.dataset = ''
+  first, second, *_ = _of_evaluation(config, {'dataset': 'mine'}, {})
+  assert 'YOUR_' in first and 'on arrays in Python' in second
