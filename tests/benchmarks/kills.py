@@ -32,25 +32,30 @@ import sys
 import tempfile
 import time
 
+import optuna
+
+from mejax import files
 from mejax import signals
+from mejax.experiment.search import journal
 from tests import child
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Seconds after which a command is taken to hang.
 PATIENCE = 120
-# What a verb of this list needs, those before it have written.
-_NEEDED = ('render', 'prepare', 'train')
-VERBS = (*_NEEDED, 'report', 'sweep', 'workers', 'search_workers')
+# All verbs need what the first two have written, and a report needs a run.
+_NEEDED = ('render', 'prepare')
+VERBS = (*_NEEDED, 'train', 'report', 'sweep', 'workers', 'search_workers')
 # With workers, and the verb that gives the same files without.
 WORKERS = {'workers': 'train_map', 'search_workers': 'sweep'}
 _DASK = ' --engine dask --jobs 2'
-# What a run may write otherwise each time: times, and the log of TensorBoard.
-_OTHERWISE = (
-  'tensorboard', 'checkpoints', 'run.json', '.lock', '.jax', 'cost.json',
-  'cluster', 'units', 'journal.log',
-)  # fmt: skip
-# Pages that tell how long something took.
-_TELLS_TIME = ('report', 'search')
+# Files and folders that a command may write otherwise each time: times, the log
+# of TensorBoard, and how a process lays trainings out.
+_OTHERWISE = {
+  'tensorboard', 'checkpoints', 'run.json', 'cost.json', 'cluster',
+  'placement.json',
+}  # fmt: skip
+# Folders of pages that tell how long something took.
+_TELLS_TIME = {'report', 'search'}
 _SPACE = """
 def get_space(trial):
   trial.suggest_float('setting.learning_rate', 1e-3, 1e-1, log=True)
@@ -97,20 +102,56 @@ def start(command: list[str]) -> subprocess.Popen:
 
 def contents(folder: pathlib.Path, verb: str) -> dict[str, str]:
   """Returns a digest of each file that must be the same to the last bit."""
-  otherwise = _OTHERWISE
+  otherwise = _OTHERWISE | {_KEPT}
   if verb != 'report':
-    otherwise += _TELLS_TIME
+    otherwise |= _TELLS_TIME
   if verb in WORKERS.values():  # Its rounds are other ones.
-    otherwise += ('log.jsonl',)
+    otherwise |= {'log.jsonl'}
   return {
-    str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+    str(path.relative_to(folder)): hashlib.sha256(_bits(path)).hexdigest()
     for path in sorted(folder.rglob('*'))
     if path.is_file()
-    and not any(
-      part.startswith(otherwise) or part.endswith('.lock') or part == _KEPT
-      for part in path.relative_to(folder).parts
-    )
+    and not otherwise.intersection(path.relative_to(folder).parts)
+    and path.suffix != '.lock'
+    and path.name != '.lock'
   }
+
+
+def _bits(path: pathlib.Path) -> bytes:
+  """Returns what must be the same of a file: all but times."""
+  if path.name == journal.NAME:
+    return _describe_trials(path).encode()
+  if path.parent.name == 'units' and path.suffix == '.npz':
+    arrays = files.arrays(path)
+    del arrays['seconds']
+    return b''.join(
+      f'{name} {array.dtype} {array.shape}'.encode() + array.tobytes()
+      for name, array in sorted(arrays.items())
+    )
+  return path.read_bytes()
+
+
+def _describe_trials(path: pathlib.Path) -> str:
+  """Reads a journal by Optuna; returns its studies and all trials."""
+  backend = optuna.storages.journal.JournalFileBackend(str(path))
+  with journal.quiet():
+    storage = optuna.storages.JournalStorage(backend)
+  return repr(
+    [
+      (
+        study.study_name,
+        study.user_attrs,
+        [
+          (
+            trial.number, trial.state.name, trial.params, trial.values,
+            trial.user_attrs, trial.intermediate_values, trial.distributions,
+          )
+          for trial in storage.get_all_trials(study._study_id)
+        ],
+      )
+      for study in storage.get_all_studies()
+    ]
+  )  # fmt: skip
 
 
 def left_over(session: int) -> list[str]:
@@ -259,6 +300,8 @@ def main() -> None:
     (folder / 'whole').mkdir()
     (folder / 'whole/space.py').write_text(_SPACE)
     wanted = [WORKERS.get(verb, verb) for verb in args.verbs]
+    if 'report' in wanted:
+      wanted.insert(0, 'train')
     lives = {
       verb: left_alone(
         arguments(verb, folder / 'whole', folder / 'whole' / verb)
