@@ -13,6 +13,7 @@ import _thread
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import contextvars
 import os
 import signal
 import sys
@@ -24,6 +25,10 @@ _ENDING = tuple(
   getattr(signal, name)
   for name in ('SIGTERM', 'SIGHUP')
   if hasattr(signal, name)
+)
+# Signals reach the main thread only. What another one is asked by.
+_asked: contextvars.ContextVar[Callable[[], bool]] = contextvars.ContextVar(
+  'asked', default=lambda: False
 )
 
 
@@ -99,7 +104,8 @@ def held(
 ) -> Iterator[Callable[[], bool]]:
   """Holds Ctrl-C and the other signals back until the end of the block.
 
-  A second signal is not held back.
+  A second signal is not held back. Signals come to the main thread only;
+  another one is asked by what `asked_by` says, and then ends by `Terminated`.
 
   Args:
     doing: what the block does, for the message when a signal comes.
@@ -109,7 +115,10 @@ def held(
     what it has and end.
   """
   if threading.current_thread() is not threading.main_thread():
-    yield lambda: False
+    asked = _asked.get()
+    yield asked
+    if asked():
+      raise Terminated(signal.SIGTERM)
     return
   came: list[int] = []
 
@@ -135,3 +144,17 @@ def held(
       signal.signal(number, handler)
     if came:
       signal.raise_signal(came[0])
+
+
+@contextlib.contextmanager
+def asked_by(asked: Callable[[], bool]) -> Iterator[None]:
+  """Lets a function ask what this thread does to end; see `held`.
+
+  Args:
+    asked: says whether it is time to save and to end.
+  """
+  token = _asked.set(asked)
+  try:
+    yield
+  finally:
+    _asked.reset(token)

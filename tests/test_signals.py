@@ -113,6 +113,24 @@ def test_other_threads_hold_nothing_and_fail_at_nothing():
   assert found == [False]
 
 
+def test_another_thread_is_asked_by_what_it_was_told_and_then_ends():
+  found, asks = [], iter([False, True, True])
+
+  def hold():
+    try:
+      with signals.asked_by(lambda: next(asks)), signals.held() as asked:
+        found.extend([asked(), asked()])
+    except signals.Terminated as error:
+      found.append(error.name)
+    with signals.held() as asked:  # What was told holds no longer.
+      found.append(asked())
+
+  thread = threading.Thread(target=hold)
+  thread.start()
+  thread.join()
+  assert found == [False, True, 'SIGTERM', False]
+
+
 def test_a_command_ended_by_sigterm_says_how_to_go_on(monkeypatch, capsys):
   monkeypatch.setattr(
     scores, '_report', lambda _: signal.raise_signal(signal.SIGTERM)

@@ -17,7 +17,8 @@ several processes or machines:
                                      --show_job_script prints what is submitted
   Numbers do not depend on the engine (mode map: not by a bit). Any worker may
   come, leave or be killed, and so may this command: repeated, with this engine
-  or another, it goes on. All machines need the folders of data and run, under
+  or another, it goes on. The network for spotting is trained by one process,
+  and refuses engines. All machines need the folders of data and run, under
   the same names. The extra is needed: pip install 'mejax[cluster]'.
   docs/scale.md has recipes. One machine with one GPU needs nothing of this.
 """

@@ -323,6 +323,15 @@ def _writing(path: pathlib.Path) -> Iterator[None]:
     yield
   except MemoryError:
     raise
+  except TimeoutError as error:
+    if error.errno:  # It is a disk's.
+      raise files.no_room(path, error) from error
+    # Orbax waits by the clock of the machine, not by the time that passes.
+    raise OSError(
+      f'{path} was not written in time, as the clock of this machine tells it'
+      f' ({error}). If the clock was set, or jumped, repeat the command: it'
+      ' resumes from what is finished. If not, the disk is too slow.'
+    ) from error
   # Orbax raises what its libraries raise: OSError, ValueError, XlaRuntimeError.
   except Exception as error:
     raise files.no_room(path, error) from error

@@ -35,6 +35,9 @@ _MAX_WINDOWS = 64
 # Training waits while states are copied and digested, which takes minutes for a
 # large model on a GPU. Then it goes on for at least this many times as long.
 _WORK_PER_SAVE = 20
+# Short enough for frequent progress, logs and checkpoints, and long enough that
+# the overhead of a call does not matter.
+CALL_SECONDS = 8.0
 # Trials that a message names one by one.
 _NAMED = 5
 _ADVICE = 'Lower the learning rate, or look for examples that are not finite.'
@@ -64,7 +67,7 @@ def run(
   devices: Sequence[jax.Device],
   eval_every: int,
   checkpoint_every_s: float = 30.0,
-  call_seconds: float = 8.0,
+  call_seconds: float = CALL_SECONDS,
   keep_models: bool = True,
   names: Sequence[str] = (),
   owner: str = '',
@@ -93,9 +96,7 @@ def run(
     eval_every: epochs between evaluations; must divide `trainer.num_epochs`.
     checkpoint_every_s: seconds between checkpoints; more if saving one holds up
       the training for over a twentieth of them. 0 saves after every call.
-    call_seconds: seconds that a compiled call should take: short enough for
-      frequent progress, logs and checkpoints, and long enough that the overhead
-      of a call does not matter.
+    call_seconds: seconds that a compiled call should take.
     keep_models: whether to keep the parameters of finished trials.
     names: name of each trial for messages, such as its fold, seed and setting.
     owner: digest of what the checkpoints belong to; those of another are

@@ -151,23 +151,18 @@ def run(
       }
       for number in range(rounds)
     ]
-    work = placing.Work(_skip, f'{__name__}:do', {})
+    work = placing.Work(f'{__name__}:do')
     title = f'training {count} trials'
     with bars.Bar(total=count, unit='trial', desc=title) as bar:
       place.run(work, these, bar)
     return place.machines()
 
 
-def _skip(unit, *, progress, title) -> None:
-  """A round that is done stays as it is."""
-  del unit, progress, title
-
-
 def _choose(place, about, folder: pathlib.Path, count: int) -> dict[str, Any]:
   """Lets a worker choose the placement, for it knows its devices."""
   path = folder / placing.FOLDER / 'placement.json'
   path.unlink(missing_ok=True)
-  work = placing.Work(_skip, f'{__name__}:choose', {})
+  work = placing.Work(f'{__name__}:choose')
   with bars.Bar(disable=True) as bar:
     unit = {'result': str(path), 'count': 0, 'processes': place.count()}
     place.run(work, [{**about, **unit}], bar)
@@ -246,6 +241,7 @@ def do(unit: Mapping[str, Any]) -> None:
       placement=placement,
       checkpoint_every_s=plan.options.checkpoint_every_s,
       keep_models=plan.options.keep_models,
+      call_seconds=worker.CALL_SECONDS,
       names=plan.trial_names,
       owner=unit['owner'],
       progress=False,

@@ -31,7 +31,9 @@ _SILENCE_S = 30 * 60
 # Jobs that ended are submitted again, if they are asked for again.
 _ASK_AGAIN_S = 10.0
 _CONNECT_S = 30
-_CLOSE_S = 10
+# A unit has so long to save itself once its worker is asked to end.
+_GRACE_S = 10.0
+_CLOSE_S = 15
 # How often workers of this machine are started if one ends as it starts.
 _STARTS = 3
 # What a job gets if the user's jobqueue.yaml does not say.
@@ -51,6 +53,14 @@ _SETTINGS = {
   'distributed.worker.memory.terminate': 0.95,
   'distributed.worker.profile.enabled': False,
 }
+
+
+class _Nanny(distributed.Nanny):
+  """Watches a worker of this machine, and has patience when it shall end."""
+
+  async def kill(self, timeout: float = 0, reason: str = 'nanny-kill') -> None:
+    # dask kills the process after .8 of it.
+    await super().kill(timeout=max(timeout, _GRACE_S / 0.8), reason=reason)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +166,7 @@ def _start_workers(count: int, asked: Callable[[], bool]) -> Any:
     try:
       return distributed.LocalCluster(
         n_workers=count,
+        worker_class=_Nanny,
         threads_per_worker=1,
         memory_limit=system.MEMORY_LIMIT // count,
         # Others may use this machine too.

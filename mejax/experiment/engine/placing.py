@@ -18,6 +18,7 @@ from typing import runtime_checkable
 
 import tqdm
 
+from mejax.experiment.engine import worker
 from mejax.experiment.engine.options import Engine
 
 # Workers that a unit may end before it is given up.
@@ -42,15 +43,18 @@ class Work:
   it writes, and `count` the number of its trainings.
 
   Attributes:
-    here: does a unit in this process: `(unit, progress=..., title=...)`.
-    there: the function that does it in a worker, as `module:name`.
+    there: the function that does a unit in a worker, as `module:name`.
     arguments: JSON values that `there` is given beside the unit.
+    here: does one in this process: `(unit, progress=..., title=...)`; None if
+      only workers do them. One that is done is left as it is.
+    is_done: returns whether a unit is done.
     partly: returns how many trainings of a unit that is not done are done.
   """
 
-  here: Callable[..., None]
   there: str
-  arguments: Mapping[str, Any]
+  arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  here: Callable[..., None] | None = None
+  is_done: Callable[[Unit], bool] = lambda unit: _path(unit).exists()
   partly: Callable[[Unit], int] = lambda unit: 0
 
 
@@ -74,6 +78,7 @@ class Place(Protocol):
 
     Raises:
       ValueError: some were given up, after all others were done.
+      OSError: this process cannot write, as on a full disk.
     """
 
 
@@ -87,10 +92,21 @@ class Here:
     return []
 
   def run(self, work: Work, units: Sequence[Unit], bar: tqdm.tqdm) -> None:
+    given_up: list[str] = []
     for number, unit in enumerate(units, 1):
       title = f'unit {number} of {len(units)}: {unit["count"]} trainings'
-      work.here(unit, progress=not bar.disable, title=title)
-      bar.update(unit['count'])
+      path = _path(unit)
+      try:
+        worker.failed_file(path).unlink(missing_ok=True)
+        work.here(unit, progress=not bar.disable, title=title)
+      except OSError:  # The others could not be written either.
+        raise
+      except Exception as error:
+        told = worker.describe_error(error, path)
+        _give_up(unit, f'{told} (see {worker.failed_file(path)})', given_up)
+      else:
+        bar.update(unit['count'])
+    _check_given_up(given_up, units)
 
 
 @contextlib.contextmanager
@@ -131,16 +147,16 @@ class Workers:
 
   def __init__(self, connection: Any):
     from mejax import own_code
-    from mejax.experiment.engine import worker
 
     self._connection, self._client = connection, connection.client
-    self._attempt = worker.attempt
     self._common = {
       'about': worker.describe(),
       'folders': own_code.folders(),
       'share': connection.share,
     }
     self._machines: dict[Any, dict[str, Any]] = {}
+    # How often the worker at an address has said that it closes.
+    self._closings: collections.Counter = collections.Counter()
     self._had_workers, self._reminded = False, time.monotonic()
 
   def count(self) -> int:
@@ -158,8 +174,7 @@ class Workers:
   def run(self, work: Work, units: Sequence[Unit], bar: tqdm.tqdm) -> None:
     waiting, given_up = collections.deque(), []
     for unit in units:
-      if pathlib.Path(unit['result']).exists():
-        work.here(unit, progress=False, title='')
+      if work.is_done(unit):
         bar.update(unit['count'])
       else:
         waiting.append(unit)
@@ -180,12 +195,7 @@ class Workers:
     finally:
       for future in flying:
         future.release()
-    if given_up:
-      raise ValueError(
-        f'{len(given_up)} of {len(units)} units were given up; the others are'
-        ' done, and stay so:\n' + '\n'.join(given_up) + '\nThe same command'
-        ' tries these again.'
-      )
+    _check_given_up(given_up, units)
 
   def _hand_out(self, work, waiting, flying, tries) -> None:
     """Gives each worker that has none a unit."""
@@ -198,7 +208,7 @@ class Workers:
       unit = waiting.popleft()
       name = _name(unit)
       future = self._client.submit(
-        self._attempt,
+        worker.attempt,
         {
           'unit': dict(unit),
           'do': work.there,
@@ -244,43 +254,78 @@ class Workers:
     import distributed
 
     self._check_scheduler()
-    name, path = _name(unit), pathlib.Path(unit['result'])
-    error = None
+    name, path = _name(unit), _path(unit)
+    error, asked, lost = None, False, False
     if future.status == 'finished':
       outcome = future.result()
-      error = outcome.get('error')
-      if outcome['said']:
-        tqdm.tqdm.write(outcome['said'])
-      if 'machine' in outcome:
-        place = outcome['host'], outcome['process']
-        self._machines[place] = outcome['machine']
-      if error:
-        error += f' ({outcome["host"]}; see {path.with_suffix(".failed.txt")})'
-      elif not _is_seen(path):
-        error = (
-          f'{path} was written on {outcome["host"]}, and is not seen here. All'
-          ' machines need the same folder under the same name.'
-        )
+      asked, error = 'asked' in outcome, self._read(outcome, path)
     elif future.status == 'cancelled' or isinstance(
       future.exception(), distributed.scheduler.KilledWorker
     ):
-      tries[name] += 1
-      if tries[name] < _TRIES:
-        tqdm.tqdm.write(
-          f'A worker was lost with unit {name}: try {tries[name] + 1} of'
-          f' {_TRIES}.'
-        )
-        waiting.appendleft(unit)
-      else:
-        error = f'it ended its worker {_TRIES} times; the log of it may say why'
+      asked = self._was_asked(future)
+      lost = not asked
     else:
       error = f'{type(future.exception()).__name__}: {future.exception()}'
     # As long as a future is held, dask would do it again if its worker ends.
     future.release()
+    if asked:
+      tqdm.tqdm.write(
+        f'The worker of unit {name} was asked to end; the unit goes on from'
+        ' what it has saved.'
+      )
+    if lost:
+      tries[name] += 1
+      if tries[name] == _TRIES:
+        error = f'it ended its worker {_TRIES} times; the log of it may say why'
+      else:
+        tqdm.tqdm.write(
+          f'A worker was lost with unit {name}: try {tries[name] + 1} of'
+          f' {_TRIES}.'
+        )
     if error:
-      given_up.append(f'{name}: {error}')
-      tqdm.tqdm.write(f'Given up: {given_up[-1]}. The others go on.')
+      _give_up(unit, error, given_up)
+    elif asked or lost:
+      waiting.appendleft(unit)
     return unit['count'] if path.exists() else 0
+
+  def _read(self, outcome: Mapping[str, Any], path: pathlib.Path) -> str | None:
+    """Tells what `worker.attempt` has returned; returns the error if any."""
+    if outcome['said']:
+      tqdm.tqdm.write(outcome['said'])
+    if 'machine' in outcome:
+      place = outcome['host'], outcome['process']
+      self._machines[place] = outcome['machine']
+    if 'error' in outcome:
+      told = f'{outcome["host"]}; see {worker.failed_file(path)}'
+      return f'{outcome["error"]} ({told})'
+    if 'asked' in outcome or _is_seen(path):
+      return None
+    return (
+      f'{path} was written on {outcome["host"]}, and is not seen here. All'
+      ' machines need the same folder under the same name.'
+    )
+
+  def _was_asked(self, future) -> bool:
+    """Returns whether a worker that was lost had been asked to end.
+
+    The unit is not to blame then. Such a worker tells the scheduler before.
+    """
+    if future.status == 'cancelled':
+      return False
+    address = future.exception().last_worker.address
+    try:
+      told = self._client.get_events(address)
+    except OSError as error:
+      raise self._lost() from error
+    count = sum(
+      event.get('action') == 'closing-worker'
+      # These it did not answer for too long.
+      and event.get('reason') != 'scheduler-remove-worker'
+      for _, event in told
+    )
+    asked = count > self._closings[address]
+    self._closings[address] = count
+    return asked
 
   def _check_scheduler(self) -> None:
     if self._client.status != 'running':
@@ -293,8 +338,26 @@ class Workers:
     )
 
 
+def _path(unit: Unit) -> pathlib.Path:
+  return pathlib.Path(unit['result'])
+
+
 def _name(unit: Unit) -> str:
-  return pathlib.Path(unit['result']).stem
+  return _path(unit).stem
+
+
+def _give_up(unit: Unit, error: str, given_up: list[str]) -> None:
+  given_up.append(f'{_name(unit)}: {error}')
+  tqdm.tqdm.write(f'Given up: {given_up[-1]}. The others go on.')
+
+
+def _check_given_up(given_up: Sequence[str], units: Sequence[Unit]) -> None:
+  if given_up:
+    raise ValueError(
+      f'{len(given_up)} of {len(units)} units were given up; the others are'
+      ' done, and stay so:\n' + '\n'.join(given_up) + '\nThe same command'
+      ' tries these again.'
+    )
 
 
 def _is_seen(path: pathlib.Path) -> bool:

@@ -6,6 +6,7 @@ compute the same numbers as the process that asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
 import functools
@@ -13,13 +14,19 @@ import importlib
 import io
 import os
 import pathlib
+import signal
 import socket
+import sys
 import time
 import traceback
 from typing import Any
 
-# Ends the name of the file that says how a unit failed.
-FAILED = '.failed.txt'
+from mejax import signals
+
+# Seconds that a compiled call of a training should take in a worker. A state is
+# saved between calls, and dask kills a worker that was asked to end after 8 to
+# 10 seconds.
+CALL_SECONDS = 2.0
 
 
 def describe() -> dict[str, Any]:
@@ -47,30 +54,42 @@ def attempt(spec: Mapping[str, Any]) -> dict[str, Any]:
   Returns:
     `host`, `process`, `seconds` and what was `said`; `machine`, see
     `cost.machine`, or `error` if the unit failed, with the traceback in a file
-    beside the result.
+    beside the result, or `asked` if the worker was asked to end before.
   """
   start, said = time.monotonic(), io.StringIO()
   found = {'host': socket.gethostname(), 'process': os.getpid()}
-  failed = pathlib.Path(spec['unit']['result']).with_suffix(FAILED)
+  result = pathlib.Path(spec['unit']['result'])
   # Whatever a unit raises, SystemExit too, must not end the worker: the next
   # ones would end with it.
   try:
-    _check_folder(failed.parent)
-    failed.unlink(missing_ok=True)
+    _check_folder(result.parent)
+    failed_file(result).unlink(missing_ok=True)
     _pin(spec['share'])
     _check_same(spec['about'])
     _look_in(spec['folders'])
     module, _, name = spec['do'].partition(':')
     do = getattr(importlib.import_module(module), name)
-    with contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(said), signals.asked_by(_leaving()):
       do(spec['unit'], **spec['arguments'])
     found['machine'] = _machine()
+  except signals.Terminated:
+    found['asked'] = True
   except BaseException as error:
-    found['error'] = f'{type(error).__name__}: {error}'
-    with contextlib.suppress(OSError):
-      failed.write_text(traceback.format_exc())
+    found['error'] = describe_error(error, result)
   found['seconds'] = round(time.monotonic() - start, 3)
   return found | {'said': said.getvalue().strip()}
+
+
+def failed_file(result: pathlib.Path) -> pathlib.Path:
+  """Returns the file that says how a unit failed."""
+  return result.with_suffix('.failed.txt')
+
+
+def describe_error(error: BaseException, result: pathlib.Path) -> str:
+  """Returns an error in words; its traceback is kept beside the result."""
+  with contextlib.suppress(OSError):
+    failed_file(result).write_text(''.join(traceback.format_exception(error)))
+  return f'{type(error).__name__}: {error}'
 
 
 def check_data(where: str, sha256: str, asked: str | None) -> None:
@@ -120,6 +139,54 @@ def _look_in(folders) -> None:
 
   for folder in folders:
     own_code.look_in(folder)
+
+
+# Once, as a process is one worker at most.
+@functools.cache
+def _leaving() -> Callable[[], bool]:
+  """Returns what says whether the worker of this process is about to end.
+
+  Whoever asks it to end, its nanny, the scheduler or SIGTERM, dask changes its
+  status at once, and then waits a few seconds for the unit.
+  """
+  distributed = sys.modules.get('distributed')
+  try:
+    own = distributed and distributed.get_worker()
+  except ValueError:
+    own = None
+  if not own:  # It was called by hand.
+    return lambda: False
+  _remark_memory()
+  own.loop.add_callback(_close_on_sigterm, own)
+  running = distributed.Status.running, distributed.Status.paused
+  return lambda: own.status not in running
+
+
+def _remark_memory() -> None:
+  """Says of a worker that dask might pause it, and then give it no units."""
+  import dask
+
+  if dask.config.get('distributed.worker.memory.pause', False):
+    print(
+      f'The worker on {socket.gethostname()} was started with the memory'
+      ' settings of dask, by which it may be paused and take no more units.'
+      ' Start it with DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False and the'
+      ' other lines of docs/scale.md.'
+    )
+
+
+def _close_on_sigterm(own: Any) -> None:
+  """Lets SIGTERM close a worker; otherwise it would end the process at once.
+
+  Args:
+    own: the worker, in whose loop, that of the main thread, this is called.
+  """
+
+  def close(number, frame):
+    own.loop.add_callback_from_signal(own.close, nanny=False, reason='SIGTERM')
+
+  if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    signal.signal(signal.SIGTERM, close)
 
 
 # Once, as JAX counts the cores only once.

@@ -34,9 +34,10 @@ def run_units(
 ) -> None:
   """Does units where the search does them; those that are done are skipped."""
   work = placing.Work(
-    here=functools.partial(units.do, **found.source),
     there='mejax.experiment.search.units:do_from_disk',
     arguments=found.on_disk,
+    here=functools.partial(units.do, **found.source),
+    is_done=units.is_done,
     partly=units.count_done,
   )
   found.place.run(work, these, bar)

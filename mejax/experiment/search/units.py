@@ -21,6 +21,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import tqdm
 
 from mejax import files
 from mejax import forms
@@ -202,6 +203,7 @@ def do(
   *,
   progress: bool = False,
   title: str = '',
+  call_seconds: float = loop.CALL_SECONDS,
   **source: Any,
 ) -> None:
   """Trains a unit and writes its results, or goes on with one that was killed.
@@ -210,6 +212,7 @@ def do(
     unit: see `split`.
     progress: whether to show a bar of progress.
     title: its title.
+    call_seconds: see `loop.run`.
     **source: see `prepare`.
 
   Raises:
@@ -222,7 +225,30 @@ def do(
     remove=True,
     notice=f'Another process is at {path}; this one waits for it.',
   ):
-    _do(unit, path, progress=progress, title=title, source=source)
+    if is_done(unit):
+      return
+    options = {
+      'progress': progress, 'title': title, 'call_seconds': call_seconds
+    }  # fmt: skip
+    _do(unit, path, options, source)
+
+
+def is_done(unit: Mapping[str, Any]) -> bool:
+  """Returns whether a unit has its results; removes what a kill has left.
+
+  A damaged file is told and removed: the unit leads to the same numbers again.
+  """
+  path = pathlib.Path(unit['result'])
+  if not path.exists():
+    return False
+  try:
+    _read(path, hint='It is removed, and the unit done again.')
+  except ValueError as error:
+    tqdm.tqdm.write(str(error))
+    path.unlink()
+    return False
+  _clear(unit, path.with_suffix(''))
+  return True
 
 
 def count_done(unit: Mapping[str, Any]) -> int:
@@ -250,7 +276,8 @@ def do_from_disk(
     ValueError: as `do`, or the data are others.
   """
   config = configuration.from_json(unit['program']['config'])
-  do(unit, task=_read_task(config, data_dir, data_sha256))
+  task = _read_task(config, data_dir, data_sha256)
+  do(unit, call_seconds=worker.CALL_SECONDS, task=task)
 
 
 def _read_task(config, data_dir, data_sha256) -> Task:
@@ -268,18 +295,14 @@ def _read_task(config, data_dir, data_sha256) -> Task:
   return task
 
 
-def _do(unit, path: pathlib.Path, *, progress, title, source) -> None:
+def _do(unit, path: pathlib.Path, options, source) -> None:
   """Does a unit that nobody else does."""
-  folder = path.with_suffix('')
-  if path.exists():
-    _clear(unit, folder)
-    return
-  start = time.monotonic()
+  start, folder = time.monotonic(), path.with_suffix('')
   prepared = prepare(unit['program'], **source)
   folder.mkdir(parents=True, exist_ok=True)
   trials, numbers = prepared.stack(unit)
   with jax.default_matmul_precision(prepared.plan.options.matmul_precision):
-    outcome = _train(prepared, trials, unit, folder, progress, title)
+    outcome = _train(prepared, trials, unit, folder, options)
   with files.writing(path, 'wb') as file:
     np.savez(
       file,
@@ -299,8 +322,8 @@ def _clear(unit: Mapping[str, Any], folder: pathlib.Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _train(prepared, trials, unit, folder, progress, title) -> loop.Outcome:
-  devices, options = jax.local_devices(), prepared.plan.options
+def _train(prepared, trials, unit, folder, options) -> loop.Outcome:
+  devices = jax.local_devices()
   placement = _place(prepared, trials, folder, devices)
   if placement not in prepared.programs:
     prepared.programs[placement] = loop.compile_program(
@@ -317,14 +340,13 @@ def _train(prepared, trials, unit, folder, progress, title) -> loop.Outcome:
     placement=placement,
     devices=devices,
     eval_every=prepared.eval_every,
-    checkpoint_every_s=options.checkpoint_every_s,
+    checkpoint_every_s=prepared.plan.options.checkpoint_every_s,
     keep_models=unit['keep_models'],
     names=name_trials(prepared.folds.names, unit),
     owner=unit['owner'],
-    progress=progress,
-    title=title,
     may_diverge=unit['may_diverge'],
     program=prepared.programs[placement],
+    **options,
   )
 
 
@@ -391,9 +413,15 @@ def read(unit: Mapping[str, Any]) -> dict[str, np.ndarray]:
     ValueError: the file is damaged, or another's.
   """
   path = pathlib.Path(unit['result'])
-  arrays = files.read_npz(path, hint=_AGAIN)
-  with files.reading(path, hint=_AGAIN):
-    forms.check_arrays(arrays, _ARRAYS)
+  arrays = _read(path, hint=_AGAIN)
   found = arrays.pop(files.OWNER, None)
   files.check_owner(path, found, unit['owner'], hint=_AGAIN)
+  return arrays
+
+
+def _read(path: pathlib.Path, *, hint: str) -> dict[str, np.ndarray]:
+  """Returns the arrays of a file of results; errors are those of `reading`."""
+  arrays = files.read_npz(path, hint=hint)
+  with files.reading(path, hint=hint):
+    forms.check_arrays(arrays, _ARRAYS)
   return arrays

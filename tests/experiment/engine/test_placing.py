@@ -14,10 +14,13 @@ import time
 import pytest
 import tqdm
 
+from mejax import signals
 from mejax.experiment.engine import placing
 from mejax.experiment.engine.options import Engine
 from tests import child
 from tests.experiment.engine import toys
+
+MEMORY = 'DASK_DISTRIBUTED__WORKER__MEMORY__'
 
 
 @contextlib.contextmanager
@@ -41,6 +44,50 @@ def test_this_process_does_one_unit_after_another(tmp_path):
   assert [unit for unit, _, _ in done] == these
   assert done[1][1:] == (False, 'unit 2 of 2: 2 trainings')
   assert not (tmp_path / 'no').exists()
+
+
+def test_a_unit_that_raises_in_this_process_is_named_and_the_others_go_on(
+  tmp_path, capsys
+):
+  these = [
+    toys.unit(tmp_path, 'raising', 'raise'),
+    toys.unit(tmp_path, 'good'),
+  ]
+
+  def here(unit, *, progress, title):
+    toys.do(unit, word='done')
+
+  with bar() as shown, placing.opened(Engine(), tmp_path / 'no') as place:
+    with pytest.raises(ValueError, match='1 of 2 units were given up') as found:
+      place.run(toys.work(here=here), these, shown)
+    assert shown.n == 2
+    assert 'raising: Odd: 1 and 2 (see ' in str(found.value)
+    failed = tmp_path / 'raising.failed.txt'
+    assert str(failed) in str(found.value) and 'toys.py' in failed.read_text()
+    assert (tmp_path / 'good.npz').read_text() == 'done'
+    assert 'Given up: raising' in capsys.readouterr().out
+    # The next one succeeds, and no word of the first is left.
+    place.run(toys.work(here=here), [these[0] | {'how': 'well'}], shown)
+  assert not failed.exists()
+
+
+@pytest.mark.parametrize(
+  'error', [KeyboardInterrupt(), signals.Terminated(15), OSError('no room')]
+)
+def test_an_end_and_a_full_disk_are_for_all_units_of_this_process(
+  error, tmp_path
+):
+  done = []
+
+  def here(unit, *, progress, title):
+    done.append(unit)
+    raise error
+
+  with bar() as shown, placing.opened(Engine(), tmp_path / 'no') as place:
+    with pytest.raises(type(error)):
+      these = [toys.unit(tmp_path, name) for name in 'ab']
+      place.run(toys.work(here=here), these, shown)
+  assert len(done) == 1
 
 
 @pytest.fixture(scope='module')
@@ -111,11 +158,15 @@ def test_a_unit_whose_worker_is_killed_is_done_by_another(
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(tmp_path):
+def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(
+  tmp_path, capsys
+):
   pytest.importorskip('distributed', reason='needs the extra cluster')
   these = [toys.unit(tmp_path, f'u{i}', seconds=3.0 * i) for i in range(3)]
   for last in (False, True):
-    with _scheduler(tmp_path) as (scheduler, address):
+    # The second worker is started as docs/scale.md says.
+    more = {f'{MEMORY}PAUSE': 'False'} if last else {}
+    with _scheduler(tmp_path, more) as (scheduler, address):
       engine = Engine('dask', address)
       if not last:
         threading.Thread(target=_kill_after, args=(scheduler, these[0])).start()
@@ -126,17 +177,19 @@ def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(tmp_path):
         with placing.opened(engine, tmp_path) as place, bar() as shown:
           place.run(toys.work(), these, shown)
           assert place.count() == 1
+    told = capsys.readouterr().out
+    assert (f'with {MEMORY}PAUSE=False' in told) == (not last)
   assert all(pathlib.Path(each['result']).exists() for each in these)
   assert len(toys.starts(these[0])) == 1
 
 
 @contextlib.contextmanager
-def _scheduler(folder):
+def _scheduler(folder, environment):
   """A scheduler with one worker, as somebody starts them by hand."""
   file = folder / 'scheduler.json'
   file.unlink(missing_ok=True)
   options = {
-    'env': child.environment() | {'MALLOC_TRIM_THRESHOLD_': '0'},
+    'env': child.environment() | {'MALLOC_TRIM_THRESHOLD_': '0'} | environment,
     'stdout': subprocess.DEVNULL,
     'stderr': subprocess.DEVNULL,
   }

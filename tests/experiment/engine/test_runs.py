@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import importlib
 import json
@@ -224,6 +225,53 @@ def _kill_a_worker(workdir: pathlib.Path) -> None:
   while not [*workdir.glob('checkpoints/*.lock')]:
     time.sleep(0.02)
   os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+
+def _ask_to_end(workdir: pathlib.Path, ask, saved: list[str]) -> None:
+  """Asks in the middle of a round; waits for what it saves."""
+  log = workdir / chunks.LOGS / 'round_0/log.jsonl'
+  while not (log.exists() and log.read_text().count('\n') >= 2):
+    time.sleep(0.02)
+  folder = workdir / 'checkpoints/round_0'
+  assert not [*folder.glob('[0-9]*')]  # No time has come to save.
+  ask()
+  moment = time.monotonic() + 20
+  while not saved and time.monotonic() < moment:
+    saved += [path.name for path in folder.glob('[0-9]*')]
+    time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('who', ['worker', 'command'])
+def test_a_worker_that_is_asked_to_end_saves_what_it_trains(
+  who, data_dir, tmp_path, workers_find_tests, capfd
+):
+  """SIGTERM of a worker, and the end of a command, which ends its workers."""
+  config = load_config('num_epochs=8000', 'eval_every=20')
+  with config.unlocked():
+    config.checkpoint_every_s = 3600.0
+  workdir, saved = tmp_path / 'run', []
+  options = {'data_dir': data_dir, 'workdir': workdir}
+  ask = {
+    'worker': lambda: multiprocessing.active_children()[0].terminate(),
+    'command': _thread.interrupt_main,
+  }[who]
+  thread = threading.Thread(target=_ask_to_end, args=(workdir, ask, saved))
+  thread.start()
+  with contextlib.ExitStack() as stack:
+    if who == 'command':
+      stack.enter_context(pytest.raises(KeyboardInterrupt))
+    experiment.train(config, engine=Engine('dask', jobs=1), **options)
+  thread.join()
+  assert saved
+  if who == 'command':
+    experiment.train(config, **options)
+  else:
+    told = capfd.readouterr().out
+    assert 'The worker of unit round_0 was asked to end' in told
+    assert 'try 2' not in told  # It is not the unit that is to blame.
+  experiment.train(config, data_dir=data_dir, workdir=tmp_path / 'alone')
+  assert numbers(workdir) == numbers(tmp_path / 'alone')
 
 
 @pytest.mark.slow

@@ -46,11 +46,11 @@ def test_whatever_a_unit_raises_is_told_and_its_traceback_is_kept(
 ):
   outcome = attempt(toys.unit(tmp_path, 'a', how))
   assert outcome['error'] == error
-  kept = (tmp_path / f'a{worker.FAILED}').read_text()
+  kept = worker.failed_file(tmp_path / 'a.npz').read_text()
   assert 'Traceback' in kept and 'toys.py' in kept
   # A later try that succeeds leaves no word of it.
   assert 'error' not in attempt(toys.unit(tmp_path, 'a'))
-  assert not (tmp_path / f'a{worker.FAILED}').exists()
+  assert not worker.failed_file(tmp_path / 'a.npz').exists()
 
 
 @pytest.mark.parametrize('key', ['mejax', 'jax', 'options of JAX'])

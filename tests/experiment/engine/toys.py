@@ -46,7 +46,4 @@ def starts(one) -> list[int]:
 
 
 def work(*, here=None) -> placing.Work:
-  def nothing(unit, *, progress, title):
-    del unit, progress, title
-
-  return placing.Work(here or nothing, f'{__name__}:do', {'word': 'done'})
+  return placing.Work(f'{__name__}:do', {'word': 'done'}, here)

@@ -8,7 +8,11 @@ import json
 import random
 import shutil
 import signal
+import socket
+import subprocess
 import time
+import urllib.error
+import urllib.request
 
 import jax
 import numpy as np
@@ -125,6 +129,45 @@ def test_optuna_reads_the_journal(done):
     assert study.best_params == each['values']
   lines = (workdir / 'journal.log').read_text().splitlines()
   assert len(lines) == 5 * (2 + 3)  # A line for each trial; two for a study.
+
+
+@pytest.mark.skipif(
+  not shutil.which('optuna-dashboard'), reason='needs optuna-dashboard'
+)
+def test_the_dashboard_reads_the_journal_as_the_documentation_says(done):
+  workdir, numbers = done
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    port = free.getsockname()[1]
+  process = subprocess.Popen(
+    ['optuna-dashboard', str(workdir / 'journal.log'), '--port', str(port)],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+  )
+
+  def ask(path):
+    with urllib.request.urlopen(f'http://127.0.0.1:{port}/api/{path}') as found:
+      return json.load(found)
+
+  try:
+    moment = time.monotonic() + 60
+    while True:
+      try:
+        listed = ask('studies')['study_summaries']
+        break
+      except urllib.error.URLError:  # It still starts.
+        assert process.poll() is None and time.monotonic() < moment
+        time.sleep(0.2)
+    numbers_of = {each['study_name']: each['study_id'] for each in listed}
+    assert numbers_of.keys() == {each['fold'] for each in numbers['folds']}
+    for each in numbers['folds']:
+      study = ask(f'studies/{numbers_of[each["fold"]]}')
+      assert [trial['state'] for trial in study['trials']] == ['Complete'] * 3
+      values = [trial['values'] for trial in study['trials']]
+      assert max(values) == [each['inner_uf1']]
+  finally:
+    process.terminate()
+    process.wait()
 
 
 def test_a_search_that_is_interrupted_goes_on_to_the_same_bits(
@@ -331,8 +374,8 @@ def test_a_folder_of_another_search_or_run_is_refused(done, tmp_path):
     experiment.train_plan(plan, workdir=workdir)
 
 
-def test_files_of_another_search_are_refused_and_damage_is_named(
-  done, tmp_path
+def test_files_of_another_search_are_refused_and_damaged_ones_made_again(
+  done, tmp_path, capsys
 ):
   workdir = tmp_path / 'copy'
   shutil.copytree(done[0], workdir)
@@ -340,10 +383,9 @@ def test_files_of_another_search_are_refused_and_damage_is_named(
   content = bytearray(path.read_bytes())
   content[len(content) // 2] ^= 1
   path.write_bytes(content)
-  with pytest.raises(ValueError, match=f'{path.name} is damaged.*makes it aga'):
-    small_search.sweep(workdir)
-  path.unlink()
   small_search.sweep(workdir)
+  told = capsys.readouterr().out
+  assert f'{path.name} is damaged' in told and 'the unit done again' in told
   assert small_search.results(workdir) == small_search.results(done[0])
   arrays = workdir_lib.load_npz(path)
   workdir_lib.save_npz(path, arrays | {'belongs_to': np.array('another')})

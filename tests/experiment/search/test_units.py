@@ -110,15 +110,28 @@ def test_however_trainings_are_cut_their_bits_are_the_same(
   assert all(path.suffix == '.npz' for path in tmp_path.iterdir())
 
 
-def test_a_unit_that_is_done_is_not_done_again(source, unit, tmp_path):
+def test_a_unit_that_is_done_is_not_done_again_unless_it_is_damaged(
+  source, unit, tmp_path, capsys
+):
   (part,) = units.split(unit, tmp_path, most=99, label='u')
+  path = tmp_path / part['result']
   with pytest.raises(FileNotFoundError, match='makes it again'):
     units.read(part)
-  (tmp_path / part['result']).write_text('x')
   units.do(part, **source)
-  assert (tmp_path / part['result']).read_text() == 'x'
+  first, written = units.read(part), path.stat()
+  left = path.with_suffix('') / 'checkpoints'  # A kill came before it was gone.
+  left.mkdir(parents=True)
+  units.do(part, **source)
+  assert path.stat().st_mtime_ns == written.st_mtime_ns
+  assert not left.exists() and not capsys.readouterr().out
+  path.write_text('x')
   with pytest.raises(ValueError, match='is damaged .*makes it again'):
     units.read(part)
+  units.do(part, **source)
+  assert f'{path.name} is damaged' in capsys.readouterr().out
+  again = units.read(part)
+  for name in first.keys() - {'seconds'}:
+    np.testing.assert_array_equal(first[name], again[name])
 
 
 def test_results_of_another_search_are_refused(source, unit, tmp_path):
