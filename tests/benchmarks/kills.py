@@ -1,6 +1,7 @@
 """Ends commands at random moments and compares the bits.
 
   python -m tests.benchmarks.kills [--kills 200] [--verbs train prepare]
+    [--folder FOLDER]
 
 Each verb is ended in turn by SIGKILL, SIGTERM and SIGINT, at moments spread
 over its life, until one life ends by itself. Then its files must equal those of
@@ -183,6 +184,15 @@ def left_alone(command: list[str]) -> float:
   return time.monotonic() - begin
 
 
+def live(verb: str, home: pathlib.Path) -> float:
+  """Leaves a verb alone, or reads how many seconds that took in this folder."""
+  told = home / f'{verb}.seconds'
+  if not told.exists():
+    shutil.rmtree(home / verb, ignore_errors=True)
+    told.write_text(str(left_alone(arguments(verb, home, home / verb))))
+  return float(told.read_text())
+
+
 def kill_worker(session: int) -> bool:
   """Kills one of the workers of a command; whether there was one."""
   workers = [line for line in left_over(session) if 'spawn_main' in line]
@@ -286,6 +296,11 @@ def main() -> None:
   parser.add_argument('--kills', type=int, default=200)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--verbs', nargs='+', choices=VERBS, default=VERBS)
+  parser.add_argument(
+    '--folder',
+    type=pathlib.Path,
+    help='where to work, and to leave what was left alone for the next time',
+  )
   args = parser.parse_args()
   how = {
     'moments': random.Random(args.seed), 'numbers': itertools.cycle(SIGNALS)
@@ -296,16 +311,14 @@ def main() -> None:
   ends, verbs = collections.Counter(), itertools.cycle(args.verbs)
   # If it is ended itself, it still says what it has counted.
   with signals.raising(), tempfile.TemporaryDirectory() as name:
-    folder = pathlib.Path(name)
-    (folder / 'whole').mkdir()
+    folder = args.folder or pathlib.Path(name)
+    (folder / 'whole').mkdir(parents=True, exist_ok=True)
     (folder / 'whole/space.py').write_text(_SPACE)
     wanted = [WORKERS.get(verb, verb) for verb in args.verbs]
     if 'report' in wanted:
       wanted.insert(0, 'train')
     lives = {
-      verb: left_alone(
-        arguments(verb, folder / 'whole', folder / 'whole' / verb)
-      )
+      verb: live(verb, folder / 'whole')
       for verb in dict.fromkeys((*_NEEDED, *wanted))
     }
     # To begin, two workers take seconds.

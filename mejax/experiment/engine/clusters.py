@@ -36,6 +36,8 @@ _GRACE_S = 10.0
 _CLOSE_S = 15
 # How often workers of this machine are started if one ends as it starts.
 _STARTS = 3
+# After how long dask closes the nanny of a worker that was lost.
+_REPLACED = 'distributed.deploy.lost-worker-timeout'
 # What a job gets if the user's jobqueue.yaml does not say.
 _CORES, _MEMORY = 4, '16GB'
 _SETTINGS = {
@@ -104,6 +106,9 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
       yield Connection(client, lambda: None, 0, 0, engine.address)
       return
     if engine.kind == 'dask':
+      # A nanny starts its worker again. dask would forget about it if that took
+      # longer, and there would be one worker fewer from then on.
+      stack.enter_context(dask.config.set({_REPLACED: f'{_SILENCE_S} s'}))
       # dask cannot close what is only half begun.
       with signals.held('Workers are being started') as asked:
         cluster = _start_workers(engine.jobs, asked)
