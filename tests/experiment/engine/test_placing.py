@@ -173,6 +173,8 @@ def test_a_worker_that_is_slow_to_start_again_is_not_forgotten(
       while not place._workers().keys() - first:
         assert time.monotonic() < end
         time.sleep(0.1)
+      time.sleep(2)  # dask would let it start, and then end it.
+      assert place._workers()
 
 
 @pytest.mark.slow
