@@ -1,4 +1,4 @@
-"""ARTNet: its recipe, and how often an amplification level is left out."""
+"""ARTNet: its recipe, and how often amplification levels are left out."""
 
 
 def get_space(trial):

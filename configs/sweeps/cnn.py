@@ -1,4 +1,4 @@
-"""The recipe of `cnn` around the one that was chosen by hand."""
+"""The recipe of `cnn`, around that of the config."""
 
 
 def get_space(trial):

@@ -1,4 +1,7 @@
-"""HTNet on mosaics of regions: its recipe, and how wide it is."""
+"""HTNet: its recipe, and how wide it is.
+
+The widths are those of the presets `regions_small` and `regions`.
+"""
 
 
 def get_space(trial):
@@ -8,3 +11,4 @@ def get_space(trial):
   trial.suggest_float('setting.mixup', 0.0, 0.8)
   trial.suggest_float('setting.shift', 0.0, 2.0)
   trial.suggest_categorical('model.dropout', (0.0, 0.2))
+  trial.suggest_categorical('model.dim', (32, 64))

@@ -1,4 +1,4 @@
-"""MMNet on two frames: its recipe and how frames are drawn and moved."""
+"""MMNet on two frames: its recipe, and how far they are turned and shifted."""
 
 
 def get_space(trial):

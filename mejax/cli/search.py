@@ -36,7 +36,8 @@ def add_sweep(verbs) -> None:
     '--space',
     required=True,
     metavar='NAME',
-    help='a space that ships with mejax, see below, or the path of your own',
+    help='a space that ships with mejax, NAME or sweeps/NAME.py, see below, or'
+    ' the path of your own',
   )
   add_folder(verb, '--data_dir', 'folder of all datasets', 'data')
   add_folder(verb, '--workdir', 'folder of this search')
@@ -66,7 +67,8 @@ def add_sweep(verbs) -> None:
     default=0,
     metavar='N',
     help='successive halving: in each round keep the best of N settings after'
-    ' short trainings, and train those N times as long (default: 0, off)',
+    ' short trainings, and train those N times as long; there is no un-nested'
+    ' best then (default: 0, off)',
   )
   engine.add_engine(verb)
   verb.add_argument(
@@ -81,6 +83,11 @@ def _teach_spaces() -> str:
   _check_optuna()
   from mejax.experiment.search import spaces
 
+  static = (
+    f'model.FIELD, view.OPTION, {", ".join(spaces.SEARCHED_KEYS)}. A choice may'
+    ' be a tuple, such as the depths of HTNet. Choices may decide what else is'
+    ' suggested.'
+  )
   return f"""
 spaces that ship:
   {', '.join(spaces.list_spaces())}, in
@@ -91,8 +98,7 @@ a space of your own is a Python file in Optuna's words:
   Each name is a key of the config. Numbers of a setting (`mejax train --help`
   lists them) share one compiled program. Everything else is compiled in, so it
   must be a choice, and each combination of choices is a program of its own:
-  model.FIELD, view.OPTION, batch_size, even_batches, microbatch, num_epochs,
-  optimizer, schedule, shuffle. Choices may decide what else is suggested.
+{textwrap.fill(static, 79, initial_indent='  ', subsequent_indent='  ')}
 
 how many trainings:
   settings x people x inner_folds x num_seeds, and the outer folds. Fewer:
@@ -100,9 +106,10 @@ how many trainings:
   --halving 3. --dry_run says how long it takes.
 
 what you get:
-  search/index.html   the honest score, beside the config without a search and
-                      the best that a search without nested folds would report;
-                      what was chosen, what matters, what it cost
+  search/index.html   the honest score, beside the config without a search and,
+                      unless --sampler tpe or --halving is given, the best that
+                      a search without nested folds would report; what was
+                      chosen, what matters, what it cost
   report/index.html   the chosen settings as a run, with baselines
   journal.log         every setting of every fold, for optuna.load_study and
                       `optuna-dashboard journal.log`

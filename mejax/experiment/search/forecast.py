@@ -15,14 +15,20 @@ from mejax.training import cost as cost_lib
 
 
 def describe(found: Search) -> str:
-  """Returns the line that says how large a search is."""
+  """Returns the line that says how large a search is.
+
+  Outer folds have programs of their own: that of the config, and one for each
+  group that some fold chose, or that all folds train for the un-nested best.
+  """
   options, config = found.options, found.config
   seeds = f' x {config.num_seeds} seeds' * (config.num_seeds > 1)
-  count = len(found.space.groups) * len(found.rungs(options.round_size))
+  groups = len(found.space.groups)
+  count = groups * len(found.rungs(options.round_size))
   return (
     f'{options.num_settings} settings x {len(found.fold_names)} folds x'
     f' {config.inner_folds} inner folds{seeds} in {count}'
-    f' program{"s" * (count > 1)}, sampler {options.sampler}'
+    f' program{"s" * (count > 1)}, the outer folds in up to {groups + 1} more,'
+    f' sampler {options.sampler}'
   )
 
 

@@ -33,7 +33,7 @@ class Candidate:
 
   Attributes:
     group: number of its group in the space.
-    values: value of each key that the space suggests.
+    values: value of each key that the space suggests, as Optuna stores it.
   """
 
   group: int
@@ -111,7 +111,8 @@ def _candidate(space: Space, values: Mapping[str, Any]) -> Candidate:
   """
   for number, group in enumerate(space.groups):
     if values.keys() == group.distributions.keys() and all(
-      values[key] == value for key, value in group.choices.items()
+      values[key] == spaces.stored(value)
+      for key, value in group.choices.items()
     ):
       return Candidate(number, dict(values))
   raise ValueError(
@@ -125,7 +126,7 @@ class _Asked:
   """Optuna's trial, of which the values are kept.
 
   Attributes:
-    values: what was suggested, by key.
+    values: what was suggested, by key, as Optuna stores it.
   """
 
   def __init__(self, trial: optuna.Trial, *, coded: bool):
@@ -141,11 +142,15 @@ class _Asked:
     return self._keep(name, self._trial.suggest_int(name, low, high, **options))
 
   def suggest_categorical(self, name, choices):
-    if not self._coded:
-      return self._keep(name, self._trial.suggest_categorical(name, choices))
-    # A Sobol sequence of Optuna's covers numbers only.
-    place = self._trial.suggest_int(name, 0, len(choices) - 1)
-    return self._keep(name, list(choices)[place])
+    choices = list(choices)
+    values = [spaces.stored(each) for each in choices]
+    if self._coded:
+      # A Sobol sequence of Optuna's covers numbers only.
+      place = self._trial.suggest_int(name, 0, len(values) - 1)
+    else:
+      place = values.index(self._trial.suggest_categorical(name, values))
+    self._keep(name, values[place])
+    return choices[place]
 
   def _keep(self, name, value):
     self.values[name] = value
@@ -161,7 +166,10 @@ def _grid(space: Space):
       own = dict(zip(keys, values, strict=True))
       yield Candidate(
         number,
-        {key: {**group.choices, **own}[key] for key in group.distributions},
+        {
+          key: spaces.stored({**group.choices, **own}[key])
+          for key in group.distributions
+        },
       )
 
 

@@ -31,7 +31,7 @@ from mejax.training.setting import Setting
 SHIPPED = configuration.SHIPPED / 'sweeps'
 # Other keys decide what is compared, and with whom.
 _SEARCHED = ('setting.', 'model.', 'view.')
-_SEARCHED_KEYS = (
+SEARCHED_KEYS = (
   'batch_size', 'even_batches', 'microbatch', 'num_epochs', 'optimizer',
   'schedule', 'shuffle',
 )  # fmt: skip
@@ -45,7 +45,8 @@ class Group:
 
   Attributes:
     choices: for each key that is compiled in, the value of this group.
-    distributions: for each key that the space suggests, what it may be.
+    distributions: for each key that the space suggests, what it may be, as
+      Optuna stores it, see `stored`.
   """
 
   choices: Mapping[str, Any]
@@ -76,7 +77,7 @@ class Space:
         key: distributions.distribution_to_json(each)
         for key, each in group.distributions.items()
       }
-      | {'choices': dict(group.choices)}
+      | {'choices': {key: stored(each) for key, each in group.choices.items()}}
       for group in self.groups
     ]
 
@@ -90,8 +91,8 @@ def load(spec: str | Callable, config: ml_collections.ConfigDict) -> Space:
   """Loads a space and checks that it fits a config.
 
   Args:
-    spec: name of a space that ships with mejax, path of a file that has
-      `get_space(trial)`, or such a function.
+    spec: name of a space that ships with mejax or `sweeps/NAME.py`, path of a
+      file that has `get_space(trial)`, or such a function.
     config: the complete config whose values it changes.
 
   Raises:
@@ -124,21 +125,30 @@ def load(spec: str | Callable, config: ml_collections.ConfigDict) -> Space:
 
 
 def _find(name: str) -> pathlib.Path:
-  """Returns the file of a space; a shipped name comes first."""
-  if name in list_spaces():
-    return SHIPPED / f'{name}.py'
+  """Returns the file of a space; `NAME` comes first, `sweeps/NAME.py` last."""
+  shipped = {each: SHIPPED / f'{each}.py' for each in list_spaces()}
+  if name in shipped:
+    return shipped[name]
   path = pathlib.Path(name).expanduser()
   if path.is_file():
     return path
+  for each in shipped.values():
+    if path == pathlib.Path(SHIPPED.name, each.name):
+      return each
   raise ValueError(
     f'No space {name!r}: it is neither a file nor one of the spaces that ship'
-    f' with mejax, which are {", ".join(list_spaces())}.'
+    f' with mejax, which are {", ".join(shipped)}.'
   )
 
 
 def is_number(key: str) -> bool:
   """Returns whether a key may differ within a compiled program."""
   return key.startswith('setting.')
+
+
+def stored(value: Any) -> Any:
+  """Returns a value as Optuna stores it, which is plain: a tuple is a text."""
+  return repr(value) if isinstance(value, tuple) else value
 
 
 def configure(
@@ -183,12 +193,12 @@ def _check(group: Group, config: ml_collections.ConfigDict) -> None:
       " trial.suggest_float('setting.learning_rate', 1e-4, 1e-2, log=True)."
     )
   for key in group.distributions:
-    known = key in _SEARCHED_KEYS or key.startswith(_SEARCHED)
+    known = key in SEARCHED_KEYS or key.startswith(_SEARCHED)
     if key in dict(configuration.leaves(config)) and not known:
       raise ValueError(
         f'{key} cannot be searched, because it decides what is compared.'
         ' A space may suggest setting.NUMBER, model.FIELD, view.OPTION,'
-        f' {", ".join(_SEARCHED_KEYS)}.'
+        f' {", ".join(SEARCHED_KEYS)}.'
       )
   numbers = {key: 0.0 for key in group.distributions if is_number(key)}
   configure(config, {**group.choices, **numbers})
@@ -241,14 +251,15 @@ class _Explorer:
   def suggest_categorical(self, name, choices):
     values = list(choices)
     for value in values:
-      if not isinstance(value, _PLAIN):
+      parts = value if isinstance(value, tuple) else (value,)
+      if not all(isinstance(part, _PLAIN) for part in parts):
         raise ValueError(
-          f'{name} may be {value!r}; expected texts, numbers, True, False or'
-          ' None.'
+          f'{name} may be {value!r}; expected texts, numbers, True, False,'
+          ' None, or tuples of them.'
         )
       if is_number(name) and not isinstance(value, int | float):
         raise ValueError(f'{name} may be {value!r}, which is no number.')
-    each = distributions.CategoricalDistribution(values)
+    each = distributions.CategoricalDistribution([*map(stored, values)])
     return self._note(name, each, values[0], values)
 
   def _note(self, name, distribution, first, values=()):

@@ -49,7 +49,12 @@ class Options:
 
   @property
   def shared(self) -> bool:
-    """Whether all folds train the same settings to their end."""
+    """Whether all folds train the same settings to their end.
+
+    Only then is there an un-nested best. Halving leaves most settings behind
+    after short trainings, in each fold others, and training all of them to
+    their end for that number would cost more than halving saves.
+    """
     return proposing.SAMPLERS[self.sampler] and not self.halving
 
   def sizes(self) -> list[int]:

@@ -122,6 +122,25 @@ def test_a_grid_is_every_combination_once():
   assert proposing.count_grid(space) == 9
 
 
+@pytest.mark.parametrize('sampler', proposing.SAMPLERS)
+def test_a_space_is_handed_its_tuples_and_optuna_their_texts(sampler):
+  seen = set()
+
+  def depths(trial):
+    seen.add(trial.suggest_categorical('model.depths', ((1, 1), (2, 2))))
+    trial.suggest_categorical('setting.mixup', (0.1, 0.2))
+
+  space = spaces.load(depths, experiment.load_config('htnet_regions:small'))
+  done = history(space, lambda values: values['setting.mixup'])
+  seen.clear()
+  found = propose(space, sampler=sampler, size=4, history=done)
+  assert {one.values['model.depths'] for one in found} <= {'(1, 1)', '(2, 2)'}
+  assert seen <= {(1, 1), (2, 2)}
+  for one in found:
+    choice = space.groups[one.group].choices['model.depths']
+    assert str(choice) == one.values['model.depths']
+
+
 def test_a_grid_names_the_number_that_has_no_end(space):
   with pytest.raises(ValueError, match='values of setting.learning_rate: sugg'):
     propose(space, sampler='grid')

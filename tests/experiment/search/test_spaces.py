@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import pathlib
 
+import numpy as np
 import pytest
 
 from mejax import experiment
+from mejax.experiment import model_checks
+from mejax.experiment import resolve
 from mejax.experiment.search import spaces
+from tests.experiment.search import small_search
 
 CONFIGS = {
   'cnn': 'cnn',
   'htnet': 'htnet_regions:small',
   'artnet': 'artnet:small',
   'mmnet': 'mmnet_synthetic',
+}
+SHAPES = {
+  'cnn': (28, 28, 3),
+  'htnet': (28, 28, 3),
+  'artnet': (3, 64, 64, 3),
+  'mmnet': (2, 96, 96, 3),
 }
 
 
@@ -40,6 +51,31 @@ def test_a_shipped_space_fits_a_config_of_its_name_around_its_own_values(name):
       number = key.removeprefix('setting.')
       own = config.setting[number]
       assert getattr(low, number) <= own <= getattr(high, number)
+
+
+@pytest.mark.parametrize('name', spaces.list_spaces())
+def test_every_group_of_a_shipped_space_builds_what_it_says(name):
+  config = experiment.load_config(CONFIGS[name])
+  task = small_search.make_task(inputs=np.zeros((40, *SHAPES[name])))
+  for group in spaces.load(name, config).groups:
+    model = resolve.make_model(spaces.configure(config, group.choices), 3)
+    model = model_checks.fill_levels(model, (1.0, 2.0, 4.0))
+    model_checks.check_model(model, task)
+    for key, value in group.choices.items():
+      assert getattr(model, key.removeprefix('model.')) == value
+
+
+def test_a_shipped_space_is_named_by_its_path_too_and_a_file_of_ours_first(
+  config, tmp_path, monkeypatch
+):
+  assert spaces.load('sweeps/cnn.py', config).name == 'cnn'
+  with pytest.raises(ValueError, match="No space 'other/cnn.py'"):
+    spaces.load('other/cnn.py', config)
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'sweeps').mkdir()
+  own = write(tmp_path / 'sweeps', "trial.suggest_int('batch_size', 8, 9)")
+  pathlib.Path(own).rename('sweeps/cnn.py')
+  assert len(spaces.load('sweeps/cnn.py', config).groups) == 2
 
 
 def test_every_combination_of_choices_is_a_group_with_its_own_numbers(config):
@@ -104,8 +140,16 @@ def test_a_setting_has_the_values_of_the_config_but_those_that_are_tried(
       'Bad value for batch_size',
     ),
     (
-      ["trial.suggest_categorical('model.x', [(1, 2)])"],
-      r'model.x may be \(1, 2\); expected texts, numbers',
+      ["trial.suggest_categorical('model.x', [[1, 2]])"],
+      r'model.x may be \[1, 2\]; expected texts, numbers, .* or tuples of them',
+    ),
+    (
+      ["trial.suggest_categorical('model.x', [(1, (2,))])"],
+      r'model.x may be \(1, \(2,\)\); expected texts, numbers',
+    ),
+    (
+      ["trial.suggest_categorical('setting.mixup', [(0.1, 0.2)])"],
+      r'setting.mixup may be \(0.1, 0.2\), which is no number',
     ),
     (
       ["trial.suggest_categorical('setting.mixup', ['a'])"],

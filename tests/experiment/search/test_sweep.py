@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import random
+import re
 import shutil
 import signal
 import socket
@@ -227,7 +228,7 @@ def test_a_finished_search_is_shown_again(done, capsys):
   assert small_search.sweep(workdir) == numbers
   assert small_search.results(workdir) == before
   told = capsys.readouterr().out
-  assert '3 settings x 5 folds x 2 inner folds in 1 program, sampler' in told
+  assert '3 settings x 5 folds x 2 inner folds in 1 program, the outer' in told
   assert 'un-nested best *' in told
 
 
@@ -338,6 +339,87 @@ def test_a_choice_that_does_not_build_is_named_before_anything_is_trained(
       model=None,
     )
   assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_depths_of_htnet_are_searched_and_the_journal_is_read_again(
+  tmp_path, monkeypatch
+):
+  def depths(trial):
+    trial.suggest_categorical('model.depths', ((1, 1), (2, 1)))
+    trial.suggest_float('setting.learning_rate', 1e-3, 1e-2)
+
+  trained, run = set(), units.loop.run
+
+  def watched(trainer, *arguments, **options):
+    trained.add(trainer.model.depths)
+    return run(trainer, *arguments, **options)
+
+  monkeypatch.setattr(units.loop, 'run', watched)
+  changes = (
+    'model.image_size=8', 'model.dim=4', 'model.dropout=0', 'num_epochs=1',
+    'inner_folds=2', 'setting.mirror=0', 'num_folds=2',
+  )  # fmt: skip
+  options = {
+    'config': experiment.load_config('htnet_regions:smoke', changes),
+    'task': small_search.make_task(inputs=np.ones((40, 8, 8, 3), np.float32)),
+    'model': None,
+    'space': depths,
+    'sampler': 'tpe',
+    'num_settings': 4,
+    'round_size': 2,
+  }
+  numbers = small_search.sweep(tmp_path / 'run', **options)
+  assert trained == {(1, 1), (2, 1)}
+  for each in numbers['folds']:
+    assert each['values']['model.depths'] in ('(1, 1)', '(2, 1)')
+  backend = optuna.storages.journal.JournalFileBackend(
+    str(tmp_path / 'run/journal.log')
+  )
+  study = optuna.load_study(
+    study_name=numbers['folds'][0]['fold'],
+    storage=optuna.storages.JournalStorage(backend),
+  )
+  assert {trial.params['model.depths'] for trial in study.trials} == {
+    '(1, 1)', '(2, 1)'
+  }  # fmt: skip
+  (tmp_path / 'run/search.json').unlink()
+  (tmp_path / 'run/metrics.json').unlink()
+  assert small_search.sweep(tmp_path / 'run', **options) == numbers
+
+
+@pytest.mark.parametrize(
+  'options', [{}, {'halving': 2, 'num_settings': 4}], ids=['whole', 'halved']
+)
+def test_the_first_line_counts_the_programs_that_are_trained(
+  options, tmp_path, monkeypatch, capsys
+):
+  def two_groups(trial):
+    small_search.space(trial)
+    trial.suggest_categorical('batch_size', [8, 16])
+
+  trained, do = set(), units.do
+
+  def watched(unit, **source):
+    trained.add(json.dumps(unit['program']))
+    do(unit, **source)
+
+  monkeypatch.setattr(units, 'do', watched)
+  config = small_search.load_config('num_folds=2')
+  small_search.sweep(
+    tmp_path / 'run', space=two_groups, config=config, **options
+  )
+  told = re.search(
+    r'in (\d+) programs, the outer folds in up to (\d+) more',
+    capsys.readouterr().out,
+  )
+  inner = sum(json.loads(each)['inner'] for each in trained)
+  outer = len(trained) - inner
+  assert int(told[1]) == inner
+  if options:
+    assert outer <= int(told[2])
+  else:
+    assert int(told[2]) == outer
 
 
 def test_choices_of_what_was_handed_over_are_refused(tmp_path):
