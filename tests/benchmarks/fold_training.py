@@ -49,6 +49,12 @@ CASES = {
   'ststnet': Case(lambda: models.make('ststnet'), torch_models.STSTNet),
   'cnn': Case(lambda: models.make('cnn'), torch_models.CNN, (32,)),
   'sssnet': Case(lambda: models.make('sssnet'), torch_models.SSSNet, (32,)),
+  'resnet small': Case(
+    lambda: models.make('resnet', 'small'), torch_models.ResNet, (32,)
+  ),
+  'offapexnet': Case(
+    lambda: models.make('offapexnet'), torch_models.OffApexNet, (64,)
+  ),
   'htnet regions_small': Case(
     lambda: models.make('htnet', preset='regions_small'),
     lambda: torch_models.HTNet(patch=2, dim=32, heads=2, depths=(1, 1)),
@@ -206,15 +212,21 @@ def main() -> None:
       print(row, flush=True)
 
 
+def take(run) -> float:
+  """Seconds of a round."""
+  start = time.perf_counter()
+  run()
+  return time.perf_counter() - start
+
+
 def take_turns(runs, rounds: int) -> dict[str, float]:
   """Median seconds of each, after one round that warms up and compiles."""
   times = {name: [] for name in runs}
   for turn in range(rounds + 1):
     for name, run in runs.items():
-      start = time.perf_counter()
-      run()
+      seconds = take(run)
       if turn:
-        times[name].append(time.perf_counter() - start)
+        times[name].append(seconds)
   return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -9,13 +9,21 @@ more devices, cost nothing beside their own work. Seconds of the clock are left
 out, because they tell who else used the cores.
 
 Memory is of trainings that advance together: what the compiled program needs
-on a device, as `mejax forecast` tells it. Each row is a process of its own.
+on a device, as `mejax forecast` tells it, and by how much the process grew
+while it ran. That is its largest resident memory, minus what it had before,
+when all was compiled and no arrays of the trainings were left (Linux only).
+Each row is a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+import ctypes
+import gc
 import json
+import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -75,22 +83,40 @@ def measure(
   place = placement.Placement(mode, count if mode == 'vmap' else 1, count)
   options = {'devices': jax.devices(), 'eval_every': EPOCHS}
   program = placement.place(plan.trainer, place, max_windows=1, **options)
-  data = program.put_data(plan.data)
-  spread = program.put_trials(plan.trials)
-  times = []
-  for _ in range(3):
+
+  def train() -> float:
+    data = program.put_data(plan.data)
+    spread = program.put_trials(plan.trials)
     states = program.init(plan.trials, plan.data)
     start = time.process_time()
-    _, logits, _ = program.run_chunk(states, spread, data, 0, 1)
-    logits.block_until_ready()
-    times.append(time.process_time() - start)
+    jax.block_until_ready(program.run_chunk(states, spread, data, 0, 1))
+    return time.process_time() - start
+
+  times = [train() for _ in range(3)]
   found = {'seconds': min(times[1:]) / count / EPOCHS}
   if mode == 'vmap':
+    found['grew'] = measure_growth(train)
     told = forecast.measure(
       plan.trainer, plan.trials, plan.data, place, **options
     )
     found['needs'] = told.device_bytes
   return found
+
+
+def measure_growth(call: Callable) -> int:
+  """Returns the bytes by which this process is larger at most during a call."""
+
+  def read(name):
+    status = pathlib.Path('/proc/self/status').read_text()
+    return 1024 * int(re.search(rf'{name}:\s+(\d+) kB', status)[1])
+
+  gc.collect()
+  # What compilers left would be used again, and would hide what is needed.
+  ctypes.CDLL(None).malloc_trim(0)
+  before = read('VmRSS')
+  pathlib.Path('/proc/self/clear_refs').write_text('5')  # Forgets the largest.
+  call()
+  return read('VmHWM') - before
 
 
 def show(part: str, rows: list[tuple[dict, dict]]) -> None:
@@ -102,6 +128,7 @@ def show(part: str, rows: list[tuple[dict, dict]]) -> None:
     line += f' {found["seconds"] / first:6.2f}'
     if 'needs' in found:
       line += f'  needs {found["needs"] / 2**20:.1f} MiB'
+      line += f', grew by {found["grew"] / 2**20:.1f} MiB'
     print(line, flush=True)
 
 

@@ -71,6 +71,77 @@ class SSSNet(nn.Sequential):
     )
 
 
+class Residual(nn.Module):
+  """Two 3x3 convolutions with a shortcut around them."""
+
+  def __init__(self, before: int, width: int, stride: int):
+    super().__init__()
+    self.body = nn.Sequential(
+      nn.Conv2d(before, width, 3, stride, 1, bias=False),
+      nn.BatchNorm2d(width),
+      nn.ReLU(),
+      nn.Conv2d(width, width, 3, 1, 1, bias=False),
+      nn.BatchNorm2d(width),
+    )
+    self.short = nn.Identity()
+    if stride > 1 or before != width:
+      self.short = nn.Sequential(
+        nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+      )
+
+  def forward(self, x):
+    return torch.relu(self.body(x) + self.short(x))
+
+
+class ResNet(nn.Sequential):
+  """A stem and three residual blocks; see `mejax.models.resnet`."""
+
+  def __init__(self):
+    super().__init__(
+      nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+      nn.BatchNorm2d(16),
+      nn.ReLU(),
+      Residual(16, 16, 1),
+      Residual(16, 32, 2),
+      Residual(32, 64, 2),
+      nn.AdaptiveAvgPool2d(1),
+      nn.Flatten(),
+      nn.Dropout(0.2),
+      nn.Linear(64, 3),
+    )
+
+
+class OffApexNet(nn.Module):
+  """A stream of convolutions for u and for v; see `mejax.models.offapexnet`."""
+
+  def __init__(self):
+    super().__init__()
+    self.streams = nn.ModuleList(
+      nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+      )
+      for _ in 'uv'
+    )
+    self.head = nn.Sequential(
+      nn.Linear(2 * 7 * 7 * 16, 1024),
+      nn.ReLU(),
+      nn.Dropout(0.5),
+      nn.Linear(1024, 1024),
+      nn.ReLU(),
+      nn.Dropout(0.5),
+      nn.Linear(1024, 3),
+    )
+
+  def forward(self, x):
+    pairs = zip(self.streams, x[:, :2].split(1, 1), strict=True)
+    return self.head(torch.cat([one(y).flatten(1) for one, y in pairs], 1))
+
+
 class Transformer(nn.Module):
   """Pre-norm attention and MLP over tokens [b, n, d]."""
 
