@@ -31,7 +31,7 @@ FOLDS = 68
 RELEASED = 'htnet released'
 # Seconds from which a single round tells enough.
 _SLOW = 5.0
-# By default PyTorch has TF32 in convolutions, and not in products.
+# What `accelerator.measure_peaks` calls the peak of a precision.
 _PEAKS = {'highest': 'float32', 'default': 'default'}
 
 
@@ -241,6 +241,7 @@ class Contestant(NamedTuple):
       work: what a step takes, if that was counted in time.
       peaks: what the device reaches, from `accelerator.measure_peaks`.
     """
+    # By default PyTorch has TF32 in convolutions, and not in products.
     full = self.precision == 'highest'
     torch.set_float32_matmul_precision('highest' if full else 'high')
     torch.backends.cudnn.allow_tf32 = not full

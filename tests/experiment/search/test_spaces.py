@@ -56,7 +56,9 @@ def test_a_shipped_space_fits_a_config_of_its_name_around_its_own_values(name):
 @pytest.mark.parametrize('name', spaces.list_spaces())
 def test_every_group_of_a_shipped_space_builds_what_it_says(name):
   config = experiment.load_config(CONFIGS[name])
-  task = small_search.make_task(inputs=np.zeros((40, *SHAPES[name])))
+  task = small_search.make_task(
+    inputs=np.zeros((40, *SHAPES[name]), np.float32)
+  )
   for group in spaces.load(name, config).groups:
     model = resolve.make_model(spaces.configure(config, group.choices), 3)
     model = model_checks.fill_levels(model, (1.0, 2.0, 4.0))

@@ -1,0 +1,118 @@
+"""What the samplers of a search find, and what halving saves.
+
+  python -m tests.benchmarks.samplers --workdir DIR [--settings 48]
+
+Each of 8 rendered people with 3 clips searches for the settings of a linear
+model by 2 inner folds of the others, for 27 epochs. Prints a row for each way
+to search: epochs of inner folds, the best inner UF1 after 8 settings, half of
+them and all, a mean over people, and the score of those who were held out. What
+is in DIR is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from mejax import experiment
+from mejax.corpora import synthetic
+from mejax.datasets import prepare
+from mejax.datasets import recipe
+from mejax.training import devices
+
+PEOPLE, CLIPS, SEED, SIDE = 8, 3, 0, 28
+SEARCHES = {
+  'qmc': {},
+  'qmc --halving 3': {'halving': 3},
+  'tpe': {'sampler': 'tpe'},
+  'tpe --round 16 --halving 3': {
+    'sampler': 'tpe',
+    'round_size': 16,
+    'halving': 3,
+  },
+}
+
+
+def get_space(trial):
+  trial.suggest_float('setting.learning_rate', 1e-4, 1e-1, log=True)
+  trial.suggest_float('setting.label_smoothing', 0.0, 0.3)
+  trial.suggest_float('setting.mixup', 0.0, 0.6)
+
+
+def make_data(workdir: pathlib.Path) -> pathlib.Path:
+  """Renders and prepares the clips; returns the folder of the dataset."""
+  data_dir = workdir / 'data'
+  source = synthetic.write(
+    workdir / 'faces', num_subjects=PEOPLE, clips_per_subject=CLIPS, seed=SEED
+  )
+  prepare.prepare(
+    'synthetic',
+    source=source,
+    data_dir=data_dir,
+    recipe=recipe.Recipe(size=SIDE),
+  )
+  return data_dir
+
+
+def search(
+  name: str, workdir: pathlib.Path, data_dir: pathlib.Path, count: int
+):
+  """Carries out a search; returns its numbers."""
+  config = experiment.load_config(
+    'linear',
+    [
+      'dataset=synthetic', 'protocol=synthetic', 'num_epochs=27',
+      'inner_folds=2', 'num_seeds=1',
+    ],
+  )  # fmt: skip
+  folder = workdir / name.replace('--', '').replace(' ', '_')
+  return experiment.sweep(
+    config,
+    space=get_space,
+    data_dir=data_dir,
+    workdir=folder,
+    num_settings=count,
+    **SEARCHES[name],
+  )
+
+
+def describe(name: str, numbers: dict) -> str:
+  """Returns the row of a search."""
+  trace = np.mean(numbers['trace'], 0)
+  places = (8, len(trace) // 2, len(trace))
+  found = ', '.join(f'{trace[each - 1]:.3f}' for each in places)
+  score = numbers['scores']['searched']['full']
+  low, high = score['uf1_ci']
+  return (
+    f'{name:<28}{numbers["cost"]["epochs"]:>8,} {found}'
+    f'  {score["uf1"]:.3f} ({low:.3f} to {high:.3f})'
+  )
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--workdir', type=pathlib.Path, required=True)
+  parser.add_argument('--settings', type=int, default=48)
+  args = parser.parse_args()
+  devices.use_every_core()
+  data_dir = make_data(args.workdir)
+  found = {
+    name: search(name, args.workdir, data_dir, args.settings)
+    for name in SEARCHES
+  }
+  for name, numbers in found.items():
+    print(describe(name, numbers))
+  own = found['qmc']['scores']['as configured']['full']
+  print(f'as configured {own["uf1"]:.3f}, {own["uf1_ci"]}')
+  goal = np.mean(found['qmc']['trace'], 0)[-1]
+  reached = np.mean(found['tpe']['trace'], 0) >= goal
+  if reached.any():
+    print(f'tpe has the best of qmc after {reached.argmax() + 1} settings')
+  else:
+    print('tpe never has the best of qmc')
+
+
+if __name__ == '__main__':
+  main()
