@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import torch
 
 from mejax import models
+from mejax.models import capabilities
 from mejax.training import batches
 from mejax.training import folds as folds_lib
 from mejax.training import forecast
@@ -93,13 +94,15 @@ class Clock:
     return False
 
   def attempt(self, what: str, call: Callable, *given):
-    """Calls if there is time; what does not fit into memory is told, too."""
+    """Calls if there is time; what fails is told, and the others go on."""
     if not self.has_time_for(what):
       return None
     try:
       return call(*given)
-    except (RuntimeError, MemoryError) as error:  # Those of JAX and PyTorch.
-      reason = str(error).partition('\n')[0] or type(error).__name__
+    # Memory that is too small, and all that nobody has met: a device may be
+    # at hand only once.
+    except Exception as error:
+      reason = f'{type(error).__name__}: {str(error).partition(chr(10))[0]}'
       print(f'FAILED, {what}: {reason}', flush=True)
       return None
 
@@ -170,7 +173,7 @@ def make_step(case: fold_training.Case, batch_size: int):
     num_classes=3,
     num_epochs=1,
     batch_sizes=(batch_size,),
-    takes_mask=model.capabilities.takes_mask,
+    takes_mask=capabilities.declared_by(model).takes_mask,
   )
   data = trial_lib.Data(images, labels)
 

@@ -1,12 +1,13 @@
 """What the samplers of a search find, and what halving saves.
 
-  python -m tests.benchmarks.samplers --workdir DIR [--settings 48]
+  python -m tests.benchmarks.samplers --workdir DIR [--seeds 3] [--settings 48]
 
 Each of 8 rendered people with 3 clips searches for the settings of a linear
 model by 2 inner folds of the others, for 27 epochs. Prints a row for each way
 to search: epochs of inner folds, the best inner UF1 after 8 settings, half of
-them and all, a mean over people, and the score of those who were held out. What
-is in DIR is not done again.
+them and all, a mean over people and seeds, and the score of those who were held
+out. A seed decides what is tried, and the initial weights. What is in DIR is
+not done again.
 """
 
 from __future__ import annotations
@@ -57,61 +58,69 @@ def make_data(workdir: pathlib.Path) -> pathlib.Path:
 
 
 def search(
-  name: str, workdir: pathlib.Path, data_dir: pathlib.Path, count: int
+  name: str,
+  seed: int,
+  workdir: pathlib.Path,
+  data_dir: pathlib.Path,
+  count: int,
 ):
   """Carries out a search; returns its numbers."""
   config = experiment.load_config(
     'linear',
     [
       'dataset=synthetic', 'protocol=synthetic', 'num_epochs=27',
-      'inner_folds=2', 'num_seeds=1',
+      'inner_folds=2', 'num_seeds=1', f'seed={seed}',
     ],
   )  # fmt: skip
-  folder = workdir / name.replace('--', '').replace(' ', '_')
+  folder = name.replace('--', '').replace(' ', '_')
   return experiment.sweep(
     config,
     space=get_space,
     data_dir=data_dir,
-    workdir=folder,
+    workdir=workdir / f'seed{seed}_{folder}',
     num_settings=count,
     **SEARCHES[name],
   )
 
 
-def describe(name: str, numbers: dict) -> str:
-  """Returns the row of a search."""
-  trace = np.mean(numbers['trace'], 0)
+def describe(name: str, found: list[dict]) -> str:
+  """Returns the row of a way to search, from its numbers for each seed."""
+  trace = np.mean([numbers['trace'] for numbers in found], (0, 1))
   places = (8, len(trace) // 2, len(trace))
-  found = ', '.join(f'{trace[each - 1]:.3f}' for each in places)
-  score = numbers['scores']['searched']['full']
-  low, high = score['uf1_ci']
+  best = ', '.join(f'{trace[each - 1]:.3f}' for each in places)
   return (
-    f'{name:<28}{numbers["cost"]["epochs"]:>8,} {found}'
-    f'  {score["uf1"]:.3f} ({low:.3f} to {high:.3f})'
+    f'{name:<28}{found[0]["cost"]["epochs"]:>8,}  {best}'
+    f'  {_scores("searched", found)}'
   )
+
+
+def _scores(row: str, found: list[dict]) -> str:
+  """Returns the mean score over seeds, and the score of each."""
+  uf1 = [numbers['scores'][row]['full']['uf1'] for numbers in found]
+  return f'{np.mean(uf1):.3f} ({", ".join(f"{x:.3f}" for x in uf1)})'
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--workdir', type=pathlib.Path, required=True)
+  parser.add_argument('--seeds', type=int, default=3)
   parser.add_argument('--settings', type=int, default=48)
   args = parser.parse_args()
   devices.use_every_core()
   data_dir = make_data(args.workdir)
-  found = {
-    name: search(name, args.workdir, data_dir, args.settings)
-    for name in SEARCHES
+  found = {name: [] for name in SEARCHES}
+  for seed in range(args.seeds):
+    for name, own in found.items():
+      own.append(search(name, seed, args.workdir, data_dir, args.settings))
+  for name, own in found.items():
+    print(describe(name, own))
+  print('as configured', _scores('as configured', found['qmc']))
+  ends = {
+    name: np.array([np.mean(x['trace'], 0)[-1] for x in own])
+    for name, own in found.items()
   }
-  for name, numbers in found.items():
-    print(describe(name, numbers))
-  own = found['qmc']['scores']['as configured']['full']
-  print(f'as configured {own["uf1"]:.3f}, {own["uf1_ci"]}')
-  goal = np.mean(found['qmc']['trace'], 0)[-1]
-  reached = np.mean(found['tpe']['trace'], 0) >= goal
-  if reached.any():
-    print(f'tpe has the best of qmc after {reached.argmax() + 1} settings')
-  else:
-    print('tpe never has the best of qmc')
+  for name, end in ends.items():
+    print(f'best of {name} minus that of qmc, by seed: {end - ends["qmc"]}')
 
 
 if __name__ == '__main__':

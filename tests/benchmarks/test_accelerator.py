@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import pytest
 
 pytest.importorskip('torch', reason='needs the extra `torch`')
@@ -155,6 +156,29 @@ def test_both_modes_stand_against_each_other_at_every_number_of_folds():
       }
       assert found == ({1, 4, 16} if 'released' in name else {1, 4, 16, 68})
     assert 'PyTorch, eager' in {one.mode for one in own}
+
+
+@pytest.mark.parametrize('name', contestants.CASES)
+def test_a_step_has_a_gradient_for_every_number_of_the_network(name):
+  case = contestants.CASES[name].base
+  _, step, init, data = contestants.make_step(case, 4)
+  state = jax.eval_shape(init, data)
+  loss, gradient = jax.eval_shape(step, state, data)
+  assert loss.shape == () and gradient == state.params
+
+
+def test_what_fails_is_named_and_the_others_go_on(capsys):
+  def fail():
+    raise TypeError('no such thing\nand more')
+
+  jobs = [
+    contestants.Job(0, 'bad', fail),
+    contestants.Job(1, 'good', lambda: 3),
+  ]
+  ready = contestants.prepare(contestants.Clock(1.0), jobs, 30)
+  assert ready == {'good': 3}
+  told = capsys.readouterr().out
+  assert told == 'FAILED, bad: TypeError: no such thing\n'
 
 
 @pytest.mark.parametrize('name', contestants.CASES)
