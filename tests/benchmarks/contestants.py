@@ -22,9 +22,9 @@ from mejax import models
 from mejax.models import capabilities
 from mejax.training import batches
 from mejax.training import folds as folds_lib
-from mejax.training import forecast
 from mejax.training import placement
 from mejax.training import trial as trial_lib
+from mejax.training import work as work_lib
 from tests.benchmarks import fold_training
 from tests.benchmarks import torch_models
 
@@ -201,7 +201,7 @@ def count_work(case: fold_training.Case) -> Work:
   with jax.default_device(jax.devices('cpu')[0]):
     state = jax.eval_shape(init, data)
     cost = jax.jit(step).lower(state, data).compile().cost_analysis()
-  return Work(float(cost['flops']), forecast.least_bytes(trainer, state, data))
+  return Work(float(cost['flops']), work_lib.least_bytes(trainer, state, data))
 
 
 class Contestant(NamedTuple):
