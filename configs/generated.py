@@ -16,7 +16,7 @@ Variants:
   generated:smoke    takes seconds; shows that all runs, learns nothing
 Time: 3 minutes on one busy CPU core; :aligned 6 minutes.
 Expected result: 3 seeds, UF1 on generated people .823 (:aligned .818), on the
-442 clips .687 +- .009, together .692 (.631 to .749); LDA on real people .738.
+442 clips .691 +- .009, together .693 (.633 to .748); LDA on real people .738.
 """
 
 from mejax.configs import default
