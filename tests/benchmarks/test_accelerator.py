@@ -38,6 +38,19 @@ def measure(*arguments):
   accelerator.measure(accelerator.parse(['--small', *arguments]))
 
 
+def run_code(code):
+  """Runs code in a process of its own; returns what it printed."""
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    env=child.environment(),
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
 @pytest.mark.slow
 def test_every_section_is_measured(tmp_path):
   measure('--out', str(tmp_path / 'a.json'))
@@ -91,16 +104,9 @@ def test_it_ends_though_a_program_is_still_compiled():
     "sys.argv[1:] = ['--small', '--minutes', '.05']\n"
     'accelerator.run_in_time()\n'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code],
-    env=child.environment(),
-    capture_output=True,
-    text=True,
-    timeout=600,
-  )
-  assert done.returncode == 0, done.stderr
-  assert 'not prepared in time, and still at work' in done.stdout
-  assert 'NOT MEASURED: the whole of htnet released' in done.stdout
+  said = run_code(code)
+  assert 'not prepared in time, and still at work' in said
+  assert 'NOT MEASURED: the whole of htnet released' in said
 
 
 @pytest.mark.slow
@@ -113,15 +119,8 @@ def test_it_ends_though_a_measurement_hangs():
     "sys.argv[1:] = ['--small', '--minutes', '.01']\n"
     'accelerator.run_in_time()\n'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code],
-    env=child.environment(),
-    capture_output=True,
-    text=True,
-    timeout=600,
-  )
-  assert done.returncode == 0, done.stderr
-  assert 'the rest is NOT MEASURED' in done.stdout
+  said = run_code(code)
+  assert 'the rest is NOT MEASURED' in said
 
 
 def test_it_imports_only_models_training_and_motion():
@@ -131,14 +130,7 @@ def test_it_imports_only_models_training_and_motion():
     "rooms = {name.split('.')[1] for name in sys.modules if 'mejax.' in name}\n"
     'print(*sorted(rooms))\n'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code],
-    env=child.environment(),
-    check=True,
-    stdout=subprocess.PIPE,
-    text=True,
-  )
-  rooms = set(done.stdout.split())
+  rooms = set(run_code(code).split())
   assert {'models', 'training', 'motion'} <= rooms
   assert not rooms & {'cli', 'corpora', 'datasets', 'experiment', 'pages'}
 
