@@ -82,12 +82,16 @@ def of_evaluation(
 def _flags(values, config, prefix='--config.') -> list[str]:
   """Lists the flags that give a config those values that it does not have."""
   flags = []
+  # Another view, say, has the defaults of its own options, not those there.
+  is_other = 'name' in values and values['name'] != config.get('name')
   for key, value in values.items():
     there = config.get(key)
     if isinstance(value, Mapping):
       there = there if isinstance(there, Mapping) else {}
       flags += _flags(value, there, f'{prefix}{key}.')
-    elif value != there:
+    elif value != there or is_other:
+      if isinstance(value, list | tuple):
+        value = ','.join(map(str, value))
       flags.append(f'{prefix}{key}={value}')
   return flags
 

@@ -84,8 +84,9 @@ def score_together(
 ) -> dict[str, Any]:
   """Scores several results, and baselines on their folds, together.
 
-  Prints their table. Other arguments and errors are those of `score`; clips and
-  folds of all results must be the same.
+  Prints their table, with the difference to the best baseline: these are fitted
+  if the folder of the data does not have them. Other arguments and errors are
+  those of `score`; clips and folds of all results must be the same.
 
   Args:
     sources: folders of results, and names of baselines, e.g. `lda`.
@@ -122,7 +123,7 @@ def score_together(
   numbers = together_lib.metrics_json(
     first,
     members,
-    protocol=sentences[0],
+    protocol='\n'.join(dict.fromkeys(sentences)),
     baselines=baselines,
   )
   together_lib.warn(numbers, warnings)

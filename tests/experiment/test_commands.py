@@ -112,3 +112,15 @@ def test_an_evaluation_names_own_code_once_and_tells_of_arrays_in_python():
     config.dataset = ''
   first, second, *_ = _of_evaluation(config, {'dataset': 'mine'}, {})
   assert 'YOUR_' in first and 'on arrays in Python' in second
+
+
+def test_the_flags_of_an_evaluation_give_the_view_that_it_read():
+  config = configuration.load_config('cnn')
+  view = json.loads(configuration.load_config('htnet_regions').to_json())[
+    'view'
+  ]
+  words = shlex.split(_of_evaluation(config, {'view': view}, {})[-1])
+  flags = [w.removeprefix('--config.') for w in words if '--config.' in w]
+  assert flags[0] == 'view.name=region_mosaic'
+  found = configuration.load_config('cnn', flags)
+  assert json.loads(found.to_json())['view'] == view

@@ -78,7 +78,7 @@ class Place(Protocol):
 
     Raises:
       ValueError: some were given up, after all others were done.
-      OSError: this process cannot write, as on a full disk.
+      OSError: this process cannot read or write, as on a full disk.
     """
 
 
@@ -99,7 +99,7 @@ class Here:
       try:
         worker.failed_file(path).unlink(missing_ok=True)
         work.here(unit, progress=not bar.disable, title=title)
-      except OSError:  # The others could not be written either.
+      except OSError:  # As on a full disk: the others would meet it, too.
         raise
       except Exception as error:
         told = worker.describe_error(error, path)
@@ -155,8 +155,10 @@ class Workers:
       'share': connection.share,
     }
     self._machines: dict[Any, dict[str, Any]] = {}
-    # How often the worker at an address has said that it closes.
+    # How often the worker at an address has said that it closes, and how often
+    # it was ended because it had too much memory.
     self._closings: collections.Counter = collections.Counter()
+    self._overfull: collections.Counter = collections.Counter()
     self._had_workers, self._reminded = False, time.monotonic()
 
   def count(self) -> int:
@@ -189,7 +191,7 @@ class Workers:
         for future in self._ended(flying):
           # Here first: what ended badly must be known before it is forgotten.
           unit, _ = flying.pop(future)
-          done += self._take(future, unit, waiting, given_up, tries)
+          done += self._take(future, unit, work, waiting, given_up, tries)
         partly = sum(work.partly(unit) for unit, _ in flying.values())
         bar.update(done + partly - bar.n)
     finally:
@@ -249,7 +251,7 @@ class Workers:
       )
     return [future for future in flying if future.done()]
 
-  def _take(self, future, unit, waiting, given_up, tries) -> int:
+  def _take(self, future, unit, work, waiting, given_up, tries) -> int:
     """Takes a unit back; returns how many trainings are done by it."""
     import distributed
 
@@ -268,12 +270,14 @@ class Workers:
       error = f'{type(future.exception()).__name__}: {future.exception()}'
     # As long as a future is held, dask would do it again if its worker ends.
     future.release()
-    if asked:
+    # It may have ended the unit before it ended itself.
+    again = (asked or lost) and not work.is_done(unit)
+    if asked and again:
       tqdm.tqdm.write(
         f'The worker of unit {name} was asked to end; the unit goes on from'
         ' what it has saved.'
       )
-    if lost:
+    if lost and again:
       tries[name] += 1
       if tries[name] == _TRIES:
         error = f'it ended its worker {_TRIES} times; the log of it may say why'
@@ -284,8 +288,9 @@ class Workers:
         )
     if error:
       _give_up(unit, error, given_up)
-    elif asked or lost:
+    elif again:
       waiting.appendleft(unit)
+      return 0
     return unit['count'] if path.exists() else 0
 
   def _read(self, outcome: Mapping[str, Any], path: pathlib.Path) -> str | None:
@@ -308,24 +313,29 @@ class Workers:
   def _was_asked(self, future) -> bool:
     """Returns whether a worker that was lost had been asked to end.
 
-    The unit is not to blame then. Such a worker tells the scheduler before.
+    The unit is not to blame then. Such a worker tells the scheduler before. One
+    that has too much memory is asked by its nanny, and the unit is to blame.
     """
     if future.status == 'cancelled':
       return False
     address = future.exception().last_worker.address
     try:
       told = self._client.get_events(address)
+      overfull = self._client.get_events('worker-restart-memory')
     except OSError as error:
       raise self._lost() from error
-    count = sum(
+    closings = sum(
       event.get('action') == 'closing-worker'
       # These it did not answer for too long.
       and event.get('reason') != 'scheduler-remove-worker'
       for _, event in told
     )
-    asked = count > self._closings[address]
-    self._closings[address] = count
-    return asked
+    restarts = sum(event.get('worker') == address for _, event in overfull)
+    asked = closings > self._closings[address]
+    to_blame = restarts > self._overfull[address]
+    self._closings[address] = closings
+    self._overfull[address] = restarts
+    return asked and not to_blame
 
   def _check_scheduler(self) -> None:
     if self._client.status != 'running':

@@ -6,6 +6,7 @@ compute the same numbers as the process that asks.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
@@ -156,22 +157,21 @@ def _leaving() -> Callable[[], bool]:
     own = None
   if not own:  # It was called by hand.
     return lambda: False
-  _remark_memory()
+  _remark_memory(own)
   own.loop.add_callback(_close_on_sigterm, own)
   running = distributed.Status.running, distributed.Status.paused
   return lambda: own.status not in running
 
 
-def _remark_memory() -> None:
+def _remark_memory(own: Any) -> None:
   """Says of a worker that dask might pause it, and then give it no units."""
-  import dask
-
-  if dask.config.get('distributed.worker.memory.pause', False):
+  if (
+    own.memory_manager.memory_limit and own.memory_manager.memory_pause_fraction
+  ):
     print(
-      f'The worker on {socket.gethostname()} was started with the memory'
-      ' settings of dask, by which it may be paused and take no more units.'
-      ' Start it with DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False and the'
-      ' other lines of docs/scale.md.'
+      f'The worker on {socket.gethostname()} was started with a limit of'
+      ' memory at which dask pauses it, and then gives it no more units. Start'
+      ' it with --memory-limit 0.'
     )
 
 
@@ -182,11 +182,11 @@ def _close_on_sigterm(own: Any) -> None:
     own: the worker, in whose loop, that of the main thread, this is called.
   """
 
-  def close(number, frame):
-    own.loop.add_callback_from_signal(own.close, nanny=False, reason='SIGTERM')
+  def close():
+    own.loop.add_callback(own.close, nanny=False, reason='SIGTERM')
 
   if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-    signal.signal(signal.SIGTERM, close)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, close)
 
 
 # Once, as JAX counts the cores only once.

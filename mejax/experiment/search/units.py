@@ -227,6 +227,7 @@ def do(
   ):
     if is_done(unit):
       return
+    path.unlink(missing_ok=True)  # It is damaged.
     options = {
       'progress': progress, 'title': title, 'call_seconds': call_seconds
     }  # fmt: skip
@@ -236,16 +237,22 @@ def do(
 def is_done(unit: Mapping[str, Any]) -> bool:
   """Returns whether a unit has its results; removes what a kill has left.
 
-  A damaged file is told and removed: the unit leads to the same numbers again.
+  One whose file is damaged is not done, and says so: it leads to the same
+  numbers again.
+
+  Raises:
+    OSError: the file cannot be read now.
   """
   path = pathlib.Path(unit['result'])
-  if not path.exists():
-    return False
   try:
     _read(path, hint='It is removed, and the unit done again.')
+  except FileNotFoundError:
+    return False
   except ValueError as error:
+    # A disk or a server that fails has damaged nothing.
+    if isinstance(error.__cause__, OSError):
+      raise error.__cause__ from None
     tqdm.tqdm.write(str(error))
-    path.unlink()
     return False
   _clear(unit, path.with_suffix(''))
   return True

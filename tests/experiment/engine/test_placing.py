@@ -20,8 +20,6 @@ from mejax.experiment.engine.options import Engine
 from tests import child
 from tests.experiment.engine import toys
 
-MEMORY = 'DASK_DISTRIBUTED__WORKER__MEMORY__'
-
 
 @contextlib.contextmanager
 def bar():
@@ -185,8 +183,8 @@ def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(
   these = [toys.unit(tmp_path, f'u{i}', seconds=3.0 * i) for i in range(3)]
   for last in (False, True):
     # The first worker is started as docs/scale.md says.
-    more = {} if last else {f'{MEMORY}PAUSE': 'False'}
-    with _scheduler(tmp_path, more) as (scheduler, address):
+    limit = '2GB' if last else '0'
+    with _scheduler(tmp_path, limit) as (scheduler, address):
       engine = Engine('dask', address)
       if not last:
         threading.Thread(target=_kill_after, args=(scheduler, these[0])).start()
@@ -198,18 +196,34 @@ def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(
           place.run(toys.work(), these, shown)
           assert place.count() == 1
     told = capsys.readouterr().out
-    assert (f'with {MEMORY}PAUSE=False' in told) == last
+    assert ('Start it with --memory-limit 0' in told) == last
   assert all(pathlib.Path(each['result']).exists() for each in these)
   assert len(toys.starts(these[0])) == 1
 
 
+@pytest.mark.slow
+def test_a_unit_that_takes_too_much_memory_is_given_up(tmp_path, capsys):
+  pytest.importorskip('distributed', reason='needs the extra cluster')
+  these = [
+    toys.unit(tmp_path, 'hoarding', 'hoard', megabytes=2000),
+    toys.unit(tmp_path, 'good'),
+  ]
+  with _scheduler(tmp_path, '1GB') as (_, address), bar() as shown:
+    with placing.opened(Engine('dask', address), tmp_path) as place:
+      with pytest.raises(ValueError, match='hoarding: it ended its worker 3'):
+        place.run(toys.work(), these, shown)
+  assert len(toys.starts(these[0])) == 3
+  assert pathlib.Path(these[1]['result']).exists()
+  assert 'was asked to end' not in capsys.readouterr().out
+
+
 @contextlib.contextmanager
-def _scheduler(folder, environment):
+def _scheduler(folder, memory):
   """A scheduler with one worker, as somebody starts them by hand."""
   file = folder / 'scheduler.json'
   file.unlink(missing_ok=True)
   options = {
-    'env': child.environment() | {'MALLOC_TRIM_THRESHOLD_': '0'} | environment,
+    'env': child.environment() | {'MALLOC_TRIM_THRESHOLD_': '0'},
     'stdout': subprocess.DEVNULL,
     'stderr': subprocess.DEVNULL,
   }
@@ -223,6 +237,7 @@ def _scheduler(folder, environment):
     [
       *dask, 'worker', '--scheduler-file', str(file), '--nthreads', '1',
       '--no-dashboard', '--death-timeout', '20', '--local-directory', folder,
+      '--memory-limit', memory,
     ],
     **options,
   )  # fmt: skip

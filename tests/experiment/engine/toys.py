@@ -30,6 +30,11 @@ def do(unit, *, word='') -> None:
       raise Odd(1, 2)
     case 'exit':
       sys.exit(3)
+    case 'hoard':
+      # Touched, or it would take no memory.
+      kept = bytearray(b'x') * (unit['megabytes'] * 2**20)
+      time.sleep(60)
+      del kept
     case 'poison':
       os.kill(os.getpid(), signal.SIGKILL)
   path.write_text(word)
