@@ -11,7 +11,7 @@ Variants:
   htnet_regions:smoke  takes seconds; shows that all runs, learns nothing
 Time: :small takes 13 minutes a seed on two busy CPU cores (68 folds, 40
 epochs). The full size needs an accelerator and was not trained to its end.
-Expected result: :small with 2 seeds and true face points (--landmarks): UF1
+Expected result: :small, 2 seeds, microbatch=0, face points (--landmarks): UF1
 .661 +- .002 (95 % over subjects .595 to .729), UAR .661 at the last epoch. The
 oracle row has .823, which is no estimate.
 """

@@ -52,7 +52,7 @@ class Forecast:
     step: the work of a step of the trials that a device advances together, a
       mean over the steps of an epoch.
     evaluation: that of an evaluation of these trials.
-    traced: whether operations are those of one trial, as traced for a CPU,
+    traced: whether operations are those of one trial, as traced for a GPU,
       times the trials.
     compile_seconds: time to compile, on the machine that compiles.
   """

@@ -95,7 +95,7 @@ def _step(found, device) -> list[str]:
     how = (
       'JAX has no CPU here to count operations by: let JAX_PLATFORMS name it'
       if step.flops is None
-      else 'operations are those of one trial as it is traced for a CPU, before'
+      else 'operations are those of one trial as it is traced for a GPU, before'
       f' any compiler changes it{f", times {width}" * (width > 1)}'
     )
     lines.append(

@@ -378,16 +378,17 @@ def place(
   def put_trials(tree):
     return jax.device_put(pad(tree, size), spread)
 
-  def lower(trials, data):
+  def lower(trials, data, platforms=None):
     trial = jax.tree.map(lambda x: x[0], trials)
     state = jax.eval_shape(trainer.init, trial, data)
-    return run_chunk.lower(
+    traced = run_chunk.trace(
       stack_shapes(state, size, spread),
       stack_shapes(trial, size, spread),
       shapes_on(data, whole),
       0,
       1,
     )
+    return traced.lower(lowering_platforms=platforms)
 
   return Program(
     put_data=lambda data: jax.device_put(data, whole),

@@ -23,6 +23,8 @@ from mejax.training import trial as trial_lib
 # Back ends whose compiler counts the operations of all that it compiled. That
 # of a GPU does not know what its libraries do, and says nothing without a GPU.
 COUNTING = ('cpu', 'tpu')
+# What is traced for a CPU takes large maps in groups of examples, in loops.
+_TRACED = ('cuda',)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +81,13 @@ def read(
     turns: how often loops turn; see `traffic.read`. Operations, and the traffic
       as XLA counts it, are of one turn.
   """
-  told = compiled.cost_analysis() or {}
+  told, text = compiled.cost_analysis() or {}, compiled.as_text()
+  # A loop of one turn is none in the program. Without the name of another, how
+  # much is moved is not known.
+  named = all(n <= 1 or f'{end}"' in text for end, n in turns.items())
   return Work(
     told.get('flops'),
-    traffic.total(compiled.as_text(), turns),
+    traffic.total(text, turns) if named else None,
     told.get('bytes accessed'),
   )
 
@@ -92,6 +97,7 @@ def lower_epoch(
   one: tuple[trial_lib.TrialState, trial_lib.Trial, trial_lib.Data],
   placement: placement_lib.Placement,
   devices: Sequence[jax.Device],
+  platforms: tuple[str, ...] | None = None,
 ) -> jax.stages.Lowered:
   """Traces an epoch of the trials that a device advances together.
 
@@ -100,6 +106,7 @@ def lower_epoch(
     one: the state, the trial, and the data of one trial, or their shapes.
     placement: how many advance together.
     devices: the first is compiled for.
+    platforms: for which to trace, if it is not theirs; then to be counted only.
   """
   many = placement.mode == 'vmap'
 
@@ -116,7 +123,8 @@ def lower_epoch(
       for x in (state, trial)
     )
   arguments = placement_lib.shapes_on((state, trial, data), device)
-  return jax.jit(run, donate_argnums=0).lower(*arguments, 0)
+  traced = jax.jit(run, donate_argnums=0).trace(*arguments, 0)
+  return traced.lower(lowering_platforms=platforms)
 
 
 def of_step(
@@ -140,7 +148,7 @@ def of_step(
     f'{placement_lib.PARTS}/while': parts / len(sizes),
   }
   # What an epoch moves outside of its steps counts as a share of each.
-  moved = read(epoch, turns).bytes / len(sizes)
+  moved = (read(epoch, turns) * (1 / len(sizes))).bytes
   if not trainer.takes_parts(max(sizes)):
     return dataclasses.replace(read(epoch) * share, bytes=moved)
   if devices[0].platform not in COUNTING:
@@ -196,8 +204,8 @@ def trace(
 ) -> tuple[Work, Work]:
   """Counts the operations of a step and of an evaluation of one trial.
 
-  They are those of the program as it is traced for a CPU, before the compiler
-  changes it. None if JAX has no CPU beside its accelerator.
+  They are those of the program as it is traced for a GPU, before the compiler
+  changes it. None if JAX has no CPU beside its accelerator, which counts them.
 
   Args:
     trainer: the functions of one trial.
@@ -214,13 +222,13 @@ def trace(
   one = jax.eval_shape(trainer.init, first, data), first, data
 
   def count_epoch(trainer):
-    return _count(lower_epoch(trainer, one, placement, devices))
+    return _count(lower_epoch(trainer, one, placement, devices, _TRACED))
 
   program = placement_lib.place(
     trainer, placement, devices=devices, eval_every=eval_every, max_windows=1
   )
   epoch = count_epoch(trainer)
-  evaluation = _count(program.lower(trials, data)) - epoch
+  evaluation = _count(program.lower(trials, data, _TRACED)) - epoch
   if trainer.takes_parts(max(trainer.batch_sizes)):
     return _in_parts(trainer, count_epoch), evaluation
   return epoch * _share(trainer), evaluation

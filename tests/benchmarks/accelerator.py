@@ -250,9 +250,9 @@ def measure(args: argparse.Namespace) -> None:
     if one not in ready:
       continue  # Named already.
     # Popped, so that its states leave the device once they are measured.
-    steps, run = ready.pop(one)
+    examples, run = ready.pop(one)
     work = ready.get(f'operations of {one.name}')
-    row = clock.attempt(f'{one}', one.measure, steps, run, work, peaks)
+    row = clock.attempt(f'{one}', one.measure, examples, run, work, peaks)
     del run
     if row:
       report['trainings'].append(row)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent import futures
 import math
 import os
+import sys
 import time
 from typing import Any
 from typing import NamedTuple
@@ -70,7 +71,7 @@ CASES = {
     (1, 4, 16),
   ),
   'cnn': _case('cnn', 32, 12),
-  'htnet regions_small': _case('htnet regions_small', 32, 40),
+  'htnet regions_small': _case('htnet in parts of 16', 32, 40),
   'ststnet': _case('ststnet', 256, 800),
   'artnet small': _case('artnet small', 16, 100),
   'mmnet small': _case('mmnet small', 16, 100),
@@ -79,6 +80,12 @@ CASES = {
   'offapexnet': _case('offapexnet', 64, 30),
 }
 SMALL = {'cnn': CASES['cnn']._replace(widths=(2,))}
+
+
+def _say(line: str) -> None:
+  """Prints a line at once: `print` lets threads come between it and its end."""
+  sys.stdout.write(f'{line}\n')
+  sys.stdout.flush()
 
 
 class Clock:
@@ -90,7 +97,7 @@ class Clock:
   def has_time_for(self, what: str) -> bool:
     if time.monotonic() < self._end:
       return True
-    print(f'NOT MEASURED, no time left: {what}', flush=True)
+    _say(f'NOT MEASURED, no time left: {what}')
     return False
 
   def attempt(self, what: str, call: Callable, *given):
@@ -103,7 +110,7 @@ class Clock:
     # at hand only once.
     except Exception as error:
       reason = f'{type(error).__name__}: {str(error).partition(chr(10))[0]}'
-      print(f'FAILED, {what}: {reason}', flush=True)
+      _say(f'FAILED, {what}: {reason}')
       return None
 
 
@@ -111,9 +118,10 @@ class Work(NamedTuple):
   """What a step of one fold takes.
 
   Attributes:
-    flops: operations of its gradient, as XLA counts them on a CPU. Not on the
-      device: XLA counts none in the calls of a vendor's library.
-    bytes: traffic if parameters, moments and inputs alone had to move.
+    flops: operations of the gradient of an example, as XLA counts those of a
+      whole batch as it is traced for a GPU. Not compiled there: XLA counts none
+      in the calls of a vendor's library.
+    bytes: traffic if parameters, moments and a whole batch alone had to move.
   """
 
   flops: float
@@ -149,13 +157,12 @@ def prepare(clock: Clock, jobs: list[Job], limit_s: float) -> dict[Any, Any]:
   results = {}
   for job, future in begun.items():
     if not future.done():
-      print(
-        f'NOT MEASURED, not prepared in time, and still at work, which may slow'
-        f' the others: {job}',
-        flush=True,
+      _say(
+        'NOT MEASURED, not prepared in time, and still at work, which may slow'
+        f' the others: {job}'
       )
     elif future.cancelled():
-      print(f'NOT MEASURED, not prepared in time: {job}', flush=True)
+      _say(f'NOT MEASURED, not prepared in time: {job}')
     elif future.result() is not None:
       results[job.key] = future.result()
   return results
@@ -200,8 +207,12 @@ def count_work(case: fold_training.Case) -> Work:
   trainer, step, init, data = make_step(case, case.batch_sizes[0])
   with jax.default_device(jax.devices('cpu')[0]):
     state = jax.eval_shape(init, data)
-    cost = jax.jit(step).lower(state, data).compile().cost_analysis()
-  return Work(float(cost['flops']), work_lib.least_bytes(trainer, state, data))
+    # What is traced for a CPU takes large maps in groups, in loops, of which one
+    # turn is counted.
+    traced = jax.jit(step).trace(state, data)
+    cost = traced.lower(lowering_platforms=('cuda',)).cost_analysis()
+  flops = cost['flops'] / case.batch_sizes[0]
+  return Work(flops, work_lib.least_bytes(trainer, state, data))
 
 
 class Contestant(NamedTuple):
@@ -217,29 +228,29 @@ class Contestant(NamedTuple):
     return f'{self.name}, {self.mode}, {self.precision}, {self.folds} folds'
 
   def make(self, clips: int, people: int):
-    """Returns the steps of an epoch of a fold, and what trains all folds."""
+    """Returns the examples in an epoch of a fold, and what trains all folds."""
     base, size = self.case.base, self.case.base.batch_sizes[0]
     images, labels, groups = fold_training.make_data(base.shape, people, clips)
     every = folds_lib.leave_one_group_out(groups)
     folds = every._replace(
       train=every.train[: self.folds], test=every.test[: self.folds]
     )
-    steps = math.ceil(int(folds.train.sum(1).max()) / size)
+    examples = int(folds.train.sum(1).max())
     if self.mode in placement.MODES:
       with jax.default_matmul_precision(self.precision):
-        return steps, fold_training.make_ours(
-          base.make(), images, labels, folds, size, self.mode
+        return examples, fold_training.make_ours(
+          base.make(), images, labels, folds, size, self.mode, base.microbatch
         )
     on = 'cuda' if jax.default_backend() == 'gpu' else 'cpu'
-    return steps, fold_training.make_torch(
+    return examples, fold_training.make_torch(
       base.make_torch, images, labels, folds, size, on
     )
 
-  def measure(self, steps: int, run, work: Work | None, peaks: dict) -> dict:
+  def measure(self, examples: int, run, work: Work | None, peaks: dict) -> dict:
     """Returns the time of a step of a fold, and what it makes of the device.
 
     Args:
-      steps: those of an epoch of a fold.
+      examples: those of an epoch of a fold.
       run: trains all folds for `fold_training.NUM_EPOCHS`.
       work: what a step takes, if that was counted in time.
       peaks: what the device reaches, from `accelerator.measure_peaks`.
@@ -250,13 +261,15 @@ class Contestant(NamedTuple):
     torch.backends.cudnn.allow_tf32 = not full
     rounds = 1 if fold_training.take(run) > _SLOW else 2
     taken = min(fold_training.take(run) for _ in range(rounds))
+    batch = self.case.base.batch_sizes[0]
+    steps = math.ceil(examples / batch)
     taken /= steps * fold_training.NUM_EPOCHS * self.folds
-    row = {'model': self.name, 'batch': self.case.base.batch_sizes[0]}
+    row = {'model': self.name, 'batch': batch}
     row |= {'mode': self.mode, 'precision': self.precision}
     row |= {'folds': self.folds, 'ms': 1e3 * taken}
     row['trainings/s'] = 1 / (taken * steps * self.case.epochs)
     if work:
-      row['TFLOP/s'] = work.flops / taken / 1e12
+      row['TFLOP/s'] = work.flops * examples / steps / taken / 1e12
       peak = peaks[f'{_PEAKS[self.precision]} TFLOP/s']
       row['share of peak'] = row['TFLOP/s'] / peak
       row['share of bandwidth'] = work.bytes / taken / 1e9 / peaks['GB/s']

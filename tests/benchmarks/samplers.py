@@ -86,7 +86,7 @@ def search(
 def describe(name: str, found: list[dict]) -> str:
   """Returns the row of a way to search, from its numbers for each seed."""
   trace = np.mean([numbers['trace'] for numbers in found], (0, 1))
-  places = (8, len(trace) // 2, len(trace))
+  places = (min(8, len(trace)), (len(trace) + 1) // 2, len(trace))
   best = ', '.join(f'{trace[each - 1]:.3f}' for each in places)
   return (
     f'{name:<28}{found[0]["cost"]["epochs"]:>8,}  {best}'

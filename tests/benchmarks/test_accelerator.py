@@ -179,6 +179,7 @@ def test_a_model_is_trained_as_its_config_says(name):
   config = experiment.load_config(CONFIGS[name])
   assert case.epochs == config.num_epochs
   assert case.base.batch_sizes == (config.batch_size,)
+  assert case.base.microbatch == config.microbatch
   assert case.precisions[0] == config.matmul_precision
 
 

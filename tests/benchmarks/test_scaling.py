@@ -18,4 +18,5 @@ def test_growth_is_that_of_the_largest_moment_of_a_call():
   call(300)  # An earlier peak, which must not count.
   for megabytes in (40, 160):
     grew = scaling.measure_growth(lambda m=megabytes: call(m)) / 2**20
-    assert megabytes - 1 <= grew <= megabytes + 8
+    # Each core may hold back some pages from what Linux counts.
+    assert grew == pytest.approx(megabytes, rel=0.05, abs=16)

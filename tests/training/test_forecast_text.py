@@ -86,7 +86,7 @@ def test_a_gpu_is_told_what_was_counted_and_how():
   flops = chips.CHIPS['a100'].rates['default'].flops
   found = dataclasses.replace(WHOLE, step=work.Work(flops, 2039e9), traced=True)
   text = describe(found, 'NVIDIA A100-SXM4-80GB', 'gpu')
-  assert 'one trial as it is traced for a CPU' in text and 'times 3' in text
+  assert 'one trial as it is traced for a GPU' in text and 'times 3' in text
   assert 'as XLA counts' not in text
   assert 'least time of all: 6 s' in text and 'TensorFloat-32' in text
   silent = dataclasses.replace(found, step=work.Work(None, 2039e9))

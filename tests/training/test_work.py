@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 
+from flax import linen as nn
 import jax
 import pytest
 
+from mejax.models import convolution
 from mejax.training import work
 from tests import own_parts
 from tests.training import setup_trials as given
+
+
+class OneConvolution(nn.Module):
+  @nn.compact
+  def __call__(self, inputs, *, train=False):
+    return convolution.Conv3x3(3)(inputs).mean((1, 2)), {}
 
 
 @pytest.fixture(scope='module')
@@ -61,6 +69,21 @@ def test_a_traced_step_in_parts_has_the_operations_of_the_whole(parts):
     for microbatch in (0, 4)
   )
   assert cut.flops == pytest.approx(whole.flops, rel=0.05)
+
+
+def test_large_maps_are_counted_whole_though_a_cpu_takes_them_in_groups(
+  monkeypatch,
+):
+  inputs, labels, groups = given.make_arrays()
+  trainer = given.make_trainer(
+    groups, model=OneConvolution(), takes_mask=False, num_epochs=4
+  )
+  trials, data = given.make_trials(groups), given.make_data(inputs, labels)
+  flops = []
+  for room in (2**26, 1):
+    monkeypatch.setattr(convolution, 'PATCH_BYTES', room)
+    flops.append(work.trace(trainer, trials, data, eval_every=2)[0].flops)
+  assert flops[0] == flops[1] > 2 * 16 * 16 * (9 * 3 * 3)
 
 
 def test_without_a_cpu_operations_are_not_known(parts, monkeypatch):
