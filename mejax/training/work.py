@@ -110,7 +110,9 @@ def lower_epoch(
   """
   many = placement.mode == 'vmap'
 
-  def run(states, trials, data, number):
+  # The cache of compiled programs knows the name of the function, but not those
+  # of the loops: older versions of mejax had loops without a name in `run`.
+  def run_named_loops(states, trials, data, number):
     zero = jax.numpy.zeros(trials.train.shape[:-1])
     run_epoch = placement_lib.make_epoch(trainer, trials, data, many=many)
     return run_epoch(number, (states, zero, zero))
@@ -123,7 +125,8 @@ def lower_epoch(
       for x in (state, trial)
     )
   arguments = placement_lib.shapes_on((state, trial, data), device)
-  traced = jax.jit(run, donate_argnums=0).trace(*arguments, 0)
+  function = jax.jit(run_named_loops, donate_argnums=0)
+  traced = function.trace(*arguments, 0)
   return traced.lower(lowering_platforms=platforms)
 
 

@@ -207,7 +207,7 @@ def count_work(case: fold_training.Case) -> Work:
   trainer, step, init, data = make_step(case, case.batch_sizes[0])
   with jax.default_device(jax.devices('cpu')[0]):
     state = jax.eval_shape(init, data)
-    # What is traced for a CPU takes large maps in groups, in loops, of which one
+    # Traced for a CPU, large maps are taken in groups, in a loop of which one
     # turn is counted.
     traced = jax.jit(step).trace(state, data)
     cost = traced.lower(lowering_platforms=('cuda',)).cost_analysis()
