@@ -44,7 +44,7 @@ def add_forecast(verbs) -> None:
     metavar='SECONDS',
     help='time after which the compiler is stopped, and what is known by then'
     ' is printed (default: 7200; the largest config, htnet_released on'
-    ' v5e:4x4, takes 2900 on one busy core)',
+    ' v5e:4x4, takes 2850 on one busy core)',
   )
 
 

@@ -7,7 +7,8 @@ An epoch of some trials is compiled for one chip, as `mejax forecast` does it,
 and the text of the program is read; see `mejax/training/traffic.py`.
 
 Prints this count and that of XLA, temporary memory, the least traffic that is
-possible, and the instructions with the most traffic. Needs the extra `tpu`.
+possible, and the instructions with the most traffic: of all trials, and of one
+turn of each loop. Needs the extra `tpu`.
 """
 
 from __future__ import annotations
