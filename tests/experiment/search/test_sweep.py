@@ -481,7 +481,7 @@ def test_what_needs_one_config_refuses_a_search_and_its_config_can_be_used(
   workdir, _ = done
   with pytest.raises(ValueError, match='is a search.* Train the config'):
     experiment.evaluate(workdir, task=small_search.make_task())
-  with pytest.raises(ValueError, match='is a search.* Export a run'):
+  with pytest.raises(ValueError, match='is of a search.* Export a run'):
     experiment.export(workdir, tmp_path / 'out')
   content = json.loads((workdir / 'config.json').read_text())
   content['model'] = {'name': 'linear'}  # It was handed over.
