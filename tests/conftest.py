@@ -110,6 +110,22 @@ def shared() -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
+def released_dir(shared, tmp_path_factory) -> pathlib.Path:
+  """The folder of the prepared data of the real release, 442 clips."""
+  from mejax.datasets import prepare
+
+  folder = tmp_path_factory.mktemp('released')
+  prepare.prepare(
+    'htnet_release',
+    source=shared / 'htnet442',
+    options={'landmarks': shared / 'htnet442/landmarks28.csv'},
+    data_dir=folder,
+    progress=False,
+  )
+  return folder
+
+
+@pytest.fixture(scope='session')
 def make_record():
   """The function that makes up records of runs."""
   return records.make

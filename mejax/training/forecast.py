@@ -92,7 +92,7 @@ class Forecast:
     return self.turns * (self.steps * step + self.evaluations * evaluation)
 
 
-def begin(
+def _begin(
   trainer: trial_lib.Trainer,
   trials: trial_lib.Trial,
   data: trial_lib.Data,
@@ -144,7 +144,7 @@ def measure(
   """
   start = time.perf_counter()
   options = {'devices': devices, 'eval_every': eval_every}
-  found = begin(trainer, trials, data, placement, **options)
+  found = _begin(trainer, trials, data, placement, **options)
   keep(found)
   whose = f'of {placement.width} trial(s) at once on a device'
   say(f'tracing the call that trains a round {whose}')

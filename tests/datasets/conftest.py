@@ -58,14 +58,6 @@ def small(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def released(shared, tmp_path_factory):
+def released(released_dir):
   """The 442 examples of the real release, through prepare and load."""
-  folder = tmp_path_factory.mktemp('released')
-  prepare.prepare(
-    'htnet_release',
-    source=shared / 'htnet442',
-    options={'landmarks': shared / 'htnet442/landmarks28.csv'},
-    data_dir=folder,
-    progress=False,
-  )
-  return load.load_examples('htnet_release', folder)
+  return load.load_examples('htnet_release', released_dir)

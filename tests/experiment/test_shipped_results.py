@@ -10,7 +10,6 @@ import shlex
 import numpy as np
 import pytest
 
-from mejax.datasets import prepare
 from mejax.experiment import results
 from mejax.experiment import scoring
 
@@ -97,20 +96,6 @@ def test_the_commands_of_a_folder_end_with_its_score(name):
     assert 'landmarks28.csv' in (HOME / 'README.md').read_text()
 
 
-@pytest.fixture(scope='module')
-def data(shared, tmp_path_factory):
-  """The prepared data of the 442 clips."""
-  folder = tmp_path_factory.mktemp('data')
-  prepare.prepare(
-    'htnet_release',
-    source=shared / 'htnet442',
-    options={'landmarks': shared / 'htnet442/landmarks28.csv'},
-    data_dir=folder,
-    progress=False,
-  )
-  return folder
-
-
 def _table():
   """The rows of the first table of the documents, each by its columns."""
   block = TABLE.read_text().partition('| model |')[2].partition('\n\n')[0]
@@ -133,13 +118,13 @@ def _check_row(row, entry):
 
 @pytest.mark.parametrize('name', REAL)
 def test_a_folder_gives_the_scores_of_the_table(
-  name, data, monkeypatch, capsys
+  name, released_dir, monkeypatch, capsys
 ):
   # Baselines are no part of the folder, and their fits take a minute.
   monkeypatch.setattr(
     scoring.baseline_cache, 'read_or_fit', lambda *_, **__: {}
   )
-  numbers = scoring.score(HOME / name, data_dir=data)
+  numbers = scoring.score(HOME / name, data_dir=released_dir)
   # The data are those of the run, face points included.
   assert 'NOTE' not in capsys.readouterr().out
   assert name in ROWS, f'say in ROWS which row of {TABLE.name} has {name}'

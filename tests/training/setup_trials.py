@@ -122,6 +122,13 @@ def make_trainer(groups, **changes) -> trial.Trainer:
   return trial.Trainer(**(options | changes))
 
 
+def make_parts(model):
+  """The trainer of a model without batch statistics, its trials, and data."""
+  inputs, labels, groups = make_arrays()
+  trainer = make_trainer(groups, model=model, takes_mask=False, num_epochs=4)
+  return trainer, make_trials(groups), make_data(inputs, labels)
+
+
 def train(trainer, trials, inputs, labels, *, mode, counts=(3,), width=None):
   """States, logits and losses after calls of `counts` windows each."""
   size = len(trials.train)

@@ -19,11 +19,7 @@ from tests.training import setup_trials as given
 
 @pytest.fixture(scope='module')
 def parts():
-  inputs, labels, groups = given.make_arrays()
-  trainer = given.make_trainer(
-    groups, model=own_parts.Linear(), takes_mask=False, num_epochs=4
-  )
-  return trainer, given.make_trials(groups), given.make_data(inputs, labels)
+  return given.make_parts(own_parts.Linear())
 
 
 def measure(parts, mode, width, size, devices=1):

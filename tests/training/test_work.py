@@ -22,11 +22,7 @@ class OneConvolution(nn.Module):
 
 @pytest.fixture(scope='module')
 def parts():
-  inputs, labels, groups = given.make_arrays()
-  trainer = given.make_trainer(
-    groups, model=own_parts.Linear(), takes_mask=False, num_epochs=4
-  )
-  return trainer, given.make_trials(groups), given.make_data(inputs, labels)
+  return given.make_parts(own_parts.Linear())
 
 
 def test_what_is_not_known_stays_so():
@@ -74,15 +70,10 @@ def test_a_traced_step_in_parts_has_the_operations_of_the_whole(parts):
 def test_large_maps_are_counted_whole_though_a_cpu_takes_them_in_groups(
   monkeypatch,
 ):
-  inputs, labels, groups = given.make_arrays()
-  trainer = given.make_trainer(
-    groups, model=OneConvolution(), takes_mask=False, num_epochs=4
-  )
-  trials, data = given.make_trials(groups), given.make_data(inputs, labels)
-  flops = []
+  parts, flops = given.make_parts(OneConvolution()), []
   for room in (2**26, 1):
     monkeypatch.setattr(convolution, 'PATCH_BYTES', room)
-    flops.append(work.trace(trainer, trials, data, eval_every=2)[0].flops)
+    flops.append(work.trace(*parts, eval_every=2)[0].flops)
   assert flops[0] == flops[1] > 2 * 16 * 16 * (9 * 3 * 3)
 
 
