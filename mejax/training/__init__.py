@@ -8,8 +8,9 @@ averages weights over steps. `curves.py` has those of a model that says
 something of each frame of a window.
 
 For many trainings, `folds.py` decides who is held out, `devices.py` sets up the
-processors, `cost.py` finds out how many trials fit into memory, `placement.py`
-compiles them as one program, and `loop.py` runs it, with `log.py` and
+processors, `cost.py` finds out how many trials fit into memory, `steps.py` has
+the steps and epochs of one trial or of several, `placement.py` compiles them
+for all devices as one program, and `loop.py` runs it, with `log.py` and
 `checkpoint.py`.
 
 `forecast.py` weighs a training from its compiled program, on devices that need

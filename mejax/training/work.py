@@ -17,6 +17,7 @@ import jax
 
 from mejax.training import cost as cost_lib
 from mejax.training import placement as placement_lib
+from mejax.training import steps as steps_lib
 from mejax.training import traffic
 from mejax.training import trial as trial_lib
 
@@ -114,7 +115,7 @@ def lower_epoch(
   # of the loops: older versions of mejax had loops without a name in `run`.
   def run_named_loops(states, trials, data, number):
     zero = jax.numpy.zeros(trials.train.shape[:-1])
-    run_epoch = placement_lib.make_epoch(trainer, trials, data, many=many)
+    run_epoch = steps_lib.make_epoch(trainer, trials, data, many=many)
     return run_epoch(number, (states, zero, zero))
 
   device = jax.sharding.SingleDeviceSharding(devices[0])
@@ -147,8 +148,8 @@ def of_step(
   sizes, share = trainer.batch_sizes, _share(trainer)
   parts = math.fsum(math.ceil(n / (trainer.microbatch or n)) for n in sizes)
   turns = {
-    f'{placement_lib.STEPS}/while': len(sizes) * share,
-    f'{placement_lib.PARTS}/while': parts / len(sizes),
+    f'{steps_lib.STEPS}/while': len(sizes) * share,
+    f'{steps_lib.PARTS}/while': parts / len(sizes),
   }
   # What an epoch moves outside of its steps counts as a share of each.
   moved = (read(epoch, turns) * (1 / len(sizes))).bytes

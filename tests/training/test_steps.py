@@ -13,6 +13,7 @@ from mejax.training import curves
 from mejax.training import forecast
 from mejax.training import placement
 from mejax.training import sample as sample_lib
+from mejax.training import steps
 from mejax.training import trial as trial_lib
 from tests import closeness
 from tests.training import setup_trials as given
@@ -170,7 +171,7 @@ def test_curves_are_trained_in_parts_as_with_whole_batches():
       optimizer=lambda setting: optax.identity(),
     )
     state = trainer.init(trial, data)
-    run = placement.make_epoch(trainer, trial, data, many=False)
+    run = steps.make_epoch(trainer, trial, data, many=False)
     state, loss, _ = jax.jit(run)(0, (state, jnp.zeros(()), jnp.zeros(())))
     return state.params, loss
 
