@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from mejax.experiment import forecasting
-from mejax.experiment.search import units
+from mejax.experiment.search import preparing
 from mejax.experiment.search.state import Search
 from mejax.training import cost as cost_lib
 
@@ -75,7 +75,7 @@ def show(found: Search) -> None:
 
 def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
   """Measures the seconds of a training among others."""
-  prepared = units.prepare(program, **source)
+  prepared = preparing.prepare(program, **source)
   folds, plan = prepared.folds, prepared.plan
   count, devices = len(folds.outer), jax.local_devices()
   trials, _ = prepared.stack(
@@ -91,7 +91,7 @@ def _time(program: Mapping[str, Any], source: Mapping[str, Any]) -> float:
   )
   with jax.default_matmul_precision(plan.options.matmul_precision):
     options = {'devices': devices, 'eval_every': prepared.eval_every}
-    data = units.arrays_of(plan)
+    data = preparing.arrays_of(plan)
     placement = cost_lib.choose(
       prepared.trainer, trials, data, mode=plan.options.mode, **options
     )

@@ -111,7 +111,7 @@ class Search:
     space: what may be tried.
     options: how.
     plan: the config, resolved.
-    source: where the data come from, see `units.prepare`.
+    source: where the data come from, see `preparing.prepare`.
     folder: the folder of the units.
     owner: digest of what the search belongs to.
     on_disk: where workers of a cluster find the data, see

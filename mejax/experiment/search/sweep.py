@@ -33,10 +33,10 @@ from mejax.experiment.engine.options import Engine
 from mejax.experiment.search import chosen as chosen_lib
 from mejax.experiment.search import forecast
 from mejax.experiment.search import journal as journal_lib
+from mejax.experiment.search import preparing
 from mejax.experiment.search import proposing
 from mejax.experiment.search import rounds
 from mejax.experiment.search import spaces
-from mejax.experiment.search import units
 from mejax.experiment.search.state import Options
 from mejax.experiment.search.state import Search
 from mejax.experiment.search.state import Tried
@@ -112,7 +112,7 @@ def sweep(
     # An inner fold tells the score of its last epoch, and so does an outer one.
     config.selection = ('last',)
   plan = planning.plan(config, **source)
-  units.inner_folds(plan, config.inner_folds)
+  preparing.inner_folds(plan, config.inner_folds)
   source = _share_task(source, plan, known)
   about = {
     'space': known.describe(),
@@ -252,7 +252,7 @@ def _check_groups(found: Search) -> None:
     try:
       for divisor in found.rungs(found.options.round_size):
         found.program(number, inner=True, divisor=divisor)
-      units.prepare(found.program(number, inner=True), **found.source)
+      preparing.prepare(found.program(number, inner=True), **found.source)
     # Whatever a module raises that cannot be built of these fields.
     except Exception as error:
       raise ValueError(
