@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # Without them libtpu asks the network where it runs, and warns; and only one
 # process at a time may load it, because it might use the TPU.
-TPU = {
+_TPU = {
   'ALLOW_MULTIPLE_LIBTPU_LOAD': 'true',
   'TPU_SKIP_MDS_QUERY': '1',
   'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
@@ -88,7 +88,7 @@ def forecast(
       done = subprocess.run(
         [sys.executable, '-P', '-m', __name__, str(answer)],
         input=json.dumps(request),
-        env=os.environ | ENVIRONMENT | _environment(device),
+        env=os.environ | environment(device),
         stderr=subprocess.PIPE,
         text=True,
         errors='replace',
@@ -118,17 +118,18 @@ def forecast(
   print(told['text'], end='')
 
 
-def _environment(device: str) -> dict[str, str]:
+def environment(device: str) -> dict[str, str]:
+  """Returns the variables of a process that compiles for a device."""
   from mejax.training import gpus
 
   if device.partition(':')[0] not in gpus.GPUS:
-    return TPU
+    return ENVIRONMENT | _TPU
   # XLA finds by measuring a form of each product that Triton can compile, and
   # fails for some where there is no GPU to measure on.
   flags = (
     f'{os.environ.get("XLA_FLAGS", "")} --xla_gpu_enable_triton_gemm=false'
   )
-  return {'XLA_FLAGS': flags}
+  return ENVIRONMENT | {'XLA_FLAGS': flags}
 
 
 def _how_far(answer: pathlib.Path) -> str:
@@ -201,7 +202,7 @@ def _check_cuda() -> None:
   )
 
 
-def _find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
+def find_devices(device: str) -> tuple[Sequence[jax.Device], float]:
   """Returns devices, and the bytes that each has for trials."""
   import jax
   from jax.experimental import topologies
@@ -254,7 +255,7 @@ def _describe(
   say('reading the data')
   config = configuration.from_json(request['config'])
   plan = planning.plan(config, data_dir=request['data_dir'])
-  devices, memory = _find_devices(request['device'])
+  devices, memory = find_devices(request['device'])
   options, trainer = plan.options, plan.trainer
   mode = options.mode
   if mode == 'auto':

@@ -52,12 +52,14 @@ class Move:
   Attributes:
     bytes: what it reads from the memory of the device, and writes there, as
       often as the loops turn in which it stands.
+    times: how often they turn.
     name: its name in the program.
     shape: that of its result.
     source: the operation of JAX that it stems from; '' if none is named.
   """
 
   bytes: float
+  times: float
   name: str
   shape: str
   source: str
@@ -199,7 +201,7 @@ def _walk(computations, name: str, turns, times: float) -> Iterator[Move]:
       continue
     operands = [instructions[operand].shape for operand in each.operands]
     moved = _moved(computations, each, operands)
-    yield Move(times * moved, each.name, each.shape, each.source)
+    yield Move(times * moved, times, each.name, each.shape, each.source)
 
 
 def _moved(computations, instruction, operands: list[str]) -> float:

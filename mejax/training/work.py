@@ -24,6 +24,8 @@ from mejax.training import trial as trial_lib
 # Back ends whose compiler counts the operations of all that it compiled. That
 # of a GPU does not know what its libraries do, and says nothing without a GPU.
 COUNTING = ('cpu', 'tpu')
+# The loop over the steps of an epoch, in a compiled program.
+STEPS = f'{steps_lib.STEPS}/while'
 # What is traced for a CPU takes large maps in groups of examples, in loops.
 _TRACED = ('cuda',)
 
@@ -146,13 +148,8 @@ def of_step(
     epoch: the program of an epoch.
   """
   sizes, share = trainer.batch_sizes, _share(trainer)
-  parts = math.fsum(math.ceil(n / (trainer.microbatch or n)) for n in sizes)
-  turns = {
-    f'{steps_lib.STEPS}/while': len(sizes) * share,
-    f'{steps_lib.PARTS}/while': parts / len(sizes),
-  }
   # What an epoch moves outside of its steps counts as a share of each.
-  moved = (read(epoch, turns) * (1 / len(sizes))).bytes
+  moved = (read(epoch, loop_turns(trainer)) * (1 / len(sizes))).bytes
   if not trainer.takes_parts(max(sizes)):
     return dataclasses.replace(read(epoch) * share, bytes=moved)
   if devices[0].platform not in COUNTING:
@@ -163,6 +160,16 @@ def of_step(
 
   # What XLA counts of programs without parts says nothing of one with them.
   return Work(_in_parts(trainer, tell).flops, moved)
+
+
+def loop_turns(trainer: trial_lib.Trainer) -> dict[str, float]:
+  """Returns how often the loops of an epoch turn; see `traffic.read`."""
+  sizes = trainer.batch_sizes
+  parts = math.fsum(math.ceil(n / (trainer.microbatch or n)) for n in sizes)
+  return {
+    STEPS: len(sizes) * _share(trainer),
+    f'{steps_lib.PARTS}/while': parts / len(sizes),
+  }
 
 
 def _share(trainer: trial_lib.Trainer) -> float:

@@ -1,19 +1,21 @@
-"""What a training step moves through the memory of a TPU, without a TPU.
+"""What a training step moves, and its kernels, on a device that is not at hand.
 
-  python -m tests.benchmarks.tpu_traffic --config cnn --device v5e:2x2 \\
+  python -m tests.benchmarks.step_traffic --config cnn --device v5e:2x2 \\
     --trials 17 --data_dir data
 
-An epoch of some trials is compiled for one chip, as `mejax forecast` does it,
+An epoch of some trials is compiled for one device, as `mejax forecast` does it,
 and the text of the program is read; see `mejax/training/traffic.py`.
 
 Prints this count and that of XLA, temporary memory, the least traffic that is
-possible, and the instructions with the most traffic: of all trials, and of one
-turn of each loop. Needs the extra `tpu`.
+possible, how many kernels and calls of libraries a step of all trials has, and
+the instructions with the most traffic, as often as they run in an epoch. Needs
+what `mejax forecast` needs for the device.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 
@@ -28,9 +30,8 @@ def main() -> None:
   args, overrides = parser.parse_known_args()
   from mejax.experiment import forecasting
 
-  os.environ.update(forecasting.ENVIRONMENT | forecasting.TPU)
+  os.environ.update(forecasting.environment(args.device))
   import jax
-  from jax.experimental import topologies
 
   from mejax.experiment import configuration
   from mejax.experiment import planning
@@ -41,11 +42,9 @@ def main() -> None:
 
   config = configuration.load_config(args.config, overrides)
   plan = planning.plan(config, data_dir=args.data_dir)
-  devices = list(
-    topologies.get_topology_desc(args.device, platform='tpu').devices
-  )
+  devices, _ = forecasting.find_devices(args.device)
   trainer, data = plan.trainer, plan.data
-  mode = cost.default_mode(data.inputs, 'tpu')
+  mode = cost.default_mode(data.inputs, devices[0].platform)
   width = args.trials if mode == 'vmap' else 1
   placement = placement_lib.Placement(mode, width, width)
   first = jax.tree.map(lambda x: x[0], plan.trials)
@@ -65,9 +64,24 @@ def main() -> None:
     f' {each.bytes / least:.1f} times the {least:.2f} MB of parameters, moments'
     ' and inputs'
   )
-  for move in traffic.read(epoch.as_text())[: args.most]:
+  turns = work.loop_turns(trainer)
+  moves = traffic.read(epoch.as_text(), turns)
+  outside = traffic.read(epoch.as_text(), turns | {work.STEPS: 0.0})
+  kernels = _count(moves) - _count(outside)
+  print(
+    f'{kernels / len(trainer.batch_sizes):.0f} kernels and calls of libraries'
+    ' in a step of all trials, a mean over the steps of an epoch'
+  )
+  for move in moves[: args.most]:
     shape = re.sub(r'\s', '', move.shape)[:70]
-    print(f'{move.bytes / 1e6:8.1f} MB  {shape}  {move.source[-60:]}')
+    print(
+      f'{move.bytes / 1e6:8.1f} MB  {move.times:4.0f} x  {shape}'
+      f'  {move.source[-60:]}'
+    )
+
+
+def _count(moves) -> float:
+  return math.fsum(move.times for move in moves)
 
 
 if __name__ == '__main__':
