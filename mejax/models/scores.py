@@ -96,14 +96,25 @@ def softly_weigh(
 ) -> tuple[Float[Array, '*b n h e'], Float[Array, '*b h n m']]:
   """Sums the values by the softmax of the scores; returns that and the weights.
 
-  The weights are those of `masked_softmax`, the sum is that of `weigh`. It is
-  divided after it is taken, not each weight before: so n x e numbers are
-  divided, not n x m, and backward no more than n x e are summed. Under `jit`
-  the weights are not computed if nobody reads them.
+  The weights are those of `masked_softmax`, the sum is that of `weigh`. Except
+  on a GPU it is divided after it is taken, not each weight before: so n x e
+  numbers are divided, not n x m, and backward no more than n x e are summed.
+  Under `jit` the weights are not computed then if nobody reads them.
   """
-  shares, total = _shares(scores, counts, -1)
-  output = jnp.einsum('...hnm,...mhe->...nhe', shares, value)
-  # As rows: see `layers.LayerNorm`.
-  norm = jnp.swapaxes(total, -3, -2).reshape(-1, 1)
-  rows = output.reshape(-1, output.shape[-1]) / norm
-  return rows.reshape(output.shape).astype(value.dtype), shares / total
+
+  def divide_before(scores, value):
+    weights = masked_softmax(scores, counts)
+    return weigh(weights, value), weights
+
+  def divide_after(scores, value):
+    shares, total = _shares(scores, counts, -1)
+    output = jnp.einsum('...hnm,...mhe->...nhe', shares, value)
+    # As rows: see `layers.LayerNorm`.
+    norm = jnp.swapaxes(total, -3, -2).reshape(-1, 1)
+    rows = output.reshape(-1, output.shape[-1]) / norm
+    return rows.reshape(output.shape).astype(value.dtype), shares / total
+
+  # XLA makes one kernel for a GPU of a softmax, and several of its parts.
+  return jax.lax.platform_dependent(
+    scores, value, cuda=divide_before, rocm=divide_before, default=divide_after
+  )

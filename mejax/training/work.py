@@ -24,8 +24,6 @@ from mejax.training import trial as trial_lib
 # Back ends whose compiler counts the operations of all that it compiled. That
 # of a GPU does not know what its libraries do, and says nothing without a GPU.
 COUNTING = ('cpu', 'tpu')
-# The loop over the steps of an epoch, in a compiled program.
-STEPS = f'{steps_lib.STEPS}/while'
 # What is traced for a CPU takes large maps in groups of examples, in loops.
 _TRACED = ('cuda',)
 
@@ -167,7 +165,7 @@ def loop_turns(trainer: trial_lib.Trainer) -> dict[str, float]:
   sizes = trainer.batch_sizes
   parts = math.fsum(math.ceil(n / (trainer.microbatch or n)) for n in sizes)
   return {
-    STEPS: len(sizes) * _share(trainer),
+    f'{steps_lib.STEPS}/while': len(sizes) * _share(trainer),
     f'{steps_lib.PARTS}/while': parts / len(sizes),
   }
 

@@ -64,13 +64,12 @@ def main() -> None:
     f' {each.bytes / least:.1f} times the {least:.2f} MB of parameters, moments'
     ' and inputs'
   )
-  turns = work.loop_turns(trainer)
-  moves = traffic.read(epoch.as_text(), turns)
-  outside = traffic.read(epoch.as_text(), turns | {work.STEPS: 0.0})
-  kernels = _count(moves) - _count(outside)
+  moves = traffic.read(epoch.as_text(), work.loop_turns(trainer))
+  kernels = math.fsum(move.times for move in moves)
   print(
     f'{kernels / len(trainer.batch_sizes):.0f} kernels and calls of libraries'
-    ' in a step of all trials, a mean over the steps of an epoch'
+    ' in a step of all trials, with a share of what an epoch has outside of its'
+    ' steps'
   )
   for move in moves[: args.most]:
     shape = re.sub(r'\s', '', move.shape)[:70]
@@ -78,10 +77,6 @@ def main() -> None:
       f'{move.bytes / 1e6:8.1f} MB  {move.times:4.0f} x  {shape}'
       f'  {move.source[-60:]}'
     )
-
-
-def _count(moves) -> float:
-  return math.fsum(move.times for move in moves)
 
 
 if __name__ == '__main__':

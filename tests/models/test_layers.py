@@ -14,6 +14,7 @@ from mejax.models import convolution
 from mejax.models import layers
 from mejax.models.dtypes import DTypes
 from tests import closeness
+from tests.models import platforms
 
 BF16 = DTypes('bfloat16')
 # The result is rounded once, by half an epsilon of its size.
@@ -24,7 +25,9 @@ def normal(*shape, seed=0):
   return jax.random.normal(jax.random.key(seed), shape)
 
 
-def test_layer_norm_and_gelu_equal_flax():
+@pytest.mark.parametrize('platform', ['cpu', 'cuda'])
+def test_layer_norm_and_gelu_equal_flax(platform, monkeypatch):
+  platforms.pretend(monkeypatch, platform)
   x = 100 * normal(4, 6) + 50
   ours, flax = layers.LayerNorm(), nn.LayerNorm(epsilon=1e-5)
   variables = {'params': {'scale': normal(6), 'bias': normal(6, seed=1)}}

@@ -9,6 +9,7 @@ import pytest
 
 from mejax.models import scores
 from tests import closeness
+from tests.models import platforms
 
 pytestmark = pytest.mark.unoptimised
 
@@ -18,8 +19,12 @@ def softmax(logits, counts):
   return shares / shares.sum(-1, keepdims=True)
 
 
+@pytest.mark.parametrize('platform', ['cpu', 'cuda'])
 @pytest.mark.parametrize('masked', [False, True])
-def test_sum_by_a_softmax_and_its_gradients_are_those_of_weights(masked):
+def test_sum_by_a_softmax_and_its_gradients_are_those_of_weights(
+  masked, platform, monkeypatch
+):
+  platforms.pretend(monkeypatch, platform)
   source = np.random.default_rng(0)
   logits, value = (
     source.normal(size=(2, 3, 7, 5)),
@@ -47,7 +52,9 @@ def test_sum_by_a_softmax_and_its_gradients_are_those_of_weights(masked):
   closeness.assert_close(slopes[1], true, 1e-6)
 
 
-def test_a_query_for_which_no_key_counts_gets_zeros():
+@pytest.mark.parametrize('platform', ['cpu', 'cuda'])
+def test_a_query_for_which_no_key_counts_gets_zeros(platform, monkeypatch):
+  platforms.pretend(monkeypatch, platform)
   counts = np.zeros((1, 4), bool)
   output, weights = scores.softly_weigh(
     jnp.ones((1, 2, 3, 4)), counts, jnp.ones((1, 4, 2, 5))
@@ -55,8 +62,9 @@ def test_a_query_for_which_no_key_counts_gets_zeros():
   assert not output.any() and not weights.any()
 
 
-def test_training_sums_numbers_of_all_keys_once_and_not_backward():
+def test_training_sums_numbers_of_all_keys_once_and_not_backward(monkeypatch):
   """Such sums were the dearest of a step on a CPU; products do not count."""
+  platforms.pretend(monkeypatch, 'cpu')
 
   def loss(logits, value):
     return jnp.sin(scores.softly_weigh(logits, None, value)[0]).sum()
@@ -70,3 +78,20 @@ def test_training_sums_numbers_of_all_keys_once_and_not_backward():
   ]
   # The shares of the forward pass.
   assert len(sums) == 1
+
+
+def test_a_program_for_a_gpu_divides_weights_and_any_other_sums():
+  """On a GPU a softmax is one kernel; see docs/measurements.md."""
+  shapes = [jnp.ones((2, 3, 11, 11)), jnp.ones((2, 11, 3, 5))]
+  call = jax.jit(
+    lambda *arrays: scores.softly_weigh(arrays[0], None, arrays[1])[0]
+  )
+  traced = call.trace(*shapes)
+
+  def divided(platform):
+    program = traced.lower(lowering_platforms=(platform,)).as_text()
+    lines = [line for line in program.splitlines() if '.divide' in line]
+    return [line.rpartition('tensor')[2] for line in lines]
+
+  assert divided('cuda') == ['<2x3x11x11xf32>']
+  assert divided('cpu') == divided('tpu') == ['<66x5xf32>']
