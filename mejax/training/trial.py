@@ -1,7 +1,7 @@
 """One training, as pure functions.
 
 A trial is (fold, seed, setting). The functions here see a single trial;
-`placement.py` runs many trials by `vmap` or `lax.map` over them.
+`steps.py` and `placement.py` run many trials, together or one after another.
 """
 
 from __future__ import annotations
