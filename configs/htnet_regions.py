@@ -9,11 +9,11 @@ Command:
 Variants:
   htnet_regions:small  a narrower model, 40 epochs, one seed
   htnet_regions:smoke  takes seconds; shows that all runs, learns nothing
-Time: :small takes 13 minutes a seed on two busy CPU cores (68 folds, 40
+Time: :small takes 30 minutes of one busy CPU core a seed (68 folds, 40
 epochs). The full size needs an accelerator and was not trained to its end.
-Expected result: :small, 2 seeds, microbatch=0, face points (--landmarks): UF1
-.661 +- .002 (95 % over subjects .595 to .729), UAR .661 at the last epoch. The
-oracle row has .823, which is no estimate.
+Expected result: :small, 4 seeds, face points (--landmarks): UF1 .669 +- .007
+(95 % over subjects .604 to .738), UAR .667, together .697. The oracle row
+has .836, which is no estimate.
 """
 
 from mejax.configs import default
