@@ -11,9 +11,9 @@ Variants:
   htnet_regions:smoke  takes seconds; shows that all runs, learns nothing
 Time: :small takes 30 minutes of one busy CPU core a seed (68 folds, 40
 epochs). The full size needs an accelerator and was not trained to its end.
-Expected result: :small, 4 seeds, face points (--landmarks): UF1 .669 +- .007
-(95 % over subjects .604 to .738), UAR .667, together .697. The oracle row
-has .836, which is no estimate.
+Expected result: :small, 5 seeds, face points (--landmarks): UF1 .671 +- .008
+(95 % over subjects .608 to .738), UAR .669, together .706. The oracle row
+has .837, which is no estimate.
 """
 
 from mejax.configs import default
