@@ -23,6 +23,7 @@ import tqdm
 
 from mejax import signals
 from mejax.experiment.engine import options
+from mejax.experiment.engine import worker
 from mejax.experiment.engine.options import Engine
 
 # A worker that says nothing for so long counts as lost. A library may hold
@@ -101,8 +102,10 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
     stack.enter_context(dask.config.set(_SETTINGS))
     _silence()
     _track_quietly()
+    worker.without_batches()()
     if engine.scheduler:
       client = stack.enter_context(_closing(_find(engine)))
+      _prepare_scheduler(client)
       yield Connection(client, lambda: None, 0, 0, engine.address)
       return
     if engine.kind == 'dask':
@@ -142,7 +145,7 @@ def job_script(engine: Engine, folder: str | os.PathLike) -> str:
 def _find(engine: Engine) -> distributed.Client:
   address = engine.address
   try:
-    client = distributed.Client(address, timeout=_CONNECT_S)
+    return distributed.Client(address, timeout=_CONNECT_S)
   # dask raises OSError, and ssl and the parser of its settings their own.
   except Exception as error:
     reason = str(error).partition('\n')[0] or type(error).__name__
@@ -152,12 +155,16 @@ def _find(engine: Engine) -> distributed.Client:
       ' and do DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its siblings name the'
       ' same keys here as there? docs/scale.md shows how.'
     ) from error
+
+
+def _prepare_scheduler(client: distributed.Client) -> None:
+  """Gives a scheduler that somebody else started the settings of ours."""
   settings = {'allowed_failures': 0, 'worker_ttl': _SILENCE_S}
   # A function without a name is sent as code: a scheduler needs no mejax.
   client.run_on_scheduler(
     lambda dask_scheduler: vars(dask_scheduler).update(settings)
   )
-  return client
+  client.run_on_scheduler(worker.without_batches())
 
 
 def _start_workers(count: int, asked: Callable[[], bool]) -> Any:

@@ -111,6 +111,20 @@ def check_data(where: str, sha256: str, asked: str | None) -> None:
     )
 
 
+def without_batches() -> Callable[[], None]:
+  """Returns what makes dask send each message of its process at once.
+
+  It holds them back for two milliseconds by the clock. If that is set back
+  meanwhile, they wait until it shows that time again. A scheduler that has no
+  mejax can run what this returns: a function without a name is sent as code.
+  """
+  return lambda: setattr(
+    importlib.import_module('distributed.batched').BatchedSend,
+    'next_deadline',
+    property(lambda own: None, lambda own, moment: None),
+  )
+
+
 def _check_folder(folder: pathlib.Path) -> None:
   if not folder.is_dir():
     raise FileNotFoundError(
@@ -158,6 +172,7 @@ def _leaving() -> Callable[[], bool]:
   if not own:  # It was called by hand.
     return lambda: False
   _remark_memory(own)
+  without_batches()()
   own.loop.add_callback(_close_on_sigterm, own)
   running = distributed.Status.running, distributed.Status.paused
   return lambda: own.status not in running

@@ -28,17 +28,20 @@ if __name__ == '__main__':
   sys.exit(cli.main(sys.argv[2:]))
 """
 # The clocks of workers are wrong by days. That of the command, and with it that
-# of the scheduler, jumps twice a second once there is work.
+# of the scheduler, is set back by a year once there is work, and jumps twice a
+# second from then on.
 CLOCKS = """
 import os, pathlib, sys, time
 home, began = pathlib.Path(__file__).parent, pathlib.Path(os.environ['BEGAN'])
-clock, told = time.time, []
+clock, told, first = time.time, [], []
 worker = any('spawn_main' in each for each in sys.orig_argv)
 def jumping():
   off = (os.getpid() % 7 - 3.5) * 86400
   if not worker:
-    turn = int(2 * time.monotonic()) % 3
-    off = (0.0, 86400.0, -86400.0 * 365)[turn] * began.exists()
+    if not first and began.exists():
+      first.append(time.monotonic())
+    turns = int(2 * (time.monotonic() - first[0])) if first else 1
+    off = (-86400.0 * 365, 0.0, 86400.0)[turns % 3]
   if off and not told:
     told.append(0)
     (home / f'{os.getpid()}.jumped').touch()

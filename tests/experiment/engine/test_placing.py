@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pathlib
 import signal
@@ -195,6 +196,9 @@ def test_a_scheduler_that_is_lost_is_told_and_the_next_one_goes_on(
         with placing.opened(engine, tmp_path) as place, bar() as shown:
           place.run(toys.work(), these, shown)
           assert place.count() == 1
+          # Neither waits for a clock that is set back, see worker.
+          (in_worker,) = place._client.run(_SENDS_AT_ONCE).values()
+          assert in_worker and place._client.run_on_scheduler(_SENDS_AT_ONCE)
     told = capsys.readouterr().out
     assert ('Start it with --memory-limit 0' in told) == last
   assert all(pathlib.Path(each['result']).exists() for each in these)
@@ -215,6 +219,11 @@ def test_a_unit_that_takes_too_much_memory_is_given_up(tmp_path, capsys):
   assert len(toys.starts(these[0])) == 3
   assert pathlib.Path(these[1]['result']).exists()
   assert 'was asked to end' not in capsys.readouterr().out
+
+
+_SENDS_AT_ONCE = lambda: hasattr(  # noqa: E731 as code, it needs no tests there.
+  importlib.import_module('distributed.batched').BatchedSend, 'next_deadline'
+)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
+import time
 
 import pytest
 
@@ -65,3 +67,35 @@ def test_a_machine_without_the_folder_refuses(tmp_path):
   outcome = attempt(toys.unit(tmp_path / 'elsewhere', 'a'))
   assert 'does not exist on this machine' in outcome['error']
   assert not (tmp_path / 'elsewhere').exists()
+
+
+def test_a_message_does_not_wait_for_a_clock_that_is_set_back(monkeypatch):
+  batched = pytest.importorskip('distributed').batched
+  clock, sent = [time.time()], []
+  monkeypatch.setattr(time, 'time', lambda: clock[0])
+  monkeypatch.setattr(batched, 'time', time.time)
+
+  class Comm:
+    def closed(self):
+      return False
+
+    async def write(self, messages, **_):
+      sent.extend(messages)
+      clock[0] -= 3600
+      return 1
+
+  async def send():
+    stream = batched.BatchedSend('2 ms')
+    stream.start(Comm())
+    for message in ('first', 'second'):
+      stream.send(message)
+      await asyncio.sleep(0.1)
+    stream.please_stop = True
+    stream.waker.set()
+    await stream.stopped.wait()
+
+  # The class is as it was when this test ends.
+  monkeypatch.setattr(batched.BatchedSend, 'next_deadline', None, raising=False)
+  worker.without_batches()()
+  asyncio.run(send())
+  assert sent == ['first', 'second']
