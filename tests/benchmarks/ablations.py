@@ -39,9 +39,19 @@ MOSAIC = (
   'view.mode=landmarks',
   'view.normalise=centre_std_each',
 )
-FULL = ('even_batches=False',)
-ONE = ('view.normalise=centre_std',)
-PLAIN = ('setting.shift=0', 'setting.mixup=0')
+# One change each of the recipe that cnn and htnet_face share.
+RECIPE = {
+  'full batches': ('even_batches=False',),
+  'one deviation': ('view.normalise=centre_std',),
+  'mosaic': MOSAIC,
+  'raw': ('view.normalise=none', 'setting.mirror=0', 'setting.test_mirror=0'),
+  'no mirror': ('setting.mirror=0', 'setting.test_mirror=0'),
+  'no test mirror': ('setting.test_mirror=0',),
+  'no shift': ('setting.shift=0',),
+  'no mixup': ('setting.mixup=0',),
+  'no smoothing': ('setting.label_smoothing=0',),
+  'warmup_cosine': ('schedule=warmup_cosine', 'setting.warmup_fraction=0.1'),
+}
 
 
 class Case(NamedTuple):
@@ -56,25 +66,8 @@ CASES = {
   'cnn': Case('cnn'),
   'cnn mean': Case('cnn', ('model.readout=mean',), 'cnn'),
   'cnn regions': Case('cnn', ('model.readout=regions',), 'cnn'),
-  'cnn full batches': Case('cnn', FULL, 'cnn'),
-  'cnn one deviation': Case('cnn', ONE, 'cnn'),
   'cnn ema': Case('cnn', ('setting.ema=0.95',), 'cnn'),
-  'cnn mosaic': Case('cnn', MOSAIC, 'cnn'),
-  'cnn raw': Case(
-    'cnn',
-    ('view.normalise=none', 'setting.mirror=0', 'setting.test_mirror=0'),
-    'cnn',
-  ),
-  'cnn no mirror': Case(
-    'cnn', ('setting.mirror=0', 'setting.test_mirror=0'), 'cnn'
-  ),
-  'cnn no test mirror': Case('cnn', ('setting.test_mirror=0',), 'cnn'),
-  'cnn no shift': Case('cnn', ('setting.shift=0',), 'cnn'),
-  'cnn no mixup': Case('cnn', ('setting.mixup=0',), 'cnn'),
-  'cnn no smoothing': Case('cnn', ('setting.label_smoothing=0',), 'cnn'),
-  'cnn warmup_cosine': Case(
-    'cnn', ('schedule=warmup_cosine', 'setting.warmup_fraction=0.1'), 'cnn'
-  ),
+  **{f'cnn {name}': Case('cnn', x, 'cnn') for name, x in RECIPE.items()},
   'htnet': Case('htnet_face:small'),
   'htnet mean': Case('htnet_face:small', ('model.readout=mean',), 'htnet'),
   'htnet regions': Case(
@@ -84,10 +77,10 @@ CASES = {
     'htnet_face:small', ('model.channel_positions=True',), 'htnet'
   ),
   'htnet overlap': Case('htnet_face:small', ('model.overlap=True',), 'htnet'),
-  'htnet mosaic': Case('htnet_face:small', MOSAIC, 'htnet'),
-  'htnet full batches': Case('htnet_face:small', FULL, 'htnet'),
-  'htnet one deviation': Case('htnet_face:small', ONE, 'htnet'),
-  'htnet plain': Case('htnet_face:small', PLAIN, 'htnet'),
+  **{
+    f'htnet {name}': Case('htnet_face:small', x, 'htnet')
+    for name, x in RECIPE.items()
+  },
   'resnet': Case('resnet', ('num_epochs=30',)),
   'resnet regions': Case(
     'resnet',
@@ -136,7 +129,7 @@ def train(case: Case, seed: int, parts, *, data_dir, workdir) -> None:
     plan.trials,
     plan.data,
     workdir=workdir,
-    placement=plan.place(devices),
+    placement=plan.place(devices, workdir),
     devices=devices,
     eval_every=plan.options.eval_every,
     checkpoint_every_s=plan.options.checkpoint_every_s,

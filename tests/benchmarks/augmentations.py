@@ -41,7 +41,7 @@ CASES['all of them'] = tuple(STRENGTHS)
 
 def make_run(names, *, folds: int, mode: str):
   """A function that trains an epoch of every fold, and its count of steps."""
-  images, labels, groups = fold_training.make_data()
+  images, labels, groups = fold_training.make_data((28, 28, 3))
   train = folds_lib.leave_one_group_out(groups)
   on = {name: STRENGTHS[name] for name in names if name != 'drop_path'}
   layout = sample.Layout('mosaic', u_channel=2, centred=True)
