@@ -102,7 +102,7 @@ def connected(engine: Engine, folder: pathlib.Path) -> Iterator[Connection]:
     stack.enter_context(dask.config.set(_SETTINGS))
     _silence()
     _track_quietly()
-    worker.without_batches()()
+    worker.sending_at_once()()
     if engine.scheduler:
       client = stack.enter_context(_closing(_find(engine)))
       _prepare_scheduler(client)
@@ -164,7 +164,7 @@ def _prepare_scheduler(client: distributed.Client) -> None:
   client.run_on_scheduler(
     lambda dask_scheduler: vars(dask_scheduler).update(settings)
   )
-  client.run_on_scheduler(worker.without_batches())
+  client.run_on_scheduler(worker.sending_at_once())
 
 
 def _start_workers(count: int, asked: Callable[[], bool]) -> Any:

@@ -60,6 +60,8 @@ def attempt(spec: Mapping[str, Any]) -> dict[str, Any]:
   start, said = time.monotonic(), io.StringIO()
   found = {'host': socket.gethostname(), 'process': os.getpid()}
   result = pathlib.Path(spec['unit']['result'])
+  if own := _own():
+    own.loop.add_callback(sending_at_once())
   # Whatever a unit raises, SystemExit too, must not end the worker: the next
   # ones would end with it.
   try:
@@ -111,12 +113,13 @@ def check_data(where: str, sha256: str, asked: str | None) -> None:
     )
 
 
-def without_batches() -> Callable[[], None]:
+def sending_at_once() -> Callable[[], None]:
   """Returns what makes dask send each message of its process at once.
 
-  It holds them back for two milliseconds by the clock. If that is set back
-  meanwhile, they wait until it shows that time again. A scheduler that has no
-  mejax can run what this returns: a function without a name is sent as code.
+  It would hold messages back for some milliseconds by the clock. If the clock
+  is set back meanwhile, they wait until it shows the same time again. To be
+  called in the thread of dask's loop, or before there is one. A scheduler that
+  has no mejax can run it: a function without a name is sent as code.
   """
   return lambda: setattr(
     importlib.import_module('distributed.batched').BatchedSend,
@@ -156,6 +159,15 @@ def _look_in(folders) -> None:
     own_code.look_in(folder)
 
 
+def _own() -> Any:
+  """Returns dask's worker of this process; None if it was called by hand."""
+  distributed = sys.modules.get('distributed')
+  try:
+    return distributed and distributed.get_worker()
+  except ValueError:
+    return None
+
+
 # Once, as a process is one worker at most.
 @functools.cache
 def _leaving() -> Callable[[], bool]:
@@ -164,17 +176,13 @@ def _leaving() -> Callable[[], bool]:
   Whoever asks it to end, its nanny, the scheduler or SIGTERM, dask changes its
   status at once, and then waits a few seconds for the unit.
   """
-  distributed = sys.modules.get('distributed')
-  try:
-    own = distributed and distributed.get_worker()
-  except ValueError:
-    own = None
-  if not own:  # It was called by hand.
+  own = _own()
+  if not own:
     return lambda: False
   _remark_memory(own)
-  without_batches()()
   own.loop.add_callback(_close_on_sigterm, own)
-  running = distributed.Status.running, distributed.Status.paused
+  status = sys.modules['distributed'].Status
+  running = status.running, status.paused
   return lambda: own.status not in running
 
 

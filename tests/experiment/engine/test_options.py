@@ -130,6 +130,23 @@ def test_a_scheduler_that_does_not_answer_is_told_with_what_was_tried(
   )
 
 
+def test_a_command_sends_messages_at_once_whatever_the_clock_says(
+  tmp_path, monkeypatch
+):
+  clusters = pytest.importorskip('mejax.experiment.engine.clusters')
+  sender = clusters.distributed.batched.BatchedSend
+  monkeypatch.delattr(sender, 'next_deadline', raising=False)
+
+  def start(**_):
+    assert isinstance(sender.next_deadline, property)
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(clusters.distributed, 'LocalCluster', start)
+  with pytest.raises(KeyboardInterrupt):
+    with clusters.connected(options.Engine('dask', jobs=1), tmp_path):
+      pass
+
+
 def test_workers_that_end_whenever_they_start_are_told(tmp_path, monkeypatch):
   clusters = pytest.importorskip('mejax.experiment.engine.clusters')
 

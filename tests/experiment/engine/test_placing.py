@@ -221,7 +221,7 @@ def test_a_unit_that_takes_too_much_memory_is_given_up(tmp_path, capsys):
   assert 'was asked to end' not in capsys.readouterr().out
 
 
-_SENDS_AT_ONCE = lambda: hasattr(  # noqa: E731 as code, it needs no tests there.
+_SENDS_AT_ONCE = lambda: hasattr(  # noqa: E731 so that it is sent as code.
   importlib.import_module('distributed.batched').BatchedSend, 'next_deadline'
 )
 

@@ -96,6 +96,6 @@ def test_a_message_does_not_wait_for_a_clock_that_is_set_back(monkeypatch):
 
   # The class is as it was when this test ends.
   monkeypatch.setattr(batched.BatchedSend, 'next_deadline', None, raising=False)
-  worker.without_batches()()
+  worker.sending_at_once()()
   asyncio.run(send())
   assert sent == ['first', 'second']
